@@ -1,0 +1,198 @@
+"""One task answered: permit, score, train, guard, ledger. Whatever goes wrong becomes a code.
+
+The firewall is `answer`: no exception passes it, and nothing of its text does. The site finds the
+text under the incident number in `incidents.jsonl`.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from flwr.app import RecordDict
+from torch import nn
+
+from medfl_client import ledger, replies
+from medfl_client.dataset import SiteData
+from medfl_client.evaluate import exact_auc, score, tally
+from medfl_client.guard import permit, release
+from medfl_client.objectives import OBJECTIVES
+from medfl_client.site import Site
+from medfl_client.train import Trained, seed_layers, train
+from medfl_common.errors import code_of, new_incident
+from medfl_common.models import build_model
+from medfl_common.params import Weights, difference, load_shared, norm, shared_weights
+from medfl_common.plan import Plan
+from medfl_common.records import (
+    Shapes,
+    TrainResult,
+    TrainTask,
+    decode_task_head,
+    decode_task_weights,
+    encode_result,
+    n_bytes,
+    plan_number,
+)
+
+Tell = Callable[[str], None]  # one line for the eyes of the site
+
+
+@dataclass
+class Workbench:
+    """What one process keeps between tasks, so that a round costs its training and no more."""
+
+    plan: str = ""  # hash of the plan that the model is for
+    model: nn.Module | None = None
+    shapes: Shapes | None = None
+    data: dict[str, SiteData] | None = None  # by the site's name; one in a hospital
+
+    def model_for(self, plan: Plan, device: torch.device) -> nn.Module:
+        """Give the plan's model; the one at hand if it is for this plan."""
+        if self.model is None or self.plan != plan.hash():
+            use_threads(plan)
+            self.model = build_model(plan).to(device)
+            self.shapes = {name: tuple(t.shape) for name, t in shared_weights(self.model).items()}
+            self.plan, self.data = plan.hash(), {}
+        return self.model
+
+    def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
+        """Give the site's images for the plan, read at the first task."""
+        data = self.data if self.data is not None else {}
+        if name not in data:
+            data[name] = site.data(plan, name)
+        return data[name]
+
+
+def use_threads(plan: Plan) -> None:
+    """One CPU thread and fixed algorithms for a deterministic plan: threads change sums."""
+    if plan.deterministic:
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> RecordDict:
+    """Answer one task; the reply holds numbers and arrays that the guard released, or a code."""
+    task: TrainTask | None = None
+    try:
+        task = decode_task_head(content)
+        return _answer(content, task, site, bench, tell)
+    except Exception as error:  # the firewall: texts and tracebacks stay here
+        incident = new_incident()
+        _write_incident(site.state, incident, error)
+        tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
+        failure = TrainResult(
+            plan=plan_number(task.plan) if task else 0,
+            round=task.round if task else 0,
+            nonce=task.nonce if task else 0,
+            code=code_of(error),
+            incident=incident,
+        )
+        reply = encode_result(failure)
+        _write_ledger(site.state, task, reply)
+        return reply
+
+
+def _answer(
+    content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
+) -> RecordDict:
+    permit(head.plan, site.policy)
+    kept = replies.find(site.state, head) if site.state else None
+    if kept is not None:
+        tell(f"round {head.round}: answered before; the same reply is sent again")
+        _write_ledger(site.state, head, kept)
+        return kept
+    model = bench.model_for(head.plan, site.device)
+    shapes = bench.shapes or {}
+    task = decode_task_weights(content, head, shapes)
+    data = bench.data_for(task.plan, site, task.site)
+    result = work(task, model, data, site.device)
+    reply = release(result, task, site.policy, shapes)
+    _tell_result(result, task, reply, tell)
+    if site.state:
+        replies.keep(site.state, task, reply)
+    _write_ledger(site.state, task, reply)
+    return reply
+
+
+def work(
+    task: TrainTask, model: nn.Module, data: SiteData, device: torch.device
+) -> TrainResult:
+    """Score the task's weights on the validation images; if asked to, train and give the update."""
+    started = time.monotonic()
+    load_shared(model, task.weights)
+    scored, area = None, None
+    if len(data.validation):
+        logits, targets = score(model, data.validation, task.plan, device)
+        scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
+    trained, update = Trained(0, 0, 0.0), None
+    if task.kind == "train":
+        trained, update = _train(task, model, data, device)
+    return TrainResult(
+        plan=plan_number(task.plan),
+        round=task.round,
+        nonce=task.nonce,
+        n_images=trained.n_images,
+        n_steps=trained.n_steps,
+        train_loss=trained.loss,
+        seconds=round(time.monotonic() - started, 3),
+        tally=scored,
+        exact_auc=area,
+        update=update,
+    )
+
+
+def _train(
+    task: TrainTask, model: nn.Module, data: SiteData, device: torch.device
+) -> tuple[Trained, Weights]:
+    """Train the loaded model; the update is a plain function of (weights, data, plan, round)."""
+    start = {name: tensor.to(device) for name, tensor in task.weights.items()}
+    term = OBJECTIVES.get(task.plan.training.objective)(start)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seed_layers(task.plan, task.round, task.site)
+        trained = train(model, data.train, task.plan, task.round, task.site, term, device)
+    return trained, difference(shared_weights(model), task.weights)
+
+
+def _tell_result(result: TrainResult, task: TrainTask, reply: RecordDict, tell: Tell) -> None:
+    parts = [f"round {task.round}"]
+    if result.tally is not None:
+        area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
+        parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
+        if "n_scored" not in reply.metric_records["numbers"]:
+            parts.append("scores kept back: a class is smaller than policy.min_cell")
+    if result.update is not None:
+        parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
+    parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
+    tell("; ".join(parts))
+
+
+def _write_ledger(state: Path | None, task: TrainTask | None, reply: RecordDict) -> None:
+    """Write what is about to leave: names, sizes, hashes and norms, not the values."""
+    if state is None:
+        return
+    arrays = reply.array_records.get("update", {})
+    ledger.append(
+        state / "ledger.jsonl",
+        {
+            "study": task.plan.study if task else "unknown",
+            "run": task.run if task else "unknown",
+            "kind": task.kind if task else "unknown",
+            "round": task.round if task else 0,
+            "bytes": n_bytes(reply),
+            "arrays": {name: list(array.shape) for name, array in arrays.items()},
+            "norm": norm({n: torch.from_numpy(a.numpy()) for n, a in arrays.items()}),
+            "numbers": sorted(reply.metric_records["numbers"]),
+            "sha256": reply.object_id,
+        },
+    )
+
+
+def _write_incident(state: Path | None, incident: int, error: Exception) -> None:
+    if state is None:
+        return
+    ledger.append(
+        state / "incidents.jsonl",
+        {"incident": incident, "error": "".join(traceback.format_exception(error))},
+    )

@@ -1,0 +1,26 @@
+"""The Flower ClientApp. Glue only: a message in, `answer`, a message out."""
+
+from collections.abc import Callable
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from medfl_client.answer import Tell, Workbench, answer
+from medfl_client.site import Site
+
+
+def build_app(find_site: Callable[[Context], Site], tell: Tell) -> ClientApp:
+    """Make the app of one hospital, or of all virtual hospitals of a simulation.
+
+    Args:
+        find_site: Gives the site that a message is for.
+        tell: Takes one line per task for the eyes of the site.
+    """
+    app = ClientApp()
+    bench = Workbench()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        return Message(answer(message.content, find_site(context), bench, tell), reply_to=message)
+
+    return app

@@ -1,0 +1,55 @@
+"""medfl-client: the hospital's commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfl_common.screen import Screen, errors_for_people
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
+
+
+@app.command()
+def init(
+    folder: Folder,
+    name: Annotated[str, typer.Option(help="This hospital's name, as others may see it.")] = "",
+    server: Annotated[str, typer.Option(help="The coordinator's host:port.")] = "",
+    ca: Annotated[Path | None, typer.Option(help="The ca.crt that the coordinator sent.")] = None,
+) -> None:
+    """Make the site file and the identity key, and say what to send to the coordinator."""
+    from medfl_client.setup import set_up
+
+    with errors_for_people():
+        set_up(folder, name, server, ca, Screen().say)
+
+
+@app.command()
+def check(
+    folder: Folder,
+    plan: Annotated[
+        Path | None, typer.Option(help="The study plan; plan.yaml in the directory if not given.")
+    ] = None,
+) -> None:
+    """Read the data, train one step, show exactly what would be sent. Sends nothing."""
+    from medfl_client.check import check_site
+
+    with errors_for_people():
+        check_site(folder, plan or folder / "plan.yaml", Screen())
+
+
+@app.command()
+def run(folder: Folder) -> None:
+    """Take part in the study until stopped with Ctrl-C."""
+    from medfl_client.participate import participate
+
+    with errors_for_people():
+        participate(folder, Screen().say)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+

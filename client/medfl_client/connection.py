@@ -1,0 +1,162 @@
+"""The way to the coordinator: is it there, is it the right one, and a SuperNode that is kept up."""
+
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfl_common.errors import LinkError
+
+PAUSE_S = 1.0  # before the SuperNode is started again
+REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
+CONNECT_S = 10.0  # for one attempt to reach the coordinator
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the coordinator is, and by what each side knows the other."""
+
+    address: str  # host:port
+    ca: Path
+    key: Path  # identity key of this site
+    enrolment_line: str  # what to send to the coordinator, for messages
+
+
+def look(route: Route) -> str | None:
+    """Open one TLS connection; give None, or in one sentence why it cannot be and who must act."""
+    host, port = route.address.rsplit(":", 1)
+    try:
+        context = ssl.create_default_context(cafile=str(route.ca))
+    except (OSError, ssl.SSLError):
+        raise LinkError(
+            f"server.ca {route.ca.resolve()} is no certificate; put the coordinator's ca.crt there"
+        ) from None
+    try:
+        with (
+            socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return None
+    except ssl.SSLCertVerificationError as error:
+        return _explain_certificate(error, route)
+    except ssl.SSLError:
+        return f"{route.address} does not speak TLS; ask the coordinator for the right address"
+    except socket.gaierror:
+        return f"the name {host} is not known here; check server.address and the DNS"
+    except OSError as error:
+        return f"the coordinator at {route.address} cannot be reached ({error.strerror or error})"
+
+
+def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> str:
+    text = error.verify_message
+    if "expired" in text:
+        return "the coordinator's certificate has expired; ask the coordinator to renew it"
+    if "ostname" in text or "IP address" in text:
+        return f"the coordinator's certificate is not for {route.address}; check server.address"
+    return (
+        f"the coordinator's certificate is not signed by {route.ca} ({text}); ask the coordinator "
+        "for the ca.crt of this study"
+    )
+
+
+class SuperNode:
+    """Flower's SuperNode under supervision: started again whenever it ends, until closed.
+
+    Args:
+        route: The coordinator and the keys.
+        port: Loopback port on which the executor finds it.
+        secret_file: Holds the secret that the executor must know.
+        log: Takes what the SuperNode prints.
+        tell: Takes a line for the eyes of the site.
+    """
+
+    def __init__(self, route: Route, port: int, secret_file: Path, log: Path, tell: Tell) -> None:
+        self._route = route
+        self._command = _command(route, port, secret_file)
+        self._log = log
+        self._tell = tell
+        self._told = ""
+        self._closed = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="supernode", daemon=True)
+
+    def start(self) -> None:
+        """Begin to supervise."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the child and stop supervising."""
+        self._closed.set()
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()
+
+    def _supervise(self) -> None:
+        while not self._closed.is_set():
+            trouble = look(self._route)
+            if trouble is not None:
+                self._tell_once(f"{trouble}; trying again until it works")
+                self._closed.wait(PAUSE_S)
+                continue
+            pause = self._run_child()
+            self._closed.wait(pause)
+
+    def _run_child(self) -> float:
+        """Run the SuperNode until it ends; give the pause before the next start."""
+        with self._log.open("ab") as log:
+            begins = log.tell()
+            self._child = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+            )
+            while self._child.poll() is None:
+                if b"SuperNode ID:" in self._printed(begins):
+                    self._tell_once("connected to the coordinator; waiting for tasks")
+                self._closed.wait(0.2)
+                if self._closed.is_set():
+                    return 0.0
+        if re.search(rb"code: 2004|code: 2001", self._printed(begins)):
+            self._tell_once(
+                "the coordinator does not know this site's key yet. Send this line to the "
+                f"coordinator, who runs `medfl-server enrol`:\n  {self._route.enrolment_line}"
+            )
+            return REFUSED_PAUSE_S
+        self._tell_once("the connection to the coordinator ended; connecting again")
+        return PAUSE_S
+
+    def _printed(self, begins: int) -> bytes:
+        with self._log.open("rb") as file:
+            file.seek(begins)
+            return file.read()
+
+    def _tell_once(self, line: str) -> None:
+        """Say it if it is news: a person does not need the same line every second."""
+        if line != self._told:
+            self._told = line
+            self._tell(line)
+
+
+def _command(route: Route, port: int, secret_file: Path) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "medfl_client.supernode",
+        "--superlink",
+        route.address,
+        "--root-certificates",
+        str(route.ca),
+        "--auth-supernode-private-key",
+        str(route.key),
+        "--port",
+        str(port),
+        "--isolation",
+        "process",
+        "--superexec-auth-secret-file",
+        str(secret_file),
+    ]

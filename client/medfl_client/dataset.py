@@ -1,0 +1,91 @@
+"""Images and targets in memory order, split by patient, as batches on the device."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medfl_common.plan import Plan
+from medfl_common.seeds import numpy_generator
+
+Indices = NDArray[np.int64]
+
+CENTRE, SPREAD = 0.5, 0.25  # the network sees (grey - CENTRE) / SPREAD, grey in 0..1
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Some rows of a cache, with their targets.
+
+    pixels: (N_cache, 1, S, S) uint8 or uint16, usually memory-mapped; float32 is taken as it is.
+    rows: (N,) which of them belong to this set.
+    targets: (N, K) float32, NaN = unknown; binary: K = 1; multiclass: one-hot.
+    """
+
+    pixels: NDArray[np.generic]
+    rows: Indices
+    targets: torch.Tensor
+    channels: int = 1
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.rows)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give (B, channels, S, S) float32 and (B, K) targets of some positions in the set."""
+        raw = np.asarray(self.pixels[self.rows[index.numpy()]])
+        pixels = torch.from_numpy(raw if raw.dtype == np.float32 else raw.astype(np.float32))
+        if raw.dtype != np.float32:
+            highest = float(np.iinfo(raw.dtype).max)
+            pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
+        return pixels.expand(-1, self.channels, -1, -1), self.targets[index]
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw the order of one epoch."""
+        return torch.randperm(len(self), generator=generator)
+
+    def batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through the positions in `order` in batches; the last may be smaller."""
+        for start in range(0, len(order), batch_size):
+            yield self.batch(order[start : start + batch_size])
+
+
+@dataclass(frozen=True)
+class SiteData:
+    """What one site trains on and scores on; no patient is in both."""
+
+    train: ImageSet
+    validation: ImageSet
+
+
+def split(
+    patients: Sequence[str], labels: Sequence[int], plan: Plan, site: str
+) -> tuple[Indices, Indices]:
+    """Split images (N,) into training and validation positions by patient, within each class.
+
+    A patient's class is the highest among its images. Patients are taken in the order of their
+    first image, so names and pseudonyms do not matter. A class with one patient stays in training.
+    """
+    rng = numpy_generator(plan.seed, "split", 0, site)
+    highest: dict[str, int] = {}
+    for patient, label in zip(patients, labels, strict=True):
+        highest[patient] = max(label, highest.get(patient, 0))
+    chosen: set[str] = set()
+    for label in sorted(set(highest.values())):
+        group = [patient for patient, value in highest.items() if value == label]
+        n_validation = min(round(len(group) * plan.evaluation.validation), len(group) - 1)
+        chosen |= {group[i] for i in rng.permutation(len(group))[:n_validation]}
+    held_out = np.array([patient in chosen for patient in patients], dtype=bool)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def encode_targets(labels: Sequence[int], plan: Plan) -> torch.Tensor:
+    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass."""
+    numbers = torch.tensor(list(labels), dtype=torch.int64)
+    if plan.task.type == "binary":
+        return numbers.float().unsqueeze(1)
+    return torch.nn.functional.one_hot(numbers, len(plan.task.classes)).float()

@@ -1,0 +1,1 @@
+"""DICOM files: their headers into an index, their pixels into arrays."""

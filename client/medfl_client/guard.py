@@ -1,0 +1,79 @@
+"""The guard: the only way out of a hospital. It allows by list; what is not listed stays.
+
+`permit` looks at a plan before any data is read, `release` at a result before it becomes a message.
+"""
+
+from dataclasses import replace
+
+from medfl_client.site_file import Policy
+from medfl_common.errors import DisclosureError
+from medfl_common.metrics import Tally
+from medfl_common.params import is_finite
+from medfl_common.plan import Plan
+from medfl_common.records import (
+    RecordDict,
+    Shapes,
+    TrainResult,
+    TrainTask,
+    encode_result,
+    n_bytes,
+    plan_number,
+)
+
+
+def permit(plan: Plan, policy: Policy) -> None:
+    """Refuse a plan that the site's policy does not allow; raises DisclosureError."""
+    if policy.models != "all" and plan.model.name not in policy.models:
+        raise DisclosureError(
+            f"the plan trains {plan.model.name!r}, policy.models allows "
+            f"{', '.join(policy.models)}; no data was read"
+        )
+    if plan.federation.rounds > policy.max_rounds:
+        raise DisclosureError(
+            f"the plan has {plan.federation.rounds} rounds, policy.max_rounds allows "
+            f"{policy.max_rounds}; no data was read"
+        )
+
+
+def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes) -> RecordDict:
+    """Turn a result into the message that leaves, or raise DisclosureError and send nothing.
+
+    Scores on a class with fewer images than the smallest cell are taken out, the update stays.
+    """
+    if (result.plan, result.round, result.nonce) != (
+        plan_number(task.plan),
+        task.round,
+        task.nonce,
+    ):
+        raise DisclosureError("the result does not belong to the task; nothing was sent")
+    if result.update is not None:
+        _check_update(result, policy, shapes)
+    if result.tally is not None and not _is_large_enough(result.tally, policy):
+        result = replace(result, tally=None, exact_auc=None)
+    content = encode_result(result)
+    size = n_bytes(content) / 1e6
+    if size > policy.max_message_mb:
+        raise DisclosureError(
+            f"the reply has {size:.1f} MB, policy.max_message_mb is {policy.max_message_mb}; "
+            "nothing was sent"
+        )
+    return content
+
+
+def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
+    update = result.update or {}
+    if result.n_images < policy.min_images:
+        raise DisclosureError(
+            f"trained on {result.n_images} images, policy.min_images is {policy.min_images}; "
+            "nothing was sent"
+        )
+    if {name: tuple(tensor.shape) for name, tensor in update.items()} != dict(shapes):
+        raise DisclosureError("the update has other tensors than the plan's model; nothing was sent")
+    if not is_finite(update):
+        raise DisclosureError("the update holds a NaN or an infinity; nothing was sent")
+
+
+def _is_large_enough(tally: Tally, policy: Policy) -> bool:
+    """Every class is absent or has at least the smallest cell of images."""
+    per_class = tally.confusion.sum(axis=1)
+    return all(n == 0 or n >= policy.min_cell for n in per_class.tolist())

@@ -1,0 +1,75 @@
+"""`medfl-client run`: a SuperNode under supervision and the warm executor, in two processes."""
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medfl_client.connection import Route, SuperNode, Tell
+from medfl_client.identity import PRIVATE, public_line
+from medfl_client.site_file import SiteFile, load_site_file, write_private
+from medfl_common.errors import ConfigError, LinkError
+
+
+def participate(folder: Path, tell: Tell) -> None:
+    """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises LinkError if one runs here."""
+    site_file = load_site_file(folder)
+    if site_file.server is None:
+        raise ConfigError(
+            f"{folder / 'site.yaml'} names no server; run medfl-client init {folder} "
+            "--server HOST:PORT --ca ca.crt"
+        )
+    state = folder / "state"
+    state.mkdir(exist_ok=True, mode=0o700)
+    route = Route(
+        site_file.server.address,
+        folder / site_file.server.ca,
+        folder / PRIVATE,
+        public_line(folder),
+    )
+    with _only_one(state):
+        os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
+        secret, port = secrets.token_bytes(32), _free_port()
+        write_private(state / "executor.key", secret)
+        supernode = SuperNode(route, port, state / "executor.key", state / "supernode.log", tell)
+        supernode.start()
+        try:
+            _serve(folder, site_file, f"127.0.0.1:{port}", secret, tell)
+        finally:
+            supernode.close()
+
+
+def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, tell: Tell) -> None:
+    """Import torch and Flower while the SuperNode connects, then work."""
+    from medfl_client.app import build_app
+    from medfl_client.link import serve
+    from medfl_client.site import open_site
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    site = open_site(folder, site_file)
+    tell(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
+    serve(build_app(lambda context: site, tell), address, secret, stop.is_set)
+    tell("stopped")
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Let one client run on this directory, and so on this key."""
+    with (state / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LinkError(f"medfl-client runs on {state.parent} already; stop it first") from None
+        yield
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

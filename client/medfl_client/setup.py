@@ -1,0 +1,77 @@
+"""`medfl-client init`: a commented site file, an identity, and the next step in words."""
+
+import shutil
+from pathlib import Path
+
+from medfl_client.connection import Tell
+from medfl_client.identity import PUBLIC, create_identity, fingerprint
+from medfl_client.site_file import SiteFile, load_site_file
+from medfl_common.errors import ConfigError
+from medfl_common.schema import loads
+
+TEMPLATE = """\
+# This file belongs to the hospital and never leaves it. Paths are relative to this file.
+site: {name}                      # the name that the coordinator sees
+
+data:
+  folder: dicom                  # DICOM files, sub-folders included
+  labels: labels.csv             # UTF-8, the first line names the columns
+  join: SOPInstanceUID           # SOPInstanceUID | StudyInstanceUID | PatientID | path
+  join_column: sop_instance_uid  # the column that says to what a label belongs
+  label_column: finding          # the column that holds the label
+  # values:                      # what the CSV writes -> the plan's class, where they differ
+  #   "1": opacity
+
+compute:
+  device: auto                   # auto | cpu | cuda | cuda:0
+
+policy:                          # what this hospital allows; it beats every plan
+  min_images: 20                 # with fewer training images nothing leaves
+  min_cell: 10                   # with a smaller class among the scored images no score leaves
+  models: all                    # or a list: [small_cnn]
+  max_rounds: 1000
+  max_message_mb: 1024
+"""
+
+SERVER = """
+server:
+  address: {address}             # the coordinator, host:port
+  ca: ca.crt                     # the certificate that it sent
+"""
+
+
+def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) -> None:
+    """Write what is missing in a site's directory; nothing that is there is changed or lost."""
+    path = folder / "site.yaml"
+    if not path.exists():
+        text = TEMPLATE.format(name=name or "my-hospital")
+        loads(SiteFile, text, source="the new site file (check --name)")
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        tell(f"wrote {path}; open it and set the data section")
+    site = load_site_file(folder)
+    if name and name != site.site:
+        raise ConfigError(f"{path} says site: {site.site}, --name says {name}; change one")
+    _set_server(path, site, server)
+    if ca is not None:
+        if not ca.exists():
+            raise ConfigError(f"there is no file {ca.resolve()}")
+        shutil.copyfile(ca, folder / "ca.crt")
+    line = create_identity(folder, site.site)
+    tell(f"send {folder / PUBLIC} to the coordinator. It holds this line:")
+    tell(line)
+    tell(f"its fingerprint, to compare by telephone: {fingerprint(line)}")
+    tell(f"next: medfl-client check {folder} --plan PLAN, then medfl-client run {folder}")
+
+
+def _set_server(path: Path, site: SiteFile, server: str) -> None:
+    if not server:
+        return
+    if site.server is None:
+        text = path.read_text() + SERVER.format(address=server)
+        loads(SiteFile, text, source=f"{path} with --server {server}")
+        path.write_text(text)
+    elif site.server.address != server:
+        raise ConfigError(
+            f"{path} names the server {site.server.address}, --server says {server}; edit the file"
+        )

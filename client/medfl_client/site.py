@@ -1,0 +1,45 @@
+"""A hospital as the work sees it: its policy, its device, its data on demand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medfl_client.dataset import SiteData
+from medfl_client.ingest import collect, site_data
+from medfl_client.site_file import Policy, SiteFile
+from medfl_common.errors import ConfigError
+from medfl_common.plan import Plan
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hospital as the work sees it: its policy, its device, its data on demand."""
+
+    name: str
+    policy: Policy
+    device: torch.device
+    # (plan, the name under which the site is enrolled) -> its images, split by patient
+    data: Callable[[Plan, str], SiteData]
+    state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
+
+
+def choose_device(wish: str) -> torch.device:
+    """Turn a site file's device into one of torch's; `auto` takes a GPU where there is one."""
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"compute.device is {wish}, and torch sees no GPU here; set it to auto")
+    return torch.device(wish)
+
+
+def open_site(folder: Path, site_file: SiteFile) -> Site:
+    """Make the site of a folder; its data are read at the first task."""
+    state = folder / "state"
+
+    def data(plan: Plan, site: str) -> SiteData:
+        return site_data(collect(folder, state, site_file.data, plan), plan, site)
+
+    device = choose_device(site_file.compute.device)
+    return Site(site_file.site, site_file.policy, device, data, state)

@@ -1,0 +1,90 @@
+"""All that the next round needs, written so that a crash at any moment loses at most one round.
+
+A checkpoint is `round-0007.safetensors` and `round-0007.json`; the JSON names the SHA-256 of the
+tensors and is renamed into place last, so it is there only when both are whole.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from medfl_common.errors import RunError
+from medfl_common.params import Weights
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a study after a round."""
+
+    round: int  # the last round folded in; 0 holds the start weights
+    weights: Weights
+    meta: dict[str, Json]  # what else the next round or the log needs
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that after a crash it is the old one or the new one, whole."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    _sync_folder(path.parent)
+
+
+def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
+    """Write a checkpoint, drop all but the `keep` newest; return the SHA-256 of its tensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"round-{checkpoint.round:04d}"
+    data = tensors_to_bytes(checkpoint.weights)
+    digest = hashlib.sha256(data).hexdigest()
+    write_atomic(stem.with_suffix(".safetensors"), data)
+    meta = {"round": checkpoint.round, "sha256": digest, "meta": checkpoint.meta}
+    write_atomic(stem.with_suffix(".json"), json.dumps(meta, indent=1).encode())
+    for old in sorted(folder.glob("round-*.json"))[:-keep]:
+        old.unlink()
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    return digest
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Read the newest whole checkpoint, and a line of warning for each damaged one passed over."""
+    warnings = []
+    for path in sorted(folder.glob("round-*.json"), reverse=True):
+        try:
+            return _load(path), warnings
+        except (OSError, ValueError, KeyError) as error:
+            warnings.append(f"checkpoint {path.stem} is damaged ({error}); the one before is used")
+    if warnings:
+        raise RunError(f"no checkpoint in {folder} is whole; " + "; ".join(warnings))
+    return None, warnings
+
+
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of the weights as a checkpoint stores them: equal hash, equal bits."""
+    return hashlib.sha256(tensors_to_bytes(dict(weights))).hexdigest()
+
+
+def _load(path: Path) -> Checkpoint:
+    meta = json.loads(path.read_text())
+    data = path.with_suffix(".safetensors").read_bytes()
+    if hashlib.sha256(data).hexdigest() != meta["sha256"]:
+        raise ValueError("its SHA-256 is not the one written down")
+    return Checkpoint(int(meta["round"]), tensors_from_bytes(data), meta["meta"])
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

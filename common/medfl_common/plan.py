@@ -1,0 +1,156 @@
+"""The study plan: one YAML file, data and never code, from which every site builds the same.
+
+The canonical hash covers every value, defaults included, so two plans with one hash mean one study.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medfl_common.schema import Settings, check, load
+from medfl_common.strict_yaml import Value
+
+Number = Annotated[float, Field(strict=False)]  # an integer may stand where a float is meant
+Probability = Annotated[Number, Field(ge=0, le=1)]
+
+
+class Task(Settings):
+    """What the model is asked."""
+
+    type: Literal["binary", "multiclass"]
+    # The classes in the order of the model's outputs; for binary: the negative one, the positive.
+    classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        min_length=2, max_length=64
+    )
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("each class may be named once")
+        if self.type == "binary" and len(self.classes) != 2:
+            raise ValueError("a binary task has two classes: the negative one, then the positive")
+        return self
+
+    @property
+    def n_outputs(self) -> int:
+        """Count the model's outputs: one logit for binary, one per class for multiclass."""
+        return 1 if self.type == "binary" else len(self.classes)
+
+
+class DicomWindow(Settings):
+    """Use the window that the file itself carries (DICOM PS3.3 C.11.2)."""
+
+    rule: Literal["dicom"] = "dicom"
+
+
+class FixedWindow(Settings):
+    """Use one window for every image, in the units after rescale (Hounsfield units for CT)."""
+
+    rule: Literal["fixed"]
+    centre: Number  # the grey value in the middle
+    width: Number = Field(ge=1)  # from black to white
+
+
+class PercentileWindow(Settings):
+    """Stretch each image between two of its own percentiles."""
+
+    rule: Literal["percentile"]
+    low: Annotated[Number, Field(ge=0, le=49)] = 1.0
+    high: Annotated[Number, Field(ge=51, le=100)] = 99.0
+
+
+class Images(Settings):
+    """Which images take part, and how each becomes the same array everywhere."""
+
+    modality: list[Annotated[str, Field(pattern=r"^[A-Z]{2,16}$")]] = Field(min_length=1)
+    size: int = Field(ge=16, le=1024)  # pixels on a side; the picture keeps its shape, padded
+    channels: Literal[1, 3] = 1  # 3 repeats the grey picture for networks made for colour
+    bits: Literal[8, 16] = 8  # depth of the cache
+    intensity: Annotated[
+        DicomWindow | FixedWindow | PercentileWindow, Field(discriminator="rule")
+    ] = DicomWindow()
+
+
+class ModelChoice(Settings):
+    """Which network, by its name in common/medfl_common/models."""
+
+    name: str
+    norm: Literal["none", "group", "batch"] = "group"
+
+
+class Augmentation(Settings):
+    """Random changes to a training picture; all off by default."""
+
+    flip: bool = False  # left-right mirror, half the time
+    rotation_deg: Annotated[Number, Field(ge=0, le=180)] = 0.0  # up to so much either way
+    shift: Annotated[Number, Field(ge=0, le=0.5)] = 0.0  # part of the side, either way
+    zoom: Annotated[Number, Field(ge=0, le=0.5)] = 0.0  # 0.1: between 0.9 and 1.1 times
+
+
+class Training(Settings):
+    """One site's local training in one round."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: Annotated[Number, Field(gt=0, le=10)] = 0.01
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9  # sgd only
+    weight_decay: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    epochs: int = Field(default=1, ge=1, le=1000)  # passes over the site's images per round
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    objective: str = "plain"  # a file in client/medfl_client/objectives
+    augmentation: Augmentation = Augmentation()
+
+
+class Federation(Settings):
+    """Rounds, who must answer, and how updates are joined."""
+
+    rounds: int = Field(ge=1, le=10_000)
+    strategy: str = "fedavg"  # a file in server/medfl_server/strategies
+    # The quorum: a round with fewer valid replies changes nothing. "all": every enrolled site.
+    min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
+    deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
+    # So many rounds in a row without a quorum pause the study.
+    empty_rounds: int = Field(default=3, ge=1, le=1000)
+
+
+class Evaluation(Settings):
+    """How the global model is scored at each site, on patients it is not trained on there."""
+
+    validation: Annotated[Number, Field(ge=0, le=0.9)] = 0.2  # part of a site's patients
+    threshold: Probability = 0.5  # binary: positive at or above
+
+
+class Plan(Settings):
+    """A study, whole."""
+
+    plan: Literal[1]  # version of this format
+    study: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    seed: int = Field(ge=0, lt=2**63)
+    deterministic: bool = True  # one CPU thread and fixed algorithms: the same bits everywhere
+    task: Task
+    images: Images
+    model: ModelChoice
+    training: Training = Training()
+    federation: Federation
+    evaluation: Evaluation = Evaluation()
+
+    def canonical(self) -> str:
+        """Write the plan as JSON with sorted keys and every default: the text that is hashed."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def hash(self) -> str:
+        """SHA-256 of the canonical text, in hex."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def load_plan(path: Path) -> Plan:
+    """Read and check a plan file."""
+    return load(Plan, path)
+
+
+def plan_from_json(text: str) -> Plan:
+    """Read a plan from its canonical text, as it comes with a task; checked like a file."""
+    values: dict[str, Value] = json.loads(text)
+    return check(Plan, values, source="the plan in the message")

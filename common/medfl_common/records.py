@@ -1,0 +1,233 @@
+"""Tasks and results as Flower records, and back: the only file with record keys.
+
+A task may carry text, since it goes to the hospital. A result carries arrays and numbers, nothing
+else: there is no field in which a name or a path could leave.
+"""
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+from medfl_common.errors import LinkError, RunError
+from medfl_common.metrics import N_BINS, Counts, Tally
+from medfl_common.params import Weights
+from medfl_common.plan import Plan, Task, plan_from_json
+
+PROTOCOL = 1  # client and server of different protocols refuse each other
+MAX_HEADER = 256  # bytes of an npy header before the data
+
+Shapes = Mapping[str, tuple[int, ...]]
+Kind = Literal["train", "evaluate"]
+Value = TypeVar("Value", int, str)
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What the coordinator asks of one site in one round."""
+
+    kind: Kind  # train: score, then train; evaluate: score only
+    run: str  # the study run, 32 hex digits
+    round: int  # train: the round to be made, from 1; evaluate: the last round made
+    nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
+    site: str  # the name under which the coordinator enrolled the site
+    plan: Plan
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What leaves a hospital: an update, counts and the numbers that bind them to the task."""
+
+    plan: int  # first 62 bits of the plan's hash
+    round: int
+    nonce: int
+    code: int = 0  # 0, or the MEDFL-E code of a failure
+    incident: int = 0  # joins the code to the site's local log
+    n_images: int = 0  # images trained on: the weight of the update
+    n_steps: int = 0  # optimiser steps made
+    train_loss: float = 0.0  # mean over the images of the last local epoch
+    seconds: float = 0.0  # from task to reply at the site
+    tally: Tally | None = None  # the task's weights on the site's validation images
+    exact_auc: float | None = None  # the same, from the scores themselves
+    update: Weights | None = None  # local minus global
+
+
+def plan_number(plan: Plan) -> int:
+    """Give the part of the plan's hash that a reply carries, 0..2**62-1."""
+    return int(plan.hash()[:16], 16) >> 2
+
+
+def encode_weights(weights: Weights) -> ArrayRecord:
+    """Pack named tensors; made once per round and shared by the messages of all sites."""
+    return ArrayRecord({name: Array(tensor.numpy()) for name, tensor in weights.items()})
+
+
+def decode_weights(record: ArrayRecord, shapes: Shapes) -> Weights:
+    """Unpack float32 tensors of exactly these names and shapes, in this order.
+
+    Headers are checked before memory is taken: an array may lie about its size. Raises LinkError.
+    """
+    if set(record) != set(shapes):
+        raise LinkError(f"expected {len(shapes)} named tensors, got {len(record)} of other names")
+    return {name: _decode(record[name], name, shape) for name, shape in shapes.items()}
+
+
+def encode_task(task: TrainTask, weights: ArrayRecord | None = None) -> RecordDict:
+    """Write a task as records; `weights` may hold the task's weights already packed."""
+    config: dict[str, int | str] = {
+        "protocol": PROTOCOL,
+        "kind": task.kind,
+        "run": task.run,
+        "round": task.round,
+        "nonce": task.nonce,
+        "site": task.site,
+        "plan": task.plan.canonical(),
+    }
+    packed = weights if weights is not None else encode_weights(task.weights)
+    return RecordDict({"weights": packed, "task": ConfigRecord({**config})})
+
+
+def decode_task_head(content: RecordDict) -> TrainTask:
+    """Read all of a task but the weights, which need the model's shapes."""
+    config = content.config_records["task"]
+    protocol = int(_typed(config, "protocol", int))
+    if protocol != PROTOCOL:
+        raise LinkError(f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}")
+    run = _typed(config, "run", str)
+    if not re.fullmatch(r"[0-9a-f]{32}", run):
+        raise LinkError("the task's run is not 32 hex digits")
+    return TrainTask(
+        kind="train" if _typed(config, "kind", str) == "train" else "evaluate",
+        run=run,
+        round=_typed(config, "round", int),
+        nonce=_typed(config, "nonce", int),
+        site=_typed(config, "site", str),
+        plan=plan_from_json(_typed(config, "plan", str)),
+        weights={},
+    )
+
+
+def decode_task_weights(content: RecordDict, head: TrainTask, shapes: Shapes) -> TrainTask:
+    """Add the weights to the head of a task."""
+    return replace(head, weights=decode_weights(content.array_records["weights"], shapes))
+
+
+def encode_result(result: TrainResult) -> RecordDict:
+    """Write a result as one record of numbers and, if it has an update, one of arrays."""
+    numbers: dict[str, int | float | list[int]] = {
+        "protocol": PROTOCOL,
+        "plan": result.plan,
+        "round": result.round,
+        "nonce": result.nonce,
+        "code": result.code,
+        "incident": result.incident,
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+    }
+    if result.tally is not None:
+        numbers |= {
+            "n_scored": result.tally.n,
+            "loss": result.tally.loss,
+            "confusion": result.tally.confusion.ravel().tolist(),
+            "positive": result.tally.positive.ravel().tolist(),
+            "negative": result.tally.negative.ravel().tolist(),
+        }
+    if result.exact_auc is not None:
+        numbers["exact_auc"] = result.exact_auc
+    content = RecordDict({"numbers": MetricRecord({**numbers})})
+    if result.update is not None:
+        content["update"] = encode_weights(result.update)
+    return content
+
+
+def decode_result(content: RecordDict, shapes: Shapes, task: Task) -> TrainResult:
+    """Read a result, or raise RunError that says what does not fit; nothing is trusted."""
+    if set(content) - {"numbers", "update"} or "numbers" not in content:
+        raise RunError("the reply holds other records than numbers and update")
+    numbers = content.metric_records["numbers"]
+    if _number(numbers, "protocol") != PROTOCOL:
+        raise RunError(f"the site speaks another protocol than {PROTOCOL}; update medfl there")
+    update = content.array_records.get("update")
+    return TrainResult(
+        plan=int(_number(numbers, "plan")),
+        round=int(_number(numbers, "round")),
+        nonce=int(_number(numbers, "nonce")),
+        code=int(_number(numbers, "code")),
+        incident=int(_number(numbers, "incident")),
+        n_images=int(_number(numbers, "n_images")),
+        n_steps=int(_number(numbers, "n_steps")),
+        train_loss=float(_number(numbers, "train_loss")),
+        seconds=float(_number(numbers, "seconds")),
+        tally=_tally(numbers, task) if "n_scored" in numbers else None,
+        exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
+        update=decode_weights(update, shapes) if update is not None else None,
+    )
+
+
+def n_bytes(content: RecordDict) -> int:
+    """Count the bytes of the arrays and numbers in a message, framing apart."""
+    arrays = sum(len(a.data) for record in content.array_records.values() for a in record.values())
+    numbers = sum(record.count_bytes() for record in content.metric_records.values())
+    texts = sum(record.count_bytes() for record in content.config_records.values())
+    return arrays + numbers + texts
+
+
+def _decode(array: Array, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    expected = 4 * int(np.prod(shape, dtype=np.int64))
+    if array.stype != "numpy.ndarray" or not expected <= len(array.data) <= expected + MAX_HEADER:
+        raise LinkError(f"tensor {name} has {len(array.data)} bytes; {expected} and a header fit")
+    buffer = io.BytesIO(array.data)
+    try:
+        version = np.lib.format.read_magic(buffer)
+        if version != (1, 0):
+            raise ValueError("its npy version is not 1.0")
+        seen, is_fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
+    except ValueError as error:
+        raise LinkError(f"tensor {name} is not a plain array: {error}") from None
+    if seen != shape or dtype != np.float32 or is_fortran:
+        raise LinkError(f"tensor {name} is {dtype} {seen}; float32 {shape} was expected")
+    values = np.frombuffer(array.data, dtype=np.float32, offset=buffer.tell())
+    return torch.from_numpy(values.reshape(shape).copy())
+
+
+def _tally(numbers: MetricRecord, task: Task) -> Tally:
+    n_classes = len(task.classes)
+    return Tally(
+        n=int(_number(numbers, "n_scored")),
+        loss=float(_number(numbers, "loss")),
+        confusion=_counts(numbers, "confusion", (n_classes, n_classes)),
+        positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
+        negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
+    )
+
+
+def _counts(numbers: MetricRecord, key: str, shape: tuple[int, int]) -> Counts:
+    values = numbers.get(key)
+    if not isinstance(values, list) or len(values) != shape[0] * shape[1]:
+        raise RunError(f"the reply's {key} is not a list of {shape[0]} x {shape[1]} counts")
+    counts = np.array(values)
+    if counts.dtype != np.int64 or (counts < 0).any():
+        raise RunError(f"the reply's {key} holds something other than counts")
+    return counts.reshape(shape)
+
+
+def _number(numbers: MetricRecord, key: str) -> int | float:
+    value = numbers.get(key)
+    if not isinstance(value, int | float):
+        raise RunError(f"the reply's {key} is missing or not a number")
+    return value
+
+
+def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:
+    value = config.get(key)
+    if not isinstance(value, kind):
+        raise LinkError(f"the task's {key} is missing or of the wrong type")
+    return value

@@ -1,0 +1,52 @@
+"""A name in a plan becomes a part: a folder of files is its own list."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from medfl_common.errors import ConfigError
+
+Part = TypeVar("Part", bound=Callable[..., object])
+
+
+class Registry(Generic[Part]):
+    """The parts of one kind, registered by the files of one package.
+
+    Args:
+        kind: What a person calls the parts, for messages ("strategy").
+        package: The package whose modules register them; imported at the first look-up.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self._kind = kind
+        self._package = package
+        self._parts: dict[str, Part] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[Part], Part]:
+        """Enter the decorated part under `name`; a name taken twice is a programmer's mistake."""
+
+        def enter(part: Part) -> Part:
+            if name in self._parts:
+                raise ValueError(f"{self._kind} {name!r} is registered twice")
+            self._parts[name] = part
+            return part
+
+        return enter
+
+    def get(self, name: str) -> Part:
+        """Return the part called `name`, or raise ConfigError naming the known ones."""
+        known = self.names()
+        if name not in known:
+            raise ConfigError(f"unknown {self._kind} {name!r}; known: {', '.join(known)}")
+        return self._parts[name]
+
+    def names(self) -> list[str]:
+        """List the known names in alphabetical order."""
+        if not self._loaded:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+            self._loaded = True
+        return sorted(self._parts)

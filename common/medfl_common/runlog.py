@@ -1,0 +1,43 @@
+"""The run log: one JSON line per event, all that reports and pages read."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from medfl_common.checkpoint import Json, write_atomic
+
+Event = dict[str, Json]
+
+
+class RunLog:
+    """The file `log.jsonl` of one run directory; a torn last line from a crash is cut off."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "log.jsonl"
+        self._cut_torn_line()
+
+    def write(self, event: str, **values: Json) -> None:
+        """Append one event with the time, and make it durable."""
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def events(self, kind: str | None = None) -> list[Event]:
+        """Read the events, of one kind or all, in the order written."""
+        return [event for event in read_events(self.path) if kind in (None, event["event"])]
+
+    def _cut_torn_line(self) -> None:
+        if self.path.exists():
+            data = self.path.read_bytes()
+            if data and not data.endswith(b"\n"):
+                write_atomic(self.path, data[: data.rfind(b"\n") + 1])
+
+
+def read_events(path: Path) -> list[Event]:
+    """Read a log file; a file that is not there has no events."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

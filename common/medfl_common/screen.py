@@ -1,0 +1,87 @@
+"""What a person sees of a running command: lines, a progress bar, tables, errors in one line."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from medfl_common.errors import MedflError
+
+
+class Position(Protocol):
+    """Where a study is."""
+
+    @property
+    def round(self) -> int:
+        """Count the rounds made."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate the time left, None while nothing is known."""
+
+
+class Screen:
+    """Prints to the terminal, or plain lines where there is none."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def say(self, line: str) -> None:
+        """Print one line with the time of day."""
+        self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {escape(line)}")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+        """Print a table."""
+        table = Table(*header, title=escape(title) or None, title_justify="left")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self._console.print(table)
+
+    @contextmanager
+    def progress(self, n_rounds: int) -> Iterator[Callable[[Position], None]]:
+        """Show a bar of rounds with the time left; give the function that moves it."""
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} rounds"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        with bar:
+            task = bar.add_task("training", total=n_rounds, left="")
+
+            def follow(position: Position) -> None:
+                left = "" if position.seconds_left is None else _in_words(position.seconds_left)
+                bar.update(task, completed=position.round, left=left)
+
+            yield follow
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:  # noqa: PLR2004
+        return f"about {seconds:.0f} s left"
+    return f"about {seconds / 60:.0f} min left"
+
+
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Turn our own errors into a message and exit status 1; the only place that catches them."""
+    try:
+        yield
+    except MedflError as error:
+        sys.stdout.flush()
+        print(f"medfl: {error} (MEDFL-E{error.code})", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("medfl: stopped; nothing is lost, start the same command again", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(130)  # other threads may be inside Flower's own waiting

@@ -1,0 +1,105 @@
+"""YAML without its traps: what a person wrote is what the program gets, or an error says why not.
+
+PyYAML reads `NO` as false, `1e-3` as text, `012` as ten, a second `rounds:` as the only one, and
+expands aliases without bound. Each is an error here, with the key, the value and the line.
+"""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+
+import yaml
+
+from medfl_common.errors import ConfigError
+
+MAX_BYTES = 1_000_000  # a plan or a site file is a few kilobytes
+
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_TRAPS = (
+    (re.compile(r"(?i:yes|no|on|off|y|n|true|false)"), "write true or false, or quote a text"),
+    (re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+"), "write a decimal point, as in 1.0e-3 or 0.001"),
+    (re.compile(r"[-+]?0[0-9_xob][0-9a-fA-F_]*"), "write a plain decimal number, or quote a text"),
+    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*"), "write the digits without underscores"),
+    (re.compile(r"[0-9]+(:[0-9]{2})+(\.[0-9]*)?"), "quote a time or a ratio"),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"), "quote a date"),
+    (re.compile(r"(?i:[-+]?\.(inf|nan))"), "write a finite number"),
+)
+
+
+def read_yaml(path: Path) -> dict[str, Value]:
+    """Read a file that holds one mapping; raise ConfigError with the path as it was resolved."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path.resolve()}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    return parse_yaml(text, source=str(path))
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Value]:
+    """Parse one mapping; `source` names the text in messages."""
+    if len(text.encode()) > MAX_BYTES:
+        raise ConfigError(f"{source} is larger than {MAX_BYTES} bytes; nothing was read")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ConfigError(f"{source} uses a YAML alias (*name); write the values out")
+        node = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not valid YAML: {error}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{source} must hold keys and values, as in 'seed: 0'")
+    value = _mapping(node, source, "")
+    return value
+
+
+def _value(node: yaml.Node, source: str, key: str) -> Value:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, source, key)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, source, f"{key}[{i}]") for i, item in enumerate(node.value)]
+    return _scalar(node, source, key)
+
+
+def _mapping(node: yaml.MappingNode, source: str, key: str) -> dict[str, Value]:
+    result: dict[str, Value] = {}
+    for name_node, value_node in node.value:
+        name = name_node.value
+        path = f"{key}.{name}" if key else str(name)
+        if not isinstance(name, Hashable) or not isinstance(name_node, yaml.ScalarNode):
+            raise ConfigError(f"{source}, line {_line(name_node)}: a key must be a plain word")
+        if name in result:
+            raise ConfigError(f"{source}, line {_line(name_node)}: {path} is there twice; keep one")
+        result[name] = _value(value_node, source, path)
+    return result
+
+
+def _scalar(node: yaml.Node, source: str, key: str) -> Value:
+    text = str(node.value)
+    where = f"{source}, line {_line(node)}: {key}: {text}"
+    if node.tag not in (f"tag:yaml.org,2002:{kind}" for kind in _PLAIN_TAGS):
+        raise ConfigError(f"{where}: the YAML tag {node.tag} is not allowed; write a plain value")
+    if getattr(node, "style", None) is not None:  # quoted or block text
+        return text
+    if text in ("true", "false"):
+        return text == "true"
+    if text in ("", "~", "null"):
+        return None
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    for trap, advice in _TRAPS:
+        if trap.fullmatch(text):
+            raise ConfigError(f"{where}: YAML readers differ on this value; {advice}")
+    return text
+
+
+_PLAIN_TAGS = ("str", "bool", "int", "float", "null", "timestamp", "value")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

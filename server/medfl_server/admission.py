@@ -1,0 +1,45 @@
+"""Is a reply what was asked for? What fails is quarantined with a reason, and the round goes on."""
+
+import math
+
+from medfl_common.errors import MedflError, RunError
+from medfl_common.params import is_finite
+from medfl_common.records import RecordDict, Shapes, TrainResult, TrainTask, decode_result, plan_number
+
+MAX_IMAGES = 10**8  # one site trains on fewer
+
+
+def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
+    """Read a reply that belongs to the task, is finite and has the right shapes, or raise RunError.
+
+    A reply with a code is admitted as what it is: a site that says it could not.
+    """
+    try:
+        result = decode_result(content, shapes, task.plan.task)
+    except (MedflError, ValueError, TypeError, OverflowError) as error:
+        raise RunError(str(error)) from None
+    seen = (result.plan, result.round, result.nonce)
+    if result.code == 0 or seen != (0, 0, 0):
+        if seen != (plan_number(task.plan), task.round, task.nonce):
+            raise RunError("the reply belongs to another plan, round or request")
+    if result.code == 0:
+        _check_numbers(result, task)
+    return result
+
+
+def _check_numbers(result: TrainResult, task: TrainTask) -> None:
+    if task.kind == "train":
+        if result.update is None:
+            raise RunError("the reply has no update")
+        if not 1 <= result.n_images <= MAX_IMAGES:
+            raise RunError(f"n_images is {result.n_images}; 1 to {MAX_IMAGES} is possible")
+        if not is_finite(result.update):
+            raise RunError("the update holds a NaN or an infinity")
+    numbers = [result.train_loss, result.seconds, result.exact_auc or 0.0]
+    if result.tally is not None:
+        numbers.append(result.tally.loss)
+        n = result.tally.n
+        if int(result.tally.confusion.sum()) != n or not 1 <= n <= MAX_IMAGES:
+            raise RunError(f"the confusion counts do not add up to n_scored {n}")
+    if not all(math.isfinite(number) for number in numbers):
+        raise RunError("a loss or a metric is not a finite number")

@@ -1,0 +1,34 @@
+"""The Flower ServerApp. Glue only: a Grid in, the round loop, the final weights into the run."""
+
+from collections.abc import Callable, Mapping
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+from safetensors.torch import save
+
+from medfl_common.checkpoint import write_atomic
+from medfl_server.collect import Announce
+from medfl_server.post import Post, Presence
+from medfl_server.rounds import Follow, RoundLoop
+from medfl_server.study import Study
+
+TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
+
+
+def build_app(
+    study: Study,
+    roster: list[str],
+    presence: Callable[[], Mapping[str, Presence]],
+    announce: Announce,
+    follow: Follow,
+) -> ServerApp:
+    """Make the app of one study, for real sites or virtual ones."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        post = Post(grid, presence, ttl_s=study.plan.federation.deadline_s + TTL_MARGIN_S)
+        weights = RoundLoop(study, roster, post, announce, follow).run()
+        write_atomic(study.folder / "model.safetensors", save(weights))
+
+    return app

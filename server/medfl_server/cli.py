@@ -1,0 +1,110 @@
+"""medfl-server: the coordinator's commands."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfl_common.screen import Screen, errors_for_people
+from medfl_server.study import create_study, locked, open_study
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+Folder = Annotated[Path, typer.Argument(help="The study's directory.")]
+
+
+@app.command()
+def init(
+    folder: Folder,
+    plan: Annotated[Path, typer.Option(help="The study plan, a YAML file (see configs/).")],
+    host: Annotated[str, typer.Option(help="The name or address by which hospitals reach you.")],
+) -> None:
+    """Make a study: its directory, certificate authority, server certificate and empty roster."""
+    from medfl_server.enrolment import create_authority
+
+    with errors_for_people():
+        study = create_study(folder, plan)
+        create_authority(folder, study.plan.study, host)
+        screen = Screen()
+        screen.say(f"made the study {study.plan.study} in {folder}")
+        screen.say(f"plan hash {study.plan.hash()}")
+        screen.say(f"next: send {folder / 'tls' / 'ca.crt'} and the plan to every hospital;")
+        screen.say(f"then: medfl-server enrol {folder} NAME KEY.pub for the key that each returns")
+
+
+@app.command()
+def enrol(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
+    key: Annotated[Path, typer.Argument(help="The identity.pub that the hospital sent.")],
+) -> None:
+    """Let a hospital in by its public key."""
+    from medfl_server import enrolment
+
+    with errors_for_people():
+        open_study(folder)
+        shown = enrolment.enrol(folder, name, key)
+        Screen().say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+
+
+@app.command()
+def run(
+    folder: Folder,
+    port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
+    bind: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+) -> None:
+    """Run the study, or go on where it stopped. Ends with the final model and the report."""
+    with errors_for_people(), locked(folder_of_study(folder)):
+        os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
+        screen = Screen()
+        screen.say("starting")
+        _run(folder, bind, port, screen)
+        _report(folder, screen)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html from the run log."""
+    with errors_for_people():
+        _report(folder, Screen())
+
+
+def folder_of_study(folder: Path) -> Path:
+    """Give the folder back if it holds a study."""
+    return open_study(folder).folder
+
+
+def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
+    from medfl_common.errors import ConfigError
+    from medfl_server.app import build_app
+    from medfl_server.enrolment import read_roster
+    from medfl_server.link import Link, Listener, log_to
+
+    study, roster = open_study(folder), read_roster(folder)
+    needed = study.plan.federation.min_sites
+    if len(roster) < (1 if needed == "all" else needed):
+        raise ConfigError(
+            f"{len(roster)} hospitals are enrolled, the plan needs {needed}; "
+            f"use medfl-server enrol {folder} NAME KEY.pub"
+        )
+    log_to(folder / "superlink.log")
+    tls = folder / "tls"
+    link = Link(roster, Listener(bind, port, tls / "server.crt", tls / "server.key"))
+    screen.say(f"listening on port {port} for {', '.join(roster)}")
+    with screen.progress(study.plan.federation.rounds) as follow:
+        link.run(build_app(study, list(roster), link.presence, screen.say, follow))
+
+
+def _report(folder: Path, screen: Screen) -> None:
+    from medfl_server.report import write_report, final_table
+
+    study = open_study(folder)
+    path = write_report(study)
+    screen.table(*final_table(study))
+    screen.say(f"report: {path}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,178 @@
+"""One round's replies: ask every site that is there, wait for a quorum, admit, pass on in order.
+
+A site that connects anew in mid-round is asked again, with the same nonce: it has its reply kept,
+or makes the same one. Updates are passed on in the roster's order, as soon as their turn has come.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from medfl_common.errors import RunError, explain_code
+from medfl_common.params import Weights
+from medfl_common.records import (
+    Kind,
+    RecordDict,
+    Shapes,
+    TrainResult,
+    TrainTask,
+    encode_task,
+    encode_weights,
+    n_bytes,
+)
+from medfl_server.admission import admit
+from medfl_server.post import Post, Presence
+from medfl_server.study import Study
+
+POLL_S = 0.05  # between looks for replies
+Announce = Callable[[str], None]  # one line for the coordinator's eyes
+Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one site gave in one round, its update apart."""
+
+    result: TrainResult
+    bytes_received: int
+    bytes_sent: int
+
+
+@dataclass
+class Replies:
+    """Who answered in one round, and why others did not."""
+
+    answered: dict[str, Answered] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # site -> reason
+    seconds: float = 0.0
+
+
+@dataclass
+class _Asked:
+    to: Presence
+    message: str | None  # the id to fetch under; None: no reply will come for it
+    n_bytes: int
+
+
+class Collection:
+    """One task, asked of the sites of a roster."""
+
+    def __init__(
+        self, study: Study, roster: list[str], post: Post, announce: Announce, fold: Fold
+    ) -> None:
+        self._study = study
+        self._roster = roster
+        self._post = post
+        self._announce = announce
+        self._fold = fold
+        self._asked: dict[str, _Asked] = {}
+        self._waiting_turn: dict[str, TrainResult] = {}  # admitted, an earlier site is still out
+        self._replies = Replies()
+
+    def run(self, kind: Kind, round_: int, weights: Weights, quorum: int) -> Replies:
+        """Ask, and collect until all have answered, or the quorum has at the deadline.
+
+        Sites that are away are not waited for once those asked have answered and are a quorum.
+        """
+        packed = encode_weights(weights)
+        shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        tasks = {site: self._task(kind, round_, site) for site in self._roster}
+        started = time.monotonic()
+        while True:
+            for site, presence in self._newly_present().items():
+                self._ask(site, presence, encode_task(tasks[site], packed), round_)
+            for site in self._out():
+                self._fetch(site, tasks[site], shapes)
+            self._replies.seconds = time.monotonic() - started
+            if self._is_closed(quorum):
+                break
+            time.sleep(POLL_S)
+        self._pass_on(self._roster)
+        self._name_the_missing()
+        return self._replies
+
+    def _task(self, kind: Kind, round_: int, site: str) -> TrainTask:
+        nonce = self._study.nonce(kind, round_, site)
+        return TrainTask(kind, self._study.run, round_, nonce, site, self._study.plan, {})
+
+    def _newly_present(self) -> dict[str, Presence]:
+        """List the sites to ask: connected, without an answer, not asked in this session."""
+        present = self._post.presence()
+        return {
+            site: present[site]
+            for site in self._roster
+            if site in present
+            and not self._is_done(site)
+            and (site not in self._asked or self._asked[site].to != present[site])
+        }
+
+    def _ask(self, site: str, presence: Presence, content: RecordDict, round_: int) -> None:
+        if site in self._asked:
+            self._announce(f"{site} is back and is asked again")
+        message = self._post.send(presence, content, round_)
+        self._asked[site] = _Asked(presence, message, n_bytes(content))
+        self._replies.missing.pop(site, None)
+
+    def _out(self) -> list[str]:
+        """List the sites whose reply may still come, in the roster's order."""
+        return [
+            site
+            for site in self._roster
+            if site in self._asked and self._asked[site].message and not self._is_done(site)
+        ]
+
+    def _is_done(self, site: str) -> bool:
+        failed = site in self._replies.missing and self._asked[site].message is not None
+        return site in self._replies.answered or failed
+
+    def _fetch(self, site: str, task: TrainTask, shapes: Shapes) -> None:
+        asked = self._asked[site]
+        arrival = self._post.fetch(asked.message or "")
+        if arrival is None:
+            return
+        if arrival.content is None:
+            asked.message = None
+            self._miss(site, "the connection was lost")
+            return
+        try:
+            result = admit(arrival.content, task, shapes)
+        except RunError as error:
+            self._miss(site, f"quarantined: {error}")
+            return
+        if result.code:
+            self._miss(site, explain_code(result.code, result.incident))
+            return
+        self._waiting_turn[site] = result
+        size = n_bytes(arrival.content)
+        self._replies.answered[site] = Answered(replace(result, update=None), size, asked.n_bytes)
+        self._announce(f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB")
+        self._pass_on(self._roster_until_first_out())
+
+    def _miss(self, site: str, reason: str) -> None:
+        self._replies.missing[site] = reason
+        self._announce(f"{site} gave nothing: {reason}")
+
+    def _roster_until_first_out(self) -> list[str]:
+        """List the sites before the first one that could still answer."""
+        for position, site in enumerate(self._roster):
+            if not self._is_done(site):
+                return self._roster[:position]
+        return self._roster
+
+    def _pass_on(self, sites: list[str]) -> None:
+        for site in sites:
+            if site in self._waiting_turn:
+                self._fold(site, self._waiting_turn.pop(site))
+
+    def _is_closed(self, quorum: int) -> bool:
+        if all(self._is_done(site) for site in self._roster):
+            return True
+        if self._replies.seconds >= self._study.plan.federation.deadline_s:
+            return True
+        return not self._out() and len(self._replies.answered) >= quorum
+
+    def _name_the_missing(self) -> None:
+        for site in self._roster:
+            if site not in self._replies.answered:
+                reason = "no reply before the deadline" if site in self._asked else "not connected"
+                self._replies.missing.setdefault(site, reason)

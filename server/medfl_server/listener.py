@@ -1,0 +1,141 @@
+"""The public face of the SuperLink: TLS, the hospitals' API and health; nothing else."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from medfl_common.errors import LinkError
+
+HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
+PULL_MESSAGES = "/v1/fleet/pull-messages"
+
+Scope = dict[str, Any]  # as ASGI has it
+Event = dict[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where hospitals connect: an address with TLS."""
+
+    host: str
+    port: int
+    certificate: Path
+    key: Path
+
+
+class Bell:
+    """Wakes the hospitals' held requests when a message was put out; rung from any thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._swing)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait for the next ring, or the time."""
+        self._loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), timeout_s)
+
+    def _swing(self) -> None:
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+
+class FleetOnly:
+    """The public face of the SuperLink: the fleet API and health, nothing else.
+
+    A hospital that looks for messages and finds none is held until there is one, so that its
+    SuperNode does not sleep its three seconds between looks.
+    """
+
+    def __init__(self, app: Asgi, bell: Bell) -> None:
+        self._app = app
+        self._bell = bell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 404."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path == PULL_MESSAGES:
+            await self._hold(scope, receive, send)
+        elif scope["type"] == "http" and (path.startswith("/v1/fleet/") or path == "/health"):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
+        ends = time.monotonic() + HOLD_S
+        while True:
+            events = await self._ask(scope, body)
+            found = events[0]["status"] != 200 or any(event.get("body") for event in events[1:])  # noqa: PLR2004
+            left = ends - time.monotonic()
+            if found or left <= 0:
+                break
+            await self._bell.wait(left)
+        for event in events:
+            await send(event)
+
+    async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
+        """Put the request to the SuperLink and keep its answer."""
+        events: list[Event] = []
+
+        async def receive() -> Event:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(event: Event) -> None:
+            events.append(event)
+
+        await self._app(dict(scope), receive, send)
+        return events
+
+
+async def _read_body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        event = await receive()
+        parts.append(event.get("body", b""))
+        if not event.get("more_body"):
+            return b"".join(parts)
+
+
+def uvicorn_config(app: object, listener: Listener | None = None) -> uvicorn.Config:
+    """Serve an app on loopback, or with the listener's TLS (1.2 or newer)."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        access_log=False,
+        log_config=None,
+        lifespan="off" if listener else "on",
+        ssl_certfile=listener.certificate if listener else None,
+        ssl_keyfile=str(listener.key) if listener else None,
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port, 0 for any; raises LinkError naming the one that is in use."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise LinkError(
+            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it, or choose "
+            "another with --port"
+        ) from None
+    return listener

@@ -1,0 +1,230 @@
+"""THE round loop: ask, wait for a quorum, admit, fold, checkpoint, log; and go on where it stopped.
+
+One message per site and round: the site scores the global weights, then trains from them. A round
+is made when its checkpoint is on the disk; the log line follows, and is written from the
+checkpoint if a crash came between.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from medfl_common.checkpoint import Checkpoint, Json, load_newest, save
+from medfl_common.errors import RunError
+from medfl_common.metrics import Tally, merge, scores
+from medfl_common.models import build_model
+from medfl_common.params import Weights, shared_weights
+from medfl_common.records import TrainResult
+from medfl_server.collect import Announce, Answered, Collection, Replies
+from medfl_server.post import Post
+from medfl_server.strategies import STRATEGIES
+from medfl_server.study import Study
+
+JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
+
+
+class PausedError(RunError):
+    """Too few sites answered too often; the study can go on later."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study is, for a person who follows it."""
+
+    round: int  # rounds made
+    n_rounds: int
+    seconds_left: float | None  # from the median of the rounds made in this sitting
+
+
+Follow = Callable[[Progress], None]
+
+
+class RoundLoop:
+    """A study from its newest checkpoint to its end.
+
+    Args:
+        study: The run directory and its plan.
+        roster: The names of the enrolled sites, in the order in which updates are folded.
+        post: Where tasks go and replies come from.
+        announce: Takes one line per event.
+        follow: Takes the progress after each round.
+    """
+
+    def __init__(
+        self, study: Study, roster: list[str], post: Post, announce: Announce, follow: Follow
+    ) -> None:
+        self._study = study
+        self._plan = study.plan
+        self._roster = roster
+        self._post = post
+        self._announce = announce
+        self._follow = follow
+        self._log = study.log
+        self._times: list[float] = []
+
+    def run(self) -> Weights:
+        """Make the rounds that are left; return the final weights. Raises PausedError."""
+        checkpoint = self._resume()
+        if self._log.events("finished"):
+            self._announce("this study is finished; nothing is left to do")
+            return checkpoint.weights
+        self._wait_for_sites()
+        empty = 0
+        while checkpoint.round < self._plan.federation.rounds:
+            self._tell_progress(checkpoint.round)
+            made = self._make_round(checkpoint)
+            empty = 0 if made else empty + 1
+            if empty == self._plan.federation.empty_rounds:
+                self._pause(checkpoint.round, empty)
+            checkpoint = made or checkpoint
+        self._tell_progress(checkpoint.round)
+        return self._finish(checkpoint)
+
+    @property
+    def quorum(self) -> int:
+        """Count the valid replies that a round needs."""
+        wanted = self._plan.federation.min_sites
+        return len(self._roster) if wanted == "all" else wanted
+
+    def _resume(self) -> Checkpoint:
+        """Load the newest whole checkpoint, or write the start weights as round 0."""
+        checkpoint, warnings = load_newest(self._study.checkpoints)
+        for warning in warnings:
+            self._announce(warning)
+        if checkpoint is None:
+            weights = shared_weights(build_model(self._plan))
+            checkpoint = Checkpoint(0, weights, {})
+            digest = save(self._study.checkpoints, checkpoint)
+            sites: list[Json] = [*self._roster]
+            self._log.write("started", sites=sites, sha256=digest, rounds=self._plan.federation.rounds)
+            return checkpoint
+        logged = {event["round"] for event in self._log.events("round")}
+        if checkpoint.round and checkpoint.round not in logged:
+            self._log.write("round", **checkpoint.meta)
+        self._log.write("resumed", round=checkpoint.round)
+        self._announce(f"going on after round {checkpoint.round}")
+        return checkpoint
+
+    def _wait_for_sites(self) -> None:
+        """Wait as long as it takes for a quorum to connect, then a little for the others."""
+        since: float | None = None
+        told: list[str] = []
+        while True:
+            present = self._post.presence()
+            away = [site for site in self._roster if site not in present]
+            if not away:
+                return
+            if len(present) >= self.quorum:
+                since = since or time.monotonic()
+                if time.monotonic() - since > min(JOIN_GRACE_S, self._plan.federation.deadline_s):
+                    return
+            if away != told:
+                self._announce(
+                    f"{len(present)} of {len(self._roster)} sites are connected; "
+                    f"waiting for {', '.join(away)}"
+                )
+                told = away
+            time.sleep(0.1)
+
+    def _make_round(self, before: Checkpoint) -> Checkpoint | None:
+        """Make the next round, or return None where there was no quorum."""
+        round_ = before.round + 1
+        fold = STRATEGIES.get(self._plan.federation.strategy)()
+
+        def add(site: str, result: TrainResult) -> None:
+            fold.add(result.update or {}, result.n_images)
+
+        collection = Collection(self._study, self._roster, self._post, self._announce, add)
+        replies = collection.run("train", round_, before.weights, self.quorum)
+        facts = _facts(round_, replies)
+        if len(replies.answered) < self.quorum:
+            self._log.write("round_without_quorum", quorum=self.quorum, **facts)
+            self._announce(
+                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a valid "
+                f"reply, {self.quorum} are needed; the model is unchanged"
+            )
+            return None
+        checkpoint = Checkpoint(round_, fold.result(before.weights), facts)
+        digest = save(self._study.checkpoints, checkpoint)
+        self._log.write("round", sha256=digest, **facts)
+        self._times.append(replies.seconds)
+        self._announce(f"round {round_} of {self._plan.federation.rounds}: {_summary(replies)}")
+        return checkpoint
+
+    def _pause(self, round_: int, empty: int) -> None:
+        self._log.write("paused", round=round_)
+        raise PausedError(
+            f"paused after round {round_}: {empty} times in a row fewer than {self.quorum} of "
+            f"{len(self._roster)} sites answered; nothing is lost. Ask the missing sites, then "
+            "start medfl-server run again"
+        )
+
+    def _finish(self, checkpoint: Checkpoint) -> Weights:
+        """Have the final weights scored everywhere, and close the log."""
+
+        def nothing(site: str, result: TrainResult) -> None:
+            return None
+
+        collection = Collection(self._study, self._roster, self._post, self._announce, nothing)
+        replies = collection.run("evaluate", checkpoint.round, checkpoint.weights, self.quorum)
+        digest = save(self._study.checkpoints, checkpoint)
+        self._log.write("finished", sha256=digest, **_facts(checkpoint.round, replies))
+        self._announce(f"final model: {_summary(replies)}")
+        return checkpoint.weights
+
+    def _tell_progress(self, round_: int) -> None:
+        n_left = self._plan.federation.rounds - round_
+        middle = sorted(self._times)[len(self._times) // 2] if self._times else None
+        left = None if middle is None else middle * n_left
+        self._follow(Progress(round_, self._plan.federation.rounds, left))
+
+
+def _facts(round_: int, replies: Replies) -> dict[str, Json]:
+    """Everything about a round that the log keeps; scores are those of the weights before it."""
+    return {
+        "round": round_,
+        "seconds": round(replies.seconds, 3),
+        "sites": {site: _site_facts(answered) for site, answered in replies.answered.items()},
+        "missing": {**replies.missing},
+    }
+
+
+def _site_facts(answered: Answered) -> dict[str, Json]:
+    result = answered.result
+    facts: dict[str, Json] = {
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+        "bytes_received": answered.bytes_received,
+        "bytes_sent": answered.bytes_sent,
+    }
+    if result.tally is not None:
+        facts["tally"] = {
+            "n": result.tally.n,
+            "loss": result.tally.loss,
+            "confusion": result.tally.confusion.tolist(),
+            "positive": result.tally.positive.tolist(),
+            "negative": result.tally.negative.tolist(),
+        }
+        facts["exact_auc"] = result.exact_auc
+    return facts
+
+
+def _summary(replies: Replies) -> str:
+    """Say in one line what a round gave."""
+    tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
+    parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
+    trained = [a.result for a in replies.answered.values() if a.result.n_images]
+    if trained:
+        n = sum(result.n_images for result in trained)
+        loss = sum(result.train_loss * result.n_images for result in trained) / n
+        parts.append(f"training loss {loss:.3f} over {n} images")
+    if tallies:
+        merged = merge(tallies)
+        area = scores(merged)["auc"]
+        shown = "n/a" if area is None else f"{area:.3f}"
+        parts.append(f"validation of the weights sent: loss {merged.loss:.3f}, AUC {shown} on {merged.n} images")
+    if replies.missing:
+        parts.append(f"missing: {', '.join(replies.missing)}")
+    return "; ".join(parts)

@@ -1,0 +1,97 @@
+"""The run directory: the truth about a study. Whatever stops, it goes on from here.
+
+    DIR/plan.yaml          the plan, as the coordinator wrote it
+        study.json         the run's id and the plan's hash
+        log.jsonl          one line per event
+        checkpoints/       the weights after the last rounds
+        model.safetensors  the final weights, once finished
+        report.html        written by `medfl-server report` and at the end of a run
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfl_common import __version__
+from medfl_common.checkpoint import write_atomic
+from medfl_common.errors import RunError
+from medfl_common.plan import Plan, load_plan
+from medfl_common.records import Kind
+from medfl_common.runlog import RunLog
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study run."""
+
+    folder: Path
+    plan: Plan
+    run: str  # 32 hex digits
+
+    @property
+    def log(self) -> RunLog:
+        """Open the run log."""
+        return RunLog(self.folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Say where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    def nonce(self, kind: Kind, round_: int, site: str) -> int:
+        """Number a request: the same whenever this run asks this again, 0..2**62-1."""
+        text = f"{self.run}|{kind}|{round_}|{site}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
+
+
+def create_study(folder: Path, plan_file: Path) -> Study:
+    """Make a run directory for a plan; raises RunError if one is there."""
+    plan = load_plan(plan_file)
+    if (folder / "study.json").exists():
+        raise RunError(f"{folder} holds a study already; choose another directory")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "plan.yaml", plan_file.read_bytes())
+    run = secrets.token_hex(16)
+    facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
+    write_atomic(folder / "study.json", json.dumps(facts, indent=1).encode())
+    return Study(folder, plan, run)
+
+
+def open_study(folder: Path) -> Study:
+    """Open a run directory; raises RunError if it is none, or its plan was changed since."""
+    try:
+        facts = json.loads((folder / "study.json").read_text())
+        run, plan_hash = str(facts["run"]), facts["plan_sha256"]
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no study; make one with medfl-server init") from None
+    except (ValueError, KeyError):
+        raise RunError(f"{folder / 'study.json'} is damaged; nothing was changed") from None
+    plan = load_plan(folder / "plan.yaml")
+    if plan.hash() != plan_hash:
+        raise RunError(
+            f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:12]}, "
+            f"was {plan_hash[:12]}); put it back, or make a new study for the new plan"
+        )
+    return Study(folder, plan, run)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a directory for this process; raises RunError where another process has it."""
+    path = folder / "lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RunError(f"{folder} is in use by process {file.read().strip()}; stop it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

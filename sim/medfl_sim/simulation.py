@@ -1,0 +1,48 @@
+"""A study on one machine: virtual hospitals, the real apps, and the run directory of a real study."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flwr.app import Context
+
+from medfl_client.app import build_app as build_client_app
+from medfl_client.site import Site
+from medfl_server.app import build_app as build_server_app
+from medfl_server.collect import Announce
+from medfl_server.rounds import Follow
+from medfl_server.study import Study, locked
+from medfl_sim.engine import InProcessGrid, run_apps
+
+
+def silent(line: str) -> None:
+    """Take a line and say nothing."""
+
+
+def simulate(
+    study: Study, sites: Mapping[str, Site], announce: Announce = silent, follow: Follow | None = None
+) -> None:
+    """Run a study over virtual hospitals to its end, or on from where it stopped.
+
+    Args:
+        study: The run directory and its plan.
+        sites: Name -> virtual hospital, in the roster's order.
+        announce: Takes one line per event.
+        follow: Takes the progress after each round.
+    """
+
+    def find_site(context: Context) -> Site:
+        return sites[str(context.node_config["site"])]
+
+    roster = list(sites)
+    grid = InProcessGrid(build_client_app(find_site, silent), roster)
+    app = build_server_app(study, roster, grid.presence, announce, follow or (lambda progress: None))
+    with locked(study.folder):
+        run_apps(app, grid)
+
+
+def default_out(plan_file: Path) -> Path:
+    """Name a run directory that is not there yet: runs/<plan>-1, runs/<plan>-2, ..."""
+    number = 1
+    while (out := Path("runs") / f"{plan_file.stem}-{number}").exists():
+        number += 1
+    return out
