@@ -7,7 +7,6 @@ text under the incident number in `incidents.jsonl`.
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,6 +30,7 @@ from medfl_common.records import (
     TrainTask,
     decode_task_head,
     decode_task_weights,
+    decode_weights,
     encode_result,
     n_bytes,
     plan_number,
@@ -39,30 +39,28 @@ from medfl_common.records import (
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
 
-@dataclass
 class Workbench:
     """What one process keeps between tasks, so that a round costs its training and no more."""
 
-    plan: str = ""  # hash of the plan that the model is for
-    model: nn.Module | None = None
-    shapes: Shapes | None = None
-    data: dict[str, SiteData] | None = None  # by the site's name; one in a hospital
+    def __init__(self) -> None:
+        self._plan = ""  # hash of the plan that the rest is for
+        self._model: tuple[nn.Module, Shapes] | None = None
+        self._data: dict[str, SiteData] = {}  # by the site's name; one in a hospital
 
-    def model_for(self, plan: Plan, device: torch.device) -> nn.Module:
-        """Give the plan's model; the one at hand if it is for this plan."""
-        if self.model is None or self.plan != plan.hash():
+    def model_for(self, plan: Plan, device: torch.device) -> tuple[nn.Module, Shapes]:
+        """Give the plan's model and the shapes of its shared weights; built once per plan."""
+        if self._model is None or self._plan != plan.hash():
             use_threads(plan)
-            self.model = build_model(plan).to(device)
-            self.shapes = {name: tuple(t.shape) for name, t in shared_weights(self.model).items()}
-            self.plan, self.data = plan.hash(), {}
-        return self.model
+            model = build_model(plan).to(device)
+            shapes = {name: tuple(tensor.shape) for name, tensor in shared_weights(model).items()}
+            self._plan, self._model, self._data = plan.hash(), (model, shapes), {}
+        return self._model
 
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""
-        data = self.data if self.data is not None else {}
-        if name not in data:
-            data[name] = site.data(plan, name)
-        return data[name]
+        if name not in self._data:
+            self._data[name] = site.data(plan, name)
+        return self._data[name]
 
 
 def use_threads(plan: Plan) -> None:
@@ -90,7 +88,7 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
             incident=incident,
         )
         reply = encode_result(failure)
-        _write_ledger(site.state, task, reply)
+        _write_ledger(site.state, task, reply, {})
         return reply
 
 
@@ -98,13 +96,12 @@ def _answer(
     content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
 ) -> RecordDict:
     permit(head.plan, site.policy)
+    model, shapes = bench.model_for(head.plan, site.device)
     kept = replies.find(site.state, head) if site.state else None
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
-        _write_ledger(site.state, head, kept)
+        _write_ledger(site.state, head, kept, shapes)
         return kept
-    model = bench.model_for(head.plan, site.device)
-    shapes = bench.shapes or {}
     task = decode_task_weights(content, head, shapes)
     data = bench.data_for(task.plan, site, task.site)
     result = work(task, model, data, site.device)
@@ -112,12 +109,16 @@ def _answer(
     _tell_result(result, task, reply, tell)
     if site.state:
         replies.keep(site.state, task, reply)
-    _write_ledger(site.state, task, reply)
+    _write_ledger(site.state, task, reply, shapes)
     return reply
 
 
 def work(
-    task: TrainTask, model: nn.Module, data: SiteData, device: torch.device
+    task: TrainTask,
+    model: nn.Module,
+    data: SiteData,
+    device: torch.device,
+    max_steps: int | None = None,
 ) -> TrainResult:
     """Score the task's weights on the validation images; if asked to, train and give the update."""
     started = time.monotonic()
@@ -128,7 +129,7 @@ def work(
         scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
     trained, update = Trained(0, 0, 0.0), None
     if task.kind == "train":
-        trained, update = _train(task, model, data, device)
+        trained, update = _train(task, model, data, device, max_steps)
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,
@@ -144,14 +145,20 @@ def work(
 
 
 def _train(
-    task: TrainTask, model: nn.Module, data: SiteData, device: torch.device
+    task: TrainTask,
+    model: nn.Module,
+    data: SiteData,
+    device: torch.device,
+    max_steps: int | None,
 ) -> tuple[Trained, Weights]:
     """Train the loaded model; the update is a plain function of (weights, data, plan, round)."""
     start = {name: tensor.to(device) for name, tensor in task.weights.items()}
     term = OBJECTIVES.get(task.plan.training.objective)(start)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site)
-        trained = train(model, data.train, task.plan, task.round, task.site, term, device)
+        trained = train(
+            model, data.train, task.plan, task.round, task.site, term, device, max_steps
+        )
     return trained, difference(shared_weights(model), task.weights)
 
 
@@ -168,11 +175,14 @@ def _tell_result(result: TrainResult, task: TrainTask, reply: RecordDict, tell: 
     tell("; ".join(parts))
 
 
-def _write_ledger(state: Path | None, task: TrainTask | None, reply: RecordDict) -> None:
+def _write_ledger(
+    state: Path | None, task: TrainTask | None, reply: RecordDict, shapes: Shapes
+) -> None:
     """Write what is about to leave: names, sizes, hashes and norms, not the values."""
     if state is None:
         return
-    arrays = reply.array_records.get("update", {})
+    update = reply.array_records.get("update")
+    sent = decode_weights(update, shapes) if update is not None else {}
     ledger.append(
         state / "ledger.jsonl",
         {
@@ -181,9 +191,9 @@ def _write_ledger(state: Path | None, task: TrainTask | None, reply: RecordDict)
             "kind": task.kind if task else "unknown",
             "round": task.round if task else 0,
             "bytes": n_bytes(reply),
-            "arrays": {name: list(array.shape) for name, array in arrays.items()},
-            "norm": norm({n: torch.from_numpy(a.numpy()) for n, a in arrays.items()}),
-            "numbers": sorted(reply.metric_records["numbers"]),
+            "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
+            "norm": norm(sent),
+            "numbers": [*sorted(reply.metric_records["numbers"])],
             "sha256": reply.object_id,
         },
     )

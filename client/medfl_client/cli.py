@@ -7,7 +7,9 @@ import typer
 
 from medfl_common.screen import Screen, errors_for_people
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
+)
 
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
@@ -52,4 +54,3 @@ def run(folder: Folder) -> None:
 def main() -> None:
     """Run the command line."""
     app()
-

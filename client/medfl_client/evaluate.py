@@ -29,12 +29,14 @@ def tally(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Tally:
     truth, guess = classes(targets, plan).numpy(), predicted(odds, plan).numpy()
     k = len(plan.task.classes)
     confusion = np.bincount(truth * k + guess, minlength=k * k).reshape(k, k).astype(np.int64)
-    is_class = targets.numpy() > 0.5  # noqa: PLR2004
+    is_class = targets.numpy() > 0.5
     return Tally(
         n=len(targets),
         loss=float(task_loss(plan)(logits, targets)),
         confusion=confusion,
-        positive=np.stack([histogram(o[y]) for o, y in zip(odds.numpy().T, is_class.T, strict=True)]),
+        positive=np.stack(
+            [histogram(o[y]) for o, y in zip(odds.numpy().T, is_class.T, strict=True)]
+        ),
         negative=np.stack(
             [histogram(o[~y]) for o, y in zip(odds.numpy().T, is_class.T, strict=True)]
         ),
@@ -49,10 +51,8 @@ def exact_auc(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> float 
     from sklearn.metrics import roc_auc_score  # a second to import
 
     odds = log_odds(logits, plan).numpy()
-    truth = targets.numpy() > 0.5  # noqa: PLR2004
+    truth = targets.numpy() > 0.5
     areas = [
-        roc_auc_score(y, o)
-        for y, o in zip(truth.T, odds.T, strict=True)
-        if y.any() and not y.all()
+        roc_auc_score(y, o) for y, o in zip(truth.T, odds.T, strict=True) if y.any() and not y.all()
     ]
     return float(np.mean(areas)) if areas else None

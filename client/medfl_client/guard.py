@@ -5,13 +5,14 @@
 
 from dataclasses import replace
 
+from flwr.app import RecordDict
+
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
 from medfl_common.params import is_finite
 from medfl_common.plan import Plan
 from medfl_common.records import (
-    RecordDict,
     Shapes,
     TrainResult,
     TrainTask,
@@ -68,7 +69,9 @@ def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
             "nothing was sent"
         )
     if {name: tuple(tensor.shape) for name, tensor in update.items()} != dict(shapes):
-        raise DisclosureError("the update has other tensors than the plan's model; nothing was sent")
+        raise DisclosureError(
+            "the update has other tensors than the plan's model; nothing was sent"
+        )
     if not is_finite(update):
         raise DisclosureError("the update holds a NaN or an infinity; nothing was sent")
 

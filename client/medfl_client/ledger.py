@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from medfl_common.checkpoint import Json
+from medfl_common.files import Json
 
 START = "0" * 64  # what the first line names as the line before
 

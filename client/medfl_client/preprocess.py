@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from medfl_client.dicom.index import Row
 from medfl_client.dicom.pixels import read_picture
-from medfl_common.checkpoint import write_atomic
 from medfl_common.errors import DataError
+from medfl_common.files import write_atomic
 from medfl_common.plan import Images
 
 VERSION = 1  # raise it when the same file would give other pixels
@@ -81,14 +81,14 @@ def _make(
 def _decode_all(
     path: Path, rows: Sequence[Row], folder: Path, images: Images, progress: Progress | None
 ) -> dict[str, str]:
-    dtype = np.dtype(np.uint8 if images.bits == 8 else np.uint16)
+    dtype, highest = (np.uint8, 255) if images.bits == 8 else (np.uint16, 65535)
     shape = (len(rows), 1, images.size, images.size)
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     refused = {}
     for i, row in enumerate(rows):
         try:
             picture = read_picture(folder / row.path, images)
-            pixels[i, 0] = np.rint(picture * np.iinfo(dtype).max).astype(dtype)
+            pixels[i, 0] = np.rint(picture * highest).astype(dtype)
         except DataError as error:
             refused[row.path] = str(error)
         except Exception as error:  # one bad file costs one row, whatever a decoder makes of it

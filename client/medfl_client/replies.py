@@ -8,7 +8,7 @@ from flwr.app import MetricRecord, RecordDict
 from safetensors import safe_open
 from safetensors.torch import save
 
-from medfl_common.checkpoint import write_atomic
+from medfl_common.files import write_atomic
 from medfl_common.records import TrainTask, encode_weights
 
 

@@ -84,9 +84,7 @@ def _keyed(labels: dict[str, LabelRow], data: DataFiles, secret: bytes) -> dict[
     return {pseudonym(secret, key): row for key, row in labels.items()}
 
 
-def _classified(
-    samples: list[tuple[Row, LabelRow]], plan: Plan, data: DataFiles
-) -> list[Sample]:
+def _classified(samples: list[tuple[Row, LabelRow]], plan: Plan, data: DataFiles) -> list[Sample]:
     number = {name: i for i, name in enumerate(plan.task.classes)}
     unknown = sorted({label.label for _, label in samples} - set(number))
     if unknown:
@@ -105,7 +103,7 @@ def _duplicates(rows: list[Row], folder: Path) -> dict[str, str]:
     by_sop: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_sop[row.sop].append(row)
-    refused = {}
+    refused: dict[str, str] = {}
     for same in by_sop.values():
         if len(same) == 1:
             continue

@@ -37,6 +37,7 @@ def choose_device(wish: str) -> torch.device:
 def open_site(folder: Path, site_file: SiteFile) -> Site:
     """Make the site of a folder; its data are read at the first task."""
     state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan, site: str) -> SiteData:
         return site_data(collect(folder, state, site_file.data, plan), plan, site)

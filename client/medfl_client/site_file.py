@@ -22,7 +22,9 @@ class DataFiles(Settings):
     join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
     join_column: str  # column that says which image, study or patient a label belongs to
     label_column: str  # column that holds the label
-    values: dict[str, str] = {}  # what the CSV writes -> the plan's class, where they differ
+    values: dict[str, str] = Field(
+        default={}
+    )  # what the CSV writes -> the plan's class, where they differ
 
 
 class Server(Settings):

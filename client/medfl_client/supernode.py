@@ -14,7 +14,7 @@ import medfl_client  # noqa: F401  sets Flower's environment before flwr is impo
 
 
 def _end_with_parent() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):
         pass
     os._exit(0)
 

@@ -23,7 +23,7 @@ class Trained:
     loss: float  # mean over the images of the last epoch, before each step
 
 
-def train(  # noqa: PLR0913
+def train(
     model: nn.Module,
     images: ImageSet,
     plan: Plan,
@@ -35,6 +35,8 @@ def train(  # noqa: PLR0913
 ) -> Trained:
     """Train in place for the plan's epochs; the order comes from (seed, round, site) alone.
 
+    `max_steps` ends it early, to try a step.
+
     Raises TrainingError where the loss is not a finite number; the model is then spoilt.
     """
     optimizer = make_optimizer(model, plan.training)
@@ -43,7 +45,7 @@ def train(  # noqa: PLR0913
     changes = torch_generator(plan.seed, "augmentation", round_, site)
     model.train()
     n_steps = 0
-    for _ in range(plan.training.epochs):
+    for _ in range(plan.training.epochs if max_steps is None else 1):
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(images.order(order), plan.training.batch_size):
             pixels = augment(pixels, plan.training.augmentation, changes).to(device)

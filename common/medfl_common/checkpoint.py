@@ -6,7 +6,6 @@ tensors and is renamed into place last, so it is there only when both are whole.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,8 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
 from medfl_common.errors import RunError
+from medfl_common.files import Json, write_atomic
 from medfl_common.params import Weights
-
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,6 @@ class Checkpoint:
     round: int  # the last round folded in; 0 holds the start weights
     weights: Weights
     meta: dict[str, Json]  # what else the next round or the log needs
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash it is the old one or the new one, whole."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
@@ -58,7 +45,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """Read the newest whole checkpoint, and a line of warning for each damaged one passed over."""
-    warnings = []
+    warnings: list[str] = []
     for path in sorted(folder.glob("round-*.json"), reverse=True):
         try:
             return _load(path), warnings
@@ -80,11 +67,3 @@ def _load(path: Path) -> Checkpoint:
     if hashlib.sha256(data).hexdigest() != meta["sha256"]:
         raise ValueError("its SHA-256 is not the one written down")
     return Checkpoint(int(meta["round"]), tensors_from_bytes(data), meta["meta"])
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -31,7 +31,7 @@ class Tally:
 
 
 def histogram(log_odds: NDArray[np.float64]) -> Counts:
-    """Count log-odds in N_BINS equal bins over -MAX_LOGIT..MAX_LOGIT; what is outside is clipped."""
+    """Count log-odds in N_BINS equal bins over +-MAX_LOGIT; what is outside is clipped."""
     clipped = np.clip(log_odds, -MAX_LOGIT, MAX_LOGIT)
     counts, _ = np.histogram(clipped, bins=N_BINS, range=(-MAX_LOGIT, MAX_LOGIT))
     return counts.astype(np.int64)

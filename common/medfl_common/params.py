@@ -1,5 +1,6 @@
 """Weights as named arrays: what is shared, differences, norms and the fold."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -35,8 +36,7 @@ def difference(local: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tens
 
 def norm(weights: Mapping[str, torch.Tensor]) -> float:
     """Give the Euclidean norm over all tensors, summed in float64."""
-    squares = [float(tensor.double().square().sum()) for tensor in weights.values()]
-    return float(sum(squares)) ** 0.5
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in weights.values()))
 
 
 def is_finite(weights: Mapping[str, torch.Tensor]) -> bool:

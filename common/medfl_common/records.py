@@ -5,6 +5,7 @@ else: there is no field in which a name or a path could leave.
 """
 
 import io
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from medfl_common.params import Weights
 from medfl_common.plan import Plan, Task, plan_from_json
 
 PROTOCOL = 1  # client and server of different protocols refuse each other
+FLAT = "flat"  # the key of the one array in a record of weights
 MAX_HEADER = 256  # bytes of an npy header before the data
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -64,18 +66,26 @@ def plan_number(plan: Plan) -> int:
 
 
 def encode_weights(weights: Weights) -> ArrayRecord:
-    """Pack named tensors; made once per round and shared by the messages of all sites."""
-    return ArrayRecord({name: Array(tensor.numpy()) for name, tensor in weights.items()})
+    """Pack named float32 tensors into one array, by name in alphabetical order.
+
+    One array, because Flower moves each array by requests of its own. That order, because a
+    mapping's own differs between a model and a checkpoint.
+    """
+    flat = torch.cat([weights[name].reshape(-1) for name in sorted(weights)])
+    return ArrayRecord({FLAT: Array(flat.numpy())})
 
 
 def decode_weights(record: ArrayRecord, shapes: Shapes) -> Weights:
-    """Unpack float32 tensors of exactly these names and shapes, in this order.
+    """Unpack the tensors of these names and shapes.
 
-    Headers are checked before memory is taken: an array may lie about its size. Raises LinkError.
+    The header is checked before memory is taken: an array may lie about its size. Raises LinkError.
     """
-    if set(record) != set(shapes):
-        raise LinkError(f"expected {len(shapes)} named tensors, got {len(record)} of other names")
-    return {name: _decode(record[name], name, shape) for name, shape in shapes.items()}
+    if set(record) != {FLAT}:
+        raise LinkError(f"expected one array of weights, got {len(record)} of other names")
+    names = sorted(shapes)
+    sizes = [math.prod(shapes[name]) for name in names]
+    parts = torch.split(_decode(record[FLAT], sum(sizes)), sizes)
+    return {name: part.reshape(shapes[name]) for name, part in zip(names, parts, strict=True)}
 
 
 def encode_task(task: TrainTask, weights: ArrayRecord | None = None) -> RecordDict:
@@ -180,22 +190,22 @@ def n_bytes(content: RecordDict) -> int:
     return arrays + numbers + texts
 
 
-def _decode(array: Array, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    expected = 4 * int(np.prod(shape, dtype=np.int64))
+def _decode(array: Array, n_values: int) -> torch.Tensor:
+    """Read (n_values,) float32 from npy bytes, or raise LinkError."""
+    expected = 4 * n_values
     if array.stype != "numpy.ndarray" or not expected <= len(array.data) <= expected + MAX_HEADER:
-        raise LinkError(f"tensor {name} has {len(array.data)} bytes; {expected} and a header fit")
+        raise LinkError(f"the weights have {len(array.data)} bytes; {expected} and a header fit")
     buffer = io.BytesIO(array.data)
     try:
         version = np.lib.format.read_magic(buffer)
         if version != (1, 0):
             raise ValueError("its npy version is not 1.0")
-        seen, is_fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
+        seen, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     except ValueError as error:
-        raise LinkError(f"tensor {name} is not a plain array: {error}") from None
-    if seen != shape or dtype != np.float32 or is_fortran:
-        raise LinkError(f"tensor {name} is {dtype} {seen}; float32 {shape} was expected")
-    values = np.frombuffer(array.data, dtype=np.float32, offset=buffer.tell())
-    return torch.from_numpy(values.reshape(shape).copy())
+        raise LinkError(f"the weights are not a plain array: {error}") from None
+    if seen != (n_values,) or dtype != np.float32:
+        raise LinkError(f"the weights are {dtype} {seen}; float32 ({n_values},) was expected")
+    return torch.from_numpy(np.frombuffer(array.data, np.float32, offset=buffer.tell()).copy())
 
 
 def _tally(numbers: MetricRecord, task: Task) -> Tally:

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from medfl_common.checkpoint import Json, write_atomic
+from medfl_common.files import Json, write_atomic
 
 Event = dict[str, Json]
 

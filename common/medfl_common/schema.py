@@ -70,7 +70,9 @@ def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:
     """List the keys that are legal at a place in the file."""
     models: list[type[BaseModel]] = [model]
     for part in location:
-        annotations = [m.model_fields[str(part)].annotation for m in models if part in m.model_fields]
+        annotations = [
+            m.model_fields[str(part)].annotation for m in models if part in m.model_fields
+        ]
         models = [found for annotation in annotations for found in _models_in(annotation)]
     return sorted({name for m in models for name in m.model_fields})
 

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from medfl_common.errors import MedflError
 
+TELL_EVERY_S = 5.0  # between two lines about a long piece of work
+
 
 class Position(Protocol):
     """Where a study is."""
@@ -44,6 +46,20 @@ class Screen:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print(table)
 
+    def decoding(self) -> Callable[[int, int], None]:
+        """Give a function that takes (done, of) and says now and then how far decoding is."""
+        started = last = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last > TELL_EVERY_S:
+                last = now
+                left = _in_words((now - started) / done * (total - done))
+                self.say(f"decoded {done} of {total} pictures, {left}")
+
+        return tell
+
     @contextmanager
     def progress(self, n_rounds: int) -> Iterator[Callable[[Position], None]]:
         """Show a bar of rounds with the time left; give the function that moves it."""
@@ -67,7 +83,7 @@ class Screen:
 
 
 def _in_words(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004
+    if seconds < 90:
         return f"about {seconds:.0f} s left"
     return f"about {seconds / 60:.0f} min left"
 

@@ -5,7 +5,6 @@ expands aliases without bound. Each is an error here, with the key, the value an
 """
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
@@ -28,6 +27,11 @@ _TRAPS = (
     (re.compile(r"(?i:[-+]?\.(inf|nan))"), "write a finite number"),
 )
 
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("map", "seq", "str", "bool", "int", "float", "null", "timestamp", "value")
+}
+
 
 def read_yaml(path: Path) -> dict[str, Value]:
     """Read a file that holds one mapping; raise ConfigError with the path as it was resolved."""
@@ -36,7 +40,9 @@ def read_yaml(path: Path) -> dict[str, Value]:
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path.resolve()}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise ConfigError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
     return parse_yaml(text, source=str(path))
 
 
@@ -52,11 +58,13 @@ def parse_yaml(text: str, source: str) -> dict[str, Value]:
         raise ConfigError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{source} must hold keys and values, as in 'seed: 0'")
-    value = _mapping(node, source, "")
-    return value
+    return _mapping(node, source, "")
 
 
 def _value(node: yaml.Node, source: str, key: str) -> Value:
+    if node.tag not in _PLAIN_TAGS:
+        where = f"{source}, line {_line(node)}: {key}"
+        raise ConfigError(f"{where}: the YAML tag {node.tag} is not allowed; write a plain value")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, source, key)
     if isinstance(node, yaml.SequenceNode):
@@ -69,7 +77,7 @@ def _mapping(node: yaml.MappingNode, source: str, key: str) -> dict[str, Value]:
     for name_node, value_node in node.value:
         name = name_node.value
         path = f"{key}.{name}" if key else str(name)
-        if not isinstance(name, Hashable) or not isinstance(name_node, yaml.ScalarNode):
+        if not isinstance(name, str) or not isinstance(name_node, yaml.ScalarNode):
             raise ConfigError(f"{source}, line {_line(name_node)}: a key must be a plain word")
         if name in result:
             raise ConfigError(f"{source}, line {_line(name_node)}: {path} is there twice; keep one")
@@ -80,8 +88,6 @@ def _mapping(node: yaml.MappingNode, source: str, key: str) -> dict[str, Value]:
 def _scalar(node: yaml.Node, source: str, key: str) -> Value:
     text = str(node.value)
     where = f"{source}, line {_line(node)}: {key}: {text}"
-    if node.tag not in (f"tag:yaml.org,2002:{kind}" for kind in _PLAIN_TAGS):
-        raise ConfigError(f"{where}: the YAML tag {node.tag} is not allowed; write a plain value")
     if getattr(node, "style", None) is not None:  # quoted or block text
         return text
     if text in ("true", "false"):
@@ -96,9 +102,6 @@ def _scalar(node: yaml.Node, source: str, key: str) -> Value:
         if trap.fullmatch(text):
             raise ConfigError(f"{where}: YAML readers differ on this value; {advice}")
     return text
-
-
-_PLAIN_TAGS = ("str", "bool", "int", "float", "null", "timestamp", "value")
 
 
 def _line(node: yaml.Node) -> int:

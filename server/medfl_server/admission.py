@@ -2,9 +2,17 @@
 
 import math
 
+from flwr.app import RecordDict
+
 from medfl_common.errors import MedflError, RunError
 from medfl_common.params import is_finite
-from medfl_common.records import RecordDict, Shapes, TrainResult, TrainTask, decode_result, plan_number
+from medfl_common.records import (
+    Shapes,
+    TrainResult,
+    TrainTask,
+    decode_result,
+    plan_number,
+)
 
 MAX_IMAGES = 10**8  # one site trains on fewer
 
@@ -19,9 +27,9 @@ def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
     except (MedflError, ValueError, TypeError, OverflowError) as error:
         raise RunError(str(error)) from None
     seen = (result.plan, result.round, result.nonce)
-    if result.code == 0 or seen != (0, 0, 0):
-        if seen != (plan_number(task.plan), task.round, task.nonce):
-            raise RunError("the reply belongs to another plan, round or request")
+    unread = result.code != 0 and seen == (0, 0, 0)  # the site could not read the task
+    if not unread and seen != (plan_number(task.plan), task.round, task.nonce):
+        raise RunError("the reply belongs to another plan, round or request")
     if result.code == 0:
         _check_numbers(result, task)
     return result

@@ -6,7 +6,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from safetensors.torch import save
 
-from medfl_common.checkpoint import write_atomic
+from medfl_common.files import write_atomic
 from medfl_server.collect import Announce
 from medfl_server.post import Post, Presence
 from medfl_server.rounds import Follow, RoundLoop

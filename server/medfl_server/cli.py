@@ -9,7 +9,9 @@ import typer
 from medfl_common.screen import Screen, errors_for_people
 from medfl_server.study import create_study, locked, open_study
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
+)
 
 Folder = Annotated[Path, typer.Argument(help="The study's directory.")]
 
@@ -79,7 +81,8 @@ def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
     from medfl_server.enrolment import read_roster
-    from medfl_server.link import Link, Listener, log_to
+    from medfl_server.link import Link, log_to
+    from medfl_server.listener import Listener
 
     study, roster = open_study(folder), read_roster(folder)
     needed = study.plan.federation.min_sites
@@ -97,7 +100,7 @@ def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
 
 
 def _report(folder: Path, screen: Screen) -> None:
-    from medfl_server.report import write_report, final_table
+    from medfl_server.report import final_table, write_report
 
     study = open_study(folder)
     path = write_report(study)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from flwr.app import RecordDict
+
 from medfl_common.errors import RunError, explain_code
 from medfl_common.params import Weights
 from medfl_common.records import (
     Kind,
-    RecordDict,
     Shapes,
     TrainResult,
     TrainTask,

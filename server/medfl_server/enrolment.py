@@ -1,10 +1,10 @@
 """Who belongs to a study: the certificate authority, the server's certificate and the roster.
 
-    DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinator
-        tls/ca.crt       goes to every hospital: by it they know this coordinator
-        tls/server.key   0600
-        tls/server.crt
-        roster.json      name -> public key of each enrolled hospital, in the order of enrolment
+DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinator
+    tls/ca.crt       goes to every hospital: by it they know this coordinator
+    tls/server.key   0600
+    tls/server.crt
+    roster.json      name -> public key of each enrolled hospital, in the order of enrolment
 """
 
 import base64
@@ -17,12 +17,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from medfl_common.checkpoint import write_atomic
 from medfl_common.errors import ConfigError, LinkError
+from medfl_common.files import write_atomic
 
 DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -80,7 +81,7 @@ def _read_public_key(path: Path) -> str:
         key = serialization.load_ssh_public_key(data)
     except OSError:
         raise LinkError(f"the key file {path.resolve()} cannot be read") from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise LinkError(f"{path} holds no OpenSSH public key; ask for identity.pub") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise LinkError(f"{path} holds another kind of key than medfl-client init makes")
@@ -91,7 +92,7 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
-def _certificate(  # noqa: PLR0913
+def _certificate(
     subject: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: x509.Name,

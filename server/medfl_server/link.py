@@ -1,8 +1,8 @@
-"""SuperLink in this process, behind a listener that passes the hospitals' API and nothing else.
+"""Flower's SuperLink in this process: its fleet API behind our listener, the rest as calls.
 
-The only file of the server with private flwr imports; a contract test holds them. Flower's
-SuperLink serves its fleet, control and runtime APIs on one port, and its open-source control API
-asks nobody who they are: so that port is on loopback, and the public one is a filter before it.
+The only file of the server with private flwr imports; a contract test holds them. A SuperLink of
+its own serves the hospitals' API together with a control API that asks nobody who they are. Here
+only the fleet API has a port; starting the run, its ServerApp task and its messages are calls.
 """
 
 import asyncio
@@ -15,33 +15,45 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import Message
-from flwr.common.constant import SubStatus
+from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SubStatus
 from flwr.common.serde import context_from_proto, run_from_proto
 from flwr.proto.control_pb2 import StartRunRequest
 from flwr.proto.fab_pb2 import Fab as FabProto
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ConfirmMessageReceivedResponse,
+    PullObjectRequest,
+    PullObjectResponse,
+    PushObjectRequest,
+    PushObjectResponse,
+)
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
+    GetNodesRequest,
+    GetNodesResponse,
+    PullAppMessagesRequest,
+    PullAppMessagesResponse,
     PullTaskInputRequest,
+    PushAppMessagesRequest,
+    PushAppMessagesResponse,
     PushTaskOutputRequest,
 )
+from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.serverapp import ServerApp
+from flwr.supercore.auth.typing import AccountInfo
 from flwr.supercore.constant import NodeStatus, TaskType
-from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
-from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-from flwr.supercore.interceptors import (
-    RuntimeVersionHttpInterceptor,
-    SuperExecAuthHttpInterceptor,
-)
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supercore.retry import make_simple_http_retry_invoker
+from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
@@ -49,26 +61,59 @@ from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.main import create_app
+from flwr.superlink.servicer.control import control_handlers
+from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
 from medfl_server.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
 from medfl_server.post import Presence
 
 START_S = 30.0  # how long the SuperLink may take to come up
-ERROR_CHECK_S = 1.0  # how often Flower is asked whether a reply will never come
-OWNER = ("<id:none>", "none")  # the account of a SuperLink without accounts
+STOP_S = 3.0  # how long open requests may take when it goes down
+FEDERATION = "@none/default"
 APP = "@medfl/medfl"
-ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
+
+
+class DirectRuntime:
+    """Flower's Runtime API as function calls: no port, no HTTP between the SuperLink and the loop.
+
+    Has the methods of RuntimeHttpClient that HttpGrid uses.
+    """
+
+    def __init__(self, state: InMemoryLinkState, task: Task) -> None:
+        self.state = state
+        self._task = task
+
+    def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:  # noqa: N802, D102
+        return runtime_handlers.push_messages(request, self.state, self._task)
+
+    def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:  # noqa: N802, D102
+        return runtime_handlers.pull_messages(request, self.state, self._task)
+
+    def PushObject(self, request: PushObjectRequest) -> PushObjectResponse:  # noqa: N802, D102
+        return runtime_handlers.push_object(request, self.state, self._task)
+
+    def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802, D102
+        return runtime_handlers.pull_object(request, self.state, self._task)
+
+    def ConfirmMessageReceived(  # noqa: N802, D102
+        self, request: ConfirmMessageReceivedRequest
+    ) -> ConfirmMessageReceivedResponse:
+        return runtime_handlers.confirm_message_received(request, self.state, self._task)
+
+    def GetNodes(self, request: GetNodesRequest) -> GetNodesResponse:  # noqa: N802, D102
+        return runtime_handlers.get_nodes(request, self.state, self._task)
 
 
 class StudyGrid(HttpGrid):
     """Flower's Grid, which rings for the hospitals and fetches a reply only when it is whole."""
 
-    def __init__(self, address: str, token: str, state: InMemoryLinkState, bell: Bell) -> None:
-        super().__init__(address, insecure=True, root_certificates=None, token=token)
-        self._state = state
+    def __init__(self, run: Run, runtime: DirectRuntime, bell: Bell) -> None:
+        super().__init__(insecure=True, token="in this process")  # noqa: S106
+        self._client = cast(RuntimeHttpClient, runtime)
+        self._state = runtime.state
         self._bell = bell
-        self._checked: dict[str, float] = {}
+        self.set_run(run)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Put messages out and wake the hospitals."""
@@ -78,18 +123,12 @@ class StudyGrid(HttpGrid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Fetch the replies that are whole; Flower would sleep a second on one still arriving."""
-        ready = [message_id for message_id in message_ids if self._is_ready(message_id)]
-        return super().pull_messages(ready) if ready else []
-
-    def _is_ready(self, message_id: str) -> bool:
-        for reply in list(self._state.message_res_store.values()):
-            if reply.metadata.reply_to_message_id == message_id:
-                return self._is_whole(reply.metadata.message_id)
-        now = time.monotonic()
-        is_due = now - self._checked.get(message_id, 0.0) >= ERROR_CHECK_S
-        if is_due:
-            self._checked[message_id] = now
-        return is_due
+        arriving = {
+            reply.metadata.reply_to_message_id
+            for reply in list(self._state.message_res_store.values())
+            if not self._is_whole(reply.metadata.message_id)
+        }
+        return super().pull_messages([i for i in message_ids if i not in arriving])
 
     def _is_whole(self, reply_id: str) -> bool:
         store = self._state.object_store
@@ -106,18 +145,13 @@ class Link:
     """
 
     def __init__(self, roster: Mapping[str, str], listener: Listener) -> None:
-        self._secret = secrets.token_bytes(32)
-        self._private, self._public = bind("127.0.0.1", 0), bind(listener.host, listener.port)
-        self.address = f"127.0.0.1:{self._private.getsockname()[1]}"
-        self._app = create_app(_superlink_config(self.address, self._secret), SuperLinkLifespan)
-        self._state: InMemoryLinkState = self._app.state.linkstate_factory.state()
+        self._socket = bind(listener.host, listener.port)
+        app = create_app(_superlink_config(), SuperLinkLifespan)
+        self._state: InMemoryLinkState = app.state.linkstate_factory.state()
         _let_restarted_sites_back(self._state)
         self._nodes = {name: self._enter(line) for name, line in roster.items()}
         self._bell = Bell()
-        self._servers = [
-            uvicorn.Server(uvicorn_config(self._app)),
-            uvicorn.Server(uvicorn_config(FleetOnly(self._app, self._bell), listener)),
-        ]
+        self._server = uvicorn.Server(uvicorn_config(FleetOnly(app, self._bell), listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
     def presence(self) -> dict[str, Presence]:
@@ -137,99 +171,69 @@ class Link:
             self._wait_until_started()
             self._run_app(app)
         finally:
-            for server in self._servers:
-                server.should_exit = True
-                server.force_exit = True
-            self._thread.join(timeout=5)
+            self._bell.close()
+            self._server.should_exit = True
+            self._thread.join(timeout=STOP_S)
 
     def _enter(self, key_line: str) -> int:
         key = load_ssh_public_key(key_line.encode())
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise LinkError("the roster holds a key that is not an elliptic-curve key")
-        return self._state.create_node(*OWNER, public_key_to_bytes(key), heartbeat_interval=30.0)
+        return self._state.create_node(
+            NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
+        )
 
     def _serve(self) -> None:
-        async def serve() -> None:
-            private, public = self._servers
-            await asyncio.gather(
-                private.serve(sockets=[self._private]), public.serve(sockets=[self._public])
-            )
-
-        asyncio.run(serve())
+        asyncio.run(self._server.serve(sockets=[self._socket]))
 
     def _wait_until_started(self) -> None:
         ends = time.monotonic() + START_S
-        while not all(server.started for server in self._servers):
+        while not self._server.started:
             if time.monotonic() > ends or not self._thread.is_alive():
                 raise LinkError("Flower's SuperLink did not start; see superlink.log")
             time.sleep(0.02)
 
     def _run_app(self, app: ServerApp) -> None:
         """Start a Flower run and be the executor of its ServerApp task in this process."""
-        self._start_run()
-        grid = StudyGrid(self.address, self._acquire(), self._state, self._bell)
-        client = grid._runtime_client
-        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
+        task = self._start_run()
+        heartbeat = HeartbeatSender(lambda: self._state.acknowledge_task_heartbeat(task.task_id))
         heartbeat.start()
         outcome = SubStatus.FAILED
         try:
-            task = client.PullTaskInput(PullTaskInputRequest())
-            TaskIdentity.task_id, TaskIdentity.run_id = task.task_id, task.run.run_id
-            TaskIdentity.node_id = task.context.node_id
-            grid.set_run(run_from_proto(task.run))
-            app(grid=grid, context=context_from_proto(task.context))
+            given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self._state, task)
+            TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+            TaskIdentity.node_id = given.context.node_id
+            grid = StudyGrid(
+                run_from_proto(given.run), DirectRuntime(self._state, task), self._bell
+            )
+            app(grid=grid, context=context_from_proto(given.context))
             outcome = SubStatus.COMPLETED
         finally:
-            client.PushTaskOutput(PushTaskOutputRequest(sub_status=outcome, details=""))
             heartbeat.stop()
-            grid.close()
+            ended = PushTaskOutputRequest(sub_status=outcome, details="")
+            runtime_handlers.push_task_output(ended, self._state, task)
 
-    def _start_run(self) -> None:
+    def _start_run(self) -> Task:
+        """Start a run of the empty bundle, and take its ServerApp task."""
         fab = _empty_fab()
         self._state.store_app(
             fab=fab,
-            federation_id="@none/default",
+            federation_id=FEDERATION,
             app_id=APP,
             app_type=TaskType.SERVER_APP,
-            added_by=OWNER[0],
+            added_by=NOOP_FLWR_AID,
             is_hub_app=False,
             display_name=None,
             description=None,
             color=None,
         )
-        control = ControlHttpClient.from_server_address(
-            self.address,
-            insecure=True,
-            root_certificates=None,
-            interceptors=[RuntimeVersionHttpInterceptor(component_name="medfl-server")],
-        )
         request = StartRunRequest(
-            fab=FabProto(hash_str=fab.hash_str), app_spec=APP, federation="@none/default"
+            fab=FabProto(hash_str=fab.hash_str), app_spec=APP, federation=FEDERATION
         )
-        control.StartRun(request)
-
-    def _acquire(self) -> str:
-        """Take the ServerApp task of the run; give its token."""
-        client = RuntimeHttpClient.from_server_address(
-            server_address=self.address,
-            insecure=True,
-            root_certificates=None,
-            interceptors=[
-                RuntimeVersionHttpInterceptor(component_name="flwr-serverapp"),
-                SuperExecAuthHttpInterceptor(
-                    master_secret=self._secret, protected_methods=frozenset({ACQUIRE})
-                ),
-            ],
-            retry_invoker=make_simple_http_retry_invoker(),
-        )
-        while True:
-            answer = client.AcquireTask(
-                AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
-            )
-            if answer.HasField("task") and answer.token:
-                client.close()
-                return str(answer.token)
-            time.sleep(0.05)
+        account = AccountInfo(flwr_aid=NOOP_FLWR_AID, account_name=NOOP_ACCOUNT_NAME)
+        control_handlers.start_run(request, account, self._state, fleet_api_type=None)
+        wanted = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
+        return runtime_handlers.acquire_task(wanted, self._state).task
 
 
 def log_to(path: Path) -> None:
@@ -240,18 +244,19 @@ def log_to(path: Path) -> None:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
+        logger.setLevel(logging.INFO)
 
 
-def _superlink_config(address: str, secret: bytes) -> SuperLinkLifespanConfig:
-    host, port = address.split(":")
+def _superlink_config() -> SuperLinkLifespanConfig:
+    """Configure a SuperLink in memory that starts no process and opens no port of its own."""
     return SuperLinkLifespanConfig(
-        control_address=address,
+        control_address="",
         health_server_address=None,
-        host=host,
-        port=int(port),
-        insecure=True,  # on loopback; the public listener has TLS
+        host="127.0.0.1",
+        port=0,
+        insecure=True,  # unused: the listener before it has TLS
         certificates=None,
-        superexec_auth_secret=secret,
+        superexec_auth_secret=secrets.token_bytes(32),
         authn_plugin=NoOpControlAuthnPlugin(),
         event_log_plugin=None,
         fleet_event_log_plugin=None,

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from medfl_common.errors import LinkError
 HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
 PULL_MESSAGES = "/v1/fleet/pull-messages"
 
-Scope = dict[str, Any]  # as ASGI has it
-Event = dict[str, Any]
+Scope = MutableMapping[str, Any]  # as ASGI has it
+Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -39,6 +39,12 @@ class Bell:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung = asyncio.Event()
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Let all that wait go, for good."""
+        self.is_closed = True
+        self.ring()
 
     def ring(self) -> None:
         """Wake all that wait."""
@@ -72,7 +78,7 @@ class FleetOnly:
         path = scope.get("path", "")
         if scope["type"] == "http" and path == PULL_MESSAGES:
             await self._hold(scope, receive, send)
-        elif scope["type"] == "http" and (path.startswith("/v1/fleet/") or path == "/health"):
+        elif scope["type"] == "lifespan" or path.startswith("/v1/fleet/") or path == "/health":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await send({"type": "http.response.start", "status": 404, "headers": []})
@@ -83,9 +89,9 @@ class FleetOnly:
         ends = time.monotonic() + HOLD_S
         while True:
             events = await self._ask(scope, body)
-            found = events[0]["status"] != 200 or any(event.get("body") for event in events[1:])  # noqa: PLR2004
+            found = events[0]["status"] != 200 or any(event.get("body") for event in events[1:])
             left = ends - time.monotonic()
-            if found or left <= 0:
+            if found or left <= 0 or self._bell.is_closed:
                 break
             await self._bell.wait(left)
         for event in events:
@@ -114,15 +120,16 @@ async def _read_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def uvicorn_config(app: object, listener: Listener | None = None) -> uvicorn.Config:
-    """Serve an app on loopback, or with the listener's TLS (1.2 or newer)."""
+def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
+    """Serve the app with the listener's certificate; Python's TLS is 1.2 or newer."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         access_log=False,
         log_config=None,
-        lifespan="off" if listener else "on",
-        ssl_certfile=listener.certificate if listener else None,
-        ssl_keyfile=str(listener.key) if listener else None,
+        ws="none",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=listener.certificate,
+        ssl_keyfile=str(listener.key),
     )
 
 
@@ -135,7 +142,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise LinkError(
-            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it, or choose "
+            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it, or take "
             "another with --port"
         ) from None
     return listener

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medfl_common.checkpoint import Checkpoint, Json, load_newest, save
+from medfl_common.checkpoint import Checkpoint, load_newest, save
 from medfl_common.errors import RunError
+from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
 from medfl_common.models import build_model
 from medfl_common.params import Weights, shared_weights
@@ -96,7 +97,9 @@ class RoundLoop:
             checkpoint = Checkpoint(0, weights, {})
             digest = save(self._study.checkpoints, checkpoint)
             sites: list[Json] = [*self._roster]
-            self._log.write("started", sites=sites, sha256=digest, rounds=self._plan.federation.rounds)
+            self._log.write(
+                "started", sites=sites, sha256=digest, rounds=self._plan.federation.rounds
+            )
             return checkpoint
         logged = {event["round"] for event in self._log.events("round")}
         if checkpoint.round and checkpoint.round not in logged:
@@ -140,8 +143,8 @@ class RoundLoop:
         if len(replies.answered) < self.quorum:
             self._log.write("round_without_quorum", quorum=self.quorum, **facts)
             self._announce(
-                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a valid "
-                f"reply, {self.quorum} are needed; the model is unchanged"
+                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a good "
+                f"reply; {self.quorum} are needed, so the model is unchanged"
             )
             return None
         checkpoint = Checkpoint(round_, fold.result(before.weights), facts)
@@ -224,7 +227,8 @@ def _summary(replies: Replies) -> str:
         merged = merge(tallies)
         area = scores(merged)["auc"]
         shown = "n/a" if area is None else f"{area:.3f}"
-        parts.append(f"validation of the weights sent: loss {merged.loss:.3f}, AUC {shown} on {merged.n} images")
+        which = "model before it: " if trained else ""
+        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} held-out images")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)

@@ -1,11 +1,11 @@
 """The run directory: the truth about a study. Whatever stops, it goes on from here.
 
-    DIR/plan.yaml          the plan, as the coordinator wrote it
-        study.json         the run's id and the plan's hash
-        log.jsonl          one line per event
-        checkpoints/       the weights after the last rounds
-        model.safetensors  the final weights, once finished
-        report.html        written by `medfl-server report` and at the end of a run
+DIR/plan.yaml          the plan, as the coordinator wrote it
+    study.json         the run's id and the plan's hash
+    log.jsonl          one line per event
+    checkpoints/       the weights after the last rounds
+    model.safetensors  the final weights, once finished
+    report.html        written by `medfl-server report` and at the end of a run
 """
 
 import fcntl
@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medfl_common import __version__
-from medfl_common.checkpoint import write_atomic
 from medfl_common.errors import RunError
+from medfl_common.files import write_atomic
 from medfl_common.plan import Plan, load_plan
-from medfl_common.records import Kind
 from medfl_common.runlog import RunLog
 
 
@@ -44,7 +44,7 @@ class Study:
         """Say where the checkpoints are."""
         return self.folder / "checkpoints"
 
-    def nonce(self, kind: Kind, round_: int, site: str) -> int:
+    def nonce(self, kind: Literal["train", "evaluate"], round_: int, site: str) -> int:
         """Number a request: the same whenever this run asks this again, 0..2**62-1."""
         text = f"{self.run}|{kind}|{round_}|{site}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
@@ -75,8 +75,8 @@ def open_study(folder: Path) -> Study:
     plan = load_plan(folder / "plan.yaml")
     if plan.hash() != plan_hash:
         raise RunError(
-            f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:12]}, "
-            f"was {plan_hash[:12]}); put it back, or make a new study for the new plan"
+            f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:8]}, "
+            f"was {plan_hash[:8]}); put it back, or make a new study for the new plan"
         )
     return Study(folder, plan, run)
 
@@ -90,7 +90,9 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise RunError(f"{folder} is in use by process {file.read().strip()}; stop it") from None
+            raise RunError(
+                f"{folder} is in use by process {file.read().strip()}; stop it"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

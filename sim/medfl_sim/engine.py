@@ -101,9 +101,7 @@ def _own_copy(message: Message) -> Message:
         }
     )
     metadata = message.metadata
-    copy = Message(
-        content, metadata.dst_node_id, metadata.message_type, group_id=metadata.group_id
-    )
+    copy = Message(content, metadata.dst_node_id, metadata.message_type, group_id=metadata.group_id)
     copy.metadata.__dict__["_message_id"] = metadata.message_id
     return copy
 

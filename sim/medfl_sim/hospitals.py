@@ -81,15 +81,13 @@ def _sources(
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
         raise ConfigError(
-            f"neither {data.resolve()} nor a folder in it has a site.yaml; write one (see configs/) "
-            "or name one with --site-file"
+            f"neither {data.resolve()} nor a folder in it has a site.yaml; write one "
+            "(see configs/) or name one with --site-file"
         )
     return [_source(folder, load_site_file(folder), plan, progress) for folder in folders]
 
 
-def _source(
-    folder: Path, site_file: SiteFile, plan: Plan, progress: Progress | None
-) -> Source:
+def _source(folder: Path, site_file: SiteFile, plan: Plan, progress: Progress | None) -> Source:
     collection = collect(folder, folder / "state", site_file.data, plan, progress)
     return Source(site_file.site, site_file, collection)
 

@@ -222,7 +222,7 @@ def draw_opacity(patient: Patient, grid: Grid, rng: np.random.Generator) -> Pict
         x += radius * np.cos(angle) * patient.lung[0]
         y = patient.centre[1] - 0.05 + radius * np.sin(angle) * patient.lung[1] * 0.8
         size = rng.uniform(0.13, 0.27) * rng.uniform(0.75, 1.3, 2)
-        opacity += rng.uniform(0.14, 0.4) * bump(grid, (x, y), (size[0], size[1]), power=2.5)
+        opacity += rng.uniform(0.2, 0.45) * bump(grid, (x, y), (size[0], size[1]), power=2.5)
     return opacity
 
 

@@ -1,4 +1,4 @@
-"""A study on one machine: virtual hospitals, the real apps, and the run directory of a real study."""
+"""A study on one machine: virtual hospitals, the real apps, a real run directory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,10 @@ def silent(line: str) -> None:
 
 
 def simulate(
-    study: Study, sites: Mapping[str, Site], announce: Announce = silent, follow: Follow | None = None
+    study: Study,
+    sites: Mapping[str, Site],
+    announce: Announce = silent,
+    follow: Follow | None = None,
 ) -> None:
     """Run a study over virtual hospitals to its end, or on from where it stopped.
 
@@ -35,7 +38,9 @@ def simulate(
 
     roster = list(sites)
     grid = InProcessGrid(build_client_app(find_site, silent), roster)
-    app = build_server_app(study, roster, grid.presence, announce, follow or (lambda progress: None))
+    app = build_server_app(
+        study, roster, grid.presence, announce, follow or (lambda progress: None)
+    )
     with locked(study.folder):
         run_apps(app, grid)
 

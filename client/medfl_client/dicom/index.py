@@ -125,7 +125,9 @@ class _RefusedError(Exception):
 def _header(path: Path) -> Dataset:
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        raise _RefusedError("transfer syntax Deflated (1.2.840.10008.1.2.1.99) is not supported yet")
+        raise _RefusedError(
+            "transfer syntax Deflated (1.2.840.10008.1.2.1.99) is not supported yet"
+        )
     return dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 from torch.nn.functional import interpolate, pad
 
 from medfl_common.errors import DataError

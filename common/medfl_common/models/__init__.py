@@ -22,6 +22,4 @@ def build_model(plan: Plan) -> nn.Module:
     build = MODELS.get(plan.model.name)
     with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
-        return build(
-            plan.images.channels, plan.images.size, plan.task.n_outputs, plan.model.norm
-        )
+        return build(plan.images.channels, plan.images.size, plan.task.n_outputs, plan.model.norm)

@@ -17,7 +17,9 @@ def resnet18(channels: int, size: int, n_outputs: int, norm: str) -> nn.Module:
         raise ConfigError("resnet18 does not train without a norm layer; set model.norm to group")
     if size < 32:
         raise ConfigError(f"resnet18 halves the picture five times; images.size {size} is below 32")
-    model = torchvision_resnet18(num_classes=n_outputs, norm_layer=partial(norm_layer, norm))
+    model: nn.Module = torchvision_resnet18(
+        num_classes=n_outputs, norm_layer=partial(norm_layer, norm)
+    )
     if channels != 3:
         model.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     return model

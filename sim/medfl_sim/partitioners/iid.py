@@ -11,7 +11,7 @@ from medfl_sim.partitioners import PARTITIONERS, Table
 def iid(
     table: Table, argument: str, n_sites: int | None, rng: np.random.Generator
 ) -> dict[str, Indices]:
-    """Shuffle the patients and deal them round-robin to `n_sites` sites named site-1, site-2, ..."""
+    """Shuffle the patients and deal them round-robin to site-1, site-2, ... site-N."""
     if n_sites is None:
         raise ConfigError("--partition iid needs --sites N")
     order = list(dict.fromkeys(table.patients))

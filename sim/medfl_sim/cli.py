@@ -1,0 +1,82 @@
+"""medfl-sim: the researcher's commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfl_common.screen import Screen, errors_for_people
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
+)
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="Where the hospitals' folders are made.")],
+    sites: Annotated[int, typer.Option(help="How many hospitals.", min=1)] = 3,
+    images: Annotated[int, typer.Option(help="Pictures at each hospital.", min=2)] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+) -> None:
+    """Write synthetic hospitals: small DICOM files, labels and a site file for each."""
+    from medfl_sim.phantom import write_hospitals
+
+    with errors_for_people():
+        screen = Screen()
+        for site in write_hospitals(folder, sites, images, seed):
+            screen.say(f"wrote {site}: {images} synthetic chest pictures, labels.csv, site.yaml")
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(help="The study plan (see configs/).")],
+    data: Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")],
+    partition: Annotated[
+        str, typer.Option(help="folder | iid | column:NAME of the label file.")
+    ] = "folder",
+    sites: Annotated[int | None, typer.Option(help="How many hospitals (iid).", min=1)] = None,
+    site_file: Annotated[
+        Path | None, typer.Option(help="Describes --data in place of its site.yaml.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory; runs/... if not given.")
+    ] = None,
+) -> None:
+    """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
+    from medfl_server.report import final_table, write_report
+
+    from medfl_server.study import create_study, open_study
+    from medfl_sim.hospitals import virtual_sites
+    from medfl_sim.simulation import default_out, simulate
+
+    with errors_for_people():
+        screen = Screen()
+        folder = out or default_out(plan)
+        exists = (folder / "study.json").exists()
+        study = open_study(folder) if exists else create_study(folder, plan)
+        screen.say(f"run directory {folder}")
+        hospitals = virtual_sites(data, study.plan, partition, sites, site_file, screen.decoding())
+        screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
+        with screen.progress(study.plan.federation.rounds) as follow:
+            simulate(study, hospitals, screen.say, follow)
+        path = write_report(study)
+        screen.table(*final_table(study))
+        screen.say(f"report: {path}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where everything of it goes.")],
+    plan: Annotated[Path, typer.Option(help="The study plan.")] = Path("configs/phantom.yaml"),
+) -> None:
+    """Run a coordinator and three synthetic hospitals as real processes, to the report."""
+    from medfl_sim.demo import demonstrate
+
+    with errors_for_people():
+        demonstrate(folder, plan, Screen())
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

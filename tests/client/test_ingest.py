@@ -1,0 +1,191 @@
+"""Bad input: each fault is a row with a reason or a clear stop, and nothing is lost."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from medfl_client.dicom.index import scan
+from medfl_client.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.site_file import DataFiles, load_site_file, pseudonym
+from medfl_common.errors import DataError
+from medfl_common.plan import Plan, load_plan
+from pydicom import dcmread
+
+from tests.conftest import MakePlan
+
+CT_LABELS = DataFiles(
+    folder="dicom", labels="labels.csv", join="path", join_column="file",
+    label_column="contrast", values={"0": "without", "1": "contrast"},
+)  # fmt: skip
+
+
+@pytest.fixture
+def site(hospitals: Path) -> Path:
+    return hospitals / "site-1"
+
+
+def files(site: Path) -> list[Path]:
+    return sorted((site / "dicom").rglob("*.dcm"))
+
+
+def read(site: Path, plan: Plan) -> Collection:
+    return collect(site, site / "state", load_site_file(site).data, plan)
+
+
+def test_every_file_is_used_or_has_a_reason(site: Path, plan: Plan) -> None:
+    first, second, third, fourth, fifth, sixth, *_ = files(site)
+    first.write_bytes(first.read_bytes()[:900])  # truncated in the header or the pixels
+    second.write_text("not an image")
+    nameless = dcmread(third)
+    nameless.PatientID = ""
+    nameless.save_as(third)
+    other = dcmread(fourth)
+    other.Modality = "CT"
+    other.save_as(fourth)
+    shutil.copy(fifth, site / "dicom" / "copy.dcm")
+    twin = dcmread(sixth)
+    twin.Rows, twin.Columns = twin.Columns, twin.Rows
+    twin.PatientComments = "another picture under the same UID"
+    twin.save_as(site / "dicom" / "twin.dcm")
+    (site / "dicom" / "link.dcm").symlink_to(fifth)
+
+    found = read(site, plan)
+
+    reasons = count_reasons(found.refused)
+    assert len(found.samples) + len(found.refused) == 42  # 40, a copy and a twin; no link
+    assert reasons["not a DICOM file"] == 1
+    assert reasons["PatientID is missing or empty"] == 1
+    assert reasons["modality CT: not in the plan"] == 1
+    assert reasons["copy of another file"] == 1
+    assert reasons["SOPInstanceUID is used by different images"] == 2
+    assert first.relative_to(site / "dicom").as_posix() in found.refused
+    assert len(found.samples) == 35
+
+
+def test_an_image_without_label_and_a_label_without_image_are_counted(
+    site: Path, plan: Plan
+) -> None:
+    lines = (site / "labels.csv").read_text().splitlines()
+    lines[-1] = "1.2.3.4,SYN,normal,F,50"
+    (site / "labels.csv").write_text("\n".join(lines) + "\n")
+
+    found = read(site, plan)
+
+    assert count_reasons(found.refused) == {"no label": 1}
+    assert found.n_labels_unused == 1
+
+
+def test_a_class_that_the_plan_does_not_know_stops_before_training(site: Path, plan: Plan) -> None:
+    text = (site / "labels.csv").read_text()
+    (site / "labels.csv").write_text(text.replace(",opacity,", ",Pneumonia,", 1))
+
+    with pytest.raises(DataError, match=r"label 'Pneumonia' \(1 images, first in line \d+\).*nothing"):
+        read(site, plan)
+
+
+def test_an_empty_site_says_so(site: Path, plan: Plan) -> None:
+    shutil.rmtree(site / "dicom")
+    (site / "dicom").mkdir()
+
+    with pytest.raises(DataError, match="the folder is empty"):
+        read(site, plan)
+
+
+def test_a_second_scan_reads_only_what_changed(site: Path) -> None:
+    database, changed = site / "index.sqlite", files(site)[0]
+    rows = scan(site / "dicom", database, b"secret")
+    for path in files(site)[1:]:  # a second reading of these would fail
+        stat = path.stat()
+        path.write_bytes(b"\0" * stat.st_size)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    changed.write_text("now it is no image")
+    files(site)[-1].unlink()
+
+    again = scan(site / "dicom", database, b"secret")
+
+    assert again[0].reason == "not a DICOM file"
+    assert again[1:] == rows[1:-1]
+
+
+def test_the_cache_follows_the_image_section_and_the_files(
+    site: Path, plan: Plan, make_plan: MakePlan
+) -> None:
+    larger = load_plan(make_plan(images={"size": 32, "bits": 16}))
+    small, large, same = read(site, plan), read(site, larger), read(site, plan)
+
+    assert small.pixels.shape[1:] == (1, 24, 24)
+    assert large.pixels.shape[1:] == (1, 32, 32)
+    assert large.pixels.dtype == np.uint16
+    assert len(list((site / "state" / "cache").iterdir())) == 2
+    assert np.array_equal(small.pixels, same.pixels)
+
+
+@pytest.mark.parametrize("join", ["StudyInstanceUID", "PatientID", "path"])
+def test_labels_join_by_study_patient_and_path(join: str, site: Path, plan: Plan) -> None:
+    keys: dict[str, str] = {}
+    by_sop = {s.row.sop: plan.task.classes[s.label] for s in read(site, plan).samples}
+    for path in files(site):
+        header = dcmread(path, stop_before_pixels=True)
+        key = {
+            "StudyInstanceUID": header.StudyInstanceUID,
+            "PatientID": f"  {header.PatientID.lower()} ",
+            "path": path.relative_to(site / "dicom").as_posix(),
+        }[join]
+        if join == "PatientID" and keys.get(key, by_sop[header.SOPInstanceUID]) != by_sop[header.SOPInstanceUID]:
+            path.unlink()  # a follow-up with another finding: a label per patient cannot say so
+        else:
+            keys[key] = by_sop[header.SOPInstanceUID]
+    text = "key,finding\n" + "".join(f"{key},{label}\n" for key, label in keys.items())
+    (site / "labels.csv").write_text(text)
+    data = load_site_file(site).data.model_copy(update={"join": join, "join_column": "key"})
+
+    found = collect(site, site / "state", data, plan)
+
+    assert found.n_labels_unused == 0
+    assert all(plan.task.classes[s.label] == by_sop[s.row.sop] for s in found.samples)
+    assert len(found.samples) == len(files(site))
+
+
+def test_no_patient_is_trained_on_and_scored(site: Path, plan: Plan) -> None:
+    found = read(site, plan)
+    data = site_data(found, plan, "site-1")
+
+    patient = {int(row): s.row.patient for row, s in zip(found.rows, found.samples, strict=True)}
+    train = {patient[int(row)] for row in data.train.rows}
+    validation = {patient[int(row)] for row in data.validation.rows}
+    assert not train & validation
+    assert len(data.train) + len(data.validation) == 40
+    assert len(data.validation) >= 5
+
+
+def test_the_split_does_not_depend_on_names_paths_or_the_secret(site: Path, plan: Plan) -> None:
+    one = site_data(read(site, plan), plan, "site-1")
+    moved = site / "dicom" / "moved.dcm"
+    files(site)[0].rename(moved)
+    (site / "state" / "patients.key").unlink()
+    (site / "state" / "index.sqlite").unlink()
+
+    other = site_data(read(site, plan), plan, "site-1")
+
+    for a, b in ((one.train, other.train), (one.validation, other.validation)):
+        assert np.array_equal(a.pixels[a.rows], b.pixels[b.rows])
+
+
+def test_a_patient_is_the_same_person_whatever_blanks_and_case_do() -> None:
+    assert pseudonym(b"k", " 007a") == pseudonym(b"k", "007A ")
+    assert pseudonym(b"k", "007") != pseudonym(b"k", "7")
+    assert pseudonym(b"k", "007") != pseudonym(b"other", "007")
+
+
+def test_no_real_ct_slice_is_refused_but_the_five_copies(
+    ct_folder: Path, tmp_path: Path, make_plan: MakePlan
+) -> None:
+    plan = load_plan(Path(__file__).parents[2] / "configs" / "ct-contrast.yaml")
+
+    found = collect(ct_folder, tmp_path / "state", CT_LABELS, plan)
+
+    assert count_reasons(found.refused) == {"copy of another file": 5}
+    assert len(found.samples) == 73
+    assert found.n_labels_unused == 0

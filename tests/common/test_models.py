@@ -1,0 +1,53 @@
+import pytest
+import torch
+from medfl_common.errors import ConfigError
+from medfl_common.models import MODELS, build_model
+from medfl_common.params import load_shared, shared_weights
+from medfl_common.plan import load_plan
+
+from tests.conftest import MakePlan
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_model_gives_one_logit_per_output(name: str, channels: int, make_plan: MakePlan) -> None:
+    plan = load_plan(
+        make_plan(
+            model={"name": name},
+            images={"size": 33, "channels": channels},
+            task={"type": "multiclass", "classes": ["a", "b", "c"]},
+        )
+    )
+
+    logits = build_model(plan)(torch.zeros(2, channels, 33, 33))
+
+    assert logits.shape == (2, 3)
+
+
+def test_the_same_plan_gives_the_same_start_and_touches_no_global_seed(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan())
+    before = torch.get_rng_state()
+
+    one, other = shared_weights(build_model(plan)), shared_weights(build_model(plan))
+
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_count_of_batches_is_not_shared_and_running_means_are(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(model={"norm": "batch"}))
+    model = build_model(plan)
+    model(torch.randn(4, 1, 24, 24))
+
+    shared = shared_weights(model)
+    load_shared(model, {name: torch.zeros_like(tensor) for name, tensor in shared.items()})
+
+    state = model.state_dict()
+    assert not any("num_batches_tracked" in name for name in shared)
+    assert int(state["1.num_batches_tracked"]) == 1
+    assert float(state["1.running_mean"].abs().sum()) == 0.0
+
+
+def test_an_unknown_model_names_the_choices(make_plan: MakePlan) -> None:
+    with pytest.raises(ConfigError, match="unknown model 'resnet19'; known: resnet18, small_cnn"):
+        build_model(load_plan(make_plan(model={"name": "resnet19"})))

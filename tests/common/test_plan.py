@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from medfl_common.errors import ConfigError
+from medfl_common.plan import load_plan, plan_from_json
+
+from tests.conftest import PLAN, MakePlan
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_in_the_repository_is_valid(path: Path) -> None:
+    if path.name.endswith(".site.yaml"):
+        from medfl_client.site_file import SiteFile
+        from medfl_common.schema import load
+
+        load(SiteFile, path)
+    else:
+        load_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("training", {"lerning_rate": 0.1}, r"training\.lerning_rate: unknown key; known here: .*lr"),
+        ("training", {"epoch": 2}, r"training\.epoch: unknown key; did you mean 'epochs'"),
+        ("training", {"lr": -1.0}, r"training\.lr: -1\.0 is not allowed; input should be greater than 0"),
+        ("training", {"epochs": "two"}, r"training\.epochs: 'two' is not allowed; .*integer"),
+        ("federation", {"rounds": 0}, r"federation\.rounds: 0 is not allowed; .*greater than or equal to 1"),
+        ("evaluation", {"validation": 1.5}, r"evaluation\.validation: 1\.5 .*less than or equal to 0\.9"),
+        ("images", {"intensity": {"rule": "fixed", "centre": 40}}, r"images\.intensity\.width: missing"),
+        ("task", {"classes": ["a", "b", "c"]}, r"task: .*a binary task has two classes"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_key_value_and_what_is_legal(
+    section: str, change: dict[str, object], message: str, make_plan: MakePlan
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_plan(make_plan(**{section: change}))
+
+
+def test_every_fault_is_listed_at_once(make_plan: MakePlan) -> None:
+    path = make_plan(training={"lr": 0.0, "epochs": 0}, federation={"rounds": -1})
+
+    with pytest.raises(ConfigError, match="has 3 faults"):
+        load_plan(path)
+
+
+def test_the_hash_is_of_the_meaning_and_not_of_the_spelling(tmp_path: Path) -> None:
+    one, other, changed = tmp_path / "1.yaml", tmp_path / "2.yaml", tmp_path / "3.yaml"
+    one.write_text(PLAN)
+    values = yaml.safe_load(PLAN)
+    values["training"]["momentum"] = 0.9  # the default, said aloud
+    other.write_text("# a comment\n" + yaml.safe_dump(values, sort_keys=True))
+    changed.write_text(PLAN.replace("seed: 3", "seed: 4"))
+
+    assert load_plan(one).hash() == load_plan(other).hash()
+    assert load_plan(one).hash() != load_plan(changed).hash()
+
+
+def test_a_plan_survives_its_journey_in_a_task(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(images={"intensity": {"rule": "percentile", "low": 2}}))
+
+    assert plan_from_json(plan.canonical()) == plan
+
+
+def test_a_missing_file_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=str(tmp_path / "none.yaml")):
+        load_plan(tmp_path / "none.yaml")

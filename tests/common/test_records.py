@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Array, ArrayRecord, MetricRecord
+from medfl_common.errors import LinkError, RunError
+from medfl_common.plan import Plan
+from medfl_common.records import (
+    TrainResult,
+    TrainTask,
+    decode_result,
+    decode_task_head,
+    decode_task_weights,
+    decode_weights,
+    encode_result,
+    encode_task,
+    encode_weights,
+    plan_number,
+)
+
+WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7.0), "c": torch.zeros(4)}
+SHAPES = {name: tuple(tensor.shape) for name, tensor in WEIGHTS.items()}
+
+
+def test_a_task_comes_back_as_it_went(plan: Plan) -> None:
+    task = TrainTask("train", "ab" * 16, 4, 2**61, "north", plan, WEIGHTS)
+
+    content = encode_task(task)
+    found = decode_task_weights(content, decode_task_head(content), SHAPES)
+
+    assert replace(found, weights={}) == replace(task, weights={})
+    assert all(torch.equal(found.weights[name], WEIGHTS[name]) for name in WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        Array(np.zeros(10, dtype=np.float32)),
+        Array(np.zeros(11, dtype=np.int8)),
+        Array(np.zeros((1, 11), dtype=np.float32)),
+        Array("float32", (11,), "numpy.ndarray", b"\x93NUMPY" + b"\xff" * 100),
+        Array("float32", (11,), "pickle", b"x" * 100),
+    ],
+)
+def test_weights_that_lie_about_themselves_are_refused(array: Array) -> None:
+    with pytest.raises(LinkError, match="the weights"):
+        decode_weights(ArrayRecord({"flat": array}), SHAPES)
+
+
+def test_a_header_that_claims_terabytes_takes_no_memory() -> None:
+    header = Array(np.zeros(11, dtype=np.float32)).data.replace(b"(11,)", b"(9999999999999,)")
+    lying = Array("float32", (11,), "numpy.ndarray", header[:180])
+
+    with pytest.raises(LinkError):
+        decode_weights(ArrayRecord({"flat": lying}), SHAPES)
+
+
+def test_a_result_with_anything_else_in_it_is_refused(plan: Plan) -> None:
+    content = encode_result(TrainResult(plan_number(plan), 1, 2))
+    content["note"] = MetricRecord({"patient": 1})
+
+    with pytest.raises(RunError, match="other records"):
+        decode_result(content, SHAPES, plan.task)
+
+
+def test_packed_tensors_come_back_whatever_order_each_end_has_them_in() -> None:
+    packed = encode_weights(dict(reversed(WEIGHTS.items())))
+
+    found = decode_weights(packed, SHAPES)
+
+    assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
+    assert found["b"].shape == ()
+    assert float(found["b"]) == 7.0

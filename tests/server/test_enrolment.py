@@ -1,0 +1,81 @@
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from medfl_client.identity import create_identity
+from medfl_client.identity import fingerprint as site_fingerprint
+from medfl_common.errors import ConfigError, LinkError, RunError
+from medfl_server.enrolment import create_authority, enrol, read_roster
+from medfl_server.study import create_study, locked, open_study
+
+from tests.conftest import MakePlan
+
+
+def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_path: Path) -> None:
+    line = create_identity(tmp_path / "north", "north")
+
+    shown = enrol(tmp_path, "north", tmp_path / "north" / "identity.pub")
+
+    assert shown == site_fingerprint(line)
+    assert list(read_roster(tmp_path)) == ["north"]
+    assert (tmp_path / "north" / "identity.key").stat().st_mode & 0o777 == 0o600
+    if shutil.which("ssh-keygen"):
+        command = ["ssh-keygen", "-l", "-f", str(tmp_path / "north" / "identity.pub")]
+        assert shown in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_name_or_a_key_is_enrolled_once(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        create_identity(tmp_path / name, name)
+    enrol(tmp_path, "north", tmp_path / "north" / "identity.pub")
+    enrol(tmp_path, "north", tmp_path / "north" / "identity.pub")  # the same again is no fault
+
+    with pytest.raises(ConfigError, match="north is enrolled with another key"):
+        enrol(tmp_path, "north", tmp_path / "south" / "identity.pub")
+    with pytest.raises(ConfigError, match="under another name"):
+        enrol(tmp_path, "south", tmp_path / "north" / "identity.pub")
+    with pytest.raises(ConfigError, match="the name '../x'"):
+        enrol(tmp_path, "../x", tmp_path / "south" / "identity.pub")
+    with pytest.raises(LinkError, match=r"ask for identity\.pub"):
+        enrol(tmp_path, "south", tmp_path / "south" / "identity.key")
+
+
+def test_the_servers_certificate_stands_before_the_studys_authority_only(tmp_path: Path) -> None:
+    create_authority(tmp_path / "a", "study", "fl.example.org")
+    create_authority(tmp_path / "b", "study", "fl.example.org")
+    load = x509.load_pem_x509_certificate
+    server = load((tmp_path / "a" / "tls" / "server.crt").read_bytes())
+    own, other = (load((tmp_path / n / "tls" / "ca.crt").read_bytes()) for n in "ab")
+
+    server.verify_directly_issued_by(own)
+    with pytest.raises(InvalidSignature):
+        server.verify_directly_issued_by(other)
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "fl.example.org" in names.get_values_for_type(x509.DNSName)
+    for key in ("ca.key", "server.key"):
+        assert (tmp_path / "a" / "tls" / key).stat().st_mode & 0o777 == 0o600
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(
+        tmp_path / "a" / "tls" / "server.crt", tmp_path / "a" / "tls" / "server.key"
+    )
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_a_study_is_made_once_and_its_plan_stays(tmp_path: Path, make_plan: MakePlan) -> None:
+    study = create_study(tmp_path / "s", make_plan())
+
+    with pytest.raises(RunError, match="holds a study already"):
+        create_study(tmp_path / "s", make_plan())
+    assert open_study(tmp_path / "s").run == study.run
+    (tmp_path / "s" / "plan.yaml").write_text(make_plan(training={"lr": 0.5}).read_text())
+    with pytest.raises(RunError, match="was changed after the study was made"):
+        open_study(tmp_path / "s")
+
+
+def test_two_servers_do_not_share_a_directory(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(RunError, match="in use by process"), locked(tmp_path):
+        pass

@@ -1,0 +1,178 @@
+"""The round loop with the real apps, in this process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from medfl_client.site import Site
+from medfl_common.checkpoint import load_newest
+from medfl_common.errors import ConfigError
+from medfl_common.plan import load_plan
+from medfl_server.rounds import PausedError
+from medfl_server.study import Study, create_study, open_study
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.partitioners import PARTITIONERS, Table
+from medfl_sim.simulation import simulate
+
+from tests.conftest import MakePlan
+
+
+def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
+    study = create_study(folder, plan_file)
+    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    return study
+
+
+def final_digest(study: Study) -> object:
+    (finished,) = study.log.events("finished")
+    return finished["sha256"]
+
+
+def stop_after(round_: int, said: list[str]) -> Callable[[str], None]:
+    def announce(line: str) -> None:
+        said.append(line)
+        if line.startswith(f"round {round_} of"):
+            raise KeyboardInterrupt
+
+    return announce
+
+
+def test_a_study_that_was_stopped_ends_with_the_same_bits(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan()
+    whole = run(tmp_path / "whole", plan, hospitals)
+    broken = create_study(tmp_path / "broken", plan)
+    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(broken, sites, stop_after(2, []))
+
+    again = open_study(tmp_path / "broken")
+    simulate(again, sites)
+
+    assert final_digest(again) == final_digest(whole)
+    assert [event["round"] for event in again.log.events("round")] == [1, 2, 3]
+    assert [event["round"] for event in again.log.events("resumed")] == [2]
+
+
+def test_a_round_that_was_saved_but_not_logged_is_logged_once(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = create_study(tmp_path / "s", make_plan())
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(study, sites, stop_after(2, []))
+    lines = study.log.path.read_text().splitlines()
+    study.log.path.write_text("\n".join(lines[:-1]) + "\n")  # as if killed between the two
+
+    simulate(study, sites)
+
+    assert [event["round"] for event in study.log.events("round")] == [1, 2, 3]
+    assert set(study.log.events("round")[1]["sites"]) == {"site-1", "site-2", "site-3"}
+
+
+def test_a_site_that_fails_is_named_and_the_others_go_on(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    labels = hospitals / "site-2" / "labels.csv"
+    labels.write_text(labels.read_text().replace("opacity", "unheard-of"))
+    study = create_study(tmp_path / "s", make_plan(federation={"min_sites": 2, "deadline_s": 5}))
+    sites = dict(virtual_sites(hospitals / "site-1", study.plan, "folder", None, None))
+    sites |= virtual_sites(hospitals / "site-3", study.plan, "folder", None, None)
+
+    def unready(plan: object, name: str) -> None:
+        virtual_sites(hospitals / "site-2", study.plan, "folder", None, None)
+
+    first = sites["site-1"]
+    sites["site-2"] = Site("site-2", first.policy, first.device, unready, None)  # type: ignore[arg-type]
+
+    simulate(study, sites)
+
+    for event in study.log.events("round"):
+        assert set(event["sites"]) == {"site-1", "site-3"}
+        assert "MEDFL-E200" in event["missing"]["site-2"]
+    assert "unheard-of" not in study.log.path.read_text()
+
+
+def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"min_sites": "all", "empty_rounds": 2})
+    study = create_study(tmp_path / "s", plan)
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    strict = sites["site-2"].policy.model_copy(update={"min_images": 10_000})
+    broken = {**sites, "site-2": Site("site-2", strict, torch.device("cpu"), sites["site-2"].data, None)}
+
+    with pytest.raises(PausedError, match="paused after round 0: 2 times in a row"):
+        simulate(study, broken)
+
+    assert study.log.events("round") == []
+    assert study.log.events("finished") == []
+    checkpoint, _ = load_newest(study.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.round == 0
+    simulate(study, sites)
+    assert len(study.log.events("round")) == 3
+
+
+def test_batchnorm_trains_and_its_counts_stay_at_home(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = run(tmp_path / "s", make_plan(model={"norm": "batch"}), hospitals)
+
+    checkpoint, _ = load_newest(study.checkpoints)
+    assert checkpoint is not None
+    assert "1.running_var" in checkpoint.weights
+    assert not any("num_batches" in name for name in checkpoint.weights)
+    assert float(checkpoint.weights["1.running_var"].min()) > 0
+
+
+def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> None:
+    study = run(tmp_path / "s", make_plan(), hospitals)
+
+    for event in study.log.events("round") + study.log.events("finished"):
+        for facts in event["sites"].values():
+            assert sum(map(sum, facts["tally"]["confusion"])) == facts["tally"]["n"]
+    assert json.loads((study.folder / "study.json").read_text())["plan_sha256"] == study.plan.hash()
+    assert (study.folder / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("spec", ["iid", "column:clinic"])
+def test_no_image_is_lost_and_no_patient_is_at_two_sites(spec: str) -> None:
+    rng = np.random.default_rng(0)
+    patients = [f"p{i}" for i in rng.integers(0, 30, 100)]
+    cells = [{"clinic": f"Clinic {int(p[1:]) % 4}"} for p in patients]
+    kind, _, argument = spec.partition(":")
+
+    parts = PARTITIONERS.get(kind)(Table(patients, cells), argument, 4, np.random.default_rng(1))
+
+    assert len(parts) == 4
+    assert sorted(np.concatenate([*parts.values()]).tolist()) == list(range(100))
+    homes = [{patients[i] for i in part} for part in parts.values()]
+    assert sum(map(len, homes)) == len(set(patients))
+
+
+def test_a_patient_with_two_values_in_the_column_is_an_error() -> None:
+    table = Table(["a", "a"], [{"c": "1"}, {"c": "2"}])
+
+    with pytest.raises(ConfigError, match="can be at one hospital only"):
+        PARTITIONERS.get("column")(table, "c", None, np.random.default_rng(0))
+
+
+def test_a_pooled_data_set_is_dealt_out_and_trains(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = load_plan(make_plan(federation={"rounds": 1}))
+    sites = virtual_sites(hospitals, plan, "iid", 5, None)
+    study = create_study(tmp_path / "s", make_plan(federation={"rounds": 1}))
+
+    simulate(study, sites)
+
+    (event,) = study.log.events("round")
+    scored = sum(facts["tally"]["n"] for facts in event["sites"].values())
+    trained = sum(facts["n_images"] for facts in event["sites"].values())
+    assert len(event["sites"]) == 5
+    assert trained + scored == 120

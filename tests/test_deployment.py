@@ -1,0 +1,171 @@
+"""Real coordinators and hospitals as processes on loopback, and what happens when they are killed."""
+
+import json
+import shutil
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from medfl_common.runlog import Event, read_events
+from medfl_server.study import create_study
+from medfl_sim.deployment import Deployment, run_command, wait_until
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import simulate
+
+from tests.conftest import MakePlan
+
+pytestmark = pytest.mark.processes
+
+SITES = ("site-1", "site-2", "site-3")
+ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    found = Deployment(folder)
+    yield found
+    found.stop()
+
+
+def log(deployment: Deployment, kind: str) -> list[Event]:
+    events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
+    return [event for event in events if event["event"] == kind]
+
+
+def simulated_digest(folder: Path, plan: Path, hospitals: Path) -> object:
+    study = create_study(folder, plan)
+    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    (finished,) = study.log.events("finished")
+    return finished["sha256"]
+
+
+def test_simulation_deployment_and_a_killed_coordinator_give_the_same_bits(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"rounds": 6}, training={"epochs": 4})
+    expected = simulated_digest(tmp_path / "simulated", plan, hospitals)
+    for name in SITES:
+        shutil.rmtree(hospitals / name / "state")
+    deployment.create(plan, {name: hospitals / name for name in SITES})
+
+    server = deployment.start_server()
+    for name in SITES:
+        deployment.start_client(hospitals / name)
+    wait_until(lambda: len(log(deployment, "round")) >= 2, ANSWER_S, "two rounds")
+    server.kill()  # in the middle of round 3 or 4
+    server.wait()
+    again = deployment.start_server()
+
+    assert again.wait(ANSWER_S) == 0, (deployment.folder / "server.log").read_text()
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
+    assert [event["round"] for event in log(deployment, "round")] == [1, 2, 3, 4, 5, 6]
+    assert len(log(deployment, "resumed")) == 1
+    assert (deployment.study / "report.html").exists()
+    ledger = (hospitals / "site-1" / "state" / "ledger.jsonl").read_text().splitlines()
+    assert {json.loads(line)["round"] for line in ledger} == {1, 2, 3, 4, 5, 6}
+
+
+def test_a_killed_hospital_misses_a_round_and_is_back_when_started_again(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    plan = make_plan(
+        federation={"rounds": 5, "min_sites": 2, "deadline_s": 12},
+        training={"epochs": 150, "lr": 0.001},  # some seconds a round: long enough to be hit
+    )
+    deployment.create(plan, {name: hospitals / name for name in SITES})
+    server = deployment.start_server()
+    clients = {name: deployment.start_client(hospitals / name) for name in SITES}
+
+    wait_until(lambda: len(log(deployment, "round")) >= 1, ANSWER_S, "the first round")
+    clients["site-2"].kill()
+    clients["site-2"].wait()
+    wait_until(
+        lambda: any("site-2" in event["missing"] for event in log(deployment, "round")),
+        ANSWER_S,
+        "a round without site-2",
+    )
+    deployment.start_client(hospitals / "site-2")
+
+    assert server.wait(3 * ANSWER_S) == 0, (deployment.folder / "server.log").read_text()
+    rounds = log(deployment, "round")
+    took_part = ["site-2" in event["sites"] for event in rounds]
+    assert [event["round"] for event in rounds] == [1, 2, 3, 4, 5]
+    assert took_part[0]
+    assert not all(took_part)
+    assert took_part[-1], took_part
+    for event in rounds:
+        assert {"site-1", "site-3"} <= set(event["sites"])
+
+
+def test_an_unknown_key_is_told_what_to_send_and_is_let_in_once_enrolled(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    deployment.create(make_plan(federation={"rounds": 1}), {"site-1": hospitals / "site-1"})
+    deployment.init_site(hospitals / "site-2")
+    deployment.start_server()
+
+    deployment.start_client(hospitals / "site-2")
+
+    said = deployment.folder / "site-2.log"
+    wait_until(lambda: "does not know this site's key" in said.read_text(), ANSWER_S, "a refusal")
+    line = (hospitals / "site-2" / "identity.pub").read_text().strip()
+    assert "Send this line to the coordinator" in said.read_text()
+    wait_until(lambda: line in said.read_text(), 5, "the line to send")
+
+
+def test_the_public_port_serves_the_fleet_api_and_health_and_nothing_else(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
+    deployment.start_server()
+    context = ssl.create_default_context(cafile=deployment.study / "tls" / "ca.crt")
+
+    def status(path: str, method: str = "POST") -> int:
+        url = f"https://localhost:{deployment.port}{path}"
+        try:
+            request = urllib.request.Request(url, method=method)
+            with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    wait_until(lambda: status("/health", "GET") == 200, ANSWER_S, "health")
+    for path in ("/v1/control/start-run", "/v1/runtime/acquire-task", "/docs", "/openapi.json", "/"):
+        assert status(path) == status(path, "GET") == 404, path
+    assert status("/v1/fleet/activate-node") in (400, 401, 415, 422)
+
+
+def test_another_authoritys_certificate_is_not_trusted(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
+    run_command("server", "init", tmp_path / "other", "--plan", make_plan(), "--host", "localhost")
+    shutil.copy(tmp_path / "other" / "tls" / "ca.crt", hospitals / "site-1" / "ca.crt")
+    deployment.start_server()
+
+    deployment.start_client(hospitals / "site-1")
+
+    said = deployment.folder / "site-1.log"
+    wait_until(lambda: "is not signed by" in said.read_text(), ANSWER_S, "a warning")
+    assert log(deployment, "round") == []
+
+
+def test_check_shows_what_would_leave_and_sends_nothing(
+    hospitals: Path, make_plan: MakePlan
+) -> None:
+    said = run_command("client", "check", hospitals / "site-1", "--plan", make_plan())
+
+    assert "nothing has been sent" in said
+    assert "40 images of" in said
+    assert "no patient in both" in said
+    for name in ("0.weight", "n_images", "confusion"):
+        assert name in said
+    assert not (hospitals / "site-1" / "state" / "ledger.jsonl").exists()
