@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from medfl_common.plan import Plan, load_plan
 from medfl_sim.phantom import write_hospitals
 

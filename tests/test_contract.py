@@ -11,6 +11,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
+
 from medfl_server.link import DirectRuntime
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""Real coordinators and hospitals as processes on loopback, and what happens when they are killed."""
+"""Real coordinators and hospitals as processes on loopback; some of them are killed."""
 
 import json
 import shutil
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from medfl_common.runlog import Event, read_events
 from medfl_server.study import create_study
 from medfl_sim.deployment import Deployment, run_command, wait_until
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.simulation import simulate
-
 from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
@@ -138,7 +138,13 @@ def test_the_public_port_serves_the_fleet_api_and_health_and_nothing_else(
             return 0
 
     wait_until(lambda: status("/health", "GET") == 200, ANSWER_S, "health")
-    for path in ("/v1/control/start-run", "/v1/runtime/acquire-task", "/docs", "/openapi.json", "/"):
+    for path in (
+        "/v1/control/start-run",
+        "/v1/runtime/acquire-task",
+        "/docs",
+        "/openapi.json",
+        "/",
+    ):
         assert status(path) == status(path, "GET") == 404, path
     assert status("/v1/fleet/activate-node") in (400, 401, 415, 422)
 

@@ -1,7 +1,7 @@
 """Small, valid, clearly synthetic DICOM hospitals with known labels.
 
 No patient was imaged: each picture is drawn from ellipses, waves and noise. A picture is
-(H, W) float32, 0 air .. 1 bone as a reader sees it, until `embed` gives it one
+(H, W) float, 0 air .. 1 bone as a reader sees it, until `embed` gives it one
 hospital's bits. A point is (x, y) in half short sides: 0 is the centre, +x the patient's left,
 +y the feet. The same (seed, site, image) gives the same bytes, whatever `n_images` is.
 """
@@ -20,7 +20,7 @@ from pydicom.encaps import encapsulate
 
 from medfl_common.errors import ConfigError
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 Grid = tuple[Picture, Picture]  # x and y of each pixel
 Point = tuple[float, float]
 FINDINGS = ("normal", "opacity")

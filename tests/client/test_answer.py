@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from flwr.app import RecordDict
+
 from medfl_client import ledger
 from medfl_client.answer import Workbench, answer
 from medfl_client.site import Site, open_site
@@ -68,9 +69,7 @@ def test_a_task_that_cannot_be_read_gives_a_code(damage: str, site: Site, plan: 
     assert "update" not in reply
 
 
-def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(
-    site: Site, plan: Plan
-) -> None:
+def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(site: Site, plan: Plan) -> None:
     said: list[str] = []
     first = answer(ask(plan), site, Workbench(), said.append)
 
@@ -97,17 +96,19 @@ def test_the_ledger_names_all_that_left_and_shows_a_changed_line(
     assert [entry["round"] for entry in entries] == [1, 2, 3]
     names = list(shared_weights(build_model(plan)))
     assert set(entries[0]["arrays"]) == set(names)
-    assert entries[0]["bytes"] > 4 * sum(t.numel() for t in shared_weights(build_model(plan)).values())
+    assert entries[0]["bytes"] > 4 * sum(
+        t.numel() for t in shared_weights(build_model(plan)).values()
+    )
     assert ledger.first_broken_line(path) is None
-    path.write_text("\n".join([lines[0], lines[1].replace('"round": 2', '"round": 9'), lines[2]]) + "\n")
+    path.write_text(
+        "\n".join([lines[0], lines[1].replace('"round": 2', '"round": 9'), lines[2]]) + "\n"
+    )
     assert ledger.first_broken_line(path) == 3
     path.write_text(lines[0] + "\n" + lines[2] + "\n")
     assert ledger.first_broken_line(path) == 2
 
 
-def test_a_site_below_its_own_minimum_sends_a_code_and_no_update(
-    site: Site, plan: Plan
-) -> None:
+def test_a_site_below_its_own_minimum_sends_a_code_and_no_update(site: Site, plan: Plan) -> None:
     strict = Site(
         site.name, site.policy.model_copy(update={"min_images": 1000}), site.device, site.data, None
     )

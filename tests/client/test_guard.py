@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from medfl_client.guard import permit, release
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from tests.conftest import MakePlan
+
 from medfl_client.dicom.index import scan
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
 from medfl_client.site_file import DataFiles, load_site_file, pseudonym
 from medfl_common.errors import DataError
 from medfl_common.plan import Plan, load_plan
-from pydicom import dcmread
-
-from tests.conftest import MakePlan
 
 CT_LABELS = DataFiles(
     folder="dicom", labels="labels.csv", join="path", join_column="file",
@@ -81,7 +81,9 @@ def test_a_class_that_the_plan_does_not_know_stops_before_training(site: Path, p
     text = (site / "labels.csv").read_text()
     (site / "labels.csv").write_text(text.replace(",opacity,", ",Pneumonia,", 1))
 
-    with pytest.raises(DataError, match=r"label 'Pneumonia' \(1 images, first in line \d+\).*nothing"):
+    with pytest.raises(
+        DataError, match=r"label 'Pneumonia' \(1 images, first in line \d+\).*nothing"
+    ):
         read(site, plan)
 
 
@@ -133,7 +135,10 @@ def test_labels_join_by_study_patient_and_path(join: str, site: Path, plan: Plan
             "PatientID": f"  {header.PatientID.lower()} ",
             "path": path.relative_to(site / "dicom").as_posix(),
         }[join]
-        if join == "PatientID" and keys.get(key, by_sop[header.SOPInstanceUID]) != by_sop[header.SOPInstanceUID]:
+        if (
+            join == "PatientID"
+            and keys.get(key, by_sop[header.SOPInstanceUID]) != by_sop[header.SOPInstanceUID]
+        ):
             path.unlink()  # a follow-up with another finding: a label per patient cannot say so
         else:
             keys[key] = by_sop[header.SOPInstanceUID]

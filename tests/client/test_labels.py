@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from medfl_client.labels import read_labels
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
@@ -27,7 +28,7 @@ def test_a_byte_order_mark_quotes_and_blanks_are_read_right(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"id,finding\na,1\nb,\"2\nc,3\n", "line 3"),
+        (b'id,finding\na,1\nb,"2\nc,3\n', "line 3"),
         (b"id,finding\na,1,9\n", "line 2 has 3 cells, the header 2"),
         (b"id,finding\na\n", "line 2 has 1 cells"),
         (b"id,id,finding\n", "'id' is there twice"),

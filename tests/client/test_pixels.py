@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
 from medfl_client.dicom.pixels import fit, read_picture
 from medfl_common.errors import DataError
 from medfl_common.plan import DicomWindow, FixedWindow, Images, PercentileWindow
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 RAMP = np.tile(np.arange(16, dtype=np.int16) * 100, (16, 1))  # 0..1500 from left to right
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from tests.conftest import MakePlan
+
 from medfl_client.augment import BLACK, augment
 from medfl_client.dataset import ImageSet
 from medfl_client.evaluate import exact_auc, score, tally
@@ -11,8 +13,6 @@ from medfl_common.metrics import auc
 from medfl_common.models import build_model
 from medfl_common.params import shared_weights
 from medfl_common.plan import Augmentation, Plan, load_plan
-
-from tests.conftest import MakePlan
 
 CPU = torch.device("cpu")
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from medfl_common.checkpoint import Checkpoint, load_newest, save
 from medfl_common.errors import RunError
 from medfl_common.runlog import RunLog

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from medfl_common.metrics import MAX_LOGIT, N_BINS, Tally, auc, histogram, merge, scores
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+
+from medfl_common.metrics import MAX_LOGIT, N_BINS, Tally, auc, histogram, merge, scores
 
 
 def tally_of(odds: np.ndarray, truth: np.ndarray) -> Tally:
@@ -9,7 +10,11 @@ def tally_of(odds: np.ndarray, truth: np.ndarray) -> Tally:
     confusion = np.zeros((2, 2), dtype=np.int64)
     np.add.at(confusion, (truth, guess), 1)
     return Tally(
-        len(odds), 0.5, confusion, histogram(odds[truth == 1])[None], histogram(odds[truth == 0])[None]
+        len(odds),
+        0.5,
+        confusion,
+        histogram(odds[truth == 1])[None],
+        histogram(odds[truth == 0])[None],
     )
 
 

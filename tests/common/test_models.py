@@ -1,16 +1,18 @@
 import pytest
 import torch
+from tests.conftest import MakePlan
+
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS, build_model
 from medfl_common.params import load_shared, shared_weights
 from medfl_common.plan import load_plan
 
-from tests.conftest import MakePlan
-
 
 @pytest.mark.parametrize("name", MODELS.names())
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_model_gives_one_logit_per_output(name: str, channels: int, make_plan: MakePlan) -> None:
+def test_every_model_gives_one_logit_per_output(
+    name: str, channels: int, make_plan: MakePlan
+) -> None:
     plan = load_plan(
         make_plan(
             model={"name": name},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from flwr.app import Array, ArrayRecord, MetricRecord
+
 from medfl_common.errors import LinkError, RunError
 from medfl_common.plan import Plan
 from medfl_common.records import (

@@ -1,4 +1,5 @@
 import pytest
+
 from medfl_common.errors import ConfigError
 from medfl_common.strict_yaml import parse_yaml
 
@@ -15,7 +16,8 @@ def test_plain_values_are_read_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "trap", ["NO", "yes", "On", "TRUE", "1e-3", "012", "0x1F", "1_000", "12:30:00", "2026-01-01", ".nan"]
+    "trap",
+    ["NO", "yes", "On", "TRUE", "1e-3", "012", "0x1F", "1_000", "12:30:00", "2026-01-01", ".nan"],
 )
 def test_values_that_readers_take_differently_are_errors(trap: str) -> None:
     with pytest.raises(ConfigError, match=r"file, line 2: part\.key: .*readers differ"):

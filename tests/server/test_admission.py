@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from flwr.app import ConfigRecord, RecordDict
+
 from medfl_common.errors import RunError
 from medfl_common.metrics import N_BINS, Tally
 from medfl_common.plan import Plan

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from tests.conftest import MakePlan
+
 from medfl_client.identity import create_identity
 from medfl_client.identity import fingerprint as site_fingerprint
 from medfl_common.errors import ConfigError, LinkError, RunError
 from medfl_server.enrolment import create_authority, enrol, read_roster
 from medfl_server.study import create_study, locked, open_study
-
-from tests.conftest import MakePlan
 
 
 def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_name_or_a_key_is_enrolled_once(tmp_path: Path) -> None:
         enrol(tmp_path, "north", tmp_path / "south" / "identity.pub")
     with pytest.raises(ConfigError, match="under another name"):
         enrol(tmp_path, "south", tmp_path / "north" / "identity.pub")
-    with pytest.raises(ConfigError, match="the name '../x'"):
+    with pytest.raises(ConfigError, match=r"the name '\.\./x'"):
         enrol(tmp_path, "../x", tmp_path / "south" / "identity.pub")
     with pytest.raises(LinkError, match=r"ask for identity\.pub"):
         enrol(tmp_path, "south", tmp_path / "south" / "identity.key")

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from medfl_common.errors import ConfigError
 from medfl_server.strategies import STRATEGIES
 

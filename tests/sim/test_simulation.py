@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.conftest import MakePlan
+
 from medfl_client.site import Site
 from medfl_common.checkpoint import load_newest
 from medfl_common.errors import ConfigError
@@ -16,8 +18,6 @@ from medfl_server.study import Study, create_study, open_study
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.partitioners import PARTITIONERS, Table
 from medfl_sim.simulation import simulate
-
-from tests.conftest import MakePlan
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
@@ -104,7 +104,10 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
     study = create_study(tmp_path / "s", plan)
     sites = virtual_sites(hospitals, study.plan, "folder", None, None)
     strict = sites["site-2"].policy.model_copy(update={"min_images": 10_000})
-    broken = {**sites, "site-2": Site("site-2", strict, torch.device("cpu"), sites["site-2"].data, None)}
+    broken = {
+        **sites,
+        "site-2": Site("site-2", strict, torch.device("cpu"), sites["site-2"].data, None),
+    }
 
     with pytest.raises(PausedError, match="paused after round 0: 2 times in a row"):
         simulate(study, broken)

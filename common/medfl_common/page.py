@@ -1,0 +1,104 @@
+"""The one HTML shell and the plots of every page that medfl writes.
+
+A page is one file: no script, no font and no picture from elsewhere. It asks a question, answers it
+in a sentence, and then shows pictures and tables. All text is escaped.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+FOOTER = "Research software, not a medical device. Written by medfl {version}."
+
+# Colours that stay apart for colour-blind eyes (Okabe and Ito 2008), each with a line and a mark.
+STYLES = (
+    ("#0072B2", "--", "o"),
+    ("#D55E00", "-.", "s"),
+    ("#009E73", ":", "^"),
+    ("#CC79A7", "--", "v"),
+    ("#E69F00", "-.", "D"),
+    ("#56B4E9", ":", "P"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the row whose first cell is `total` is set apart."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    total: str = ""
+    is_text: bool = False  # words, not numbers: set to the left
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, then texts, pictures (SVG), tables, and text as it was written."""
+
+    heading: str
+    texts: Sequence[str] = ()
+    pictures: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    code: str = ""
+
+
+def render(
+    title: str, question: str, answer: str, sections: Sequence[Section], version: str
+) -> str:
+    """Give the page as HTML; every text is escaped, only the pictures go in as they are."""
+    from jinja2 import Environment, select_autoescape
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    template = environment.from_string(
+        (files("medfl_common") / "page.html.j2").read_text(encoding="utf-8")
+    )
+    shown = [
+        {**vars(section), "pictures": [Markup(svg) for svg in section.pictures]}  # noqa: S704
+        for section in sections
+    ]
+    return template.render(
+        title=title,
+        question=question,
+        answer=answer,
+        sections=shown,
+        footer=FOOTER.format(version=version),
+    )
+
+
+def line_plot(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    bold: str = "",
+    y_range: tuple[float, float] | None = None,
+) -> str:
+    """Draw named lines of (x, y) as SVG; `bold` names the one that matters most."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
+        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for position, (name, (x, y)) in enumerate(lines.items()):
+            colour, dash, mark = STYLES[position % len(STYLES)]
+            look = {"color": colour, "linestyle": dash, "marker": mark, "linewidth": 1.4}
+            if name == bold:
+                look |= {"color": "#1b2733", "linestyle": "-", "linewidth": 2.8}
+            axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        if y_range is not None:
+            axes.set_ylim(*y_range)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if lines:
+            axes.legend(frameon=False, fontsize=9)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,256 @@
+"""The study report: one self-contained page from the run log."""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.page import Section, Table, line_plot, render
+from medfl_common.runlog import Event
+from medfl_server.evaluate import ALL, Scored, curves, score_sites
+from medfl_server.study import Study
+
+QUESTION = "What did the hospitals learn together?"
+KEPT_BACK = "kept back"
+COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
+HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
+
+
+def write_report(study: Study) -> Path:
+    """Write `report.html` into the run directory; an unfinished study gets an honest one too."""
+    events = study.log.events()
+    rounds = [event for event in events if event["event"] == "round"]
+    finished = next((event for event in events if event["event"] == "finished"), None)
+    scored = rounds + ([finished] if finished else [])
+    sections = [
+        _who(study, events, scored),
+        _curves(rounds, scored),
+        _results(study, scored),
+        _what_left(scored),
+        _facts(study, events, finished),
+        Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
+        _limits(),
+    ]
+    title = f"medfl study report: {study.plan.study}"
+    page = render(title, QUESTION, _answer(study, rounds, finished), sections, __version__)
+    path = study.folder / "report.html"
+    write_atomic(path, page.encode())
+    return path
+
+
+def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
+    """Give header, rows and title of the newest scores, for a terminal."""
+    events = [event for event in study.log.events() if event["event"] in ("round", "finished")]
+    if not events:
+        return HEADER, [], "no round has been made yet"
+    finished = events[-1]["event"] == "finished"
+    made = int(str(events[-1]["round"])) - (not finished)
+    title = "final model on held-out patients" if finished else f"model after round {made}"
+    return HEADER, _score_rows(events[-1]), title
+
+
+def _answer(study: Study, rounds: list[Event], finished: Event | None) -> str:
+    n_rounds = study.plan.federation.rounds
+    if not rounds:
+        return "No round has been made yet; nothing was learnt so far."
+    sites = {site for event in rounds for site in _sites(event)}
+    state = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
+    last = score_sites(finished or rounds[-1]).get(ALL)
+    unfinished = (
+        "" if finished else f" The study is not finished: {len(rounds)} of {n_rounds} rounds."
+    )
+    if last is None:
+        return (
+            f"{state} there is a common model; its scores were kept back by the hospitals' "
+            f"policies, so this page cannot say how good it is.{unfinished}"
+        )
+    first = score_sites(rounds[0]).get(ALL)
+    started = f"; before training it was {_shown(first.values['auc'])}" if first else ""
+    which = "the common model" if finished else "the model before the last round"
+    return (
+        f"{state} {which} has AUC {_shown(last.values['auc'])} (loss {last.loss:.3f}) on {last.n} "
+        f"held-out images of patients whom it was not trained on{started}.{unfinished}"
+    )
+
+
+def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
+    missed: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event["event"] in ("round", "round_without_quorum"):
+            for site, reason in _map(event["missing"]).items():
+                missed[site].append(f"round {event['round']}: {reason}")
+    rounds = [event for event in scored if event["event"] == "round"]
+    rows = []
+    for site in _names(events):
+        facts = [_sites(event)[site] for event in rounds if site in _sites(event)]
+        n_scored = [f["tally"]["n"] for e in scored if (f := _sites(e).get(site)) and "tally" in f]
+        rows.append(
+            [
+                site,
+                str(facts[-1]["n_images"]) if facts else "0",
+                str(facts[-1]["n_steps"]) if facts else "0",
+                f"{len(facts)} of {study.plan.federation.rounds}",
+                str(n_scored[-1]) if n_scored else KEPT_BACK,
+                _short_list(missed[site]) or "none",
+            ]
+        )
+    header = [
+        "site",
+        "training images",
+        "steps a round",
+        "rounds answered",
+        "images scored",
+        "missed",
+    ]
+    text = (
+        "Every image stayed at its hospital. Training images and scored images belong to different "
+        "patients; a hospital's policy may keep its scores back where a class is small."
+    )
+    return Section("What was trained on, by whom", [text], tables=[Table(header, rows)])
+
+
+def _curves(rounds: list[Event], scored: list[Event]) -> Section:
+    loss, area = curves(scored, "loss"), curves(scored, "auc")
+    pictures = []
+    if loss:
+        pictures.append(line_plot(loss, "rounds made", "loss on held-out images", ALL))
+    if area:
+        lowest = min(min(y) for _, y in area.values())
+        range_ = (min(0.45, lowest - 0.05), 1.02)
+        pictures.append(line_plot(area, "rounds made", "AUC on held-out images", ALL, range_))
+    train: dict[str, tuple[list[float], list[float]]] = {}
+    for event in rounds:
+        for site, facts in _sites(event).items():
+            x, y = train.setdefault(site, ([], []))
+            x.append(float(str(event["round"])))
+            y.append(facts["train_loss"])
+    if train:
+        pictures.append(line_plot(train, "round", "loss in local training"))
+    text = (
+        "The common model on each hospital's held-out patients, before the first round and after "
+        "every round. 0.5 is chance for the AUC, 1 is perfect."
+        if loss
+        else "No hospital let scores out, so only the loss of local training can be shown."
+    )
+    return Section("How it went, round by round", [text], pictures)
+
+
+def _results(study: Study, scored: list[Event]) -> Section:
+    if not scored:
+        return Section("The result", ["There is none yet."])
+    found = score_sites(scored[-1])
+    _, rows, title = final_table(study)
+    tables = [Table(HEADER, rows, total=ALL)]
+    tables += [_confusion(name, one, study.plan.task.classes) for name, one in found.items()]
+    positive = study.plan.task.classes[-1]
+    of = (
+        f"of the class {positive}, called at a probability of {study.plan.evaluation.threshold:g}"
+        if study.plan.task.type == "binary"
+        else "averaged over the classes, each counted alike"
+    )
+    text = (
+        f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each true class "
+        "(row) were called what (column)."
+    )
+    return Section("The result", [text], tables=tables)
+
+
+def _score_rows(event: Event) -> list[list[str]]:
+    found = score_sites(event)
+    rows = []
+    for site in [*_sites(event), ALL]:
+        one = found.get(site)
+        if one is not None:
+            rows.append([site, str(one.n), *(_shown(one.values[name]) for name in COLUMNS)])
+        elif site != ALL:
+            rows.append([site, KEPT_BACK, *("" for _ in COLUMNS)])
+    return rows
+
+
+def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
+    rows = [[c, *map(str, counts)] for c, counts in zip(classes, one.confusion, strict=True)]
+    return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")
+
+
+def _what_left(scored: list[Event]) -> Section:
+    sent: dict[str, list[int]] = defaultdict(list)
+    received: dict[str, int] = defaultdict(int)
+    for event in scored:
+        for site, facts in _sites(event).items():
+            sent[site].append(facts["bytes_received"])  # by the coordinator
+            received[site] += facts["bytes_sent"]
+    rows = [
+        [site, str(len(sizes)), f"{max(sizes):,}", f"{sum(sizes):,}", f"{received[site]:,}"]
+        for site, sizes in sent.items()
+    ]
+    header = ["site", "messages sent", "bytes in the largest", "bytes sent", "bytes received"]
+    text = (
+        "What left is the change of the model's weights and a list of counts and losses; no image, "
+        "no header, no name and no path. In a real study each hospital holds its own ledger of these "
+        "messages, chained by hashes. Bytes are those of arrays and numbers, without the transport's framing."
+    )
+    return Section("What left each hospital", [text], tables=[Table(header, rows)])
+
+
+def _facts(study: Study, events: list[Event], finished: Event | None) -> Section:
+    rows = [
+        ["study", study.plan.study],
+        ["run", study.run],
+        ["plan, SHA-256", study.plan.hash()],
+        ["final weights, SHA-256", str(finished["sha256"]) if finished else "not finished"],
+        ["seed", str(study.plan.seed)],
+        ["strategy", study.plan.federation.strategy],
+        ["valid replies that a round needs", str(study.plan.federation.min_sites)],
+        ["started", _when(events[0]) if events else "not yet"],
+        ["last event", _when(events[-1]) if events else "none"],
+        ["resumed after a stop", str(sum(e["event"] == "resumed" for e in events))],
+        ["rounds without a quorum", str(sum(e["event"] == "round_without_quorum" for e in events))],
+        ["medfl", __version__],
+    ]
+    return Section("The run", tables=[Table(["fact", "value"], rows, is_text=True)])
+
+
+def _limits() -> Section:
+    texts = [
+        "Research software, not a medical device: nothing here is fit for diagnosis.",
+        "The AUC over all sites comes from score histograms of 128 bins that the hospitals add up, "
+        "not from predictions; scores in one bin count as ties. A site's own AUC is exact.",
+        "Where few patients are held out, a score can move by a tenth by chance alone; compare n "
+        "before you compare sites.",
+    ]
+    return Section("Limits", texts)
+
+
+def _sites(event: Event) -> dict[str, Any]:
+    return _map(event["sites"])
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return dict(value)
+
+
+def _names(events: list[Event]) -> list[str]:
+    """List the roster, as the first event has it."""
+    for event in events:
+        if event["event"] == "started":
+            return [str(site) for site in event["sites"]]  # type: ignore[union-attr]
+    return []
+
+
+def _shown(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def _when(event: Event) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(float(str(event["time"]))))
+
+
+def _short_list(reasons: list[str]) -> str:
+    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return "; ".join(reasons[:3]) + more

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakePlan
+
+from medfl_common.files import Json
+from medfl_common.metrics import N_BINS
+from medfl_server.report import final_table, write_report
+from medfl_server.study import Study, create_study
+
+
+def facts(score: bool = True) -> dict[str, Json]:
+    """One site: 2 negatives in bins 10 and 70, 2 positives in bins 40 and 90, so AUC 3/4."""
+    found: dict[str, Json] = {
+        "n_images": 31, "n_steps": 4, "train_loss": 0.6, "seconds": 1.0,
+        "bytes_received": 1234567, "bytes_sent": 1234999,
+    }  # fmt: skip
+    if score:
+        negative, positive = [0] * N_BINS, [0] * N_BINS
+        negative[10] = negative[70] = positive[40] = positive[90] = 1
+        found["tally"] = {
+            "n": 4, "loss": 0.5, "confusion": [[1, 1], [1, 1]],
+            "positive": [[*positive]], "negative": [[*negative]],
+        }  # fmt: skip
+        found["exact_auc"] = 0.75
+    return found
+
+
+@pytest.fixture
+def study(tmp_path: Path, make_plan: MakePlan) -> Study:
+    made = create_study(tmp_path / "study", make_plan())
+    made.log.write("started", sites=["north", "<script>$x$"])
+    return made
+
+
+def add(study: Study, event: str, round_: int, score: bool = True) -> None:
+    sites: dict[str, Json] = {"north": facts(score), "<script>$x$": facts(score)}
+    missing: dict[str, Json] = {"<b>south</b>": "<i>reason</i>"}
+    study.log.write(event, round=round_, seconds=1.0, sites=sites, missing=missing, sha256="ab")
+
+
+def test_the_answer_names_the_final_auc(study: Study) -> None:
+    add(study, "round", 1)
+    add(study, "finished", 1)
+
+    page = write_report(study).read_text()
+
+    assert "After 1 round over 2 hospitals the common model has AUC 0.750" in page
+    assert "on 8 held-out images" in page
+    assert "1,234,567" in page
+    assert final_table(study)[1][-1][:2] == ["all sites", "8"]
+
+
+def test_no_name_or_reason_becomes_markup(study: Study) -> None:
+    add(study, "round", 1)
+    add(study, "finished", 1)
+
+    page = write_report(study).read_text()
+
+    assert "<script>" not in page
+    assert "<i>reason" not in page
+    assert "&lt;script&gt;$x$" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("https://matplotlib.org", "")
+
+
+def test_an_unfinished_study_says_so(study: Study) -> None:
+    assert "No round has been made yet" in write_report(study).read_text()
+    add(study, "round", 1)
+    assert "The study is not finished: 1 of 3 rounds" in write_report(study).read_text()
+
+
+def test_scores_that_were_kept_back_are_not_made_up(study: Study) -> None:
+    add(study, "round", 1, score=False)
+    add(study, "finished", 1, score=False)
+
+    page = write_report(study).read_text()
+
+    assert "kept back by the hospitals" in page
+    assert "kept back" in final_table(study)[1][0]
+    assert "all sites" not in page
