@@ -5,6 +5,7 @@ in a sentence, and then shows pictures and tables. All text is escaped.
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -99,6 +100,6 @@ def line_plot(
         if lines:
             axes.legend(frameon=False, fontsize=9)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+        figure.savefig(buffer, format="svg")
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :]

@@ -151,8 +151,8 @@ def _results(study: Study, scored: list[Event]) -> Section:
         else "averaged over the classes, each counted alike"
     )
     text = (
-        f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each true class "
-        "(row) were called what (column)."
+        f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
+        "true class (row) were called what (column)."
     )
     return Section("The result", [text], tables=tables)
 
@@ -188,8 +188,9 @@ def _what_left(scored: list[Event]) -> Section:
     header = ["site", "messages sent", "bytes in the largest", "bytes sent", "bytes received"]
     text = (
         "What left is the change of the model's weights and a list of counts and losses; no image, "
-        "no header, no name and no path. In a real study each hospital holds its own ledger of these "
-        "messages, chained by hashes. Bytes are those of arrays and numbers, without the transport's framing."
+        "no header, no name and no path. In a real study each hospital holds its own ledger of "
+        "these messages, chained by hashes. Bytes are those of arrays and numbers, without the "
+        "transport's framing."
     )
     return Section("What left each hospital", [text], tables=[Table(header, rows)])
 
