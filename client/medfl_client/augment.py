@@ -1,7 +1,6 @@
 """Random changes to a training batch, drawn from the round's own generator."""
 
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
 from medfl_common.plan import Augmentation
 
@@ -14,6 +13,8 @@ def augment(
     """Change each picture of (B, C, H, W) on its own; what moves in from outside is black."""
     if settings == Augmentation():
         return pixels
+    from torchvision.transforms.v2 import functional as transforms  # 1.6 s to import
+
     n, side = len(pixels), pixels.shape[-1]
     draws = torch.rand((n, 5), generator=generator) * 2 - 1  # -1..1
     changed = []

@@ -45,7 +45,6 @@ def run(
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
     from medfl_server.report import final_table, write_report
-
     from medfl_server.study import create_study, open_study
     from medfl_sim.hospitals import virtual_sites
     from medfl_sim.simulation import default_out, simulate

@@ -3,7 +3,6 @@
 from functools import partial
 
 from torch import nn
-from torchvision.models import resnet18 as torchvision_resnet18
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS
@@ -17,6 +16,8 @@ def resnet18(channels: int, size: int, n_outputs: int, norm: str) -> nn.Module:
         raise ConfigError("resnet18 does not train without a norm layer; set model.norm to group")
     if size < 32:
         raise ConfigError(f"resnet18 halves the picture five times; images.size {size} is below 32")
+    from torchvision.models import resnet18 as torchvision_resnet18  # 1.6 s to import
+
     model: nn.Module = torchvision_resnet18(
         num_classes=n_outputs, norm_layer=partial(norm_layer, norm)
     )
