@@ -51,7 +51,7 @@ class Workbench:
         """Give the plan's model and the shapes of its shared weights; built once per plan."""
         if self._model is None or self._plan != plan.hash():
             use_threads(plan)
-            model = build_model(plan).to(device, memory_format=torch.channels_last)
+            model = build_model(plan).to(device).to(memory_format=torch.channels_last)
             shapes = {name: tuple(tensor.shape) for name, tensor in shared_weights(model).items()}
             self._plan, self._model, self._data = plan.hash(), (model, shapes), {}
         return self._model
@@ -166,7 +166,7 @@ def _train(
 
 
 def _tell_result(result: TrainResult, task: TrainTask, reply: RecordDict, tell: Tell) -> None:
-    parts = [f"round {task.round}"]
+    parts = [f"round {task.round}" if task.kind == "train" else "the study's last scoring"]
     if result.tally is not None:
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")

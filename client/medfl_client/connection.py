@@ -12,6 +12,7 @@ from pathlib import Path
 
 from medfl_common.errors import LinkError
 
+LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before the SuperNode is started again
 REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
 CONNECT_S = 10.0  # for one attempt to reach the coordinator
@@ -29,15 +30,19 @@ class Route:
     enrolment_line: str  # what to send to the coordinator, for messages
 
 
-def look(route: Route) -> str | None:
-    """Open one TLS connection; give None, or in one sentence why it cannot be and who must act."""
-    host, port = route.address.rsplit(":", 1)
+def trust(route: Route) -> ssl.SSLContext:
+    """Trust the study's certificate authority and no other; raises LinkError if there is none."""
     try:
-        context = ssl.create_default_context(cafile=str(route.ca))
+        return ssl.create_default_context(cafile=str(route.ca))
     except (OSError, ssl.SSLError):
         raise LinkError(
             f"server.ca {route.ca.resolve()} is no certificate; put the coordinator's ca.crt there"
         ) from None
+
+
+def look(route: Route, context: ssl.SSLContext) -> str | None:
+    """Open one TLS connection; give None, or in one sentence why it cannot be and who must act."""
+    host, port = route.address.rsplit(":", 1)
     try:
         with (
             socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
@@ -79,12 +84,12 @@ class SuperNode:
 
     def __init__(self, route: Route, port: int, secret_file: Path, log: Path, tell: Tell) -> None:
         self._route = route
+        self._context = trust(route)
         self._command = _command(route, port, secret_file)
         self._log = log
         self._tell = tell
         self._told = ""
         self._closed = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._supervise, name="supernode", daemon=True)
 
     def start(self) -> None:
@@ -94,32 +99,31 @@ class SuperNode:
     def close(self) -> None:
         """End the child and stop supervising."""
         self._closed.set()
-        if self._child is not None:
-            self._child.terminate()
-            self._child.wait()
+        self._thread.join()
 
     def _supervise(self) -> None:
         while not self._closed.is_set():
-            trouble = look(self._route)
+            trouble = look(self._route, self._context)
             if trouble is not None:
                 self._tell_once(f"{trouble}; trying again until it works")
                 self._closed.wait(PAUSE_S)
                 continue
-            pause = self._run_child()
-            self._closed.wait(pause)
+            self._closed.wait(self._run_child())
 
     def _run_child(self) -> float:
         """Run the SuperNode until it ends; give the pause before the next start."""
         with self._log.open("ab") as log:
-            begins = log.tell()
-            self._child = subprocess.Popen(
+            begins, is_connected = log.tell(), False
+            child = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
-            while self._child.poll() is None:
-                if b"SuperNode ID:" in self._printed(begins):
+            while child.poll() is None:
+                if not is_connected and b"SuperNode ID:" in self._printed(begins):
+                    is_connected = True
                     self._tell_once("connected to the coordinator; waiting for tasks")
-                self._closed.wait(0.2)
-                if self._closed.is_set():
+                if self._closed.wait(LOOK_S):
+                    child.terminate()
+                    child.wait()
                     return 0.0
         if re.search(rb"code: 2004|code: 2001", self._printed(begins)):
             self._tell_once(

@@ -6,7 +6,7 @@ one is one process, runs what pip installed, and never looks at the code in a me
 """
 
 import time
-from collections.abc import Callable
+from typing import NoReturn
 
 import httpx
 from flwr.app import Error, Message
@@ -29,15 +29,15 @@ ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 TRIES = 3  # of a request to the SuperNode; it is on this machine
 
 
-def serve(app: ClientApp, address: str, secret: bytes, is_closed: Callable[[], bool]) -> None:
-    """Run the app for every task of the SuperNode at `address` until closed."""
+def serve(app: ClientApp, address: str, secret: bytes) -> NoReturn:
+    """Run the app for every task of the SuperNode at `address`, until interrupted."""
     guard = SuperExecAuthHttpInterceptor(
         master_secret=secret, protected_methods=frozenset({ACQUIRE})
     )
-    while not is_closed():
+    while True:
         client = _client(address, guard)
         try:
-            while not is_closed():
+            while True:
                 token = _acquire(client)
                 if token is None:
                     time.sleep(POLL_S)

@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ def participate(folder: Path, tell: Tell) -> None:
         folder / PRIVATE,
         public_line(folder),
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
     with _only_one(state):
         os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
         secret, port = secrets.token_bytes(32), _free_port()
@@ -50,12 +50,9 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, tell:
     from medfl_client.link import serve
     from medfl_client.site import open_site
 
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     site = open_site(folder, site_file)
     tell(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
-    serve(build_app(lambda context: site, tell), address, secret, stop.is_set)
-    tell("stopped")
+    serve(build_app(lambda context: site, tell), address, secret)
 
 
 @contextmanager
