@@ -57,7 +57,7 @@ def probe(data: dict[str, SiteData]) -> float:
     """AUC of a logistic regression on grey-value histograms, trained on all hospitals' images."""
 
     def table(sets: list[ImageSet]) -> tuple[np.ndarray, np.ndarray]:
-        pixels = np.concatenate([s.pixels[s.rows].reshape(len(s), -1) for s in sets])
+        pixels = np.concatenate([s.pixels[s.rows].reshape(len(s), s.pixels[0].size) for s in sets])
         rows = [np.histogram(p, bins=32, range=(0, 256))[0] / p.size for p in pixels]
         return np.array(rows), np.concatenate([s.targets[:, 0].numpy() for s in sets])
 
