@@ -35,6 +35,7 @@ from medfl_common.records import (
     n_bytes,
     plan_number,
 )
+from medfl_common.screen import in_words
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
@@ -46,6 +47,7 @@ class Workbench:
         self._plan = ""  # hash of the plan that the rest is for
         self._model: tuple[nn.Module, Shapes] | None = None
         self._data: dict[str, SiteData] = {}  # by the site's name; one in a hospital
+        self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
     def model_for(self, plan: Plan, device: torch.device) -> tuple[nn.Module, Shapes]:
         """Give the plan's model and the shapes of its shared weights; built once per plan."""
@@ -61,6 +63,14 @@ class Workbench:
         if name not in self._data:
             self._data[name] = site.data(plan, name)
         return self._data[name]
+
+    def seconds_left(self, task: TrainTask) -> float | None:
+        """Estimate the rest of the study from the pace since this process's first task of it."""
+        now = time.monotonic()
+        first, began = self._began.setdefault((task.run, task.site), (task.round, now))
+        if task.round == first:
+            return None
+        return (now - began) / (task.round - first) * (task.plan.federation.rounds - task.round)
 
 
 def use_threads(plan: Plan) -> None:
@@ -108,7 +118,7 @@ def _answer(
     data = bench.data_for(task.plan, site, task.site)
     result = work(task, model, data, site.device)
     reply = release(result, task, site.policy, shapes)
-    _tell_result(result, task, reply, tell)
+    _tell_result(result, task, reply, bench.seconds_left(task), tell)
     if site.state:
         replies.keep(site.state, task, reply)
     _write_ledger(site.state, task, reply, shapes)
@@ -164,8 +174,12 @@ def _train(
     return trained, difference(shared_weights(model), task.weights)
 
 
-def _tell_result(result: TrainResult, task: TrainTask, reply: RecordDict, tell: Tell) -> None:
-    parts = [f"round {task.round}" if task.kind == "train" else "the study's last scoring"]
+def _tell_result(
+    result: TrainResult, task: TrainTask, reply: RecordDict, left: float | None, tell: Tell
+) -> None:
+    n_rounds = task.plan.federation.rounds
+    is_last = task.kind == "evaluate"
+    parts = ["the study's last scoring" if is_last else f"round {task.round} of {n_rounds}"]
     if result.tally is not None:
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
@@ -174,6 +188,8 @@ def _tell_result(result: TrainResult, task: TrainTask, reply: RecordDict, tell: 
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
+    if left is not None and not is_last:
+        parts.append(f"{in_words(left)} left")
     tell("; ".join(parts))
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from medfl_common.errors import MedflError
 
+MINUTES_FROM_S = 90  # a longer time is told in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
 
 
@@ -55,8 +56,8 @@ class Screen:
             now = time.monotonic()
             if now - last > TELL_EVERY_S:
                 last = now
-                left = _in_words((now - started) / done * (total - done))
-                self.say(f"decoded {done} of {total} pictures, {left}")
+                left = in_words((now - started) / done * (total - done))
+                self.say(f"decoded {done} of {total} pictures, {left} left")
 
         return tell
 
@@ -76,16 +77,16 @@ class Screen:
             task = bar.add_task("training", total=n_rounds, left="")
 
             def follow(position: Position) -> None:
-                left = "" if position.seconds_left is None else _in_words(position.seconds_left)
+                seconds = position.seconds_left
+                left = "" if seconds is None else f"{in_words(seconds)} left"
                 bar.update(task, completed=position.round, left=left)
 
             yield follow
 
 
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {seconds:.0f} s left"
-    return f"about {seconds / 60:.0f} min left"
+def in_words(seconds: float) -> str:
+    """Say a length of time as a person would."""
+    return f"about {seconds:.0f} s" if seconds < MINUTES_FROM_S else f"about {seconds / 60:.0f} min"
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Collection:
                 break
             time.sleep(POLL_S)
         self._pass_on(self._roster)
-        self._name_the_missing()
+        self._put_in_order()
         return self._replies
 
     def _task(self, kind: Kind, round_: int, site: str) -> TrainTask:
@@ -172,8 +172,11 @@ class Collection:
             return True
         return not self._out() and len(self._replies.answered) >= quorum
 
-    def _name_the_missing(self) -> None:
+    def _put_in_order(self) -> None:
+        """Put the answers in the roster's order, and give each missing site its reason."""
+        answered = self._replies.answered
+        self._replies.answered = {site: answered[site] for site in self._roster if site in answered}
         for site in self._roster:
-            if site not in self._replies.answered:
+            if site not in answered:
                 reason = "no reply before the deadline" if site in self._asked else "not connected"
                 self._replies.missing.setdefault(site, reason)

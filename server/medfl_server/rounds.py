@@ -5,6 +5,7 @@ is made when its checkpoint is on the disk; the log line follows, and is written
 checkpoint if a crash came between.
 """
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from medfl_common.metrics import Tally, merge, scores
 from medfl_common.models import build_model
 from medfl_common.params import Weights, shared_weights
 from medfl_common.records import TrainResult
+from medfl_common.screen import in_words
 from medfl_server.collect import Announce, Answered, Collection, Replies
 from medfl_server.post import Post
 from medfl_server.strategies import STRATEGIES
@@ -151,7 +153,9 @@ class RoundLoop:
         digest = save(self._study.checkpoints, checkpoint)
         self._log.write("round", sha256=digest, **facts)
         self._times.append(replies.seconds)
-        self._announce(f"round {round_} of {self._plan.federation.rounds}: {_summary(replies)}")
+        n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
+        ending = "" if left is None else f"; {in_words(left)} left"
+        self._announce(f"round {round_} of {n_rounds}: {_summary(replies)}{ending}")
         return checkpoint
 
     def _pause(self, round_: int, empty: int) -> None:
@@ -176,10 +180,14 @@ class RoundLoop:
         return checkpoint.weights
 
     def _tell_progress(self, round_: int) -> None:
-        n_left = self._plan.federation.rounds - round_
-        middle = sorted(self._times)[len(self._times) // 2] if self._times else None
-        left = None if middle is None else middle * n_left
-        self._follow(Progress(round_, self._plan.federation.rounds, left))
+        n_rounds = self._plan.federation.rounds
+        self._follow(Progress(round_, n_rounds, self._seconds_left(round_)))
+
+    def _seconds_left(self, round_: int) -> float | None:
+        """Estimate from the median of the rounds made in this sitting."""
+        if not self._times:
+            return None
+        return statistics.median(self._times) * (self._plan.federation.rounds - round_)
 
 
 def _facts(round_: int, replies: Replies) -> dict[str, Json]:
