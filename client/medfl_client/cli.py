@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from medfl_common.errors import ConfigError
 from medfl_common.screen import Screen, errors_for_people
 
 app = typer.Typer(
@@ -39,7 +40,10 @@ def check(
     from medfl_client.check import check_site
 
     with errors_for_people():
-        check_site(folder, plan or folder / "plan.yaml", Screen())
+        chosen = plan or folder / "plan.yaml"
+        if plan is None and not chosen.exists():
+            raise ConfigError("name the study's plan with --plan FILE; the coordinator has it")
+        check_site(folder, chosen, Screen())
 
 
 @app.command()

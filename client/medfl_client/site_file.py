@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medfl_common.plan import Number
-from medfl_common.schema import Settings, load
+from medfl_common.schema import Name, Settings, load, matching
 
 Join = Literal["SOPInstanceUID", "StudyInstanceUID", "PatientID", "path"]
 
@@ -30,14 +30,18 @@ class DataFiles(Settings):
 class Server(Settings):
     """The coordinator, as it told the hospital."""
 
-    address: str = Field(pattern=r"^[A-Za-z0-9.\-]+:[0-9]{1,5}$")  # host:port
+    address: Annotated[
+        str, matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
+    ]
     ca: str = "ca.crt"  # certificate of the study's authority
 
 
 class Compute(Settings):
     """What trains here."""
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?|mps)$")
+    device: Annotated[
+        str, matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
+    ] = "auto"
 
 
 class Policy(Settings):
@@ -53,7 +57,7 @@ class Policy(Settings):
 class SiteFile(Settings):
     """One hospital, whole."""
 
-    site: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")  # the name that the coordinator sees
+    site: Name  # as the coordinator sees it
     data: DataFiles
     server: Server | None = None
     compute: Compute = Compute()

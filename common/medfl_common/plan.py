@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.schema import Settings, check, load
+from medfl_common.schema import Name, Settings, check, load, matching
 from medfl_common.strict_yaml import Value
 
 Number = Annotated[float, Field(strict=False)]  # an integer may stand where a float is meant
@@ -65,7 +65,9 @@ class PercentileWindow(Settings):
 class Images(Settings):
     """Which images take part, and how each becomes the same array everywhere."""
 
-    modality: list[Annotated[str, Field(pattern=r"^[A-Z]{2,16}$")]] = Field(min_length=1)
+    modality: list[Annotated[str, matching(r"[A-Z]{2,16}", "DICOM's word, such as CT")]] = Field(
+        min_length=1
+    )
     size: int = Field(ge=16, le=1024)  # pixels on a side; the picture keeps its shape, padded
     channels: Literal[1, 3] = 1  # 3 repeats the grey picture for networks made for colour
     bits: Literal[8, 16] = 8  # depth of the cache
@@ -126,7 +128,7 @@ class Plan(Settings):
     """A study, whole."""
 
     plan: Literal[1]  # version of this format
-    study: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    study: Name
     seed: int = Field(ge=0, lt=2**63)
     deterministic: bool = True  # one CPU thread and fixed algorithms: the same bits everywhere
     task: Task

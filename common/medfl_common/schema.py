@@ -1,14 +1,31 @@
 """Checked settings: pydantic models whose errors a person can act on."""
 
 import difflib
+import re
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from medfl_common.errors import ConfigError
 from medfl_common.strict_yaml import Value, parse_yaml, read_yaml
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Check a text against a pattern; the message says in words what is legal."""
+
+    def check_text(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"write {words}")
+        return text
+
+    return AfterValidator(check_text)
+
+
+Name = Annotated[
+    str, matching(r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front")
+]
 
 
 class Settings(BaseModel):
