@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import uvicorn
 
 from medfl_common.errors import LinkError
 
+HTTP_OK = 200
 HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
 PULL_MESSAGES = "/v1/fleet/pull-messages"
 
@@ -51,11 +51,10 @@ class Bell:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._swing)
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for the next ring, or the time."""
+    def listen(self) -> asyncio.Event:
+        """Give what the next ring sets; taken before a look, no ring after the look is missed."""
         self._loop = asyncio.get_running_loop()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        return self._rung
 
     def _swing(self) -> None:
         self._rung.set()
@@ -85,17 +84,23 @@ class FleetOnly:
             await send({"type": "http.response.body", "body": b""})
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a look for messages when there is one, at the latest after HOLD_S."""
         body = await _read_body(receive)
+        gone = asyncio.ensure_future(receive())  # ends when the hospital hangs up
         ends = time.monotonic() + HOLD_S
-        while True:
-            events = await self._ask(scope, body)
-            found = events[0]["status"] != 200 or any(event.get("body") for event in events[1:])
-            left = ends - time.monotonic()
-            if found or left <= 0 or self._bell.is_closed:
-                break
-            await self._bell.wait(left)
-        for event in events:
-            await send(event)
+        try:
+            while not gone.done():  # a message taken for one who has hung up would be lost
+                rung = self._bell.listen()
+                events = await self._ask(scope, body)
+                found = events[0]["status"] != HTTP_OK or any(e.get("body") for e in events[1:])
+                left = ends - time.monotonic()
+                if found or left <= 0 or self._bell.is_closed:
+                    for event in events:
+                        await send(event)
+                    return
+                await _first_of(rung, gone, left)
+        finally:
+            gone.cancel()
 
     async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
         """Put the request to the SuperLink and keep its answer."""
@@ -109,6 +114,13 @@ class FleetOnly:
 
         await self._app(dict(scope), receive, send)
         return events
+
+
+async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s: float) -> None:
+    ring = asyncio.ensure_future(rung.wait())
+    both: list[asyncio.Future[Any]] = [ring, gone]
+    await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    ring.cancel()
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -1,0 +1,75 @@
+"""The CT study as five real hospitals: client processes and a coordinator over TLS on loopback.
+
+    ct_deployment.py CT_FOLDER WORK_FOLDER
+
+Deals the files of CT_FOLDER (README, "Your own data") out to a folder per hospital, runs the study
+with the real commands, and compares the final weights with those of the simulation by SHA-256.
+"""
+
+import csv
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from medfl_common.runlog import read_events
+from medfl_server.study import create_study
+from medfl_sim.deployment import Deployment
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import simulate
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+COLUMN = "tss_hospital"
+
+
+def deal_out(ct: Path, out: Path) -> dict[str, Path]:
+    """Copy each hospital's files and lines of the label file into a folder of its own."""
+    with (ct / "labels.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    site_file = (CONFIGS / "ct-contrast.site.yaml").read_text()
+    sites = {}
+    for value in sorted({row[COLUMN] for row in rows}):
+        name = f"tss-hospital-{value}"
+        folder = out / name
+        (folder / "dicom").mkdir(parents=True)
+        mine = [row for row in rows if row[COLUMN] == value]
+        for row in mine:
+            shutil.copy(ct / "dicom" / row["file"], folder / "dicom")
+        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(mine)
+        (folder / "site.yaml").write_text(site_file.replace("site: tcga-lung", f"site: {name}"))
+        sites[name] = folder
+    return sites
+
+
+def main(ct: Path, out: Path) -> None:
+    """Run both, print what each reached."""
+    plan, site_file = CONFIGS / "ct-contrast.yaml", CONFIGS / "ct-contrast.site.yaml"
+    study = create_study(out / "simulated", plan)
+    started = time.monotonic()
+    simulate(study, virtual_sites(ct, study.plan, f"column:{COLUMN}", None, site_file))
+    print(f"simulation: {time.monotonic() - started:.0f} s", flush=True)
+    deployment = Deployment(out)
+    sites = deal_out(ct, out / "hospitals")
+    deployment.create(plan, sites)
+    started = time.monotonic()
+    try:
+        server = deployment.start_server(show=True)
+        for site in sites.values():
+            deployment.start_client(site)
+        server.wait(1800)
+    finally:
+        deployment.stop()
+    print(f"five real hospitals: {time.monotonic() - started:.0f} s")
+    digests = [
+        next(e["sha256"] for e in read_events(folder / "log.jsonl") if e["event"] == "finished")
+        for folder in (study.folder, deployment.study)
+    ]
+    print(f"final weights, simulation: {digests[0]}\nfinal weights, deployment: {digests[1]}")
+    print("the same bits" if digests[0] == digests[1] else "NOT the same bits")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
