@@ -9,7 +9,7 @@ peers=${PEERS:-../shared/peers} here=$PWD
 python=$(cd "$(dirname "${PY:-.venv/bin/python}")" && pwd)/$(basename "${PY:-.venv/bin/python}")
 [ -d "$peers" ] || { echo "no folder $peers: set PEERS" >&2; exit 2; }
 repetitions=${1:?how many repetitions}; shift
-work=$here/benchmarks/work; mkdir -p "$work"; cp "$peers"/*.py "$work"; cd "$work"
+work=$here/benchmarks/scratch; mkdir -p "$work"; cp "$peers"/*.py "$work"; cd "$work"
 export PYTHONPATH=$work FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1 FLWR_HOME=$work/.flwr
 [ -d data ] || "$python" common.py
 for _ in $(seq "$repetitions"); do

@@ -81,8 +81,8 @@ def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
     from medfl_server.enrolment import read_roster
-    from medfl_server.link import Link, log_to
-    from medfl_server.listener import Listener
+    from medfl_server.link import Link
+    from medfl_server.listener import Listener, log_to
 
     study, roster = open_study(folder), read_roster(folder)
     needed = study.plan.federation.min_sites

@@ -7,14 +7,12 @@ only the fleet API has a port; starting the run, its ServerApp task and its mess
 
 import asyncio
 import io
-import logging
 import secrets
 import threading
 import time
 import zipfile
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import cast
 
 import uvicorn
@@ -234,17 +232,6 @@ class Link:
         control_handlers.start_run(request, account, self._state, fleet_api_type=None)
         wanted = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
         return runtime_handlers.acquire_task(wanted, self._state).task
-
-
-def log_to(path: Path) -> None:
-    """Send Flower's and uvicorn's own log lines to a file; the screen is for the study."""
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-        logger.setLevel(logging.INFO)
 
 
 def _superlink_config() -> SuperLinkLifespanConfig:
