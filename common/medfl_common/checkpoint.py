@@ -33,14 +33,14 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"round-{checkpoint.round:04d}"
     data = tensors_to_bytes(checkpoint.weights)
-    digest = hashlib.sha256(data).hexdigest()
+    sha256 = hashlib.sha256(data).hexdigest()
     write_atomic(stem.with_suffix(".safetensors"), data)
-    meta = {"round": checkpoint.round, "sha256": digest, "meta": checkpoint.meta}
+    meta = {"round": checkpoint.round, "sha256": sha256, "meta": checkpoint.meta}
     write_atomic(stem.with_suffix(".json"), json.dumps(meta, indent=1).encode())
     for old in sorted(folder.glob("round-*.json"))[:-keep]:
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)
-    return digest
+    return sha256
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -56,7 +56,7 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, warnings
 
 
-def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 of the weights as a checkpoint stores them: equal hash, equal bits."""
     return hashlib.sha256(tensors_to_bytes(dict(weights))).hexdigest()
 

@@ -73,19 +73,29 @@ def line_plot(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     x_label: str,
     y_label: str,
+    names: Sequence[str],
     bold: str = "",
     y_range: tuple[float, float] | None = None,
 ) -> str:
-    """Draw named lines of (x, y) as SVG; `bold` names the one that matters most."""
+    """Draw named lines of (x, y) as SVG.
+
+    Args:
+        lines: name -> (x, y).
+        x_label: What x is, with its unit.
+        y_label: What y is, with its unit.
+        names: Every name of the page, so that one has the same look in all its pictures.
+        bold: The name that matters most.
+        y_range: The lowest and highest y shown.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+        figure = Figure(figsize=(5.6, 4.0), layout="constrained")
         axes = figure.add_subplot()
-        for position, (name, (x, y)) in enumerate(lines.items()):
-            colour, dash, mark = STYLES[position % len(STYLES)]
+        for name, (x, y) in lines.items():
+            colour, dash, mark = STYLES[names.index(name) % len(STYLES)]
             look = {"color": colour, "linestyle": dash, "marker": mark, "linewidth": 1.4}
             if name == bold:
                 look |= {"color": "#1b2733", "linestyle": "-", "linewidth": 2.8}
@@ -98,7 +108,7 @@ def line_plot(
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if lines:
-            axes.legend(frameon=False, fontsize=9)
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg")
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)

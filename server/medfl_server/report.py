@@ -13,7 +13,7 @@ from medfl_server.evaluate import ALL, Scored, curves, score_sites
 from medfl_server.study import Study
 
 QUESTION = "What did the hospitals learn together?"
-KEPT_BACK = "kept back"
+NONE_SHARED = "none shared"
 COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
 HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
 
@@ -26,7 +26,7 @@ def write_report(study: Study) -> Path:
     scored = rounds + ([finished] if finished else [])
     sections = [
         _who(study, events, scored),
-        _curves(rounds, scored),
+        _curves(_names(events), rounds, scored),
         _results(study, scored),
         _what_left(scored),
         _facts(study, events, finished),
@@ -92,7 +92,7 @@ def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
                 str(facts[-1]["n_images"]) if facts else "0",
                 str(facts[-1]["n_steps"]) if facts else "0",
                 f"{len(facts)} of {study.plan.federation.rounds}",
-                str(n_scored[-1]) if n_scored else KEPT_BACK,
+                str(n_scored[-1]) if n_scored else NONE_SHARED,
                 _short_list(missed[site]) or "none",
             ]
         )
@@ -106,20 +106,24 @@ def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
     ]
     text = (
         "Every image stayed at its hospital. Training images and scored images belong to different "
-        "patients; a hospital's policy may keep its scores back where a class is small."
+        "patients. A hospital shares no scores where it has no patient to hold out, or where its "
+        "policy keeps a small class back."
     )
     return Section("What was trained on, by whom", [text], tables=[Table(header, rows)])
 
 
-def _curves(rounds: list[Event], scored: list[Event]) -> Section:
+def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Section:
+    names = [*sites, ALL]
     loss, area = curves(scored, "loss"), curves(scored, "auc")
     pictures = []
     if loss:
-        pictures.append(line_plot(loss, "rounds made", "loss on held-out images", ALL))
+        pictures.append(line_plot(loss, "rounds made", "loss on held-out images", names, ALL))
     if area:
         lowest = min(min(y) for _, y in area.values())
         range_ = (min(0.45, lowest - 0.05), 1.02)
-        pictures.append(line_plot(area, "rounds made", "AUC on held-out images", ALL, range_))
+        pictures.append(
+            line_plot(area, "rounds made", "AUC on held-out images", names, ALL, range_)
+        )
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
         for site, facts in _sites(event).items():
@@ -127,7 +131,7 @@ def _curves(rounds: list[Event], scored: list[Event]) -> Section:
             x.append(float(str(event["round"])))
             y.append(facts["train_loss"])
     if train:
-        pictures.append(line_plot(train, "round", "loss in local training"))
+        pictures.append(line_plot(train, "round", "loss in local training", names))
     text = (
         "The common model on each hospital's held-out patients, before the first round and after "
         "every round. 0.5 is chance for the AUC, 1 is perfect."
@@ -165,7 +169,7 @@ def _score_rows(event: Event) -> list[list[str]]:
         if one is not None:
             rows.append([site, str(one.n), *(_shown(one.values[name]) for name in COLUMNS)])
         elif site != ALL:
-            rows.append([site, KEPT_BACK, *("" for _ in COLUMNS)])
+            rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
     return rows
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medfl_common.checkpoint import Checkpoint, load_newest, save
+from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
 from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
@@ -95,17 +95,14 @@ class RoundLoop:
         for warning in warnings:
             self._announce(warning)
         if checkpoint is None:
-            weights = shared_weights(build_model(self._plan))
-            checkpoint = Checkpoint(0, weights, {})
-            digest = save(self._study.checkpoints, checkpoint)
-            sites: list[Json] = [*self._roster]
-            self._log.write(
-                "started", sites=sites, sha256=digest, rounds=self._plan.federation.rounds
-            )
+            checkpoint = Checkpoint(0, shared_weights(build_model(self._plan)), {})
+            save(self._study.checkpoints, checkpoint)
+        if not self._log.events("started"):
+            self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
             return checkpoint
         logged = {event["round"] for event in self._log.events("round")}
         if checkpoint.round and checkpoint.round not in logged:
-            self._log.write("round", **checkpoint.meta)
+            self._log.write("round", sha256=digest(checkpoint.weights), **checkpoint.meta)
         self._log.write("resumed", round=checkpoint.round)
         self._announce(f"going on after round {checkpoint.round}")
         return checkpoint
@@ -150,8 +147,8 @@ class RoundLoop:
             )
             return None
         checkpoint = Checkpoint(round_, fold.result(before.weights), facts)
-        digest = save(self._study.checkpoints, checkpoint)
-        self._log.write("round", sha256=digest, **facts)
+        sha256 = save(self._study.checkpoints, checkpoint)
+        self._log.write("round", sha256=sha256, **facts)
         self._times.append(replies.seconds)
         n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
         ending = "" if left is None else f"; {in_words(left)} left"
@@ -174,8 +171,8 @@ class RoundLoop:
 
         collection = Collection(self._study, self._roster, self._post, self._announce, nothing)
         replies = collection.run("evaluate", checkpoint.round, checkpoint.weights, self.quorum)
-        digest = save(self._study.checkpoints, checkpoint)
-        self._log.write("finished", sha256=digest, **_facts(checkpoint.round, replies))
+        sha256 = digest(checkpoint.weights)
+        self._log.write("finished", sha256=sha256, **_facts(checkpoint.round, replies))
         self._announce(f"final model: {_summary(replies)}")
         return checkpoint.weights
 

@@ -76,5 +76,5 @@ def test_scores_that_were_kept_back_are_not_made_up(study: Study) -> None:
     page = write_report(study).read_text()
 
     assert "kept back by the hospitals" in page
-    assert "kept back" in final_table(study)[1][0]
+    assert "none shared" in final_table(study)[1][0]
     assert "<td>all sites</td>" not in page
