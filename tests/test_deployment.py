@@ -1,7 +1,9 @@
 """Real coordinators and hospitals as processes on loopback; some of them are killed."""
 
 import json
+import os
 import shutil
+import signal
 import ssl
 import urllib.error
 import urllib.request
@@ -12,7 +14,7 @@ import pytest
 
 from medfl_common.runlog import Event, read_events
 from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment, run_command, wait_until
+from medfl_sim.deployment import Deployment, Process, run_command, wait_until
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.simulation import simulate
 from tests.conftest import MakePlan
@@ -37,6 +39,11 @@ def log(deployment: Deployment, kind: str) -> list[Event]:
     return [event for event in events if event["event"] == kind]
 
 
+def children(process: Process) -> list[int]:
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
 def simulated_digest(folder: Path, plan: Path, hospitals: Path) -> object:
     study = create_study(folder, plan)
     simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
@@ -44,7 +51,7 @@ def simulated_digest(folder: Path, plan: Path, hospitals: Path) -> object:
     return finished["sha256"]
 
 
-def test_simulation_deployment_and_a_killed_coordinator_give_the_same_bits(
+def test_simulation_and_a_deployment_with_kills_in_mid_round_give_the_same_bits(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = make_plan(federation={"rounds": 6}, training={"epochs": 4})
@@ -54,10 +61,15 @@ def test_simulation_deployment_and_a_killed_coordinator_give_the_same_bits(
     deployment.create(plan, {name: hospitals / name for name in SITES})
 
     server = deployment.start_server()
-    for name in SITES:
-        deployment.start_client(hospitals / name)
+    clients = {name: deployment.start_client(hospitals / name) for name in SITES}
+    wait_until(lambda: len(log(deployment, "round")) >= 1, ANSWER_S, "a round")
+    for supernode in children(clients["site-1"]):
+        os.kill(supernode, signal.SIGKILL)
     wait_until(lambda: len(log(deployment, "round")) >= 2, ANSWER_S, "two rounds")
-    server.kill()  # in the middle of round 3 or 4
+    clients["site-2"].kill()
+    deployment.start_client(hospitals / "site-2")
+    wait_until(lambda: len(log(deployment, "round")) >= 3, ANSWER_S, "three rounds")
+    server.kill()
     server.wait()
     again = deployment.start_server()
 

@@ -13,6 +13,7 @@ from medfl_client.connection import Route, SuperNode, Tell
 from medfl_client.identity import PRIVATE, public_line
 from medfl_client.site_file import SiteFile, load_site_file, write_private
 from medfl_common.errors import ConfigError, LinkError
+from medfl_common.screen import log_to
 
 
 def participate(folder: Path, tell: Tell) -> None:
@@ -50,6 +51,7 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, tell:
     from medfl_client.link import serve
     from medfl_client.site import open_site
 
+    log_to(folder / "state" / "flower.log")
     site = open_site(folder, site_file)
     tell(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
     serve(build_app(lambda context: site, tell), address, secret)

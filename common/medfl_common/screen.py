@@ -1,10 +1,12 @@
 """What a person sees of a running command: lines, a progress bar, tables, errors in one line."""
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -87,6 +89,17 @@ class Screen:
 def in_words(seconds: float) -> str:
     """Say a length of time as a person would."""
     return f"about {seconds:.0f} s" if seconds < MINUTES_FROM_S else f"about {seconds / 60:.0f} min"
+
+
+def log_to(path: Path) -> None:
+    """Send Flower's and its libraries' own log lines to a file; the screen is for the study."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
 
 
 @contextmanager

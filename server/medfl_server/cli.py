@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medfl_common.screen import Screen, errors_for_people
+from medfl_common.screen import Screen, errors_for_people, log_to
 from medfl_server.study import create_study, locked, open_study
 
 app = typer.Typer(
@@ -82,7 +82,7 @@ def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
     from medfl_server.app import build_app
     from medfl_server.enrolment import read_roster
     from medfl_server.link import Link
-    from medfl_server.listener import Listener, log_to
+    from medfl_server.listener import Listener
 
     study, roster = open_study(folder), read_roster(folder)
     needed = study.plan.federation.min_sites

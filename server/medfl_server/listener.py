@@ -1,7 +1,6 @@
 """The public face of the SuperLink: TLS, the hospitals' API and health; nothing else."""
 
 import asyncio
-import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -159,14 +158,3 @@ def bind(host: str, port: int) -> socket.socket:
             "another with --port"
         ) from None
     return listener
-
-
-def log_to(path: Path) -> None:
-    """Send Flower's and uvicorn's own log lines to a file; the screen is for the study."""
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-        logger.setLevel(logging.INFO)
