@@ -11,6 +11,11 @@ from pydantic_core import ErrorDetails
 from medfl_common.errors import ConfigError
 from medfl_common.strict_yaml import Value, parse_yaml, read_yaml
 
+# Pydantic puts the tried part of a union into the location, a word that is not in the file.
+_UNION_TAG = re.compile(
+    r"dicom|fixed|percentile|(constrained-)?(int|float|str)|(literal|list)\[.*\]"
+)
+
 
 def matching(pattern: str, words: str) -> AfterValidator:
     """Check a text against a pattern; the message says in words what is legal."""
@@ -64,7 +69,7 @@ def _count(lines: list[str]) -> str:
 
 def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """One fault: the key, the value seen, what is legal, and the nearest right key."""
-    location = [part for part in detail["loc"] if not _is_union_tag(part, detail)]
+    location = [part for part in detail["loc"] if not _UNION_TAG.fullmatch(str(part))]
     key = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
@@ -76,11 +81,6 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     return f"{key or 'file'}: {detail['input']!r} is not allowed; {message}"
-
-
-def _is_union_tag(part: int | str, detail: ErrorDetails) -> bool:
-    """Pydantic puts a union's tag into the location, a word that is not in the file."""
-    return isinstance(part, str) and part in ("dicom", "fixed", "percentile")
 
 
 def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:

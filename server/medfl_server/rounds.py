@@ -103,8 +103,9 @@ class RoundLoop:
         logged = {event["round"] for event in self._log.events("round")}
         if checkpoint.round and checkpoint.round not in logged:
             self._log.write("round", sha256=digest(checkpoint.weights), **checkpoint.meta)
-        self._log.write("resumed", round=checkpoint.round)
-        self._announce(f"going on after round {checkpoint.round}")
+        if not self._log.events("finished"):
+            self._log.write("resumed", round=checkpoint.round)
+            self._announce(f"going on after round {checkpoint.round}")
         return checkpoint
 
     def _wait_for_sites(self) -> None:

@@ -39,6 +39,8 @@ def test_every_config_in_the_repository_is_valid(path: Path) -> None:
             {"intensity": {"rule": "fixed", "centre": 40}},
             r"images\.intensity\.width: missing",
         ),
+        ("federation", {"min_sites": 0}, r"federation\.min_sites: 0 is not allowed; .*equal to 1"),
+        ("federation", {"min_sites": "most"}, r"federation\.min_sites: 'most' .*'all'"),
         ("task", {"classes": ["a", "b", "c"]}, r"task: .*a binary task has two classes"),
     ],
 )  # fmt: skip

@@ -56,6 +56,9 @@ def test_a_study_that_was_stopped_ends_with_the_same_bits(
     assert final_digest(again) == final_digest(whole)
     assert [event["round"] for event in again.log.events("round")] == [1, 2, 3]
     assert [event["round"] for event in again.log.events("resumed")] == [2]
+    events = again.log.events()
+    simulate(again, sites)  # a finished study has nothing left to do
+    assert again.log.events() == events
 
 
 def test_a_round_that_was_saved_but_not_logged_is_logged_once(
