@@ -1,5 +1,6 @@
 """The way to the coordinator: is it there, is it the right one, and a SuperNode that is kept up."""
 
+import os
 import re
 import socket
 import ssl
@@ -108,14 +109,23 @@ class SuperNode:
                 self._tell_once(f"{trouble}; trying again until it works")
                 self._closed.wait(PAUSE_S)
                 continue
-            self._closed.wait(self._run_child())
+            try:
+                pause = self._run_child()
+            except OSError as error:
+                self._tell_once(f"the connection could not be started ({error}); trying again")
+                pause = PAUSE_S
+            self._closed.wait(pause)
 
     def _run_child(self) -> float:
         """Run the SuperNode until it ends; give the pause before the next start."""
         with self._log.open("ab") as log:
             begins, is_connected = log.tell(), False
             child = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ),  # a copy: another thread's imports may change it meanwhile
             )
             while child.poll() is None:
                 if not is_connected and b"SuperNode ID:" in self._printed(begins):
