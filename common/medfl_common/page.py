@@ -12,15 +12,11 @@ from importlib.resources import files
 
 FOOTER = "Research software, not a medical device. Written by medfl {version}."
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito 2008), each with a line and a mark.
-STYLES = (
-    ("#0072B2", "--", "o"),
-    ("#D55E00", "-.", "s"),
-    ("#009E73", ":", "^"),
-    ("#CC79A7", "--", "v"),
-    ("#E69F00", "-.", "D"),
-    ("#56B4E9", ":", "P"),
-)
+# Colours that stay apart for colour-blind eyes (Okabe and Ito 2008). Six colours and seven marks
+# go round at their own pace, so that 42 names have looks of their own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("--", "-.", ":")
+MARKS = ("o", "s", "^", "v", "D", "P", "X")
 
 
 @dataclass(frozen=True)
@@ -95,10 +91,7 @@ def line_plot(
         figure = Figure(figsize=(5.6, 4.0), layout="constrained")
         axes = figure.add_subplot()
         for name, (x, y) in lines.items():
-            colour, dash, mark = STYLES[names.index(name) % len(STYLES)]
-            look = {"color": colour, "linestyle": dash, "marker": mark, "linewidth": 1.4}
-            if name == bold:
-                look |= {"color": "#1b2733", "linestyle": "-", "linewidth": 2.8}
+            look = _look(names.index(name), is_bold=name == bold)
             axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
@@ -113,3 +106,11 @@ def line_plot(
         figure.savefig(buffer, format="svg")
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :]
+
+
+def _look(position: int, is_bold: bool) -> dict[str, str | float]:
+    mark = MARKS[position % len(MARKS)]
+    if is_bold:
+        return {"color": "#1b2733", "linestyle": "-", "linewidth": 2.8, "marker": mark}
+    colour, dash = COLOURS[position % len(COLOURS)], DASHES[position % len(DASHES)]
+    return {"color": colour, "linestyle": dash, "linewidth": 1.4, "marker": mark}

@@ -14,6 +14,8 @@ from medfl_server.study import Study
 
 QUESTION = "What did the hospitals learn together?"
 NONE_SHARED = "none shared"
+NO_ANSWER = "no answer"
+ASKED = ("round", "round_without_quorum", "finished")  # events that hold sites' replies
 COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
 HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
 
@@ -28,13 +30,14 @@ def write_report(study: Study) -> Path:
         _who(study, events, scored),
         _curves(_names(events), rounds, scored),
         _results(study, scored),
-        _what_left(scored),
+        _what_left([event for event in events if event["event"] in ASKED]),
         _facts(study, events, finished),
         Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
         _limits(),
     ]
     title = f"medfl study report: {study.plan.study}"
-    page = render(title, QUESTION, _answer(study, rounds, finished), sections, __version__)
+    answer = _answer(rounds, finished) + _state(study, events, rounds)
+    page = render(title, QUESTION, answer, sections, __version__)
     path = study.folder / "report.html"
     write_atomic(path, page.encode())
     return path
@@ -51,36 +54,45 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     return HEADER, _score_rows(events[-1]), title
 
 
-def _answer(study: Study, rounds: list[Event], finished: Event | None) -> str:
-    n_rounds = study.plan.federation.rounds
+def _answer(rounds: list[Event], finished: Event | None) -> str:
     if not rounds:
         return "No round has been made yet; nothing was learnt so far."
     sites = {site for event in rounds for site in _sites(event)}
-    state = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
+    made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(finished or rounds[-1]).get(ALL)
-    unfinished = (
-        "" if finished else f" The study is not finished: {len(rounds)} of {n_rounds} rounds."
-    )
     if last is None:
         return (
-            f"{state} there is a common model; its scores were kept back by the hospitals' "
-            f"policies, so this page cannot say how good it is.{unfinished}"
+            f"{made} there is a common model; its scores were kept back by the hospitals' "
+            "policies, so this page cannot say how good it is."
+        )
+    if finished is None and len(rounds) == 1:
+        return (
+            f"{made} the common model has not been scored yet; before training it had AUC "
+            f"{_shown(last.values['auc'])} on {last.n} held-out images."
         )
     first = score_sites(rounds[0]).get(ALL)
-    started = f"; before training it was {_shown(first.values['auc'])}" if first else ""
-    which = "the common model" if finished else "the model before the last round"
+    on = f" on {first.n} images" if first and first.n != last.n else ""
+    started = f"; before training it was {_shown(first.values['auc'])}{on}" if first else ""
+    which = "the common model" if finished else f"the model of round {len(rounds) - 1}"
     return (
-        f"{state} {which} has AUC {_shown(last.values['auc'])} (loss {last.loss:.3f}) on {last.n} "
-        f"held-out images of patients whom it was not trained on{started}.{unfinished}"
+        f"{made} {which} has AUC {_shown(last.values['auc'])} (loss {last.loss:.3f}) on {last.n} "
+        f"held-out images of patients whom it was not trained on{started}."
     )
+
+
+def _state(study: Study, events: list[Event], rounds: list[Event]) -> str:
+    """Say what an unfinished study stands at; nothing where it is finished."""
+    last = events[-1]["event"] if events else "created"
+    made = f"{len(rounds)} of {study.plan.federation.rounds} rounds"
+    if last == "finished":
+        return ""
+    if last == "paused":
+        return f" The study is paused at {made}: too few hospitals answered; it can go on."
+    return f" The study is not finished: {made}."
 
 
 def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
-    missed: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        if event["event"] in ("round", "round_without_quorum"):
-            for site, reason in _map(event["missing"]).items():
-                missed[site].append(f"round {event['round']}: {reason}")
+    missed = _missed(events)
     rounds = [event for event in scored if event["event"] == "round"]
     rows = []
     for site in _names(events):
@@ -96,20 +108,25 @@ def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
                 _short_list(missed[site]) or "none",
             ]
         )
-    header = [
-        "site",
-        "training images",
-        "steps a round",
-        "rounds answered",
-        "images scored",
-        "missed",
-    ]
+    header = ["site", "training images", "steps a round", "rounds answered"]
+    header += ["images scored", "missed"]
     text = (
         "Every image stayed at its hospital. Training images and scored images belong to different "
         "patients. A hospital shares no scores where it has no patient to hold out, or where its "
         "policy keeps a small class back."
     )
     return Section("What was trained on, by whom", [text], tables=[Table(header, rows)])
+
+
+def _missed(events: list[Event]) -> dict[str, list[str]]:
+    missed: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event["event"] in ASKED:
+            is_last = event["event"] == "finished"
+            asked = "final scoring" if is_last else f"round {event['round']}"
+            for site, reason in _map(event["missing"]).items():
+                missed[site].append(f"{asked}: {reason}")
+    return missed
 
 
 def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Section:
@@ -170,7 +187,9 @@ def _score_rows(event: Event) -> list[list[str]]:
             rows.append([site, str(one.n), *(_shown(one.values[name]) for name in COLUMNS)])
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
-    return rows
+    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in _map(event["missing"])]
+    at = len(_sites(event))  # the row of all sites stays last
+    return rows[:at] + absent + rows[at:]
 
 
 def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
@@ -178,10 +197,10 @@ def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
     return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")
 
 
-def _what_left(scored: list[Event]) -> Section:
+def _what_left(asked: list[Event]) -> Section:
     sent: dict[str, list[int]] = defaultdict(list)
     received: dict[str, int] = defaultdict(int)
-    for event in scored:
+    for event in asked:  # what a round without a quorum brought has left its hospital too
         for site, facts in _sites(event).items():
             sent[site].append(facts["bytes_received"])  # by the coordinator
             received[site] += facts["bytes_sent"]
@@ -194,7 +213,8 @@ def _what_left(scored: list[Event]) -> Section:
         "What left is the change of the model's weights and a list of counts and losses; no image, "
         "no header, no name and no path. In a real study each hospital holds its own ledger of "
         "these messages, chained by hashes. Bytes are those of arrays and numbers, without the "
-        "transport's framing."
+        "transport's framing, in the replies that were taken; what was refused or lost on the way "
+        "is in the ledger only."
     )
     return Section("What left each hospital", [text], tables=[Table(header, rows)])
 
@@ -237,11 +257,14 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def _names(events: list[Event]) -> list[str]:
-    """List the roster, as the first event has it."""
+    """List the roster, as the first event has it, then the sites that were enrolled later."""
+    names: dict[str, None] = {}
     for event in events:
         if event["event"] == "started":
-            return [str(site) for site in event["sites"]]  # type: ignore[union-attr]
-    return []
+            names |= dict.fromkeys(map(str, event["sites"]))  # type: ignore[arg-type]
+        elif event["event"] in ASKED:
+            names |= dict.fromkeys([*_sites(event), *_map(event["missing"])])
+    return [*names]
 
 
 def _shown(value: float | None) -> str:

@@ -78,3 +78,43 @@ def test_scores_that_were_kept_back_are_not_made_up(study: Study) -> None:
     assert "kept back by the hospitals" in page
     assert "none shared" in final_table(study)[1][0]
     assert "<td>all sites</td>" not in page
+
+
+def test_a_paused_study_says_so(study: Study) -> None:
+    add(study, "round", 1)
+    study.log.write("paused", round=1)
+
+    assert "The study is paused at 1 of 3 rounds" in write_report(study).read_text()
+
+
+def test_the_start_model_is_not_passed_off_as_trained(study: Study) -> None:
+    add(study, "round", 1)
+
+    page = write_report(study).read_text()
+
+    assert "the common model has not been scored yet; before training it had AUC 0.750" in page
+
+
+def test_bytes_of_a_round_without_a_quorum_have_left_too(study: Study) -> None:
+    add(study, "round", 1)
+    add(study, "round_without_quorum", 2, score=False)
+
+    assert f"<td>{2 * 1234567:,}</td>" in write_report(study).read_text()
+
+
+def test_a_site_that_misses_the_final_scoring_is_shown_with_its_reason(study: Study) -> None:
+    add(study, "round", 1)
+    study.log.write(
+        "finished", round=1, sha256="ab", sites={"north": facts()}, missing={"south": "not there"}
+    )
+
+    assert "final scoring: not there" in write_report(study).read_text()
+    assert [row[:2] for row in final_table(study)[1]] == [
+        ["north", "4"], ["south", "no answer"], ["all sites", "4"],
+    ]  # fmt: skip
+
+
+def test_a_site_enrolled_after_the_start_is_in_the_report(study: Study) -> None:
+    study.log.write("round", round=1, sha256="ab", sites={"late": facts()}, missing={})
+
+    assert "<td>late</td>" in write_report(study).read_text()
