@@ -5,7 +5,6 @@ import inspect
 import os
 from pathlib import Path
 
-import flwr
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.superlink.grid.http_grid import HttpGrid
@@ -44,7 +43,6 @@ def test_this_is_the_flower_that_those_files_were_written_for() -> None:
     from importlib.metadata import version
 
     assert version("flwr") == "1.41.0"
-    assert flwr is not None
 
 
 def test_the_direct_runtime_has_what_the_grid_calls() -> None:

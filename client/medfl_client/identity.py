@@ -1,14 +1,12 @@
 """The site's identity: a key pair by which the coordinator knows it."""
 
-import base64
-import hashlib
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from medfl_client.site_file import write_private
 from medfl_common.errors import LinkError
+from medfl_common.files import write_private
 
 PRIVATE, PUBLIC = "identity.key", "identity.pub"
 
@@ -38,9 +36,3 @@ def public_line(folder: Path) -> str:
     if private.stat().st_mode & 0o077:
         raise LinkError(f"others can read {private}; run chmod 600 on it, then start again")
     return (folder / PUBLIC).read_text().strip()
-
-
-def fingerprint(line: str) -> str:
-    """SHA-256 of a public key line as `ssh-keygen -l` shows it; to compare by telephone."""
-    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")

@@ -1,23 +1,21 @@
 """`medfl-client run`: a SuperNode under supervision and the warm executor, in two processes."""
 
-import fcntl
 import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from medfl_client.connection import Route, SuperNode, Tell
 from medfl_client.identity import PRIVATE, public_line
-from medfl_client.site_file import SiteFile, load_site_file, write_private
-from medfl_common.errors import ConfigError, LinkError
+from medfl_client.site_file import SiteFile, load_site_file
+from medfl_common.errors import ConfigError
+from medfl_common.files import locked, write_private
 from medfl_common.screen import log_to
 
 
 def participate(folder: Path, tell: Tell) -> None:
-    """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises LinkError if one runs here."""
+    """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises RunError if one runs here."""
     site_file = load_site_file(folder)
     if site_file.server is None:
         raise ConfigError(
@@ -33,9 +31,9 @@ def participate(folder: Path, tell: Tell) -> None:
         public_line(folder),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
-    with _only_one(state):
+    with locked(state):  # one client on this directory, and so on this key
         os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
-        secret, port = secrets.token_bytes(32), _free_port()
+        secret, port = secrets.token_bytes(32), free_port()
         write_private(state / "executor.key", secret)
         supernode = SuperNode(route, port, state / "executor.key", state / "supernode.log", tell)
         supernode.start()
@@ -57,18 +55,8 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, tell:
     serve(build_app(lambda context: site, tell), address, secret)
 
 
-@contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Let one client run on this directory, and so on this key."""
-    with (state / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LinkError(f"medfl-client runs on {state.parent} already; stop it first") from None
-        yield
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

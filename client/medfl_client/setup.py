@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 from medfl_client.connection import Tell
-from medfl_client.identity import PUBLIC, create_identity, fingerprint
+from medfl_client.identity import PUBLIC, create_identity
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
+from medfl_common.keys import fingerprint
 from medfl_common.schema import loads
 
 TEMPLATE = """\

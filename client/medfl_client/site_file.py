@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medfl_common.files import write_private
 from medfl_common.plan import Number
 from medfl_common.schema import Name, Settings, load, matching
 
@@ -22,9 +23,7 @@ class DataFiles(Settings):
     join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
     join_column: str  # column that says which image, study or patient a label belongs to
     label_column: str  # column that holds the label
-    values: dict[str, str] = Field(
-        default={}
-    )  # what the CSV writes -> the plan's class, where they differ
+    values: dict[str, str] = Field(default={})  # what the CSV writes -> the plan's class
 
 
 class Server(Settings):
@@ -75,14 +74,6 @@ def site_secret(state: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_hex(32).encode())
     return bytes.fromhex(path.read_text())
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_bytes(data)
 
 
 def pseudonym(secret: bytes, patient_id: str) -> str:

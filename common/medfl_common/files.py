@@ -1,7 +1,12 @@
-"""Files that are whole after a crash, and what JSON may hold."""
+"""Files that are whole after a crash, private files, locked folders, and what JSON may hold."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from medfl_common.errors import RunError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -15,6 +20,30 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     partial.replace(path)
     _sync_folder(path.parent)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read; a folder made for it is private too."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; raises RunError where another process has it."""
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip()
+            raise RunError(f"{folder} is in use by process {owner}; stop that one first") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,9 +28,8 @@ def matching(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check_text)
 
 
-Name = Annotated[
-    str, matching(r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front")
-]
+NAME, NAME_IN_WORDS = r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front"
+Name = Annotated[str, matching(NAME, NAME_IN_WORDS)]
 
 
 class Settings(BaseModel):

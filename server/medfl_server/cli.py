@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from medfl_common.files import locked
 from medfl_common.screen import Screen, errors_for_people, log_to
-from medfl_server.study import create_study, locked, open_study
+from medfl_server.study import Study, create_study, open_study
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -47,7 +48,9 @@ def enrol(
     with errors_for_people():
         open_study(folder)
         shown = enrolment.enrol(folder, name, key)
-        Screen().say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+        screen = Screen()
+        screen.say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+        screen.say("a coordinator that runs now lets it in when medfl-server run is started again")
 
 
 @app.command()
@@ -57,34 +60,30 @@ def run(
     bind: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
 ) -> None:
     """Run the study, or go on where it stopped. Ends with the final model and the report."""
-    with errors_for_people(), locked(folder_of_study(folder)):
-        os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
-        screen = Screen()
+    with errors_for_people():
+        study, screen = open_study(folder), Screen()
         screen.say("starting")
-        _run(folder, bind, port, screen)
-        _report(folder, screen)
+        with locked(folder):
+            os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
+            _run(study, bind, port, screen)
+            _report(study, screen)
 
 
 @app.command()
 def report(folder: Folder) -> None:
     """Write report.html from the run log."""
     with errors_for_people():
-        _report(folder, Screen())
+        _report(open_study(folder), Screen())
 
 
-def folder_of_study(folder: Path) -> Path:
-    """Give the folder back if it holds a study."""
-    return open_study(folder).folder
-
-
-def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
+def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
     from medfl_server.enrolment import read_roster
     from medfl_server.link import Link
     from medfl_server.listener import Listener
 
-    study, roster = open_study(folder), read_roster(folder)
+    folder, roster = study.folder, read_roster(study.folder)
     needed = study.plan.federation.min_sites
     if len(roster) < (1 if needed == "all" else needed):
         raise ConfigError(
@@ -99,10 +98,9 @@ def _run(folder: Path, bind: str, port: int, screen: Screen) -> None:
         link.run(build_app(study, list(roster), link.presence, screen.say, follow))
 
 
-def _report(folder: Path, screen: Screen) -> None:
+def _report(study: Study, screen: Screen) -> None:
     from medfl_server.report import final_table, write_report
 
-    study = open_study(folder)
     path = write_report(study)
     screen.table(*final_table(study))
     screen.say(f"report: {path}")

@@ -7,11 +7,8 @@ DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinat
     roster.json      name -> public key of each enrolled hospital, in the order of enrolment
 """
 
-import base64
-import hashlib
 import ipaddress
 import json
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,10 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from medfl_common.errors import ConfigError, LinkError
-from medfl_common.files import write_atomic
+from medfl_common.files import write_atomic, write_private
+from medfl_common.keys import fingerprint
+from medfl_common.schema import NAME, NAME_IN_WORDS
 
 DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
-SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 def create_authority(folder: Path, study: str, host: str) -> None:
@@ -38,15 +36,9 @@ def create_authority(folder: Path, study: str, host: str) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     certificate = _certificate(_name(host), key, ca_name, ca_key, days=DAYS_VALID, host=host)
     for name, private in (("ca.key", ca_key), ("server.key", key)):
-        _write_private(tls / name, private)
+        write_private(tls / name, _pem(private))
     write_atomic(tls / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))
     write_atomic(tls / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def fingerprint(key_line: str) -> str:
-    """SHA-256 of an OpenSSH public key as `ssh-keygen -l` shows it; to compare by telephone."""
-    digest = hashlib.sha256(base64.b64decode(key_line.split()[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def read_roster(folder: Path) -> dict[str, str]:
@@ -60,8 +52,8 @@ def enrol(folder: Path, name: str, key_file: Path) -> str:
 
     Raises ConfigError for a name or a key that is taken, and LinkError for what is no such key.
     """
-    if not SITE_NAME.fullmatch(name):
-        raise ConfigError(f"the name {name!r} must be 1 to 32 of a-z, 0-9 and -, no - in front")
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"the name {name!r} is not allowed; write {NAME_IN_WORDS}")
     roster = read_roster(folder)
     line = _read_public_key(key_file)
     if roster.get(name) == line:
@@ -151,12 +143,9 @@ def _alternative_names(host: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName(names)
 
 
-def _write_private(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    data = key.private_bytes(
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)

@@ -8,13 +8,9 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
     report.html        written by `medfl-server report` and at the end of a run
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,21 +75,3 @@ def open_study(folder: Path) -> Study:
             f"was {plan_hash[:8]}); put it back, or make a new study for the new plan"
         )
     return Study(folder, plan, run)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a directory for this process; raises RunError where another process has it."""
-    path = folder / "lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise RunError(
-                f"{folder} is in use by process {file.read().strip()}; stop it"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

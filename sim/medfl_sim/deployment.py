@@ -6,7 +6,6 @@ and a hospital would type.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from medfl_client.participate import free_port
 from medfl_common.errors import RunError
 
 Process = subprocess.Popen[bytes]
@@ -32,7 +32,7 @@ class Deployment:
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
         self.study = folder / "study"
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._processes: list[Process] = []
 
     def create(self, plan: Path, sites: dict[str, Path]) -> None:
@@ -106,9 +106,3 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
         if time.monotonic() > ends:
             raise RunError(f"{what}: not within {timeout_s:.0f} s")
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

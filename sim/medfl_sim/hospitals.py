@@ -1,6 +1,5 @@
 """Virtual hospitals: folders as they are, or one data set dealt out by a partitioner."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from medfl_client.dataset import Indices, SiteData
 from medfl_client.ingest import Collection, collect, site_data
 from medfl_client.preprocess import Progress
 from medfl_client.site import Site, choose_device
-from medfl_client.site_file import Policy, SiteFile, load_site_file
+from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.plan import Plan
 from medfl_common.schema import load
@@ -46,11 +45,8 @@ def virtual_sites(
         progress: Takes (done, of) while pictures are decoded.
     """
     sources = _sources(data, plan, site_file, progress)
-    policy, device = sources[0].site_file.policy, sources[0].site_file.compute.device
     if partition == "folder":
-        return {
-            s.name: _site(s.name, s.site_file.policy, device, s.collection, None) for s in sources
-        }
+        return {s.name: _site(s.name, s.site_file, s.collection, None) for s in sources}
     kind, _, argument = partition.partition(":")
     whole = _pool([source.collection for source in sources])
     table = Table(
@@ -59,17 +55,15 @@ def virtual_sites(
     )
     rng = numpy_generator(plan.seed, f"partition {kind}")
     parts = PARTITIONERS.get(kind)(table, argument, n_sites, rng)
-    return {name: _site(name, policy, device, whole, part) for name, part in parts.items()}
+    first = sources[0].site_file
+    return {name: _site(name, first, whole, part) for name, part in parts.items()}
 
 
-def _site(
-    name: str, policy: Policy, device: str, collection: Collection, part: Indices | None
-) -> Site:
+def _site(name: str, site_file: SiteFile, collection: Collection, part: Indices | None) -> Site:
     def data(plan: Plan, site: str) -> SiteData:
         return site_data(collection, plan, site, part)
 
-    find: Callable[[Plan, str], SiteData] = data
-    return Site(name, policy, choose_device(device), find, state=None)
+    return Site(name, site_file.policy, choose_device(site_file.compute.device), data, state=None)
 
 
 def _sources(

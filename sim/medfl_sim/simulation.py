@@ -7,10 +7,11 @@ from flwr.app import Context
 
 from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
+from medfl_common.files import locked
 from medfl_server.app import build_app as build_server_app
 from medfl_server.collect import Announce
 from medfl_server.rounds import Follow
-from medfl_server.study import Study, locked
+from medfl_server.study import Study
 from medfl_sim.engine import InProcessGrid, run_apps
 
 

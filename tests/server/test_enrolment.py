@@ -9,10 +9,11 @@ from cryptography.exceptions import InvalidSignature
 from tests.conftest import MakePlan
 
 from medfl_client.identity import create_identity
-from medfl_client.identity import fingerprint as site_fingerprint
 from medfl_common.errors import ConfigError, LinkError, RunError
+from medfl_common.files import locked
+from medfl_common.keys import fingerprint
 from medfl_server.enrolment import create_authority, enrol, read_roster
-from medfl_server.study import create_study, locked, open_study
+from medfl_server.study import create_study, open_study
 
 
 def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_pa
 
     shown = enrol(tmp_path, "north", tmp_path / "north" / "identity.pub")
 
-    assert shown == site_fingerprint(line)
+    assert shown == fingerprint(line)
     assert list(read_roster(tmp_path)) == ["north"]
     assert (tmp_path / "north" / "identity.key").stat().st_mode & 0o777 == 0o600
     if shutil.which("ssh-keygen"):
