@@ -16,7 +16,7 @@ from torch import nn
 from medfl_client import ledger, replies
 from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally
-from medfl_client.guard import permit, release
+from medfl_client.guard import permit, refuse, release
 from medfl_client.objectives import OBJECTIVES
 from medfl_client.site import Site
 from medfl_client.train import Trained, seed_layers, train
@@ -31,7 +31,6 @@ from medfl_common.records import (
     decode_task_head,
     decode_task_weights,
     decode_weights,
-    encode_result,
     n_bytes,
     plan_number,
 )
@@ -92,14 +91,7 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
         incident = new_incident()
         _write_incident(site.state, incident, error)
         tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
-        failure = TrainResult(
-            plan=plan_number(task.plan) if task else 0,
-            round=task.round if task else 0,
-            nonce=task.nonce if task else 0,
-            code=code_of(error),
-            incident=incident,
-        )
-        reply = encode_result(failure)
+        reply = refuse(task, code_of(error), incident)
         _write_ledger(site.state, task, reply, {})
         return reply
 
@@ -109,7 +101,7 @@ def _answer(
 ) -> RecordDict:
     permit(head.plan, site.policy)
     model, shapes = bench.model_for(head.plan, site.device)
-    kept = replies.find(site.state, head) if site.state else None
+    kept = replies.find(site.state, head, site.policy) if site.state else None
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         _write_ledger(site.state, head, kept, shapes)
@@ -120,7 +112,7 @@ def _answer(
     reply = release(result, task, site.policy, shapes)
     _tell_result(result, task, reply, bench.seconds_left(task), tell)
     if site.state:
-        replies.keep(site.state, task, reply)
+        replies.keep(site.state, task, site.policy, reply)
     _write_ledger(site.state, task, reply, shapes)
     return reply
 

@@ -1,6 +1,7 @@
 """The guard: the only way out of a hospital. It allows by list; what is not listed stays.
 
-`permit` looks at a plan before any data is read, `release` at a result before it becomes a message.
+`permit` looks at a plan before any data is read, `release` at a result before it becomes a message,
+`refuse` makes the message of a failure. No other module of the client makes a message.
 """
 
 from dataclasses import replace
@@ -10,7 +11,6 @@ from flwr.app import RecordDict
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
-from medfl_common.params import is_finite
 from medfl_common.plan import Plan
 from medfl_common.records import (
     Shapes,
@@ -51,6 +51,8 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
         _check_update(result, policy, shapes)
     if result.tally is not None and not _is_large_enough(result.tally, policy):
         result = replace(result, tally=None, exact_auc=None)
+    if not result.is_finite:
+        raise DisclosureError("a weight, loss or metric is a NaN or an infinity; nothing was sent")
     content = encode_result(result)
     size = n_bytes(content) / 1e6
     if size > policy.max_message_mb:
@@ -59,6 +61,14 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
             "nothing was sent"
         )
     return content
+
+
+def refuse(task: TrainTask | None, code: int, incident: int) -> RecordDict:
+    """Make the message that says a task could not be done: a code and an incident number."""
+    if task is None:  # it could not even be read
+        return encode_result(TrainResult(plan=0, round=0, nonce=0, code=code, incident=incident))
+    number = plan_number(task.plan)
+    return encode_result(TrainResult(number, task.round, task.nonce, code, incident))
 
 
 def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
@@ -72,8 +82,6 @@ def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
         raise DisclosureError(
             "the update has other tensors than the plan's model; nothing was sent"
         )
-    if not is_finite(update):
-        raise DisclosureError("the update holds a NaN or an infinity; nothing was sent")
 
 
 def _is_large_enough(tally: Tally, policy: Policy) -> bool:

@@ -1,4 +1,7 @@
-"""The last reply of each study is kept: asked again after a crash, a site trains nothing twice."""
+"""The last reply of each study is kept: asked again after a crash, a site trains nothing twice.
+
+A reply that was released under another policy is not sent again: the guard decides anew.
+"""
 
 import json
 from pathlib import Path
@@ -8,28 +11,31 @@ from flwr.app import MetricRecord, RecordDict
 from safetensors import safe_open
 from safetensors.torch import save
 
+from medfl_client.site_file import Policy
 from medfl_common.files import write_atomic
 from medfl_common.records import TrainTask, encode_weights
 
 
-def keep(state: Path, task: TrainTask, content: RecordDict) -> None:
+def keep(state: Path, task: TrainTask, policy: Policy, content: RecordDict) -> None:
     """Keep what was released for a task, in place of the reply before."""
     update = content.array_records.get("update")
     tensors = {name: torch.from_numpy(array.numpy()) for name, array in (update or {}).items()}
     numbers = json.dumps(dict(content.metric_records["numbers"]))
     path = _path(state, task)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, save(tensors, metadata={"task": _identity(task), "numbers": numbers}))
+    write_atomic(
+        path, save(tensors, metadata={"task": _identity(task, policy), "numbers": numbers})
+    )
 
 
-def find(state: Path, task: TrainTask) -> RecordDict | None:
+def find(state: Path, task: TrainTask, policy: Policy) -> RecordDict | None:
     """Give the reply that was released for this very task, if it is the one kept."""
     path = _path(state, task)
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-        if metadata["task"] != _identity(task):
+        if metadata["task"] != _identity(task, policy):
             return None
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     content = RecordDict({"numbers": MetricRecord(json.loads(metadata["numbers"]))})
@@ -42,5 +48,5 @@ def _path(state: Path, task: TrainTask) -> Path:
     return state / "replies" / f"{task.run}.safetensors"
 
 
-def _identity(task: TrainTask) -> str:
-    return f"{task.kind} {task.round} {task.nonce} {task.plan.hash()}"
+def _identity(task: TrainTask, policy: Policy) -> str:
+    return f"{task.kind} {task.round} {task.nonce} {task.plan.hash()} {policy.model_dump_json()}"

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from medfl_common.errors import LinkError, RunError
 from medfl_common.metrics import N_BINS, Counts, Tally
-from medfl_common.params import Weights
+from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
 
 PROTOCOL = 1  # client and server of different protocols refuse each other
@@ -58,6 +58,13 @@ class TrainResult:
     tally: Tally | None = None  # the task's weights on the site's validation images
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
+
+    @property
+    def is_finite(self) -> bool:
+        """Say whether every number and every weight is finite; both ends ask."""
+        numbers = [self.train_loss, self.seconds, self.exact_auc or 0.0]
+        numbers += [self.tally.loss] if self.tally is not None else []
+        return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
 
 
 def plan_number(plan: Plan) -> int:

@@ -1,6 +1,7 @@
 """The firewall, the ledger and the kept reply of one site, on real files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,17 @@ def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(site: Site, 
     assert other.object_id != first.object_id
     assert "answered before" in said[1]
     assert "trained on" in said[2]
+
+
+def test_a_kept_reply_is_not_sent_again_under_a_stricter_policy(site: Site, plan: Plan) -> None:
+    first = answer(ask(plan), site, Workbench(), lambda line: None)
+    stricter = replace(site, policy=site.policy.model_copy(update={"min_cell": 1000}))
+
+    again = answer(ask(plan), stricter, Workbench(), lambda line: None)
+
+    assert "n_scored" in first.metric_records["numbers"]
+    assert "n_scored" not in again.metric_records["numbers"]
+    assert again.array_records["update"]["flat"].data == first.array_records["update"]["flat"].data
 
 
 def test_the_ledger_names_all_that_left_and_shows_a_changed_line(

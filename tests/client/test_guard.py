@@ -52,6 +52,7 @@ def test_scores_of_large_or_absent_classes_go(plan: Plan) -> None:
         ({"update": {"w": torch.full((2, 2), torch.nan)}}, Policy(), "NaN"),
         ({"update": {"w": torch.ones(3)}}, Policy(), "other tensors"),
         ({"update": UPDATE | {"patients": torch.ones(1)}}, Policy(), "other tensors"),
+        ({"train_loss": float("nan")}, Policy(), "NaN or an infinity"),
         ({"nonce": 98}, Policy(), "does not belong"),
         ({}, Policy(max_message_mb=0.0001), r"policy\.max_message_mb"),
     ],

@@ -45,7 +45,7 @@ def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:
         ({"n_images": 0}, "n_images is 0"),
         ({"n_images": -300}, "n_images is -300"),
         ({"n_images": 10**18}, "n_images is 1000000000000000000"),
-        ({"train_loss": float("nan")}, "not a finite"),
+        ({"train_loss": float("nan")}, "NaN or an infinity"),
         ({"tally": replace(TALLY, n=5)}, "do not add up"),
         ({"tally": replace(TALLY, confusion=np.array([[9, -5], [0, 0]]))}, "other than counts"),
     ],
