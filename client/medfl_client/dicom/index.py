@@ -6,9 +6,11 @@ again touches only what changed.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 
 from pydicom import dcmread
@@ -54,7 +56,7 @@ def scan(folder: Path, database: Path, secret: bytes) -> list[Row]:
     """Bring the index up to date with the folder; return its rows, ordered by path."""
     if not folder.is_dir():
         raise DataError(f"data.folder {folder.resolve()} is not a folder; set it in site.yaml")
-    with closing(_open(database)) as connection:
+    with closing(_open(database, secret)) as connection:
         old = {row.path: row for row in _rows(connection)}
         seen = set()
         for path, size, mtime_ns in _walk(folder):
@@ -68,14 +70,16 @@ def scan(folder: Path, database: Path, secret: bytes) -> list[Row]:
         return list(_rows(connection))
 
 
-def _open(database: Path) -> sqlite3.Connection:
+def _open(database: Path, secret: bytes) -> sqlite3.Connection:
+    """Open the index; one of another version or another secret is built anew."""
+    stamp = int.from_bytes(sha256(b"%d|" % VERSION + secret).digest()[:4], "big") >> 1
     database.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(database)
-    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+    if connection.execute("PRAGMA user_version").fetchone()[0] != stamp:
         connection.execute("DROP TABLE IF EXISTS images")
     columns = ", ".join(f"{field.name} {_SQL[field.type]}" for field in fields(Row))
     connection.execute(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (path))")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA user_version = {stamp}")
     return connection
 
 
@@ -94,15 +98,17 @@ def _store(connection: sqlite3.Connection, row: Row) -> None:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """List regular files; links, hidden files and DICOMDIR are not followed."""
+    """List regular files; links, pipes, hidden files and DICOMDIR are left alone."""
     for directory, names, files in os.walk(folder, followlinks=False):
         names.sort()
         for name in sorted(files):
             path = Path(directory, name)
-            if name.startswith(".") or name.upper() == "DICOMDIR" or path.is_symlink():
+            if name.startswith(".") or name.upper() == "DICOMDIR":
                 continue
-            stat = path.stat()
-            yield path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns
+            with suppress(FileNotFoundError):  # gone since the folder was listed
+                facts = path.lstat()
+                if stat.S_ISREG(facts.st_mode):
+                    yield path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns
 
 
 def _read(folder: Path, path: str, size: int, mtime_ns: int, secret: bytes) -> Row:
