@@ -120,17 +120,26 @@ def test_a_killed_hospital_misses_a_round_and_is_back_when_started_again(
 def test_an_unknown_key_is_told_what_to_send_and_is_let_in_once_enrolled(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:
-    deployment.create(make_plan(federation={"rounds": 1}), {"site-1": hospitals / "site-1"})
-    deployment.init_site(hospitals / "site-2")
-    deployment.start_server()
+    two = {name: hospitals / name for name in ("site-1", "site-2")}
+    deployment.create(make_plan(federation={"rounds": 1}), {"site-1": two["site-1"]})
+    deployment.init_site(two["site-2"])
+    server = deployment.start_server()
 
-    deployment.start_client(hospitals / "site-2")
+    deployment.start_client(two["site-2"])
 
-    said = deployment.folder / "site-2.log"
-    wait_until(lambda: "does not know this site's key" in said.read_text(), ANSWER_S, "a refusal")
-    line = (hospitals / "site-2" / "identity.pub").read_text().strip()
-    assert "Send this line to the coordinator" in said.read_text()
-    wait_until(lambda: line in said.read_text(), 5, "the line to send")
+    said, line = deployment.folder / "site-2.log", (two["site-2"] / "identity.pub").read_text()
+    wait_until(lambda: line.strip() in said.read_text(), ANSWER_S, "the line to send")
+    assert (
+        "does not know this site's key yet. Send this line to the coordinator" in said.read_text()
+    )
+    assert log(deployment, "round") == []
+    server.terminate()
+    server.wait()
+    run_command("server", "enrol", deployment.study, "site-2", two["site-2"] / "identity.pub")
+    deployment.start_client(two["site-1"])
+    assert deployment.start_server().wait(2 * ANSWER_S) == 0
+    (made,) = log(deployment, "round")
+    assert set(made["sites"]) == {"site-1", "site-2"}
 
 
 def test_the_public_port_serves_the_fleet_api_and_health_and_nothing_else(
