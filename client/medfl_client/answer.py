@@ -52,7 +52,9 @@ class Workbench:
         """Give the plan's model and the shapes of its shared weights; built once per plan."""
         if self._model is None or self._plan != plan.hash():
             use_threads(plan)
-            model = build_model(plan).to(device).to(memory_format=torch.channels_last)
+            is_flat = plan.images.dimensions == 2
+            layout = torch.channels_last if is_flat else torch.channels_last_3d
+            model = build_model(plan).to(device).to(memory_format=layout)
             shapes = {name: tuple(tensor.shape) for name, tensor in shared_weights(model).items()}
             self._plan, self._model, self._data = plan.hash(), (model, shapes), {}
         return self._model

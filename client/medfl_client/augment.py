@@ -10,7 +10,10 @@ BLACK = -2.0  # grey 0 as the network sees it: (0 - CENTRE) / SPREAD of dataset.
 def augment(
     pixels: torch.Tensor, settings: Augmentation, generator: torch.Generator
 ) -> torch.Tensor:
-    """Change each picture of (B, C, H, W) on its own; what moves in from outside is black."""
+    """Change each picture of (B, C, H, W) on its own; what moves in from outside is black.
+
+    A volume (B, C, D, H, W) is changed in its planes, all of them alike.
+    """
     if settings == Augmentation():
         return pixels
     from torchvision.transforms.v2 import functional as transforms  # 1.6 s to import
@@ -18,7 +21,8 @@ def augment(
     n, side = len(pixels), pixels.shape[-1]
     draws = torch.rand((n, 5), generator=generator) * 2 - 1  # -1..1
     changed = []
-    for picture, (mirror, turn, right, down, grow) in zip(pixels, draws.tolist(), strict=True):
+    for image, (mirror, turn, right, down, grow) in zip(pixels, draws.tolist(), strict=True):
+        picture = image.reshape(-1, *image.shape[-2:])
         if settings.flip and mirror > 0:
             picture = transforms.horizontal_flip(picture)
         if settings.rotation_deg or settings.shift or settings.zoom:
@@ -31,5 +35,5 @@ def augment(
                 interpolation=transforms.InterpolationMode.BILINEAR,
                 fill=[BLACK],
             )
-        changed.append(picture)
+        changed.append(picture.reshape(image.shape))
     return torch.stack(changed)

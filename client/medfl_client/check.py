@@ -9,6 +9,7 @@ from flwr.app import RecordDict
 from medfl_client.answer import Workbench, work
 from medfl_client.guard import permit, release
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.labels import count_labels
 from medfl_client.site import choose_device
 from medfl_client.site_file import Policy, load_site_file
 from medfl_common.errors import DisclosureError
@@ -16,6 +17,9 @@ from medfl_common.params import norm, shared_weights
 from medfl_common.plan import Plan, load_plan
 from medfl_common.records import Shapes, TrainResult, TrainTask, n_bytes
 from medfl_common.screen import Screen
+
+
+SAMPLES = {"image": "images", "series": "series", "study": "studies"}
 
 
 def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
@@ -27,7 +31,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     screen.say(f"plan {plan.study}, hash {plan.hash()}")
     permit(plan, site.policy)
     state = folder / "state"
-    found = collect(folder, state, site.data, plan, screen.decoding())
+    found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
     data = site_data(found, plan, site.site)
     _show_split(found, plan, len(data.train), len(data.validation), screen)
@@ -61,11 +65,13 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
 def _show_split(
     found: Collection, plan: Plan, n_train: int, n_validation: int, screen: Screen
 ) -> None:
-    labels = [sample.label for sample in found.samples]
-    n_patients = len({sample.row.patient for sample in found.samples})
-    counts = [f"{labels.count(i)} {name}" for i, name in enumerate(plan.task.classes)]
+    n_patients = len(set(found.patients))
+    counts = [
+        f"{n} {name}"
+        for name, n in count_labels([s.targets for s in found.samples], plan.task).items()
+    ]
     screen.say(
-        f"{len(labels)} images of {n_patients} patients: {', '.join(counts)}; "
+        f"{len(found.samples)} samples of {n_patients} patients: {', '.join(counts)}; "
         f"{n_train} to train on, {n_validation} to score on, no patient in both"
     )
 

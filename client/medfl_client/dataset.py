@@ -19,9 +19,11 @@ CENTRE, SPREAD = 0.5, 0.25  # the network sees (grey - CENTRE) / SPREAD, grey in
 class ImageSet:
     """Some rows of a cache, with their targets.
 
-    pixels: (N_cache, 1, S, S) uint8 or uint16, usually memory-mapped; float32 is taken as it is.
+    pixels: (N_cache, C, [D,] S, S) uint8 or uint16, usually memory-mapped; float32 is taken as it
+        is. C is 1, or 3 where colour is kept.
     rows: (N,) which of them belong to this set.
     targets: (N, K) float32, NaN = unknown; binary: K = 1; multiclass: one-hot.
+    channels: What the network takes; grey is repeated.
     """
 
     pixels: NDArray[np.generic]
@@ -34,13 +36,13 @@ class ImageSet:
         return len(self.rows)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give (B, channels, S, S) float32 and (B, K) targets of some positions in the set."""
+        """Give (B, channels, [D,] S, S) float32 and (B, K) targets of some positions in the set."""
         raw = np.asarray(self.pixels[self.rows[index.numpy()]])
         pixels = torch.from_numpy(raw if raw.dtype == np.float32 else raw.astype(np.float32))
         if raw.dtype != np.float32:
             highest = float(np.iinfo(raw.dtype).max)
             pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
-        return pixels.expand(-1, self.channels, -1, -1), self.targets[index]
+        return pixels.expand(-1, self.channels, *pixels.shape[2:]), self.targets[index]
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
         """Draw the order of one epoch."""
@@ -83,9 +85,9 @@ def split(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def encode_targets(labels: Sequence[int], plan: Plan) -> torch.Tensor:
-    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass."""
-    numbers = torch.tensor(list(labels), dtype=torch.int64)
-    if plan.task.type == "binary":
-        return numbers.float().unsqueeze(1)
-    return torch.nn.functional.one_hot(numbers, len(plan.task.classes)).float()
+def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
+    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown."""
+    values = torch.tensor(list(targets), dtype=torch.float32)
+    if plan.task.type != "multiclass":
+        return values
+    return torch.nn.functional.one_hot(values[:, 0].long(), len(plan.task.classes)).float()

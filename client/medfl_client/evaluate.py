@@ -1,12 +1,14 @@
 """A model and a validation split become counts; predictions are not kept and never leave."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
 
 from medfl_client.dataset import ImageSet
 from medfl_client.losses import classes, log_odds, predicted, task_loss
-from medfl_common.metrics import Tally, histogram
+from medfl_common.metrics import Counts, Tally, histogram
 from medfl_common.plan import Plan
 
 BATCH = 256  # images scored at a time
@@ -24,35 +26,45 @@ def score(
 
 
 def tally(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Tally:
-    """Count scores of (N, K) logits against (N, K) targets, N >= 1."""
+    """Count scores of (N, K) logits against (N, K) targets, N >= 1; unknown ones do not count."""
     odds = log_odds(logits, plan)
-    truth, guess = classes(targets, plan).numpy(), predicted(odds, plan).numpy()
-    k = len(plan.task.classes)
-    confusion = np.bincount(truth * k + guess, minlength=k * k).reshape(k, k).astype(np.int64)
-    is_class = targets.numpy() > 0.5
+    is_class, is_known = targets.numpy() > 0.5, ~torch.isnan(targets).numpy()
+    columns = list(zip(odds.numpy().T, is_class.T, is_known.T, strict=True))
     return Tally(
         n=len(targets),
         loss=float(task_loss(plan)(logits, targets)),
-        confusion=confusion,
-        positive=np.stack(
-            [histogram(o[y]) for o, y in zip(odds.numpy().T, is_class.T, strict=True)]
-        ),
-        negative=np.stack(
-            [histogram(o[~y]) for o, y in zip(odds.numpy().T, is_class.T, strict=True)]
-        ),
+        confusion=_confusion(odds, targets, plan),
+        positive=np.stack([histogram(o[y & k]) for o, y, k in columns]),
+        negative=np.stack([histogram(o[~y & k]) for o, y, k in columns]),
     )
+
+
+def _confusion(odds: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Counts:
+    """Count (true, predicted) classes; multilabel: (absent, present) of each finding."""
+    shape = plan.task.confusion_shape
+    if plan.task.type == "multilabel":
+        known = ~torch.isnan(targets)
+        finding = known.nonzero()[:, 1]
+        guess = (torch.sigmoid(odds[known]) >= plan.evaluation.threshold).long()
+        cell = finding * 4 + targets[known].long() * 2 + guess
+    else:
+        cell = classes(targets, plan) * shape[1] + predicted(odds, plan)
+    counts = np.bincount(cell.numpy(), minlength=math.prod(shape))
+    return counts.reshape(shape).astype(np.int64)
 
 
 def exact_auc(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> float | None:
     """Area under the ROC curve by scikit-learn, from the scores; None with one class only.
 
-    Multiclass: the mean of one class against the rest, over the classes that occur.
+    Else the mean over the classes, each against the rest, or the findings, that occur and do not.
     """
     from sklearn.metrics import roc_auc_score  # a second to import
 
     odds = log_odds(logits, plan).numpy()
-    truth = targets.numpy() > 0.5
-    areas = [
-        roc_auc_score(y, o) for y, o in zip(truth.T, odds.T, strict=True) if y.any() and not y.all()
-    ]
+    areas = []
+    for target, scores in zip(targets.numpy().T, odds.T, strict=True):
+        is_known = ~np.isnan(target)
+        truth = target[is_known] > 0.5
+        if truth.any() and not truth.all():
+            areas.append(roc_auc_score(truth, scores[is_known]))
     return float(np.mean(areas)) if areas else None

@@ -85,6 +85,9 @@ def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
 
 
 def _is_large_enough(tally: Tally, policy: Policy) -> bool:
-    """Every class is absent or has at least the smallest cell of images."""
-    per_class = tally.confusion.sum(axis=1)
-    return all(n == 0 or n >= policy.min_cell for n in per_class.tolist())
+    """Every class is absent or has at least the smallest cell of images.
+
+    Multilabel: so many images with each finding, and so many without.
+    """
+    per_class = tally.confusion.sum(axis=-1)
+    return all(n == 0 or n >= policy.min_cell for n in per_class.ravel().tolist())

@@ -1,60 +1,164 @@
 """A site's folder to the data of a plan: index, labels, selection, cache, split."""
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from medfl_client.dataset import ImageSet, Indices, SiteData, encode_targets, split
-from medfl_client.dicom.index import scan
-from medfl_client.labels import read_labels
-from medfl_client.preprocess import Progress, cached_pixels
-from medfl_client.selection import Sample, select
+from medfl_client.dicom.header import Rules
+from medfl_client.dicom.index import Progress, rows, scan
+from medfl_client.dicom.reader import DicomReader, Reader
+from medfl_client.labels import Labels, read_labels
+from medfl_client.preprocess import Cache, cached_pixels
+from medfl_client.selection import COPY, Sample, Selection, select
 from medfl_client.site_file import DataFiles, site_secret
 from medfl_common.errors import DataError
 from medfl_common.plan import Plan
 
+Watch = Callable[[str], Progress]  # names a long piece of work, gives what takes (done, of)
+
 
 @dataclass(frozen=True)
 class Collection:
-    """Every image of a folder that takes part in a plan, decoded; and what does not, with why.
+    """Every sample of a folder that takes part in a plan, decoded; and what does not, with why.
 
-    pixels: (N_cache, 1, S, S); rows: (N,) the place of each sample in it.
+    pixels: (N_cache, C, [D,] S, S); rows: (N,) the place of each sample in it.
+    patients: (N,) who each sample is of; pseudonyms that share a picture count as one person.
     """
 
     samples: list[Sample]
     pixels: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
     rows: Indices
+    patients: list[str]
     refused: dict[str, str]  # path -> reason
     n_labels_unused: int  # label rows without an image
+    n_joined_patients: int = 0  # pseudonyms that turned out to be another's
 
 
 def collect(
-    base: Path, state: Path, data: DataFiles, plan: Plan, progress: Progress | None = None
+    base: Path,
+    state: Path,
+    data: DataFiles,
+    plan: Plan,
+    watch: Watch | None = None,
+    reader: Reader | None = None,
 ) -> Collection:
     """Read a folder for a plan; paths in `data` are relative to `base`.
 
     Raises DataError where no image is left: the message counts the files by reason.
     """
-    folder = base / data.folder
+    reader = reader or DicomReader()
+    database, secret = index_folder(base, state, data, watch, reader)
+    labels = read_labels(base, data, plan.task, secret)
+    return decode_selection(base, state, data, plan, database, labels, watch, reader)
+
+
+def index_folder(
+    base: Path, state: Path, data: DataFiles, watch: Watch | None, reader: Reader
+) -> tuple[Path, bytes]:
+    """Bring the site's index up to date; return it and the key of its pseudonyms."""
     secret = site_secret(state)
-    rows = scan(folder, state / "index.sqlite", secret)
-    selection = select(rows, read_labels(base / data.labels, data), data, plan, secret, folder)
+    rules = Rules(secret, data.label_tag, data.patient_from_study)
+    progress = watch("read the headers of") if watch else None
+    scan(base / data.folder, state / "index.sqlite", reader, rules, progress)
+    return state / "index.sqlite", secret
+
+
+def decode_selection(
+    base: Path,
+    state: Path,
+    data: DataFiles,
+    plan: Plan,
+    database: Path,
+    labels: Labels,
+    watch: Watch | None,
+    reader: Reader,
+) -> Collection:
+    """Choose the samples of a plan from the index, and decode those that are new."""
+    folder = base / data.folder
+    selection = select(rows(database), labels, data, plan, folder)
     _refuse_nothing(len(selection.samples), selection.refused, folder)
     cache = cached_pixels(
-        [sample.row for sample in selection.samples], folder, plan.images, state / "cache", progress
-    )
-    kept = [i for i, s in enumerate(selection.samples) if s.row.path not in cache.refused]
-    refused = selection.refused | cache.refused
-    _refuse_nothing(len(kept), refused, folder)
+        [sample.source for sample in selection.samples],
+        folder, plan.images, state / "cache", reader, watch("decoded") if watch else None,
+    )  # fmt: skip
+    collection = _join(selection, cache)
+    _refuse_nothing(len(collection.samples), collection.refused, folder)
+    return collection
+
+
+def _join(selection: Selection, cache: Cache) -> Collection:
+    """Leave out what could not be decoded, and pictures that are there more than once."""
+    samples, refused = selection.samples, dict(selection.refused)
+    without = dict(cache.reasons) | _doubles(samples, cache)
+    for position, reason in without.items():
+        refused |= {row.name: reason for row in samples[position].source.rows}
+    kept = [i for i in range(len(samples)) if i not in without]
+    # A multi-frame file of which some frames are used is used.
+    for i in kept:
+        for row in samples[i].source.rows:
+            refused.pop(row.name, None)
+    person = _persons(samples, cache)
     return Collection(
-        samples=[selection.samples[i] for i in kept],
+        samples=[samples[i] for i in kept],
         pixels=cache.pixels,
-        rows=np.array(kept, dtype=np.int64),
+        rows=cache.rows[kept],
+        patients=[person[samples[i].row.patient] for i in kept],
         refused=refused,
         n_labels_unused=selection.n_labels_unused,
+        n_joined_patients=sum(name != other for name, other in person.items()),
     )
+
+
+def _doubles(samples: Sequence[Sample], cache: Cache) -> dict[int, str]:
+    """Find samples that are not the only one with their pixels or their UID: position -> reason.
+
+    Of equal pictures with one label the first stays. Where labels differ, or where one UID stands
+    for different pictures, nobody can say which is right: all are left out.
+    """
+    reasons: dict[int, str] = {}
+    by_uid, by_pixels = defaultdict(list), defaultdict(list)
+    for i, sample in enumerate(samples):
+        if cache.rows[i] >= 0:
+            by_uid[sample.row.sop, sample.row.item, sample.source.frame].append(i)
+            by_pixels[cache.digests[i]].append(i)
+    for same in by_uid.values():
+        if len({cache.digests[i] for i in same}) > 1:
+            reasons |= dict.fromkeys(same, "SOPInstanceUID is used by different images")
+    for same in by_pixels.values():
+        left = [i for i in same if i not in reasons]
+        if len({_comparable(samples[i].targets) for i in left}) > 1:
+            reasons |= dict.fromkeys(left, "the same pixels occur with different labels")
+            continue
+        for i in left[1:]:
+            is_copy = samples[i].row.sop == samples[left[0]].row.sop
+            reasons[i] = COPY if is_copy else "the same pixels as another image"
+    return reasons
+
+
+def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(-1.0 if math.isnan(value) else value for value in targets)
+
+
+def _persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
+    """Join pseudonyms that share a picture: one person under two numbers. Pseudonym -> person."""
+    person = {sample.row.patient: sample.row.patient for sample in samples}
+
+    def find(name: str) -> str:
+        while person[name] != name:
+            name = person[name]
+        return name
+
+    first: dict[bytes, str] = {}
+    for i, sample in enumerate(samples):
+        if cache.rows[i] >= 0:
+            other = find(first.setdefault(cache.digests[i], sample.row.patient))
+            person[find(sample.row.patient)] = other
+    return {name: find(name) for name in person}
 
 
 def count_reasons(refused: dict[str, str]) -> dict[str, int]:
@@ -78,8 +182,8 @@ def site_data(
     positions = np.arange(len(collection.samples)) if part is None else np.sort(part)
     samples = [collection.samples[i] for i in positions]
     labels = [sample.label for sample in samples]
-    train, validation = split([sample.row.patient for sample in samples], labels, plan, site)
-    targets = encode_targets(labels, plan)
+    train, validation = split([collection.patients[i] for i in positions], labels, plan, site)
+    targets = encode_targets([sample.targets for sample in samples], plan)
 
     def image_set(chosen: Indices) -> ImageSet:
         rows = collection.rows[positions[chosen]]

@@ -1,48 +1,167 @@
-"""The label file: a CSV read strictly, one label per image, study or patient.
+"""Labels: from a CSV read strictly, from the folders' names, or from a DICOM tag.
 
-A fault in it is an error with its line; rows are never skipped or swallowed silently.
+A fault in the CSV is an error with its line; rows are never skipped or swallowed silently.
 """
 
 import csv
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_client.dicom.header import Row, pseudonym
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
+from medfl_common.plan import Task
+
+UNKNOWN = "unknown"  # a word of data.values: this label is not known
+NONE = "none"  # a word of data.values: no finding of the plan
+_WORDS = {
+    "1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": math.nan, UNKNOWN: math.nan,
+    "-1": math.nan, "-1.0": math.nan,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One line of the label file."""
+    """What is said of one image, series, study or patient."""
 
-    line: int  # in the file, the header is line 1
-    label: str  # the plan's word for it, after data.values
+    line: int  # in the CSV, the header is line 1; 0: it has no line
+    words: tuple[str, ...]  # one word, or one per finding; after data.values
     cells: dict[str, str]  # every column
 
 
-def read_labels(path: Path, data: DataFiles) -> dict[str, LabelRow]:
-    """Read the label file: what the join column holds -> its row.
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a site: by key from a CSV, or found for each file."""
+
+    by_key: dict[str, LabelRow]
+    keys: Callable[[Row], list[str]]  # the keys under which a file's label may be
+
+
+def read_labels(base: Path, data: DataFiles, task: Task, secret: bytes) -> Labels:
+    """Read where the labels are; paths are relative to `base`.
 
     Raises DataError with the line for a wrong encoding, an unclosed quote, a ragged row, a missing
     or doubled column, and for two rows that give one key different labels.
     """
+    if data.labels_from != "csv":
+        return Labels({}, lambda row: [])
+    path = base / data.labels
+    is_secret = data.join in ("PatientID", "AccessionNumber")  # the index holds their HMACs
+
+    def key_of(text: str) -> str:
+        return pseudonym(secret, text) if is_secret else text
+
+    rows = read_csv(path, data, _label_columns(data, task), key_of)
+    return Labels(rows, lambda row: _keys(row, data))
+
+
+def find_label(row: Row, labels: Labels, data: DataFiles) -> tuple[str, LabelRow] | None:
+    """Give the key and the label of one file; None where there is none."""
+    if data.labels_from != "csv":
+        is_folder = data.labels_from == "folder"
+        text = row.path.split("/")[0] if is_folder and "/" in row.path else row.tag_label
+        word = data.values.get(text, text)
+        return ("", LabelRow(0, (word,), {"label": text})) if text else None
+    found = [(key, labels.by_key[key]) for key in labels.keys(row) if key in labels.by_key]
+    return found[0] if found else None
+
+
+def encode(label: LabelRow, task: Task, data: DataFiles) -> tuple[float, ...] | None:
+    """Give a sample's targets: (class,), or for multilabel 1, 0 or NaN (unknown) per finding.
+
+    None where nothing is known of it. Raises ValueError with a word that the plan does not know.
+    """
+    if task.type != "multilabel":
+        word = label.words[0]
+        if word in ("", UNKNOWN):
+            return None
+        if word not in task.classes:
+            raise ValueError(word)
+        return (float(task.classes.index(word)),)
+    known = _from_list(label.words[0], task, data) if data.separator else _from_cells(label.words)
+    return None if all(math.isnan(value) for value in known) else known
+
+
+def count_labels(targets: Sequence[tuple[float, ...]], task: Task) -> dict[str, int]:
+    """Count samples by class; multilabel: those that have each finding, of which some have many."""
+    if task.type == "multilabel":
+        return {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.classes)}
+    return {name: sum(t[0] == i for t in targets) for i, name in enumerate(task.classes)}
+
+
+def _from_cells(words: tuple[str, ...]) -> tuple[float, ...]:
+    for word in words:
+        if word.lower() not in _WORDS:
+            raise ValueError(word)
+    return tuple(_WORDS[word.lower()] for word in words)
+
+
+def _from_list(text: str, task: Task, data: DataFiles) -> tuple[float, ...]:
+    """Read findings that stand in one cell, such as `Edema|Effusion`."""
+    if text in ("", UNKNOWN):
+        return (math.nan,) * len(task.classes)
+    words = [word.strip() for word in text.split(data.separator)]
+    named = {data.values.get(word, word) for word in words} - {NONE}
+    for word in sorted(named - set(task.classes)):
+        raise ValueError(word)
+    return tuple(float(name in named) for name in task.classes)
+
+
+def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
+    if data.label_column:
+        if task.type == "multilabel" and not data.separator:
+            raise DataError(
+                "the plan is multilabel: set data.separator for findings in one label_column, or "
+                "leave label_column out and name a column per finding in label_columns"
+            )
+        return (data.label_column,)
+    if task.type != "multilabel":
+        raise DataError("data.label_column is missing in site.yaml: which column is the label?")
+    return tuple(data.label_columns.get(name, name) for name in task.classes)
+
+
+def _keys(row: Row, data: DataFiles) -> list[str]:
+    if data.join == "path":
+        return [row.name, row.path, row.path.rpartition("/")[0]]
+    return [
+        {
+            "SOPInstanceUID": row.sop,
+            "SeriesInstanceUID": row.series,
+            "StudyInstanceUID": row.study,
+            "PatientID": row.patient,
+            "AccessionNumber": row.accession,
+        }[data.join]
+    ]
+
+
+def read_csv(
+    path: Path, data: DataFiles, columns: tuple[str, ...], key_of: Callable[[str], str] = str
+) -> dict[str, LabelRow]:
+    """Read the label file: what the join column holds, through `key_of` -> its row."""
     rows: dict[str, LabelRow] = {}
-    for line, cells in _read_csv(path, (data.join_column, data.label_column)):
-        key, text = cells[data.join_column], cells[data.label_column]
-        row = LabelRow(line, data.values.get(text, text), cells)
+    for line, cells in _read_csv(path, data.encoding, (data.join_column, *columns)):
+        key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
+        row = LabelRow(line, tuple(data.values.get(text, text) for text in texts), cells)
         first = rows.setdefault(key, row)
-        if first.label != row.label:
+        if first.words != row.words:
             raise DataError(
                 f"{path.name}: lines {first.line} and {line} give the same {data.join_column} "
-                f"the labels {first.label!r} and {row.label!r}; correct one"
+                f"the labels {_shown(first)} and {_shown(row)}; correct one"
             )
     return rows
 
 
-def _read_csv(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _shown(row: LabelRow) -> str:
+    return repr(row.words[0] if len(row.words) == 1 else ", ".join(row.words))
+
+
+def _read_csv(
+    path: Path, encoding: str, needed: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line, cells by column) with blanks around cells removed."""
-    text = _read_text(path)
+    text = _read_text(path, encoding)
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     header: list[str] = []
     start = 1
@@ -61,15 +180,20 @@ def _read_csv(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[s
         raise DataError(f"{path.name} is empty; its first line must name the columns")
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, encoding: str) -> str:
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except OSError:
         raise DataError(f"the label file {path.resolve()} cannot be read") from None
+    except LookupError:
+        raise DataError(f"data.encoding {encoding!r} is unknown; utf-8 and latin-1 are") from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise DataError(f"{path.name}: line {line} is not UTF-8; save the file as UTF-8") from None
+        raise DataError(
+            f"{path.name}: line {line} is not {encoding.upper()}; save the file as UTF-8, or set "
+            "data.encoding (latin-1 for older spreadsheets)"
+        ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path.name}: line {line} holds a NUL byte; save the file as CSV again")

@@ -1,116 +1,192 @@
 """Which indexed images take part in a plan, and why the others do not. Nothing is lost silently."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from medfl_client.dicom.index import Row
-from medfl_client.labels import LabelRow
-from medfl_client.site_file import DataFiles, pseudonym
+from medfl_client.dicom.header import Row
+from medfl_client.dicom.reader import ALL_FRAMES, Source
+from medfl_client.dicom.series import arrange, in_order
+from medfl_client.labels import LabelRow, Labels, encode, find_label
+from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
-from medfl_common.plan import Plan
+from medfl_common.plan import Images, Plan
+
+COPY = "copy of another file"
+NO_LABEL = "no label"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One image that takes part."""
+    """What has one label and is one input of the network."""
 
-    row: Row
-    label: int  # index into the plan's classes
+    source: Source
+    targets: tuple[float, ...]  # (class,), or for multilabel 1, 0 or NaN per finding
     cells: dict[str, str]  # its line of the label file
 
+    @property
+    def row(self) -> Row:
+        """Give its first file's row."""
+        return self.source.rows[0]
 
-@dataclass(frozen=True)
+    @property
+    def label(self) -> int:
+        """Give its class; multilabel: 0 without a known finding, else 1 + the first one."""
+        if len(self.targets) == 1:
+            return int(self.targets[0])
+        return next((i + 1 for i, value in enumerate(self.targets) if value == 1), 0)
+
+
+@dataclass
 class Selection:
-    """The images of a plan, ordered by SOPInstanceUID, so that no path or scan order matters."""
+    """The samples of a plan, in the order of their UIDs: no path or scan order matters."""
 
-    samples: list[Sample]
-    refused: dict[str, str]  # path -> reason
-    n_labels_unused: int  # label rows without an image
+    samples: list[Sample] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)  # path -> reason
+    n_labels_unused: int = 0  # label rows without an image
 
 
 def select(
-    rows: list[Row],
-    labels: dict[str, LabelRow],
-    data: DataFiles,
-    plan: Plan,
-    secret: bytes,
-    folder: Path,
+    rows: Iterable[Row], labels: Labels, data: DataFiles, plan: Plan, folder: Path
 ) -> Selection:
     """Join index and labels for a plan.
 
     Raises DataError where a label is not one of the plan's classes: that is for a person to decide.
     """
-    refused = {row.path: row.reason for row in rows if row.reason}
-    usable = [row for row in rows if not row.reason]
-    for row in usable:
-        if row.modality not in plan.images.modality:
-            refused[row.path] = f"modality {row.modality or 'missing'}: not in the plan"
-    refused |= _duplicates([row for row in usable if row.path not in refused], folder)
-    by_key = _keyed(labels, data, secret)
-    samples, used = [], set()
-    for row in usable:
-        key = _key(row, data)
-        label = by_key.get(key)
-        if label is not None:
-            used.add(key)
-        if row.path in refused:
-            continue
-        if label is None:
-            refused[row.path] = "no label"
-            continue
-        samples.append((row, label))
-    return Selection(
-        samples=_classified(samples, plan, data),
-        refused=refused,
-        n_labels_unused=len(by_key.keys() - used),
-    )
-
-
-def _key(row: Row, data: DataFiles) -> str:
-    return {
-        "SOPInstanceUID": row.sop,
-        "StudyInstanceUID": row.study,
-        "PatientID": row.patient,
-        "path": row.path,
-    }[data.join]
-
-
-def _keyed(labels: dict[str, LabelRow], data: DataFiles, secret: bytes) -> dict[str, LabelRow]:
-    """Give the labels under the keys that the index uses: patients by their pseudonym."""
-    if data.join != "PatientID":
-        return labels
-    return {pseudonym(secret, key): row for key, row in labels.items()}
-
-
-def _classified(samples: list[tuple[Row, LabelRow]], plan: Plan, data: DataFiles) -> list[Sample]:
-    number = {name: i for i, name in enumerate(plan.task.classes)}
-    unknown = sorted({label.label for _, label in samples} - set(number))
-    if unknown:
-        lines = [label.line for _, label in samples if label.label == unknown[0]]
-        raise DataError(
-            f"the label {unknown[0]!r} ({len(lines)} images, first in line {min(lines)}) is not a "
-            f"class of the plan ({', '.join(plan.task.classes)}); correct it, or map it under "
-            f"data.values in site.yaml; nothing was trained"
-        )
-    chosen = [Sample(row, number[label.label], label.cells) for row, label in samples]
-    return sorted(chosen, key=lambda sample: sample.row.sop)
-
-
-def _duplicates(rows: list[Row], folder: Path) -> dict[str, str]:
-    """Refuse copies of an image, and both of two images that claim the same SOPInstanceUID."""
-    by_sop: dict[str, list[Row]] = defaultdict(list)
+    selection, used = Selection(), set()
+    wanted: list[Row] = []
     for row in rows:
-        by_sop[row.sop].append(row)
-    refused: dict[str, str] = {}
-    for same in by_sop.values():
-        if len(same) == 1:
-            continue
-        contents = {sha256((folder / row.path).read_bytes()).digest() for row in same}
-        if len(contents) == 1:
-            refused |= {row.path: "copy of another file" for row in same[1:]}
+        found = find_label(row, labels, data) if not row.reason else None
+        if found is not None:
+            used.add(found[0])
+        reason = row.reason or _unwanted(row, plan.images, data)
+        if reason:
+            selection.refused[row.name] = reason
         else:
-            reason = "SOPInstanceUID is used by different images"
-            refused |= {row.path: reason for row in same}
-    return refused
+            wanted.append(row)
+    for source in _sources(wanted, plan.images, folder, selection.refused):
+        _label(source, labels, data, plan, selection)
+    selection.samples.sort(key=lambda s: (s.row.sop, s.source.frame, s.row.path))
+    selection.n_labels_unused = len(labels.by_key.keys() - used)
+    return selection
+
+
+def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
+    """Say why the plan or the site does not want a file; empty: it does."""
+    if row.modality not in images.modality:
+        return f"modality {row.modality or 'missing'}: not in the plan"
+    if images.view != "any" and row.view not in images.view:
+        return f"view {row.view or 'missing'}: not in the plan"
+    if row.burned_in and data.burned_in == "leave out":
+        return "text may be written into the picture (data.burned_in: leave out)"
+    return ""
+
+
+def _sources(
+    rows: list[Row], images: Images, folder: Path, refused: dict[str, str]
+) -> list[Source]:
+    """Group files into what one sample is decoded from."""
+    if images.sample == "image":
+        return [source for row in rows for source in _frames(row, images)]
+    sources: list[Source] = []
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        uid = row.series if images.sample == "series" else row.study
+        if uid:
+            groups[uid].append(row)
+        else:
+            refused[row.name] = "SeriesInstanceUID is missing or empty"
+    for group in groups.values():
+        series = _largest_series(_without_copies(group, folder, refused), refused)
+        try:
+            sources.append(_one_of(series, images, refused))
+        except DataError as error:
+            refused |= {row.name: str(error) for row in series}
+    return sources
+
+
+def _frames(row: Row, images: Images) -> list[Source]:
+    if images.frames == "middle":
+        return [Source((row,), row.frames // 2)]
+    return [Source((row,), frame) for frame in range(row.frames)]
+
+
+def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Source:
+    """Make the one sample of a series: its volume, or its middle picture."""
+    if images.dimensions == 3:
+        slices, left_out = arrange(series)
+        refused |= left_out
+        return Source(tuple(slices), ALL_FRAMES)
+    ordered = in_order(series)
+    middle = ordered[len(ordered) // 2]
+    reason = "the middle picture of its series is taken"
+    refused |= {row.name: reason for row in ordered if row is not middle}
+    return Source((middle,), middle.frames // 2)
+
+
+def _largest_series(rows: list[Row], refused: dict[str, str]) -> list[Row]:
+    """Keep the series with the most pictures of a study."""
+    by_uid: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_uid[row.series].append(row)
+    best = max(by_uid, key=lambda uid: (sum(row.frames for row in by_uid[uid]), uid))
+    reason = "another series of its study has more pictures"
+    refused |= {row.name: reason for row in rows if row.series != best}
+    return by_uid[best]
+
+
+def _without_copies(rows: list[Row], folder: Path, refused: dict[str, str]) -> list[Row]:
+    """Leave out files of a series that are another's copy, byte for byte, under one UID."""
+    first: dict[tuple[str, bytes], Row] = {}
+    n_of_sop: dict[str, int] = defaultdict(int)
+    for row in rows:
+        n_of_sop[row.sop] += 1
+    for row in rows:
+        content = b""
+        if n_of_sop[row.sop] > 1:
+            with (folder / row.path).open("rb") as file:
+                content = sha256(file.read()).digest()
+        if first.setdefault((row.sop, content), row) is not row:
+            refused[row.name] = COPY
+    return list(first.values())
+
+
+def _label(
+    source: Source, labels: Labels, data: DataFiles, plan: Plan, selection: Selection
+) -> None:
+    """Give a source its label, or each of its files the reason why it has none."""
+    found = {}
+    for row in source.rows:
+        label = find_label(row, labels, data)
+        if label is not None:
+            found[label[1].words] = label[1]
+    reason = ""
+    if not found:
+        reason = NO_LABEL
+    elif len(found) > 1:
+        reason = "the images of its series have different labels"
+    else:
+        (label_row,) = found.values()
+        targets = _encode(label_row, plan, data)
+        if targets is None:
+            reason = "its label is unknown"
+        else:
+            selection.samples.append(Sample(source, targets, label_row.cells))
+    if reason:
+        selection.refused |= {row.name: reason for row in source.rows}
+
+
+def _encode(label: LabelRow, plan: Plan, data: DataFiles) -> tuple[float, ...] | None:
+    try:
+        return encode(label, plan.task, data)
+    except ValueError as error:
+        where = f"line {label.line} of {data.labels}" if label.line else f"data.{data.labels_from}"
+        legal = "1, 0 or unknown" if plan.task.type == "multilabel" and not data.separator else (
+            f"a class of the plan ({', '.join(plan.task.classes)})"
+        )  # fmt: skip
+        raise DataError(
+            f"the label {str(error)!r} (first in {where}) is not {legal}; correct it, or map it "
+            "under data.values in site.yaml; nothing was trained"
+        ) from None

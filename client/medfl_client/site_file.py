@@ -1,29 +1,51 @@
 """The site file: what the hospital says of its own folders, device and policy. It never leaves."""
 
-import hmac
 import secrets
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medfl_common.files import write_private
 from medfl_common.plan import Number
 from medfl_common.schema import Name, Settings, load, matching
 
-Join = Literal["SOPInstanceUID", "StudyInstanceUID", "PatientID", "path"]
+Join = Literal[
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "AccessionNumber",
+    "path",
+]  # fmt: skip
 
 
 class DataFiles(Settings):
     """Where the images and labels are; paths are relative to the site file."""
 
     folder: str  # DICOM files, sub-folders included
-    labels: str  # CSV, UTF-8, first line names the columns
+    # csv: the file `labels`; folder: the first folder below `folder` is the label; tag: `label_tag`
+    labels_from: Literal["csv", "folder", "tag"] = "csv"
+    labels: str = ""  # CSV, first line names the columns
+    encoding: str = "utf-8"  # of the CSV
     join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
-    join_column: str  # column that says which image, study or patient a label belongs to
-    label_column: str  # column that holds the label
-    values: dict[str, str] = Field(default={})  # what the CSV writes -> the plan's class
+    join_column: str = ""  # column that says which image, series, study or patient a label is of
+    label_column: str = ""  # column that holds the label; multilabel: empty, or with `separator`
+    label_columns: dict[str, str] = Field(default={})  # multilabel: finding -> its column
+    separator: str = Field(default="", max_length=1)  # multilabel: between findings in one column
+    # What the CSV, folder or tag says -> the plan's class, `unknown`, or (multilabel) 1, 0, none.
+    values: dict[str, str] = Field(default={})
+    label_tag: str = ""  # keyword of the DICOM tag that is the label
+    patient_from_study: bool = False  # without PatientID: the study stands for the patient
+    burned_in: Literal["keep", "leave out"] = "keep"  # pictures that text may be written into
+
+    @model_validator(mode="after")
+    def _labels_are_named(self) -> Self:
+        if self.labels_from == "csv" and not (self.labels and self.join_column):
+            raise ValueError("labels from a CSV need labels (the file) and join_column")
+        from pydicom.datadict import tag_for_keyword  # a quarter of a second to import
+
+        if self.labels_from == "tag" and tag_for_keyword(self.label_tag) is None:
+            raise ValueError(f"label_tag {self.label_tag!r} is not a keyword of a DICOM tag")
+        if self.separator and not self.label_column:
+            raise ValueError("separator belongs to one label_column that holds several findings")
+        return self
 
 
 class Server(Settings):
@@ -74,8 +96,3 @@ def site_secret(state: Path) -> bytes:
     if not path.exists():
         write_private(path, secrets.token_hex(32).encode())
     return bytes.fromhex(path.read_text())
-
-
-def pseudonym(secret: bytes, patient_id: str) -> str:
-    """HMAC of a normalised PatientID: blanks around it and letter case do not matter."""
-    return hmac.new(secret, patient_id.strip().upper().encode(), sha256).hexdigest()

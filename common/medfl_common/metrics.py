@@ -18,9 +18,10 @@ MAX_LOGIT = 8.0  # scores are log-odds, clipped to +-8: probabilities 0.0003..0.
 class Tally:
     """One model scored on one set of images, as counts that can be added up.
 
-    confusion: (K, K) images by true class (row) and predicted class (column).
+    confusion: (K, K) images by true class (row) and predicted class (column). Multilabel:
+        (K, 2, 2), absent and present for each finding, over the images of which it is known.
     positive, negative: (C, N_BINS) images by log-odds of a class, those of the class and the rest;
-        C is 1 for a binary task, else K.
+        C is 1 for a binary task, else one per class or finding.
     """
 
     n: int  # images
@@ -75,33 +76,45 @@ def _auc(positive: Counts, negative: Counts) -> float | None:
 def scores(tally: Tally) -> dict[str, float | None]:
     """Accuracy, precision, recall and F1 from the confusion counts, AUC from the histograms.
 
-    Binary: of the positive class; multiclass: the unweighted mean over the classes (macro).
-    A value that has no images to stand on is None.
+    Binary: of the positive class; multiclass and multilabel: the unweighted mean over the classes
+    or findings (macro). A value that has no images to stand on is None.
     """
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
-    if tally.n == 0:
+    counts = tally.confusion
+    if tally.n == 0 or not counts.any():
         return dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc"))
-    k = len(tally.confusion)
-    truth, predicted = (index.ravel() for index in np.indices((k, k)))
-    weight = tally.confusion.ravel()
-    is_binary = len(tally.positive) == 1
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        truth,
-        predicted,
-        labels=[1] if is_binary else list(range(k)),
-        average="macro",
-        sample_weight=weight,
-        zero_division=np.nan,
-    )
+    if counts.ndim == 3:
+        parts = np.array([_precision_recall_f1(finding, [1]) for finding in counts])
+        known = [part[np.isfinite(part)] for part in parts.T]
+        precision, recall, f1 = (part.mean() if len(part) else np.nan for part in known)
+    else:
+        of = [1] if len(tally.positive) == 1 else list(range(len(counts)))
+        precision, recall, f1 = _precision_recall_f1(counts, of)
     values = {
-        "accuracy": accuracy_score(truth, predicted, sample_weight=weight),
+        "accuracy": np.trace(counts, axis1=-2, axis2=-1).sum() / counts.sum(),
         "precision": precision,
         "recall": recall,
         "f1": f1,
         "auc": auc(tally),
     }
     return {name: _finite(value) for name, value in values.items()}
+
+
+def _precision_recall_f1(confusion: Counts, of: list[int]) -> tuple[float, float, float]:
+    """Give their mean over the classes `of`, from (K, K) counts."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    truth, predicted = (index.ravel() for index in np.indices(confusion.shape))
+    if not confusion.any():
+        return np.nan, np.nan, np.nan
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth,
+        predicted,
+        labels=of,
+        average="macro",
+        sample_weight=confusion.ravel(),
+        zero_division=np.nan,
+    )
+    return float(precision), float(recall), float(f1)
 
 
 def _finite(value: float | None) -> float | None:

@@ -20,8 +20,9 @@ Probability = Annotated[Number, Field(ge=0, le=1)]
 class Task(Settings):
     """What the model is asked."""
 
-    type: Literal["binary", "multiclass"]
-    # The classes in the order of the model's outputs; for binary: the negative one, the positive.
+    type: Literal["binary", "multiclass", "multilabel"]
+    # The classes in the order of the model's outputs; for binary: the negative one, the positive;
+    # for multilabel: the findings, of which an image may have none, one or many.
     classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         min_length=2, max_length=64
     )
@@ -36,8 +37,14 @@ class Task(Settings):
 
     @property
     def n_outputs(self) -> int:
-        """Count the model's outputs: one logit for binary, one per class for multiclass."""
+        """Count the model's outputs: one logit for binary, else one per class."""
         return 1 if self.type == "binary" else len(self.classes)
+
+    @property
+    def confusion_shape(self) -> tuple[int, ...]:
+        """Give the shape of the confusion counts: (K, K), or (K, 2, 2) for multilabel."""
+        k = len(self.classes)
+        return (k, 2, 2) if self.type == "multilabel" else (k, k)
 
 
 class DicomWindow(Settings):
@@ -62,18 +69,48 @@ class PercentileWindow(Settings):
     high: Annotated[Number, Field(ge=51, le=100)] = 99.0
 
 
+Intensity = DicomWindow | FixedWindow | PercentileWindow
+Word = Annotated[str, matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
+
+
 class Images(Settings):
     """Which images take part, and how each becomes the same array everywhere."""
 
-    modality: list[Annotated[str, matching(r"[A-Z]{2,16}", "DICOM's word, such as CT")]] = Field(
-        min_length=1
-    )
-    size: int = Field(ge=16, le=1024)  # pixels on a side; the picture keeps its shape, padded
-    channels: Literal[1, 3] = 1  # 3 repeats the grey picture for networks made for colour
+    modality: list[Word] = Field(min_length=1)
+    view: list[Word] | Literal["any"] = "any"  # ViewPosition, such as [PA, AP]
+    # What has one label and is one input of the network. A series or study gives its volume, or,
+    # in 2D, its middle picture; of a study, the series with the most pictures counts.
+    sample: Literal["image", "series", "study"] = "image"
+    frames: Literal["all", "middle"] = "all"  # of a multi-frame file: each is an image, or one is
+    dimensions: Literal[2, 3] = 2
+    size: int = Field(ge=16, le=2048)  # pixels on a side; the picture keeps its shape, padded
+    depth: int | None = Field(default=None, ge=4, le=512)  # 3D: slices
+    # Millimetres between pixels, and between slices, after resampling; what is larger than the
+    # size is cropped around its centre. Not given: the picture is fitted into the size.
+    spacing_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
+    slice_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
+    channels: Literal[1, 3] = 1  # 3 repeats a grey picture for networks made for colour
+    colour: bool = False  # true: red, green and blue are kept; false: colour becomes grey
     bits: Literal[8, 16] = 8  # depth of the cache
-    intensity: Annotated[
-        DicomWindow | FixedWindow | PercentileWindow, Field(discriminator="rule")
-    ] = DicomWindow()
+    intensity: Annotated[Intensity, Field(discriminator="rule")] = DicomWindow()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.dimensions == 3) != (self.depth is not None):
+            raise ValueError("depth belongs to dimensions: 3, and must be given there")
+        if self.dimensions == 3 and self.sample == "image":
+            raise ValueError("a volume is made of a series or a study; set sample to one of them")
+        if self.slice_mm is not None and self.dimensions == 2:
+            raise ValueError("slice_mm belongs to dimensions: 3")
+        if self.colour and (self.channels == 1 or self.dimensions == 3):
+            raise ValueError("colour needs channels: 3 and dimensions: 2")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the shape of one sample in the cache: (1 or 3, [depth,] size, size)."""
+        depth = () if self.depth is None else (self.depth,)
+        return (3 if self.colour else 1, *depth, self.size, self.size)
 
 
 class ModelChoice(Settings):
@@ -121,7 +158,7 @@ class Evaluation(Settings):
     """How the global model is scored at each site, on patients it is not trained on there."""
 
     validation: Annotated[Number, Field(ge=0, le=0.9)] = 0.2  # part of a site's patients
-    threshold: Probability = 0.5  # binary: positive at or above
+    threshold: Probability = 0.5  # binary and multilabel: positive at or above
 
 
 class Plan(Settings):

@@ -216,20 +216,19 @@ def _decode(array: Array, n_values: int) -> torch.Tensor:
 
 
 def _tally(numbers: MetricRecord, task: Task) -> Tally:
-    n_classes = len(task.classes)
     return Tally(
         n=int(_number(numbers, "n_scored")),
         loss=float(_number(numbers, "loss")),
-        confusion=_counts(numbers, "confusion", (n_classes, n_classes)),
+        confusion=_counts(numbers, "confusion", task.confusion_shape),
         positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
         negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
     )
 
 
-def _counts(numbers: MetricRecord, key: str, shape: tuple[int, int]) -> Counts:
+def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
     values = numbers.get(key)
-    if not isinstance(values, list) or len(values) != shape[0] * shape[1]:
-        raise RunError(f"the reply's {key} is not a list of {shape[0]} x {shape[1]} counts")
+    if not isinstance(values, list) or len(values) != math.prod(shape):
+        raise RunError(f"the reply's {key} is not a list of {math.prod(shape)} counts")
     counts = np.array(values)
     if counts.dtype != np.int64 or (counts < 0).any():
         raise RunError(f"the reply's {key} holds something other than counts")

@@ -49,8 +49,8 @@ class Screen:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print(table)
 
-    def decoding(self) -> Callable[[int, int], None]:
-        """Give a function that takes (done, of) and says now and then how far decoding is."""
+    def watch(self, work: str) -> Callable[[int, int], None]:
+        """Give a function that takes (done, of) and says now and then how far long work is."""
         started = last = time.monotonic()
 
         def tell(done: int, total: int) -> None:
@@ -59,7 +59,8 @@ class Screen:
             if now - last > TELL_EVERY_S:
                 last = now
                 left = in_words((now - started) / done * (total - done))
-                self.say(f"decoded {done} of {total} pictures, {left} left")
+                rate = done / (now - started)
+                self.say(f"{work} {done:,} of {total:,} ({rate:,.0f} a second), {left} left")
 
         return tell
 

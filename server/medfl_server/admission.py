@@ -41,6 +41,9 @@ def _check_numbers(result: TrainResult, task: TrainTask) -> None:
     if not result.is_finite:
         raise RunError("a weight, loss or metric is a NaN or an infinity")
     if result.tally is not None:
-        n = result.tally.n
-        if int(result.tally.confusion.sum()) != n or not 1 <= n <= MAX_IMAGES:
+        n, counts = result.tally.n, result.tally.confusion
+        is_multilabel = counts.ndim == 3  # then not every finding is known of every image
+        per_image = counts.sum(axis=(1, 2)).max() if is_multilabel else counts.sum()
+        adds_up = per_image <= n if is_multilabel else per_image == n
+        if not adds_up or not 1 <= n <= MAX_IMAGES:
             raise RunError(f"the confusion counts do not add up to n_scored {n}")

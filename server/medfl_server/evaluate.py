@@ -21,7 +21,7 @@ class Scored:
 
     n: int
     loss: float
-    confusion: list[list[int]]  # true class (row), predicted class (column)
+    confusion: list[Any]  # true class (row), predicted class (column); multilabel: per finding
     values: dict[str, float | None]  # accuracy, precision, recall, f1, auc
 
 

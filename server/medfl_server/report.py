@@ -5,6 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.page import Section, Table, line_plot, render
@@ -169,7 +171,7 @@ def _results(study: Study, scored: list[Event]) -> Section:
     of = (
         f"of the class {positive}, called at a probability of {study.plan.evaluation.threshold:g}"
         if study.plan.task.type == "binary"
-        else "averaged over the classes, each counted alike"
+        else "averaged over the classes or findings, each counted alike"
     )
     text = (
         f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
@@ -193,6 +195,12 @@ def _score_rows(event: Event) -> list[list[str]]:
 
 
 def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
+    if np.ndim(one.confusion) == 3:
+        header = ["finding", "absent, called absent", "absent, called present"]
+        header += ["present, called absent", "present, called present"]
+        counts = np.reshape(one.confusion, (len(classes), 4)).tolist()
+        rows = [[c, *map(str, four)] for c, four in zip(classes, counts, strict=True)]
+        return Table(header, rows, caption=f"{name}, n = {one.n}")
     rows = [[c, *map(str, counts)] for c, counts in zip(classes, one.confusion, strict=True)]
     return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")
 

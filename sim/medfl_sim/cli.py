@@ -55,7 +55,7 @@ def run(
         exists = (folder / "study.json").exists()
         study = open_study(folder) if exists else create_study(folder, plan)
         screen.say(f"run directory {folder}")
-        hospitals = virtual_sites(data, study.plan, partition, sites, site_file, screen.decoding())
+        hospitals = virtual_sites(data, study.plan, partition, sites, site_file, screen.watch)
         screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
         with screen.progress(study.plan.federation.rounds) as follow:
             simulate(study, hospitals, screen.say, follow)

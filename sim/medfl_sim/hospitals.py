@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.dataset import Indices, SiteData
-from medfl_client.ingest import Collection, collect, site_data
-from medfl_client.preprocess import Progress
+from medfl_client.ingest import Collection, Watch, collect, site_data
 from medfl_client.site import Site, choose_device
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
@@ -32,7 +31,7 @@ def virtual_sites(
     partition: str,
     n_sites: int | None,
     site_file: Path | None,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Site]:
     """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
 
@@ -42,15 +41,15 @@ def virtual_sites(
         partition: `folder`, `iid` or `column:NAME`.
         n_sites: How many, where the partition needs to be told.
         site_file: Describes `data` in place of `data/site.yaml`.
-        progress: Takes (done, of) while pictures are decoded.
+        watch: Follows long work, such as decoding.
     """
-    sources = _sources(data, plan, site_file, progress)
+    sources = _sources(data, plan, site_file, watch)
     if partition == "folder":
         return {s.name: _site(s.name, s.site_file, s.collection, None) for s in sources}
     kind, _, argument = partition.partition(":")
     whole = _pool([source.collection for source in sources])
     table = Table(
-        patients=[sample.row.patient for sample in whole.samples],
+        patients=whole.patients,
         cells=[sample.cells for sample in whole.samples],
     )
     rng = numpy_generator(plan.seed, f"partition {kind}")
@@ -66,11 +65,9 @@ def _site(name: str, site_file: SiteFile, collection: Collection, part: Indices 
     return Site(name, site_file.policy, choose_device(site_file.compute.device), data, state=None)
 
 
-def _sources(
-    data: Path, plan: Plan, site_file: Path | None, progress: Progress | None
-) -> list[Source]:
+def _sources(data: Path, plan: Plan, site_file: Path | None, watch: Watch | None) -> list[Source]:
     if site_file is not None:
-        return [_source(data, load(SiteFile, site_file), plan, progress)]
+        return [_source(data, load(SiteFile, site_file), plan, watch)]
     folders = [data] if (data / "site.yaml").exists() else []
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
@@ -78,11 +75,11 @@ def _sources(
             f"neither {data.resolve()} nor a folder in it has a site.yaml; write one "
             "(see configs/) or name one with --site-file"
         )
-    return [_source(folder, load_site_file(folder), plan, progress) for folder in folders]
+    return [_source(folder, load_site_file(folder), plan, watch) for folder in folders]
 
 
-def _source(folder: Path, site_file: SiteFile, plan: Plan, progress: Progress | None) -> Source:
-    collection = collect(folder, folder / "state", site_file.data, plan, progress)
+def _source(folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None) -> Source:
+    collection = collect(folder, folder / "state", site_file.data, plan, watch)
     return Source(site_file.site, site_file, collection)
 
 
@@ -95,6 +92,7 @@ def _pool(collections: list[Collection]) -> Collection:
         samples=[sample for c in collections for sample in c.samples],
         pixels=np.concatenate([c.pixels for c in collections]),
         rows=np.concatenate([c.rows + start for c, start in zip(collections, starts, strict=True)]),
+        patients=[patient for c in collections for patient in c.patients],
         refused={path: reason for c in collections for path, reason in c.refused.items()},
         n_labels_unused=sum(c.n_labels_unused for c in collections),
     )

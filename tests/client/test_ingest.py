@@ -9,9 +9,11 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_client.dicom.index import scan
+from medfl_client.dicom.header import Row, Rules, pseudonym
+from medfl_client.dicom.index import rows, scan
+from medfl_client.dicom.reader import DicomReader
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
-from medfl_client.site_file import DataFiles, load_site_file, pseudonym
+from medfl_client.site_file import DataFiles, load_site_file
 from medfl_common.errors import DataError
 from medfl_common.plan import Plan, load_plan
 
@@ -34,6 +36,11 @@ def read(site: Path, plan: Plan) -> Collection:
     return collect(site, site / "state", load_site_file(site).data, plan)
 
 
+def index(site: Path, database: Path) -> list[Row]:
+    scan(site / "dicom", database, DicomReader(), Rules(b"secret"))
+    return list(rows(database))
+
+
 def test_every_file_is_used_or_has_a_reason(site: Path, plan: Plan) -> None:
     first, second, third, fourth, fifth, sixth, *_ = files(site)
     first.write_bytes(first.read_bytes()[:900])  # truncated in the header or the pixels
@@ -46,8 +53,7 @@ def test_every_file_is_used_or_has_a_reason(site: Path, plan: Plan) -> None:
     other.save_as(fourth)
     shutil.copy(fifth, site / "dicom" / "copy.dcm")
     twin = dcmread(sixth)
-    twin.Rows, twin.Columns = twin.Columns, twin.Rows
-    twin.PatientComments = "another picture under the same UID"
+    twin.set_pixel_data(twin.pixel_array[::-1], "MONOCHROME2", 12, generate_instance_uid=False)
     twin.save_as(site / "dicom" / "twin.dcm")
     (site / "dicom" / "link.dcm").symlink_to(fifth)
     os.mkfifo(site / "dicom" / "pipe.dcm")  # reading it would wait for ever
@@ -55,10 +61,11 @@ def test_every_file_is_used_or_has_a_reason(site: Path, plan: Plan) -> None:
     found = read(site, plan)
 
     reasons = count_reasons(found.refused)
-    assert len(found.samples) + len(found.refused) == 42  # 40, a copy and a twin; no link, no pipe
+    assert len(found.samples) + len(found.refused) == 43  # 40, a copy, a twin, a link; no pipe
     assert reasons["not a DICOM file"] == 1
     assert reasons["PatientID is missing or empty"] == 1
     assert reasons["modality CT: not in the plan"] == 1
+    assert reasons["a link; links are not followed"] == 1
     assert reasons["copy of another file"] == 1
     assert reasons["SOPInstanceUID is used by different images"] == 2
     assert first.relative_to(site / "dicom").as_posix() in found.refused
@@ -83,7 +90,7 @@ def test_a_class_that_the_plan_does_not_know_stops_before_training(site: Path, p
     (site / "labels.csv").write_text(text.replace(",opacity,", ",Pneumonia,", 1))
 
     with pytest.raises(
-        DataError, match=r"label 'Pneumonia' \(1 images, first in line \d+\).*nothing"
+        DataError, match=r"label 'Pneumonia' \(first in line \d+ of labels.csv\).*nothing"
     ):
         read(site, plan)
 
@@ -98,7 +105,7 @@ def test_an_empty_site_says_so(site: Path, plan: Plan) -> None:
 
 def test_a_second_scan_reads_only_what_changed(site: Path) -> None:
     database, changed = site / "index.sqlite", files(site)[0]
-    rows = scan(site / "dicom", database, b"secret")
+    before = index(site, database)
     for path in files(site)[1:]:  # a second reading of these would fail
         stat = path.stat()
         path.write_bytes(b"\0" * stat.st_size)
@@ -106,10 +113,10 @@ def test_a_second_scan_reads_only_what_changed(site: Path) -> None:
     changed.write_text("now it is no image")
     files(site)[-1].unlink()
 
-    again = scan(site / "dicom", database, b"secret")
+    again = index(site, database)
 
     assert again[0].reason == "not a DICOM file"
-    assert again[1:] == rows[1:-1]
+    assert again[1:] == before[1:-1]
 
 
 def test_the_cache_follows_the_image_section_and_the_files(
@@ -184,13 +191,14 @@ def test_a_patient_is_the_same_person_whatever_blanks_and_case_do() -> None:
     assert pseudonym(b"k", "007") != pseudonym(b"other", "007")
 
 
-def test_no_real_ct_slice_is_refused_but_the_five_copies(
+def test_no_real_ct_slice_is_refused_but_the_six_that_are_there_twice(
     ct_folder: Path, tmp_path: Path, make_plan: MakePlan
 ) -> None:
     plan = load_plan(Path(__file__).parents[2] / "configs" / "ct-contrast.yaml")
 
     found = collect(ct_folder, tmp_path / "state", CT_LABELS, plan)
 
-    assert count_reasons(found.refused) == {"copy of another file": 5}
-    assert len(found.samples) == 73
+    reasons = {"copy of another file": 5, "the same pixels as another image": 1}
+    assert count_reasons(found.refused) == reasons
+    assert len(found.samples) == 72
     assert found.n_labels_unused == 0

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from medfl_client.labels import read_labels
+from medfl_client.labels import read_csv
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
 
@@ -20,9 +20,9 @@ def write(tmp_path: Path, data: bytes) -> Path:
 def test_a_byte_order_mark_quotes_and_blanks_are_read_right(tmp_path: Path) -> None:
     path = write(tmp_path, '\ufeffid, finding\na ,1\nb,"x, y"\n\n'.encode())
 
-    labels = read_labels(path, DATA)
+    labels = read_csv(path, DATA, ("finding",))
 
-    assert {key: row.label for key, row in labels.items()} == {"a": "ill", "b": "x, y"}
+    assert {key: row.words[0] for key, row in labels.items()} == {"a": "ill", "b": "x, y"}
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_a_byte_order_mark_quotes_and_blanks_are_read_right(tmp_path: Path) -> N
 )
 def test_a_fault_is_an_error_with_its_line(data: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
-        read_labels(write(tmp_path, data), DATA)
+        read_csv(write(tmp_path, data), DATA, ("finding",))
 
 
 def test_the_same_label_twice_is_no_conflict(tmp_path: Path) -> None:
-    labels = read_labels(write(tmp_path, b"id,finding\na,1\na,1\n"), DATA)
+    labels = read_csv(write(tmp_path, b"id,finding\na,1\na,1\n"), DATA, ("finding",))
 
     assert labels["a"].line == 2

@@ -1,160 +1,147 @@
 """The index: one SQLite row per file, with its header facts or the reason it was refused.
 
-It never leaves the site. Only the tags in `_TAGS` are read; patients are stored as HMACs. A scan
-again touches only what changed.
+It never leaves the site. A scan again touches only what changed; an interrupted one goes on where
+it was. Memory does not grow with the number of files: the list of files is a table, too.
 """
 
 import os
 import sqlite3
-import stat
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import astuple, dataclass, fields
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import astuple, fields
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
-
-from medfl_client.site_file import pseudonym
+from medfl_client.dicom.header import Row, Rules
+from medfl_client.dicom.reader import Reader
+from medfl_client.dicom.worker import Refused, in_sandbox
 from medfl_common.errors import DataError
 
-VERSION = 1  # raise it when a row's meaning changes: the index is then built anew
+VERSION = 2  # raise it when a row's meaning changes: the index is then built anew
+CHUNK = 64  # headers that a worker reads at a time
+COMMIT_S = 2.0  # an interruption loses so much work
 
-_TAGS = (
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "PatientID",
-    "Modality",
-    "Manufacturer",
-    "Rows",
-    "Columns",
-)
+Progress = Callable[[int, int], None]  # (done, of)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One file under the data folder."""
+def scan(
+    folder: Path, database: Path, reader: Reader, rules: Rules, progress: Progress | None = None
+) -> None:
+    """Bring the index up to date with the folder.
 
-    path: str  # relative to the data folder, with forward slashes
-    size: int  # bytes
-    mtime_ns: int
-    sop: str = ""
-    study: str = ""
-    patient: str = ""  # HMAC of the PatientID
-    modality: str = ""
-    manufacturer: str = ""
-    height: int = 0  # pixels
-    width: int = 0
-    reason: str = ""  # why the file was refused; empty: it can be used
-
-
-def scan(folder: Path, database: Path, secret: bytes) -> list[Row]:
-    """Bring the index up to date with the folder; return its rows, ordered by path."""
-    if not folder.is_dir():
-        raise DataError(f"data.folder {folder.resolve()} is not a folder; set it in site.yaml")
-    with closing(_open(database, secret)) as connection:
-        old = {row.path: row for row in _rows(connection)}
-        seen = set()
-        for path, size, mtime_ns in _walk(folder):
-            seen.add(path)
-            known = old.get(path)
-            if known is None or (known.size, known.mtime_ns) != (size, mtime_ns):
-                _store(connection, _read(folder, path, size, mtime_ns, secret))
-        gone = [(path,) for path in old if path not in seen]
-        connection.executemany("DELETE FROM images WHERE path = ?", gone)
+    Raises DataError where the folder cannot be read; a folder below it becomes a row with a reason.
+    """
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(
+            f"data.folder {folder.resolve()} is not a folder that can be read; set it in site.yaml"
+        )
+    with closing(_open(database, reader, rules)) as connection:
+        _list_files(connection, folder)
+        connection.execute(
+            "DELETE FROM images WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = images.path "
+            "AND seen.size = images.size AND seen.mtime_ns = images.mtime_ns)"
+        )
+        connection.execute("DELETE FROM seen WHERE path IN (SELECT path FROM images)")
         connection.commit()
-        return list(_rows(connection))
+        _read_seen(connection, folder, reader, rules, progress)
 
 
-def _open(database: Path, secret: bytes) -> sqlite3.Connection:
-    """Open the index; one of another version or another secret is built anew."""
-    stamp = int.from_bytes(sha256(b"%d|" % VERSION + secret).digest()[:4], "big") >> 1
-    database.parent.mkdir(parents=True, exist_ok=True)
+def rows(database: Path) -> Iterator[Row]:
+    """Go through the index in the order of paths."""
+    names = ", ".join(field.name for field in fields(Row))
+    with closing(sqlite3.connect(database)) as connection:
+        query = f"SELECT {names} FROM images ORDER BY path, item"  # noqa: S608
+        for values in connection.execute(query):
+            yield Row(*values)
+
+
+def _read_seen(
+    connection: sqlite3.Connection,
+    folder: Path,
+    reader: Reader,
+    rules: Rules,
+    progress: Progress | None,
+) -> None:
+    """Read the files of the table `seen` that are left into rows."""
+    (total,) = connection.execute("SELECT count(*) FROM seen").fetchone()
+    jobs = connection.execute("SELECT path, size, mtime_ns, reason FROM seen")
+    committed = time.monotonic()
+    read = partial(_read, reader, folder, rules)
+    for done, (job, result) in enumerate(in_sandbox(read, jobs, CHUNK), start=1):
+        path, size, mtime_ns, _ = job
+        if isinstance(result, Refused):
+            result = [Row(path, size=size, mtime_ns=mtime_ns, reason=result.reason)]
+        connection.executemany(_INSERT, map(astuple, result))
+        if time.monotonic() - committed > COMMIT_S:
+            connection.commit()
+            committed = time.monotonic()
+        if progress is not None:
+            progress(done, total)
+    connection.commit()
+
+
+_INSERT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(fields(Row)))})"  # noqa: S608
+_SQL: dict[object, str] = {str: "TEXT", int: "INTEGER", float: "REAL"}
+
+
+def _open(database: Path, reader: Reader, rules: Rules) -> sqlite3.Connection:
+    """Open the index; one of another version, reader or secret is built anew."""
+    identity = f"{VERSION}|{reader.name}|{rules.label_tag}|{rules.patient_from_study}|".encode()
+    stamp = int.from_bytes(sha256(identity + rules.secret).digest()[:4], "big") >> 1
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
     if connection.execute("PRAGMA user_version").fetchone()[0] != stamp:
         connection.execute("DROP TABLE IF EXISTS images")
-    columns = ", ".join(f"{field.name} {_SQL[field.type]}" for field in fields(Row))
-    connection.execute(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (path))")
+    columns = ", ".join(f"{field.name} {_SQL[field.type]} NOT NULL" for field in fields(Row))
+    connection.execute(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (path, item))")
+    connection.execute("CREATE INDEX IF NOT EXISTS by_file ON images (path, size, mtime_ns)")
     connection.execute(f"PRAGMA user_version = {stamp}")
     return connection
 
 
-_SQL: dict[object, str] = {str: "TEXT NOT NULL", int: "INTEGER NOT NULL"}
+def _list_files(connection: sqlite3.Connection, folder: Path) -> None:
+    """Put every name below the folder into the temporary table `seen`."""
+    connection.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, size, mtime_ns, reason)")
+    connection.executemany("INSERT INTO seen VALUES (?, ?, ?, ?)", _walk(folder))
 
 
-def _rows(connection: sqlite3.Connection) -> Iterator[Row]:
-    names = ", ".join(field.name for field in fields(Row))
-    for values in connection.execute(f"SELECT {names} FROM images ORDER BY path"):  # noqa: S608
-        yield Row(*values)
+def _walk(folder: Path) -> Iterator[tuple[str, int, int, str]]:
+    """List files as (path, bytes, time, reason); a reason says why one is not opened.
 
-
-def _store(connection: sqlite3.Connection, row: Row) -> None:
-    marks = ", ".join("?" * len(fields(Row)))
-    connection.execute(f"INSERT OR REPLACE INTO images VALUES ({marks})", astuple(row))  # noqa: S608
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """List regular files; links, pipes, hidden files and DICOMDIR are left alone."""
-    for directory, names, files in os.walk(folder, followlinks=False):
-        names.sort()
-        for name in sorted(files):
-            path = Path(directory, name)
-            if name.startswith(".") or name.upper() == "DICOMDIR":
+    Links are not followed, so nothing outside the folder is reached and no loop is entered. Hidden
+    files, pipes and devices are passed over.
+    """
+    waiting = [folder]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError as error:
+            yield _name(folder, str(error.filename)) + "/", 0, 0, "the folder may not be read"
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
                 continue
-            with suppress(FileNotFoundError):  # gone since the folder was listed
-                facts = path.lstat()
-                if stat.S_ISREG(facts.st_mode):
-                    yield path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            elif entry.is_symlink():
+                yield _name(folder, entry.path), 0, 0, "a link; links are not followed"
+            elif entry.is_file():
+                facts = entry.stat(follow_symlinks=False)
+                is_list = entry.name.upper() == "DICOMDIR"
+                reason = "a list of files (DICOMDIR); the files themselves are read" * is_list
+                yield _name(folder, entry.path), facts.st_size, facts.st_mtime_ns, reason
 
 
-def _read(folder: Path, path: str, size: int, mtime_ns: int, secret: bytes) -> Row:
-    """Read one header; whatever is wrong with the file becomes its reason."""
-    try:
-        return _row(_header(folder / path), path, size, mtime_ns, secret)
-    except InvalidDicomError:
-        reason = "not a DICOM file"
-    except _RefusedError as error:
-        reason = str(error)
-    except Exception as error:  # one bad file costs one row, whatever a parser makes of it
-        reason = f"header cannot be read ({type(error).__name__})"
-    return Row(path, size, mtime_ns, reason=reason)
+def _name(folder: Path, path: str) -> str:
+    return os.path.relpath(path, folder).replace(os.sep, "/")
 
 
-class _RefusedError(Exception):
-    """A file that is understood and not wanted."""
-
-
-def _header(path: Path) -> Dataset:
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        raise _RefusedError(
-            "transfer syntax Deflated (1.2.840.10008.1.2.1.99) is not supported yet"
-        )
-    return dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-
-
-def _row(header: Dataset, path: str, size: int, mtime_ns: int, secret: bytes) -> Row:
-    def text(tag: str) -> str:
-        return str(header.get(tag) or "").strip()
-
-    for tag in ("PatientID", "SOPInstanceUID", "StudyInstanceUID"):
-        if not text(tag):
-            raise _RefusedError(f"{tag} is missing or empty")
-    if not header.get("Rows") or not header.get("Columns"):
-        raise _RefusedError("no picture (Rows or Columns is missing)")
-    return Row(
-        path=path,
-        size=size,
-        mtime_ns=mtime_ns,
-        sop=text("SOPInstanceUID"),
-        study=text("StudyInstanceUID"),
-        patient=pseudonym(secret, text("PatientID")),
-        modality=text("Modality"),
-        manufacturer=text("Manufacturer"),
-        height=int(header.Rows),
-        width=int(header.Columns),
-    )
+def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int, str]) -> list[Row]:
+    path, _, _, reason = job
+    if reason:
+        raise DataError(reason)
+    return reader.rows(folder / path, path, rules)

@@ -7,11 +7,15 @@ from torch import nn
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS
 from medfl_common.models.norms import norm_layer
+from medfl_common.plan import Images
 
 
 @MODELS.register("resnet18")
-def resnet18(channels: int, size: int, n_outputs: int, norm: str) -> nn.Module:
+def resnet18(images: Images, n_outputs: int, norm: str) -> nn.Module:
     """Build torchvision's ResNet-18 for (B, channels, size, size), size >= 32; 11 M weights."""
+    size, channels = images.size, images.channels
+    if images.dimensions == 3:
+        raise ConfigError("resnet18 takes pictures, the plan has volumes; small_cnn takes both")
     if norm == "none":
         raise ConfigError("resnet18 does not train without a norm layer; set model.norm to group")
     if size < 32:
