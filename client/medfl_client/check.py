@@ -18,7 +18,6 @@ from medfl_common.plan import Plan, load_plan
 from medfl_common.records import Shapes, TrainResult, TrainTask, n_bytes
 from medfl_common.screen import Screen
 
-
 SAMPLES = {"image": "images", "series": "series", "study": "studies"}
 
 

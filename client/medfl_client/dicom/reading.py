@@ -5,6 +5,7 @@ Nothing but the tags named here is ever looked at, and nothing of a header is ev
 
 import io
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medfl_common.errors import DataError
 
+Stop = Callable[[BaseTag, str | None, int], bool]
 NOT_DICOM = "not a DICOM file"
-MAX_INFLATED = 200 * 2**20  # bytes of a deflated file's content
+MAX_INFLATED = 128 * 2**20  # bytes of a deflated file's content
 MAX_HEADER = 16 * 2**20  # bytes before the pixels, of a deflated file
 HEAD = 2**15  # bytes that hold most headers; they are read at once
 
@@ -76,7 +78,7 @@ def read_header(path: Path, extra: str = "") -> Dataset:
         with path.open("rb") as file:
             head = file.read(HEAD)
             if _says_deflated(head, path):
-                return _inflate(path, tags, MAX_HEADER, is_past)[0]
+                return _inflate(path, tags, MAX_HEADER, is_past)
             with suppress(Exception):  # a cut head may look damaged
                 dataset = read_partial(io.BytesIO(head), is_past, specific_tags=tags)
                 if is_whole:
@@ -94,10 +96,7 @@ def read_image(path: Path) -> Dataset:
         is_deflated = _says_deflated(file.read(HEAD), path)
     if not is_deflated:
         return dcmread(path, specific_tags=_PIXEL_NUMBERS)
-    dataset, is_cut = _inflate(path, _PIXEL_NUMBERS, MAX_INFLATED, None)
-    if is_cut:
-        raise DataError(f"deflated content is above the limit of {MAX_INFLATED / 2**20:.0f} MB")
-    return dataset
+    return _inflate(path, _PIXEL_NUMBERS, MAX_INFLATED)
 
 
 def _says_deflated(head: bytes, path: Path) -> bool:
@@ -108,11 +107,12 @@ def _says_deflated(head: bytes, path: Path) -> bool:
 
 
 def _inflate(
-    path: Path, tags: list[BaseTag | int], limit: int, stop_when: object
-) -> tuple[Dataset, bool]:
+    path: Path, tags: list[BaseTag | int], limit: int, stop_when: Stop | None = None
+) -> Dataset:
     """Inflate at most `limit` bytes after the file meta information (PS3.5 A.5), and read those.
 
-    pydicom would inflate all of it, whatever its size. Gives the dataset, and whether it was cut.
+    pydicom would inflate all of it, whatever its size. Raises DataError where there is more, unless
+    `stop_when` ends the reading before.
     """
     meta = read_file_meta_info(path)
     with path.open("rb") as file:
@@ -120,13 +120,15 @@ def _inflate(
         file.seek(start + int(meta.FileMetaInformationGroupLength))
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         content = stream.decompress(file.read(), limit)
+    if stop_when is None and not stream.eof:
+        raise DataError(f"deflated content is above the limit of {limit / 2**20:.0f} MB")
     dataset = read_dataset(
         io.BytesIO(content),
         is_implicit_VR=False,
         is_little_endian=True,
-        stop_when=stop_when,  # type: ignore[arg-type]
+        stop_when=stop_when,
         specific_tags=tags,
     )
     dataset.file_meta = meta
     dataset.set_original_encoding(False, True)
-    return dataset, not stream.eof
+    return dataset

@@ -1,0 +1,190 @@
+"""Hostile files: each costs one row, in bounded time and memory, and nothing else is lost."""
+
+import os
+import struct
+import time
+import zlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from tests.client.test_pixels import RAMP, write
+
+from medfl_client.dicom.header import Row, Rules
+from medfl_client.dicom.index import rows, scan
+from medfl_client.dicom.reader import DicomReader, Source, read_pixels
+from medfl_client.dicom.worker import Refused, in_sandbox
+from medfl_common.errors import DataError
+from medfl_common.plan import Images
+
+PLAN = Images(modality=["CT"], size=16)
+
+
+def work(job: str) -> str:
+    if job == "crash":
+        os.abort()
+    if job == "hang":
+        time.sleep(600)
+    if job == "fill":
+        return str(len(bytes(8 * 2**30)))
+    if job == "write":
+        Path(os.environ["FORBIDDEN"]).write_text("x" * 10_000)
+    if job == "refuse":
+        raise DataError("because")
+    if job == "name":
+        raise ValueError("DOE^JOHN")
+    return job.upper()
+
+
+def test_every_job_is_answered_once_whatever_its_neighbours_do() -> None:
+    jobs = [f"job {i}" for i in range(50)]
+    jobs[3], jobs[17], jobs[30], jobs[31] = "crash", "hang", "fill", "refuse"
+    jobs[44], jobs[45] = "name", "crash"
+
+    answers = list(in_sandbox(work, jobs, chunk=8, timeout_s=1.0, n_workers=2))
+
+    assert sorted(job for job, _ in answers) == sorted(jobs)
+    reasons = {job: r.reason for job, r in answers if isinstance(r, Refused)}
+    assert reasons == {
+        "crash": "reading it crashed the decoder",
+        "hang": "reading it took more than 1 s and was stopped",
+        "fill": "reading it needs more than 2 GB of memory",
+        "refuse": "because",
+        "name": "the file is damaged (ValueError)",
+    }
+    assert {(job, r) for job, r in answers if job.startswith("job")} == {
+        (job, job.upper()) for job in jobs if job.startswith("job")
+    }
+
+
+def test_a_worker_cannot_write_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    monkeypatch.setenv("FORBIDDEN", str(target))
+
+    answers = list(in_sandbox(partial(_write, target), ["write"]))
+
+    assert isinstance(answers[0][1], Refused)
+    assert not target.exists() or target.stat().st_size == 0
+
+
+def _write(target: Path, job: str) -> None:
+    target.write_text("x" * 10_000)
+
+
+def hostile(folder: Path) -> None:
+    """Write the files of the threat list, each in its own way made to hurt a reader."""
+    good = write(folder / "good.dcm", RAMP)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+
+    def deflated(name: str, content: bytes) -> None:
+        dataset = Dataset()
+        dataset.file_meta = meta
+        dataset.SOPClassUID, dataset.SOPInstanceUID = uid.CTImageStorage, uid.generate_uid()
+        dataset.save_as(folder / name, enforce_file_format=True)
+        whole = (folder / name).read_bytes()
+        length = struct.unpack("<I", whole[140:144])[0]
+        stream = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        (folder / name).write_bytes(
+            whole[: 144 + length] + stream.compress(content) + stream.flush()
+        )
+
+    rest = good.read_bytes()
+    start = 144 + struct.unpack("<I", rest[140:144])[0]
+    private = struct.pack("<HH2sHI", 0x0009, 0x1001, b"OB", 0, 400 * 2**20)
+    deflated("bomb-before.dcm", private + bytes(400 * 2**20) + rest[start:])
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 400 * 2**20)
+    tail = rest[start : rest.index(b"\xe0\x7f\x10\x00OW")]
+    deflated("bomb-pixels.dcm", tail + pixels + bytes(400 * 2**20))
+    run = dcmread(good)
+    run.Rows = run.Columns = 20_000
+    run.file_meta.TransferSyntaxUID = uid.RLELossless
+    run.PixelData = encapsulate([struct.pack("<16I", 2, 64, 64, *[0] * 13) + b"\x81\x00" * 9000])
+    run["PixelData"].is_undefined_length = True
+    run.save_as(folder / "bomb-rle.dcm")
+    (folder / "claim.dcm").write_bytes(
+        rest[:start] + struct.pack("<HH2sHI", 0x0008, 0x0005, b"UN", 0, 0xFFFFFFF0) + b"x" * 16
+    )
+    nested = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    (folder / "nested.dcm").write_bytes(rest[:start] + (nested + item) * 20_000)
+    (folder / "polyglot.dcm").write_bytes(b"MZ" + write(folder / "x.dcm", RAMP).read_bytes()[2:])
+    (folder / "x.dcm").unlink()
+    (folder / "text.dcm").write_text("not an image")
+    (folder / "empty.dcm").write_bytes(b"")
+    (folder / "cut.dcm").write_bytes(rest[:-100])
+    (folder / "archive.dcm").write_bytes(b"PK\3\4" + b"x" * 100)
+    (folder / "DICOMDIR").write_bytes(rest)
+
+
+def test_hostile_files_are_refused_and_the_good_ones_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    hostile(folder)
+    started = time.monotonic()
+
+    scan(folder, tmp_path / "index.sqlite", DicomReader(), Rules(b"k"))
+    found = {row.path: row for row in rows(tmp_path / "index.sqlite")}
+    usable = [Source((row,)) for row in found.values() if not row.reason]
+    decoded = dict(in_sandbox(partial(read_pixels, DicomReader(), folder, PLAN), usable))
+
+    assert time.monotonic() - started < 20
+    reasons = {path: row.reason for path, row in found.items() if row.reason}
+    reasons |= {s.rows[0].path: r.reason for s, r in decoded.items() if isinstance(r, Refused)}
+    assert set(found) - set(reasons) == {"good.dcm", "polyglot.dcm"}
+    assert reasons["text.dcm"] == reasons["empty.dcm"] == "not a DICOM file"
+    assert reasons["archive.dcm"] == "an archive; unpack it first"
+    assert reasons["bomb-pixels.dcm"] == "deflated content is above the limit of 128 MB"
+    assert "above the limit" in reasons["bomb-rle.dcm"]
+    assert "less than expected" in reasons["cut.dcm"]
+    assert "DICOMDIR" in reasons["DICOMDIR"]
+    good = next(r for s, r in decoded.items() if s.rows[0].path == "good.dcm")
+    assert isinstance(good, np.ndarray)
+
+
+def test_a_deflate_bomb_is_refused_in_a_second_and_300_megabytes(tmp_path: Path) -> None:
+    hostile(tmp_path)
+
+    for name in ("bomb-before.dcm", "bomb-pixels.dcm"):
+        started = time.monotonic()
+        ((_, peak),) = in_sandbox(_peak_of_reading, [tmp_path / name])
+        assert time.monotonic() - started < 3
+        assert isinstance(peak, int)
+        assert peak < 300 * 2**20
+
+
+def _peak_of_reading(path: Path) -> int:
+    """Read a file as the index and the cache do; give the bytes of memory that it took at most."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        (row,) = DicomReader().rows(path, path.name, Rules(b"k"))
+    except DataError:
+        row = Row(path.name, size=path.stat().st_size, mtime_ns=path.stat().st_mtime_ns)
+    with pytest.raises(DataError):
+        read_pixels(DicomReader(), path.parent, PLAN, Source((row,)))
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+
+
+def test_nothing_but_the_listed_tags_of_a_header_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", RAMP, PatientName="DOE^JOHN", PatientBirthDate="19600101")
+
+    (row,) = DicomReader().rows(path, "a.dcm", Rules(b"k"))
+
+    assert "DOE" not in repr(row)
+    assert "19600101" not in repr(row)
+    assert row.patient != "1"
+
+
+def test_a_file_that_changed_after_the_index_is_not_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", RAMP)
+    (row,) = DicomReader().rows(path, "a.dcm", Rules(b"k"))
+    write(path, RAMP[::-1], PatientComments="longer")
+
+    with pytest.raises(DataError, match="has changed since it was indexed"):
+        read_pixels(DicomReader(), tmp_path, PLAN, Source((row,)))
