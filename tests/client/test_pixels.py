@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -15,7 +16,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit
 from tests.conftest import SHARED
 
 from medfl_client.dicom.frames import decode, frame_facts, n_frames
-from medfl_client.dicom.geometry import fit
+from medfl_client.dicom.geometry import fit, resize
 from medfl_client.dicom.pixels import open_image, read_picture
 from medfl_common.errors import DataError
 from medfl_common.plan import DicomWindow, FixedWindow, Images, PercentileWindow
@@ -218,6 +219,24 @@ def test_a_picture_keeps_its_shape_and_is_padded_with_black() -> None:
     assert small.shape == (20, 20)
     assert small[:, 5:15].min() == pytest.approx(1.0)
     assert small[:, :5].max() == small[:, 15:].max() == 0.0
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (97, 120), (300, 90)])
+def test_resampling_is_pillows_bilinear(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).random((97, 120), dtype=np.float32)
+
+    oracle = Image.fromarray(picture).resize(shape[::-1], Image.Resampling.BILINEAR)
+
+    np.testing.assert_allclose(resize(picture, shape), np.asarray(oracle), atol=1e-6)
+
+
+def test_values_that_fill_their_range_are_looked_up_right(tmp_path: Path) -> None:
+    mixed = np.random.default_rng(0).permutation(256).astype(np.int16).reshape(16, 16) * 2
+    mixed[0, 0], mixed[0, 1] = 0, 255  # 256 pixels, and the values 0..511 are possible
+    path = write(tmp_path / "a.dcm", np.clip(mixed, 0, 255))
+    plan = images(intensity=PercentileWindow(rule="percentile", low=0, high=100))
+
+    assert read_picture(path, plan)[0] == pytest.approx(np.clip(mixed, 0, 255) / 255, abs=1e-6)
 
 
 def jpeg_that_lies(path: Path) -> None:

@@ -1,10 +1,14 @@
 """Pictures and volumes to the plan's size: one resampling rule for every site."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Array = NDArray[np.float32]
+Band = tuple[slice, slice, Array]  # new places, old places that they are made of, weights
+
+BAND = 16  # new lines made at a time: a small dense product is faster than a sparse large one
 
 
 def fit(picture: Array, size: int, scale: tuple[float, float] | None = None) -> Array:
@@ -16,7 +20,7 @@ def fit(picture: Array, size: int, scale: tuple[float, float] | None = None) -> 
         scale: New pixels per old one, down and across; what then is too large is cropped around
             its centre. None: as large as fits, the picture keeps its shape.
 
-    Bilinear with a filter as wide as a new pixel (antialiased), as Pillow and torchvision do.
+    Bilinear with a filter as wide as a new pixel (antialiased), the same as Pillow's.
     """
     height, width = picture.shape
     down, across = scale or (size / max(height, width),) * 2
@@ -25,11 +29,38 @@ def fit(picture: Array, size: int, scale: tuple[float, float] | None = None) -> 
 
 
 def resize(picture: Array, shape: tuple[int, int]) -> Array:
-    """Resample (H, W) to `shape`."""
+    """Resample (H, W) to `shape`, first down, then across."""
     if picture.shape == shape:
         return picture
-    image = Image.fromarray(np.ascontiguousarray(picture, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
+    lines = np.empty((shape[0], picture.shape[1]), dtype=np.float32)
+    for new, old, weights in _bands(picture.shape[0], shape[0]):
+        np.matmul(weights, picture[old], out=lines[new])
+    result = np.empty(shape, dtype=np.float32)
+    for new, old, weights in _bands(picture.shape[1], shape[1]):
+        result[:, new] = lines[:, old] @ weights.T
+    return result
+
+
+@lru_cache(maxsize=256)
+def _bands(n_old: int, n_new: int) -> list[Band]:
+    """Give the weights that make n_new pixels of n_old over the same length, in bands."""
+    step = n_old / n_new  # old pixels per new one
+    reach = max(step, 1.0)
+    bands = []
+    for first in range(0, n_new, BAND):
+        centres = (np.arange(first, min(first + BAND, n_new)) + 0.5) * step
+        start = max(0, int(centres[0] - reach))
+        stop = min(n_old, int(np.ceil(centres[-1] + reach)))
+        weights = _triangles(centres, np.arange(start, stop) + 0.5, reach)
+        bands.append((slice(first, first + len(centres)), slice(start, stop), weights))
+    return bands
+
+
+def _triangles(new: NDArray[np.floating], old: NDArray[np.floating], reach: float) -> Array:
+    """Weight old places for new ones: 1 at the same place, linearly to 0 at `reach`; sums are 1."""
+    weights = np.clip(1 - np.abs(new[:, None] - old[None]) / reach, 0, None)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    return weights.astype(np.float32)
 
 
 def centred(array: Array, shape: tuple[int, ...]) -> Array:
@@ -56,10 +87,8 @@ def resample_slices(
     if np.array_equal(old_mm, new_mm):
         return slices
     steps = [float(np.diff(places).max(initial=0)) for places in (old_mm, new_mm)]
-    reach = max(*steps, 1e-6)
-    weights = np.clip(1 - np.abs(new_mm[:, None] - old_mm[None]) / reach, 0, None)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    return np.tensordot(weights.astype(np.float32), slices, axes=1)
+    weights = _triangles(new_mm, old_mm, max(*steps, 1e-6))
+    return np.tensordot(weights, slices, axes=1)
 
 
 def steps_around(old_mm: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:

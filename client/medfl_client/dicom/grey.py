@@ -5,10 +5,9 @@ table or rescale), values of interest (C.11.2: lookup table or window), then the
 interpretation (C.7.6.3.1.2: MONOCHROME1 shows the lowest value white). Overlays are not drawn.
 
 Every step gives a pixel a value that depends on its stored value alone. So the steps are taken once
-for each value that can occur, in float64, and the picture is looked up in the table that results.
+for each value that can occur, in float64, and the picture is looked up in the table that results,
+or, where the table is a straight line between two ends, worked out by that line.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +40,18 @@ def to_grey(stored: Stored, facts: Dataset, rule: Intensity, is_inverted: bool) 
 
     Raises DataError where the picture is constant or not finite.
     """
-    values, counts, look_up = _distinct(stored)
+    values, is_table = _possible(stored)
     modality, is_padding = _modality(values, facts)
+    is_counted = isinstance(rule, PercentileWindow) or _needs_counts(facts, is_padding)
+    counts = (
+        _counts(stored, values, is_table) if is_counted else np.ones(len(values), dtype=np.int64)
+    )
     occurs = (counts > 0) & ~is_padding
     grey = _window(modality, modality[occurs], counts[occurs], facts, rule)
     if is_inverted:
         grey = 1.0 - grey
     grey[is_padding] = 0.0
-    return look_up(np.asarray(grey, dtype=np.float32))
+    return _look_up(stored, values, is_table, grey)
 
 
 def to_values(stored: Stored, facts: Dataset) -> Picture:
@@ -56,10 +59,12 @@ def to_values(stored: Stored, facts: Dataset) -> Picture:
 
     Pixel padding becomes the lowest value of the picture.
     """
-    values, counts, look_up = _distinct(stored)
+    values, is_table = _possible(stored)
     modality, is_padding = _modality(values, facts)
-    modality[is_padding] = modality[(counts > 0) & ~is_padding].min(initial=np.inf)
-    return look_up(modality.astype(np.float32))
+    if is_padding.any():
+        occurs = (_counts(stored, values, is_table) > 0) & ~is_padding
+        modality[is_padding] = modality[occurs].min(initial=np.inf)
+    return _look_up(stored, values, is_table, modality)
 
 
 def show(values: Picture, facts: Dataset, rule: Intensity, is_inverted: bool) -> Picture:
@@ -90,19 +95,60 @@ def luminance(colour: Picture) -> Picture:
     return np.asarray(colour @ LUMINANCE, dtype=np.float32)
 
 
-def _distinct(stored: Stored) -> tuple[Stored, NDArray[np.int64], Callable[[Picture], Picture]]:
-    """Give the values that occur, or could, how often they do, and the way back to a picture."""
+def _possible(stored: Stored) -> tuple[Stored, bool]:
+    """Give all integers from the lowest value to the highest, True; or each pixel's own, False."""
     if stored.dtype.kind in "ui":
         low, high = int(stored.min()), int(stored.max())
-        if high - low < 2 * stored.size:
-            # Counted from 0, so that each is the place of its own value in the table.
-            places = stored.astype(np.int64).ravel()
-            places -= low
-            counts = np.bincount(places, minlength=high - low + 1)
-            values = np.arange(low, high + 1).astype(stored.dtype)
-            return values, counts, lambda table: np.take(table, places).reshape(stored.shape)
-    ones = np.ones(stored.size, dtype=np.int64)
-    return stored.ravel(), ones, lambda table: table.reshape(stored.shape)
+        if high - low < 2 * max(stored.size, 2**15):
+            return np.arange(low, high + 1).astype(stored.dtype), True
+    return stored.ravel(), False
+
+
+def _needs_counts(facts: Dataset, is_padding: NDArray[np.bool_]) -> bool:
+    """Say whether the lowest and highest value are not simply the first and last possible."""
+    return bool(facts.get("ModalityLUTSequence")) or bool(is_padding.any())
+
+
+def _counts(stored: Stored, values: Stored, is_table: bool) -> NDArray[np.int64]:
+    """Count how often each possible value occurs."""
+    if not is_table:
+        return np.ones(stored.size, dtype=np.int64)
+    places = stored.astype(np.int64).ravel()
+    places -= int(values[0])
+    return np.bincount(places, minlength=len(values))
+
+
+def _look_up(stored: Stored, values: Stored, is_table: bool, table: Values) -> Picture:
+    """Give each pixel the table's entry for its value."""
+    if not is_table:
+        return np.asarray(table.reshape(stored.shape), dtype=np.float32)
+    line = _straight_line(values, table)
+    if line is None:
+        places = stored.astype(np.int64).ravel()
+        places -= int(values[0])
+        return np.take(table.astype(np.float32), places).reshape(stored.shape)
+    slope, offset = line
+    picture = stored.astype(np.float32)
+    picture *= np.float32(slope)
+    picture += np.float32(offset)
+    return np.clip(picture, table.min(), table.max(), out=picture)
+
+
+def _straight_line(values: Stored, table: Values) -> tuple[float, float] | None:
+    """Give (slope, offset) of the line that a table follows but for clipping; None if it does not.
+
+    Working it out is three times as fast as looking it up. Good to 1e-5 of the table's span.
+    """
+    low, high = float(table.min()), float(table.max())
+    inner = np.flatnonzero((table > low) & (table < high))
+    x = values.astype(np.float64)
+    if len(inner) < 2 or np.abs(x).max() > 2**20:  # float32 counts exactly to 2**24
+        return None
+    first, last = inner[0], inner[-1]
+    slope = (table[last] - table[first]) / (x[last] - x[first])
+    offset = table[first] - slope * x[first]
+    misses = np.abs(np.clip(slope * x + offset, low, high) - table)
+    return (slope, offset) if misses.max() < 1e-5 * (high - low) else None
 
 
 def _modality(values: Stored, facts: Dataset) -> tuple[Values, NDArray[np.bool_]]:

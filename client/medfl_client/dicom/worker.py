@@ -4,6 +4,7 @@ A worker has bounds of memory and time, writes no file and prints nothing. What 
 its memory or never ends costs the one file that did so. Workers import no torch: they start fast.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
+
+import threadpoolctl
 
 from medfl_common.errors import DataError
 
@@ -163,7 +166,9 @@ def _serve(connection: Connection) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    threadpoolctl.threadpool_limits(1)  # the processes share the processors, not threads
     _bound_resources()
+    _keep_freed_memory()
     while True:
         try:
             work, jobs = connection.recv()
@@ -185,6 +190,17 @@ def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:
         return Refused(f"reading it needs more than {MEMORY / 2**30:.0f} GB of memory")
     except Exception as error:  # one bad file costs one row, whatever a parser makes of it
         return Refused(f"the file is damaged ({type(error).__name__})", is_lasting=True)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library reuse the memory of one picture for the next.
+
+    Taking it from the system anew costs a third of the time that an uncompressed file needs.
+    """
+    with suppress(OSError, AttributeError):  # only glibc has it
+        c_library = ctypes.CDLL(None)
+        c_library.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
+        c_library.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
 
 
 def _bound_resources() -> None:
