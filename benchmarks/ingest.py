@@ -25,7 +25,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from medfl_client.dicom.header import Rules
 from medfl_client.dicom.reader import DicomReader, Source, read_pixels
 from medfl_client.dicom.worker import in_sandbox
-from medfl_client.preprocess import cached_pixels
+from medfl_client.preprocess import CHUNK, cached_pixels
 from medfl_common.plan import FixedWindow, Images
 
 SIDE, SIZE, REPEATS = 1024, 224, 5
@@ -106,7 +106,7 @@ def in_workers(
     list(in_sandbox(work, paths[:1], n_workers=1))  # the workers' server is running
     before = time.process_time()
     started = time.monotonic()
-    results = list(in_sandbox(partial(timed, work), paths, n_workers=n_workers))
+    results = list(in_sandbox(partial(timed, work), paths, CHUNK, n_workers=n_workers))
     wall = time.monotonic() - started
     after = time.process_time()
     return wall, after - before + sum(seconds for _, (seconds, _) in results)

@@ -30,7 +30,8 @@ from medfl_common.plan import Images
 
 VERSION = 2  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work
-TIMEOUT_S = 60.0  # for one picture
+CHUNK = 8  # pictures that a worker decodes at a time; a volume goes alone
+TIMEOUT_S = 120.0  # for a chunk
 VOLUME_TIMEOUT_S = 600.0
 
 Indices = NDArray[np.int64]
@@ -119,7 +120,7 @@ def _decode(
     (n_records,) = table.execute("SELECT coalesce(max(row) + 1, 0) FROM samples").fetchone()
     name_of = {id(source): name for name, source in new.items()}
     read = partial(read_pixels, reader, folder, images)
-    timeout = TIMEOUT_S if images.dimensions == 2 else VOLUME_TIMEOUT_S
+    chunk, timeout_s = (CHUNK, TIMEOUT_S) if images.dimensions == 2 else (1, VOLUME_TIMEOUT_S)
     waiting: list[tuple[str, int, bytes, str]] = []
     committed = time.monotonic()
     path = place / "pixels.raw"
@@ -128,7 +129,7 @@ def _decode(
         file.seek(n_records * _record_bytes(images))
         file.truncate()  # what an interrupted build left behind the last record of the table
         for done, (source, result) in enumerate(
-            in_sandbox(read, new.values(), timeout_s=timeout), start=1
+            in_sandbox(read, new.values(), chunk, timeout_s), start=1
         ):
             name = name_of[id(source)]
             if isinstance(result, Refused) and not result.is_lasting:
