@@ -108,9 +108,11 @@ def _answer(
         tell(f"round {head.round}: answered before; the same reply is sent again")
         _write_ledger(site.state, head, kept, shapes)
         return kept
-    task = decode_task_weights(content, head, shapes)
+    task = head if head.kind == "describe" else decode_task_weights(content, head, shapes)
     data = bench.data_for(task.plan, site, task.site)
-    result = work(task, model, data, site.device)
+    result = (
+        tell_of(task, data) if task.kind == "describe" else work(task, model, data, site.device)
+    )
     reply = release(result, task, site.policy, shapes)
     _tell_result(result, task, reply, bench.seconds_left(task), tell)
     if site.state:
@@ -150,6 +152,19 @@ def work(
     )
 
 
+def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
+    """Count the site's samples; nothing is trained or scored."""
+    started = time.monotonic()
+    counts = data.describe() if data.describe is not None else None
+    return TrainResult(
+        plan=plan_number(task.plan),
+        round=task.round,
+        nonce=task.nonce,
+        seconds=round(time.monotonic() - started, 3),
+        statistics=counts,
+    )
+
+
 def _train(
     task: TrainTask,
     model: nn.Module,
@@ -174,6 +189,8 @@ def _tell_result(
     n_rounds = task.plan.federation.rounds
     is_last = task.kind == "evaluate"
     parts = ["the study's last scoring" if is_last else f"round {task.round} of {n_rounds}"]
+    if result.statistics is not None:
+        parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.tally is not None:
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")

@@ -1,6 +1,5 @@
 """`medfl-client check`: the whole of a round but the sending, shown to the person who decides."""
 
-import csv
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from medfl_client.answer import Workbench, work
 from medfl_client.guard import permit, release
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
 from medfl_client.labels import count_labels
+from medfl_client.left_out import write_left_out
 from medfl_client.site import choose_device
 from medfl_client.site_file import Policy, load_site_file
 from medfl_common.errors import DisclosureError
@@ -54,10 +54,7 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     screen.table(["files", "what became of them"], rows)
     if reasons:
         path = state / "left-out.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file", "reason"])
-            writer.writerows(sorted(found.refused.items()))
+        write_left_out(found.refused, path)
         screen.say(f"every file that is left out, with its reason: {path} (stays here)")
 
 

@@ -47,6 +47,26 @@ def check(
 
 
 @app.command()
+def index(
+    folder: Folder,
+    plan: Annotated[
+        Path | None, typer.Option(help="A study plan; plan.yaml in the directory if it is there.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Decode every sample, not 2,000 evenly over all.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the facts for a script.")] = False,
+) -> None:
+    """Say whether the data are ready: a verdict, and a page for the data manager. Sends nothing."""
+    from medfl_client.survey import survey
+
+    with errors_for_people():
+        chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
+        if survey(folder, chosen, every, as_json, Screen()) == "block":
+            raise typer.Exit(1)
+
+
+@app.command()
 def run(folder: Folder) -> None:
     """Take part in the study until stopped with Ctrl-C."""
     from medfl_client.participate import participate

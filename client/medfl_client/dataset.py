@@ -1,6 +1,6 @@
 """Images and targets in memory order, split by patient, as batches on the device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medfl_common.plan import Plan
 from medfl_common.seeds import numpy_generator
+from medfl_common.statistics import SiteStatistics
 
 Indices = NDArray[np.int64]
 
@@ -62,6 +63,7 @@ class SiteData:
 
     train: ImageSet
     validation: ImageSet
+    describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
 
 
 def split(

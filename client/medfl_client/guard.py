@@ -20,6 +20,7 @@ from medfl_common.records import (
     n_bytes,
     plan_number,
 )
+from medfl_common.statistics import SiteStatistics, suppressed
 
 
 def permit(plan: Plan, policy: Policy) -> None:
@@ -49,6 +50,8 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
         raise DisclosureError("the result does not belong to the task; nothing was sent")
     if result.update is not None:
         _check_update(result, policy, shapes)
+    if result.statistics is not None:
+        result = replace(result, statistics=_permitted(result.statistics, policy))
     if result.tally is not None and not _is_large_enough(result.tally, policy):
         result = replace(result, tally=None, exact_auc=None)
     if not result.is_finite:
@@ -82,6 +85,18 @@ def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
         raise DisclosureError(
             "the update has other tensors than the plan's model; nothing was sent"
         )
+
+
+def _permitted(statistics: SiteStatistics, policy: Policy) -> SiteStatistics:
+    """Take small counts out of a site's statistics, or raise where none may leave."""
+    if not policy.share_statistics:
+        raise DisclosureError("policy.share_statistics is false; nothing was sent")
+    if statistics.samples < policy.min_images:
+        raise DisclosureError(
+            f"the statistics are of {statistics.samples} images, policy.min_images is "
+            f"{policy.min_images}; nothing was sent"
+        )
+    return suppressed(statistics, policy.min_cell)
 
 
 def _is_large_enough(tally: Tally, policy: Policy) -> bool:

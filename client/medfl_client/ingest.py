@@ -3,7 +3,8 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,23 @@ from medfl_client.dataset import ImageSet, Indices, SiteData, encode_targets, sp
 from medfl_client.dicom.header import Rules
 from medfl_client.dicom.index import Progress, rows, scan
 from medfl_client.dicom.reader import DicomReader, Reader
-from medfl_client.labels import Labels, read_labels
+from medfl_client.labels import count_labels, read_labels
 from medfl_client.preprocess import Cache, cached_pixels
 from medfl_client.selection import COPY, Sample, Selection, select
 from medfl_client.site_file import DataFiles, site_secret
 from medfl_common.errors import DataError
 from medfl_common.plan import Plan
+from medfl_common.statistics import (
+    AGES,
+    SIDES,
+    SLICES,
+    SPACINGS,
+    SiteStatistics,
+    band,
+    grey_histogram,
+)
 
+MAX_HISTOGRAM = 2000  # pictures whose greys are counted; of more, every second, third, ...
 Watch = Callable[[str], Progress]  # names a long piece of work, gives what takes (done, of)
 
 
@@ -36,7 +47,9 @@ class Collection:
     patients: list[str]
     refused: dict[str, str]  # path -> reason
     n_labels_unused: int  # label rows without an image
+    n_damaged: int = 0  # samples of the plan that could not be decoded
     n_joined_patients: int = 0  # pseudonyms that turned out to be another's
+    twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
 
 
 def collect(
@@ -54,7 +67,10 @@ def collect(
     reader = reader or DicomReader()
     database, secret = index_folder(base, state, data, watch, reader)
     labels = read_labels(base, data, plan.task, secret)
-    return decode_selection(base, state, data, plan, database, labels, watch, reader)
+    selection = select(rows(database), labels, data, plan, base / data.folder)
+    collection = decode(selection, base / data.folder, state, plan, watch, reader)
+    _refuse_damaged(collection, data)
+    return collection
 
 
 def index_folder(
@@ -68,24 +84,24 @@ def index_folder(
     return state / "index.sqlite", secret
 
 
-def decode_selection(
-    base: Path,
+def decode(
+    selection: Selection,
+    folder: Path,
     state: Path,
-    data: DataFiles,
     plan: Plan,
-    database: Path,
-    labels: Labels,
     watch: Watch | None,
     reader: Reader,
 ) -> Collection:
-    """Choose the samples of a plan from the index, and decode those that are new."""
-    folder = base / data.folder
-    selection = select(rows(database), labels, data, plan, folder)
+    """Decode the samples of a selection that are new, and leave out what is there twice."""
     _refuse_nothing(len(selection.samples), selection.refused, folder)
     cache = cached_pixels(
         [sample.source for sample in selection.samples],
-        folder, plan.images, state / "cache", reader, watch("decoded") if watch else None,
-    )  # fmt: skip
+        folder,
+        plan.images,
+        state / "cache",
+        reader,
+        watch("decoded") if watch else None,
+    )
     collection = _join(selection, cache)
     _refuse_nothing(len(collection.samples), collection.refused, folder)
     return collection
@@ -94,12 +110,12 @@ def decode_selection(
 def _join(selection: Selection, cache: Cache) -> Collection:
     """Leave out what could not be decoded, and pictures that are there more than once."""
     samples, refused = selection.samples, dict(selection.refused)
-    without = dict(cache.reasons) | _doubles(samples, cache)
+    doubles, twins = _doubles(samples, cache)
+    without = dict(cache.reasons) | doubles
     for position, reason in without.items():
         refused |= {row.name: reason for row in samples[position].source.rows}
     kept = [i for i in range(len(samples)) if i not in without]
-    # A multi-frame file of which some frames are used is used.
-    for i in kept:
+    for i in kept:  # a multi-frame file of which some frames are used is used
         for row in samples[i].source.rows:
             refused.pop(row.name, None)
     person = _persons(samples, cache)
@@ -110,17 +126,21 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         patients=[person[samples[i].row.patient] for i in kept],
         refused=refused,
         n_labels_unused=selection.n_labels_unused,
+        n_damaged=len(cache.reasons),
         n_joined_patients=sum(name != other for name, other in person.items()),
+        twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
     )
 
 
-def _doubles(samples: Sequence[Sample], cache: Cache) -> dict[int, str]:
-    """Find samples that are not the only one with their pixels or their UID: position -> reason.
+def _doubles(samples: Sequence[Sample], cache: Cache) -> tuple[dict[int, str], dict[int, int]]:
+    """Find samples that are not the only one with their pixels or their UID.
 
-    Of equal pictures with one label the first stays. Where labels differ, or where one UID stands
-    for different pictures, nobody can say which is right: all are left out.
+    Gives position -> reason, and position -> that of the equal picture which stays. Of equal
+    pictures with one label the first stays. Where labels differ, or where one UID stands for
+    different pictures, nobody can say which is right: all are left out.
     """
     reasons: dict[int, str] = {}
+    twins: dict[int, int] = {}
     by_uid, by_pixels = defaultdict(list), defaultdict(list)
     for i, sample in enumerate(samples):
         if cache.rows[i] >= 0:
@@ -137,7 +157,8 @@ def _doubles(samples: Sequence[Sample], cache: Cache) -> dict[int, str]:
         for i in left[1:]:
             is_copy = samples[i].row.sop == samples[left[0]].row.sop
             reasons[i] = COPY if is_copy else "the same pixels as another image"
-    return reasons
+            twins[i] = left[0]
+    return reasons, twins
 
 
 def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
@@ -175,6 +196,16 @@ def _refuse_nothing(n_images: int, refused: dict[str, str], folder: Path) -> Non
         )
 
 
+def _refuse_damaged(collection: Collection, data: DataFiles) -> None:
+    n, n_all = collection.n_damaged, collection.n_damaged + len(collection.samples)
+    if n > data.max_damaged * n_all:
+        raise DataError(
+            f"{n} of {n_all} images of the plan cannot be decoded, more than data.max_damaged "
+            f"({data.max_damaged:g}) allows; medfl-client index shows which and why; nothing was "
+            "trained"
+        )
+
+
 def site_data(
     collection: Collection, plan: Plan, site: str, part: Indices | None = None
 ) -> SiteData:
@@ -189,4 +220,32 @@ def site_data(
         rows = collection.rows[positions[chosen]]
         return ImageSet(collection.pixels, rows, targets[chosen], plan.images.channels)
 
-    return SiteData(image_set(train), image_set(validation))
+    n_left_out = len(collection.refused) if part is None else 0  # they are of no part
+    counting = partial(describe, collection, positions, plan, n_left_out)
+    return SiteData(image_set(train), image_set(validation), counting)
+
+
+def describe(
+    collection: Collection, positions: Indices, plan: Plan, n_left_out: int
+) -> SiteStatistics:
+    """Count what a site may tell of its samples; the guard takes out what is small."""
+    samples = [collection.samples[i] for i in positions]
+    rows = [sample.row for sample in samples]
+    steps = max(1, len(positions) // MAX_HISTOGRAM)
+    return SiteStatistics(
+        samples=len(samples),
+        patients=len({collection.patients[i] for i in positions}),
+        left_out=n_left_out,
+        classes=tuple(count_labels([s.targets for s in samples], plan.task).values()),
+        sides=band([max(row.height, row.width) for row in rows], SIDES),
+        spacings=band([row.spacing_mm for row in rows], SPACINGS),
+        slices=band([row.slice_mm for row in rows], SLICES),
+        ages=band([row.age for row in rows], AGES),
+        sexes=_sexes([row.sex for row in rows]),
+        greys=grey_histogram(collection.pixels, collection.rows[positions[::steps]]),
+    )
+
+
+def _sexes(words: list[str]) -> tuple[int, ...]:
+    n_female, n_male = words.count("F"), words.count("M")
+    return n_female, n_male, len(words) - n_female - n_male

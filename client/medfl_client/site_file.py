@@ -33,6 +33,8 @@ class DataFiles(Settings):
     values: dict[str, str] = Field(default={})
     label_tag: str = ""  # keyword of the DICOM tag that is the label
     patient_from_study: bool = False  # without PatientID: the study stands for the patient
+    # With a larger part of the plan's images that cannot be decoded, the site does not train.
+    max_damaged: Annotated[Number, Field(ge=0, le=1)] = 0.05
     burned_in: Literal["keep", "leave out"] = "keep"  # pictures that text may be written into
 
     @model_validator(mode="after")
@@ -72,6 +74,7 @@ class Policy(Settings):
     min_cell: int = Field(default=10, ge=1)  # a class with fewer scored images: no scores leave
     models: list[str] | Literal["all"] = "all"  # networks that may be trained here
     max_rounds: int = Field(default=1000, ge=1)  # a plan with more is refused
+    share_statistics: bool = True  # counts and a grey histogram of the data, where a plan asks
     max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0  # a larger reply is not sent
 
 

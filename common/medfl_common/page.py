@@ -4,11 +4,16 @@ A page is one file: no script, no font and no picture from elsewhere. It asks a 
 in a sentence, and then shows pictures and tables. All text is escaped.
 """
 
+import base64
+import html
 import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
 
 FOOTER = "Research software, not a medical device. Written by medfl {version}."
 
@@ -32,13 +37,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then texts, pictures (SVG), tables, and text as it was written."""
+    """A heading, then texts, pictures (SVG), small pictures, tables, and text as it was written."""
 
     heading: str
     texts: Sequence[str] = ()
     pictures: Sequence[str] = ()
     tables: Sequence[Table] = ()
     code: str = ""
+    sheet: str = ""  # what picture_grid gave
 
 
 def render(
@@ -53,7 +59,11 @@ def render(
         (files("medfl_common") / "page.html.j2").read_text(encoding="utf-8")
     )
     shown = [
-        {**vars(section), "pictures": [Markup(svg) for svg in section.pictures]}  # noqa: S704
+        {
+            **vars(section),
+            "pictures": [Markup(svg) for svg in section.pictures],  # noqa: S704
+            "sheet": Markup(section.sheet),  # noqa: S704
+        }
         for section in sections
     ]
     return template.render(
@@ -106,6 +116,22 @@ def line_plot(
         figure.savefig(buffer, format="svg")
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :]
+
+
+def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]]) -> str:
+    """Lay out small pictures, (H, W) or (H, W, 3) each with its caption, as HTML."""
+    from PIL import Image
+
+    figures = []
+    for pixels, caption in pictures:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "png")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        text = html.escape(caption)
+        figures.append(
+            f'<span class="tile"><img src="data:image/png;base64,{data}" alt="{text}">{text}</span>'
+        )
+    return f'<div class="sheet">{"".join(figures)}</div>'
 
 
 def _look(position: int, is_bold: bool) -> dict[str, str | float]:

@@ -150,6 +150,8 @@ class Federation(Settings):
     # The quorum: a round with fewer valid replies changes nothing. "all": every enrolled site.
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
+    # Before the first round each site tells counts of its data, as far as its policy allows.
+    statistics: bool = False
     # So many rounds in a row without a quorum pause the study.
     empty_rounds: int = Field(default=3, ge=1, le=1000)
 
@@ -187,6 +189,11 @@ class Plan(Settings):
 def load_plan(path: Path) -> Plan:
     """Read and check a plan file."""
     return load(Plan, path)
+
+
+def plan_from_values(values: dict[str, Value]) -> Plan:
+    """Check values that medfl itself put together."""
+    return check(Plan, values, source="the plan")
 
 
 def plan_from_json(text: str) -> Plan:

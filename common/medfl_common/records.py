@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -19,13 +19,14 @@ from medfl_common.errors import LinkError, RunError
 from medfl_common.metrics import N_BINS, Counts, Tally
 from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
+from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
 
 PROTOCOL = 1  # client and server of different protocols refuse each other
 FLAT = "flat"  # the key of the one array in a record of weights
 MAX_HEADER = 256  # bytes of an npy header before the data
 
 Shapes = Mapping[str, tuple[int, ...]]
-Kind = Literal["train", "evaluate"]
+Kind = Literal["train", "evaluate", "describe"]
 Value = TypeVar("Value", int, str)
 
 
@@ -33,13 +34,13 @@ Value = TypeVar("Value", int, str)
 class TrainTask:
     """What the coordinator asks of one site in one round."""
 
-    kind: Kind  # train: score, then train; evaluate: score only
+    kind: Kind  # train: score, then train; evaluate: score only; describe: tell of the data
     run: str  # the study run, 32 hex digits
-    round: int  # train: the round to be made, from 1; evaluate: the last round made
+    round: int  # train: the round to be made, from 1; evaluate: the last round made; describe: 0
     nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
     site: str  # the name under which the coordinator enrolled the site
     plan: Plan
-    weights: Weights
+    weights: Weights  # describe: none
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class TrainResult:
     tally: Tally | None = None  # the task's weights on the site's validation images
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
+    statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
 
     @property
     def is_finite(self) -> bool:
@@ -78,6 +80,8 @@ def encode_weights(weights: Weights) -> ArrayRecord:
     One array, because Flower moves each array by requests of its own. That order, because a
     mapping's own differs between a model and a checkpoint.
     """
+    if not weights:
+        return ArrayRecord()
     flat = torch.cat([weights[name].reshape(-1) for name in sorted(weights)])
     return ArrayRecord({FLAT: Array(flat.numpy())})
 
@@ -119,8 +123,13 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     run = _typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
         raise LinkError("the task's run is not 32 hex digits")
+    kind = _typed(config, "kind", str)
+    if kind not in get_args(Kind):
+        raise LinkError(
+            f"the task is to {kind!r}, which this site does not know; update medfl here"
+        )
     return TrainTask(
-        kind="train" if _typed(config, "kind", str) == "train" else "evaluate",
+        kind=cast(Kind, kind),
         run=run,
         round=_typed(config, "round", int),
         nonce=_typed(config, "nonce", int),
@@ -159,6 +168,9 @@ def encode_result(result: TrainResult) -> RecordDict:
         }
     if result.exact_auc is not None:
         numbers["exact_auc"] = result.exact_auc
+    if result.statistics is not None:
+        for name, value in vars(result.statistics).items():
+            numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     content = RecordDict({"numbers": MetricRecord({**numbers})})
     if result.update is not None:
         content["update"] = encode_weights(result.update)
@@ -186,6 +198,7 @@ def decode_result(content: RecordDict, shapes: Shapes, task: Task) -> TrainResul
         tally=_tally(numbers, task) if "n_scored" in numbers else None,
         exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
         update=decode_weights(update, shapes) if update is not None else None,
+        statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
     )
 
 
@@ -223,6 +236,17 @@ def _tally(numbers: MetricRecord, task: Task) -> Tally:
         positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
         negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
     )
+
+
+def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
+    single = {name: int(_number(numbers, f"data_{name}")) for name in NUMBERS}
+    lists = {
+        name: tuple(_counts(numbers, f"data_{name}", (length,)).tolist())
+        for name, length in lengths(len(task.classes)).items()
+    }
+    if min(single.values()) < 0:
+        raise RunError("the reply counts fewer than none")
+    return SiteStatistics(**single, **lists)  # type: ignore[arg-type]
 
 
 def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:

@@ -38,6 +38,8 @@ def _check_numbers(result: TrainResult, task: TrainTask) -> None:
             raise RunError("the reply has no update")
         if not 1 <= result.n_images <= MAX_IMAGES:
             raise RunError(f"n_images is {result.n_images}; 1 to {MAX_IMAGES} is possible")
+    if task.kind == "describe" and result.statistics is None:
+        raise RunError("the reply has no statistics")
     if not result.is_finite:
         raise RunError("a weight, loss or metric is a NaN or an infinity")
     if result.tally is not None:

@@ -75,7 +75,7 @@ class Collection:
 
         Sites that are away are not waited for once those asked have answered and are a quorum.
         """
-        packed = encode_weights(weights)
+        packed = encode_weights(weights)  # none, where sites are to describe their data
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         tasks = {site: self._task(kind, round_, site) for site in self._roster}
         started = time.monotonic()

@@ -12,18 +12,22 @@ from medfl_common.files import write_atomic
 from medfl_common.page import Section, Table, line_plot, render
 from medfl_common.runlog import Event
 from medfl_server.evaluate import ALL, Scored, curves, score_sites
+from medfl_server.harmony_page import write_harmony
 from medfl_server.study import Study
 
 QUESTION = "What did the hospitals learn together?"
 NONE_SHARED = "none shared"
 NO_ANSWER = "no answer"
-ASKED = ("round", "round_without_quorum", "finished")  # events that hold sites' replies
+ASKED = ("statistics", "round", "round_without_quorum", "finished")  # hold sites' replies
 COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
 HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
 
 
 def write_report(study: Study) -> Path:
-    """Write `report.html` into the run directory; an unfinished study gets an honest one too."""
+    """Write `report.html` into the run directory; an unfinished study gets an honest one too.
+
+    Where sites told of their data, `harmony.html` is written beside it.
+    """
     events = study.log.events()
     rounds = [event for event in events if event["event"] == "round"]
     finished = next((event for event in events if event["event"] == "finished"), None)
@@ -42,6 +46,8 @@ def write_report(study: Study) -> Path:
     page = render(title, QUESTION, answer, sections, __version__)
     path = study.folder / "report.html"
     write_atomic(path, page.encode())
+    if any(event["event"] == "statistics" for event in events):
+        write_harmony(study)
     return path
 
 

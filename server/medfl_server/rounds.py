@@ -19,6 +19,8 @@ from medfl_common.params import Weights, shared_weights
 from medfl_common.records import TrainResult
 from medfl_common.screen import in_words
 from medfl_server.collect import Announce, Answered, Collection, Replies
+from medfl_server.harmony import describe_sites
+from medfl_server.harmony_page import write_harmony
 from medfl_server.post import Post
 from medfl_server.strategies import STRATEGIES
 from medfl_server.study import Study
@@ -72,6 +74,9 @@ class RoundLoop:
             self._announce("this study is finished; nothing is left to do")
             return checkpoint.weights
         self._wait_for_sites()
+        if self._plan.federation.statistics and not self._log.events("statistics"):
+            describe_sites(self._study, self._roster, self._post, self._announce)
+            self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
         while checkpoint.round < self._plan.federation.rounds:
             self._tell_progress(checkpoint.round)

@@ -5,6 +5,7 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
     log.jsonl          one line per event
     checkpoints/       the weights after the last rounds
     model.safetensors  the final weights, once finished
+    harmony.html       how the sites' data differ, where the plan asks for statistics
     report.html        written by `medfl-server report` and at the end of a run
 """
 
@@ -13,12 +14,12 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from medfl_common import __version__
 from medfl_common.errors import RunError
 from medfl_common.files import write_atomic
 from medfl_common.plan import Plan, load_plan
+from medfl_common.records import Kind
 from medfl_common.runlog import RunLog
 
 
@@ -40,7 +41,7 @@ class Study:
         """Say where the checkpoints are."""
         return self.folder / "checkpoints"
 
-    def nonce(self, kind: Literal["train", "evaluate"], round_: int, site: str) -> int:
+    def nonce(self, kind: Kind, round_: int, site: str) -> int:
         """Number a request: the same whenever this run asks this again, 0..2**62-1."""
         text = f"{self.run}|{kind}|{round_}|{site}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2

@@ -2,12 +2,14 @@
 
 A worker has bounds of memory and time, writes no file and prints nothing. What crashes it, fills
 its memory or never ends costs the one file that did so. Workers import no torch: they start fast.
+They are interpreters of their own, so that no script of a caller is run again in them.
 """
 
+import atexit
 import ctypes
-import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -15,8 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 import threadpoolctl
@@ -26,6 +28,8 @@ from medfl_common.errors import DataError
 MEMORY = 2 * 2**30  # bytes that one worker may take above what it starts with
 TIMEOUT_S = 60.0  # for one call of the work, whatever it holds
 MAX_WORKERS = 32
+IDLE_S = 20.0  # a worker without work ends after so long
+_ENTRY = "import sys; from medfl_client.dicom.worker import serve; serve(int(sys.argv[1]))"
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -40,11 +44,19 @@ class Refused:
 
 
 @dataclass
-class _Worker(Generic[Job]):
-    process: BaseProcess
+class _Worker:
+    process: "subprocess.Popen[bytes]"
     connection: Connection
-    jobs: list[Job]
-    deadline: float = 0.0
+    deadline: float = 0.0  # of what it does
+    idle_since: float = 0.0
+
+    def end(self) -> None:
+        self.process.kill()
+        self.connection.close()
+        self.process.wait()
+
+
+_idle: list[_Worker] = []  # kept a while for the next call
 
 
 def in_sandbox(
@@ -82,99 +94,101 @@ class _Pool(Generic[Job, Result]):
         self._work = work
         self._timeout_s = timeout_s
         self._n_workers = n_workers
-        self._workers: list[_Worker[Job]] = []
+        self._busy: list[tuple[_Worker, list[Job]]] = []
         self._again: deque[Job] = deque()  # to be done alone
 
     def run(self, jobs: Iterator[Job], chunk: int) -> Iterator[tuple[Job, Result | Refused]]:
-        is_more = True
         while True:
-            while is_more and len(self._workers) < self._n_workers:
-                is_more = self._start_next(jobs, chunk, None)
-            if not self._workers:
+            while len(self._busy) < self._n_workers and (batch := self._next(jobs, chunk)):
+                self._start(batch)
+            if not self._busy:
                 return
-            for worker in self._ready():
-                yield from self._collect(worker)
-                is_more = self._start_next(jobs, chunk, worker)
+            for worker, batch in self._ready():
+                self._busy.remove((worker, batch))
+                yield from self._collect(worker, batch)
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.process.kill()
-            worker.connection.close()
-        self._workers.clear()
+        """End the workers that still have something to do."""
+        for worker, _ in self._busy:
+            worker.end()
 
-    def _start_next(self, jobs: Iterator[Job], chunk: int, worker: _Worker[Job] | None) -> bool:
-        """Give a worker, or a new one, its next jobs; without any, end it. False: none are left."""
-        alone = [self._again.popleft()] if self._again else []
-        batch = alone or [job for _, job in zip(range(chunk), jobs, strict=False)]
-        if worker is not None and worker not in self._workers:
-            worker = None  # it was killed
-        if not batch:
-            if worker is not None:
-                self._end(worker)
-            return False
-        if worker is None:
-            worker = self._start_worker()
-        worker.jobs, worker.deadline = batch, time.monotonic() + self._timeout_s
+    def _next(self, jobs: Iterator[Job], chunk: int) -> list[Job]:
+        if self._again:
+            return [self._again.popleft()]
+        return [job for _, job in zip(range(chunk), jobs, strict=False)]
+
+    def _start(self, batch: list[Job]) -> None:
+        worker = _take_worker()
+        worker.deadline = time.monotonic() + self._timeout_s
+        self._busy.append((worker, batch))
         with suppress(BrokenPipeError):  # it died meanwhile; _collect will see
             worker.connection.send((self._work, batch))
-        return True
 
-    def _start_worker(self) -> "_Worker[Job]":
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["medfl_client.dicom.reader"])
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        worker: _Worker[Job] = _Worker(process, ours, [])
-        self._workers.append(worker)
-        return worker
-
-    def _ready(self) -> list["_Worker[Job]"]:
+    def _ready(self) -> list[tuple[_Worker, list[Job]]]:
         """Wait until a worker has answered, died or run out of time."""
-        left = min(worker.deadline for worker in self._workers) - time.monotonic()
-        answered = wait([worker.connection for worker in self._workers], timeout=max(left, 0))
+        left = min(worker.deadline for worker, _ in self._busy) - time.monotonic()
+        answered = wait([worker.connection for worker, _ in self._busy], timeout=max(left, 0))
         now = time.monotonic()
-        return [w for w in self._workers if w.connection in answered or w.deadline < now]
+        return [(w, jobs) for w, jobs in self._busy if w.connection in answered or w.deadline < now]
 
-    def _collect(self, worker: "_Worker[Job]") -> Iterator[tuple[Job, Result | Refused]]:
+    def _collect(self, worker: _Worker, batch: list[Job]) -> Iterator[tuple[Job, Result | Refused]]:
         reason = f"reading it took more than {self._timeout_s:.0f} s and was stopped"
         try:
             if worker.connection.poll():
                 results: list[Result | Refused] = worker.connection.recv()
-                yield from zip(worker.jobs, results, strict=True)
+                worker.idle_since = time.monotonic()
+                _idle.append(worker)
+                yield from zip(batch, results, strict=True)
                 return
         except (EOFError, OSError):
             reason = "reading it crashed the decoder"
-        self._end(worker)
-        if len(worker.jobs) > 1:
-            self._again.extend(worker.jobs)
+        worker.end()
+        if len(batch) > 1:
+            self._again.extend(batch)
         else:
-            yield worker.jobs[0], Refused(reason)
-
-    def _end(self, worker: "_Worker[Job]") -> None:
-        worker.process.kill()
-        worker.connection.close()
-        worker.process.join()
-        self._workers.remove(worker)
+            yield batch[0], Refused(reason)
 
 
-def _serve(connection: Connection) -> None:
-    """Do what comes, until the other end is closed."""
+def _take_worker() -> _Worker:
+    """Give a worker that waits, or a new one."""
+    while _idle:
+        worker = _idle.pop()
+        if time.monotonic() - worker.idle_since < IDLE_S / 2:
+            return worker
+        worker.end()
+    ours, theirs = Pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", _ENTRY, str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ),  # a copy: another thread may change the original meanwhile
+    )
+    theirs.close()
+    ours.send(sys.path)
+    return _Worker(process, ours)
+
+
+@atexit.register
+def _end_idle() -> None:
+    while _idle:
+        _idle.pop().end()
+
+
+def serve(handle: int) -> None:
+    """Be a worker: do what comes, until the other end is closed or nothing comes for long."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us
-    warnings.simplefilter("ignore")  # their texts hold values of headers
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    warnings.simplefilter("ignore")
+    connection = Connection(handle)
+    sys.path[:] = connection.recv()
     threadpoolctl.threadpool_limits(1)  # the processes share the processors, not threads
     _bound_resources()
     _keep_freed_memory()
-    while True:
-        try:
+    with suppress(EOFError, OSError):
+        while connection.poll(IDLE_S):
             work, jobs = connection.recv()
-        except (EOFError, OSError):
-            return
-        connection.send([_try(work, job) for job in jobs])
+            connection.send([_try(work, job) for job in jobs])
 
 
 def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:

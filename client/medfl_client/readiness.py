@@ -1,0 +1,228 @@
+"""Is this site's data ready for a study? What a hospital should know before it joins.
+
+Everything here is for the hospital's own eyes; only `shareable` may go to a coordinator, where a
+plan asks for statistics and the policy allows it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medfl_client.dataset import SiteData
+from medfl_client.dicom.header import Row
+from medfl_client.dicom.index import rows
+from medfl_client.dicom.reader import DicomReader, Reader
+from medfl_client.ingest import (
+    Collection,
+    Watch,
+    count_reasons,
+    decode,
+    index_folder,
+    site_data,
+)
+from medfl_client.labels import LabelRow, Labels, count_labels, find_label, read_csv, read_labels
+from medfl_client.selection import Selection, select
+from medfl_client.site_file import DataFiles, SiteFile
+from medfl_client.verdict import (
+    UNLABELLED,
+    Finding,
+    Level,
+    check_damage,
+    check_files,
+    check_policy,
+    check_samples,
+    worst,
+)
+from medfl_common.errors import DataError
+from medfl_common.plan import Plan, plan_from_values
+from medfl_common.statistics import AGES, SPACINGS, SiteStatistics, band_name, suppressed
+
+SURVEY = 200  # pictures that are looked at where there is no plan
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What is known of a site's data for a plan, or for none yet."""
+
+    plan: Plan
+    is_survey: bool  # there is no plan: everything was looked at
+    findings: list[Finding]
+    files: dict[str, int]  # what became of the files -> how many
+    collection: Collection | None  # None: nothing could be used
+    data: SiteData | None
+    n_samples: int  # that can be used, as far as is known
+    n_not_decoded: int  # of them, so many were not looked into
+    counts: dict[str, dict[str, int]]  # header fact -> value -> samples
+    labels: dict[str, int]
+    shareable: SiteStatistics | None
+
+    @property
+    def verdict(self) -> Level:
+        """Give the worst of the findings."""
+        return worst(self.findings)
+
+
+def assess(
+    folder: Path,
+    site: SiteFile,
+    plan: Plan | None,
+    watch: Watch | None = None,
+    limit: int = 0,
+    reader: Reader | None = None,
+) -> Readiness:
+    """Index a site and judge it for a plan, or survey it without one.
+
+    Args:
+        folder: The site's directory.
+        site: Its site file.
+        plan: The study's plan, if there is one yet.
+        watch: Follows long work.
+        limit: Decode at most so many samples, evenly over all; 0: all.
+        reader: What reads the files; DICOM if not given.
+
+    Raises DataError where the data folder cannot be read at all.
+    """
+    reader, data, state = reader or DicomReader(), site.data, folder / "state"
+    database, secret = index_folder(folder, state, data, watch, reader)
+    findings: list[Finding] = []
+    is_survey = plan is None
+    if plan is None:
+        plan, limit = _survey_plan(folder, database, data), limit or SURVEY
+    selection, is_labelled = _select(folder, database, data, plan, secret, findings)
+    collection, shown, some = None, None, _some(selection, limit)
+    try:
+        collection = decode(some, folder / data.folder, state, plan, watch, reader)
+        shown = site_data(collection, plan, site.site)
+    except DataError as error:
+        findings.append(Finding("block", str(error), "see the table of files that are left out"))
+    refused = collection.refused if collection else selection.refused
+    used = [sample for sample in selection.samples if sample.row.name not in refused]
+    findings += check_files(selection, refused, len(used))
+    if collection is not None and shown is not None:
+        findings += check_samples(collection, plan, is_labelled)
+        findings += check_damage(collection, data)
+        if not is_survey:
+            findings += check_policy(shown, plan, site.policy, collection)
+    statistics = shown.describe() if shown is not None and shown.describe is not None else None
+    return Readiness(
+        plan=plan,
+        is_survey=is_survey,
+        findings=findings or [Finding("pass", "nothing stands in the way")],
+        files={"used": len({sample.row.name for sample in used}), **count_reasons(refused)},
+        collection=collection,
+        data=shown,
+        n_samples=len(used),
+        n_not_decoded=len(selection.samples) - len(some.samples),
+        counts=count_facts([sample.row for sample in used]),
+        labels=count_labels([sample.targets for sample in used], plan.task),
+        shareable=suppressed(statistics, site.policy.min_cell) if statistics else None,
+    )
+
+
+def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
+    """Count samples by header facts, most frequent first."""
+    facts: dict[str, Callable[[Row], str]] = {
+        "modality": lambda row: row.modality,
+        "view": lambda row: row.view,
+        "body part": lambda row: row.body_part,
+        "manufacturer": lambda row: row.manufacturer,
+        "model": lambda row: row.model,
+        "year": lambda row: str(row.year or ""),
+        "sex": lambda row: row.sex,
+        "age, years": lambda row: band_name(row.age, AGES, ""),
+        "size, rows x columns": lambda row: f"{row.height} x {row.width}",
+        "between pixels": lambda row: band_name(row.spacing_mm, SPACINGS, "mm"),
+        "photometric interpretation": lambda row: row.photometric,
+        "bits stored": lambda row: str(row.bits or ""),
+        "frames": lambda row: str(row.frames),
+    }
+    counted = {name: Counter(of(row) or "not known" for row in used) for name, of in facts.items()}
+    return {name: dict(counter.most_common()) for name, counter in counted.items()}
+
+
+def as_json(readiness: Readiness, site: str) -> dict[str, object]:
+    """Give the facts for a script: counts and findings, no file name and no patient."""
+    found, data = readiness.collection, readiness.data
+    return {
+        "site": site,
+        "plan": None if readiness.is_survey else readiness.plan.hash(),
+        "verdict": readiness.verdict,
+        "findings": [asdict(finding) for finding in readiness.findings],
+        "files": readiness.files,
+        "samples": readiness.n_samples,
+        "patients": len(set(found.patients)) if found else 0,
+        "train": len(data.train) if data else 0,
+        "validation": len(data.validation) if data else 0,
+        "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
+        "counts": readiness.counts,
+        "shareable": asdict(readiness.shareable) if readiness.shareable else None,
+    }
+
+
+def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
+    """Make a plan that wants everything there is, to look at it."""
+    modalities: set[str] = set()
+    words: set[str] = set()
+    for row in rows(database):
+        if not row.reason:
+            modalities.add(row.modality or "OT")
+            if data.labels_from != "csv":
+                found = find_label(row, Labels({}, lambda row: []), data)
+                words |= {found[1].words[0]} if found else set()
+    if data.labels_from == "csv" and data.label_column and not data.separator:
+        try:
+            labels = read_csv(folder / data.labels, data, (data.label_column,))
+            words = {label.words[0] for label in labels.values()}
+        except DataError:
+            words = set()  # _select tells it
+    classes = sorted(words - {"", "unknown"})
+    if not 2 <= len(classes) <= 64:
+        classes = [UNLABELLED, "-"]
+    return plan_from_values(
+        {
+            "plan": 1,
+            "study": "survey",
+            "seed": 0,
+            "task": {"type": "multiclass", "classes": [*classes]},
+            "images": {"modality": [*sorted(modalities or {"OT"})], "size": 96},
+            "model": {"name": "small_cnn"},
+            "federation": {"rounds": 1},
+        }
+    )
+
+
+def _select(
+    folder: Path,
+    database: Path,
+    data: DataFiles,
+    plan: Plan,
+    secret: bytes,
+    findings: list[Finding],
+) -> tuple[Selection, bool]:
+    """Select with the labels, True; or, where these are at fault, without any, False."""
+    if UNLABELLED not in plan.task.classes:
+        try:
+            labels = read_labels(folder, data, plan.task, secret)
+            return select(rows(database), labels, data, plan, folder / data.folder), True
+        except DataError as error:
+            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+    elif data.labels_from == "csv":
+        try:
+            read_csv(folder / data.labels, data, ())
+            what = "there is no plan, and the labels do not say what the classes are"
+            findings.append(Finding("warn", what, "index again with --plan"))
+        except DataError as error:
+            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+    every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
+    if plan.task.type == "multilabel":
+        every = LabelRow(0, ("0",) * len(plan.task.classes), {})
+    any_label = Labels({"": every}, lambda row: [""])
+    blind = data.model_copy(update={"labels_from": "csv", "separator": ""})
+    return select(rows(database), any_label, blind, plan, folder / data.folder), False
+
+
+def _some(selection: Selection, limit: int) -> Selection:
+    """Keep at most `limit` samples, evenly over all."""
+    step = max(1, -(-len(selection.samples) // limit)) if limit else 1
+    return Selection(selection.samples[::step], selection.refused, selection.n_labels_unused)

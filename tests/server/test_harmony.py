@@ -1,0 +1,83 @@
+"""Harmony: the site whose data differ is named, and only it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from tests.conftest import MakePlan
+
+from medfl_common.statistics import (
+    N_GREYS,
+    SIDES,
+    SiteStatistics,
+    band,
+    band_name,
+    lengths,
+    suppressed,
+)
+from medfl_server.harmony import differences, read_statistics
+from medfl_server.report import write_report
+from medfl_server.study import create_study
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import simulate
+
+
+def site(**changes: object) -> SiteStatistics:
+    zeros = {name: (0,) * n for name, n in lengths(2).items()}
+    greys = tuple(1000 if i < N_GREYS // 4 else 100 for i in range(N_GREYS))  # mostly dark
+    sides = band([500.0] * 30, SIDES)
+    counts = SiteStatistics(30, 20, 0, **zeros)  # type: ignore[arg-type]
+    return replace(counts, **{"greys": greys, "sides": sides, **changes})  # type: ignore[arg-type]
+
+
+def test_only_the_odd_one_of_three_is_remarked_on() -> None:
+    inverted, shrunken = site(greys=site().greys[::-1]), site(sides=band([100.0] * 30, SIDES))
+
+    remarks = differences({"a": site(), "b": inverted, "c": site()})
+    assert [len(texts) for texts in remarks.values()] == [0, 1, 0]
+    assert "look inverted" in remarks["b"][0]
+    remarks = differences({"a": site(), "b": site(), "c": shrunken})
+    assert [len(texts) for texts in remarks.values()] == [0, 0, 1]
+    assert "0 to 128 pixels, the others' 256 to 512 pixels" in remarks["c"][0]
+    assert differences({"a": inverted}) == {"a": []}
+
+
+def test_bands_hold_every_value_once() -> None:
+    assert sum(band([-1, 0, 19.9, 20, 79, 80, 1000], (-1, 0, 20, 40, 60, 80))) == 7
+    assert band_name(-1, (-1, 0, 20), "years") == "not known"
+    assert band_name(20, (-1, 0, 20), "years") == "20 years and more"
+
+
+@pytest.mark.parametrize(
+    ("counts", "left"),
+    [((5, 95), (0, 0)), ((5, 40, 55), (0, 0, 55)), ((5, 6, 89), (0, 0, 89)), ((0, 50), (0, 50))],
+)
+def test_one_small_count_takes_the_next_smallest_with_it(
+    counts: tuple[int, ...], left: tuple[int, ...]
+) -> None:
+    assert suppressed(site(classes=counts), 10).classes == left
+
+
+def test_sites_tell_of_their_data_before_the_first_round(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    for path in (hospitals / "site-2").rglob("*.dcm"):  # its MONOCHROME1 was lost in an export
+        dataset = dcmread(path)
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+        dataset.save_as(path)
+    silent = hospitals / "site-3" / "site.yaml"
+    silent.write_text(silent.read_text().replace("{min", "{share_statistics: false, min"))
+    study = create_study(tmp_path / "run", make_plan(federation={"statistics": True}))
+    said: list[str] = []
+
+    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None), said.append)
+
+    told, missing = read_statistics(study) or ({}, {})
+    assert set(told) == {"site-1", "site-2"}
+    assert "policy" in missing["site-3"]
+    assert told["site-1"].samples == 40
+    assert any("site-2: its pictures look inverted" in line for line in said)
+    write_report(study)
+    assert "look inverted" in (study.folder / "harmony.html").read_text()
+    assert len(study.log.events("round")) == study.plan.federation.rounds
