@@ -123,7 +123,7 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         samples=[samples[i] for i in kept],
         pixels=cache.pixels,
         rows=cache.rows[kept],
-        patients=[person[samples[i].row.patient] for i in kept],
+        patients=[person[samples[i].patient] for i in kept],
         refused=refused,
         n_labels_unused=selection.n_labels_unused,
         n_damaged=len(cache.reasons),
@@ -167,7 +167,7 @@ def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
 
 def _persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
     """Join pseudonyms that share a picture: one person under two numbers. Pseudonym -> person."""
-    person = {sample.row.patient: sample.row.patient for sample in samples}
+    person = {sample.patient: sample.patient for sample in samples}
 
     def find(name: str) -> str:
         while person[name] != name:
@@ -177,8 +177,8 @@ def _persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
     first: dict[bytes, str] = {}
     for i, sample in enumerate(samples):
         if cache.rows[i] >= 0:
-            other = find(first.setdefault(cache.digests[i], sample.row.patient))
-            person[find(sample.row.patient)] = other
+            other = find(first.setdefault(cache.digests[i], sample.patient))
+            person[find(sample.patient)] = other
     return {name: find(name) for name in person}
 
 

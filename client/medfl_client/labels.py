@@ -141,7 +141,8 @@ def read_csv(
 ) -> dict[str, LabelRow]:
     """Read the label file: what the join column holds, through `key_of` -> its row."""
     rows: dict[str, LabelRow] = {}
-    for line, cells in _read_csv(path, data.encoding, (data.join_column, *columns)):
+    needed = (data.join_column, *columns, *([data.patient_column] if data.patient_column else []))
+    for line, cells in _read_csv(path, data.encoding, needed):
         key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
         row = LabelRow(line, tuple(data.values.get(text, text) for text in texts), cells)
         first = rows.setdefault(key, row)

@@ -24,6 +24,7 @@ class Sample:
 
     source: Source
     targets: tuple[float, ...]  # (class,), or for multilabel 1, 0 or NaN per finding
+    patient: str  # who it is of: a pseudonym
     cells: dict[str, str]  # its line of the label file
 
     @property
@@ -173,7 +174,9 @@ def _label(
         if targets is None:
             reason = "its label is unknown"
         else:
-            selection.samples.append(Sample(source, targets, label_row.cells))
+            named = label_row.cells.get(data.patient_column, "").upper()
+            patient = f"column {named}" if named else source.rows[0].patient
+            selection.samples.append(Sample(source, targets, patient, label_row.cells))
     if reason:
         selection.refused |= {row.name: reason for row in source.rows}
 

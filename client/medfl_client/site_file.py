@@ -20,8 +20,9 @@ class DataFiles(Settings):
     """Where the images and labels are; paths are relative to the site file."""
 
     folder: str  # DICOM files, sub-folders included
-    # csv: the file `labels`; folder: the first folder below `folder` is the label; tag: `label_tag`
-    labels_from: Literal["csv", "folder", "tag"] = "csv"
+    # csv: the file `labels`; folder: the name of the first folder below `folder`; tag: `label_tag`;
+    # file: the images' own file says it (npz)
+    labels_from: Literal["csv", "folder", "tag", "file"] = "csv"
     labels: str = ""  # CSV, first line names the columns
     encoding: str = "utf-8"  # of the CSV
     join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
@@ -32,6 +33,7 @@ class DataFiles(Settings):
     # What the CSV, folder or tag says -> the plan's class, `unknown`, or (multilabel) 1, 0, none.
     values: dict[str, str] = Field(default={})
     label_tag: str = ""  # keyword of the DICOM tag that is the label
+    patient_column: str = ""  # column of the CSV that says who a picture is of; empty: the header
     patient_from_study: bool = False  # without PatientID: the study stands for the patient
     # With a larger part of the plan's images that cannot be decoded, the site does not train.
     max_damaged: Annotated[Number, Field(ge=0, le=1)] = 0.05
@@ -45,7 +47,9 @@ class DataFiles(Settings):
 
         if self.labels_from == "tag" and tag_for_keyword(self.label_tag) is None:
             raise ValueError(f"label_tag {self.label_tag!r} is not a keyword of a DICOM tag")
-        if self.separator and not self.label_column:
+        if self.patient_column and self.labels_from != "csv":
+            raise ValueError("patient_column is a column of a CSV; labels_from is another")
+        if self.separator and not self.label_column and self.labels_from == "csv":
             raise ValueError("separator belongs to one label_column that holds several findings")
         return self
 

@@ -39,6 +39,9 @@ def run(
     site_file: Annotated[
         Path | None, typer.Option(help="Describes --data in place of its site.yaml.")
     ] = None,
+    source: Annotated[
+        str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
+    ] = "dicom",
     out: Annotated[
         Path | None, typer.Option(help="The run directory; runs/... if not given.")
     ] = None,
@@ -48,6 +51,7 @@ def run(
     from medfl_server.study import create_study, open_study
     from medfl_sim.hospitals import virtual_sites
     from medfl_sim.simulation import default_out, simulate
+    from medfl_sim.sources import SOURCES
 
     with errors_for_people():
         screen = Screen()
@@ -55,7 +59,10 @@ def run(
         exists = (folder / "study.json").exists()
         study = open_study(folder) if exists else create_study(folder, plan)
         screen.say(f"run directory {folder}")
-        hospitals = virtual_sites(data, study.plan, partition, sites, site_file, screen.watch)
+        reader = SOURCES.get(source)()
+        hospitals = virtual_sites(
+            data, study.plan, partition, sites, site_file, screen.watch, reader
+        )
         screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
         with screen.progress(study.plan.federation.rounds) as follow:
             simulate(study, hospitals, screen.say, follow)

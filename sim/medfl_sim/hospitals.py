@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.dataset import Indices, SiteData
+from medfl_client.dicom.reader import Reader
 from medfl_client.ingest import Collection, Watch, collect, site_data
 from medfl_client.site import Site, choose_device
 from medfl_client.site_file import SiteFile, load_site_file
@@ -32,6 +33,7 @@ def virtual_sites(
     n_sites: int | None,
     site_file: Path | None,
     watch: Watch | None = None,
+    reader: Reader | None = None,
 ) -> dict[str, Site]:
     """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
 
@@ -42,8 +44,9 @@ def virtual_sites(
         n_sites: How many, where the partition needs to be told.
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
+        reader: What reads the files; DICOM if not given.
     """
-    sources = _sources(data, plan, site_file, watch)
+    sources = _sources(data, plan, site_file, watch, reader)
     if partition == "folder":
         return {s.name: _site(s.name, s.site_file, s.collection, None) for s in sources}
     kind, _, argument = partition.partition(":")
@@ -65,9 +68,15 @@ def _site(name: str, site_file: SiteFile, collection: Collection, part: Indices 
     return Site(name, site_file.policy, choose_device(site_file.compute.device), data, state=None)
 
 
-def _sources(data: Path, plan: Plan, site_file: Path | None, watch: Watch | None) -> list[Source]:
+def _sources(
+    data: Path,
+    plan: Plan,
+    site_file: Path | None,
+    watch: Watch | None,
+    reader: Reader | None,
+) -> list[Source]:
     if site_file is not None:
-        return [_source(data, load(SiteFile, site_file), plan, watch)]
+        return [_source(data, load(SiteFile, site_file), plan, watch, reader)]
     folders = [data] if (data / "site.yaml").exists() else []
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
@@ -75,11 +84,13 @@ def _sources(data: Path, plan: Plan, site_file: Path | None, watch: Watch | None
             f"neither {data.resolve()} nor a folder in it has a site.yaml; write one "
             "(see configs/) or name one with --site-file"
         )
-    return [_source(folder, load_site_file(folder), plan, watch) for folder in folders]
+    return [_source(folder, load_site_file(folder), plan, watch, reader) for folder in folders]
 
 
-def _source(folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None) -> Source:
-    collection = collect(folder, folder / "state", site_file.data, plan, watch)
+def _source(
+    folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None, reader: Reader | None
+) -> Source:
+    collection = collect(folder, folder / "state", site_file.data, plan, watch, reader)
     return Source(site_file.site, site_file, collection)
 
 

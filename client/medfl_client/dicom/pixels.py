@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medfl_client.dicom.frames import decode, frame_facts, refuse_impossible
+from medfl_client.dicom.frames import Stored, decode, frame_facts, refuse_impossible
 from medfl_client.dicom.geometry import Array, fit
 from medfl_client.dicom.grey import luminance, to_colour, to_grey
 from medfl_client.dicom.reading import read_image
@@ -22,6 +22,18 @@ def read_picture(path: Path, images: Images, frame: int = 0) -> Array:
     dataset = open_image(path)
     facts = frame_facts(dataset, frame)
     stored, photometric = decode(dataset, frame)
+    return to_picture(stored, photometric, facts, images)
+
+
+def to_picture(stored: Stored, photometric: str, facts: Dataset, images: Images) -> Array:
+    """Turn stored values, (H, W) or (H, W, 3), into the picture that `read_picture` gives.
+
+    Args:
+        stored: What a decoder gave.
+        photometric: What it means, in DICOM's words, such as MONOCHROME2 or RGB.
+        facts: The attributes that hold for this frame; spacing and windows are looked for here.
+        images: The plan's images.
+    """
     scale = in_plane_scale(facts, images)
     planes = _planes(stored, facts, photometric, images)
     return np.stack([fit(plane, images.size, scale) for plane in planes])
@@ -47,12 +59,7 @@ def in_plane_scale(facts: Dataset, images: Images) -> tuple[float, float] | None
     return float(spacing[0]) / images.spacing_mm, float(spacing[1]) / images.spacing_mm
 
 
-def _planes(
-    stored: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
-    facts: Dataset,
-    photometric: str,
-    images: Images,
-) -> list[Array]:
+def _planes(stored: Stored, facts: Dataset, photometric: str, images: Images) -> list[Array]:
     """Give the picture's planes, (H, W) in 0..1 each: grey, or red, green and blue."""
     if photometric.startswith("MONOCHROME"):
         grey = to_grey(stored, facts, images.intensity, photometric == "MONOCHROME1")

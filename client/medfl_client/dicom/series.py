@@ -129,10 +129,32 @@ def read_volume(paths: Sequence[Path], images: Images) -> Array:
     if len(shapes) > 1:
         raise DataError("the slices of the volume have several sizes")
     volume = _upright(np.stack([part.values for part in slices]), slices[0].geometry)
-    volume = resample_slices(volume, places, _new_places(places, images))
     middle = slices[len(slices) // 2]
-    shown = show(volume, middle.facts, images.intensity, middle.is_inverted)
+    return to_volume(volume, places, middle.facts, images, middle.is_inverted)
+
+
+def to_volume(
+    slices: Array, places: Places, facts: Dataset, images: Images, is_inverted: bool = False
+) -> Array:
+    """Turn slices of the plan's in-plane scale into the volume that `read_volume` gives.
+
+    Args:
+        slices: (D, H, W) values after the modality transformation; axes to head, back and left.
+        places: (D,) where the slices lie, in mm, ascending.
+        facts: Attributes in which a window is looked for.
+        images: The plan's images.
+        is_inverted: MONOCHROME1.
+    """
+    volume = resample_slices(slices, places, _new_places(places, images))
+    shown = show(volume, facts, images.intensity, is_inverted)
     return centred(shown, images.shape[1:])[None]
+
+
+def resize_in_plane(values: Array, facts: Dataset, images: Images) -> Array:
+    """Resample one slice (H, W) to the plan's spacing, or as large as fits."""
+    down, across = in_plane_scale(facts, images) or (images.size / max(values.shape),) * 2
+    height, width = values.shape
+    return resize(values, (max(1, round(height * down)), max(1, round(width * across))))
 
 
 @dataclass(frozen=True)
@@ -162,10 +184,8 @@ def _read_slice(dataset: Dataset, frame: int, images: Images) -> _Slice:
         values = to_values(stored, facts)
     else:
         values = luminance(to_colour(stored, facts, photometric))
-    down, across = in_plane_scale(facts, images) or (images.size / max(values.shape),) * 2
-    height, width = values.shape
-    shape = (max(1, round(height * down)), max(1, round(width * across)))
-    return _Slice(resize(values, shape), geometry, facts, photometric == "MONOCHROME1")
+    resized = resize_in_plane(values, facts, images)
+    return _Slice(resized, geometry, facts, photometric == "MONOCHROME1")
 
 
 def _new_places(places: Places, images: Images) -> Places:
