@@ -10,9 +10,9 @@ from pydicom import dcmread
 from tests.conftest import MakePlan
 
 from medfl_client.dicom.header import Row, Rules, pseudonym
-from medfl_client.dicom.index import rows, scan
+from medfl_client.dicom.index import Progress, rows, scan
 from medfl_client.dicom.reader import DicomReader
-from medfl_client.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.ingest import Collection, Watch, collect, count_reasons, site_data
 from medfl_client.site_file import DataFiles, load_site_file
 from medfl_common.errors import DataError
 from medfl_common.plan import Plan, load_plan
@@ -159,6 +159,79 @@ def test_labels_join_by_study_patient_and_path(join: str, site: Path, plan: Plan
     assert found.n_labels_unused == 0
     assert all(plan.task.classes[s.label] == by_sop[s.row.sop] for s in found.samples)
     assert len(found.samples) == len(files(site))
+
+
+def test_labels_may_be_folders_or_a_tag(site: Path, plan: Plan) -> None:
+    by_sop = {s.row.sop: plan.task.classes[s.label] for s in read(site, plan).samples}
+    for path in files(site):
+        dataset = dcmread(path)
+        dataset.ImageComments = dataset.ProtocolName = by_sop[dataset.SOPInstanceUID]
+        home = site / "sorted" / by_sop[dataset.SOPInstanceUID] / path.parent.name / path.name
+        home.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(home)
+    for data in (
+        DataFiles(folder="sorted", labels_from="folder"),
+        DataFiles(folder="sorted", labels_from="tag", label_tag="ProtocolName"),
+        DataFiles(folder="sorted", labels_from="tag", label_tag="ImageComments"),
+    ):
+        found = collect(site, site / "state", data, plan)
+        assert len(found.samples) == 40
+        assert all(plan.task.classes[s.label] == by_sop[s.row.sop] for s in found.samples)
+
+
+def test_too_many_damaged_pictures_stop_the_site(site: Path, plan: Plan) -> None:
+    for path in files(site)[:2]:
+        path.write_bytes(path.read_bytes()[:-2000])
+    assert len(read(site, plan).samples) == 38  # 2 of 40 are allowed
+
+    for path in files(site)[2:3]:
+        path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"3 of 40 images.*data.max_damaged \(0.05\)"):
+        read(site, plan)
+
+
+def test_a_plan_may_want_one_view_only(site: Path, make_plan: MakePlan) -> None:
+    lateral = dcmread(files(site)[0])
+    lateral.ViewPosition = "LL"
+    lateral.save_as(files(site)[0])
+
+    found = read(site, load_plan(make_plan(images={"view": ["PA", "AP"]})))
+
+    assert count_reasons(found.refused) == {"view LL: not in the plan": 1}
+
+
+def test_an_interrupted_index_and_cache_go_on_where_they_were(site: Path, plan: Plan) -> None:
+    whole = read(site, plan)
+    shutil.rmtree(site / "state" / "cache")
+    (site / "state" / "index.sqlite").unlink()
+
+    def stop_after(n: int) -> Watch:
+        def watch(work: str) -> Progress:
+            def tell(done: int, of: int) -> None:
+                if work == "decoded" and done == n:
+                    raise KeyboardInterrupt
+
+            return tell
+
+        return watch
+
+    data, state = load_site_file(site).data, site / "state"
+    with pytest.raises(KeyboardInterrupt):
+        collect(site, state, data, plan, stop_after(20))
+    (cache,) = (state / "cache").iterdir()
+    with (cache / "pixels.raw").open("ab") as file:
+        file.write(b"torn")  # a record that was not finished
+
+    seen: list[tuple[str, int]] = []
+
+    def count(work: str) -> Progress:
+        return lambda done, of: seen.append((work, of))
+
+    found = collect(site, state, data, plan, count)
+
+    assert not [of for work, of in seen if work.startswith("read")]  # the index was whole
+    assert {of for work, of in seen if work == "decoded"} <= set(range(20, 41))
+    assert np.array_equal(found.pixels[found.rows], whole.pixels[whole.rows])
 
 
 def test_no_patient_is_trained_on_and_scored(site: Path, plan: Plan) -> None:

@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from medfl_client.labels import read_csv
+from medfl_client.labels import LabelRow, encode, read_csv
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
+from medfl_common.plan import Task
 
 DATA = DataFiles(
     folder="d", labels="l.csv", join_column="id", label_column="finding", values={"1": "ill"}
@@ -43,6 +45,63 @@ def test_a_byte_order_mark_quotes_and_blanks_are_read_right(tmp_path: Path) -> N
 def test_a_fault_is_an_error_with_its_line(data: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         read_csv(write(tmp_path, data), DATA, ("finding",))
+
+
+def task(kind: str, *classes: str) -> Task:
+    return Task.model_validate({"type": kind, "classes": [*classes]})
+
+
+def row(*words: str) -> LabelRow:
+    return LabelRow(2, words, {})
+
+
+def test_findings_in_columns_are_yes_no_or_unknown() -> None:
+    plan = task("multilabel", "edema", "effusion", "mass")
+
+    assert encode(row("1", "0", "0"), plan, DATA) == (1.0, 0.0, 0.0)
+    some = encode(row("1.0", "", "-1"), plan, DATA)  # blank, and CheXpert's uncertain
+    assert some is not None
+    assert some[0] == 1.0
+    assert np.isnan(some[1:]).all()
+    assert encode(row("", "-1", "unknown"), plan, DATA) is None
+    with pytest.raises(ValueError, match="maybe"):
+        encode(row("1", "maybe", "0"), plan, DATA)
+
+
+def test_findings_in_one_cell_are_told_apart_by_the_separator() -> None:
+    plan = task("multilabel", "Edema", "Mass")
+    data = DATA.model_copy(update={"separator": "|", "values": {"No Finding": "none"}})
+
+    assert encode(row("Mass|Edema"), plan, data) == (1.0, 1.0)
+    assert encode(row("No Finding"), plan, data) == (0.0, 0.0)
+    assert encode(row(""), plan, data) is None
+    with pytest.raises(ValueError, match="Hernia"):
+        encode(row("Mass|Hernia"), plan, data)
+
+
+def test_a_label_that_is_not_known_is_no_class() -> None:
+    plan = task("binary", "well", "ill")
+
+    assert encode(row("ill"), plan, DATA) == (1.0,)
+    assert encode(row(""), plan, DATA) is encode(row("unknown"), plan, DATA) is None
+    with pytest.raises(ValueError, match="sick"):
+        encode(row("sick"), plan, DATA)
+
+
+def test_one_patient_written_in_two_ways_is_one_key(tmp_path: Path) -> None:
+    path = write(tmp_path, b"id,finding\n 007,1\n007 ,2\n")
+
+    with pytest.raises(DataError, match="lines 2 and 3 give the same id"):
+        read_csv(path, DATA, ("finding",), str.strip)
+
+
+def test_an_older_encoding_has_to_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path, b"id,finding\na,M\xfcller\n")
+
+    with pytest.raises(DataError, match=r"line 2 is not UTF-8.*data\.encoding"):
+        read_csv(path, DATA, ("finding",))
+    latin = DATA.model_copy(update={"encoding": "latin-1"})
+    assert read_csv(path, latin, ("finding",))["a"].words == ("Müller",)
 
 
 def test_the_same_label_twice_is_no_conflict(tmp_path: Path) -> None:

@@ -39,18 +39,26 @@ def geometry(z: float, orientation: tuple[float, ...], n: int = 16) -> tuple[np.
 
 
 def write_slice(
-    path: Path, z: float, orientation: tuple[float, ...] = AXIAL, n: int = 16, sop: str = ""
+    path: Path,
+    z: float,
+    orientation: tuple[float, ...] = AXIAL,
+    n: int = 16,
+    noise: int = 0,
+    **tags: object,
 ) -> Path:
     pixels, facts = geometry(z, orientation, n)
+    if noise:
+        pixels += np.random.default_rng(noise).integers(0, 99, pixels.shape, np.int16)
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID, dataset.PatientID, dataset.Modality = CTImageStorage, "1", "CT"
     dataset.SeriesInstanceUID, dataset.StudyInstanceUID = SERIES, STUDY
     dataset.set_pixel_data(pixels, "MONOCHROME2", 16)
-    dataset.SOPInstanceUID = sop or generate_uid()
     dataset.update(facts)
-    path.parent.mkdir(exist_ok=True)
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path
 
