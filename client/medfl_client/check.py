@@ -67,7 +67,7 @@ def _show_split(
         for name, n in count_labels([s.targets for s in found.samples], plan.task).items()
     ]
     screen.say(
-        f"{len(found.samples)} samples of {n_patients} patients: {', '.join(counts)}; "
+        f"{len(found.samples)} {SAMPLES[plan.images.sample]} of {n_patients} patients: {', '.join(counts)}; "
         f"{n_train} to train on, {n_validation} to score on, no patient in both"
     )
 

@@ -17,9 +17,12 @@ site: {name}                      # the name that the coordinator sees
 data:
   folder: dicom                  # DICOM files, sub-folders included
   labels: labels.csv             # UTF-8, the first line names the columns
-  join: SOPInstanceUID           # SOPInstanceUID | StudyInstanceUID | PatientID | path
+  # SOPInstanceUID | SeriesInstanceUID | StudyInstanceUID | PatientID | AccessionNumber | path
+  join: SOPInstanceUID
   join_column: sop_instance_uid  # the column that says to what a label belongs
   label_column: finding          # the column that holds the label
+  # labels_from: folder          # without a CSV: the first folder's name; or tag, with label_tag
+  # burned_in: leave out         # pictures that text may be written into; kept if not said
   # values:                      # what the CSV writes -> the plan's class, where they differ
   #   "1": opacity
 
@@ -31,6 +34,7 @@ policy:                          # what this hospital allows; it beats every pla
   min_cell: 10                   # with a smaller class among the scored images no score leaves
   models: all                    # or a list: [small_cnn]
   max_rounds: 1000
+  share_statistics: true         # counts of the data before training, where a plan asks
   max_message_mb: 1024
 """
 
