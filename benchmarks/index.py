@@ -27,8 +27,8 @@ def write_files(folder: Path, n: int) -> None:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     dataset.SOPClassUID = uid.CTImageStorage
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.00000000"
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.4.00000000", "1.2.5.00000000"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.10000000"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.4.10000000", "1.2.5.10000000"
     dataset.PatientID, dataset.PatientName = "P00000000", "SYNTHETIC"
     dataset.Modality, dataset.Manufacturer = "CT", "PHANTOM"
     dataset.StudyDate, dataset.PatientSex, dataset.PatientAge = "20200101", "F", "050Y"
@@ -48,9 +48,9 @@ def write_files(folder: Path, n: int) -> None:
         place = folder / f"{i // PER_FOLDER:05d}"
         if i % PER_FOLDER == 0:
             place.mkdir()
-        number = f"{i:08d}".encode()
+        number = f"{10**7 + i}".encode()
         patient = f"{i // 50:08d}".encode()
-        content = template.replace(b"1.2.3.00000000", b"1.2.3." + number)
+        content = template.replace(b"1.2.3.10000000", b"1.2.3." + number)
         (place / f"{i}.dcm").write_bytes(content.replace(b"P00000000", b"P" + patient))
 
 

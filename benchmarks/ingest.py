@@ -106,13 +106,15 @@ def in_workers(
     list(in_sandbox(work, paths[:1], n_workers=1))  # the workers' server is running
     before = time.process_time()
     started = time.monotonic()
-    results = list(in_sandbox(partial(timed, work), paths, CHUNK, n_workers=n_workers))
+    cores = sorted(os.sched_getaffinity(0))[:n_workers]  # some codecs have threads of their own
+    results = list(in_sandbox(partial(timed, work, cores), paths, CHUNK, n_workers=n_workers))
     wall = time.monotonic() - started
     after = time.process_time()
     return wall, after - before + sum(seconds for _, (seconds, _) in results)
 
 
-def timed(work: Callable[[Path], object], path: Path) -> tuple[float, object]:
+def timed(work: Callable[[Path], object], cores: list[int], path: Path) -> tuple[float, object]:
+    os.sched_setaffinity(0, cores)
     started = time.process_time()
     result = work(path)
     return time.process_time() - started, result

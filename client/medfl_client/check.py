@@ -66,8 +66,9 @@ def _show_split(
         f"{n} {name}"
         for name, n in count_labels([s.targets for s in found.samples], plan.task).items()
     ]
+    what = SAMPLES[plan.images.sample]
     screen.say(
-        f"{len(found.samples)} {SAMPLES[plan.images.sample]} of {n_patients} patients: {', '.join(counts)}; "
+        f"{len(found.samples)} {what} of {n_patients} patients: {', '.join(counts)}; "
         f"{n_train} to train on, {n_validation} to score on, no patient in both"
     )
 

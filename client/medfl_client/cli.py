@@ -72,7 +72,7 @@ def run(folder: Folder) -> None:
     from medfl_client.participate import participate
 
     with errors_for_people():
-        participate(folder, Screen().say)
+        participate(folder, Screen())
 
 
 def main() -> None:

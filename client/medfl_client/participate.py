@@ -6,15 +6,15 @@ import signal
 import socket
 from pathlib import Path
 
-from medfl_client.connection import Route, SuperNode, Tell
+from medfl_client.connection import Route, SuperNode
 from medfl_client.identity import PRIVATE, public_line
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, write_private
-from medfl_common.screen import log_to
+from medfl_common.screen import Screen, log_to
 
 
-def participate(folder: Path, tell: Tell) -> None:
+def participate(folder: Path, screen: Screen) -> None:
     """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises RunError if one runs here."""
     site_file = load_site_file(folder)
     if site_file.server is None:
@@ -35,24 +35,26 @@ def participate(folder: Path, tell: Tell) -> None:
         os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
         secret, port = secrets.token_bytes(32), free_port()
         write_private(state / "executor.key", secret)
-        supernode = SuperNode(route, port, state / "executor.key", state / "supernode.log", tell)
+        supernode = SuperNode(
+            route, port, state / "executor.key", state / "supernode.log", screen.say
+        )
         supernode.start()
         try:
-            _serve(folder, site_file, f"127.0.0.1:{port}", secret, tell)
+            _serve(folder, site_file, f"127.0.0.1:{port}", secret, screen)
         finally:
             supernode.close()
 
 
-def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, tell: Tell) -> None:
+def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, screen: Screen) -> None:
     """Import torch and Flower while the SuperNode connects, then work."""
     from medfl_client.app import build_app
     from medfl_client.link import serve
     from medfl_client.site import open_site
 
     log_to(folder / "state" / "flower.log")
-    site = open_site(folder, site_file)
-    tell(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
-    serve(build_app(lambda context: site, tell), address, secret)
+    site = open_site(folder, site_file, screen.watch)
+    screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
+    serve(build_app(lambda context: site, screen.say), address, secret)
 
 
 def free_port() -> int:

@@ -90,20 +90,18 @@ def assess(
     if plan is None:
         plan, limit = _survey_plan(folder, database, data), limit or SURVEY
     selection, is_labelled = _select(folder, database, data, plan, secret, findings)
-    collection, shown, some = None, None, _some(selection, limit)
+    some = _some(selection, limit)
+    collection, shown = None, None
     try:
         collection = decode(some, folder / data.folder, state, plan, watch, reader)
         shown = site_data(collection, plan, site.site)
+        findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
+        findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:
         findings.append(Finding("block", str(error), "see the table of files that are left out"))
     refused = collection.refused if collection else selection.refused
     used = [sample for sample in selection.samples if sample.row.name not in refused]
     findings += check_files(selection, refused, len(used))
-    if collection is not None and shown is not None:
-        findings += check_samples(collection, plan, is_labelled)
-        findings += check_damage(collection, data)
-        if not is_survey:
-            findings += check_policy(shown, plan, site.policy, collection)
     statistics = shown.describe() if shown is not None and shown.describe is not None else None
     return Readiness(
         plan=plan,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from medfl_client.dataset import SiteData
-from medfl_client.ingest import collect, site_data
+from medfl_client.ingest import Watch, collect, site_data
 from medfl_client.site_file import Policy, SiteFile
 from medfl_common.errors import ConfigError
 from medfl_common.plan import Plan
@@ -34,13 +34,13 @@ def choose_device(wish: str) -> torch.device:
     return torch.device(wish)
 
 
-def open_site(folder: Path, site_file: SiteFile) -> Site:
-    """Make the site of a folder; its data are read at the first task."""
+def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
+    """Make the site of a folder; its data are read at the first task, which `watch` follows."""
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan, site: str) -> SiteData:
-        return site_data(collect(folder, state, site_file.data, plan), plan, site)
+        return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
 
     device = choose_device(site_file.compute.device)
     return Site(site_file.site, site_file.policy, device, data, state)

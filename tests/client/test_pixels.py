@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 from tests.conftest import SHARED
@@ -177,6 +178,20 @@ def test_colour_becomes_luminance_or_stays_by_the_plan(tmp_path: Path) -> None:
     assert grey[0, 0, 0] == pytest.approx(0.299 + 0.2 * 0.114)
     assert kept[:, 0, 0].tolist() == pytest.approx([1.0, 0.0, 0.2])
     assert kept.shape == (3, 16, 16)
+
+
+def test_a_palette_is_looked_up_and_then_grey_or_colour() -> None:
+    path = Path(pydicom.__file__).parent / "data" / "test_files" / "examples_palette.dcm"
+    dataset = dcmread(path)
+    colours = apply_color_lut(dataset.pixel_array, dataset)
+    expected = colours / np.iinfo(colours.dtype).max
+    whole = images(size=800, modality=["US"])  # 350 x 800: black above and below
+
+    grey = read_picture(path, whole)[0, 225:575]
+    kept = read_picture(path, whole.model_copy(update={"colour": True, "channels": 3}))
+
+    np.testing.assert_allclose(grey, expected @ [0.299, 0.587, 0.114], atol=1e-4)
+    np.testing.assert_allclose(kept[:, 225:575], np.moveaxis(expected, -1, 0), atol=1e-6)
 
 
 def test_a_frame_has_its_own_rescale_and_window(tmp_path: Path) -> None:

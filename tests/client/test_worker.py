@@ -17,6 +17,7 @@ from tests.client.test_pixels import RAMP, write
 from medfl_client.dicom.header import Row, Rules
 from medfl_client.dicom.index import rows, scan
 from medfl_client.dicom.reader import DicomReader, Source, read_pixels
+from medfl_client.dicom.reading import HEADER_TAGS, PIXEL_TAGS, read_header, read_image
 from medfl_client.dicom.worker import Refused, in_sandbox
 from medfl_common.errors import DataError
 from medfl_common.plan import Images
@@ -176,6 +177,9 @@ def test_nothing_but_the_listed_tags_of_a_header_is_read(tmp_path: Path) -> None
 
     (row,) = DicomReader().rows(path, "a.dcm", Rules(b"k"))
 
+    assert {element.keyword for element in read_header(path)} <= set(HEADER_TAGS)
+    assert {element.keyword for element in read_image(path)} <= set(PIXEL_TAGS)
+    assert not {"PatientName", "PatientBirthDate"} & {*HEADER_TAGS, *PIXEL_TAGS}
     assert "DOE" not in repr(row)
     assert "19600101" not in repr(row)
     assert row.patient != "1"

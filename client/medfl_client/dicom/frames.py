@@ -93,8 +93,6 @@ def decode(dataset: Dataset, frame: int) -> tuple[Stored, str]:
     except (AttributeError, ValueError) as error:
         raise DataError(f"{_named(syntax)}: {_shortened(error)}") from None
     photometric = str(facts["photometric_interpretation"])
-    if photometric.startswith("YBR"):  # RGB is what as_array gives where it can
-        photometric = str(dataset.PhotometricInterpretation)
     if photometric not in _KNOWN:
         raise DataError(f"PhotometricInterpretation (0028,0004) is {photometric!r}; not supported")
     if not stored.dtype.isnative:

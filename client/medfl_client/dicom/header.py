@@ -79,15 +79,9 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
     facts = os.stat(path, follow_symlinks=False)
     header = read_header(path, rules.label_tag)
     texts = {tag: _text(header, number) for tag, number in _TEXTS.items()}
-    patient = texts["PatientID"]
-    if rules.patient_from_study:
-        patient = patient or texts["StudyInstanceUID"]
-    for tag in ("PatientID", "SOPInstanceUID", "StudyInstanceUID"):
-        if not (patient if tag == "PatientID" else texts[tag]):
-            raise DataError(f"{tag} is missing or empty")
+    patient = texts["PatientID"] or texts["StudyInstanceUID"] * rules.patient_from_study
     height, width = _number(header, "Rows"), _number(header, "Columns")
-    if not height or not width:
-        raise DataError("no picture (Rows or Columns is missing)")
+    _refuse_missing({**texts, "PatientID": patient}, height, width)
     accession = texts["AccessionNumber"]
     return Row(
         path=name,
@@ -122,6 +116,14 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         burned_in=int(_may_be_burned_in(texts)),
         tag_label=_text(header, Tag(rules.label_tag)) if rules.label_tag else "",
     )
+
+
+def _refuse_missing(texts: dict[str, str], height: int, width: int) -> None:
+    for tag in ("PatientID", "SOPInstanceUID", "StudyInstanceUID"):
+        if not texts[tag]:
+            raise DataError(f"{tag} is missing or empty")
+    if not height or not width:
+        raise DataError("no picture (Rows or Columns is missing)")
 
 
 def pseudonym(secret: bytes, patient_id: str) -> str:
