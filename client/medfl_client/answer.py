@@ -101,7 +101,7 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
 ) -> RecordDict:
-    permit(head.plan, site.policy)
+    permit(head.plan, site.policy, head.kind)
     model, shapes = bench.model_for(head.plan, site.device)
     kept = replies.find(site.state, head, site.policy) if site.state else None
     if kept is not None:

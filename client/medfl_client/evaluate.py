@@ -11,7 +11,8 @@ from medfl_client.losses import classes, log_odds, predicted, task_loss
 from medfl_common.metrics import Counts, Tally, histogram
 from medfl_common.plan import Plan
 
-BATCH = 256  # images scored at a time
+BATCH = 256  # images scored at a time, at most
+PIXELS = BATCH * 224 * 224  # and so many pixels
 
 
 @torch.no_grad()
@@ -20,7 +21,8 @@ def score(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Give (N, K) float32 logits and (N, K) targets of a set, in its order."""
     model.eval()
-    parts = list(images.batches(torch.arange(len(images)), BATCH))
+    n = max(1, min(BATCH, PIXELS // math.prod(plan.images.shape[1:])))
+    parts = list(images.batches(torch.arange(len(images)), n))
     logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
     return logits, torch.cat([targets for _, targets in parts])
 

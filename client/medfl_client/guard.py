@@ -13,6 +13,7 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
 from medfl_common.plan import Plan
 from medfl_common.records import (
+    Kind,
     Shapes,
     TrainResult,
     TrainTask,
@@ -23,8 +24,13 @@ from medfl_common.records import (
 from medfl_common.statistics import SiteStatistics, suppressed
 
 
-def permit(plan: Plan, policy: Policy) -> None:
-    """Refuse a plan that the site's policy does not allow; raises DisclosureError."""
+def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
+    """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
+    if kind == "describe" and not plan.federation.statistics:
+        raise DisclosureError(
+            "the coordinator asks for statistics, the plan does not (federation.statistics); no "
+            "data was read"
+        )
     if policy.models != "all" and plan.model.name not in policy.models:
         raise DisclosureError(
             f"the plan trains {plan.model.name!r}, policy.models allows "
@@ -51,6 +57,8 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
     if result.update is not None:
         _check_update(result, policy, shapes)
     if result.statistics is not None:
+        if task.kind != "describe":
+            raise DisclosureError("statistics were not asked for; nothing was sent")
         result = replace(result, statistics=_permitted(result.statistics, policy))
     if result.tally is not None and not _is_large_enough(result.tally, policy):
         result = replace(result, tally=None, exact_auc=None)

@@ -123,17 +123,19 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
 
 
 def _keys(row: Row, data: DataFiles) -> list[str]:
-    if data.join == "path":
-        return [row.name, row.path, row.path.rpartition("/")[0]]
-    return [
-        {
-            "SOPInstanceUID": row.sop,
-            "SeriesInstanceUID": row.series,
-            "StudyInstanceUID": row.study,
-            "PatientID": row.patient,
-            "AccessionNumber": row.accession,
-        }[data.join]
-    ]
+    if data.join == "path":  # of the picture, its file or its folder
+        keys = [row.name, row.path, row.path.rpartition("/")[0]]
+    else:
+        keys = [
+            {
+                "SOPInstanceUID": row.sop,
+                "SeriesInstanceUID": row.series,
+                "StudyInstanceUID": row.study,
+                "PatientID": row.patient,
+                "AccessionNumber": row.accession,
+            }[data.join]
+        ]
+    return [key for key in keys if key]  # what has no number has no label by it
 
 
 def read_csv(

@@ -10,6 +10,7 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics import N_BINS, Tally
 from medfl_common.plan import Plan
 from medfl_common.records import TrainResult, TrainTask, plan_number
+from medfl_common.statistics import SiteStatistics, lengths
 
 UPDATE = {"w": torch.ones(2, 2)}
 SHAPES = {"w": (2, 2)}
@@ -64,6 +65,44 @@ def test_what_is_not_listed_does_not_leave(
 
     with pytest.raises(DisclosureError, match=f"{message}.*nothing was sent"):
         release(changed, task(plan), policy, SHAPES)
+
+
+def test_a_finding_that_few_images_have_keeps_the_scores_back(plan: Plan) -> None:
+    for few, is_sent in (([[30, 1], [5, 5]], True), ([[35, 1], [4, 5]], False)):
+        both = replace(result(plan, [[1]]), tally=None)
+        counts = np.array([[[20, 3], [9, 9]], few])  # absent and present, of two findings
+        curve = np.zeros((2, N_BINS), dtype=np.int64)
+        reply = release(
+            replace(both, tally=Tally(41, 0.5, counts, curve, curve), exact_auc=None),
+            task(plan), Policy(min_cell=10), SHAPES,
+        )  # fmt: skip
+        assert ("n_scored" in reply.metric_records["numbers"]) == is_sent
+
+
+def statistics(plan: Plan) -> TrainResult:
+    lists = {name: (0,) * n for name, n in lengths(2).items()} | {"classes": (33, 7)}
+    counts = SiteStatistics(samples=40, patients=31, left_out=3, **lists)  # type: ignore[arg-type]
+    return TrainResult(plan_number(plan), 0, 99, statistics=counts)
+
+
+def test_statistics_leave_without_small_counts_where_plan_and_policy_allow(plan: Plan) -> None:
+    asked = replace(task(plan), kind="describe", round=0)
+
+    numbers = release(statistics(plan), asked, Policy(), {}).metric_records["numbers"]
+
+    assert numbers["data_samples"] == 40
+    assert numbers["data_left_out"] == 0
+    assert numbers["data_classes"] == [0, 0]  # 7 is too few, and 33 of 40 would tell it
+    for policy, message in (
+        (Policy(share_statistics=False), "share_statistics is false"),
+        (Policy(min_images=41), "are of 40 images"),
+    ):
+        with pytest.raises(DisclosureError, match=message):
+            release(statistics(plan), asked, policy, {})
+    with pytest.raises(DisclosureError, match="were not asked for"):
+        release(statistics(plan), replace(asked, kind="evaluate"), Policy(), {})
+    with pytest.raises(DisclosureError, match="the plan does not"):
+        permit(plan, Policy(), "describe")
 
 
 def test_policy_beats_plan_before_any_data_is_read(plan: Plan) -> None:

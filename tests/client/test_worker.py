@@ -120,6 +120,7 @@ def hostile(folder: Path) -> None:
     (folder / "cut.dcm").write_bytes(rest[:-100])
     (folder / "archive.dcm").write_bytes(b"PK\3\4" + b"x" * 100)
     (folder / "DICOMDIR").write_bytes(rest)
+    Path(os.fsdecode(os.fsencode(folder) + b"/M\xfcller.dcm")).write_bytes(rest)
 
 
 def test_hostile_files_are_refused_and_the_good_ones_are_read(tmp_path: Path) -> None:
@@ -143,6 +144,8 @@ def test_hostile_files_are_refused_and_the_good_ones_are_read(tmp_path: Path) ->
     assert "above the limit" in reasons["bomb-rle.dcm"]
     assert "less than expected" in reasons["cut.dcm"]
     assert "DICOMDIR" in reasons["DICOMDIR"]
+    assert "not UTF-8" in reasons["M\\udcfcller.dcm"]
+    assert all(reasons.values())
     good = next(r for s, r in decoded.items() if s.rows[0].path == "good.dcm")
     assert isinstance(good, np.ndarray)
 

@@ -22,6 +22,7 @@ from medfl_common.errors import DataError
 VERSION = 2  # raise it when a row's meaning changes: the index is then built anew
 CHUNK = 64  # headers that a worker reads at a time
 COMMIT_S = 2.0  # an interruption loses so much work
+WAIT_S = 60.0  # for another process that writes the index
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -91,7 +92,7 @@ def _open(database: Path, reader: Reader, rules: Rules) -> sqlite3.Connection:
     identity = f"{VERSION}|{reader.name}|{rules.label_tag}|{rules.patient_from_study}|".encode()
     stamp = int.from_bytes(sha256(identity + rules.secret).digest()[:4], "big") >> 1
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    connection = sqlite3.connect(database)
+    connection = sqlite3.connect(database, timeout=WAIT_S)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     if connection.execute("PRAGMA user_version").fetchone()[0] != stamp:
@@ -127,17 +128,35 @@ def _walk(folder: Path) -> Iterator[tuple[str, int, int, str]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
-            elif entry.is_symlink():
-                yield _name(folder, entry.path), 0, 0, "a link; links are not followed"
-            elif entry.is_file():
+            elif entry.is_symlink() or entry.is_file():
                 facts = entry.stat(follow_symlinks=False)
-                is_list = entry.name.upper() == "DICOMDIR"
-                reason = "a list of files (DICOMDIR); the files themselves are read" * is_list
-                yield _name(folder, entry.path), facts.st_size, facts.st_mtime_ns, reason
+                name = _name(folder, entry.path)
+                yield name, facts.st_size, facts.st_mtime_ns, _not_opened(entry)
+
+
+def _not_opened(entry: "os.DirEntry[str]") -> str:
+    """Say why a file is not even opened; empty: it is."""
+    if entry.is_symlink():
+        return "a link; links are not followed"
+    if entry.name.upper() == "DICOMDIR":
+        return "a list of files (DICOMDIR); the files themselves are read"
+    if not _is_utf8(entry.path):
+        return "its name is not UTF-8; rename it"
+    return ""
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(folder: Path, path: str) -> str:
-    return os.path.relpath(path, folder).replace(os.sep, "/")
+    """Give a path as the index keeps it; bytes that are no UTF-8 are shown as numbers."""
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    return name.encode("utf-8", "backslashreplace").decode() if not _is_utf8(name) else name
 
 
 def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int, str]) -> list[Row]:
