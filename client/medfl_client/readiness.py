@@ -207,7 +207,7 @@ def _select(
             findings.append(Finding("block", str(error), "correct the labels, then index again"))
     elif data.labels_from == "csv":
         try:
-            read_csv(folder / data.labels, data, ())
+            read_csv(folder / data.labels, data, (data.label_column,) if data.label_column else ())
             what = "there is no plan, and the labels do not say what the classes are"
             findings.append(Finding("warn", what, "index again with --plan"))
         except DataError as error:

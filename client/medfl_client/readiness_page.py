@@ -61,6 +61,7 @@ def answer(readiness: Readiness) -> str:
         f"{n_patients:,} patients can be used, {n_left_out:,} files are left out"
     )
     first = next((f.what for f in readiness.findings if f.level == readiness.verdict), "")
+    first = first.removesuffix("; nothing was trained and nothing was sent")
     if readiness.verdict == "block":
         return f"No: {first}. Nothing has left this site."
     if readiness.verdict == "warn":

@@ -49,14 +49,16 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
     if unlabelled > MANY * (unlabelled + n_used):
         findings.append(
             Finding(
-                "warn", f"{unlabelled} images have no label", "is the join column the right one?"
+                "warn",
+                f"images without a label: {unlabelled:,}",
+                "is the join column the right one?",
             )
         )
     if selection.n_labels_unused:
         findings.append(
             Finding(
                 "warn",
-                f"{selection.n_labels_unused} lines of the label file have no image",
+                f"lines of the label file without an image: {selection.n_labels_unused:,}",
                 "were all images exported?",
             )
         )
@@ -72,37 +74,38 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
         (
             len(collection.twins),
             "warn",
-            "pictures are there more than once; one of each is used",
-            "see the list of equal pictures",
+            "pictures that are there more than once",
+            "one of each is used; see the list of equal pictures",
         ),
         (
             collection.n_joined_patients,
             "warn",
-            "patient numbers share a picture with another: one person under two numbers? They are "
-            "kept on one side of the split",
-            "ask who exported the data",
+            "patient numbers that share a picture with another (one person under two numbers?)",
+            "they are kept on one side of the split; ask who exported the data",
         ),
         (
             conflicts,
             "warn",
-            "files are left out because equal pictures, or one series, have different labels",
+            "files left out because equal pictures, or one series, have different labels",
             "correct the labels",
         ),
         (
             burned,
             "warn",
-            "pictures may have text written in (BurnedInAnnotation, screen copy, ultrasound)",
-            "look at the pictures below; data.burned_in: leave out, to be sure",
+            "pictures that may have text in them (BurnedInAnnotation, screen copy, ultrasound)",
+            "look at the pictures on the page; data.burned_in: leave out, to be sure",
         ),
         (
             len(mixed_patients(collection)),
             "pass",
-            "patients have samples of several classes; they stay together in the split",
-            "",
+            "patients with samples of several classes",
+            "they stay together in the split",
         ),
     ]
     findings = [
-        Finding(level, f"{count} {what}", advice) for count, level, what, advice in counted if count
+        Finding(level, f"{what}: {count:,}", advice)
+        for count, level, what, advice in counted
+        if count
     ]
     present = {sample.label for sample in collection.samples}
     if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
@@ -118,7 +121,7 @@ def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:
     if not n:
         return []
     is_many = n > data.max_damaged * (n + len(collection.samples))
-    what = f"{n} images cannot be decoded"
+    what = f"images that cannot be decoded: {n:,}"
     if is_many:
         what += f", more than data.max_damaged ({data.max_damaged:g}) allows"
     return [Finding("block" if is_many else "warn", what, "export them again, or leave them out")]
@@ -133,7 +136,7 @@ def check_policy(
         findings.append(
             Finding(
                 "block",
-                f"{len(shown.train)} images to train on, policy.min_images is {policy.min_images}",
+                f"images to train on: {len(shown.train)}, policy.min_images is {policy.min_images}",
                 "nothing would be sent; add images",
             )
         )
@@ -150,10 +153,19 @@ def check_policy(
                 "the site trains, its scores are kept back",
             )
         )
-    n = len(collection.samples)
-    no_spacing = sum(sample.row.spacing_mm == 0 for sample in collection.samples)
-    if no_spacing > MANY * n and plan.images.spacing_mm is None and plan.images.dimensions == 3:
-        findings.append(
-            Finding("warn", f"{no_spacing} series do not say their spacing", "check the export")
-        )
+    return findings + _check_needs(plan, collection)
+
+
+def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
+    """Say what the plan wants and the site has not."""
+    findings = []
+    rows = [sample.row for sample in collection.samples]
+    absent = sorted(set(plan.images.modality) - {row.modality for row in rows})
+    if absent:
+        what = f"modalities of the plan that this site has no sample of: {', '.join(absent)}"
+        findings.append(Finding("pass", what))
+    n_small = sum(max(row.height, row.width) < plan.images.size for row in rows)
+    if n_small > MANY * len(rows):
+        what = f"pictures smaller than the plan's {plan.images.size} pixels: {n_small:,}"
+        findings.append(Finding("warn", what, "they are enlarged; was a shrunken copy exported?"))
     return findings

@@ -44,8 +44,9 @@ def test_a_good_site_passes_but_for_the_letters_in_its_pictures(site: Path, plan
     found = judge(site, plan)
 
     assert texts(found) == (
-        "warn: 40 pictures may have text written in (BurnedInAnnotation, screen copy, ultrasound)\n"
-        "pass: 1 patients have samples of several classes; they stay together in the split"
+        "warn: pictures that may have text in them (BurnedInAnnotation, screen copy, ultrasound): "
+        "40\npass: patients with samples of several classes: 1\n"
+        "pass: modalities of the plan that this site has no sample of: CR"
     )
     assert found.verdict == "warn"
     assert found.files == {"used": 40}
@@ -71,9 +72,9 @@ def test_copies_leaks_and_contradictions_are_found(site: Path, plan: Plan) -> No
 
     found = judge(site, plan)
 
-    assert "warn: 2 pictures are there more than once" in texts(found)
-    assert "warn: 1 patient numbers share a picture with another" in texts(found)
-    assert "warn: 2 files are left out because equal pictures" in texts(found)
+    assert "warn: pictures that are there more than once: 2" in texts(found)
+    assert "(one person under two numbers?): 1" in texts(found)
+    assert "have different labels: 2" in texts(found)
     assert found.collection is not None
     assert len(found.collection.samples) == 39
 
@@ -120,7 +121,9 @@ def test_what_would_stop_the_site_is_told_before_it_joins(
     found = judge(site, plan)
 
     assert found.verdict == "block"
-    assert "block: 3 images cannot be decoded, more than data.max_damaged (0.05)" in texts(found)
+    assert "block: images that cannot be decoded: 3, more than data.max_damaged (0.05)" in texts(
+        found
+    )
     assert "policy.min_images is 500" in texts(found)
     nothing = judge(site, load_plan(make_plan(images={"modality": ["MR"]})))
     assert nothing.verdict == "block"
