@@ -54,7 +54,7 @@ def simulated_digest(folder: Path, plan: Path, hospitals: Path) -> object:
 def test_simulation_and_a_deployment_with_kills_in_mid_round_give_the_same_bits(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
-    plan = make_plan(federation={"rounds": 6}, training={"epochs": 4})
+    plan = make_plan(federation={"rounds": 6, "statistics": True}, training={"epochs": 4})
     expected = simulated_digest(tmp_path / "simulated", plan, hospitals)
     for name in SITES:
         shutil.rmtree(hospitals / name / "state")
@@ -80,7 +80,10 @@ def test_simulation_and_a_deployment_with_kills_in_mid_round_give_the_same_bits(
     assert len(log(deployment, "resumed")) == 1
     assert (deployment.study / "report.html").exists()
     ledger = (hospitals / "site-1" / "state" / "ledger.jsonl").read_text().splitlines()
-    assert {json.loads(line)["round"] for line in ledger} == {1, 2, 3, 4, 5, 6}
+    assert {json.loads(line)["round"] for line in ledger} == {0, 1, 2, 3, 4, 5, 6}
+    (statistics,) = log(deployment, "statistics")
+    assert list(statistics["sites"]) == [*SITES]  # type: ignore[call-overload]
+    assert (deployment.study / "harmony.html").exists()
 
 
 def test_a_killed_hospital_misses_a_round_and_is_back_when_started_again(

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from tests.client.test_pixels import RAMP, write
 
+from medfl_client.dicom import worker
 from medfl_client.dicom.header import Row, Rules
 from medfl_client.dicom.index import rows, scan
 from medfl_client.dicom.reader import DicomReader, Source, read_pixels
@@ -60,6 +61,15 @@ def test_every_job_is_answered_once_whatever_its_neighbours_do() -> None:
     assert {(job, r) for job, r in answers if job.startswith("job")} == {
         (job, job.upper()) for job in jobs if job.startswith("job")
     }
+
+
+def test_a_worker_that_died_while_idle_costs_no_file() -> None:
+    list(in_sandbox(work, ["a"], n_workers=1))
+    for idle in worker._idle:
+        idle.process.kill()
+        idle.process.wait()
+
+    assert list(in_sandbox(work, ["a", "b"], n_workers=1)) == [("a", "A"), ("b", "B")]
 
 
 def test_a_worker_cannot_write_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,8 @@ def _take_worker() -> _Worker:
     """Give a worker that waits, or a new one."""
     while _idle:
         worker = _idle.pop()
-        if time.monotonic() - worker.idle_since < IDLE_S / 2:
+        is_fresh = time.monotonic() - worker.idle_since < IDLE_S / 2
+        if is_fresh and worker.process.poll() is None:
             return worker
         worker.end()
     ours, theirs = Pipe()
