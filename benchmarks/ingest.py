@@ -172,4 +172,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import ingest  # by its name, so that worker processes find what they are to do
+
+    ingest.main()

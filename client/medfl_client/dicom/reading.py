@@ -81,7 +81,7 @@ def read_header(path: Path, extra: str = "") -> Dataset:
                 return _inflate(path, tags, MAX_HEADER, is_past)
             with suppress(Exception):  # a cut head may look damaged
                 dataset = read_partial(io.BytesIO(head), is_past, specific_tags=tags)
-                if is_whole:
+                if is_whole or len(head) < HEAD:
                     return dataset
             file.seek(0)
             return read_partial(file, is_past, specific_tags=tags)

@@ -105,7 +105,10 @@ class _Pool(Generic[Job, Result]):
                 return
             for worker, batch in self._ready():
                 self._busy.remove((worker, batch))
-                yield from self._collect(worker, batch)
+                done = self._receive(worker, batch)
+                if following := self._next(jobs, chunk):  # no worker waits for our consumer
+                    self._start(following)
+                yield from done
 
     def close(self) -> None:
         """End the workers that still have something to do."""
@@ -121,7 +124,7 @@ class _Pool(Generic[Job, Result]):
         worker = _take_worker()
         worker.deadline = time.monotonic() + self._timeout_s
         self._busy.append((worker, batch))
-        with suppress(BrokenPipeError):  # it died meanwhile; _collect will see
+        with suppress(BrokenPipeError):  # it died meanwhile; _receive will see
             worker.connection.send((self._work, batch))
 
     def _ready(self) -> list[tuple[_Worker, list[Job]]]:
@@ -131,22 +134,22 @@ class _Pool(Generic[Job, Result]):
         now = time.monotonic()
         return [(w, jobs) for w, jobs in self._busy if w.connection in answered or w.deadline < now]
 
-    def _collect(self, worker: _Worker, batch: list[Job]) -> Iterator[tuple[Job, Result | Refused]]:
+    def _receive(self, worker: _Worker, batch: list[Job]) -> list[tuple[Job, Result | Refused]]:
+        """Take a worker's results; where it died or ran out of time, put its jobs back."""
         reason = f"reading it took more than {self._timeout_s:.0f} s and was stopped"
         try:
             if worker.connection.poll():
                 results: list[Result | Refused] = worker.connection.recv()
                 worker.idle_since = time.monotonic()
                 _idle.append(worker)
-                yield from zip(batch, results, strict=True)
-                return
+                return list(zip(batch, results, strict=True))
         except (EOFError, OSError):
             reason = "reading it crashed the decoder"
         worker.end()
-        if len(batch) > 1:
-            self._again.extend(batch)
-        else:
-            yield batch[0], Refused(reason)
+        if len(batch) == 1:
+            return [(batch[0], Refused(reason))]
+        self._again.extend(batch)
+        return []
 
 
 def _take_worker() -> _Worker:
