@@ -100,6 +100,10 @@ def _sources(
         else:
             refused[row.name] = "SeriesInstanceUID is missing or empty"
     for group in groups.values():
+        if len({row.patient for row in group}) > 1:
+            reason = f"files of several patients share its {images.sample}'s UID"
+            refused |= {row.name: reason for row in group}
+            continue
         series = _largest_series(_without_copies(group, folder, refused), refused)
         try:
             sources.append(_one_of(series, images, refused))

@@ -73,6 +73,19 @@ def test_a_study_over_volumes_runs_to_its_end(
     run(plan, volumes, tmp_path)
 
 
+def test_a_series_that_two_patients_share_is_nobodys(volumes: Path, make_plan: MakePlan) -> None:
+    path = volumes / "dicom" / "3" / "5.dcm"
+    other = dcmread(path)
+    other.PatientID = "SOMEONE ELSE"
+    other.save_as(path)
+    plan = load_plan(three_d(make_plan))
+
+    found = collect(volumes, volumes / "state", load_site_file(volumes).data, plan)
+
+    assert len(found.samples) == 11
+    assert count_reasons(found.refused)["files of several patients share its series's UID"] == 6
+
+
 def test_a_series_may_give_its_middle_picture(
     volumes: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

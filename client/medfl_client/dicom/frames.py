@@ -7,10 +7,10 @@ from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from medfl_client.dicom.reading import MAX_FRAMES
 from medfl_common.errors import DataError
 
 MAX_PIXELS = 64_000_000  # of one frame, before decoding; a mammogram has 15 million
-MAX_FRAMES = 10_000
 MAX_BYTES = 512 * 2**20  # of one frame, decoded
 MAX_RATIO = 1100  # decoded size to file size; no codec of DICOM packs natural pictures so far
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from medfl_client.dicom.reading import HEADER_TAGS, read_header
+from medfl_client.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
 from medfl_common.errors import DataError
 
 MAX_AGE = 90  # years; older patients are counted together
@@ -124,6 +124,11 @@ def _refuse_missing(texts: dict[str, str], height: int, width: int) -> None:
             raise DataError(f"{tag} is missing or empty")
     if not height or not width:
         raise DataError("no picture (Rows or Columns is missing)")
+    if _int(texts["NumberOfFrames"]) > MAX_FRAMES:
+        raise DataError(
+            f"NumberOfFrames (0028,0008) is {texts['NumberOfFrames'][:20]}; at most {MAX_FRAMES} "
+            "are possible"
+        )
 
 
 def pseudonym(secret: bytes, patient_id: str) -> str:

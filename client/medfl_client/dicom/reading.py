@@ -22,6 +22,7 @@ Stop = Callable[[BaseTag, str | None, int], bool]
 NOT_DICOM = "not a DICOM file"
 MAX_INFLATED = 128 * 2**20  # bytes of a deflated file's content
 MAX_HEADER = 16 * 2**20  # bytes before the pixels, of a deflated file
+MAX_FRAMES = 10_000
 HEAD = 2**15  # bytes that hold most headers; they are read at once
 
 # What the index reads: identity (kept as HMAC), and what a study and its readers must know.

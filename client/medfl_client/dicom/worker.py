@@ -28,6 +28,7 @@ from medfl_common.errors import DataError
 MEMORY = 2 * 2**30  # bytes that one worker may take above what it starts with
 TIMEOUT_S = 60.0  # for one call of the work, whatever it holds
 MAX_WORKERS = 32
+START_S = 60.0  # for a worker to start, on a busy machine
 IDLE_S = 20.0  # a worker without work ends after so long
 _ENTRY = "import sys; from medfl_client.dicom.worker import serve; serve(int(sys.argv[1]))"
 
@@ -48,6 +49,7 @@ class _Worker:
     process: "subprocess.Popen[bytes]"
     connection: Connection
     deadline: float = 0.0  # of what it does
+    is_ready: bool = False  # it has started, and takes work
     idle_since: float = 0.0
 
     def end(self) -> None:
@@ -99,21 +101,24 @@ class _Pool(Generic[Job, Result]):
 
     def run(self, jobs: Iterator[Job], chunk: int) -> Iterator[tuple[Job, Result | Refused]]:
         while True:
-            while len(self._busy) < self._n_workers and (batch := self._next(jobs, chunk)):
-                self._start(batch)
+            self._fill(jobs, chunk)
             if not self._busy:
                 return
             for worker, batch in self._ready():
                 self._busy.remove((worker, batch))
                 done = self._receive(worker, batch)
-                if following := self._next(jobs, chunk):  # no worker waits for our consumer
-                    self._start(following)
+                self._fill(jobs, chunk)  # first, so that no worker waits for our consumer
                 yield from done
 
     def close(self) -> None:
         """End the workers that still have something to do."""
         for worker, _ in self._busy:
             worker.end()
+
+    def _fill(self, jobs: Iterator[Job], chunk: int) -> None:
+        """Give work to as many workers as there may be."""
+        while len(self._busy) < self._n_workers and (batch := self._next(jobs, chunk)):
+            self._start(batch)
 
     def _next(self, jobs: Iterator[Job], chunk: int) -> list[Job]:
         if self._again:
@@ -122,7 +127,7 @@ class _Pool(Generic[Job, Result]):
 
     def _start(self, batch: list[Job]) -> None:
         worker = _take_worker()
-        worker.deadline = time.monotonic() + self._timeout_s
+        worker.deadline = time.monotonic() + (self._timeout_s if worker.is_ready else START_S)
         self._busy.append((worker, batch))
         with suppress(BrokenPipeError):  # it died meanwhile; _receive will see
             worker.connection.send((self._work, batch))
@@ -138,6 +143,11 @@ class _Pool(Generic[Job, Result]):
         """Take a worker's results; where it died or ran out of time, put its jobs back."""
         reason = f"reading it took more than {self._timeout_s:.0f} s and was stopped"
         try:
+            if worker.connection.poll() and not worker.is_ready:
+                worker.is_ready = worker.connection.recv()
+                worker.deadline = time.monotonic() + self._timeout_s
+                self._busy.append((worker, batch))
+                return []
             if worker.connection.poll():
                 results: list[Result | Refused] = worker.connection.recv()
                 worker.idle_since = time.monotonic()
@@ -190,6 +200,7 @@ def serve(handle: int) -> None:
     _bound_resources()
     _keep_freed_memory()
     with suppress(EOFError, OSError):
+        connection.send(True)  # ready
         while connection.poll(IDLE_S):
             work, jobs = connection.recv()
             connection.send([_try(work, job) for job in jobs])
