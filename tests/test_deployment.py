@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from medfl_common.errors import RunError
 from medfl_common.runlog import Event, read_events
 from medfl_server.study import create_study
 from medfl_sim.deployment import Deployment, Process, run_command, wait_until
@@ -201,3 +202,19 @@ def test_check_shows_what_would_leave_and_sends_nothing(
     for name in ("0.weight", "n_images", "confusion"):
         assert name in said
     assert not (hospitals / "site-1" / "state" / "ledger.jsonl").exists()
+
+
+def test_index_answers_people_and_scripts(hospitals: Path, make_plan: MakePlan) -> None:
+    site = hospitals / "site-1"
+
+    said = run_command("client", "index", site, "--plan", make_plan())
+    facts = json.loads(run_command("client", "index", site, "--json"))
+
+    assert "WARN. Almost: 40 samples of" in said
+    assert "Nothing has left this site" in said
+    assert facts["verdict"] == "warn"
+    assert facts["labels"].keys() == {"normal", "opacity"}
+    assert (site / "readiness.html").exists()
+    shutil.rmtree(site / "dicom")
+    with pytest.raises(RunError, match="is not a folder that can be read"):
+        run_command("client", "index", site)
