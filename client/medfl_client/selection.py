@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medfl_client.dicom.header import Row
 from medfl_client.dicom.reader import ALL_FRAMES, Source
-from medfl_client.dicom.series import arrange, in_order
+from medfl_client.dicom.series import arrange, middle_of
 from medfl_client.labels import LabelRow, Labels, encode, find_label
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
@@ -124,10 +124,9 @@ def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Sourc
         slices, left_out = arrange(series)
         refused |= left_out
         return Source(tuple(slices), ALL_FRAMES)
-    ordered = in_order(series)
-    middle = ordered[len(ordered) // 2]
+    middle = middle_of(series)
     reason = "the middle picture of its series is taken"
-    refused |= {row.name: reason for row in ordered if row is not middle}
+    refused |= {row.name: reason for row in series if row is not middle}
     return Source((middle,), middle.frames // 2)
 
 

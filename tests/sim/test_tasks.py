@@ -94,6 +94,7 @@ def test_a_series_may_give_its_middle_picture(
     found = collect(volumes, volumes / "state", load_site_file(volumes).data, load_plan(plan))
 
     assert found.pixels.shape[1:] == (1, 16, 16)
+    assert {sample.row.path.split("/")[1] for sample in found.samples} == {"0.dcm"}  # z = 0
     assert len(found.samples) == 12
     run(plan, volumes, tmp_path)
 

@@ -66,7 +66,7 @@ def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
         return list(rows), {}
     if any(row.frames > 1 for row in rows):
         raise DataError("the series mixes multi-frame files with others")
-    kinds = [(_rounded(row.orientation), row.height, row.width) for row in rows]
+    kinds = [_kind(row) for row in rows]
     kind, n = Counter(kinds).most_common(1)[0]
     if 2 * n <= len(rows):
         raise DataError(f"the series has slices of {len(set(kinds))} planes or sizes, none most")
@@ -76,22 +76,32 @@ def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
         if own != kind
     }
     slices = [row for row in rows if row.name not in left_out]
-    places = [
-        along_normal(geometry_of(_floats(r.position), _floats(r.orientation))) for r in slices
-    ]
+    places = [_place(row) for row in slices]
     order = np.argsort(places, kind="stable")
     check_steps(np.array(places)[order])
     return [slices[i] for i in order], left_out
 
 
-def in_order(rows: Sequence[Row]) -> list[Row]:
-    """Order the files of a series by place, or by InstanceNumber where they have no places."""
-    if all(row.position and row.orientation == rows[0].orientation for row in rows):
-        places = [
-            along_normal(geometry_of(_floats(r.position), _floats(r.orientation))) for r in rows
-        ]
-        return [rows[i] for i in np.argsort(places, kind="stable")]
-    return sorted(rows, key=lambda row: (row.instance, row.sop))
+def middle_of(rows: Sequence[Row]) -> Row:
+    """Choose the middle file of a series: of its most frequent plane and size, by place.
+
+    Files without places are ordered by InstanceNumber.
+    """
+    kinds = [_kind(row) for row in rows]
+    kind, _ = Counter(kinds).most_common(1)[0]
+    slices = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
+    slices.sort(key=lambda row: (row.instance, row.sop))
+    if all(row.position and row.orientation for row in slices):
+        slices.sort(key=_place)
+    return slices[len(slices) // 2]
+
+
+def _kind(row: Row) -> tuple[tuple[float, ...], int, int]:
+    return _rounded(row.orientation), row.height, row.width
+
+
+def _place(row: Row) -> float:
+    return along_normal(geometry_of(_floats(row.position), _floats(row.orientation)))
 
 
 def along_normal(geometry: Geometry) -> float:
