@@ -22,7 +22,7 @@ from medfl_client.ingest import (
     site_data,
 )
 from medfl_client.labels import LabelRow, Labels, count_labels, find_label, read_csv, read_labels
-from medfl_client.selection import Selection, select
+from medfl_client.selection import Sample, Selection, select
 from medfl_client.site_file import DataFiles, SiteFile
 from medfl_client.verdict import (
     UNLABELLED,
@@ -48,14 +48,27 @@ class Readiness:
     plan: Plan
     is_survey: bool  # there is no plan: everything was looked at
     findings: list[Finding]
-    files: dict[str, int]  # what became of the files -> how many
     collection: Collection | None  # None: nothing could be used
     data: SiteData | None
-    n_samples: int  # that can be used, as far as is known
-    n_not_decoded: int  # of them, so many were not looked into
-    counts: dict[str, dict[str, int]]  # header fact -> value -> samples
-    labels: dict[str, int]
+    used: list[Sample]  # that can be used, as far as is known
+    refused: dict[str, str]  # file -> why it is left out
+    n_not_decoded: int  # of the samples, so many were not looked into
     shareable: SiteStatistics | None
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Count what became of the files."""
+        return {"used": len({s.row.name for s in self.used}), **count_reasons(self.refused)}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Count samples by class or finding."""
+        return count_labels([sample.targets for sample in self.used], self.plan.task)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count samples by header fact and value."""
+        return count_facts([sample.row for sample in self.used])
 
     @property
     def verdict(self) -> Level:
@@ -98,24 +111,27 @@ def assess(
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:
-        findings.append(Finding("block", str(error), "see the table of files that are left out"))
+        findings.append(Finding("block", str(error), "see the list of files that are left out"))
     refused = collection.refused if collection else selection.refused
     used = [sample for sample in selection.samples if sample.row.name not in refused]
     findings += check_files(selection, refused, len(used))
-    statistics = shown.describe() if shown is not None and shown.describe is not None else None
     return Readiness(
         plan=plan,
         is_survey=is_survey,
         findings=findings or [Finding("pass", "nothing stands in the way")],
-        files={"used": len({sample.row.name for sample in used}), **count_reasons(refused)},
         collection=collection,
         data=shown,
-        n_samples=len(used),
+        used=used,
+        refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
-        counts=count_facts([sample.row for sample in used]),
-        labels=count_labels([sample.targets for sample in used], plan.task),
-        shareable=suppressed(statistics, site.policy.min_cell) if statistics else None,
+        shareable=_shareable(shown, site),
     )
+
+
+def _shareable(shown: SiteData | None, site: SiteFile) -> SiteStatistics | None:
+    if shown is None or shown.describe is None:
+        return None
+    return suppressed(shown.describe(), site.policy.min_cell)
 
 
 def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
@@ -148,7 +164,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "verdict": readiness.verdict,
         "findings": [asdict(finding) for finding in readiness.findings],
         "files": readiness.files,
-        "samples": readiness.n_samples,
+        "samples": len(readiness.used),
         "patients": len(set(found.patients)) if found else 0,
         "train": len(data.train) if data else 0,
         "validation": len(data.validation) if data else 0,

@@ -43,7 +43,7 @@ def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
     sections.append(_counts(readiness))
     if found is not None:
         sections.append(_doubles(found))
-        sections.append(_left_out(found.refused))
+    sections.append(_left_out(readiness.refused))
     sections += [_shareable(readiness), _limits(readiness)]
     title = f"medfl readiness of {site}" + (
         "" if readiness.is_survey else f" for the study {readiness.plan.study}"
@@ -57,7 +57,7 @@ def answer(readiness: Readiness) -> str:
     n_patients = len(set(readiness.collection.patients)) if readiness.collection else 0
     n_left_out = sum(readiness.files.values()) - readiness.files["used"]
     counted = (
-        f"{readiness.n_samples:,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
+        f"{len(readiness.used):,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
         f"{n_patients:,} patients can be used, {n_left_out:,} files are left out"
     )
     first = next((f.what for f in readiness.findings if f.level == readiness.verdict), "")
@@ -214,7 +214,7 @@ def _limits(readiness: Readiness) -> Section:
     texts = ["This page holds file names and pictures of patients: protect it like the images."]
     if readiness.n_not_decoded:
         texts.append(
-            f"{readiness.n_not_decoded:,} of {readiness.n_samples:,} samples were not decoded. "
+            f"{readiness.n_not_decoded:,} of {len(readiness.used):,} samples were not decoded. "
             "What is damaged or there twice among them is not known; --all decodes every one."
         )
     if readiness.is_survey:

@@ -23,8 +23,7 @@ def survey(
     watch = None if is_for_script else screen.watch
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
     write_readiness(found, site.site, folder / "readiness.html")
-    if found.collection is not None:
-        write_left_out(found.collection.refused, folder / "state" / "left-out.csv")
+    write_left_out(found.refused, folder / "state" / "left-out.csv")
     if is_for_script:
         print(json.dumps(as_json(found, site.site), indent=1))
         return found.verdict

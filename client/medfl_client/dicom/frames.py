@@ -114,6 +114,6 @@ def _named(syntax: str) -> str:
 
 
 def _shortened(error: Exception) -> str:
-    """Give the last line of a decoder's message, where the cause is, at most 160 letters."""
+    """Give the line of a decoder's message that holds the cause, at most 160 letters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__)[:160]
