@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.dataset import ImageSet, Indices, SiteData, encode_targets, split
+from medfl_client.dicom.grey import BLANK
 from medfl_client.dicom.header import Rules
 from medfl_client.dicom.index import Progress, rows, scan
 from medfl_client.dicom.reader import DicomReader, Reader
@@ -126,7 +127,7 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         patients=[person[samples[i].patient] for i in kept],
         refused=refused,
         n_labels_unused=selection.n_labels_unused,
-        n_damaged=len(cache.reasons),
+        n_damaged=sum(reason != BLANK for reason in cache.reasons.values()),
         n_joined_patients=sum(name != other for name, other in person.items()),
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
     )

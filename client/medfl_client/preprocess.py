@@ -28,7 +28,7 @@ from medfl_client.dicom.worker import Refused, in_sandbox
 from medfl_common.errors import DataError
 from medfl_common.plan import Images
 
-VERSION = 2  # raise it when the same file would give other pixels
+VERSION = 3  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work
 CHUNK = 8  # pictures that a worker decodes at a time; a volume goes alone
 TIMEOUT_S = 120.0  # for a chunk

@@ -31,6 +31,7 @@ N_TILES = 48  # pictures on the sheet
 N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
 N_VALUES = 15  # rows of a count
 N_LINES = 6  # manufacturers in the picture of greys
+LONGEST = 18  # letters of a name there
 MARK = {"pass": "ok", "warn": "look", "block": "stops"}
 
 
@@ -76,8 +77,8 @@ def _findings(readiness: Readiness) -> Section:
 
 
 def _numbers(readiness: Readiness) -> Section:
-    rows = [[what, f"{n:,}"] for what, n in readiness.files.items()]
-    tables = [Table(["what became of the files", "files"], rows)]
+    rows = [[f"{n:,}", what] for what, n in readiness.files.items()]
+    tables = [Table(["files", "what became of them"], rows, is_text=True)]
     if UNLABELLED not in readiness.labels:
         rows = [[name, f"{n:,}"] for name, n in readiness.labels.items()]
         tables.append(Table(["label", "samples"], rows))
@@ -141,7 +142,8 @@ def _greys(found: Collection) -> Section:
     for name in largest:
         step = -(-len(by_maker[name]) // 500)
         greys = grey_histogram(found.pixels, np.array(by_maker[name][::step]))
-        lines[f"{name} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
+        shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+        lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
     picture = line_plot(
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
     )

@@ -190,6 +190,24 @@ def test_too_many_damaged_pictures_stop_the_site(site: Path, plan: Plan) -> None
         read(site, plan)
 
 
+def test_pictures_that_a_window_blanks_are_nobodys_twin(site: Path, make_plan: MakePlan) -> None:
+    far = {"rule": "fixed", "centre": 10**6, "width": 10}
+    with pytest.raises(DataError, match="40 x one grey is left of the picture by the window"):
+        read(site, load_plan(make_plan(images={"intensity": far})))
+
+    for path in files(site)[:3]:  # black but for one pixel, which the window does not reach
+        dark = dcmread(path)
+        pixels = np.zeros((dark.Rows, dark.Columns), dtype=np.uint16)
+        pixels[0, 0] = 1
+        dark.set_pixel_data(pixels, "MONOCHROME2", 12, generate_instance_uid=False)
+        dark.save_as(path)
+    found = read(site, load_plan(make_plan()))
+
+    assert found.n_joined_patients == 0
+    assert found.n_damaged == 0
+    assert sum("one grey is left" in reason for reason in found.refused.values()) == 3
+
+
 def test_a_plan_may_want_one_view_only(site: Path, make_plan: MakePlan) -> None:
     lateral = dcmread(files(site)[0])
     lateral.ViewPosition = "LL"

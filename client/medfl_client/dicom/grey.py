@@ -26,6 +26,7 @@ from medfl_common.plan import DicomWindow, FixedWindow, Intensity, PercentileWin
 Picture = NDArray[np.float32]
 Values = NDArray[np.float64]
 
+BLANK = "one grey is left of the picture by the window; there is nothing in it to learn"
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, of red, green, blue
 
 
@@ -48,6 +49,7 @@ def to_grey(stored: Stored, facts: Dataset, rule: Intensity, is_inverted: bool) 
     )
     occurs = (counts > 0) & ~is_padding
     grey = _window(modality, modality[occurs], counts[occurs], facts, rule)
+    _refuse_blank(grey[occurs])
     if is_inverted:
         grey = 1.0 - grey
     grey[is_padding] = 0.0
@@ -71,6 +73,7 @@ def show(values: Picture, facts: Dataset, rule: Intensity, is_inverted: bool) ->
     """Map a volume of values after the modality transformation to 0..1, as one picture."""
     flat = values.astype(np.float64).ravel()
     grey = _window(flat, flat, np.ones(flat.size, dtype=np.int64), facts, rule)
+    _refuse_blank(grey)
     grey = 1.0 - grey if is_inverted else grey
     return np.asarray(grey.reshape(values.shape), dtype=np.float32)
 
@@ -175,6 +178,11 @@ def _as_stored(value: int, dtype: np.dtype[np.generic]) -> int:
     bits = 8 * dtype.itemsize
     value %= 2**bits
     return value - 2**bits if dtype.kind == "i" and value >= 2 ** (bits - 1) else value
+
+
+def _refuse_blank(grey: Values) -> None:
+    if grey.min() == grey.max():
+        raise DataError(BLANK)
 
 
 def _window(
