@@ -11,7 +11,7 @@ from flwr.app import RecordDict
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
-from medfl_common.plan import Plan
+from medfl_common.plan import Plan, Task
 from medfl_common.records import (
     Kind,
     Shapes,
@@ -59,7 +59,7 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
     if result.statistics is not None:
         if task.kind != "describe":
             raise DisclosureError("statistics were not asked for; nothing was sent")
-        result = replace(result, statistics=_permitted(result.statistics, policy))
+        result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
     if result.tally is not None and not _is_large_enough(result.tally, policy):
         result = replace(result, tally=None, exact_auc=None)
     if not result.is_finite:
@@ -95,7 +95,7 @@ def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
         )
 
 
-def _permitted(statistics: SiteStatistics, policy: Policy) -> SiteStatistics:
+def _permitted(statistics: SiteStatistics, task: Task, policy: Policy) -> SiteStatistics:
     """Take small counts out of a site's statistics, or raise where none may leave."""
     if not policy.share_statistics:
         raise DisclosureError("policy.share_statistics is false; nothing was sent")
@@ -104,7 +104,7 @@ def _permitted(statistics: SiteStatistics, policy: Policy) -> SiteStatistics:
             f"the statistics are of {statistics.samples} images, policy.min_images is "
             f"{policy.min_images}; nothing was sent"
         )
-    return suppressed(statistics, policy.min_cell)
+    return suppressed(statistics, policy.min_cell, task)
 
 
 def _is_large_enough(tally: Tally, policy: Policy) -> bool:

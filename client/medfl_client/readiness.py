@@ -124,14 +124,14 @@ def assess(
         used=used,
         refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
-        shareable=_shareable(shown, site),
+        shareable=_shareable(shown, plan, site),
     )
 
 
-def _shareable(shown: SiteData | None, site: SiteFile) -> SiteStatistics | None:
+def _shareable(shown: SiteData | None, plan: Plan, site: SiteFile) -> SiteStatistics | None:
     if shown is None or shown.describe is None:
         return None
-    return suppressed(shown.describe(), site.policy.min_cell)
+    return suppressed(shown.describe(), site.policy.min_cell, plan.task)
 
 
 def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
@@ -139,6 +139,7 @@ def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
     facts: dict[str, Callable[[Row], str]] = {
         "modality": lambda row: row.modality,
         "view": lambda row: row.view,
+        "laterality": lambda row: row.laterality,
         "body part": lambda row: row.body_part,
         "manufacturer": lambda row: row.manufacturer,
         "model": lambda row: row.model,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.plan import Task
+
 N_GREYS = 64  # bins of the intensity histogram, over 0..1 as the network sees it
 PARTS = 100_000  # the histogram counts parts of so many, not pixels
 
@@ -77,23 +79,28 @@ def grey_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tupl
     return tuple(np.rint(shares * PARTS).astype(int).tolist())
 
 
-def suppressed(counts: SiteStatistics, min_cell: int) -> SiteStatistics:
-    """Set counts below the smallest cell to 0.
+def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatistics:
+    """Set counts below the smallest cell to 0, and what the total would tell of them.
 
-    The sum of a list is known from `samples`. So where one count is taken out, the next smallest
-    goes with it: the total would tell it otherwise.
+    The sum of a list is known from `samples`. So the next smallest go with the small ones until
+    those taken out are as many as a cell, together. Findings of a multilabel task overlap: there a
+    count goes that leaves fewer than a cell without the finding.
     """
-    lists = {name: _suppress(getattr(counts, name), min_cell) for name in COUNTS}
+    lists = {name: _suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
+    if task.type == "multilabel":
+        lists["classes"] = tuple(
+            n if n >= min_cell and not 0 < counts.samples - n < min_cell else 0
+            for n in counts.classes
+        )
     n_left_out = counts.left_out if counts.left_out >= min_cell else 0
     return replace(counts, left_out=n_left_out, **lists)  # type: ignore[arg-type]
 
 
-def _suppress(values: tuple[int, ...], min_cell: int) -> tuple[int, ...]:
-    small = [i for i, n in enumerate(values) if 0 < n < min_cell]
-    if len(small) == 1:
-        others = [i for i, n in enumerate(values) if n >= min_cell]
-        small += sorted(others, key=lambda i: values[i])[:1]
-    return tuple(0 if i in small else n for i, n in enumerate(values))
+def _suppress(values: tuple[int, ...], min_cell: int, total: int) -> tuple[int, ...]:
+    left = [n if n >= min_cell else 0 for n in values]
+    while 0 < total - sum(left) < min_cell and any(left):
+        left[left.index(min(n for n in left if n))] = 0
+    return tuple(left)
 
 
 def lengths(n_classes: int) -> dict[str, int]:

@@ -164,6 +164,29 @@ def test_hostile_files_are_refused_and_the_good_ones_are_read(tmp_path: Path) ->
     assert isinstance(good, np.ndarray)
 
 
+def test_numbers_that_no_table_takes_cost_no_more_than_themselves(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    path = write(folder / "a.dcm", RAMP)
+    content = path.read_bytes()
+    at = content.index(struct.pack("<HH2s", 0x0028, 0x0002, b"US"))
+    strange = b""
+    for tag, vr, text in (
+        ((0x0018, 0x0050), b"DS", b"nan "),
+        ((0x0020, 0x0013), b"IS", b"9" * 40),
+        ((0x0020, 0x0032), b"DS", b"0\\inf\\0 "),
+        ((0x0020, 0x0037), b"DS", b"a\\b\\c\\d\\e\\f "),
+    ):
+        strange += struct.pack("<HH2sH", *tag, vr, len(text)) + text
+    path.write_bytes(content[:at] + strange + content[at:])
+
+    scan(folder, tmp_path / "index.sqlite", DicomReader(), Rules(b"k"))
+
+    (row,) = rows(tmp_path / "index.sqlite")
+    assert (row.reason, row.height) == ("", 16)
+    assert (row.slice_mm, row.instance, row.position, row.orientation) == (0.0, 0, "", "")
+
+
 def test_a_deflate_bomb_is_refused_in_a_second_and_300_megabytes(tmp_path: Path) -> None:
     hostile(tmp_path)
 

@@ -7,6 +7,7 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
+from medfl_common.plan import Task
 from medfl_common.statistics import (
     N_GREYS,
     SIDES,
@@ -51,12 +52,27 @@ def test_bands_hold_every_value_once() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "left"),
-    [((5, 95), (0, 0)), ((5, 40, 55), (0, 0, 55)), ((5, 6, 89), (0, 0, 89)), ((0, 50), (0, 50))],
+    [
+        ((5, 95), (0, 0)),
+        ((5, 40, 55), (0, 0, 55)),
+        ((5, 6, 89), (0, 0, 89)),
+        ((2, 3, 30, 65), (0, 0, 0, 65)),  # the total would tell that the two are 5
+        ((0, 50), (0, 50)),
+    ],
 )
-def test_one_small_count_takes_the_next_smallest_with_it(
+def test_small_counts_take_the_next_smallest_with_them(
     counts: tuple[int, ...], left: tuple[int, ...]
 ) -> None:
-    assert suppressed(site(classes=counts), 10).classes == left
+    task = Task(type="multiclass", classes=[f"{i}" for i in range(len(counts))])
+
+    assert suppressed(site(samples=sum(counts), classes=counts), 10, task).classes == left
+
+
+def test_a_finding_that_nearly_all_have_is_as_telling_as_one_that_few_have() -> None:
+    task = Task(type="multilabel", classes=["a", "b", "c", "d"])
+    counts = site(samples=100, classes=(5, 50, 95, 100))
+
+    assert suppressed(counts, 10, task).classes == (0, 50, 0, 100)
 
 
 def test_sites_tell_of_their_data_before_the_first_round(

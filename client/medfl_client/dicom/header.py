@@ -1,6 +1,7 @@
 """One file's header to one row of the index: facts that a study needs, the patient as an HMAC."""
 
 import hmac
+import math
 import os
 import unicodedata
 from contextlib import suppress
@@ -14,6 +15,8 @@ from pydicom.tag import BaseTag, Tag
 from medfl_client.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
 from medfl_common.errors import DataError
 
+MAX_TEXT = 1024  # letters of one element that are kept
+MAX_INT = 2**31  # larger numbers in a header are no numbers
 MAX_AGE = 90  # years; older patients are counted together
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kin below it
 
@@ -34,7 +37,6 @@ class Row:
     modality: str = ""
     manufacturer: str = ""
     model: str = ""
-    sop_class: str = ""
     year: int = 0  # of the study; 0: unknown
     sex: str = ""
     age: int = -1  # years, MAX_AGE and above as one; -1: unknown
@@ -95,7 +97,6 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         modality=texts["Modality"],
         manufacturer=texts["Manufacturer"],
         model=texts["ManufacturerModelName"],
-        sop_class=texts["SOPClassUID"],
         year=_int(texts["StudyDate"][:4]),
         sex=texts["PatientSex"],
         age=_age(texts["PatientAge"]),
@@ -110,8 +111,8 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         photometric=texts["PhotometricInterpretation"],
         spacing_mm=_float(texts["PixelSpacing"] or texts["ImagerPixelSpacing"]),
         slice_mm=_float(texts["SliceThickness"]),
-        position=texts["ImagePositionPatient"],
-        orientation=texts["ImageOrientationPatient"],
+        position=_finite(texts["ImagePositionPatient"]),
+        orientation=_finite(texts["ImageOrientationPatient"]),
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
         tag_label=_text(header, Tag(rules.label_tag)) if rules.label_tag else "",
@@ -151,7 +152,7 @@ def _may_be_burned_in(texts: dict[str, str]) -> bool:
     return is_copy or texts["Modality"] == "US"
 
 
-_NUMBERS = {"Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored"}
+_NUMBERS = {"Rows", "Columns", "SamplesPerPixel", "BitsStored"}
 _TEXTS: dict[str, BaseTag] = {tag: Tag(tag) for tag in HEADER_TAGS if tag not in _NUMBERS}
 
 
@@ -163,12 +164,13 @@ def _text(header: Dataset, tag: BaseTag) -> str:
     element = header.get_item(tag)
     value = None if element is None else element.value
     if isinstance(value, bytes) and value.isascii():
-        return value.decode("ascii").strip(" \0")
+        return value[:MAX_TEXT].decode("ascii").strip(" \0")
     if value is None:
         return ""
     converted = header[tag].value
     is_many = not isinstance(converted, str) and hasattr(converted, "__iter__")
-    return "\\".join(map(str, converted)) if is_many else str(converted).strip(" \0")
+    text = "\\".join(map(str, converted)) if is_many else str(converted).strip(" \0")
+    return text[:MAX_TEXT].encode("utf-8", "replace").decode()  # SQLite takes no half letters
 
 
 def _number(header: Dataset, tag: str) -> int:
@@ -178,20 +180,31 @@ def _number(header: Dataset, tag: str) -> int:
     if isinstance(element.value, bytes) and len(element.value) == 2:
         is_little = getattr(element, "is_little_endian", True)
         return int.from_bytes(element.value, "little" if is_little else "big")
-    return int(header[tag].value)
+    return _int(str(header[tag].value))
 
 
 def _int(text: str) -> int:
+    """Read the first whole number of a text; 0 where there is none that fits a table."""
     with suppress(ValueError):
-        return int(text.split("\\")[0])
+        number = int(text.split("\\")[0])
+        return number if abs(number) < MAX_INT else 0
     return 0
 
 
 def _float(text: str) -> float:
     """Read the first value of a decimal string; 0 where there is none."""
     with suppress(ValueError):
-        return float(text.split("\\")[0].replace(",", "."))
+        number = float(text.split("\\")[0].replace(",", "."))
+        return number if math.isfinite(number) else 0.0
     return 0.0
+
+
+def _finite(text: str) -> str:
+    """Give a text of numbers back, or nothing where one of them is none, or not finite."""
+    with suppress(ValueError):
+        if all(math.isfinite(float(part)) for part in text.split("\\")):
+            return text
+    return ""
 
 
 def _age(text: str) -> int:

@@ -34,7 +34,7 @@ HEADER_TAGS = (
     "SliceThickness", "ImagerPixelSpacing", "PixelSpacing", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
+    "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
 )  # fmt: skip
 
 # What turning a file into a picture needs: the image pixel, modality, VOI and palette modules, and
