@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from medfl_common.errors import LinkError
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before the SuperNode is started again
+JOIN_S = 30.0  # a SuperNode that is not connected by then is started anew
 REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
 CONNECT_S = 10.0  # for one attempt to reach the coordinator
 
@@ -119,7 +121,7 @@ class SuperNode:
     def _run_child(self) -> float:
         """Run the SuperNode until it ends; give the pause before the next start."""
         with self._log.open("ab") as log:
-            begins, is_connected = log.tell(), False
+            begins, is_connected, started = log.tell(), False, time.monotonic()
             child = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -131,6 +133,8 @@ class SuperNode:
                 if not is_connected and b"SuperNode ID:" in self._printed(begins):
                     is_connected = True
                     self._tell_once("connected to the coordinator; waiting for tasks")
+                if not is_connected and time.monotonic() - started > JOIN_S:
+                    child.kill()  # the coordinator answered just before, so it hangs by itself
                 if self._closed.wait(LOOK_S):
                     child.terminate()
                     child.wait()
