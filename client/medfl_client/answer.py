@@ -15,13 +15,18 @@ from torch import nn
 
 from medfl_client import ledger, replies
 from medfl_client.dataset import SiteData
-from medfl_client.evaluate import exact_auc, score, tally
+from medfl_client.evaluate import exact_auc, score, tally, tally_groups
+from medfl_client.features import feature_data
 from medfl_client.guard import permit, refuse, release
+from medfl_client.kept_models import keep_model
+from medfl_client.local_layers import LocalLayers
 from medfl_client.objectives import OBJECTIVES
 from medfl_client.site import Site
 from medfl_client.train import Trained, seed_layers, train
-from medfl_common.errors import code_of, new_incident
+from medfl_common.errors import NoStartError, code_of, new_incident
 from medfl_common.models import build_model
+from medfl_common.models.layout import layout
+from medfl_common.models.network import Network, Part
 from medfl_common.params import Weights, difference, load_shared, norm, shared_weights
 from medfl_common.plan import Plan
 from medfl_common.records import (
@@ -44,26 +49,59 @@ class Workbench:
 
     def __init__(self) -> None:
         self._plan = ""  # hash of the plan that the rest is for
-        self._model: tuple[nn.Module, Shapes] | None = None
+        self._model: Network | None = None
         self._data: dict[str, SiteData] = {}  # by the site's name; one in a hospital
+        self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
+        self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
+        self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
-    def model_for(self, plan: Plan, device: torch.device) -> tuple[nn.Module, Shapes]:
-        """Give the plan's model and the shapes of its shared weights; built once per plan."""
+    def model_for(self, plan: Plan, device: torch.device) -> Network:
+        """Give the plan's model, built once per plan."""
         if self._model is None or self._plan != plan.hash():
             use_threads(plan)
-            is_flat = plan.images.dimensions == 2
-            layout = torch.channels_last if is_flat else torch.channels_last_3d
-            model = build_model(plan).to(device).to(memory_format=layout)
-            shapes = {name: tuple(tensor.shape) for name, tensor in shared_weights(model).items()}
-            self._plan, self._model, self._data = plan.hash(), (model, shapes), {}
+            is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
+            memory = layout(4 if is_flat else 5)
+            self._model = build_model(plan).to(device).to(memory_format=memory)
+            self._plan, self._data, self._features, self._start = plan.hash(), {}, {}, ("", {})
         return self._model
+
+    def take_start(self, task: TrainTask, model: Network) -> None:
+        """Put the weights that are sent once into the model; raises NoStartError without them."""
+        if task.start is not None:
+            if self._start[0] != task.run:
+                self._features = {}
+            own = {name: task.start[name] for name in model.names("local")}
+            self._start = (task.run, own)
+            load_shared(model, task.start)
+        elif self._start[0] != task.run and has_start(model):
+            raise NoStartError("the study's start weights are not here; they are asked for again")
+
+    def local_for(self, task: TrainTask, site: Site, model: Network) -> LocalLayers | None:
+        """Put the site's own layers into the model as they were before the task's round."""
+        if not model.names("local"):
+            return None
+        folder = None if site.local is None else site.local / task.run
+        layers = self._local.setdefault((task.run, task.site), LocalLayers(folder))
+        is_scored_only = task.kind == "evaluate"  # then its round has been made
+        own = layers.before(task.round + is_scored_only)
+        load_shared(model, own or self._start[1])
+        return layers
 
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""
         if name not in self._data:
             self._data[name] = site.data(plan, name)
         return self._data[name]
+
+    def inputs_for(self, task: TrainTask, site: Site, model: Network) -> SiteData:
+        """Give what is trained on: images, or with a frozen backbone their features."""
+        data = self.data_for(task.plan, site, task.site)
+        if task.plan.model.freeze != "all":
+            return data
+        if task.site not in self._features:
+            self._features[task.site] = feature_data(model, data, task.plan, task.site, site.device)
+        return self._features[task.site]
 
     def seconds_left(self, task: TrainTask) -> float | None:
         """Estimate the rest of the study from the pace since this process's first task of it."""
@@ -72,6 +110,17 @@ class Workbench:
         if task.round == first:
             return None
         return (now - began) / (task.round - first) * (task.plan.federation.rounds - task.round)
+
+
+def has_start(model: Network) -> bool:
+    """Say whether the model has weights that are sent once."""
+    return bool(model.names("start") or model.names("local"))
+
+
+def shapes_of(model: Network, *parts: Part) -> Shapes:
+    """Give the shapes of some parts of a model."""
+    state = model.state_dict()
+    return {name: tuple(state[name].shape) for part in parts for name in model.names(part)}
 
 
 def use_threads(plan: Plan) -> None:
@@ -102,17 +151,18 @@ def _answer(
     content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
 ) -> RecordDict:
     permit(head.plan, site.policy, head.kind)
-    model, shapes = bench.model_for(head.plan, site.device)
+    model = bench.model_for(head.plan, site.device)
+    shapes = shapes_of(model, "shared")
     kept = replies.find(site.state, head, site.policy) if site.state else None
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         _write_ledger(site.state, head, kept, shapes)
         return kept
-    task = head if head.kind == "describe" else decode_task_weights(content, head, shapes)
-    data = bench.data_for(task.plan, site, task.site)
-    result = (
-        tell_of(task, data) if task.kind == "describe" else work(task, model, data, site.device)
-    )
+    if head.kind == "describe":
+        task, result = head, tell_of(head, bench.data_for(head.plan, site, head.site))
+    else:
+        task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
+        result = _work(task, model, site, bench)
     reply = release(result, task, site.policy, shapes)
     _tell_result(result, task, reply, bench.seconds_left(task), tell)
     if site.state:
@@ -121,23 +171,42 @@ def _answer(
     return reply
 
 
+def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> TrainResult:
+    """Work with what is sent once, and with what stays here, in place."""
+    bench.take_start(task, model)
+    layers = bench.local_for(task, site, model)
+    result = work(task, model, bench.inputs_for(task, site, model), site.device)
+    if layers is not None and task.kind == "train":
+        layers.keep(task.round, shared_weights(model, "local"))
+    if task.kind == "evaluate" and site.state is not None:
+        keep_model(site.state, task.run, task.plan, model, result.tally)
+    return result
+
+
 def work(
     task: TrainTask,
-    model: nn.Module,
+    model: Network,
     data: SiteData,
     device: torch.device,
     max_steps: int | None = None,
 ) -> TrainResult:
-    """Score the task's weights on the validation images; if asked to, train and give the update."""
+    """Score the task's weights on the validation images; if asked to, train and give the update.
+
+    `data` holds features where the backbone is frozen (`feature_data`).
+    """
     started = time.monotonic()
     load_shared(model, task.weights)
-    scored, area = None, None
+    trunk = model if data.train.is_pictures else model.head
+    scored, area, groups = None, None, None
     if len(data.validation):
-        logits, targets = score(model, data.validation, task.plan, device)
+        logits, targets = score(trunk, data.validation, task.plan, device)
         scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
+        if task.kind == "evaluate":
+            groups = tally_groups(logits, targets, data.groups, task.plan)
     trained, update = Trained(0, 0, 0.0), None
     if task.kind == "train":
-        trained, update = _train(task, model, data, device, max_steps)
+        trained = _train(task, trunk, data, device, max_steps)
+        update = difference(shared_weights(model), task.weights)
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,
@@ -149,6 +218,7 @@ def work(
         tally=scored,
         exact_auc=area,
         update=update,
+        groups=groups or {},
     )
 
 
@@ -167,20 +237,17 @@ def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
 
 def _train(
     task: TrainTask,
-    model: nn.Module,
+    trunk: nn.Module,
     data: SiteData,
     device: torch.device,
     max_steps: int | None,
-) -> tuple[Trained, Weights]:
+) -> Trained:
     """Train the loaded model; the update is a plain function of (weights, data, plan, round)."""
     start = {name: tensor.to(device) for name, tensor in task.weights.items()}
     term = OBJECTIVES.get(task.plan.training.objective)(start)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site)
-        trained = train(
-            model, data.train, task.plan, task.round, task.site, term, device, max_steps
-        )
-    return trained, difference(shared_weights(model), task.weights)
+        return train(trunk, data.train, task.plan, task.round, task.site, term, device, max_steps)
 
 
 def _tell_result(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from flwr.app import RecordDict
 
-from medfl_client.answer import Workbench, work
+from medfl_client.answer import Workbench, shapes_of, work
+from medfl_client.features import feature_data
 from medfl_client.guard import permit, release
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
 from medfl_client.labels import count_labels
@@ -18,7 +19,9 @@ from medfl_common.plan import Plan, load_plan
 from medfl_common.records import Shapes, TrainResult, TrainTask, n_bytes
 from medfl_common.screen import Screen
 
-SAMPLES = {"image": "images", "series": "series", "study": "studies"}
+SAMPLES = {
+    "image": "images", "series": "series", "study": "studies", "candidate": "candidates",
+}  # fmt: skip
 
 
 def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
@@ -35,8 +38,11 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     data = site_data(found, plan, site.site)
     _show_split(found, plan, len(data.train), len(data.validation), screen)
     device = choose_device(site.compute.device)
-    model, shapes = Workbench().model_for(plan, device)
+    model = Workbench().model_for(plan, device)
+    shapes = shapes_of(model, "shared")
     task = TrainTask("train", "0" * 32, 1, 0, site.site, plan, shared_weights(model))
+    if plan.model.freeze == "all":
+        data = feature_data(model, data, plan, site.site, device)
     started = time.monotonic()
     result = work(task, model, data, device, max_steps=1)
     screen.say(
@@ -51,6 +57,8 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     rows += [[str(n), f"left out: {reason}"] for reason, n in reasons.items()]
     if found.n_labels_unused:
         rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
+    for reason, n in found.refused_parts.items():
+        rows.append([str(n), f"frames or candidates left out of files that are used: {reason}"])
     screen.table(["files", "what became of them"], rows)
     if reasons:
         path = state / "left-out.csv"

@@ -1,12 +1,14 @@
 """Images and targets in memory order, split by patient, as batches on the device."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medfl_common.models.layout import layout
 from medfl_common.plan import Plan
 from medfl_common.seeds import numpy_generator
 from medfl_common.statistics import SiteStatistics
@@ -16,8 +18,66 @@ Indices = NDArray[np.int64]
 CENTRE, SPREAD = 0.5, 0.25  # the network sees (grey - CENTRE) / SPREAD, grey in 0..1
 
 
+class Examples(Protocol):
+    """Inputs of a network, with targets."""
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Give (N, K) float32; NaN where unknown."""
+
+    @property
+    def is_pictures(self) -> bool:
+        """Say whether a batch is pictures, which may be changed at random."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw the order of one epoch."""
+
+    def chosen(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Turn positions of images (M,) into what `batches` takes."""
+
+    def batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through what is in `order` in batches; the last may be smaller."""
+
+
+class Batches:
+    """How examples are gone through, whatever they are."""
+
+    @property
+    def is_pictures(self) -> bool:
+        """Say whether a batch is pictures."""
+        return True
+
+    def __len__(self) -> int:
+        """Count the images."""
+        raise NotImplementedError
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give inputs and targets at some positions."""
+        raise NotImplementedError
+
+    def chosen(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Take the images as they are."""
+        return index
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw the order of one epoch."""
+        return self.chosen(torch.randperm(len(self), generator=generator), generator)
+
+    def batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through the positions in `order` in batches; the last may be smaller."""
+        for start in range(0, len(order), batch_size):
+            yield self.batch(order[start : start + batch_size])
+
+
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(Batches):
     """Some rows of a cache, with their targets.
 
     pixels: (N_cache, C, [D,] S, S) uint8 or uint16, usually memory-mapped; float32 is taken as it
@@ -43,27 +103,19 @@ class ImageSet:
         if raw.dtype != np.float32:
             highest = float(np.iinfo(raw.dtype).max)
             pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
-        return pixels.expand(-1, self.channels, *pixels.shape[2:]), self.targets[index]
-
-    def order(self, generator: torch.Generator) -> torch.Tensor:
-        """Draw the order of one epoch."""
-        return torch.randperm(len(self), generator=generator)
-
-    def batches(
-        self, order: torch.Tensor, batch_size: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Go through the positions in `order` in batches; the last may be smaller."""
-        for start in range(0, len(order), batch_size):
-            yield self.batch(order[start : start + batch_size])
+        pixels = pixels.expand(-1, self.channels, *pixels.shape[2:])
+        return pixels.contiguous(memory_format=layout(pixels.dim())), self.targets[index]
 
 
 @dataclass(frozen=True)
 class SiteData:
     """What one site trains on and scores on; no patient is in both."""
 
-    train: ImageSet
-    validation: ImageSet
+    train: Examples
+    validation: Examples
     describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
+    # Of the validation images: kind of group -> (N,) which of the kind's groups each belongs to.
+    groups: Mapping[str, Indices] = field(default_factory=dict)
 
 
 def split(
@@ -90,6 +142,6 @@ def split(
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
     """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown."""
     values = torch.tensor(list(targets), dtype=torch.float32)
-    if plan.task.type != "multiclass":
+    if not plan.task.is_one_of_many:
         return values
     return torch.nn.functional.one_hot(values[:, 0].long(), len(plan.task.classes)).float()

@@ -22,6 +22,7 @@ from medfl_common.records import (
     plan_number,
 )
 from medfl_common.statistics import SiteStatistics, suppressed
+from medfl_common.subgroups import suppressed_groups
 
 
 def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
@@ -62,6 +63,8 @@ def release(result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes
         result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
     if result.tally is not None and not _is_large_enough(result.tally, policy):
         result = replace(result, tally=None, exact_auc=None)
+    if result.groups:
+        result = replace(result, groups=_permitted_groups(result, task, policy))
     if not result.is_finite:
         raise DisclosureError("a weight, loss or metric is a NaN or an infinity; nothing was sent")
     content = encode_result(result)
@@ -105,6 +108,15 @@ def _permitted(statistics: SiteStatistics, task: Task, policy: Policy) -> SiteSt
             f"{policy.min_images}; nothing was sent"
         )
     return suppressed(statistics, policy.min_cell, task)
+
+
+def _permitted_groups(
+    result: TrainResult, task: TrainTask, policy: Policy
+) -> dict[str, list[Tally]]:
+    """Take small groups out; none leave where the whole stays or the policy says so."""
+    if task.kind != "evaluate" or result.tally is None or not policy.share_subgroups:
+        return {}
+    return suppressed_groups(result.groups, result.tally, policy.min_cell)
 
 
 def _is_large_enough(tally: Tally, policy: Policy) -> bool:

@@ -13,7 +13,9 @@ from medfl_client.dataset import ImageSet, Indices, SiteData, encode_targets, sp
 from medfl_client.dicom.grey import BLANK
 from medfl_client.dicom.header import Rules
 from medfl_client.dicom.index import Progress, rows, scan
+from medfl_client.dicom.patch import OUTSIDE
 from medfl_client.dicom.reader import DicomReader, Reader
+from medfl_client.groups import groups_of
 from medfl_client.labels import count_labels, read_labels
 from medfl_client.preprocess import Cache, cached_pixels
 from medfl_client.selection import COPY, Sample, Selection, select
@@ -51,6 +53,8 @@ class Collection:
     n_damaged: int = 0  # samples of the plan that could not be decoded
     n_joined_patients: int = 0  # pseudonyms that turned out to be another's
     twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
+    # reason -> how many frames, or candidates, of files that are used
+    refused_parts: dict[str, int] = field(default_factory=dict)
 
 
 def collect(
@@ -67,7 +71,7 @@ def collect(
     """
     reader = reader or DicomReader()
     database, secret = index_folder(base, state, data, watch, reader)
-    labels = read_labels(base, data, plan.task, secret)
+    labels = read_labels(base, data, plan, secret)
     selection = select(rows(database), labels, data, plan, base / data.folder)
     collection = decode(selection, base / data.folder, state, plan, watch, reader)
     _refuse_damaged(collection, data)
@@ -113,23 +117,26 @@ def _join(selection: Selection, cache: Cache) -> Collection:
     samples, refused = selection.samples, dict(selection.refused)
     doubles, twins = _doubles(samples, cache)
     without = dict(cache.reasons) | doubles
-    for position, reason in without.items():
-        refused |= {row.name: reason for row in samples[position].source.rows}
+    for i, reason in without.items():
+        refused |= {row.name: reason for row in samples[i].source.rows}
     kept = [i for i in range(len(samples)) if i not in without]
-    for i in kept:  # a multi-frame file of which some frames are used is used
-        for row in samples[i].source.rows:
-            refused.pop(row.name, None)
+    # a file is used of which some frames, or candidates, are
+    used = {row.name for i in kept for row in samples[i].source.rows}
+    left_out = [(samples[i].source, reason) for i, reason in without.items()]
+    left_out += selection.unlabelled
+    parts = [reason for source, reason in left_out if source.rows[0].name in used]
     person = _persons(samples, cache)
     return Collection(
         samples=[samples[i] for i in kept],
         pixels=cache.pixels,
         rows=cache.rows[kept],
         patients=[person[samples[i].patient] for i in kept],
-        refused=refused,
+        refused={name: reason for name, reason in refused.items() if name not in used},
         n_labels_unused=selection.n_labels_unused,
-        n_damaged=sum(reason != BLANK for reason in cache.reasons.values()),
+        n_damaged=sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values()),
         n_joined_patients=sum(name != other for name, other in person.items()),
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
+        refused_parts=dict(Counter(parts).most_common()),
     )
 
 
@@ -145,7 +152,8 @@ def _doubles(samples: Sequence[Sample], cache: Cache) -> tuple[dict[int, str], d
     by_uid, by_pixels = defaultdict(list), defaultdict(list)
     for i, sample in enumerate(samples):
         if cache.rows[i] >= 0:
-            by_uid[sample.row.sop, sample.row.item, sample.source.frame].append(i)
+            source = sample.source
+            by_uid[sample.row.sop, sample.row.item, source.frame, source.position].append(i)
             by_pixels[cache.digests[i]].append(i)
     for same in by_uid.values():
         if len({cache.digests[i] for i in same}) > 1:
@@ -156,10 +164,14 @@ def _doubles(samples: Sequence[Sample], cache: Cache) -> tuple[dict[int, str], d
             reasons |= dict.fromkeys(left, "the same pixels occur with different labels")
             continue
         for i in left[1:]:
-            is_copy = samples[i].row.sop == samples[left[0]].row.sop
+            is_copy = _name(samples[i]) == _name(samples[left[0]])
             reasons[i] = COPY if is_copy else "the same pixels as another image"
             twins[i] = left[0]
     return reasons, twins
+
+
+def _name(sample: Sample) -> tuple[object, ...]:
+    return sample.row.sop, sample.source.position
 
 
 def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
@@ -223,7 +235,8 @@ def site_data(
 
     n_left_out = len(collection.refused) if part is None else 0  # they are of no part
     counting = partial(describe, collection, positions, plan, n_left_out)
-    return SiteData(image_set(train), image_set(validation), counting)
+    groups = groups_of([samples[i].row for i in validation], plan)
+    return SiteData(image_set(train), image_set(validation), counting, groups)
 
 
 def describe(

@@ -5,14 +5,17 @@ A fault in the CSV is an error with its line; rows are never skipped or swallowe
 
 import csv
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_client.dicom.header import Row, pseudonym
+from medfl_client.dicom.patch import Position
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
-from medfl_common.plan import Task
+from medfl_common.plan import Plan, Task
 
 UNKNOWN = "unknown"  # a word of data.values: this label is not known
 NONE = "none"  # a word of data.values: no finding of the plan
@@ -24,27 +27,30 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class LabelRow:
-    """What is said of one image, series, study or patient."""
+    """What is said of one image, series, study or patient, or of one place in a series."""
 
     line: int  # in the CSV, the header is line 1; 0: it has no line
     words: tuple[str, ...]  # one word, or one per finding; after data.values
     cells: dict[str, str]  # every column
+    position: Position | None = None  # of a candidate
 
 
 @dataclass(frozen=True)
 class Labels:
     """The labels of a site: by key from a CSV, or found for each file."""
 
-    by_key: dict[str, LabelRow]
+    by_key: dict[str, list[LabelRow]]  # one row, or one for each candidate
     keys: Callable[[Row], list[str]]  # the keys under which a file's label may be
 
 
-def read_labels(base: Path, data: DataFiles, task: Task, secret: bytes) -> Labels:
+def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Labels:
     """Read where the labels are; paths are relative to `base`.
 
     Raises DataError with the line for a wrong encoding, an unclosed quote, a ragged row, a missing
-    or doubled column, and for two rows that give one key different labels.
+    or doubled column, a position that is no number, and for two rows that give one key, or one
+    position of it, different labels.
     """
+    _check_positions(data, plan)
     if data.labels_from != "csv":
         return Labels({}, lambda row: [])
     path = base / data.labels
@@ -53,19 +59,25 @@ def read_labels(base: Path, data: DataFiles, task: Task, secret: bytes) -> Label
     def key_of(text: str) -> str:
         return pseudonym(secret, text) if is_secret else text
 
-    rows = read_csv(path, data, _label_columns(data, task), key_of)
+    rows = read_csv(path, data, _label_columns(data, plan.task), key_of)
     return Labels(rows, lambda row: _keys(row, data))
 
 
 def find_label(row: Row, labels: Labels, data: DataFiles) -> tuple[str, LabelRow] | None:
-    """Give the key and the label of one file; None where there is none."""
+    """Give the key and the (first) label of one file; None where there is none."""
     if data.labels_from != "csv":
         is_folder = data.labels_from == "folder"
         text = row.path.split("/")[0] if is_folder and "/" in row.path else row.tag_label
         word = data.values.get(text, text)
         return ("", LabelRow(0, (word,), {"label": text})) if text else None
-    found = [(key, labels.by_key[key]) for key in labels.keys(row) if key in labels.by_key]
+    found = [(key, labels.by_key[key][0]) for key in labels.keys(row) if key in labels.by_key]
     return found[0] if found else None
+
+
+def find_candidates(rows: Sequence[Row], labels: Labels) -> list[LabelRow]:
+    """Give the candidates of a series, each once, whichever of its files they are joined to."""
+    keys = {key: None for row in rows for key in labels.keys(row)}
+    return [label for key in keys for label in labels.by_key.get(key, ())]
 
 
 def encode(label: LabelRow, task: Task, data: DataFiles) -> tuple[float, ...] | None:
@@ -109,6 +121,20 @@ def _from_list(text: str, task: Task, data: DataFiles) -> tuple[float, ...]:
     return tuple(float(name in named) for name in task.classes)
 
 
+def _check_positions(data: DataFiles, plan: Plan) -> None:
+    sample = plan.images.sample
+    if sample == "candidate" and not data.position_columns:
+        raise DataError(
+            "the plan's samples are candidates: set data.position_columns in site.yaml to the "
+            "columns of x, y and z, such as [coordX, coordY, coordZ]"
+        )
+    if sample != "candidate" and data.position_columns:
+        raise DataError(
+            f"data.position_columns is set in site.yaml, and a sample of the plan is of a whole "
+            f"{sample}; leave position_columns out, and have one label for each {sample}"
+        )
+
+
 def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
     if data.label_column:
         if task.type == "multilabel" and not data.separator:
@@ -140,20 +166,45 @@ def _keys(row: Row, data: DataFiles) -> list[str]:
 
 def read_csv(
     path: Path, data: DataFiles, columns: tuple[str, ...], key_of: Callable[[str], str] = str
-) -> dict[str, LabelRow]:
-    """Read the label file: what the join column holds, through `key_of` -> its row."""
-    rows: dict[str, LabelRow] = {}
-    needed = (data.join_column, *columns, *([data.patient_column] if data.patient_column else []))
+) -> dict[str, list[LabelRow]]:
+    """Read the label file: what the join column holds, through `key_of` -> its row.
+
+    With data.position_columns: -> its rows, one for each position.
+    """
+    rows: dict[str, list[LabelRow]] = defaultdict(list)
+    known: dict[tuple[str, Position | None], LabelRow] = {}
+    patient = [data.patient_column] if data.patient_column else []
+    needed = (data.join_column, *columns, *patient, *data.position_columns)
     for line, cells in _read_csv(path, data.encoding, needed):
         key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
-        row = LabelRow(line, tuple(data.values.get(text, text) for text in texts), cells)
-        first = rows.setdefault(key, row)
-        if first.words != row.words:
+        words = tuple(data.values.get(text, text) for text in texts)
+        row = LabelRow(line, words, cells, _position(cells, data, f"{path.name}: line {line}"))
+        first = known.setdefault((key, row.position), row)
+        if first is row:
+            rows[key].append(row)
+        elif first.words != words:
+            what = data.join_column + " and position" * bool(data.position_columns)
             raise DataError(
-                f"{path.name}: lines {first.line} and {line} give the same {data.join_column} "
+                f"{path.name}: lines {first.line} and {line} give the same {what} "
                 f"the labels {_shown(first)} and {_shown(row)}; correct one"
             )
-    return rows
+    return dict(rows)
+
+
+def _position(cells: dict[str, str], data: DataFiles, where: str) -> Position | None:
+    if not data.position_columns:
+        return None
+    x, y, z = (_millimetres(cells[name], name, where) for name in data.position_columns)
+    return x, y, z
+
+
+def _millimetres(text: str, column: str, where: str) -> float:
+    number = math.nan
+    with suppress(ValueError):
+        number = float(text)
+    if not math.isfinite(number):
+        raise DataError(f"{where} has {text!r} as {column}; a position is given in mm, as -12.5")
+    return number
 
 
 def _shown(row: LabelRow) -> str:

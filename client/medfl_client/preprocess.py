@@ -31,6 +31,7 @@ from medfl_common.plan import Images
 VERSION = 3  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work
 CHUNK = 8  # pictures that a worker decodes at a time; a volume goes alone
+CANDIDATES = 16  # patches at a time: a worker reads a series once for those that it has of it
 TIMEOUT_S = 120.0  # for a chunk
 VOLUME_TIMEOUT_S = 600.0
 
@@ -67,7 +68,7 @@ def cached_pixels(
     """
     place = caches / _section(images, reader)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    names = [_identity(source) for source in sources]
+    names = _identities(sources)
     with _locked(place), closing(_open(place)) as table:
         known = {name for (name,) in table.execute("SELECT name FROM samples")}
         new = {n: s for n, s in zip(names, sources, strict=True) if n not in known}
@@ -97,10 +98,23 @@ def _image_facts(images: Images) -> dict[str, object]:
     return images.model_dump(mode="json", exclude=chooses)
 
 
+def _identities(sources: Sequence[Source]) -> list[str]:
+    """Name samples; the candidates of a series share the name of its volume, once worked out."""
+    volumes = {id(source.rows): source for source in sources}
+    names = {key: _identity(source) for key, source in volumes.items() if source.position}
+    return [
+        _hash([names[id(source.rows)], source.position]) if source.position else _identity(source)
+        for source in sources
+    ]
+
+
 def _identity(source: Source) -> str:
     files = [[row.path, row.item, row.sop, row.size, row.mtime_ns] for row in source.rows]
-    text = json.dumps([source.frame, files])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _hash([source.frame, files])
+
+
+def _hash(facts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def _decode(
@@ -121,6 +135,7 @@ def _decode(
     name_of = {id(source): name for name, source in new.items()}
     read = partial(read_pixels, reader, folder, images)
     chunk, timeout_s = (CHUNK, TIMEOUT_S) if images.dimensions == 2 else (1, VOLUME_TIMEOUT_S)
+    chunk = CANDIDATES if images.sample == "candidate" else chunk
     waiting: list[tuple[str, int, bytes, str]] = []
     committed = time.monotonic()
     path = place / "pixels.raw"

@@ -6,7 +6,7 @@ plan asks for statistics and the policy allows it.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from medfl_client.dataset import SiteData
@@ -113,7 +113,7 @@ def assess(
     except DataError as error:
         findings.append(Finding("block", str(error), "see the list of files that are left out"))
     refused = collection.refused if collection else selection.refused
-    used = [sample for sample in selection.samples if sample.row.name not in refused]
+    used = _used(selection, some, collection)
     findings += check_files(selection, refused, len(used))
     return Readiness(
         plan=plan,
@@ -185,10 +185,11 @@ def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
             if data.labels_from != "csv":
                 found = find_label(row, Labels({}, lambda row: []), data)
                 words |= {found[1].words[0]} if found else set()
-    if data.labels_from == "csv" and data.label_column and not data.separator:
+    is_one_each = not (data.separator or data.position_columns)
+    if data.labels_from == "csv" and data.label_column and is_one_each:
         try:
             labels = read_csv(folder / data.labels, data, (data.label_column,))
-            words = {label.words[0] for label in labels.values()}
+            words = {label.words[0] for (label,) in labels.values()}
         except DataError:
             words = set()  # _select tells it
     classes = sorted(words - {"", "unknown"})
@@ -218,7 +219,7 @@ def _select(
     """Select with the labels, True; or, where these are at fault, without any, False."""
     if UNLABELLED not in plan.task.classes:
         try:
-            labels = read_labels(folder, data, plan.task, secret)
+            labels = read_labels(folder, data, plan, secret)
             return select(rows(database), labels, data, plan, folder / data.folder), True
         except DataError as error:
             findings.append(Finding("block", str(error), "correct the labels, then index again"))
@@ -232,12 +233,24 @@ def _select(
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
     if plan.task.type == "multilabel":
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})
-    any_label = Labels({"": every}, lambda row: [""])
+    any_label = Labels({"": [every]}, lambda row: [""])
     blind = data.model_copy(update={"labels_from": "csv", "separator": ""})
     return select(rows(database), any_label, blind, plan, folder / data.folder), False
+
+
+def _used(selection: Selection, some: Selection, collection: Collection | None) -> list[Sample]:
+    """List what can be used, as far as is known; of a file, not each frame or candidate may be."""
+    if collection is None:
+        return [sample for sample in selection.samples if sample.row.name not in selection.refused]
+    left_out = {id(s) for s in some.samples} - {id(s) for s in collection.samples}
+    return [
+        sample
+        for sample in selection.samples
+        if sample.row.name not in collection.refused and id(sample) not in left_out
+    ]
 
 
 def _some(selection: Selection, limit: int) -> Selection:
     """Keep at most `limit` samples, evenly over all."""
     step = max(1, -(-len(selection.samples) // limit)) if limit else 1
-    return Selection(selection.samples[::step], selection.refused, selection.n_labels_unused)
+    return replace(selection, samples=selection.samples[::step])

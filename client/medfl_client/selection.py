@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from medfl_client.dicom.header import Row
 from medfl_client.dicom.reader import ALL_FRAMES, Source
 from medfl_client.dicom.series import arrange, middle_of
-from medfl_client.labels import LabelRow, Labels, encode, find_label
+from medfl_client.labels import LabelRow, Labels, encode, find_candidates, find_label
 from medfl_client.site_file import DataFiles
 from medfl_common.errors import DataError
 from medfl_common.plan import Images, Plan
 
 COPY = "copy of another file"
 NO_LABEL = "no label"
+UNKNOWN_LABEL = "its label is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Selection:
 
     samples: list[Sample] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)  # path -> reason
+    unlabelled: list[tuple[Source, str]] = field(default_factory=list)  # candidates, with why
     n_labels_unused: int = 0  # label rows without an image
 
 
@@ -68,10 +70,20 @@ def select(
         else:
             wanted.append(row)
     for source in _sources(wanted, plan.images, folder, selection.refused):
-        _label(source, labels, data, plan, selection)
-    selection.samples.sort(key=lambda s: (s.row.sop, s.source.frame, s.row.path))
-    selection.n_labels_unused = len(labels.by_key.keys() - used)
+        if plan.images.sample == "candidate":
+            _label_candidates(source, labels, data, plan, selection)
+        else:
+            _label(source, labels, data, plan, selection)
+    selection.samples.sort(key=_order)
+    selection.n_labels_unused = sum(
+        len(found) for key, found in labels.by_key.items() if key not in used
+    )
     return selection
+
+
+def _order(sample: Sample) -> tuple[object, ...]:
+    source = sample.source
+    return sample.row.sop, source.frame, sample.row.path, source.position or ()
 
 
 def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
@@ -94,14 +106,15 @@ def _sources(
     sources: list[Source] = []
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        uid = row.series if images.sample == "series" else row.study
+        uid = row.study if images.sample == "study" else row.series
         if uid:
             groups[uid].append(row)
         else:
             refused[row.name] = "SeriesInstanceUID is missing or empty"
     for group in groups.values():
         if len({row.patient for row in group}) > 1:
-            reason = f"files of several patients share its {images.sample}'s UID"
+            what = "study" if images.sample == "study" else "series"
+            reason = f"files of several patients share its {what}'s UID"
             refused |= {row.name: reason for row in group}
             continue
         series = _largest_series(_without_copies(group, folder, refused), refused)
@@ -173,15 +186,41 @@ def _label(
         reason = "the images of its series have different labels"
     else:
         (label_row,) = found.values()
-        targets = _encode(label_row, plan, data)
-        if targets is None:
-            reason = "its label is unknown"
+        sample = _sample(source, label_row, data, plan)
+        if sample is None:
+            reason = UNKNOWN_LABEL
         else:
-            named = label_row.cells.get(data.patient_column, "").upper()
-            patient = f"column {named}" if named else source.rows[0].patient
-            selection.samples.append(Sample(source, targets, patient, label_row.cells))
+            selection.samples.append(sample)
     if reason:
         selection.refused |= {row.name: reason for row in source.rows}
+
+
+def _label_candidates(
+    volume: Source, labels: Labels, data: DataFiles, plan: Plan, selection: Selection
+) -> None:
+    """Make a sample of each candidate of a volume; without any, its files have no label."""
+    reason, is_used = NO_LABEL, False
+    for label_row in find_candidates(volume.rows, labels):
+        source = replace(volume, position=label_row.position)
+        sample = _sample(source, label_row, data, plan)
+        if sample is None:
+            reason = UNKNOWN_LABEL
+            selection.unlabelled.append((source, reason))
+        else:
+            is_used = True
+            selection.samples.append(sample)
+    if not is_used:
+        selection.refused |= {row.name: reason for row in volume.rows}
+
+
+def _sample(source: Source, label_row: LabelRow, data: DataFiles, plan: Plan) -> Sample | None:
+    """Join a source and its label; None where this is unknown."""
+    targets = _encode(label_row, plan, data)
+    if targets is None:
+        return None
+    named = label_row.cells.get(data.patient_column, "").upper()
+    patient = f"column {named}" if named else source.rows[0].patient
+    return Sample(source, targets, patient, label_row.cells)
 
 
 def _encode(label: LabelRow, plan: Plan, data: DataFiles) -> tuple[float, ...] | None:

@@ -35,6 +35,7 @@ policy:                          # what this hospital allows; it beats every pla
   models: all                    # or a list: [small_cnn]
   max_rounds: 1000
   share_statistics: true         # counts of the data before training, where a plan asks
+  share_subgroups: true          # scores by sex, age band and manufacturer, where a plan asks
   max_message_mb: 1024
 """
 

@@ -23,6 +23,7 @@ class Site:
     # (plan, the name under which the site is enrolled) -> its images, split by patient
     data: Callable[[Plan, str], SiteData]
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
+    local: Path | None = None  # layers that stay at the site, by run; None: in memory only
 
 
 def choose_device(wish: str) -> torch.device:
@@ -43,4 +44,4 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
 
     device = choose_device(site_file.compute.device)
-    return Site(site_file.site, site_file.policy, device, data, state)
+    return Site(site_file.site, site_file.policy, device, data, state, state / "local")

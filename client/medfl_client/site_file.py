@@ -32,6 +32,9 @@ class DataFiles(Settings):
     separator: str = Field(default="", max_length=1)  # multilabel: between findings in one column
     # What the CSV, folder or tag says -> the plan's class, `unknown`, or (multilabel) 1, 0, none.
     values: dict[str, str] = Field(default={})
+    # Columns of the CSV that hold x, y and z of a candidate's position: mm to the patient's left,
+    # back and head, as ImagePositionPatient. For plans with images.sample: candidate; else empty.
+    position_columns: list[str] = Field(default=[])
     label_tag: str = ""  # keyword of the DICOM tag that is the label
     patient_column: str = ""  # column of the CSV that says who a picture is of; empty: the header
     patient_from_study: bool = False  # without PatientID: the study stands for the patient
@@ -51,6 +54,15 @@ class DataFiles(Settings):
             raise ValueError("patient_column is a column of a CSV; labels_from is another")
         if self.separator and not self.label_column and self.labels_from == "csv":
             raise ValueError("separator belongs to one label_column that holds several findings")
+        return self
+
+    @model_validator(mode="after")
+    def _positions_are_three(self) -> Self:
+        names = self.position_columns
+        if names and not len(set(names)) == len(names) == 3:
+            raise ValueError(f"position_columns names the columns of x, y and z, not {names}")
+        if names and self.labels_from != "csv":
+            raise ValueError("position_columns are columns of a CSV; labels_from is another")
         return self
 
 
@@ -79,6 +91,7 @@ class Policy(Settings):
     models: list[str] | Literal["all"] = "all"  # networks that may be trained here
     max_rounds: int = Field(default=1000, ge=1)  # a plan with more is refused
     share_statistics: bool = True  # counts and a grey histogram of the data, where a plan asks
+    share_subgroups: bool = True  # scores by sex, age band, manufacturer, where a plan asks
     max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0  # a larger reply is not sent
 
 

@@ -6,11 +6,15 @@ import torch
 from torch import nn
 
 from medfl_client.augment import augment
-from medfl_client.dataset import ImageSet
-from medfl_client.losses import task_loss
+from medfl_client.balance import image_chances
+from medfl_client.dataset import Examples
+from medfl_client.losses import training_loss
 from medfl_client.objectives import Term
+from medfl_client.optimizer import make_optimizer, rate_of_round
+from medfl_client.precision import product_type
+from medfl_client.step import Stepper
 from medfl_common.errors import TrainingError
-from medfl_common.plan import Plan, Training
+from medfl_common.plan import Plan
 from medfl_common.seeds import derive_seed, torch_generator
 
 
@@ -25,7 +29,7 @@ class Trained:
 
 def train(
     model: nn.Module,
-    images: ImageSet,
+    images: Examples,
     plan: Plan,
     round_: int,
     site: str,
@@ -39,22 +43,26 @@ def train(
 
     Raises TrainingError where the loss is not a finite number; the model is then spoilt.
     """
-    optimizer = make_optimizer(model, plan.training)
-    loss_of = task_loss(plan)
+    settings = plan.training
+    stepper = Stepper(
+        model=model,
+        optimizer=make_optimizer(model, settings, rate_of_round(plan, round_)),
+        loss_of=training_loss(plan, images.targets),
+        term=term,
+        clip_norm=settings.clip_norm,
+        product_type=product_type(settings, device),
+        device=device,
+    )
     order = torch_generator(plan.seed, "batch order", round_, site)
     changes = torch_generator(plan.seed, "augmentation", round_, site)
     model.train()
     n_steps = 0
-    for _ in range(plan.training.epochs if max_steps is None else 1):
+    for _ in range(settings.epochs if max_steps is None else 1):
         total, n_seen = torch.zeros((), device=device), 0
-        for pixels, targets in images.batches(images.order(order), plan.training.batch_size):
-            pixels = augment(pixels, plan.training.augmentation, changes).to(device)
-            loss = loss_of(model(pixels), targets.to(device))
-            extra = term(model)
-            optimizer.zero_grad(set_to_none=True)
-            (loss if extra is None else loss + extra).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(pixels)
+        for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):
+            if images.is_pictures:
+                pixels = augment(pixels, settings.augmentation, changes)
+            total += stepper.step(pixels, targets) * len(pixels)
             n_seen += len(pixels)
             n_steps += 1
             if n_steps == max_steps:
@@ -65,19 +73,13 @@ def train(
     return Trained(len(images), n_steps, mean)
 
 
-def make_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """Make the plan's optimiser, fused into one kernel per step."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=settings.lr,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+def _order(images: Examples, plan: Plan, generator: torch.Generator) -> torch.Tensor:
+    """Draw the order of one epoch; balanced: as many images, the rare classes more often."""
+    if plan.training.class_balance != "sampling":
+        return images.order(generator)
+    chances = image_chances(images.targets, plan)
+    drawn = torch.multinomial(chances, len(images), replacement=True, generator=generator)
+    return images.chosen(drawn, generator)
 
 
 def seed_layers(plan: Plan, round_: int, site: str) -> None:

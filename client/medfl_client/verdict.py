@@ -39,7 +39,9 @@ def mixed_patients(collection: Collection) -> list[list[str]]:
     for patient, sample in zip(collection.patients, collection.samples, strict=True):
         names[patient].append(sample.row.name)
         classes[patient].add(sample.label)
-    return [names[patient] for patient, found in classes.items() if len(found) > 1]
+    return [
+        [*dict.fromkeys(names[patient])] for patient, found in classes.items() if len(found) > 1
+    ]
 
 
 def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> list[Finding]:
@@ -82,6 +84,13 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
             "warn",
             "patient numbers that share a picture with another (one person under two numbers?)",
             "they are kept on one side of the split; ask who exported the data",
+        ),
+        (
+            sum(collection.refused_parts.values()),
+            "pass",
+            "frames or candidates left out of files that are used "
+            f"({', '.join(collection.refused_parts)})",
+            "",
         ),
         (
             conflicts,

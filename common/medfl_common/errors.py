@@ -6,6 +6,7 @@
      |- TrainingError       E300  training or scoring failed
      |- DisclosureError     E400  the guard or the policy held something back
      |- LinkError           E500  the connection, a key or a certificate is wrong
+     |- NoStartError        E510  the site lacks the weights that are sent once
      '- RunError            E600  a run directory, checkpoint or log is wrong
 
 Only `cli.py` catches them: it prints the message and exits 1. A message is for the eyes at its
@@ -52,6 +53,12 @@ class LinkError(MedflError):
     code = 500
 
 
+class NoStartError(MedflError):
+    """The site lacks the weights that are sent once; the coordinator sends them again."""
+
+    code = 510
+
+
 class RunError(MedflError):
     """A run directory, a checkpoint or a log is wrong."""
 
@@ -64,6 +71,7 @@ MEANING = {
     300: "training or scoring failed there",
     400: "its policy or its guard held the reply back",
     500: "its connection, key or certificate is wrong",
+    510: "it lacks the study's start weights",
     600: "its local records of this run are damaged",
     900: "something unforeseen happened there",
 }

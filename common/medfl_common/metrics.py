@@ -55,67 +55,72 @@ def auc(tally: Tally) -> float | None:
 
     Images in one bin count as ties. None where a class, or the rest, has no image.
     """
-    areas = [_auc(p, q) for p, q in zip(tally.positive, tally.negative, strict=True)]
-    known = [area for area in areas if area is not None]
-    return float(np.mean(known)) if known else None
+    pairs = zip(tally.positive, tally.negative, strict=True)
+    return _mean([area(p, n) for p, n in pairs if p.any() and n.any()])
 
 
-def _auc(positive: Counts, negative: Counts) -> float | None:
-    from sklearn.metrics import roc_auc_score  # a second to import, and not every command needs it
-
-    if not positive.any() or not negative.any():
-        return None
-    bins = np.arange(len(positive))
-    truth = np.repeat([1, 0], len(bins))
-    area = roc_auc_score(
-        truth, np.tile(bins, 2), sample_weight=np.concatenate([positive, negative])
-    )
-    return float(area)
+def area(positive: Counts, negative: Counts) -> float:
+    """Area under the ROC curve of (N_BINS,) counts: pairs in the right order, ties as halves."""
+    below = np.cumsum(negative) - negative / 2
+    return float((positive * below).sum() / (float(positive.sum()) * float(negative.sum())))
 
 
-def scores(tally: Tally) -> dict[str, float | None]:
-    """Accuracy, precision, recall and F1 from the confusion counts, AUC from the histograms.
+def scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
+    """All scores of a tally: those of its confusion counts, then AUC and PR AUC."""
+    from medfl_common.curves import average_precision_with_bound
 
-    Binary: of the positive class; multiclass and multilabel: the unweighted mean over the classes
-    or findings (macro). A value that has no images to stand on is None.
-    """
-    counts = tally.confusion
-    if tally.n == 0 or not counts.any():
-        return dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc"))
-    if counts.ndim == 3:
-        parts = np.array([_precision_recall_f1(finding, [1]) for finding in counts])
-        known = [part[np.isfinite(part)] for part in parts.T]
-        precision, recall, f1 = (part.mean() if len(part) else np.nan for part in known)
-    else:
-        of = [1] if len(tally.positive) == 1 else list(range(len(counts)))
-        precision, recall, f1 = _precision_recall_f1(counts, of)
-    values = {
-        "accuracy": np.trace(counts, axis1=-2, axis2=-1).sum() / counts.sum(),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "auc": auc(tally),
+    pairs = zip(tally.positive, tally.negative, strict=True)
+    precisions = [average_precision_with_bound(p, n) for p, n in pairs]
+    found = [value for value, _ in filter(None, precisions)]
+    return {
+        "auc": auc(tally) if tally.n else None,
+        "pr_auc": _mean(found) if tally.n else None,
+        **confusion_scores(tally, quadratic),
     }
-    return {name: _finite(value) for name, value in values.items()}
 
 
-def _precision_recall_f1(confusion: Counts, of: list[int]) -> tuple[float, float, float]:
-    """Give their mean over the classes `of`, from (K, K) counts."""
-    from sklearn.metrics import precision_recall_fscore_support
+def confusion_scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
+    """Accuracy, balanced accuracy, precision, recall, specificity, F1 and Cohen's kappa.
 
-    truth, predicted = (index.ravel() for index in np.indices(confusion.shape))
-    if not confusion.any():
-        return np.nan, np.nan, np.nan
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        truth,
-        predicted,
-        labels=of,
-        average="macro",
-        sample_weight=confusion.ravel(),
-        zero_division=np.nan,
-    )
-    return float(precision), float(recall), float(f1)
+    As scikit-learn defines them. Binary: of the positive class; multiclass: the unweighted mean
+    over the classes, each against the rest (macro); multilabel: over the findings. Kappa may be
+    quadratic, for grades (Cohen, Psychol Bull 70:213, 1968). A value that has no images to stand
+    on is None.
+    """
+    tables = tally.confusion if tally.confusion.ndim == 3 else tally.confusion[None]
+    only = slice(1, 2) if tally.confusion.ndim == 3 or len(tally.positive) == 1 else slice(None)
+    rows = [_of_table(table.astype(float), only, quadratic) for table in tables]
+    names = rows[0].keys()
+    means = {name: _mean([row[name] for row in rows if np.isfinite(row[name])]) for name in names}
+    total = tables.sum()
+    right = np.trace(tables, axis1=1, axis2=2).sum()
+    return {"accuracy": float(right / total) if total else None, **means}
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+def _of_table(table: NDArray[np.float64], only: slice, quadratic: bool) -> dict[str, float]:
+    """Score (K, K) counts; the classes `only` go into the means, NaN where there is no image."""
+    hits, true, called, n = np.diag(table), table.sum(1), table.sum(0), table.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall, precision = hits / true, hits / called
+        specificity = (n - true - called + hits) / (n - true)
+        f1 = 2 * hits / (true + called)
+    grades = np.arange(len(table))
+    apart = (grades[:, None] - grades) ** 2 if quadratic else grades[:, None] != grades
+    by_chance = float((np.outer(true, called) * apart).sum() / n) if n else 0.0
+    return {
+        "balanced_accuracy": _nan_mean(recall),
+        "precision": _nan_mean(precision[only]),
+        "recall": _nan_mean(recall[only]),
+        "specificity": _nan_mean(specificity[only]),
+        "f1": _nan_mean(f1[only]),
+        "kappa": 1 - float((table * apart).sum()) / by_chance if by_chance else np.nan,
+    }
+
+
+def _nan_mean(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -82,6 +82,8 @@ def line_plot(
     names: Sequence[str],
     bold: str = "",
     y_range: tuple[float, float] | None = None,
+    marks: bool = True,
+    whole_x: bool = True,
 ) -> str:
     """Draw named lines of (x, y) as SVG.
 
@@ -92,6 +94,8 @@ def line_plot(
         names: Every name of the page, so that one has the same look in all its pictures.
         bold: The name that matters most.
         y_range: The lowest and highest y shown.
+        marks: Whether each point has its mark.
+        whole_x: Whether x is counted, so only whole numbers stand at its axis.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -102,12 +106,15 @@ def line_plot(
         axes = figure.add_subplot()
         for name, (x, y) in lines.items():
             look = _look(names.index(name), is_bold=name == bold)
+            if not marks:
+                look = {**look, "marker": ""}
             axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if y_range is not None:
             axes.set_ylim(*y_range)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if whole_x and marks:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if lines:

@@ -6,23 +6,22 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from medfl_common.models.network import Network, Part
+
 Weights = dict[str, torch.Tensor]
 
 
-def shared_weights(model: nn.Module) -> Weights:
-    """Copy what sites share: every floating-point tensor of the state, on the CPU, in its order.
+def shared_weights(model: Network, part: Part = "shared") -> Weights:
+    """Copy a part of the model's state to the CPU, in its order; see Network.names.
 
-    Integer buffers (BatchNorm's count of batches) stay where they are: their mean means nothing.
+    What is shared goes both ways every round.
     """
-    return {
-        name: tensor.detach().cpu().clone()
-        for name, tensor in model.state_dict().items()
-        if tensor.is_floating_point()
-    }
+    state = model.state_dict()
+    return {name: state[name].detach().cpu().clone() for name in model.names(part)}
 
 
 def load_shared(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put shared weights into a model; its own integer buffers stay."""
+    """Put weights into a model by name; what is not named stays."""
     state = model.state_dict()
     with torch.no_grad():
         for name, tensor in weights.items():

@@ -8,7 +8,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, cast, get_args
 
 import numpy as np
@@ -20,9 +20,11 @@ from medfl_common.metrics import N_BINS, Counts, Tally
 from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
 from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
+from medfl_common.subgroups import Groups, group_names, tally_of_counts
 
-PROTOCOL = 1  # client and server of different protocols refuse each other
+PROTOCOL = 2  # client and server of different protocols refuse each other
 FLAT = "flat"  # the key of the one array in a record of weights
+COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
 MAX_HEADER = 256  # bytes of an npy header before the data
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -40,7 +42,8 @@ class TrainTask:
     nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
     site: str  # the name under which the coordinator enrolled the site
     plan: Plan
-    weights: Weights  # describe: none
+    weights: Weights  # what is shared; describe: none
+    start: Weights | None = None  # what is not, with the first task after a site has connected
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class TrainResult:
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
+    # Of the final model, by the plan's kinds of groups: see medfl_common.subgroups.
+    groups: Groups = field(default_factory=dict)
 
     @property
     def is_finite(self) -> bool:
@@ -99,8 +104,10 @@ def decode_weights(record: ArrayRecord, shapes: Shapes) -> Weights:
     return {name: part.reshape(shapes[name]) for name, part in zip(names, parts, strict=True)}
 
 
-def encode_task(task: TrainTask, weights: ArrayRecord | None = None) -> RecordDict:
-    """Write a task as records; `weights` may hold the task's weights already packed."""
+def encode_task(
+    task: TrainTask, weights: ArrayRecord | None = None, start: ArrayRecord | None = None
+) -> RecordDict:
+    """Write a task as records; `weights` and `start` may hold the task's already packed."""
     config: dict[str, int | str] = {
         "protocol": PROTOCOL,
         "kind": task.kind,
@@ -111,7 +118,12 @@ def encode_task(task: TrainTask, weights: ArrayRecord | None = None) -> RecordDi
         "plan": task.plan.canonical(),
     }
     packed = weights if weights is not None else encode_weights(task.weights)
-    return RecordDict({"weights": packed, "task": ConfigRecord({**config})})
+    content = RecordDict({"weights": packed, "task": ConfigRecord({**config})})
+    if start is None and task.start is not None:
+        start = encode_weights(task.start)
+    if start is not None:
+        content["start"] = start
+    return content
 
 
 def decode_task_head(content: RecordDict) -> TrainTask:
@@ -139,9 +151,16 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     )
 
 
-def decode_task_weights(content: RecordDict, head: TrainTask, shapes: Shapes) -> TrainTask:
+def decode_task_weights(
+    content: RecordDict, head: TrainTask, shapes: Shapes, start_shapes: Shapes
+) -> TrainTask:
     """Add the weights to the head of a task."""
-    return replace(head, weights=decode_weights(content.array_records["weights"], shapes))
+    packed = content.array_records.get("start")
+    return replace(
+        head,
+        weights=decode_weights(content.array_records["weights"], shapes),
+        start=decode_weights(packed, start_shapes) if packed is not None else None,
+    )
 
 
 def encode_result(result: TrainResult) -> RecordDict:
@@ -166,6 +185,10 @@ def encode_result(result: TrainResult) -> RecordDict:
             "positive": result.tally.positive.ravel().tolist(),
             "negative": result.tally.negative.ravel().tolist(),
         }
+    for kind, tallies in result.groups.items():
+        for part in COUNTED:
+            counts = np.stack([getattr(tally, part) for tally in tallies])
+            numbers[f"{kind}_{part}"] = counts.ravel().tolist()
     if result.exact_auc is not None:
         numbers["exact_auc"] = result.exact_auc
     if result.statistics is not None:
@@ -177,14 +200,14 @@ def encode_result(result: TrainResult) -> RecordDict:
     return content
 
 
-def decode_result(content: RecordDict, shapes: Shapes, task: Task) -> TrainResult:
+def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
     """Read a result, or raise RunError that says what does not fit; nothing is trusted."""
     if set(content) - {"numbers", "update"} or "numbers" not in content:
         raise RunError("the reply holds other records than numbers and update")
     numbers = content.metric_records["numbers"]
     if _number(numbers, "protocol") != PROTOCOL:
         raise RunError(f"the site speaks another protocol than {PROTOCOL}; update medfl there")
-    update = content.array_records.get("update")
+    update, task = content.array_records.get("update"), plan.task
     return TrainResult(
         plan=int(_number(numbers, "plan")),
         round=int(_number(numbers, "round")),
@@ -199,6 +222,7 @@ def decode_result(content: RecordDict, shapes: Shapes, task: Task) -> TrainResul
         exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
         update=decode_weights(update, shapes) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
+        groups=_groups(numbers, plan),
     )
 
 
@@ -236,6 +260,18 @@ def _tally(numbers: MetricRecord, task: Task) -> Tally:
         positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
         negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
     )
+
+
+def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[Tally]]:
+    found = {}
+    for kind, names in group_names(plan).items():
+        if f"{kind}_confusion" not in numbers:
+            continue
+        curves = (len(names), plan.task.n_outputs, N_BINS)
+        shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
+        parts = [_counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
+        found[kind] = [tally_of_counts(*counts) for counts in zip(*parts, strict=True)]
+    return found
 
 
 def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:

@@ -13,7 +13,8 @@ from medfl_common.strict_yaml import Value, parse_yaml, read_yaml
 
 # Pydantic puts the tried part of a union into the location, a word that is not in the file.
 _UNION_TAG = re.compile(
-    r"dicom|fixed|percentile|(constrained-)?(int|float|str)|(literal|list)\[.*\]"
+    r"dicom|fixed|percentile|WeightsFile|LastLayers|(constrained-)?(int|float|str)"
+    r"|(literal|list)\[.*\]"
 )
 
 

@@ -20,7 +20,7 @@ def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
     A reply with a code is admitted as what it is: a site that says it could not.
     """
     try:
-        result = decode_result(content, shapes, task.plan.task)
+        result = decode_result(content, shapes, task.plan)
     except (MedflError, ValueError, TypeError, OverflowError) as error:
         raise RunError(str(error)) from None
     seen = (result.plan, result.round, result.nonce)
@@ -30,6 +30,14 @@ def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
     if result.code == 0:
         _check_numbers(result, task)
     return result
+
+
+def _check_groups(result: TrainResult) -> None:
+    """Groups of one kind are parts of the whole."""
+    for kind, tallies in result.groups.items():
+        whole = result.tally
+        if whole is None or (sum(t.confusion for t in tallies) > whole.confusion).any():
+            raise RunError(f"the groups by {kind} count more images than were scored")
 
 
 def _check_numbers(result: TrainResult, task: TrainTask) -> None:
@@ -49,3 +57,4 @@ def _check_numbers(result: TrainResult, task: TrainTask) -> None:
         adds_up = per_image <= n if is_multilabel else per_image == n
         if not adds_up or not 1 <= n <= MAX_IMAGES:
             raise RunError(f"the confusion counts do not add up to n_scored {n}")
+    _check_groups(result)

@@ -10,6 +10,7 @@ from medfl_common.files import write_atomic
 from medfl_server.collect import Announce
 from medfl_server.post import Post, Presence
 from medfl_server.rounds import Follow, RoundLoop
+from medfl_server.start import start_weights
 from medfl_server.study import Study
 
 TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
@@ -28,7 +29,8 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         post = Post(grid, presence, ttl_s=study.plan.federation.deadline_s + TTL_MARGIN_S)
-        weights = RoundLoop(study, roster, post, announce, follow).run()
-        write_atomic(study.folder / "model.safetensors", save(weights))
+        shared = RoundLoop(study, roster, post, announce, follow).run()
+        _, start = start_weights(study)
+        write_atomic(study.folder / "model.safetensors", save(start | shared))
 
     return app

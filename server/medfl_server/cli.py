@@ -76,6 +76,28 @@ def report(folder: Folder) -> None:
         _report(open_study(folder), Screen())
 
 
+@app.command()
+def models(
+    plan: Annotated[
+        Path | None, typer.Option(help="A study plan: what its own network costs a round.")
+    ] = None,
+) -> None:
+    """List the networks that a plan can name: weights, input, megabytes a round."""
+    with errors_for_people():
+        from medfl_common.plan import load_plan
+        from medfl_server.catalogue import HEADER, TITLE, catalogue, sizes
+
+        screen = Screen()
+        if plan is None:
+            screen.table(HEADER, catalogue(), TITLE)
+            return
+        chosen = load_plan(plan)
+        n_weights, each_round, once = sizes(chosen)
+        screen.say(f"{chosen.model.name} for {plan}: {n_weights:,} weights")
+        screen.say(f"each round, to and from each site: {each_round:,} bytes")
+        screen.say(f"once, to each site that connects: {once:,} bytes")
+
+
 def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app

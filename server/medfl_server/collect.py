@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from flwr.app import RecordDict
 
-from medfl_common.errors import RunError, explain_code
+from medfl_common.errors import NoStartError, RunError, explain_code
 from medfl_common.params import Weights
 from medfl_common.records import (
     Kind,
@@ -22,6 +22,7 @@ from medfl_common.records import (
     n_bytes,
 )
 from medfl_server.admission import admit
+from medfl_server.handout import Handout
 from medfl_server.post import Post, Presence
 from medfl_server.study import Study
 
@@ -59,13 +60,21 @@ class Collection:
     """One task, asked of the sites of a roster."""
 
     def __init__(
-        self, study: Study, roster: list[str], post: Post, announce: Announce, fold: Fold
+        self,
+        study: Study,
+        roster: list[str],
+        post: Post,
+        announce: Announce,
+        fold: Fold,
+        handout: Handout,
     ) -> None:
         self._study = study
         self._roster = roster
         self._post = post
         self._announce = announce
         self._fold = fold
+        self._handout = handout
+        self._given_again: set[str] = set()
         self._asked: dict[str, _Asked] = {}
         self._waiting_turn: dict[str, TrainResult] = {}  # admitted, an earlier site is still out
         self._replies = Replies()
@@ -81,13 +90,15 @@ class Collection:
         started = time.monotonic()
         while True:
             for site, presence in self._newly_present().items():
-                self._ask(site, presence, encode_task(tasks[site], packed), round_)
+                start = self._handout.due(site, presence) if weights else None
+                self._ask(site, presence, encode_task(tasks[site], packed, start), round_)
             for site in self._out():
                 self._fetch(site, tasks[site], shapes)
             self._replies.seconds = time.monotonic() - started
             if self._is_closed(quorum):
                 break
             time.sleep(POLL_S)
+        self._handout.tidy()
         self._pass_on(self._roster)
         self._put_in_order()
         return self._replies
@@ -139,6 +150,11 @@ class Collection:
             result = admit(arrival.content, task, shapes)
         except RunError as error:
             self._miss(site, f"quarantined: {error}")
+            return
+        if result.code == NoStartError.code and site not in self._given_again:
+            self._given_again.add(site)
+            self._handout.again(site)
+            del self._asked[site]
             return
         if result.code:
             self._miss(site, explain_code(result.code, result.incident))

@@ -1,16 +1,19 @@
 """Sites' counts in the run log to curves and tables, per site and over all of them.
 
 The scores in the event of round r are those of the weights before it, so of the model after round
-r - 1; the event `finished` scores the final model.
+r - 1; the event `finished` scores the final model, and `scored` the last one where it is another.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from medfl_common.metrics import Tally, merge, scores
+from medfl_common.plan import Plan
 from medfl_common.runlog import Event
+from medfl_common.subgroups import group_names
 
 ALL = "all sites"
 
@@ -22,21 +25,32 @@ class Scored:
     n: int
     loss: float
     confusion: list[Any]  # true class (row), predicted class (column); multilabel: per finding
-    values: dict[str, float | None]  # accuracy, precision, recall, f1, auc
+    values: dict[str, float | None]  # of medfl_common.metrics.scores
 
 
 def tallies(event: Event) -> dict[str, Tally]:
     """Read the counts of an event: site -> tally, for the sites that let them out."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    return {
-        site: Tally(
-            facts["tally"]["n"],
-            facts["tally"]["loss"],
-            *(np.array(facts["tally"][name]) for name in ("confusion", "positive", "negative")),
-        )
-        for site, facts in sites.items()
-        if "tally" in facts
-    }
+    return {s: read_tally(facts["tally"]) for s, facts in sites.items() if "tally" in facts}
+
+
+def read_tally(facts: Mapping[str, Any]) -> Tally:
+    """Read one tally as the log keeps it."""
+    counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
+    return Tally(facts["n"], facts["loss"], *counts)
+
+
+def tallies_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, Tally]]:
+    """Add up the sites' counts by group: kind -> group -> tally, for groups with images."""
+    sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
+    found: dict[str, dict[str, Tally]] = {}
+    for kind, names in group_names(plan).items():
+        told = [f["groups"][kind] for f in sites.values() if kind in f.get("groups", {})]
+        for i, name in enumerate(names):
+            parts = [read_tally(groups[i]) for groups in told if groups[i]["n"]]
+            if parts:
+                found.setdefault(kind, {})[name] = merge(parts)
+    return found
 
 
 def score_sites(event: Event) -> dict[str, Scored]:
@@ -57,19 +71,23 @@ def curves(events: list[Event], value: str) -> dict[str, tuple[list[float], list
     """Follow `loss` or a score over rounds: name -> (rounds made, values) where it is known.
 
     Args:
-        events: `round` events in order, then `finished` if there is one.
+        events: Events that hold scores, in order of the model that they score.
         value: `loss`, or a key of Scored.values.
     """
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for event in events:
-        made = int(str(event["round"])) - (event["event"] == "round")
         for name, scored in score_sites(event).items():
             number = scored.loss if value == "loss" else scored.values[value]
             if number is not None:
                 x, y = lines.setdefault(name, ([], []))
-                x.append(made)
+                x.append(model_round(event))
                 y.append(number)
     return lines
+
+
+def model_round(event: Event) -> int:
+    """Say after how many rounds the model was that an event scores."""
+    return int(str(event["round"])) - (event["event"] == "round")
 
 
 def _scored(tally: Tally, values: dict[str, float | None]) -> Scored:

@@ -20,6 +20,7 @@ from medfl_common.statistics import (
     band_names,
 )
 from medfl_server.collect import Announce, Collection
+from medfl_server.handout import Handout
 from medfl_server.post import Post
 from medfl_server.study import Study
 
@@ -36,7 +37,8 @@ def describe_sites(study: Study, roster: list[str], post: Post, announce: Announ
         return None
 
     no_weights: Weights = {}
-    replies = Collection(study, roster, post, announce, nothing).run("describe", 0, no_weights, 1)
+    collection = Collection(study, roster, post, announce, nothing, Handout({}))
+    replies = collection.run("describe", 0, no_weights, 1)
     told = {
         site: answered.result.statistics
         for site, answered in replies.answered.items()

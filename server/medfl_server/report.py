@@ -1,9 +1,7 @@
 """The study report: one self-contained page from the run log."""
 
-import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,14 +9,16 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.page import Section, Table, line_plot, render
 from medfl_common.runlog import Event
-from medfl_server.evaluate import ALL, Scored, curves, score_sites
+from medfl_server.evaluate import ALL, Scored, curves, model_round, score_sites
 from medfl_server.harmony_page import write_harmony
+from medfl_server.report_facts import facts_of_run, mapping, sites_of, what_left
+from medfl_server.result_sections import detail_sections
 from medfl_server.study import Study
 
 QUESTION = "What did the hospitals learn together?"
 NONE_SHARED = "none shared"
 NO_ANSWER = "no answer"
-ASKED = ("statistics", "round", "round_without_quorum", "finished")  # hold sites' replies
+ASKED = ("statistics", "round", "round_without_quorum", "scored", "finished")  # hold sites' replies
 COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
 HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
 
@@ -31,13 +31,14 @@ def write_report(study: Study) -> Path:
     events = study.log.events()
     rounds = [event for event in events if event["event"] == "round"]
     finished = next((event for event in events if event["event"] == "finished"), None)
-    scored = rounds + ([finished] if finished else [])
+    scored = rounds + [event for event in events if event["event"] in ("scored", "finished")]
     sections = [
         _who(study, events, scored),
         _curves(_names(events), rounds, scored),
         _results(study, scored),
-        _what_left([event for event in events if event["event"] in ASKED]),
-        _facts(study, events, finished),
+        *(detail_sections(scored[-1], study.plan) if scored else []),
+        what_left([event for event in events if event["event"] in ASKED]),
+        facts_of_run(study, events, finished),
         Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
         _limits(),
     ]
@@ -57,15 +58,17 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     if not events:
         return HEADER, [], "no round has been made yet"
     finished = events[-1]["event"] == "finished"
-    made = int(str(events[-1]["round"])) - (not finished)
-    title = "final model on held-out patients" if finished else f"model after round {made}"
+    made = model_round(events[-1])
+    title = f"model after round {made}"
+    if finished:
+        title = f"final model (of round {made}) on held-out patients"
     return HEADER, _score_rows(events[-1]), title
 
 
 def _answer(rounds: list[Event], finished: Event | None) -> str:
     if not rounds:
         return "No round has been made yet; nothing was learnt so far."
-    sites = {site for event in rounds for site in _sites(event)}
+    sites = {site for event in rounds for site in sites_of(event)}
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(finished or rounds[-1]).get(ALL)
     if last is None:
@@ -81,10 +84,21 @@ def _answer(rounds: list[Event], finished: Event | None) -> str:
     first = score_sites(rounds[0]).get(ALL)
     on = f" on {first.n} images" if first and first.n != last.n else ""
     started = f"; before training it was {_shown(first.values['auc'])}{on}" if first else ""
-    which = "the common model" if finished else f"the model of round {len(rounds) - 1}"
+    which = f"the model of round {model_round(finished or rounds[-1])}"
     return (
         f"{made} {which} has AUC {_shown(last.values['auc'])} (loss {last.loss:.3f}) on {last.n} "
         f"held-out images of patients whom it was not trained on{started}."
+        f"{_chosen(finished)}"
+    )
+
+
+def _chosen(finished: Event | None) -> str:
+    """Say that the best round was chosen, where it was not the last."""
+    if finished is None or finished["round"] == finished.get("last", finished["round"]):
+        return ""
+    return (
+        f" It was the best of {finished['last']} rounds on these same images, which makes its "
+        "scores look a little too good."
     )
 
 
@@ -104,8 +118,10 @@ def _who(study: Study, events: list[Event], scored: list[Event]) -> Section:
     rounds = [event for event in scored if event["event"] == "round"]
     rows = []
     for site in _names(events):
-        facts = [_sites(event)[site] for event in rounds if site in _sites(event)]
-        n_scored = [f["tally"]["n"] for e in scored if (f := _sites(e).get(site)) and "tally" in f]
+        facts = [sites_of(event)[site] for event in rounds if site in sites_of(event)]
+        n_scored = [
+            f["tally"]["n"] for e in scored if (f := sites_of(e).get(site)) and "tally" in f
+        ]
         rows.append(
             [
                 site,
@@ -130,16 +146,19 @@ def _missed(events: list[Event]) -> dict[str, list[str]]:
     missed: dict[str, list[str]] = defaultdict(list)
     for event in events:
         if event["event"] in ASKED:
-            is_last = event["event"] == "finished"
-            asked = "final scoring" if is_last else f"round {event['round']}"
-            for site, reason in _map(event["missing"]).items():
+            is_scoring = event["event"] in ("scored", "finished")
+            asked = "final scoring" if is_scoring else f"round {event['round']}"
+            for site, reason in mapping(event["missing"]).items():
                 missed[site].append(f"{asked}: {reason}")
     return missed
 
 
 def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Section:
     names = [*sites, ALL]
-    loss, area = curves(scored, "loss"), curves(scored, "auc")
+    in_order = [*rounds, *[event for event in scored if event["event"] == "scored"]]
+    if len(in_order) == len(rounds):  # the last model is the final one
+        in_order = scored
+    loss, area = curves(in_order, "loss"), curves(in_order, "auc")
     pictures = []
     if loss:
         pictures.append(line_plot(loss, "rounds made", "loss on held-out images", names, ALL))
@@ -151,7 +170,7 @@ def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Secti
         )
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
-        for site, facts in _sites(event).items():
+        for site, facts in sites_of(event).items():
             x, y = train.setdefault(site, ([], []))
             x.append(float(str(event["round"])))
             y.append(facts["train_loss"])
@@ -189,14 +208,14 @@ def _results(study: Study, scored: list[Event]) -> Section:
 def _score_rows(event: Event) -> list[list[str]]:
     found = score_sites(event)
     rows = []
-    for site in [*_sites(event), ALL]:
+    for site in [*sites_of(event), ALL]:
         one = found.get(site)
         if one is not None:
             rows.append([site, str(one.n), *(_shown(one.values[name]) for name in COLUMNS)])
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
-    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in _map(event["missing"])]
-    at = len(_sites(event))  # the row of all sites stays last
+    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in mapping(event["missing"])]
+    at = len(sites_of(event))  # the row of all sites stays last
     return rows[:at] + absent + rows[at:]
 
 
@@ -211,63 +230,15 @@ def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
     return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")
 
 
-def _what_left(asked: list[Event]) -> Section:
-    sent: dict[str, list[int]] = defaultdict(list)
-    received: dict[str, int] = defaultdict(int)
-    for event in asked:  # what a round without a quorum brought has left its hospital too
-        for site, facts in _sites(event).items():
-            sent[site].append(facts["bytes_received"])  # by the coordinator
-            received[site] += facts["bytes_sent"]
-    rows = [
-        [site, str(len(sizes)), f"{max(sizes):,}", f"{sum(sizes):,}", f"{received[site]:,}"]
-        for site, sizes in sent.items()
-    ]
-    header = ["site", "messages sent", "bytes in the largest", "bytes sent", "bytes received"]
-    text = (
-        "What left is the change of the model's weights and a list of counts and losses; no image, "
-        "no header, no name and no path. In a real study each hospital holds its own ledger of "
-        "these messages, chained by hashes. Bytes are those of arrays and numbers, without the "
-        "transport's framing, in the replies that were taken; what was refused or lost on the way "
-        "is in the ledger only."
-    )
-    return Section("What left each hospital", [text], tables=[Table(header, rows)])
-
-
-def _facts(study: Study, events: list[Event], finished: Event | None) -> Section:
-    rows = [
-        ["study", study.plan.study],
-        ["run", study.run],
-        ["plan, SHA-256", study.plan.hash()],
-        ["final weights, SHA-256", str(finished["sha256"]) if finished else "not finished"],
-        ["seed", str(study.plan.seed)],
-        ["strategy", study.plan.federation.strategy],
-        ["valid replies that a round needs", str(study.plan.federation.min_sites)],
-        ["started", _when(events[0]) if events else "not yet"],
-        ["last event", _when(events[-1]) if events else "none"],
-        ["resumed after a stop", str(sum(e["event"] == "resumed" for e in events))],
-        ["rounds without a quorum", str(sum(e["event"] == "round_without_quorum" for e in events))],
-        ["medfl", __version__],
-    ]
-    return Section("The run", tables=[Table(["fact", "value"], rows, is_text=True)])
-
-
 def _limits() -> Section:
     texts = [
         "Research software, not a medical device: nothing here is fit for diagnosis.",
-        "The AUC over all sites comes from score histograms of 128 bins that the hospitals add up, "
+        "The scores over all sites come from histograms of 128 bins that the hospitals add up, "
         "not from predictions; scores in one bin count as ties. A site's own AUC is exact.",
         "Where few patients are held out, a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]
     return Section("Limits", texts)
-
-
-def _sites(event: Event) -> dict[str, Any]:
-    return _map(event["sites"])
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return dict(value)
 
 
 def _names(events: list[Event]) -> list[str]:
@@ -277,7 +248,7 @@ def _names(events: list[Event]) -> list[str]:
         if event["event"] == "started":
             names |= dict.fromkeys(map(str, event["sites"]))  # type: ignore[arg-type]
         elif event["event"] in ASKED:
-            names |= dict.fromkeys([*_sites(event), *_map(event["missing"])])
+            names |= dict.fromkeys([*sites_of(event), *mapping(event["missing"])])
     return [*names]
 
 
@@ -287,10 +258,6 @@ def _shown(value: float | None) -> str:
 
 def _count(n: int, word: str) -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
-
-
-def _when(event: Event) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(float(str(event["time"]))))
 
 
 def _short_list(reasons: list[str]) -> str:

@@ -14,15 +14,25 @@ from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
 from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
-from medfl_common.models import build_model
-from medfl_common.params import Weights, shared_weights
-from medfl_common.records import TrainResult
+from medfl_common.params import Weights
+from medfl_common.records import Kind, TrainResult
 from medfl_common.screen import in_words
-from medfl_server.collect import Announce, Answered, Collection, Replies
+from medfl_server.best import (
+    as_json,
+    better,
+    forget_others,
+    keep_weights,
+    load_weights,
+    read_best,
+    value_of,
+)
+from medfl_server.collect import Announce, Answered, Collection, Fold, Replies
+from medfl_server.fold import RoundFold
+from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
 from medfl_server.post import Post
-from medfl_server.strategies import STRATEGIES
+from medfl_server.start import start_weights
 from medfl_server.study import Study
 
 JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
@@ -42,6 +52,10 @@ class Progress:
 
 
 Follow = Callable[[Progress], None]
+
+
+def _nothing(site: str, result: TrainResult) -> None:
+    """Fold nothing in: the sites only score."""
 
 
 class RoundLoop:
@@ -66,6 +80,7 @@ class RoundLoop:
         self._follow = follow
         self._log = study.log
         self._times: list[float] = []
+        self._handout = Handout({})
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -78,7 +93,7 @@ class RoundLoop:
             describe_sites(self._study, self._roster, self._post, self._announce)
             self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
-        while checkpoint.round < self._plan.federation.rounds:
+        while checkpoint.round < self._plan.federation.rounds and not self._is_over(checkpoint):
             self._tell_progress(checkpoint.round)
             made = self._make_round(checkpoint)
             empty = 0 if made else empty + 1
@@ -99,8 +114,11 @@ class RoundLoop:
         checkpoint, warnings = load_newest(self._study.checkpoints)
         for warning in warnings:
             self._announce(warning)
+        model, start = start_weights(self._study)
+        shared = model.names("shared")
+        self._handout = Handout({name: t for name, t in start.items() if name not in shared})
         if checkpoint is None:
-            checkpoint = Checkpoint(0, shared_weights(build_model(self._plan)), {})
+            checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
             save(self._study.checkpoints, checkpoint)
         if not self._log.events("started"):
             self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
@@ -137,13 +155,8 @@ class RoundLoop:
     def _make_round(self, before: Checkpoint) -> Checkpoint | None:
         """Make the next round, or return None where there was no quorum."""
         round_ = before.round + 1
-        fold = STRATEGIES.get(self._plan.federation.strategy)()
-
-        def add(site: str, result: TrainResult) -> None:
-            fold.add(result.update or {}, result.n_images)
-
-        collection = Collection(self._study, self._roster, self._post, self._announce, add)
-        replies = collection.run("train", round_, before.weights, self.quorum)
+        fold = RoundFold(self._plan, before.weights)
+        replies = self._collect("train", before, round_, fold.add)
         facts = _facts(round_, replies)
         if len(replies.answered) < self.quorum:
             self._log.write("round_without_quorum", quorum=self.quorum, **facts)
@@ -152,8 +165,13 @@ class RoundLoop:
                 f"reply; {self.quorum} are needed, so the model is unchanged"
             )
             return None
-        checkpoint = Checkpoint(round_, fold.result(before.weights), facts)
+        best = better(read_best(before), before.round, value_of(replies, self._plan))
+        if best is not None and best.round == before.round:
+            keep_weights(self._study.checkpoints, best, before.weights)
+        facts["best"] = as_json(best)
+        checkpoint = Checkpoint(round_, fold.result(), facts)
         sha256 = save(self._study.checkpoints, checkpoint)
+        forget_others(self._study.checkpoints, best)
         self._log.write("round", sha256=sha256, **facts)
         self._times.append(replies.seconds)
         n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
@@ -169,18 +187,39 @@ class RoundLoop:
             "start medfl-server run again"
         )
 
-    def _finish(self, checkpoint: Checkpoint) -> Weights:
-        """Have the final weights scored everywhere, and close the log."""
+    def _is_over(self, checkpoint: Checkpoint) -> bool:
+        """Say whether the plan's patience is spent: so many rounds have brought no better model."""
+        patience, best = self._plan.evaluation.early_stop, read_best(checkpoint)
+        if patience is None or best is None or checkpoint.round - 1 - best.round < patience:
+            return False
+        self._announce(
+            f"stopped after round {checkpoint.round}: none was better since {best.round}"
+        )
+        return True
 
-        def nothing(site: str, result: TrainResult) -> None:
-            return None
+    def _finish(self, last: Checkpoint) -> Weights:
+        """Have the last model scored everywhere, and the best one where it is another; close."""
+        replies = self._collect("evaluate", last, last.round)
+        best = better(read_best(last), last.round, value_of(replies, self._plan))
+        kept = last
+        if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
+            self._log.write("scored", **_facts(last.round, replies))
+            self._announce(f"model of round {last.round}: {_summary(replies)}")
+            kept = Checkpoint(best.round, load_weights(self._study.checkpoints, best), {})
+            replies = self._collect("evaluate", kept, kept.round)
+        facts = {**_facts(kept.round, replies), "best": as_json(best), "last": last.round}
+        self._log.write("finished", sha256=digest(kept.weights), **facts)
+        self._announce(f"final model, of round {kept.round}: {_summary(replies)}")
+        return kept.weights
 
-        collection = Collection(self._study, self._roster, self._post, self._announce, nothing)
-        replies = collection.run("evaluate", checkpoint.round, checkpoint.weights, self.quorum)
-        sha256 = digest(checkpoint.weights)
-        self._log.write("finished", sha256=sha256, **_facts(checkpoint.round, replies))
-        self._announce(f"final model: {_summary(replies)}")
-        return checkpoint.weights
+    def _collect(
+        self, kind: Kind, checkpoint: Checkpoint, round_: int, fold: Fold = _nothing
+    ) -> Replies:
+        """Ask every site to work with a checkpoint's weights."""
+        collection = Collection(
+            self._study, self._roster, self._post, self._announce, fold, self._handout
+        )
+        return collection.run(kind, round_, checkpoint.weights, self.quorum)
 
     def _tell_progress(self, round_: int) -> None:
         n_rounds = self._plan.federation.rounds
@@ -214,15 +253,25 @@ def _site_facts(answered: Answered) -> dict[str, Json]:
         "bytes_sent": answered.bytes_sent,
     }
     if result.tally is not None:
-        facts["tally"] = {
-            "n": result.tally.n,
-            "loss": result.tally.loss,
-            "confusion": result.tally.confusion.tolist(),
-            "positive": result.tally.positive.tolist(),
-            "negative": result.tally.negative.tolist(),
-        }
+        facts["tally"] = tally_facts(result.tally)
         facts["exact_auc"] = result.exact_auc
+    if result.groups:
+        facts["groups"] = {
+            kind: [tally_facts(tally) for tally in tallies]
+            for kind, tallies in result.groups.items()
+        }
     return facts
+
+
+def tally_facts(tally: Tally) -> dict[str, Json]:
+    """Give what the log keeps of a tally."""
+    return {
+        "n": tally.n,
+        "loss": tally.loss,
+        "confusion": tally.confusion.tolist(),
+        "positive": tally.positive.tolist(),
+        "negative": tally.negative.tolist(),
+    }
 
 
 def _summary(replies: Replies) -> str:

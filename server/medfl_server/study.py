@@ -3,7 +3,9 @@
 DIR/plan.yaml          the plan, as the coordinator wrote it
     study.json         the run's id and the plan's hash
     log.jsonl          one line per event
-    checkpoints/       the weights after the last rounds
+    weights.safetensors  the start weights that came as a file, where the plan names one
+    start.safetensors  all weights that the study starts from
+    checkpoints/       the shared weights after the last rounds, and of the best round
     model.safetensors  the final weights, once finished
     harmony.html       how the sites' data differ, where the plan asks for statistics
     report.html        written by `medfl-server report` and at the end of a run
@@ -16,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_common import __version__
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
-from medfl_common.plan import Plan, load_plan
+from medfl_common.plan import Plan, WeightsFile, load_plan
 from medfl_common.records import Kind
 from medfl_common.runlog import RunLog
+
+START_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,32 @@ def create_study(folder: Path, plan_file: Path) -> Study:
     plan = load_plan(plan_file)
     if (folder / "study.json").exists():
         raise RunError(f"{folder} holds a study already; choose another directory")
+    choice = plan.model.weights
+    weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
     folder.mkdir(parents=True, exist_ok=True)
+    if weights is not None:
+        write_atomic(folder / START_FILE, weights)
     write_atomic(folder / "plan.yaml", plan_file.read_bytes())
     run = secrets.token_hex(16)
     facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
     write_atomic(folder / "study.json", json.dumps(facts, indent=1).encode())
     return Study(folder, plan, run)
+
+
+def check_file(choice: WeightsFile, folder: Path) -> bytes:
+    """Read a weights file whose path is relative to `folder`; ConfigError if it is another."""
+    path = folder / choice.file
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ConfigError(f"model.weights.file: {path.resolve()} cannot be read") from None
+    seen = hashlib.sha256(data).hexdigest()
+    if seen != choice.sha256:
+        raise ConfigError(
+            f"model.weights.file: {path.resolve()} has SHA-256 {seen}, the plan says "
+            f"{choice.sha256}; it is another file, or was changed"
+        )
+    return data
 
 
 def open_study(folder: Path) -> Study:

@@ -16,16 +16,21 @@ app = typer.Typer(
 def phantom(
     folder: Annotated[Path, typer.Argument(help="Where the hospitals' folders are made.")],
     sites: Annotated[int, typer.Option(help="How many hospitals.", min=1)] = 3,
-    images: Annotated[int, typer.Option(help="Pictures at each hospital.", min=2)] = 200,
+    images: Annotated[
+        int, typer.Option(help="Samples at each hospital: pictures, candidates, series.", min=2)
+    ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+    kind: Annotated[
+        str, typer.Option(help="chest | mammography | fundus | lung-ct | brain-mr.")
+    ] = "chest",
 ) -> None:
     """Write synthetic hospitals: small DICOM files, labels and a site file for each."""
-    from medfl_sim.phantom import write_hospitals
+    from medfl_sim.phantoms import KINDS
 
     with errors_for_people():
         screen = Screen()
-        for site in write_hospitals(folder, sites, images, seed):
-            screen.say(f"wrote {site}: {images} synthetic chest pictures, labels.csv, site.yaml")
+        for site in KINDS.get(kind)(folder, sites, images, seed):
+            screen.say(f"wrote {site}: {images} synthetic samples ({kind}), labels.csv, site.yaml")
 
 
 @app.command()
@@ -33,9 +38,11 @@ def run(
     plan: Annotated[Path, typer.Argument(help="The study plan (see configs/).")],
     data: Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")],
     partition: Annotated[
-        str, typer.Option(help="folder | iid | column:NAME of the label file.")
+        str, typer.Option(help="folder | iid | dirichlet:ALPHA | column:NAME of the labels.")
     ] = "folder",
-    sites: Annotated[int | None, typer.Option(help="How many hospitals (iid).", min=1)] = None,
+    sites: Annotated[
+        int | None, typer.Option(help="How many hospitals (iid, dirichlet).", min=1)
+    ] = None,
     site_file: Annotated[
         Path | None, typer.Option(help="Describes --data in place of its site.yaml.")
     ] = None,

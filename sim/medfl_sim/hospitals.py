@@ -40,7 +40,7 @@ def virtual_sites(
     Args:
         data: A folder with a site file, or a folder of such folders.
         plan: What to read them for.
-        partition: `folder`, `iid` or `column:NAME`.
+        partition: `folder`, `iid`, `dirichlet:ALPHA` or `column:NAME`.
         n_sites: How many, where the partition needs to be told.
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
@@ -54,6 +54,7 @@ def virtual_sites(
     table = Table(
         patients=whole.patients,
         cells=[sample.cells for sample in whole.samples],
+        labels=[sample.label for sample in whole.samples],
     )
     rng = numpy_generator(plan.seed, f"partition {kind}")
     parts = PARTITIONERS.get(kind)(table, argument, n_sites, rng)

@@ -1,6 +1,7 @@
 """A study on one machine: virtual hospitals, the real apps, a real run directory."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context
@@ -35,7 +36,8 @@ def simulate(
     """
 
     def find_site(context: Context) -> Site:
-        return sites[str(context.node_config["site"])]
+        name = str(context.node_config["site"])
+        return replace(sites[name], local=study.folder / "local" / name)
 
     roster = list(sites)
     grid = InProcessGrid(build_client_app(find_site, silent), roster)

@@ -224,7 +224,7 @@ def test_a_frame_has_its_own_rescale_and_window(tmp_path: Path) -> None:
 def test_a_plans_spacing_needs_the_files(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", RAMP)
 
-    with pytest.raises(DataError, match=r"PixelSpacing \(0028,0030\) is missing.*4.0 mm"):
+    with pytest.raises(DataError, match=r"PixelSpacing \(0028,0030\) is missing.*to millimetres"):
         read_picture(path, images(spacing_mm=4.0))
 
 

@@ -32,7 +32,9 @@ def weights_after(plan: Plan, round_: int, site: str = "north") -> dict[str, tor
 
 
 def test_one_full_batch_step_is_gradient_descent(make_plan: MakePlan) -> None:
-    plan = load_plan(make_plan(training={"batch_size": 64, "lr": 0.1, "momentum": 0.0}))
+    plan = load_plan(
+        make_plan(training={"batch_size": 64, "lr": 0.1, "momentum": 0.0, "precision": "float32"})
+    )
     model = build_model(plan)
     before = shared_weights(model)
     pixels, targets = images().batch(torch.arange(24))

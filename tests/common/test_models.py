@@ -7,6 +7,11 @@ from medfl_common.models import MODELS, build_model
 from medfl_common.params import load_shared, shared_weights
 from medfl_common.plan import load_plan
 
+IMAGES = {
+    "r3d_18": {"size": 16, "depth": 4, "dimensions": 3, "sample": "series"},
+    "inception_v3": {"size": 75},
+}
+
 
 @pytest.mark.parametrize("name", MODELS.names())
 @pytest.mark.parametrize("channels", [1, 3])
@@ -15,13 +20,13 @@ def test_every_model_gives_one_logit_per_output(
 ) -> None:
     plan = load_plan(
         make_plan(
-            model={"name": name},
-            images={"size": 33, "channels": channels},
-            task={"type": "multiclass", "classes": ["a", "b", "c"]},
+            model={"name": name, "norm": "own"},
+            images={"size": 32, "channels": channels} | IMAGES.get(name, {}),
+            task={"type": "ordinal", "classes": ["a", "b", "c"]},
         )
     )
 
-    logits = build_model(plan)(torch.zeros(2, channels, 33, 33))
+    logits = build_model(plan).eval()(torch.zeros(2, channels, *plan.images.shape[1:]))
 
     assert logits.shape == (2, 3)
 
@@ -46,10 +51,10 @@ def test_the_count_of_batches_is_not_shared_and_running_means_are(make_plan: Mak
 
     state = model.state_dict()
     assert not any("num_batches_tracked" in name for name in shared)
-    assert int(state["1.num_batches_tracked"]) == 1
-    assert float(state["1.running_mean"].abs().sum()) == 0.0
+    assert int(state["backbone.1.num_batches_tracked"]) == 1
+    assert float(state["backbone.1.running_mean"].abs().sum()) == 0.0
 
 
 def test_an_unknown_model_names_the_choices(make_plan: MakePlan) -> None:
-    with pytest.raises(ConfigError, match="unknown model 'resnet19'; known: resnet18, small_cnn"):
+    with pytest.raises(ConfigError, match="unknown model 'resnet19'; known: convnext_tiny, "):
         build_model(load_plan(make_plan(model={"name": "resnet19"})))

@@ -25,13 +25,15 @@ SHAPES = {name: tuple(tensor.shape) for name, tensor in WEIGHTS.items()}
 
 
 def test_a_task_comes_back_as_it_went(plan: Plan) -> None:
-    task = TrainTask("train", "ab" * 16, 4, 2**61, "north", plan, WEIGHTS)
+    start = {"frozen": torch.full((2,), 3.0)}
+    task = TrainTask("train", "ab" * 16, 4, 2**61, "north", plan, WEIGHTS, start)
 
     content = encode_task(task)
-    found = decode_task_weights(content, decode_task_head(content), SHAPES)
+    found = decode_task_weights(content, decode_task_head(content), SHAPES, {"frozen": (2,)})
 
-    assert replace(found, weights={}) == replace(task, weights={})
+    assert replace(found, weights={}, start=None) == replace(task, weights={}, start=None)
     assert all(torch.equal(found.weights[name], WEIGHTS[name]) for name in WEIGHTS)
+    assert torch.equal((found.start or {})["frozen"], start["frozen"])
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def text(content: RecordDict) -> None:
 
 
 def protocol(content: RecordDict) -> None:
-    content.metric_records["numbers"]["protocol"] = 2
+    content.metric_records["numbers"]["protocol"] = 1
 
 
 @pytest.mark.parametrize("damage", [note, text, protocol, RecordDict.clear])

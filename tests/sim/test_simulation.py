@@ -131,9 +131,9 @@ def test_batchnorm_trains_and_its_counts_stay_at_home(
 
     checkpoint, _ = load_newest(study.checkpoints)
     assert checkpoint is not None
-    assert "1.running_var" in checkpoint.weights
+    assert "backbone.1.running_var" in checkpoint.weights
     assert not any("num_batches" in name for name in checkpoint.weights)
-    assert float(checkpoint.weights["1.running_var"].min()) > 0
+    assert float(checkpoint.weights["backbone.1.running_var"].min()) > 0
 
 
 def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> None:
@@ -146,23 +146,27 @@ def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -
     assert (study.folder / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("spec", ["iid", "column:clinic"])
+@pytest.mark.parametrize("spec", ["iid", "column:clinic", "dirichlet:0.5"])
 def test_no_image_is_lost_and_no_patient_is_at_two_sites(spec: str) -> None:
     rng = np.random.default_rng(0)
     patients = [f"p{i}" for i in rng.integers(0, 30, 100)]
     cells = [{"clinic": f"Clinic {int(p[1:]) % 4}"} for p in patients]
+    labels = [int(p[1:]) % 2 for p in patients]
     kind, _, argument = spec.partition(":")
 
-    parts = PARTITIONERS.get(kind)(Table(patients, cells), argument, 4, np.random.default_rng(1))
+    parts = PARTITIONERS.get(kind)(
+        Table(patients, cells, labels), argument, 2 if kind == "dirichlet" else 4,
+        np.random.default_rng(1),
+    )  # fmt: skip
 
-    assert len(parts) == 4
+    assert len(parts) in (2, 4)
     assert sorted(np.concatenate([*parts.values()]).tolist()) == list(range(100))
     homes = [{patients[i] for i in part} for part in parts.values()]
     assert sum(map(len, homes)) == len(set(patients))
 
 
 def test_a_patient_with_two_values_in_the_column_is_an_error() -> None:
-    table = Table(["a", "a"], [{"c": "1"}, {"c": "2"}])
+    table = Table(["a", "a"], [{"c": "1"}, {"c": "2"}], [0, 0])
 
     with pytest.raises(ConfigError, match="can be at one hospital only"):
         PARTITIONERS.get("column")(table, "c", None, np.random.default_rng(0))

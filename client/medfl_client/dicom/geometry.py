@@ -1,5 +1,6 @@
 """Pictures and volumes to the plan's size: one resampling rule for every site."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -86,13 +87,49 @@ def resample_slices(
     """
     if np.array_equal(old_mm, new_mm):
         return slices
-    steps = [float(np.diff(places).max(initial=0)) for places in (old_mm, new_mm)]
-    weights = _triangles(new_mm, old_mm, max(*steps, 1e-6))
+    weights = _triangles(new_mm, old_mm, _reach(old_mm, new_mm))
     return np.tensordot(weights, slices, axes=1)
+
+
+def _reach(old_mm: NDArray[np.float64], new_mm: NDArray[np.float64]) -> float:
+    return max(*(float(np.diff(places).max(initial=0)) for places in (old_mm, new_mm)), 1e-6)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What makes new slices, rows or columns of old ones."""
+
+    old: slice  # those that are near
+    weights: Array  # (new, old); the sums are 1
+    is_within: NDArray[np.bool_]  # (new,) it lies where the old ones are
+
+
+def lines_at(old_mm: NDArray[np.float64], new_mm: NDArray[np.float64]) -> Lines:
+    """Weight lines at places `old_mm` for those at `new_mm`, both ascending, as resample_slices.
+
+    A new line beyond the last old one is like that one.
+    """
+    low, high = edges(old_mm)
+    held = np.clip(new_mm, old_mm[0], old_mm[-1])
+    reach = _reach(old_mm, new_mm)
+    start, stop = np.searchsorted(old_mm, (held[0] - reach, held[-1] + reach), side="right")
+    near = slice(int(start), int(stop))
+    weights = _triangles(held, old_mm[near], reach)
+    return Lines(near, weights, (low <= new_mm) & (new_mm <= high))
+
+
+def edges(places: NDArray[np.float64]) -> tuple[float, float]:
+    """Give where ascending lines begin and end: half a step beyond the first and the last."""
+    half = float(np.median(np.diff(places))) / 2 + 1e-6
+    return float(places[0]) - half, float(places[-1]) + half
+
+
+def steps(centre: float, n: int, step_mm: float) -> NDArray[np.float64]:
+    """Give n places `step_mm` apart around a centre."""
+    return np.asarray(centre + (np.arange(n) - (n - 1) / 2) * step_mm)
 
 
 def steps_around(old_mm: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:
     """Give places `step_mm` apart over the length of `old_mm`, around its centre."""
     n = int((old_mm[-1] - old_mm[0]) / step_mm + 1e-6) + 1
-    centre = float(old_mm[0] + old_mm[-1]) / 2
-    return np.asarray(centre + (np.arange(n) - (n - 1) / 2) * step_mm)
+    return steps(float(old_mm[0] + old_mm[-1]) / 2, n, step_mm)

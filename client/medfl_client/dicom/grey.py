@@ -69,10 +69,20 @@ def to_values(stored: Stored, facts: Dataset) -> Picture:
     return _look_up(stored, values, is_table, modality)
 
 
-def show(values: Picture, facts: Dataset, rule: Intensity, is_inverted: bool) -> Picture:
-    """Map a volume of values after the modality transformation to 0..1, as one picture."""
+def show(
+    values: Picture,
+    facts: Dataset,
+    rule: Intensity,
+    is_inverted: bool,
+    inside: Picture | None = None,
+) -> Picture:
+    """Map a volume of values after the modality transformation to 0..1, as one picture.
+
+    `inside`: what the window is taken from, where `values` are a part of it; else the values.
+    """
     flat = values.astype(np.float64).ravel()
-    grey = _window(flat, flat, np.ones(flat.size, dtype=np.int64), facts, rule)
+    whole = flat if inside is None else inside.astype(np.float64).ravel()
+    grey = _window(flat, whole, np.ones(whole.size, dtype=np.int64), facts, rule)
     _refuse_blank(grey)
     grey = 1.0 - grey if is_inverted else grey
     return np.asarray(grey.reshape(values.shape), dtype=np.float32)

@@ -50,13 +50,18 @@ def in_plane_scale(facts: Dataset, images: Images) -> tuple[float, float] | None
     """Give new pixels per old one, down and across; None where the plan has no spacing."""
     if images.spacing_mm is None:
         return None
+    down, across = pixel_spacing(facts)
+    return down / images.spacing_mm, across / images.spacing_mm
+
+
+def pixel_spacing(facts: Dataset) -> tuple[float, float]:
+    """Give the mm from row to row and from column to column; raises DataError without them."""
     spacing = facts.get("PixelSpacing") or facts.get("ImagerPixelSpacing")
     if not spacing or len(spacing) != 2 or not all(0.001 < float(mm) < 100 for mm in spacing):
         raise DataError(
-            f"PixelSpacing (0028,0030) is {spacing or 'missing'}; the plan resamples to "
-            f"{images.spacing_mm} mm"
+            f"PixelSpacing (0028,0030) is {spacing or 'missing'}; the plan resamples to millimetres"
         )
-    return float(spacing[0]) / images.spacing_mm, float(spacing[1]) / images.spacing_mm
+    return float(spacing[0]), float(spacing[1])
 
 
 def _planes(stored: Stored, facts: Dataset, photometric: str, images: Images) -> list[Array]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medfl_client.dicom.geometry import Array
 from medfl_client.dicom.header import Row, Rules, read_row
+from medfl_client.dicom.patch import Position, read_patch
 from medfl_client.dicom.pixels import read_picture
 from medfl_client.dicom.series import read_volume
 from medfl_common.errors import DataError
@@ -23,6 +24,7 @@ class Source:
 
     rows: tuple[Row, ...]  # one file, or the slices of a volume in their order
     frame: int = 0  # of a multi-frame file; ALL_FRAMES: a volume
+    position: Position | None = None  # what of the volume is taken; None: the whole
 
 
 class Reader(Protocol):
@@ -50,7 +52,10 @@ class DicomReader:
         return [read_row(path, name, rules)]
 
     def picture(self, folder: Path, source: Source, images: Images) -> Array:
-        """Decode one frame, or a volume."""
+        """Decode one frame, a volume, or a patch of one."""
+        if source.position is not None:
+            files = tuple((folder / row.path, row.size, row.mtime_ns) for row in source.rows)
+            return read_patch(files, images, source.position)
         if images.dimensions == 3:
             return read_volume([folder / row.path for row in source.rows], images)
         return read_picture(folder / source.rows[0].path, images, source.frame)

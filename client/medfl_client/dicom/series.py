@@ -6,8 +6,9 @@ back and head: two sites that store one body in two directions give the network 
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,14 +132,8 @@ def read_volume(paths: Sequence[Path], images: Images) -> Array:
 
     The window is taken once, from the middle slice, or from the whole volume's own values.
     """
-    slices = [part for path in paths for part in _read_slices(path, images)]
-    slices.sort(key=lambda part: part.place)
-    places = np.array([part.place for part in slices])
-    check_steps(places)
-    shapes = Counter(part.values.shape for part in slices)
-    if len(shapes) > 1:
-        raise DataError("the slices of the volume have several sizes")
-    volume = _upright(np.stack([part.values for part in slices]), slices[0].geometry)
+    slices, places = read_slices(paths, partial(resize_in_plane, images=images))
+    volume = upright(np.stack([part.values for part in slices]), slices[0].geometry)
     middle = slices[len(slices) // 2]
     return to_volume(volume, places, middle.facts, images, middle.is_inverted)
 
@@ -168,23 +163,46 @@ def resize_in_plane(values: Array, facts: Dataset, images: Images) -> Array:
 
 
 @dataclass(frozen=True)
-class _Slice:
-    values: Array  # after the modality transformation, resampled in its plane
+class Slice:
+    """One slice of a volume."""
+
+    values: Array  # (H, W) after the modality transformation
     geometry: Geometry
     facts: Dataset
     is_inverted: bool
 
     @property
     def place(self) -> float:
+        """Give its place in mm along its normal."""
         return along_normal(self.geometry)
 
 
-def _read_slices(path: Path, images: Images) -> list[_Slice]:
+def read_slices(
+    paths: Sequence[Path], fitted: Callable[[Array, Dataset], Array] | None = None
+) -> tuple[list[Slice], Places]:
+    """Read the slices of one volume and their places in mm, ascending, whatever the files' order.
+
+    `fitted` resamples a slice as soon as it is read: a whole volume may be large.
+    """
+    slices = [part for path in paths for part in _read_file(path, fitted)]
+    slices.sort(key=lambda part: part.place)
+    places = np.array([part.place for part in slices])
+    check_steps(places)
+    if len({part.values.shape for part in slices}) > 1:
+        raise DataError("the slices of the volume have several sizes")
+    return slices, places
+
+
+def _read_file(path: Path, fitted: Callable[[Array, Dataset], Array] | None) -> list[Slice]:
     dataset = open_image(path)
-    return [_read_slice(dataset, frame, images) for frame in range(n_frames(dataset))]
+    slices = []
+    for frame in range(n_frames(dataset)):
+        read = _read_slice(dataset, frame)
+        slices.append(replace(read, values=fitted(read.values, read.facts)) if fitted else read)
+    return slices
 
 
-def _read_slice(dataset: Dataset, frame: int, images: Images) -> _Slice:
+def _read_slice(dataset: Dataset, frame: int) -> Slice:
     facts = frame_facts(dataset, frame)
     geometry = geometry_of(
         facts.get("ImagePositionPatient") or (), facts.get("ImageOrientationPatient") or ()
@@ -194,8 +212,7 @@ def _read_slice(dataset: Dataset, frame: int, images: Images) -> _Slice:
         values = to_values(stored, facts)
     else:
         values = luminance(to_colour(stored, facts, photometric))
-    resized = resize_in_plane(values, facts, images)
-    return _Slice(resized, geometry, facts, photometric == "MONOCHROME1")
+    return Slice(values, geometry, facts, photometric == "MONOCHROME1")
 
 
 def _new_places(places: Places, images: Images) -> Places:
@@ -204,7 +221,7 @@ def _new_places(places: Places, images: Images) -> Places:
     return np.linspace(places[0], places[-1], int(images.depth or 1))
 
 
-def _upright(volume: Array, geometry: Geometry) -> Array:
+def upright(volume: Array, geometry: Geometry) -> Array:
     """Mirror (D, H, W) so that no axis runs against the patient's left, back or head."""
     row, column = geometry.orientation[:3], geometry.orientation[3:]
     ways = [tuple(geometry.normal), column, row]

@@ -1,26 +1,68 @@
 """The networks that a plan can name, one file per family."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from medfl_common.errors import ConfigError
+from medfl_common.models.freeze import freeze
+from medfl_common.models.network import Network
 from medfl_common.plan import Images, Plan
 from medfl_common.registry import Registry
 from medfl_common.seeds import derive_seed
 
-# (images, n_outputs, norm) -> a module from (B, channels, [depth,] size, size) to (B, n_outputs)
-Build = Callable[[Images, int, str], nn.Module]
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its head.
+
+    module: (B, channels, [D,] S, S) -> (B, n_features).
+    published: torchvision's name of the weights that fit it; empty: there are none.
+    """
+
+    module: nn.Module
+    n_features: int
+    published: str = ""
+
+
+# (images, norm: own | batch | group | none, does it start from published weights?) -> a backbone
+Build = Callable[[Images, str, bool], Backbone]
 MODELS: Registry[Build] = Registry("model", "medfl_common.models")
 
 
-def build_model(plan: Plan) -> nn.Module:
-    """Build the plan's network with its start weights, the same for the same plan.
+def build_model(plan: Plan) -> Network:
+    """Build the plan's network with weights drawn from the seed, the same for the same plan.
 
     Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits.
     Raises ConfigError where the network does not fit the images.
     """
-    build = MODELS.get(plan.model.name)
     with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
-        return build(plan.images, plan.task.n_outputs, plan.model.norm)
+        backbone = build_backbone(plan)
+        network = Network(
+            backbone.module,
+            backbone.n_features,
+            plan.task.n_outputs,
+            plan.model.dropout,
+            plan.model.slices,
+        )
+    freeze(network, plan.model)
+    return network
+
+
+def build_backbone(plan: Plan) -> Backbone:
+    """Build the plan's network without its head, drawing from torch's generator."""
+    images, choice = plan.images, plan.model
+    if choice.slices is not None:  # the network sees one slice at a time
+        flat = {"dimensions": 2, "depth": None, "sample": "image", "slice_mm": None}
+        images = images.model_copy(update=flat)
+    is_published = choice.weights in ("imagenet", "kinetics")
+    backbone = MODELS.get(choice.name)(images, choice.norm, is_published)
+    if is_published and not backbone.published:
+        raise ConfigError(
+            f"there are no published weights for {choice.name} with norm {choice.norm!r}; set "
+            "model.weights to none or to a file"
+        )
+    return backbone

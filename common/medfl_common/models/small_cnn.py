@@ -3,35 +3,38 @@
 from torch import nn
 
 from medfl_common.errors import ConfigError
-from medfl_common.models import MODELS
+from medfl_common.models import MODELS, Backbone
 from medfl_common.models.norms import norm_layer
 from medfl_common.plan import Images
 
+N_FEATURES = 128
+
 
 @MODELS.register("small_cnn")
-def small_cnn(images: Images, n_outputs: int, norm: str) -> nn.Module:
-    """Build it for (B, channels, [depth,] size, size), each >= 10.
+def small_cnn(images: Images, norm: str, is_published: bool) -> Backbone:
+    """Build it for (B, channels, [depth,] size, size), each >= 10; its own norm is group.
 
     0.2 M weights at 28 x 28, 1.6 M at 64 x 64; in 3D, 27 M at 32 x 64 x 64.
     """
     is_3d = images.dimensions == 3
     convolution, pooling = (nn.Conv3d, nn.MaxPool3d) if is_3d else (nn.Conv2d, nn.MaxPool2d)
+    kind = "group" if norm == "own" else norm
     n_values = 64
     for side in images.shape[1:]:
         if side < 10:
             raise ConfigError(f"small_cnn needs 10 pixels or slices, images have {side}")
         n_values *= ((side - 2) // 2 - 2) // 2
-    return nn.Sequential(
+    module = nn.Sequential(
         convolution(images.channels, 32, 3),
-        norm_layer(norm, 32, images.dimensions),
+        norm_layer(kind, 32, images.dimensions),
         nn.ReLU(),
         pooling(2),
         convolution(32, 64, 3),
-        norm_layer(norm, 64, images.dimensions),
+        norm_layer(kind, 64, images.dimensions),
         nn.ReLU(),
         pooling(2),
         nn.Flatten(),
-        nn.Linear(n_values, 128),
+        nn.Linear(n_values, N_FEATURES),
         nn.ReLU(),
-        nn.Linear(128, n_outputs),
     )
+    return Backbone(module, N_FEATURES)

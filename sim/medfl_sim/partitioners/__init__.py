@@ -13,11 +13,12 @@ from medfl_common.registry import Registry
 class Table:
     """What a partitioner may look at: (N,) entries, one per image.
 
-    patients: pseudonyms; cells: the image's line of the label file.
+    patients: pseudonyms; cells: the image's line of the label file; labels: the image's class.
     """
 
     patients: list[str]
     cells: list[dict[str, str]]
+    labels: list[int]
 
 
 # (table, argument after the colon, sites wanted, generator) -> site name -> positions of images

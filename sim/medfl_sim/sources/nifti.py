@@ -58,6 +58,8 @@ class NiftiReader:
 
     def picture(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one slice, or the volume."""
+        if source.position is not None:
+            raise DataError("candidates are read from DICOM series; this is a NIfTI file")
         row = source.rows[0]
         volume, (step, down, across) = _upright(folder / row.path, row.mtime_ns)
         facts = Dataset()

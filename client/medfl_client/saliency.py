@@ -1,0 +1,54 @@
+"""Where a network looked: Grad-CAM by captum.
+
+Selvaraju et al.: Grad-CAM. ICCV 2017. https://arxiv.org/abs/1610.02391
+"""
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from medfl_common.models.network import Network
+
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+
+
+def looked_at(model: Network, pixels: torch.Tensor, output: int) -> torch.Tensor:
+    """Give (B, [D,] S, S) in 0..1 how much each place spoke for an output, per picture.
+
+    Of the last convolution, enlarged. A transformer has none at its end: there it is the size of
+    the gradient by each pixel (Simonyan et al., 2014), smoothed.
+    """
+    pixels = pixels.clone().requires_grad_(True)
+    convolutions = [m for m in model.backbone.modules() if isinstance(m, CONVOLUTIONS)]
+    is_transformer = any(isinstance(m, nn.MultiheadAttention) for m in model.backbone.modules())
+    model.eval()
+    if is_transformer:
+        found = _by_pixel(model, pixels, output)
+    else:
+        found = _by_last_convolution(model, pixels, output, convolutions[-1])
+    found = found.clamp(min=0)
+    highest = found.flatten(1).amax(dim=1).clamp(min=1e-12)
+    return found / highest.reshape(-1, *([1] * (found.dim() - 1)))
+
+
+def _by_last_convolution(
+    model: Network, pixels: torch.Tensor, output: int, layer: nn.Module
+) -> torch.Tensor:
+    from captum.attr import LayerGradCam
+
+    explained = LayerGradCam(model, layer).attribute(pixels, target=output, relu_attributions=True)
+    found = explained.detach()
+    if len(found) != len(pixels):  # by slices: (B * D, 1, h, w)
+        found = found.reshape(len(pixels), -1, *found.shape[2:])[:, None]
+    mode = "trilinear" if found.dim() == 5 else "bilinear"
+    enlarged = interpolate(found, size=pixels.shape[2:], mode=mode, align_corners=False)
+    return enlarged[:, 0]
+
+
+def _by_pixel(model: Network, pixels: torch.Tensor, output: int) -> torch.Tensor:
+    from captum.attr import Saliency
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    size = Saliency(model).attribute(pixels, target=output, abs=True).detach().amax(dim=1)
+    blurred: torch.Tensor = gaussian_blur(size.flatten(0, -3)[:, None], [9, 9], [3.0, 3.0])
+    return blurred.reshape(size.shape)

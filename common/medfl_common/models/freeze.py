@@ -1,0 +1,48 @@
+"""Which tensors are trained and travel, which stay as they were, which stay at their site."""
+
+from torch import nn
+
+from medfl_common.errors import ConfigError
+from medfl_common.models.network import Network
+from medfl_common.models.norms import is_norm
+from medfl_common.plan import LastLayers, ModelChoice
+
+
+def freeze(network: Network, choice: ModelChoice) -> None:
+    """Freeze what the plan freezes, and note of each tensor of the state what becomes of it."""
+    modules = dict(network.backbone.named_modules(prefix="backbone"))
+    n_frozen = _count_frozen([*modules.values()], choice)
+    network.frozen = [*modules.values()][:n_frozen]
+    for name, module in [*modules.items()][:n_frozen]:
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(False)
+        network.parts |= dict.fromkeys(_own_tensors(name, module), "start")
+    if choice.norm_layers == "local":
+        for name, module in [*modules.items()][n_frozen:]:
+            if is_norm(module):
+                network.parts |= dict.fromkeys(_own_tensors(name, module), "local")
+
+
+def _count_frozen(modules: list[nn.Module], choice: ModelChoice) -> int:
+    """Count the modules, in the order in which the network was put together, that are frozen."""
+    if choice.freeze == "none":
+        return 0
+    if not isinstance(choice.freeze, LastLayers):
+        return len(modules)
+    layers = [i for i, module in enumerate(modules) if _is_layer(module)]
+    if choice.freeze.last >= len(layers):
+        raise ConfigError(
+            f"model.freeze: last: {choice.freeze.last} of {choice.name}, which has {len(layers)} "
+            "layers before its head; set freeze: none to train them all"
+        )
+    return layers[-choice.freeze.last]
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Say whether a module has a matrix or kernel of its own: a convolution, dense, attention."""
+    return any(weight.dim() >= 2 for weight in module.parameters(recurse=False))
+
+
+def _own_tensors(name: str, module: nn.Module) -> list[str]:
+    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    return [f"{name}.{key}" for key, _ in own]

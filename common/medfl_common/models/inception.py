@@ -1,0 +1,20 @@
+"""Inception v3. Szegedy et al.: Rethinking the Inception Architecture. CVPR 2016."""
+
+from medfl_common.models import MODELS, Backbone
+from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.plan import Images
+
+
+@MODELS.register("inception_v3")
+def inception_v3(images: Images, norm: str, is_published: bool) -> Backbone:
+    """Build torchvision's Inception v3 without its auxiliary head; 22 M weights, 75 pixels."""
+    return backbone_of(
+        "inception_v3",
+        images,
+        norm,
+        is_published,
+        smallest=75,
+        aux_logits=False,
+        transform_input=False,
+        init_weights=True,
+    )

@@ -1,0 +1,74 @@
+"""A backbone, a way to join slices, and a head: the shape of every network."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from torch import nn
+
+Part = Literal["shared", "start", "local"]
+PARTS: tuple[Part, ...] = ("shared", "start", "local")
+
+
+class Network(nn.Module):
+    """Features by the backbone, joined over slices where there are any, then a dense head.
+
+    Args:
+        backbone: (B, C, [D,] S, S) -> (B, n_features); with `slices` it sees (B * D, C, S, S).
+        n_features: Values that the backbone gives.
+        n_outputs: Logits.
+        dropout: Part of the features that training sets to 0.
+        slices: `mean` or `max` of the features over the slices of a volume; None: not by slices.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        n_features: int,
+        n_outputs: int,
+        dropout: float = 0.0,
+        slices: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
+        self.n_features = n_features
+        self._slices = slices
+        self.frozen: Sequence[nn.Module] = ()  # stay in evaluation mode
+        self.parts: dict[str, Part] = {}  # what is not `shared`, by name in the state
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn (B, C, [D,] S, S) into (B, n_features)."""
+        if self._slices is None:
+            found: torch.Tensor = self.backbone(pixels)
+            return found
+        n_images, channels, depth = pixels.shape[:3]
+        flat = pixels.transpose(1, 2).reshape(n_images * depth, channels, *pixels.shape[3:])
+        by_slice = self.backbone(flat).reshape(n_images, depth, -1)
+        joined: torch.Tensor = by_slice.mean(1) if self._slices == "mean" else by_slice.amax(1)
+        return joined
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn (B, C, [D,] S, S) into (B, n_outputs) logits."""
+        logits: torch.Tensor = self.head(self.features(pixels))
+        return logits
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what is frozen stays in evaluation mode, or it would still change."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def names(self, part: Part) -> list[str]:
+        """List the floating-point tensors of a part, in the state's order.
+
+        shared: trained, and sent both ways every round. start: frozen, sent once. local: sent once
+        as a start, then each site's own. Integer buffers (BatchNorm's count of batches) are in
+        none: their mean means nothing.
+        """
+        return [
+            name
+            for name, tensor in self.state_dict().items()
+            if tensor.is_floating_point() and self.parts.get(name, "shared") == part
+        ]

@@ -1,0 +1,14 @@
+"""Residual networks for volumes. Tran et al.: A Closer Look at Spatiotemporal Convolutions.
+
+CVPR 2018. https://arxiv.org/abs/1711.11248
+"""
+
+from medfl_common.models import MODELS, Backbone
+from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.plan import Images
+
+
+@MODELS.register("r3d_18")
+def r3d_18(images: Images, norm: str, is_published: bool) -> Backbone:
+    """Build torchvision's 3D ResNet-18 for (B, channels, depth, size, size); 33 M weights."""
+    return backbone_of("r3d_18", images, norm, is_published, smallest=16)

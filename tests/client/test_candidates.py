@@ -1,0 +1,338 @@
+"""Candidates: patches around places in a series, right whatever way its slices are stored."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from tests.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
+from tests.conftest import MakePlan
+
+from medfl_client import preprocess
+from medfl_client.dicom import patch
+from medfl_client.dicom.header import Rules, read_row
+from medfl_client.dicom.patch import OUTSIDE, Position, read_patch
+from medfl_client.dicom.reader import ALL_FRAMES, Source
+from medfl_client.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.readiness import assess
+from medfl_client.site_file import DataFiles, SiteFile, load_site_file
+from medfl_common.errors import ConfigError, DataError
+from medfl_common.plan import Images, Plan, load_plan
+from medfl_sim.sources.nifti import NiftiReader
+
+BALL = (11.0, -7.5, 22.0)  # where it lies in the patient
+FIRST = np.array([-30.0, -35.0, 0.0])  # least x, y and z of a pixel's centre
+N, SLICES = 64, 20  # pixels on a side, slices
+ACROSS, DOWN, STEP = 0.8, 1.1, 2.5  # mm along x, y and z
+RULE = {"rule": "fixed", "centre": 0, "width": 1000}
+IMAGES = {
+    "modality": ["CT"], "sample": "candidate", "dimensions": 3, "size": 17, "depth": 9,
+    "spacing_mm": 1.0, "slice_mm": 2.0, "intensity": RULE,
+}  # fmt: skip
+SITE = """\
+site: lungs
+data:
+  folder: dicom
+  labels: candidates.csv
+  join: SeriesInstanceUID
+  join_column: seriesuid
+  label_column: class
+  values: {"0": normal, "1": nodule}
+  position_columns: [coordX, coordY, coordZ]
+  max_damaged: 0
+policy: {min_images: 1, min_cell: 1}
+"""
+NO_VOLUME = {"dimensions": 2, "depth": None, "slice_mm": None}
+HEADER = "seriesuid,coordX,coordY,coordZ,class"
+
+
+def body(balls: tuple[Position, ...], seed: int) -> NDArray[np.int16]:
+    """Give (z, y, x) Hounsfield units: noise, and round balls that are brightest in the middle."""
+    z, y, x = np.meshgrid(
+        FIRST[2] + np.arange(SLICES) * STEP,
+        FIRST[1] + np.arange(N) * DOWN,
+        FIRST[0] + np.arange(N) * ACROSS,
+        indexing="ij",
+    )
+    values = np.random.default_rng(seed).normal(-300, 5, z.shape)
+    for ball in balls:
+        far = (x - ball[0]) ** 2 + (y - ball[1]) ** 2 + (z - ball[2]) ** 2
+        values += 600 * np.exp(-far / (2 * 4.0**2))
+    return np.rint(values).astype(np.int16)
+
+
+def write_ct(
+    folder: Path,
+    uid: str,
+    patient: str,
+    balls: tuple[Position, ...] = (BALL,),
+    orientation: tuple[float, ...] = AXIAL,
+    seed: int = 0,
+) -> list[Path]:
+    """Write a series of files in no order; `orientation` says which way it is stored."""
+    values, paths = body(balls, seed), []
+    step = np.array([ACROSS, DOWN])
+    to_right, to_front = orientation[0] < 0, orientation[4] < 0
+    for name, k in enumerate(np.random.default_rng(9).permutation(SLICES)):
+        corner = np.array([to_right, to_front]) * step * (N - 1)
+        dataset = Dataset()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.SOPClassUID, dataset.Modality, dataset.PatientID = CTImageStorage, "CT", patient
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID = uid, f"{uid}.1"
+        ways = (slice(None, None, -1 if back else 1) for back in (to_front, to_right))
+        stored = values[k][tuple(ways)] + 1024
+        dataset.set_pixel_data(np.ascontiguousarray(stored.astype(np.uint16)), "MONOCHROME2", 12)
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+        dataset.PixelSpacing = [DOWN, ACROSS]
+        dataset.ImageOrientationPatient = list(orientation)
+        dataset.ImagePositionPatient = [*(FIRST[:2] + corner), FIRST[2] + int(k) * STEP]
+        paths.append(folder / f"{name}.dcm")
+        folder.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+def files_of(paths: list[Path]) -> patch.Files:
+    return tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+
+
+def images(**changes: object) -> Images:
+    return Images.model_validate({**IMAGES, **changes}, strict=False)
+
+
+WriteSite = Callable[..., tuple[Path, DataFiles]]
+
+
+@pytest.fixture
+def write_site(tmp_path: Path) -> WriteSite:
+    """Give a function that writes a hospital of two series, with lines of a candidates.csv."""
+
+    def write(*lines: str) -> tuple[Path, DataFiles]:
+        site = tmp_path / "lungs"
+        site.mkdir(exist_ok=True)
+        (site / "site.yaml").write_text(SITE)
+        (site / "candidates.csv").write_text("\n".join([HEADER, *lines]))
+        for i in (1, 2) if not (site / "dicom").exists() else ():
+            write_ct(site / "dicom" / f"{i}", f"1.2.{i}", f"P{i}", seed=i)
+        return site, load_site_file(site).data
+
+    return write
+
+
+@pytest.fixture
+def plan(make_plan: MakePlan) -> Plan:
+    task = {"classes": ["normal", "nodule"]}
+    return load_plan(make_plan(images=IMAGES, task=task, evaluation={"validation": 0.5}))
+
+
+def read(found: tuple[Path, DataFiles], plan: Plan) -> Collection:
+    site, data = found
+    return collect(site, site / "state", data, plan)
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST, UPSIDE_DOWN])
+def test_the_ball_is_in_the_middle_whatever_the_direction_and_the_order(
+    orientation: tuple[float, ...], tmp_path: Path
+) -> None:
+    paths = write_ct(tmp_path / "a", "1.2.3", "P", orientation=orientation)
+
+    odd = read_patch(files_of(paths), images(), BALL)
+    even = read_patch(files_of(paths), images(size=16, depth=8), BALL)
+
+    assert odd.shape == (1, 9, 17, 17)
+    assert np.unravel_index(odd[0].argmax(), odd.shape[1:]) == (4, 8, 8)
+    above = np.clip(even[0] - 0.22, 0, None)
+    for axis, n in enumerate(even.shape[1:]):
+        places = np.moveaxis(above, axis, 0).reshape(n, -1).sum(axis=1)
+        assert np.average(np.arange(n), weights=places) == pytest.approx((n - 1) / 2, abs=0.1)
+
+
+def test_a_patch_is_the_body_around_its_position(tmp_path: Path) -> None:
+    other = (BALL[0] + 5, BALL[1] - 4, BALL[2] + 6)  # to the left, the front and the head
+    patches = []
+    for i, orientation in enumerate((AXIAL, FEET_FIRST, UPSIDE_DOWN)):
+        paths = write_ct(tmp_path / f"{i}", "1.2.3", "P", (other,), orientation)
+        patches.append(read_patch(files_of(paths), images(), BALL)[0])
+
+    # head: later slices; front: earlier rows; left: later columns
+    assert np.unravel_index(patches[0].argmax(), (9, 17, 17)) == (4 + 3, 8 - 4, 8 + 5)
+    assert all(np.allclose(patches[0], same, atol=1e-5) for same in patches[1:])
+
+
+def test_what_lies_beyond_the_volume_is_black(tmp_path: Path) -> None:
+    paths = write_ct(tmp_path / "a", "1.2.3", "P")
+    corner = (float(FIRST[0]), float(FIRST[1]), float(FIRST[2]))
+
+    found = read_patch(files_of(paths), images(), corner)[0]
+
+    is_black = found == 0
+    assert is_black[:4].all()  # 2 mm and more below the first slice, which is 2.5 mm thick
+    assert is_black[:, :8].all()
+    assert is_black[:, :, :8].all()
+    assert not is_black[4:, 8:, 8:].any()
+
+
+def test_a_position_in_the_outermost_voxel_is_inside_and_one_beyond_is_not(tmp_path: Path) -> None:
+    files = files_of(write_ct(tmp_path / "a", "1.2.3", "P"))
+    last = FIRST + (np.array([N, N, SLICES]) - 0.6) * [ACROSS, DOWN, STEP]
+
+    read_patch(files, images(), (float(last[0]), float(last[1]), float(last[2])))
+    for axis, step in enumerate((ACROSS, DOWN, STEP)):
+        beyond = [float(value) for value in last]
+        beyond[axis] += 0.2 * step
+        with pytest.raises(DataError, match=OUTSIDE):
+            read_patch(files, images(), (beyond[0], beyond[1], beyond[2]))
+
+
+def test_two_candidates_of_a_series_are_two_samples_of_one_patient(
+    write_site: WriteSite, plan: Plan
+) -> None:
+    site = write_site(
+        "1.2.1,11,-7.5,22,1", "1.2.1,-10,10,30,0", "1.2.2,11,-7.5,22,1", "1.2.9,0,0,0,0"
+    )
+
+    found = read(site, plan)
+
+    assert len(found.samples) == 3
+    assert [sample.label for sample in found.samples].count(1) == 2
+    assert len(set(found.patients)) == 2
+    assert found.refused == {}
+    assert found.n_labels_unused == 1
+    data = site_data(found, plan, "lungs")
+    train, validation = ({*part.rows.tolist()} for part in (data.train, data.validation))
+    pair = {
+        int(row)
+        for row, s in zip(found.rows, found.samples, strict=True)
+        if s.row.series == "1.2.1"
+    }
+    assert len(train) + len(validation) == 3
+    assert pair <= train or pair <= validation
+    for sample, record in zip(found.samples, found.pixels[found.rows], strict=True):
+        assert (record[0, 4, 8, 8] > 180) == bool(sample.label)
+
+
+def test_a_position_outside_is_left_out_and_counted_and_the_others_are_used(
+    write_site: WriteSite, plan: Plan
+) -> None:
+    site = write_site(
+        "1.2.1,11,-7.5,22,1", "1.2.1,500,0,22,0", "1.2.1,0,0,22,unknown", "1.2.2,0,0,-40,0"
+    )
+
+    found = read(site, plan)
+
+    assert [sample.source.position for sample in found.samples] == [BALL]
+    assert found.refused_parts == {OUTSIDE: 1, "its label is unknown": 1}
+    assert count_reasons(found.refused) == {OUTSIDE: SLICES}  # the second series has no other
+    assert found.n_damaged == 0  # and max_damaged is 0
+
+
+def test_a_survey_without_a_plan_and_one_with_count_the_candidates(
+    write_site: WriteSite, plan: Plan
+) -> None:
+    site, _ = write_site("1.2.1,11,-7.5,22,1", "1.2.1,0,0,22,0", "1.2.1,500,0,22,0")
+    file: SiteFile = load_site_file(site)
+
+    planned = assess(site, file, plan)
+    blind = assess(site, file, None)
+
+    assert len(planned.used) == 2
+    assert planned.labels == {"normal": 1, "nodule": 1}
+    assert any(OUTSIDE in finding.what for finding in planned.findings)
+    assert blind.verdict == "warn"
+    assert len(blind.used) == 2 * SLICES
+
+
+@pytest.mark.parametrize("cell", ["", "12 mm", "nan", "inf", "1,5"])
+def test_a_wrong_number_names_its_line(cell: str, write_site: WriteSite, plan: Plan) -> None:
+    site = write_site("1.2.1,11,-7.5,22,1", f'1.2.1,11,"{cell}",22,1')
+
+    with pytest.raises(DataError, match=rf"line 3 has '{cell}' as coordY"):
+        read(site, plan)
+
+
+def test_one_place_with_two_labels_names_both_lines(write_site: WriteSite, plan: Plan) -> None:
+    site = write_site("1.2.1,11,-7.5,22,1", "1.2.1,0,0,22,0", "1.2.1,11.0,-7.50,22,0")
+
+    with pytest.raises(DataError, match="lines 2 and 4 give the same seriesuid and position the"):
+        read(site, plan)
+
+
+def test_equal_patches_with_two_labels_are_nobodys(write_site: WriteSite, plan: Plan) -> None:
+    site = write_site(
+        "1.2.1,11,-7.5,22,1", "1.2.1,11.000001,-7.5,22,0", "1.2.2,11,-7.5,22,1",
+        "1.2.2,11,-7.5,22.000001,1",
+    )  # fmt: skip
+
+    found = read(site, plan)
+
+    assert [sample.row.series for sample in found.samples] == ["1.2.2"]
+    assert count_reasons(found.refused) == {"the same pixels occur with different labels": SLICES}
+    assert found.refused_parts == {"the same pixels as another image": 1}
+
+
+def test_a_plan_without_spacing_is_refused_in_words(make_plan: MakePlan) -> None:
+    for change in ({"spacing_mm": None}, {"slice_mm": None}, NO_VOLUME):
+        with pytest.raises(ConfigError, match=r"candidate is a patch of so many millimetres"):
+            load_plan(make_plan(images={**IMAGES, **change}))
+
+
+def test_plan_and_site_file_have_to_agree_on_positions(
+    write_site: WriteSite, plan: Plan, make_plan: MakePlan
+) -> None:
+    site, data = write_site("1.2.1,11,-7.5,22,1")
+    task = {"classes": ["normal", "nodule"]}
+    whole = load_plan(make_plan(images={**IMAGES, "sample": "series"}, task=task))
+
+    with pytest.raises(DataError, match=r"candidates: set data\.position_columns"):
+        read((site, data.model_copy(update={"position_columns": []})), plan)
+    with pytest.raises(DataError, match=r"position_columns is set.*of a whole series"):
+        read((site, data), whole)
+    for names in (["x", "y"], ["x", "y", "y"], ["x", "y", "z", "t"]):
+        with pytest.raises(ValueError, match="columns of x, y and z"):
+            DataFiles.model_validate({**data.model_dump(), "position_columns": names})
+
+
+def test_another_position_is_another_patch_and_the_same_is_not_decoded_again(
+    write_site: WriteSite, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read(write_site("1.2.1,11,-7.5,22,1"), plan)
+    more = read(write_site("1.2.1,11,-7.5,22,1", "1.2.1,-10,10,30,0"), plan)
+    monkeypatch.setattr(preprocess, "in_sandbox", None)  # decoding would fail
+
+    again = read(write_site("1.2.1,-10,10,30,0", "1.2.1,11,-7.5,22,1"), plan)
+
+    assert len(more.pixels) == 2
+    assert not np.array_equal(more.pixels[0], more.pixels[1])
+    assert np.array_equal(first.pixels[0], more.pixels[0])
+    assert np.array_equal(again.pixels[again.rows], more.pixels[more.rows])
+
+
+def test_a_series_is_read_once_for_its_candidates_and_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_ct(tmp_path / "a", "1.2.3", "P")
+    reads = []
+    read_slices = patch.read_slices
+    monkeypatch.setattr(patch, "read_slices", lambda p: reads.append(p) or read_slices(p))
+
+    for x in (0.0, 5.0, 10.0):
+        read_patch(files_of(paths), images(), (x, 0.0, 20.0))
+    assert len(reads) == 1
+    paths[3].write_bytes(paths[3].read_bytes()[:-9])
+    changed = files_of(paths)
+    for x in (0.0, 5.0):
+        with pytest.raises(DataError):
+            read_patch(changed, images(), (x, 0.0, 20.0))
+    assert len(reads) == 2
+
+
+def test_nifti_refuses_candidates_in_words(tmp_path: Path) -> None:
+    (path, *_) = write_ct(tmp_path, "1.2.3", "P")
+    source = Source((read_row(path, path.name, Rules(b"k")),), ALL_FRAMES, BALL)
+
+    with pytest.raises(DataError, match="candidates are read from DICOM series"):
+        NiftiReader().picture(tmp_path, source, images())

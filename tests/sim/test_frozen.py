@@ -1,0 +1,137 @@
+"""Rounds that move only what is trained, and layers that stay at their site."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import MakePlan
+
+from medfl_client.answer import Workbench, answer
+from medfl_client.features import FeatureSet
+from medfl_client.objectives.plain import plain
+from medfl_client.train import train
+from medfl_common.checkpoint import load_newest
+from medfl_common.errors import NoStartError
+from medfl_common.models import build_model
+from medfl_common.params import shared_weights
+from medfl_common.plan import load_plan
+from medfl_common.records import TrainTask, encode_task
+from medfl_server.study import Study, create_study
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import simulate
+
+HEAD_BYTES = 4 * (128 + 1)
+
+
+def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
+    study = create_study(folder, plan_file)
+    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    return study
+
+
+def test_with_a_frozen_backbone_a_round_is_the_head(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(model={"freeze": "all"}, training={"epochs": 3, "feature_copies": 2,
+                     "augmentation": {"shift": 0.1}})  # fmt: skip
+    study = run(tmp_path / "s", plan, hospitals)
+
+    first, second, _ = study.log.events("round")
+    start, final = (load_file(study.folder / f"{n}.safetensors") for n in ("start", "model"))
+    whole = sum(4 * tensor.numel() for tensor in start.values())
+    for site in ("site-1", "site-2", "site-3"):
+        assert first["sites"][site]["bytes_sent"] > whole
+        assert HEAD_BYTES < second["sites"][site]["bytes_sent"] < HEAD_BYTES + 6000  # and the plan
+        assert second["sites"][site]["bytes_received"] < HEAD_BYTES + 6000
+    moved = {name for name, tensor in final.items() if not torch.equal(tensor, start[name])}
+    assert moved == {"head.1.weight", "head.1.bias"}
+
+
+def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: MakePlan) -> None:
+    plan = load_plan(
+        make_plan(model={"freeze": "all"}, training={"epochs": 2, "precision": "float32"})
+    )
+    site = virtual_sites(hospitals / "site-1", plan, "folder", None, None)["site-1"]
+    task = TrainTask("train", "0" * 32, 1, 0, "site-1", plan, {})
+    bench = Workbench()
+    model = bench.model_for(plan, site.device)
+    inputs = bench.inputs_for(task, site, model)
+    other = build_model(plan)
+
+    train(model.head, inputs.train, plan, 1, "site-1", plain({}), site.device)
+    train(other, site.data(plan, "site-1").train, plan, 1, "site-1", plain({}), site.device)
+
+    assert isinstance(inputs.train, FeatureSet)
+    for name, tensor in shared_weights(model).items():
+        torch.testing.assert_close(tensor, shared_weights(other)[name], atol=1e-5, rtol=1e-4)
+
+
+def test_a_site_without_the_start_weights_asks_for_them(
+    hospitals: Path, make_plan: MakePlan
+) -> None:
+    plan = load_plan(make_plan(model={"freeze": "all"}))
+    site = virtual_sites(hospitals / "site-1", plan, "folder", None, None)["site-1"]
+    model = build_model(plan)
+    task = TrainTask("train", "0" * 32, 2, 0, "site-1", plan, shared_weights(model))
+    bench = Workbench()
+
+    refused = answer(encode_task(task), site, bench, print)
+    given = replace(task, start=shared_weights(model, "start"))
+    done = answer(encode_task(given), site, bench, print)
+
+    assert refused.metric_records["numbers"]["code"] == NoStartError.code
+    assert done.metric_records["numbers"]["code"] == 0
+
+
+def test_norm_layers_stay_at_their_site_and_a_stopped_study_goes_on_with_them(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(model={"norm": "batch", "norm_layers": "local"})
+    whole = run(tmp_path / "whole", plan, hospitals)
+    broken = create_study(tmp_path / "broken", plan)
+    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+
+    def stop(line: str) -> None:
+        if line.startswith("round 2 of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(broken, sites, stop)
+    simulate(broken, sites)
+
+    checkpoint, _ = load_newest(whole.checkpoints)
+    assert checkpoint is not None
+    assert "backbone.0.weight" in checkpoint.weights
+    assert not any(name.startswith("backbone.1.") for name in checkpoint.weights)
+    layers = [
+        load_file(whole.folder / "local" / site / whole.run / "round-0003.safetensors")
+        for site in ("site-1", "site-2")
+    ]
+    assert set(layers[0]) >= {"backbone.1.running_mean", "backbone.1.weight"}
+    assert not torch.equal(
+        layers[0]["backbone.1.running_mean"], layers[1]["backbone.1.running_mean"]
+    )
+    assert broken.log.events("finished")[0]["sha256"] == whole.log.events("finished")[0]["sha256"]
+
+
+def test_the_best_round_is_kept_and_the_study_stops_when_patience_is_spent(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    judged = {"metric": "loss", "early_stop": 2}
+    # Steps so large that no later round is better than the first ones.
+    plan = make_plan(training={"lr": 0.3}, federation={"rounds": 9}, evaluation=judged)
+    study = run(tmp_path / "s", plan, hospitals)
+
+    rounds, (finished,) = study.log.events("round"), study.log.events("finished")
+    losses = [_loss(event) for event in rounds]
+    assert len(rounds) < 9
+    assert finished["best"]["round"] == finished["round"] == losses.index(min(losses))
+    assert _loss(finished) == pytest.approx(min(losses))
+    assert finished["last"] == len(rounds) == finished["round"] + 3
+
+
+def _loss(event: dict[str, object]) -> float:
+    tallies = [facts["tally"] for facts in event["sites"].values()]  # type: ignore[attr-defined]
+    return sum(t["loss"] * t["n"] for t in tallies) / sum(t["n"] for t in tallies)

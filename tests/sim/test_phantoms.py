@@ -1,0 +1,351 @@
+"""Synthetic hospitals of every kind: their files, labels, and that medfl's own ingest takes all."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread, uid
+from tests.conftest import MakePlan
+from typer.testing import CliRunner
+
+from medfl_client.ingest import Collection, collect
+from medfl_client.site_file import DataFiles, load_site_file
+from medfl_common.errors import ConfigError
+from medfl_common.plan import Plan, load_plan
+from medfl_sim.cli import app
+from medfl_sim.phantoms import KINDS
+from medfl_sim.phantoms.hospital import Origin
+
+NEW = ("brain-mr", "fundus", "lung-ct", "mammography")
+N_SAMPLES = 10
+GRADES = ["no_dr", "mild", "moderate", "severe", "proliferative"]
+Hospitals = dict[str, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Hospitals:
+    """Three hospitals of each new kind."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    return {kind: KINDS.get(kind)(folder / kind, 3, N_SAMPLES, 3) for kind in NEW}
+
+
+def read_images(home: Path) -> list[Dataset]:
+    return [dcmread(path) for path in sorted((home / "dicom").rglob("*.dcm"))]
+
+
+def read_rows(home: Path) -> list[dict[str, str]]:
+    with (home / "labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_bytes(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def ingest(home: Path, plan: Plan, state: Path) -> Collection:
+    return collect(home, state, load_site_file(home).data, plan)
+
+
+def plan_for(make_plan: MakePlan, task: dict[str, object], **images: object) -> Plan:
+    return load_plan(make_plan(task=task, images=images))
+
+
+def read_volumes(home: Path) -> dict[str, list[Dataset]]:
+    """Give each series' slices in the order of their places."""
+    series: dict[str, list[Dataset]] = {}
+    for image in read_images(home):
+        series.setdefault(image.SeriesInstanceUID, []).append(image)
+    for slices in series.values():
+        slices.sort(key=lambda image: float(image.ImagePositionPatient[2]))
+    return series
+
+
+def hounsfield_at(slices: list[Dataset], point: list[float]) -> float:
+    """Read the voxel at x, y, z by DICOM's own equation (PS3.3 C.7.6.2.1.1)."""
+    first = slices[0]
+    corner = np.array(first.ImagePositionPatient, dtype=float)
+    row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    across, down = (np.array(point) - corner) @ np.array([row, column]).T / first.PixelSpacing[0]
+    heights = [float(image.ImagePositionPatient[2]) for image in slices]
+    nearest = slices[int(np.argmin(np.abs(np.array(heights) - point[2])))]
+    stored = nearest.pixel_array[round(float(down)), round(float(across))]
+    return float(stored) * nearest.RescaleSlope + nearest.RescaleIntercept
+
+
+def place_of(row: dict[str, str]) -> list[float]:
+    return [float(row[name]) for name in ("coordX", "coordY", "coordZ")]
+
+
+def test_every_kind_has_its_name() -> None:
+    assert KINDS.names() == sorted((*NEW, "chest"))
+
+
+@pytest.mark.parametrize("kind", [*NEW, "chest"])
+def test_the_same_seed_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
+    write = KINDS.get(kind)
+
+    write(tmp_path / "a", 2, 2, 5)
+    write(tmp_path / "b", 2, 2, 5)
+
+    assert read_bytes(tmp_path / "a") == read_bytes(tmp_path / "b")
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_a_sample_does_not_depend_on_how_many_follow(kind: str, tmp_path: Path) -> None:
+    for name, n_samples in (("few", 2), ("more", 5)):
+        KINDS.get(kind)(tmp_path / name, 1, n_samples, 5)
+
+    few, more = (read_bytes(tmp_path / name / "site-1" / "dicom") for name in ("few", "more"))
+    assert few.items() <= more.items()
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_every_file_says_that_it_is_synthetic_and_whose_it_is_not(
+    kind: str, hospitals: Hospitals
+) -> None:
+    for image in (image for home in hospitals[kind] for image in read_images(home)):
+        assert image.PatientName == "SYNTHETIC^PHANTOM"
+        assert image.SeriesDescription == "SYNTHETIC PHANTOM, NOT A PATIENT"
+        assert image.BurnedInAnnotation == "YES"
+        assert image.PatientID.startswith("SYN-")
+        assert image.PatientSex in ("F", "M")
+        assert 18 <= int(image.PatientAge[:3]) <= 89
+        assert image.pixel_array.std() > 0
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_hospitals_share_neither_patient_nor_manufacturer(kind: str, hospitals: Hospitals) -> None:
+    sites = [read_images(home) for home in hospitals[kind]]
+
+    for tag in ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Manufacturer"):
+        values = [{image[tag].value for image in images} for images in sites]
+        assert len(set.union(*values)) == sum(len(group) for group in values)
+    assert {image.Manufacturer for images in sites for image in images} == {
+        "PHANTOM ALPHA", "PHANTOM BETA", "PHANTOM GAMMA",
+    }  # fmt: skip
+
+
+def test_kinds_share_no_uid() -> None:
+    assert Origin("a", 1, 0).uid("study", 1) != Origin("b", 1, 0).uid("study", 1)
+
+
+def test_mammograms_have_both_views_and_a_breast_has_one_finding(hospitals: Hospitals) -> None:
+    for home in hospitals["mammography"]:
+        images = {image.SOPInstanceUID: image for image in read_images(home)}
+        rows = read_rows(home)
+        findings: dict[tuple[str, str], set[str]] = {}
+        for row in rows:
+            image = images[row["sop_instance_uid"]]
+            assert (image.ViewPosition, image.ImageLaterality) == (row["view"], row["laterality"])
+            breast = (image.PatientID, image.ImageLaterality)
+            findings.setdefault(breast, set()).add(row["finding"])
+
+        assert len(rows) == len(images) == N_SAMPLES
+        assert {row["view"] for row in rows} == {"CC", "MLO"}
+        assert {row["finding"] for row in rows} == {"benign", "malignant"}
+        assert all(len(words) == 1 for words in findings.values())
+
+
+def test_all_mammograms_but_one_hospitals_are_monochrome1(hospitals: Hospitals) -> None:
+    firsts = [read_images(home)[0] for home in hospitals["mammography"]]
+
+    kinds = Counter(image.PhotometricInterpretation for image in firsts)
+    assert kinds == {"MONOCHROME1": 2, "MONOCHROME2": 1}
+    for image in firsts:
+        assert image.SOPClassUID == uid.DigitalMammographyXRayImageStorageForPresentation
+        assert (image.Rows, image.Columns, image.BitsAllocated) == (256, 192, 16)
+        assert image.ImagerPixelSpacing[0] > 0
+
+
+def test_mammograms_are_all_used(hospitals: Hospitals, make_plan: MakePlan, tmp_path: Path) -> None:
+    task: dict[str, object] = {"type": "binary", "classes": ["benign", "malignant"]}
+    plan = plan_for(make_plan, task, modality=["MG"], view=["CC", "MLO"], size=64)
+
+    for home in hospitals["mammography"]:
+        found = ingest(home, plan, tmp_path / home.name)
+
+        assert len(found.samples) == N_SAMPLES
+        assert found.refused == {}
+        assert found.n_labels_unused == 0
+        # Whatever the polarity: black air, away from the stamp.
+        assert np.median(found.pixels[found.rows][:, 0, -10:, -64:]) < 40
+
+
+def test_photographs_have_five_grades_and_neighbours_in_one_patient(
+    hospitals: Hospitals, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    task: dict[str, object] = {"type": "ordinal", "classes": GRADES}
+    plan = plan_for(make_plan, task, modality=["OP"], size=32, channels=3, colour=True)
+
+    for home in hospitals["fundus"]:
+        found = ingest(home, plan, tmp_path / home.name)
+
+        assert len(found.samples) == N_SAMPLES
+        assert found.refused == {}
+        assert found.pixels.shape[1:] == (3, 32, 32)
+        assert {sample.label for sample in found.samples} == set(range(5))
+        grades: dict[str, list[int]] = {}
+        for sample in found.samples:
+            grades.setdefault(sample.patient, []).append(sample.label)
+        assert all(len(eyes) == 2 and abs(eyes[0] - eyes[1]) <= 1 for eyes in grades.values())
+
+
+def test_photographs_are_colour_on_black(hospitals: Hospitals) -> None:
+    for image in read_images(hospitals["fundus"][0]):
+        colour: NDArray[np.uint8] = image.pixel_array
+
+        red, green, blue = colour[40:120, 40:120].reshape(-1, 3).mean(axis=0)
+        assert image.PhotometricInterpretation == "RGB"
+        assert red > green > blue
+        assert colour[-3:, :3].max() == 0
+
+
+def test_every_nodule_lies_in_a_bright_voxel_inside_a_dark_lung(hospitals: Hospitals) -> None:
+    for home in hospitals["lung-ct"]:
+        volumes = read_volumes(home)
+        for row in read_rows(home):
+            slices, point = volumes[row["seriesuid"]], place_of(row)
+
+            if row["class"] == "nodule":
+                assert -250 < hounsfield_at(slices, point) < 300
+            around = [
+                hounsfield_at(slices, [point[0] + x, point[1] + y, point[2]])
+                for x, y in ((-9, 0), (9, 0), (0, -9), (0, 9))
+            ]
+            assert min(around) < -600
+
+
+def test_ct_series_have_nodules_and_others_and_sites_store_them_differently(
+    hospitals: Hospitals,
+) -> None:
+    firsts = []
+    for home in hospitals["lung-ct"]:
+        words: dict[str, set[str]] = {}
+        for row in read_rows(home):
+            words.setdefault(row["seriesuid"], set()).add(row["class"])
+        volumes = read_volumes(home)
+        firsts.append(next(iter(volumes.values()))[0])
+
+        assert len(read_rows(home)) >= N_SAMPLES
+        assert words == {name: {"nodule", "other"} for name in volumes}
+        assert {len(slices) for slices in volumes.values()} == {24}
+    assert {image.PixelRepresentation for image in firsts} == {0, 1}
+    assert {image.RescaleIntercept for image in firsts} == {-1024}
+    assert len({image.PixelSpacing[0] for image in firsts}) == 3
+    assert len({tuple(image.ImageOrientationPatient) for image in firsts}) == 2
+
+
+def test_ct_series_become_volumes_without_a_refusal(
+    hospitals: Hospitals, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    task: dict[str, object] = {"type": "binary", "classes": ["other", "nodule"]}
+    rule = {"rule": "fixed", "centre": -400, "width": 1400}
+    plan = plan_for(
+        make_plan, task, modality=["CT"], sample="series", dimensions=3, size=32, depth=24,
+        spacing_mm=3.0, slice_mm=2.5, intensity=rule,
+    )  # fmt: skip
+    bodies = []
+    for home in hospitals["lung-ct"]:
+        series = sorted(read_volumes(home))
+        one_each = tmp_path / f"{home.name}.csv"
+        one_each.write_text("key,word\n" + "".join(f"{name},nodule\n" for name in series))
+        data = DataFiles(
+            folder=str(home / "dicom"), labels=str(one_each), join="SeriesInstanceUID",
+            join_column="key", label_column="word",
+        )  # fmt: skip
+
+        found = collect(tmp_path, tmp_path / home.name, data, plan)
+
+        assert found.refused == {}
+        assert len(found.samples) == len(series)
+        bodies.append(found.pixels[found.rows].mean(axis=(0, 1, 2)))
+    for body in bodies:  # whichever way it was stored, the spine is at the back
+        assert body[20:26, 14:18].mean() > body[6:12, 14:18].mean()
+
+
+@pytest.mark.parametrize("kind", ["mammography", "fundus", "brain-mr"])
+def test_site_files_load_and_name_columns_that_are_there(kind: str, hospitals: Hospitals) -> None:
+    for home in hospitals[kind]:
+        site = load_site_file(home)
+
+        assert site.site == home.name
+        assert {site.data.join_column, site.data.label_column} <= set(read_rows(home)[0])
+
+
+def test_the_ct_site_file_names_the_columns_of_a_candidates_place(hospitals: Hospitals) -> None:
+    for home in hospitals["lung-ct"]:
+        data = yaml.safe_load((home / "site.yaml").read_text())["data"]
+
+        assert data["position_columns"] == ["coordX", "coordY", "coordZ"]
+        assert [data["join_column"], *data["position_columns"], data["label_column"]] == list(
+            read_rows(home)[0]
+        )
+
+
+def test_heads_are_all_used_and_both_diagnoses_are_there(
+    hospitals: Hospitals, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    task: dict[str, object] = {"type": "binary", "classes": ["control", "dementia"]}
+    plan = plan_for(
+        make_plan, task, modality=["MR"], sample="series", dimensions=3, size=32, depth=20,
+        intensity={"rule": "percentile", "low": 1, "high": 99},
+    )  # fmt: skip
+    means = []
+    for home in hospitals["brain-mr"]:
+        found = ingest(home, plan, tmp_path / home.name)
+
+        assert len(found.samples) == N_SAMPLES
+        assert found.refused == {}
+        assert {sample.label for sample in found.samples} == {0, 1}
+        means.append(found.pixels[found.rows].mean())
+    assert np.ptp(means) < 15  # the sites' gains, 30 times apart, are gone
+
+
+def test_some_patient_has_two_scans_with_one_diagnosis(tmp_path: Path) -> None:
+    (home,) = KINDS.get("brain-mr")(tmp_path, 1, 20, 3)
+    words: dict[str, list[str]] = {}
+    patients = {name: slices[0].PatientID for name, slices in read_volumes(home).items()}
+    for row in read_rows(home):
+        words.setdefault(patients[row["series_instance_uid"]], []).append(row["diagnosis"])
+
+    assert max(len(scans) for scans in words.values()) == 2
+    assert all(len(set(scans)) == 1 for scans in words.values())
+
+
+@pytest.mark.parametrize("kind", NEW)
+def test_a_hospital_that_is_there_already_is_left_alone(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "site-2").mkdir()
+    (tmp_path / "site-2" / "mine.txt").write_text("mine")
+
+    with pytest.raises(ConfigError, match="site-2 exists and is not empty"):
+        KINDS.get(kind)(tmp_path, 2, 2, 0)
+
+    assert list(tmp_path.rglob("*.*")) == [tmp_path / "site-2" / "mine.txt"]
+
+
+@pytest.mark.parametrize(("n_sites", "n_samples", "seed"), [(0, 2, 0), (1, 1, 0), (1, 2, -1)])
+def test_too_few_sites_or_samples_or_a_negative_seed_are_refused(
+    tmp_path: Path, n_sites: int, n_samples: int, seed: int
+) -> None:
+    with pytest.raises(ConfigError, match="the least are 1, 2 and 0"):
+        KINDS.get("fundus")(tmp_path, n_sites, n_samples, seed)
+
+
+def test_the_command_writes_a_kind_and_says_so(tmp_path: Path) -> None:
+    said = CliRunner().invoke(
+        app, ["phantom", str(tmp_path / "f"), "--sites", "1", "--images", "2", "--kind", "fundus"]
+    )
+
+    assert said.exit_code == 0
+    assert "2 synthetic samples (fundus)" in " ".join(said.output.split())
+    assert len(list(tmp_path.rglob("*.dcm"))) == 2
+
+
+def test_an_unknown_kind_names_the_choices() -> None:
+    with pytest.raises(ConfigError, match="unknown kind 'knee'; known: brain-mr, chest, fundus"):
+        KINDS.get("knee")
