@@ -67,6 +67,39 @@ def index(
 
 
 @app.command()
+def explain(
+    folder: Folder,
+    run: Annotated[
+        str, typer.Argument(help="A model: `last`, a run's id, or a folder that holds one.")
+    ],
+    n: Annotated[int, typer.Option("--n", help="How many images.", min=3, max=500)] = 20,
+) -> None:
+    """Show where the model looked in held-out images: right, wrong and uncertain. Sends nothing."""
+    from medfl_client.explain import explain
+
+    with errors_for_people():
+        explain(folder, run, n, Screen())
+
+
+@app.command()
+def predict(
+    folder: Folder,
+    model: Annotated[
+        str, typer.Argument(help="A model: `last`, a run's id, or a folder that holds one.")
+    ],
+    dicom: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV; predictions.csv in the site's directory.")
+    ] = None,
+) -> None:
+    """Score DICOM files with a model, into a CSV. Sends nothing; not for diagnosis."""
+    from medfl_client.predict import predict
+
+    with errors_for_people():
+        predict(folder, model, dicom, out or folder / "predictions.csv", Screen())
+
+
+@app.command()
 def run(folder: Folder) -> None:
     """Take part in the study until stopped with Ctrl-C."""
     from medfl_client.participate import participate

@@ -1,6 +1,6 @@
 """`medfl-client explain`: what the model looked at, for the hospital's own eyes; nothing leaves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ class Case:
     position: int
     kind: str  # a key of KINDS
     output: int  # the logit that is explained
+    is_absent: bool  # it was called absent: what spoke against it is shown
     probability: float  # of that output
     called: str
     truth: str
@@ -94,7 +95,7 @@ def choose(logits: torch.Tensor, targets: torch.Tensor, plan: Plan, n: int) -> l
 
 
 def _as(case: Case, kind: str) -> Case:
-    return Case(case.position, kind, case.output, case.probability, case.called, case.truth)
+    return replace(case, kind=kind)
 
 
 def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Case | None:
@@ -104,7 +105,8 @@ def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan
     if plan.task.is_one_of_many:
         output, true = int(chances.argmax()), int(target.argmax())
         kind = "right" if output == true else "wrong"
-        return Case(position, kind, output, float(chances[output]), classes[output], classes[true])
+        words = classes[output], classes[true]
+        return Case(position, kind, output, False, float(chances[output]), *words)
     known = (~torch.isnan(target)).nonzero()[:, 0]
     if not len(known):
         return None
@@ -116,7 +118,7 @@ def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan
         said = {True: "yes", False: "no"}
         words = f"{classes[output]}: {said[called]}", f"{classes[output]}: {said[true]}"
     kind = "right" if called == true else "wrong"
-    return Case(position, kind, output, float(chances[output]), words[0], words[1])
+    return Case(position, kind, output, not called, float(chances[output]), *words)
 
 
 def _tile(
@@ -124,7 +126,7 @@ def _tile(
 ) -> tuple[NDArray[np.uint8], str]:
     """Lay the picture and its overlay side by side, with a caption."""
     ((pixels, _),) = images.batches(torch.tensor([case.position]), 1)
-    places = looked_at(model, pixels.to(device), case.output).cpu()[0]
+    places = looked_at(model, pixels.to(device), case.output, case.is_absent).cpu()[0]
     grey = ((pixels[0] * SPREAD + CENTRE) * 255).clamp(0, 255)
     if grey.dim() == 4:  # the slice that counted most
         depth = int(places.flatten(1).sum(dim=1).argmax())
@@ -141,7 +143,7 @@ def _page(
     plan: Plan, cases: list[Case], pictures: list[tuple[str, tuple[NDArray[np.uint8], str]]]
 ) -> str:
     sections = [
-        Section(heading, sheet=picture_grid([tile for k, tile in pictures if k == kind]))
+        Section(heading, sheet=picture_grid([tile for k, tile in pictures if k == kind], wide=True))
         for kind, heading in KINDS.items()
         if any(k == kind for k, _ in pictures)
     ]

@@ -12,8 +12,10 @@ from medfl_common.models.network import Network
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 
 
-def looked_at(model: Network, pixels: torch.Tensor, output: int) -> torch.Tensor:
-    """Give (B, [D,] S, S) in 0..1 how much each place spoke for an output, per picture.
+def looked_at(
+    model: Network, pixels: torch.Tensor, output: int, is_against: bool = False
+) -> torch.Tensor:
+    """Give (B, [D,] S, S) in 0..1 how much each place spoke for an output (or against it).
 
     Of the last convolution, enlarged. A transformer has none at its end: there it is the size of
     the gradient by each pixel (Simonyan et al., 2014), smoothed.
@@ -25,18 +27,23 @@ def looked_at(model: Network, pixels: torch.Tensor, output: int) -> torch.Tensor
     if is_transformer:
         found = _by_pixel(model, pixels, output)
     else:
-        found = _by_last_convolution(model, pixels, output, convolutions[-1])
+        sign = -1 if is_against else 1
+        found = _by_last_convolution(model, pixels, output, convolutions[-1], sign)
     found = found.clamp(min=0)
     highest = found.flatten(1).amax(dim=1).clamp(min=1e-12)
     return found / highest.reshape(-1, *([1] * (found.dim() - 1)))
 
 
 def _by_last_convolution(
-    model: Network, pixels: torch.Tensor, output: int, layer: nn.Module
+    model: Network, pixels: torch.Tensor, output: int, layer: nn.Module, sign: int
 ) -> torch.Tensor:
     from captum.attr import LayerGradCam
 
-    explained = LayerGradCam(model, layer).attribute(pixels, target=output, relu_attributions=True)
+    def logits(inputs: torch.Tensor) -> torch.Tensor:
+        given: torch.Tensor = sign * model(inputs)
+        return given
+
+    explained = LayerGradCam(logits, layer).attribute(pixels, target=output, relu_attributions=True)
     found = explained.detach()
     if len(found) != len(pixels):  # by slices: (B * D, 1, h, w)
         found = found.reshape(len(pixels), -1, *found.shape[2:])[:, None]

@@ -81,6 +81,21 @@ def select(
     return selection
 
 
+def sources_of(
+    rows: Iterable[Row], data: DataFiles, plan: Plan, folder: Path
+) -> tuple[list[Source], dict[str, str]]:
+    """Group files that have no labels into samples of a plan; and path -> reason for the others."""
+    refused: dict[str, str] = {}
+    wanted = []
+    for row in rows:
+        reason = row.reason or _unwanted(row, plan.images, data)
+        if reason:
+            refused[row.name] = reason
+        else:
+            wanted.append(row)
+    return _sources(wanted, plan.images, folder, refused), refused
+
+
 def _order(sample: Sample) -> tuple[object, ...]:
     source = sample.source
     return sample.row.sop, source.frame, sample.row.path, source.position or ()

@@ -125,8 +125,9 @@ def line_plot(
     return text[text.index("<svg") :]
 
 
-def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]]) -> str:
+def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool = False) -> str:
     """Lay out small pictures, (H, W) or (H, W, 3) each with its caption, as HTML."""
+    look = "tile wide" if wide else "tile"
     from PIL import Image
 
     figures = []
@@ -135,9 +136,8 @@ def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]]) -> str:
         Image.fromarray(pixels).save(buffer, "png")
         data = base64.b64encode(buffer.getvalue()).decode()
         text = html.escape(caption)
-        figures.append(
-            f'<span class="tile"><img src="data:image/png;base64,{data}" alt="{text}">{text}</span>'
-        )
+        picture = f'<img src="data:image/png;base64,{data}" alt="{text}">'
+        figures.append(f'<span class="{look}">{picture}{text}</span>')
     return f'<div class="sheet">{"".join(figures)}</div>'
 
 

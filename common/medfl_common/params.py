@@ -17,7 +17,8 @@ def shared_weights(model: Network, part: Part = "shared") -> Weights:
     What is shared goes both ways every round.
     """
     state = model.state_dict()
-    return {name: state[name].detach().cpu().clone() for name in model.names(part)}
+    in_rows = torch.contiguous_format  # a file of tensors takes no other order
+    return {n: state[n].detach().cpu().clone(memory_format=in_rows) for n in model.names(part)}
 
 
 def load_shared(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
-from safetensors.torch import save
 
-from medfl_common.files import write_atomic
+from medfl_common.metrics import merge
+from medfl_common.model_file import read_scores, save_model
 from medfl_server.collect import Announce
+from medfl_server.evaluate import tallies
 from medfl_server.post import Post, Presence
 from medfl_server.rounds import Follow, RoundLoop
 from medfl_server.start import start_weights
@@ -31,6 +32,10 @@ def build_app(
         post = Post(grid, presence, ttl_s=study.plan.federation.deadline_s + TTL_MARGIN_S)
         shared = RoundLoop(study, roster, post, announce, follow).run()
         _, start = start_weights(study)
-        write_atomic(study.folder / "model.safetensors", save(start | shared))
+        counted = tallies(study.log.events("finished")[-1])
+        reading = read_scores(
+            merge([*counted.values()]) if counted else None, study.plan, len(counted)
+        )
+        save_model(study.folder, study.plan, start | shared, reading)
 
     return app

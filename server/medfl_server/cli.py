@@ -77,6 +77,24 @@ def report(folder: Folder) -> None:
 
 
 @app.command()
+def export(
+    folder: Folder,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too.")] = False,
+    torchscript: Annotated[bool, typer.Option("--torchscript", help="Write model.pt too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to; `export` in the study's directory.")
+    ] = None,
+) -> None:
+    """Write the final model for other programs, with its preprocessing, checked against torch."""
+    from medfl_server.export import export as write
+
+    with errors_for_people():
+        screen = Screen()
+        for line in write(folder, out or folder / "export", onnx, torchscript):
+            screen.say(line)
+
+
+@app.command()
 def models(
     plan: Annotated[
         Path | None, typer.Option(help="A study plan: what its own network costs a round.")
@@ -121,11 +139,15 @@ def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
 
 
 def _report(study: Study, screen: Screen) -> None:
+    from medfl_server.model_card import write_model_card
     from medfl_server.report import final_table, write_report
 
     path = write_report(study)
     screen.table(*final_table(study))
     screen.say(f"report: {path}")
+    card = write_model_card(study)
+    if card is not None:
+        screen.say(f"model card: {card}")
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
     weights.safetensors  the start weights that came as a file, where the plan names one
     start.safetensors  all weights that the study starts from
     checkpoints/       the shared weights after the last rounds, and of the best round
-    model.safetensors  the final weights, once finished
+    model.safetensors  all final weights, once finished; with plan.json and reading.json
+    model-card.md      what the model is for and how good it is; .html too
     harmony.html       how the sites' data differ, where the plan asks for statistics
     report.html        written by `medfl-server report` and at the end of a run
 """

@@ -54,6 +54,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
+    from medfl_server.model_card import write_model_card
     from medfl_server.report import final_table, write_report
     from medfl_server.study import create_study, open_study
     from medfl_sim.hospitals import virtual_sites
@@ -74,8 +75,9 @@ def run(
         with screen.progress(study.plan.federation.rounds) as follow:
             simulate(study, hospitals, screen.say, follow)
         path = write_report(study)
+        card = write_model_card(study)
         screen.table(*final_table(study))
-        screen.say(f"report: {path}")
+        screen.say(f"report: {path}, model card: {card}")
 
 
 @app.command()

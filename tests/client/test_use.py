@@ -1,0 +1,132 @@
+"""What a hospital does with a model: question it, and use it on files; nothing leaves."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydicom import dcmread
+from tests.conftest import MakePlan
+
+from medfl_client.answer import Workbench, answer
+from medfl_client.explain import choose, explain
+from medfl_client.familiarity import Familiar
+from medfl_client.kept_models import find_model
+from medfl_client.predict import predict
+from medfl_client.saliency import looked_at
+from medfl_client.site import open_site
+from medfl_client.site_file import load_site_file
+from medfl_common.errors import ConfigError
+from medfl_common.model_file import load_model
+from medfl_common.models import build_model
+from medfl_common.params import shared_weights
+from medfl_common.plan import load_plan
+from medfl_common.records import TrainTask, encode_task
+from medfl_common.screen import Screen
+
+RUN = "ab" * 16
+
+
+@pytest.fixture
+def folder(hospitals: Path, make_plan: MakePlan) -> Path:
+    """A site that has scored the final model of a study."""
+    folder = hospitals / "site-1"
+    plan = load_plan(make_plan(evaluation={"validation": 0.5}))
+    site = open_site(folder, load_site_file(folder))
+    task = TrainTask("evaluate", RUN, 3, 0, "site-1", plan, shared_weights(build_model(plan)))
+    reply = answer(encode_task(task), site, Workbench(), print)
+    assert reply.metric_records["numbers"]["code"] == 0
+    return folder
+
+
+def test_the_model_that_was_scored_last_is_kept_with_its_calibration(folder: Path) -> None:
+    plan, model, reading = load_model(find_model(folder, "last"))
+
+    assert find_model(folder, RUN[:6]) == folder / "state" / "models" / RUN
+    for name, tensor in shared_weights(build_model(plan)).items():
+        assert torch.equal(tensor, model.state_dict()[name])
+    assert reading.temperature is not None
+    assert reading.n_images > 10
+    with pytest.raises(ConfigError, match=r"kept: abababab"):
+        find_model(folder, "ffff")
+
+
+def test_files_become_lines_and_what_is_no_picture_of_the_plan_has_its_reason(
+    folder: Path, tmp_path: Path
+) -> None:
+    files = tmp_path / "new"
+    files.mkdir()
+    for number, source in enumerate(sorted((folder / "dicom").rglob("*.dcm"))[:3]):
+        image = dcmread(source)
+        if number == 2:
+            image.Modality = "MR"
+        image.save_as(files / f"{number}.dcm")
+    (files / "letter.txt").write_text("Dear colleague")
+
+    predict(folder, "last", [files], tmp_path / "p.csv", Screen())
+
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert len(rows) == 4
+    for name in ("0.dcm", "1.dcm"):
+        plain, calibrated = (
+            float(rows[name][f"{k} opacity"]) for k in ("probability", "calibrated")
+        )
+        assert 0 <= plain <= 1
+        assert (plain - 0.5) * (calibrated - 0.5) >= 0
+        assert rows[name]["called"] == ("opacity" if plain >= 0.5 else "normal")
+    assert "modality MR" in rows["2.dcm"]["remark"]
+    assert rows["letter.txt"]["remark"]
+
+
+def test_a_picture_far_from_all_others_does_not_look_usual() -> None:
+    usual = Familiar(np.zeros(2), np.eye(2), np.array([0.5, 1.0, 2.0, 4.0]))
+
+    ranks = usual.rank(np.array([[0.0, 0.0], [1.2, 0.0], [9.0, 9.0]]))
+
+    assert ranks.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_the_page_shows_right_wrong_and_uncertain_and_no_name(folder: Path) -> None:
+    path = explain(folder, RUN, 9, Screen())
+
+    page = path.read_text()
+    assert page.count("<img") == 9
+    assert "Uncertain, the most first" in page
+    assert "SYN-1" not in page
+
+
+def test_of_three_cases_one_is_wrong_one_uncertain_and_one_right(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan())
+    logits = torch.tensor([[5.0], [-4.0], [0.1], [3.0]])
+    truth = torch.tensor([[1.0], [1.0], [0.0], [1.0]])
+
+    cases = choose(logits, truth, plan, 3)
+
+    assert [(c.position, c.kind) for c in cases] == [(1, "wrong"), (2, "uncertain"), (0, "right")]
+    assert cases[0].is_absent
+    assert (cases[0].truth, cases[0].called) == ("opacity", "normal")
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        ("resnet18", {"size": 32}),
+        ("vit_tiny_16", {"size": 32}),
+        ("small_cnn", {"size": 16, "depth": 12, "dimensions": 3, "sample": "series"}),
+        ("resnet18", {"size": 32, "depth": 5, "dimensions": 3, "sample": "series"}),
+    ],
+)
+def test_every_kind_of_network_says_where_it_looked(
+    name: str, images: dict[str, object], make_plan: MakePlan
+) -> None:
+    by_slices = {"slices": "max"} if name == "resnet18" and "depth" in images else {}
+    model = {"name": name, "norm": "own", "freeze": "all", **by_slices}
+    plan = load_plan(make_plan(images=images, model=model))
+    pixels = torch.randn(2, 1, *plan.images.shape[1:])
+
+    places = looked_at(build_model(plan), pixels, 0)
+
+    assert places.shape == (2, *plan.images.shape[1:])
+    assert float(places.max()) <= 1.0
