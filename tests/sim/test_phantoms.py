@@ -268,7 +268,7 @@ def test_ct_series_become_volumes_without_a_refusal(
         assert body[20:26, 14:18].mean() > body[6:12, 14:18].mean()
 
 
-@pytest.mark.parametrize("kind", ["mammography", "fundus", "brain-mr"])
+@pytest.mark.parametrize("kind", NEW)
 def test_site_files_load_and_name_columns_that_are_there(kind: str, hospitals: Hospitals) -> None:
     for home in hospitals[kind]:
         site = load_site_file(home)

@@ -28,6 +28,12 @@ data:
   label_column: {label_column:<22}# the column of labels.csv that holds the answer
 """
 
+POLICY = """\
+policy:
+  min_images: 10                        # nobody can be told from a phantom; leave these two
+  min_cell: 3                           # as they are (20 and 10) in a real study
+"""
+
 
 @dataclass(frozen=True)
 class Person:
@@ -111,7 +117,7 @@ def _write_hospital(home: Path, labels: LabelFile, cases: Iterable[Case]) -> Non
         join_column=labels.columns[0],
         label_column=labels.label_column,
     )
-    (home / "site.yaml").write_text(text + labels.more, encoding="utf-8")
+    (home / "site.yaml").write_text(text + labels.more + POLICY, encoding="utf-8")
     with (home / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(labels.columns)

@@ -1,0 +1,47 @@
+"""The four studies of configs/ on phantoms of their kind, whole and short."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medfl_server.model_card import write_model_card
+from medfl_server.report import write_report
+from medfl_server.study import create_study
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.phantoms import KINDS
+from medfl_sim.simulation import simulate
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ("mammography", "mammography"),
+        ("retinopathy", "fundus"),
+        ("lung-nodules", "lung-ct"),
+        ("neurodegeneration", "brain-mr"),
+    ],
+)
+def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(
+    config: str, kind: str, tmp_path: Path
+) -> None:
+    values = yaml.safe_load((CONFIGS / f"{config}.yaml").read_text())
+    values["federation"] |= {"rounds": 1, "statistics": False}
+    values["training"]["epochs"] = 1
+    values["evaluation"]["validation"] = 0.5
+    values["images"]["size"] = min(values["images"]["size"], 48)
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump(values))
+    KINDS.get(kind)(tmp_path / "hospitals", 2, 30, 0)
+
+    study = create_study(tmp_path / "run", plan)
+    simulate(study, virtual_sites(tmp_path / "hospitals", study.plan, "folder", None, None))
+
+    (finished,) = study.log.events("finished")
+    assert set(finished["sites"]) == {"site-1", "site-2"}
+    assert write_report(study).exists()
+    card = write_model_card(study)
+    assert card is not None
+    assert "".join(values["task"]["classes"][-1]) in card.read_text()
