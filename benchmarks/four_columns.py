@@ -76,7 +76,7 @@ RESNET = {"name": "resnet18_small", "norm": "group"}
 STUDIES = {
     "pneumonia-cnn": Job("npz", "medmnist/pneumonia", MNIST, SMALL, 20),
     "breast-cnn": Job("npz", "medmnist/breast", MNIST, SMALL, 40, MIRRORED),
-    "pneumonia-resnet18": Job("npz", "medmnist/pneumonia", MNIST, RESNET, 6, alone=("like",)),
+    "pneumonia-resnet18": Job("npz", "medmnist/pneumonia", MNIST, RESNET, 4, alone=("like",)),
     "breast-resnet18": Job("npz", "medmnist/breast", MNIST, RESNET, 12, MIRRORED, alone=("like",)),
     "cxr": Job(
         "pictures", "cxr_nih", NIH, SMALL, 20, {},

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from medfl_client.dataset import ImageSet
+from medfl_client.dataset import ImageSet, SiteData
 from medfl_client.evaluate import score
+from medfl_client.features import feature_data
 from medfl_client.objectives.plain import plain
 from medfl_client.train import train
 from medfl_common.models import build_model
@@ -25,9 +26,10 @@ from medfl_common.plan import Plan, plan_from_values
 from medfl_common.seeds import torch_generator
 
 JOBS = {  # name: (network, norm, pixels, channels, batch, images, epochs, strength of the pattern)
-    "small CNN, 28 px": ("small_cnn", "none", 28, 1, 32, 1600, 2, 0.35),
-    "ResNet-18, 224 px": ("resnet18", "batch", 224, 3, 16, 96, 2, 0.5),
+    "small CNN, 28 px": ("small_cnn", "none", 28, 1, 32, 1600, 3, 0.5),
+    "ResNet-18, 224 px": ("resnet18", "batch", 224, 3, 16, 96, 4, 2.0),
 }
+N_FROZEN = 8  # epochs with a frozen backbone
 CPU = torch.device("cpu")
 
 
@@ -91,9 +93,35 @@ def measure(job: str, loop: Callable[..., None], precision: str) -> tuple[float,
     return cpu / plan.training.epochs, wall / plan.training.epochs, float(accuracy)
 
 
+def frozen(repeats: int) -> None:
+    """Print the cost of epochs of the head alone, with features computed once and without."""
+    values = make_plan("ResNet-18, 224 px", "auto").model_dump()
+    values["model"] |= {"freeze": "all"}
+    values["training"] |= {"epochs": N_FROZEN}
+    plan, images = plan_from_values(values), make_images("ResNet-18, 224 px", 1)
+    cpus: dict[str, list[float]] = {"every epoch": [], "once": []}
+    for _ in range(repeats):
+        for way, found in cpus.items():
+            model = build_model(plan).to(memory_format=torch.channels_last)
+            started = time.process_time()
+            if way == "once":
+                data = feature_data(model, SiteData(images, images), plan, "here", CPU)
+                train(model.head, data.train, plan, 1, "here", plain({}), CPU)
+            else:
+                train(model, images, plan, 1, "here", plain({}), CPU)
+            found.append(time.process_time() - started)
+    slow, fast = (statistics.median(found) for found in cpus.values())
+    print(
+        f"frozen ResNet-18, 224 px, {N_FROZEN} epochs | features every epoch {slow:.1f} s | once "
+        f"(those to score too) {fast:.1f} s | {fast / slow:.2f}"
+    )
+
+
 def main(repeats: int) -> None:
     """Print a line per job and loop: medians, and the ratio to the plain loop."""
     torch.set_num_threads(1)
+    for way, precision in ((plain_loop, "float32"), (medfl_loop, "float32"), (medfl_loop, "auto")):
+        measure("small CNN, 28 px", way, precision)  # the first run pays for imports
     ways = {
         "plain": (plain_loop, "float32"),
         "medfl, float32": (medfl_loop, "float32"),
@@ -117,3 +145,4 @@ def main(repeats: int) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    frozen(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

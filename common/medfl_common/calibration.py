@@ -1,6 +1,7 @@
 """Do probabilities mean what they say? From score histograms; a bin counts as its middle.
 
-Every function takes one class's (N_BINS,) counts of its images and of the rest, by log-odds.
+Every function takes one class's (N_BINS,) counts of its images and of the rest, by log-odds. A
+single number is None without images of both kinds: one kind cannot tell sure from right.
 """
 
 from dataclasses import dataclass
@@ -30,38 +31,42 @@ def middles() -> NDArray[np.float64]:
     return np.asarray((borders[1:] + borders[:-1]) / 2)
 
 
-def reliability(positive: Counts, negative: Counts) -> list[Group]:
-    """Group images by probability in tenths; empty tenths are left out."""
+def reliability(positive: Counts, negative: Counts, n_groups: int = N_GROUPS) -> list[Group]:
+    """Group images by equal ranges of probability; empty groups are left out."""
     chance = _sigmoid(middles())
-    place = np.minimum((chance * N_GROUPS).astype(int), N_GROUPS - 1)
-    groups = []
-    for tenth in range(N_GROUPS):
-        p, n = positive[place == tenth], negative[place == tenth]
-        total = int(p.sum() + n.sum())
-        if total:
-            mean = float(((p + n) * chance[place == tenth]).sum() / total)
-            groups.append(Group(mean, float(p.sum() / total), total))
-    return groups
+    place = np.minimum((chance * n_groups).astype(int), n_groups - 1)
+    n, n_positive, predicted = (
+        np.bincount(place, counts, minlength=n_groups)
+        for counts in (positive + negative, positive, (positive + negative) * chance)
+    )
+    return [
+        Group(float(predicted[i] / n[i]), float(n_positive[i] / n[i]), int(n[i]))
+        for i in np.flatnonzero(n)
+    ]
 
 
 def expected_calibration_error(positive: Counts, negative: Counts) -> float | None:
     """Give the mean distance of predicted and observed over tenths, weighted by images.
 
-    Guo et al.: On Calibration of Modern Neural Networks. ICML 2017.
+    Guo et al.: On Calibration of Modern Neural Networks. ICML 2017. Here of the probability of the
+    class, where they take that of the class that was guessed.
     """
-    groups = reliability(positive, negative)
-    total = sum(group.n for group in groups)
-    if not total:
+    if not positive.any() or not negative.any():
         return None
-    return sum(group.n * abs(group.predicted - group.observed) for group in groups) / total
+    groups = reliability(positive, negative)
+    apart = sum(group.n * abs(group.predicted - group.observed) for group in groups)
+    return apart / sum(group.n for group in groups)
 
 
 def brier(positive: Counts, negative: Counts) -> float | None:
-    """Give the mean squared distance of probability and truth. Brier, 1950."""
-    total = int(positive.sum() + negative.sum())
-    if not total:
+    """Give the mean squared distance of probability and truth.
+
+    Brier: Verification of forecasts expressed in terms of probability. Mon Weather Rev 78:1 (1950).
+    """
+    if not positive.any() or not negative.any():
         return None
     chance = _sigmoid(middles())
+    total = float(positive.sum()) + float(negative.sum())
     return float((positive * (1 - chance) ** 2 + negative * chance**2).sum() / total)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.metrics import MAX_LOGIT, N_BINS, Counts, area
+from medfl_common.metrics import MAX_LOGIT, N_BINS, Counts, area, average_precision
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +37,11 @@ class Rates:
         """Give the part of the called images that are positive."""
         return _part(self.true_positive, self.true_positive + self.false_positive)
 
+    @property
+    def negative_predictive_value(self) -> float | None:
+        """Give the part of the images not called that are negative."""
+        return _part(self.true_negative, self.true_negative + self.false_negative)
+
 
 def edges() -> Floats:
     """Give the N_BINS + 1 borders of the bins in log-odds."""
@@ -52,51 +57,62 @@ def auc_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | 
     n_pairs = float(positive.sum()) * float(negative.sum())
     if not n_pairs:
         return None
-    return area(positive, negative), float((positive * negative).sum()) / (2 * n_pairs)
+    return area(positive, negative), float((positive.astype(float) * negative).sum()) / (
+        2 * n_pairs
+    )
 
 
 def average_precision_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | None:
     """Give the average precision, and how far that of the scores themselves can be from it.
 
-    As scikit-learn's, the mean of the precision at each positive image, with images of one bin at
-    the bin's lower border. At best the positive images of a bin come first, at worst last.
+    As scikit-learn's with images of one bin as ties. None without images of both kinds.
     """
-    p, n = positive[::-1].astype(float), negative[::-1].astype(float)
-    if not p.sum() or not n.sum():
+    if not positive.any() or not negative.any():
         return None
-    called = np.cumsum(p + n)
-    precision = np.divide(np.cumsum(p), called, out=np.zeros_like(called), where=called > 0)
-    value = float((p * precision).sum() / p.sum())
-    best, worst = _average_precision_ordered(positive, negative)
+    value = average_precision(positive, negative)
+    worst, best = _average_precision_extremes(positive, negative)
     return value, max(best - value, value - worst, 0.0)
 
 
-def _average_precision_ordered(positive: Counts, negative: Counts) -> tuple[float, float]:
-    """Give the average precision with the positive images of each bin first, and with them last."""
-    best = worst = 0.0
-    n_positive = n_negative = 0
-    for p, n in zip(positive[::-1].tolist(), negative[::-1].tolist(), strict=True):
-        rank = n_positive + np.arange(1, p + 1)
-        best += float((rank / (rank + n_negative)).sum())
-        worst += float((rank / (rank + n_negative + n)).sum())
-        n_positive, n_negative = n_positive + p, n_negative + n
-    return best / n_positive, worst / n_positive
+def _average_precision_extremes(positive: Counts, negative: Counts) -> tuple[float, float]:
+    """Give the least and the largest average precision of any order within the bins.
+
+    Least: negative images first, then the positive ones one by one. Largest: the positive images
+    first and tied, since each counts with the precision at the end of its tie; no order without
+    ties reaches it.
+    """
+    from scipy.special import digamma  # the sum of 1 / k over a run of whole numbers k
+
+    p, n = positive[::-1].astype(float), negative[::-1].astype(float)
+    true, false = np.cumsum(p), np.cumsum(n)
+    before, false_before = true - p, false - n
+    # with i positives and f negatives so far, precision is i / (i + f) = 1 - f / (i + f)
+    worst = p - false * (digamma(true + false + 1) - digamma(before + false + 1))
+    best = p * true / np.maximum(true + false_before, 1)
+    return float(worst.sum() / p.sum()), float(best.sum() / p.sum())
 
 
 def roc(positive: Counts, negative: Counts) -> tuple[Floats, Floats]:
-    """Give (N_BINS + 1,) false and true positive rates, from calling nothing to calling all."""
-    return tuple(  # type: ignore[return-value]
-        np.concatenate([[0.0], np.cumsum(counts[::-1]) / max(counts.sum(), 1)])
-        for counts in (negative, positive)
-    )
+    """Give (N_BINS + 1,) false and true positive rates, from calling nothing to calling all.
+
+    The rate of a kind without images stays 0.
+    """
+    return _called(negative), _called(positive)
+
+
+def _called(counts: Counts) -> Floats:
+    """Give the part of the images at or above each border, the highest border first."""
+    return np.concatenate([[0.0], np.cumsum(counts[::-1]) / max(counts.sum(), 1)])
 
 
 def rates_at(positive: Counts, negative: Counts, threshold: float) -> Rates:
     """Count at a threshold in log-odds, which is moved to the nearest border of two bins.
 
-    A score at or above it is called; at a border the counts are exact.
+    A score at or above it is called; at a border the counts are exact. Scores beyond the range
+    were clipped, so the first border stands for calling all images and the last for calling none.
     """
-    first = int(np.abs(edges() - threshold).argmin())
+    within = np.clip(threshold, -MAX_LOGIT, MAX_LOGIT)
+    first = int(np.abs(edges() - within).argmin())
     called, missed = int(positive[first:].sum()), int(positive[:first].sum())
     return Rates(called, int(negative[first:].sum()), int(negative[:first].sum()), missed)
 
@@ -104,7 +120,10 @@ def rates_at(positive: Counts, negative: Counts, threshold: float) -> Rates:
 def sensitivity_at(
     positive: Counts, negative: Counts, specificity: float
 ) -> tuple[float, float] | None:
-    """Give the best sensitivity with at least this specificity, and its threshold in log-odds."""
+    """Give the best sensitivity with at least this specificity, and its threshold in log-odds.
+
+    Of equals the threshold with the highest specificity. None without images of both kinds.
+    """
     if not positive.any() or not negative.any():
         return None
     false, true = roc(positive, negative)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from medfl_common.calibration import brier, expected_calibration_error
-from medfl_common.curves import average_precision_with_bound, sensitivity_at
-from medfl_common.intervals import Interval, bootstrap, delong, wilson
-from medfl_common.metrics import Counts, Tally, auc, confusion_scores, scores
+from medfl_common.curves import sensitivity_at
+from medfl_common.intervals import Interval, bootstrap_all, delong, wilson
+from medfl_common.metrics import Counts, Tally, scores
+from medfl_common.seeds import numpy_generator
 
 SEED = 20260101  # of the draws: the same counts give the same intervals
 
@@ -30,32 +31,33 @@ class Spread:
     lowest: float
     best: str
     highest: float
-    deviation: float  # standard deviation
+    deviation: float  # standard deviation over the sites there are, not of a sample of them
+
+    @property
+    def range(self) -> float:
+        """Give the distance of the best site from the worst."""
+        return self.highest - self.lowest
 
 
-def estimates(tally: Tally, task_type: str, specificity: float = 0.9) -> dict[str, Estimate]:
+def estimates(
+    tally: Tally, task_type: str, specificity: float = 0.9, *, quadratic: bool = False
+) -> dict[str, Estimate]:
     """Give every score of a task of `task_type` (as in the plan) with its interval.
 
-    Binary: DeLong for the AUC, Wilson for proportions; all else by the bootstrap.
+    Accuracy: Wilson; for a binary task other proportions too, and DeLong for the AUC; all else by
+    the bootstrap. Kappa is quadratic for ordinal tasks, or where asked for. The sensitivity is that
+    at the best threshold with at least `specificity`.
     """
-    quadratic = task_type == "ordinal"
-    values = scores(tally, quadratic=quadratic)
-    own: dict[str, Callable[[Tally], float | None]] = {
-        "auc": auc,
-        "pr_auc": _mean_over(_average_precision),
-        "sensitivity_at_specificity": _mean_over(lambda p, n: _sensitivity(p, n, specificity)),
-        "ece": _mean_over(expected_calibration_error),
-        "brier": _mean_over(brier),
-    }
-    for name, statistic in own.items():
-        values[name] = statistic(tally)
+
+    def statistics(counted: Tally) -> dict[str, float | None]:
+        found = scores(counted, quadratic or task_type == "ordinal")
+        return found | _curve_scores(counted, specificity)
+
+    values = statistics(tally)
     if not tally.n:
-        return {name: Estimate(value) for name, value in values.items()}
-    exact = _exact(tally, task_type)
-    drawn = [name for name in values if name not in exact]
-    statistics = [own.get(name) or _from_confusion(name, quadratic) for name in drawn]
-    by_draws = bootstrap(tally, statistics, np.random.default_rng(SEED))
-    intervals = exact | dict(zip(drawn, by_draws, strict=True))
+        return dict.fromkeys(values, Estimate(None))
+    rng = numpy_generator(SEED, "intervals")
+    intervals = bootstrap_all(tally, statistics, rng) | _exact(tally, task_type)
     return {name: _estimate(value, intervals[name]) for name, value in values.items()}
 
 
@@ -68,6 +70,7 @@ def spread(sites: Mapping[str, float]) -> Spread | None:
 
 
 def _estimate(value: float | None, interval: Interval | None) -> Estimate:
+    """Join them; an interval is widened to its value, which the bootstrap may leave outside."""
     if value is None or interval is None:
         return Estimate(value)
     return Estimate(value, min(interval[0], value), max(interval[1], value))
@@ -88,26 +91,22 @@ def _exact(tally: Tally, task_type: str) -> dict[str, Interval | None]:
     }
 
 
-def _from_confusion(name: str, quadratic: bool) -> Callable[[Tally], float | None]:
-    return lambda tally: confusion_scores(tally, quadratic)[name]
+def _curve_scores(tally: Tally, specificity: float) -> dict[str, float | None]:
+    """Score the histograms beyond AUC and PR AUC; the mean over classes or findings."""
+
+    def sensitivity(positive: Counts, negative: Counts) -> float | None:
+        found = sensitivity_at(positive, negative, specificity)
+        return None if found is None else found[0]
+
+    return {
+        "sensitivity_at_specificity": _mean_over(tally, sensitivity),
+        "ece": _mean_over(tally, expected_calibration_error),
+        "brier": _mean_over(tally, brier),
+    }
 
 
-def _mean_over(one: Callable[[Counts, Counts], float | None]) -> Callable[[Tally], float | None]:
+def _mean_over(tally: Tally, one: Callable[[Counts, Counts], float | None]) -> float | None:
     """Take the mean over the classes or findings that have a value."""
-
-    def mean(tally: Tally) -> float | None:
-        found = [one(p, n) for p, n in zip(tally.positive, tally.negative, strict=True)]
-        known = [value for value in found if value is not None]
-        return float(np.mean(known)) if known else None
-
-    return mean
-
-
-def _average_precision(positive: Counts, negative: Counts) -> float | None:
-    found = average_precision_with_bound(positive, negative)
-    return None if found is None else found[0]
-
-
-def _sensitivity(positive: Counts, negative: Counts, specificity: float) -> float | None:
-    found = sensitivity_at(positive, negative, specificity)
-    return None if found is None else found[0]
+    found = [one(p, n) for p, n in zip(tally.positive, tally.negative, strict=True)]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,8 +1,9 @@
 """95 % intervals from counts. They treat images as independent; a patient's images are not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medfl_common.metrics import Counts, Tally
 
@@ -23,8 +24,9 @@ def wilson(successes: float, n: float) -> Interval | None:
 def delong(positive: Counts, negative: Counts) -> Interval | None:
     """Give the interval of the AUC of (N_BINS,) counts, on the logit scale so it stays in 0..1.
 
-    DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Where the variance is
-    0 (a perfect order, or the reverse) it is Wilson's, for as many images as the smaller kind has.
+    DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Where it has no
+    variance to go by (a perfect order or its reverse, or a kind with one image) it is Wilson's, as
+    if the area were a part of as many images as the smaller kind has: wide rather than sure.
     """
     n_positive, n_negative = int(positive.sum()), int(negative.sum())
     if not n_positive or not n_negative:
@@ -32,10 +34,10 @@ def delong(positive: Counts, negative: Counts) -> Interval | None:
     beaten = (np.cumsum(negative) - negative / 2) / n_negative  # by a positive image of each bin
     beating = 1 - (np.cumsum(positive) - positive / 2) / n_positive
     area = float((positive * beaten).sum() / n_positive)
-    variance = _variance_of_mean(beaten, positive) + _variance_of_mean(beating, negative)
     n_least = min(n_positive, n_negative)
-    if not variance or not 0 < area < 1:
+    if n_least < 2 or not 0 < area < 1:
         return wilson(area * n_least, n_least)
+    variance = _variance_of_mean(beaten, positive) + _variance_of_mean(beating, negative)
     logit, spread = np.log(area / (1 - area)), np.sqrt(variance) / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(logit + side * Z * spread))) for side in (-1, 1))
     return float(low), float(high)
@@ -43,30 +45,56 @@ def delong(positive: Counts, negative: Counts) -> Interval | None:
 
 def bootstrap(
     tally: Tally,
-    statistics: Sequence[Callable[[Tally], float | None]],
+    statistic: Callable[[Tally], float | None],
     rng: np.random.Generator,
-    n_draws: int = 200,
-) -> list[Interval | None]:
-    """Give percentile intervals of statistics by drawing the images anew, all from the same draws.
+    n_draws: int = 500,
+) -> Interval | None:
+    """Give the percentile interval of one statistic; see bootstrap_all."""
+    return bootstrap_all(tally, lambda drawn: {"it": statistic(drawn)}, rng, n_draws).get("it")
 
-    Cells of the confusion counts are drawn as one multinomial (per finding for multilabel),
-    histograms as one each of a class's images and of the rest. None where a statistic had fewer
-    than two values. Efron, Tibshirani: An Introduction to the Bootstrap (1993).
+
+def bootstrap_all(
+    tally: Tally,
+    statistics: Callable[[Tally], Mapping[str, float | None]],
+    rng: np.random.Generator,
+    n_draws: int = 500,
+) -> dict[str, Interval | None]:
+    """Give percentile intervals of named statistics, all from the same draws of the images.
+
+    None where a statistic had fewer than two values. Efron, Tibshirani: An Introduction to the
+    Bootstrap (1993).
     """
-    found: list[list[float]] = [[] for _ in statistics]
+    found: dict[str, list[float]] = {}
+    for drawn in _draws(tally, rng, n_draws):
+        for name, value in statistics(drawn).items():
+            values = found.setdefault(name, [])
+            if value is not None:
+                values.append(value)
+    return {name: _middle_95(values) for name, values in found.items()}
+
+
+def _draws(tally: Tally, rng: np.random.Generator, n_draws: int) -> Iterator[Tally]:
+    """Draw the images anew from the counts.
+
+    Cells of the confusion counts as one multinomial (multilabel: per finding), histograms as one
+    each of a class's images and of the rest.
+    """
     for _ in range(n_draws):
-        drawn = Tally(
+        yield Tally(
             tally.n,
             tally.loss,
             _redraw(tally.confusion, rng, tally.confusion.ndim - 2),
             _redraw(tally.positive, rng, 1),
             _redraw(tally.negative, rng, 1),
         )
-        for values, statistic in zip(found, statistics, strict=True):
-            value = statistic(drawn)
-            if value is not None:
-                values.append(value)
-    return [_middle_95(values) for values in found]
+
+
+def _redraw(counts: Counts, rng: np.random.Generator, n_apart: int) -> Counts:
+    """Draw counts anew within each of the first `n_apart` axes."""
+    rows = counts.reshape(*counts.shape[:n_apart], -1)
+    n = rows.sum(axis=-1)
+    drawn = rng.multinomial(n, rows / np.maximum(n, 1)[..., None])
+    return drawn.astype(np.int64).reshape(counts.shape)
 
 
 def _middle_95(values: list[float]) -> Interval | None:
@@ -76,20 +104,8 @@ def _middle_95(values: list[float]) -> Interval | None:
     return float(low), float(high)
 
 
-def _redraw(counts: Counts, rng: np.random.Generator, n_apart: int) -> Counts:
-    """Draw counts anew within each of the first `n_apart` axes."""
-    rows = counts.reshape(*counts.shape[:n_apart], -1)
-    flat = rows.reshape(-1, rows.shape[-1])
-    drawn = [rng.multinomial(r.sum(), r / r.sum()) if r.any() else r for r in flat]
-    return np.asarray(drawn, dtype=np.int64).reshape(counts.shape)
-
-
-def _variance_of_mean(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], n: Counts
-) -> float:
+def _variance_of_mean(values: NDArray[np.float64], n: Counts) -> float:
     """Give the sample variance of values that occur n times each, over their number."""
-    total = n.sum()
-    if total < 2:
-        return 0.0
+    total = float(n.sum())
     mean = (values * n).sum() / total
     return float((n * (values - mean) ** 2).sum() / (total - 1) / total)

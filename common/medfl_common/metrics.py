@@ -1,6 +1,7 @@
 """Metrics from what may leave a hospital: confusion counts and score histograms, no predictions.
 
-The formulas are scikit-learn's, fed with cells and weights instead of images.
+The definitions are scikit-learn's (the tests hold them against it), written on cells and bins: an
+interval needs them some hundred times, and scikit-learn's own take a millisecond each.
 """
 
 from dataclasses import dataclass
@@ -65,18 +66,20 @@ def area(positive: Counts, negative: Counts) -> float:
     return float((positive * below).sum() / (float(positive.sum()) * float(negative.sum())))
 
 
-def scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
-    """All scores of a tally: those of its confusion counts, then AUC and PR AUC."""
-    from medfl_common.curves import average_precision_with_bound
+def average_precision(positive: Counts, negative: Counts) -> float:
+    """Mean precision at each positive image, of (N_BINS,) counts with images in one bin as ties."""
+    p, n = positive[::-1].astype(float), negative[::-1].astype(float)
+    true, false = np.cumsum(p), np.cumsum(n)
+    precision = true / np.maximum(true + false, 1)
+    return float((p * precision).sum() / p.sum())
 
+
+def scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
+    """All scores of a tally: AUC and PR AUC, then those of its confusion counts."""
     pairs = zip(tally.positive, tally.negative, strict=True)
-    precisions = [average_precision_with_bound(p, n) for p, n in pairs]
-    found = [value for value, _ in filter(None, precisions)]
-    return {
-        "auc": auc(tally) if tally.n else None,
-        "pr_auc": _mean(found) if tally.n else None,
-        **confusion_scores(tally, quadratic),
-    }
+    precisions = [average_precision(p, n) for p, n in pairs if p.any() and n.any()]
+    found = {"auc": auc(tally), "pr_auc": _mean(precisions), **confusion_scores(tally, quadratic)}
+    return found if tally.n and tally.confusion.any() else dict.fromkeys(found)
 
 
 def confusion_scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
