@@ -18,9 +18,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medfl_client.answer import Workbench, work
+from medfl_client.answer import work
 from medfl_client.dataset import ImageSet, SiteData
 from medfl_client.site import Site
+from medfl_client.workbench import Workbench
 from medfl_common.checkpoint import load_newest
 from medfl_common.metrics import Tally, auc, merge
 from medfl_common.params import Weights
@@ -44,7 +45,7 @@ def train(plan_file: Path, sites: dict[str, Site], out: Path) -> Weights:
 
 def score(plan: Plan, weights: Weights, data: dict[str, SiteData]) -> float | None:
     """AUC on the held-out images of these hospitals together."""
-    model, _ = Workbench().model_for(plan, torch.device("cpu"))
+    model = Workbench().model_for(plan, torch.device("cpu"))
     tallies: list[Tally] = []
     for name, one in data.items():
         task = TrainTask("evaluate", "0" * 32, 1, 0, name, plan, weights)

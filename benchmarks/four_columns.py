@@ -76,10 +76,12 @@ RESNET = {"name": "resnet18_small", "norm": "group"}
 STUDIES = {
     "pneumonia-cnn": Job("npz", "medmnist/pneumonia", MNIST, SMALL, 20),
     "breast-cnn": Job("npz", "medmnist/breast", MNIST, SMALL, 40, MIRRORED),
-    "pneumonia-resnet18": Job("npz", "medmnist/pneumonia", MNIST, RESNET, 4, alone=("like",)),
-    "breast-resnet18": Job("npz", "medmnist/breast", MNIST, RESNET, 12, MIRRORED, alone=("like",)),
+    "pneumonia-resnet18": Job("npz", "medmnist/pneumonia", MNIST, RESNET, 3, alone=("like",)),
+    "breast-resnet18": Job("npz", "medmnist/breast", MNIST, RESNET, 8, MIRRORED, alone=("like",)),
     "cxr": Job(
-        "pictures", "cxr_nih", NIH, SMALL, 20, {},
+        "pictures", "cxr_nih", NIH, {"name": "resnet18"}, 20,
+        {"optimizer": "adam", "lr": 0.0003,
+         "augmentation": {"rotation_deg": 5, "shift": 0.05, "zoom": 0.05}},
         {"modality": ["OT"], "size": 64}, 0.2,
     ),
     "ct": Job(

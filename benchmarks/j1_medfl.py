@@ -38,7 +38,7 @@ seed: 0
 task: {type: binary, classes: [without, with]}
 images: {modality: [OT], size: 28}
 model: {name: small_cnn, norm: none}
-training: {optimizer: sgd, lr: 0.01, momentum: 0.9, batch_size: 32}
+training: {optimizer: sgd, lr: 0.01, momentum: 0.9, batch_size: 32, precision: float32}
 federation: {rounds: 5}
 evaluation: {validation: 0}
 """

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from medfl_client.answer import Tell, Workbench, answer
+from medfl_client.answer import Tell, answer
 from medfl_client.site import Site
+from medfl_client.workbench import Workbench
 
 
 def build_app(find_site: Callable[[Context], Site], tell: Tell) -> ClientApp:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flwr.app import RecordDict
 
-from medfl_client.answer import Workbench, shapes_of, work
+from medfl_client.answer import work
 from medfl_client.features import feature_data
 from medfl_client.guard import permit, release
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
@@ -13,6 +13,7 @@ from medfl_client.labels import count_labels
 from medfl_client.left_out import write_left_out
 from medfl_client.site import choose_device
 from medfl_client.site_file import Policy, load_site_file
+from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.errors import DisclosureError
 from medfl_common.params import norm, shared_weights
 from medfl_common.plan import Plan, load_plan

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medfl_client.answer import use_threads
 from medfl_client.dataset import CENTRE, SPREAD, Examples
 from medfl_client.evaluate import score
 from medfl_client.ingest import collect, site_data
@@ -16,6 +15,7 @@ from medfl_client.losses import log_odds
 from medfl_client.saliency import looked_at
 from medfl_client.site import choose_device
 from medfl_client.site_file import load_site_file
+from medfl_client.workbench import use_threads
 from medfl_common import __version__
 from medfl_common.errors import DataError
 from medfl_common.files import write_atomic

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medfl_client.answer import use_threads
 from medfl_client.dataset import ImageSet
 from medfl_client.dicom.reader import Source
 from medfl_client.evaluate import score
@@ -19,6 +18,7 @@ from medfl_client.read_files import decode, read_headers
 from medfl_client.selection import sources_of
 from medfl_client.site import choose_device
 from medfl_client.site_file import SiteFile, load_site_file, site_secret
+from medfl_client.workbench import use_threads
 from medfl_common.errors import ConfigError, MedflError
 from medfl_common.model_file import Reading, load_model
 from medfl_common.models.network import Network

@@ -8,7 +8,7 @@ import numpy as np
 from medfl_common.calibration import brier, expected_calibration_error
 from medfl_common.curves import sensitivity_at
 from medfl_common.intervals import Interval, bootstrap_all, delong, wilson
-from medfl_common.metrics import Counts, Tally, scores
+from medfl_common.metrics import Counts, Tally, auc, scores
 from medfl_common.seeds import numpy_generator
 
 SEED = 20260101  # of the draws: the same counts give the same intervals
@@ -59,6 +59,21 @@ def estimates(
     rng = numpy_generator(SEED, "intervals")
     intervals = bootstrap_all(tally, statistics, rng) | _exact(tally, task_type)
     return {name: _estimate(value, intervals[name]) for name, value in values.items()}
+
+
+def auc_estimate(tally: Tally, task_type: str) -> Estimate:
+    """Give the AUC alone with its interval; of one curve it costs no draws."""
+    value = auc(tally) if tally.n else None
+    if value is None:
+        return Estimate(None)
+    if task_type == "binary":
+        return _estimate(value, delong(tally.positive[0], tally.negative[0]))
+
+    def only(counted: Tally) -> dict[str, float | None]:
+        return {"auc": auc(counted)}
+
+    rng = numpy_generator(SEED, "intervals")
+    return _estimate(value, bootstrap_all(tally, only, rng)["auc"])
 
 
 def spread(sites: Mapping[str, float]) -> Spread | None:

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
-from medfl_common.metrics import Tally
+from medfl_common.metrics import MAX_LOGIT, Tally
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.params import Weights, load_shared
@@ -51,6 +51,8 @@ def read_scores(tally: Tally | None, plan: Plan, n_sites: int) -> Reading:
     is_binary = plan.task.type == "binary" and positive.any() and negative.any()
     best = youden_threshold(positive, negative) if is_binary else None
     at = sensitivity_at(positive, negative, plan.evaluation.specificity) if is_binary else None
+    if at is not None and at[1] >= MAX_LOGIT:  # nothing is called there; higher scores were clipped
+        at = None
     return Reading(
         threshold=plan.evaluation.threshold,
         temperature=temperature(positive, negative),

@@ -9,16 +9,17 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar, cast, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from medfl_common.errors import LinkError, RunError
-from medfl_common.metrics import N_BINS, Counts, Tally
+from medfl_common.metrics import N_BINS, Tally
 from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
+from medfl_common.record_values import counts, number, typed
 from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.subgroups import Groups, group_names, tally_of_counts
 
@@ -29,7 +30,6 @@ MAX_HEADER = 256  # bytes of an npy header before the data
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["train", "evaluate", "describe"]
-Value = TypeVar("Value", int, str)
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,13 @@ def encode_task(
 def decode_task_head(content: RecordDict) -> TrainTask:
     """Read all of a task but the weights, which need the model's shapes."""
     config = content.config_records["task"]
-    protocol = int(_typed(config, "protocol", int))
+    protocol = int(typed(config, "protocol", int))
     if protocol != PROTOCOL:
         raise LinkError(f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}")
-    run = _typed(config, "run", str)
+    run = typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
         raise LinkError("the task's run is not 32 hex digits")
-    kind = _typed(config, "kind", str)
+    kind = typed(config, "kind", str)
     if kind not in get_args(Kind):
         raise LinkError(
             f"the task is to {kind!r}, which this site does not know; update medfl here"
@@ -143,10 +143,10 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     return TrainTask(
         kind=cast(Kind, kind),
         run=run,
-        round=_typed(config, "round", int),
-        nonce=_typed(config, "nonce", int),
-        site=_typed(config, "site", str),
-        plan=plan_from_json(_typed(config, "plan", str)),
+        round=typed(config, "round", int),
+        nonce=typed(config, "nonce", int),
+        site=typed(config, "site", str),
+        plan=plan_from_json(typed(config, "plan", str)),
         weights={},
     )
 
@@ -205,21 +205,21 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     if set(content) - {"numbers", "update"} or "numbers" not in content:
         raise RunError("the reply holds other records than numbers and update")
     numbers = content.metric_records["numbers"]
-    if _number(numbers, "protocol") != PROTOCOL:
+    if number(numbers, "protocol") != PROTOCOL:
         raise RunError(f"the site speaks another protocol than {PROTOCOL}; update medfl there")
     update, task = content.array_records.get("update"), plan.task
     return TrainResult(
-        plan=int(_number(numbers, "plan")),
-        round=int(_number(numbers, "round")),
-        nonce=int(_number(numbers, "nonce")),
-        code=int(_number(numbers, "code")),
-        incident=int(_number(numbers, "incident")),
-        n_images=int(_number(numbers, "n_images")),
-        n_steps=int(_number(numbers, "n_steps")),
-        train_loss=float(_number(numbers, "train_loss")),
-        seconds=float(_number(numbers, "seconds")),
+        plan=int(number(numbers, "plan")),
+        round=int(number(numbers, "round")),
+        nonce=int(number(numbers, "nonce")),
+        code=int(number(numbers, "code")),
+        incident=int(number(numbers, "incident")),
+        n_images=int(number(numbers, "n_images")),
+        n_steps=int(number(numbers, "n_steps")),
+        train_loss=float(number(numbers, "train_loss")),
+        seconds=float(number(numbers, "seconds")),
         tally=_tally(numbers, task) if "n_scored" in numbers else None,
-        exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
+        exact_auc=float(number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
         update=decode_weights(update, shapes) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
@@ -254,11 +254,11 @@ def _decode(array: Array, n_values: int) -> torch.Tensor:
 
 def _tally(numbers: MetricRecord, task: Task) -> Tally:
     return Tally(
-        n=int(_number(numbers, "n_scored")),
-        loss=float(_number(numbers, "loss")),
-        confusion=_counts(numbers, "confusion", task.confusion_shape),
-        positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
-        negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
+        n=int(number(numbers, "n_scored")),
+        loss=float(number(numbers, "loss")),
+        confusion=counts(numbers, "confusion", task.confusion_shape),
+        positive=counts(numbers, "positive", (task.n_outputs, N_BINS)),
+        negative=counts(numbers, "negative", (task.n_outputs, N_BINS)),
     )
 
 
@@ -269,41 +269,17 @@ def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[Tally]]:
             continue
         curves = (len(names), plan.task.n_outputs, N_BINS)
         shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
-        parts = [_counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
+        parts = [counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
         found[kind] = [tally_of_counts(*counts) for counts in zip(*parts, strict=True)]
     return found
 
 
 def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
-    single = {name: int(_number(numbers, f"data_{name}")) for name in NUMBERS}
+    single = {name: int(number(numbers, f"data_{name}")) for name in NUMBERS}
     lists = {
-        name: tuple(_counts(numbers, f"data_{name}", (length,)).tolist())
+        name: tuple(counts(numbers, f"data_{name}", (length,)).tolist())
         for name, length in lengths(len(task.classes)).items()
     }
     if min(single.values()) < 0:
         raise RunError("the reply counts fewer than none")
     return SiteStatistics(**single, **lists)  # type: ignore[arg-type]
-
-
-def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
-    values = numbers.get(key)
-    if not isinstance(values, list) or len(values) != math.prod(shape):
-        raise RunError(f"the reply's {key} is not a list of {math.prod(shape)} counts")
-    counts = np.array(values)
-    if counts.dtype != np.int64 or (counts < 0).any():
-        raise RunError(f"the reply's {key} holds something other than counts")
-    return counts.reshape(shape)
-
-
-def _number(numbers: MetricRecord, key: str) -> int | float:
-    value = numbers.get(key)
-    if not isinstance(value, int | float):
-        raise RunError(f"the reply's {key} is missing or not a number")
-    return value
-
-
-def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:
-    value = config.get(key)
-    if not isinstance(value, kind):
-        raise LinkError(f"the task's {key} is missing or of the wrong type")
-    return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medfl_common import __version__
+from medfl_common.estimates import auc_estimate
 from medfl_common.files import write_atomic
 from medfl_common.metrics import merge
 from medfl_common.page import Section, Table, render
@@ -167,13 +168,11 @@ def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
     counted = tallies(event)
     if not counted:
         return Section("Scores", ["No site let scores out."])
-    from medfl_common.estimates import estimates
-
     rows = []
     for name, tally in counted.items():
-        found = estimates(tally, plan.task.type, plan.evaluation.specificity)
-        rows.append([letters[name], str(tally.n), *shown(found["auc"]), shown(found["f1"])[0]])
-    sites = Table(["site", "images", "AUC", "95 % interval", "F1"], rows)
+        area = shown(auc_estimate(tally, plan.task.type))
+        rows.append([letters[name], str(tally.n), *area])
+    sites = Table(["site", "images", "AUC", "95 % interval"], rows)
     return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from medfl_common.calibration import reliability
 from medfl_common.curves import auc_with_bound, rates_at, roc, sensitivity_at, youden_threshold
-from medfl_common.estimates import Estimate, estimates, spread
-from medfl_common.metrics import Tally, merge
+from medfl_common.estimates import Estimate, auc_estimate, estimates, spread
+from medfl_common.metrics import Tally, confusion_scores, merge
 from medfl_common.model_file import read_scores
 from medfl_common.page import Section, Table, line_plot
 from medfl_common.plan import Plan
@@ -48,6 +48,10 @@ def shown(estimate: Estimate) -> tuple[str, str]:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f}", "n/a"
     return f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def _plain(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def detail_sections(event: Event, plan: Plan) -> list[Section]:
@@ -145,7 +149,7 @@ def _thresholds(whole: Tally, plan: Plan) -> Section:
             continue
         rates = rates_at(positive, negative, odds)
         values = (rates.sensitivity, rates.specificity, rates.precision)
-        rows.append([words, f"{chance:.3f}", *("n/a" if v is None else f"{v:.3f}" for v in values)])
+        rows.append([words, f"{chance:.3f}", *map(_plain, values)])
     header = ["aim", "threshold", "sensitivity", "specificity", "precision"]
     text = (
         "What other thresholds would give on the same images. They were chosen on these images, so "
@@ -160,9 +164,9 @@ def _groups(groups: Mapping[str, Mapping[str, Tally]], plan: Plan) -> Section:
     for kind in plan.evaluation.subgroups:
         rows = []
         for name, tally in groups.get(kind, {}).items():
-            found = estimates(tally, plan.task.type, plan.evaluation.specificity)
-            auc, recall, specificity = (found[k] for k in ("auc", "recall", "specificity"))
-            rows.append([name, str(tally.n), *shown(auc), shown(recall)[0], shown(specificity)[0]])
+            area, rates = auc_estimate(tally, plan.task.type), confusion_scores(tally)
+            cells = [_plain(rates[k]) for k in ("recall", "specificity")]
+            rows.append([name, str(tally.n), *shown(area), *cells])
         tables.append(Table(header, rows or [["none told", *[""] * 5]], caption=f"by {kind}"))
     text = (
         "The final model by groups of patients. A site tells of a group only if it is large, "
@@ -178,8 +182,8 @@ def _findings(whole: Tally, plan: Plan) -> Section:
             int(whole.confusion[i].sum()), 0.0, whole.confusion[i],
             whole.positive[i : i + 1], whole.negative[i : i + 1],
         )  # fmt: skip
-        found = estimates(one, "binary", plan.evaluation.specificity)
-        cells = [shown(found[k])[0] for k in ("recall", "specificity", "f1")]
-        rows.append([name, str(one.n), *shown(found["auc"]), *cells])
+        rates = confusion_scores(one)
+        cells = [_plain(rates[k]) for k in ("recall", "specificity", "f1")]
+        rows.append([name, str(one.n), *shown(auc_estimate(one, "binary")), *cells])
     header = ["finding", "known of", "AUC", "95 % interval", "sensitivity", "specificity", "F1"]
     return Section("Finding by finding", tables=[Table(header, rows)])

@@ -9,9 +9,10 @@ import torch
 from flwr.app import RecordDict
 
 from medfl_client import ledger
-from medfl_client.answer import Workbench, answer
+from medfl_client.answer import answer
 from medfl_client.site import Site, open_site
 from medfl_client.site_file import load_site_file
+from medfl_client.workbench import Workbench
 from medfl_common.models import build_model
 from medfl_common.params import shared_weights
 from medfl_common.plan import Plan

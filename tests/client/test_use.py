@@ -9,7 +9,7 @@ import torch
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_client.answer import Workbench, answer
+from medfl_client.answer import answer
 from medfl_client.explain import choose, explain
 from medfl_client.familiarity import Familiar
 from medfl_client.kept_models import find_model
@@ -17,6 +17,7 @@ from medfl_client.predict import predict
 from medfl_client.saliency import looked_at
 from medfl_client.site import open_site
 from medfl_client.site_file import load_site_file
+from medfl_client.workbench import Workbench
 from medfl_common.errors import ConfigError
 from medfl_common.model_file import load_model
 from medfl_common.models import build_model

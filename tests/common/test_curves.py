@@ -46,8 +46,8 @@ def test_the_scores_own_areas_lie_within_the_bounds_of_the_counts(seed: int) -> 
     area, bound = auc_with_bound(*counts(odds, truth)) or (0, 0)
     precision, reach = average_precision_with_bound(*counts(odds, truth)) or (0, 0)
 
-    assert abs(roc_auc_score(truth, odds) - area) <= bound < 0.05
-    assert abs(average_precision_score(truth, odds) - precision) <= reach < 0.05
+    assert abs(roc_auc_score(truth, odds) - area) <= bound < 0.07
+    assert abs(average_precision_score(truth, odds) - precision) <= reach < 0.15
 
 
 @pytest.mark.parametrize(

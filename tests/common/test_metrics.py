@@ -44,7 +44,7 @@ def test_scores_of_pooled_counts_are_those_of_the_pooled_images() -> None:
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, guess))
     assert found["kappa"] == pytest.approx(cohen_kappa_score(truth, guess))
     assert found["auc"] == pytest.approx(roc_auc_score(truth, odds), abs=0.002)
-    assert found["pr_auc"] == pytest.approx(average_precision_score(truth, odds), abs=0.005)
+    assert found["pr_auc"] == pytest.approx(average_precision_score(truth, odds), abs=0.01)
 
 
 def test_one_class_gives_no_auc_instead_of_a_half() -> None:
@@ -104,7 +104,7 @@ def test_findings_without_data_do_not_count_in_the_mean() -> None:
 
     assert found["specificity"] == pytest.approx((6 / 8 + 4 / 4) / 2)
     assert found["balanced_accuracy"] == pytest.approx(((6 / 8 + 3 / 4) / 2 + (1 + 4 / 8) / 2) / 2)
-    by_hand = [(9 / 12 - 80 / 144) / (64 / 144), (8 / 12 - 64 / 144) / (80 / 144)]
+    by_hand = [(9 / 12 - 76 / 144) / (68 / 144), (8 / 12 - 64 / 144) / (80 / 144)]
     assert found["kappa"] == pytest.approx(np.mean(by_hand))
 
 

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import MakePlan
 
-from medfl_client.answer import Workbench, answer
+from medfl_client.answer import answer
 from medfl_client.features import FeatureSet
 from medfl_client.objectives.plain import plain
 from medfl_client.train import train
+from medfl_client.workbench import Workbench
 from medfl_common.checkpoint import load_newest
 from medfl_common.errors import NoStartError
 from medfl_common.models import build_model
