@@ -18,11 +18,13 @@ from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally, tally_groups
 from medfl_client.guard import permit, refuse, release
 from medfl_client.kept_models import keep_model
+from medfl_client.local_report import local_report
 from medfl_client.objectives import OBJECTIVES
 from medfl_client.site import Site
 from medfl_client.train import Trained, seed_layers, train
 from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.errors import code_of, new_incident
+from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
 from medfl_common.params import difference, load_shared, norm, shared_weights
 from medfl_common.records import (
@@ -83,11 +85,16 @@ def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> Trai
     """Work with what is sent once, and with what stays here, in place."""
     bench.take_start(task, model)
     layers = bench.local_for(task, site, model)
-    result = work(task, model, bench.inputs_for(task, site, model), site.device)
+    inputs = bench.inputs_for(task, site, model)
+    result = work(task, model, inputs, site.device)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
     if task.kind == "evaluate" and site.state is not None:
-        keep_model(site.state, task.run, task.plan, model, result.tally)
+        kept = keep_model(site.state, task.run, task.plan, model, result.tally)
+        if len(inputs.validation):
+            trunk = model if inputs.validation.is_pictures else model.head
+            scored = score(trunk, inputs.validation, task.plan, site.device)
+            write_atomic(kept / "scores.txt", local_report(*scored, task.plan).encode())
     return result
 
 

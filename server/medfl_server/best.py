@@ -57,9 +57,10 @@ def keep_weights(folder: Path, best: Best, weights: Weights) -> None:
     write_atomic(_path(folder, best.round), save(weights))
 
 
-def load_weights(folder: Path, best: Best) -> Weights:
-    """Read the best round's weights."""
-    return load(_path(folder, best.round).read_bytes())
+def load_weights(folder: Path, best: Best) -> Weights | None:
+    """Read the best round's weights; None where a damaged checkpoint has cost them."""
+    path = _path(folder, best.round)
+    return load(path.read_bytes()) if path.exists() else None
 
 
 def forget_others(folder: Path, best: Best | None) -> None:

@@ -203,10 +203,14 @@ class RoundLoop:
         best = better(read_best(last), last.round, value_of(replies, self._plan))
         kept = last
         if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
-            self._log.write("scored", **_facts(last.round, replies))
-            self._announce(f"model of round {last.round}: {_summary(replies)}")
-            kept = Checkpoint(best.round, load_weights(self._study.checkpoints, best), {})
-            replies = self._collect("evaluate", kept, kept.round)
+            weights = load_weights(self._study.checkpoints, best)
+            if weights is None:
+                self._announce(f"the weights of round {best.round} are gone; the last are taken")
+            else:
+                self._log.write("scored", **_facts(last.round, replies))
+                self._announce(f"model of round {last.round}: {_summary(replies)}")
+                kept = Checkpoint(best.round, weights, {})
+                replies = self._collect("evaluate", kept, kept.round)
         facts = {**_facts(kept.round, replies), "best": as_json(best), "last": last.round}
         self._log.write("finished", sha256=digest(kept.weights), **facts)
         self._announce(f"final model, of round {kept.round}: {_summary(replies)}")

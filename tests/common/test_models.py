@@ -55,6 +55,17 @@ def test_the_count_of_batches_is_not_shared_and_running_means_are(make_plan: Mak
     assert float(state["backbone.1.running_mean"].abs().sum()) == 0.0
 
 
+def test_slices_are_joined_whatever_their_order(make_plan: MakePlan) -> None:
+    volumes = {"size": 16, "depth": 6, "dimensions": 3, "sample": "series"}
+    model = {"name": "small_cnn", "slices": "max"}
+    network = build_model(load_plan(make_plan(images=volumes, model=model))).eval()
+    pixels = torch.randn(2, 1, 6, 16, 16)
+
+    by_slice = torch.stack([network.backbone(pixels[:, :, i]) for i in range(6)], dim=1)
+    torch.testing.assert_close(network.features(pixels), by_slice.amax(dim=1))
+    torch.testing.assert_close(network(pixels), network(pixels.flip(2)))
+
+
 def test_an_unknown_model_names_the_choices(make_plan: MakePlan) -> None:
     with pytest.raises(ConfigError, match="unknown model 'resnet19'; known: convnext_tiny, "):
         build_model(load_plan(make_plan(model={"name": "resnet19"})))
