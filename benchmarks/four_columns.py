@@ -79,10 +79,10 @@ STUDIES = {
     "pneumonia-resnet18": Job("npz", "medmnist/pneumonia", MNIST, RESNET, 3, alone=("like",)),
     "breast-resnet18": Job("npz", "medmnist/breast", MNIST, RESNET, 8, MIRRORED, alone=("like",)),
     "cxr": Job(
-        "pictures", "cxr_nih", NIH, {"name": "resnet18"}, 20,
+        "pictures", "cxr_nih", NIH, {"name": "resnet18"}, 8,
         {"optimizer": "adam", "lr": 0.0003,
          "augmentation": {"rotation_deg": 5, "shift": 0.05, "zoom": 0.05}},
-        {"modality": ["OT"], "size": 64}, 0.2,
+        {"modality": ["OT"], "size": 64}, 0.2, alone=("unlike",),
     ),
     "ct": Job(
         "dicom", "ct", CT, {"name": "resnet18"}, 20,

@@ -27,7 +27,7 @@ from medfl_common.seeds import torch_generator
 
 JOBS = {  # name: (network, norm, pixels, channels, batch, images, epochs, strength of the pattern)
     "small CNN, 28 px": ("small_cnn", "none", 28, 1, 32, 1600, 3, 0.5),
-    "ResNet-18, 224 px": ("resnet18", "batch", 224, 3, 16, 96, 4, 2.0),
+    "ResNet-18, 224 px": ("resnet18", "batch", 224, 3, 16, 64, 4, 2.0),
 }
 N_FROZEN = 8  # epochs with a frozen backbone
 CPU = torch.device("cpu")
