@@ -141,3 +141,12 @@ def test_a_frozen_batchnorm_does_not_follow_the_images(make_plan: MakePlan) -> N
     network.train()(torch.randn(8, 1, 24, 24) + 5)
 
     assert torch.equal(network.state_dict()["backbone.1.running_mean"], before)
+
+
+def test_a_batchnorm_that_is_trained_behind_a_frozen_part_does(make_plan: MakePlan) -> None:
+    network = build_model(load_plan(make_plan(model={"norm": "batch", "freeze": {"last": 2}})))
+    before = network.state_dict()["backbone.5.running_mean"].clone()
+
+    network.train()(torch.randn(8, 1, 24, 24) + 5)
+
+    assert not torch.equal(network.state_dict()["backbone.5.running_mean"], before)

@@ -57,7 +57,7 @@ class Network(nn.Module):
         """Set the mode; what is frozen stays in evaluation mode, or it would still change."""
         super().train(mode)
         for module in self.frozen:
-            module.eval()
+            module.training = False  # not eval(), which would go on to trained modules inside it
         return self
 
     def names(self, part: Part) -> list[str]:
