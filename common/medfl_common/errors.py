@@ -5,6 +5,8 @@
      |- DataError           E200  the site's images or labels cannot serve this plan
      |- TrainingError       E300  training or scoring failed
      |- DisclosureError     E400  the guard or the policy held something back
+     |- NotApprovedError    E410  the hospital has not approved this plan
+     |- WithdrawnError      E420  the hospital has withdrawn from this study
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
      '- RunError            E600  a run directory, checkpoint or log is wrong
@@ -47,6 +49,18 @@ class DisclosureError(MedflError):
     code = 400
 
 
+class NotApprovedError(MedflError):
+    """The hospital has not approved this plan; asked again later, it may have."""
+
+    code = 410
+
+
+class WithdrawnError(MedflError):
+    """The hospital has withdrawn from this study."""
+
+    code = 420
+
+
 class LinkError(MedflError):
     """The connection, a key or a certificate is wrong."""
 
@@ -70,6 +84,8 @@ MEANING = {
     200: "its images or labels are not ready for this plan",
     300: "training or scoring failed there",
     400: "its policy or its guard held the reply back",
+    410: "the plan is not approved there yet (medfl-client approve)",
+    420: "the site has withdrawn from this study",
     500: "its connection, key or certificate is wrong",
     510: "it lacks the study's start weights",
     600: "its local records of this run are damaged",
