@@ -31,6 +31,7 @@ from medfl_common.records import (
     Shapes,
     TrainResult,
     TrainTask,
+    content_sha256,
     decode_task_head,
     decode_task_weights,
     decode_weights,
@@ -38,6 +39,7 @@ from medfl_common.records import (
     plan_number,
 )
 from medfl_common.screen import in_words
+from medfl_common.seal import seal
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
@@ -47,14 +49,18 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
     task: TrainTask | None = None
     try:
         task = decode_task_head(content)
-        return _answer(content, task, site, bench, tell)
+        return _sealed(_answer(content, task, site, bench, tell), task, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
         _write_incident(site.state, incident, error)
         tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
         reply = refuse(task, code_of(error), incident)
         _write_ledger(site.state, task, reply, {})
-        return reply
+        return _sealed(reply, task, site)
+
+
+def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict:
+    return seal(reply, task, site.signing) if site.signing is not None else reply
 
 
 def _answer(
@@ -205,7 +211,7 @@ def _write_ledger(
             "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
             "norm": norm(sent),
             "numbers": [*sorted(reply.metric_records["numbers"])],
-            "sha256": reply.object_id,
+            "sha256": content_sha256(reply),
         },
     )
 

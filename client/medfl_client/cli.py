@@ -29,6 +29,15 @@ def init(
         set_up(folder, name, server, ca, Screen().say)
 
 
+@app.command("new-keys")
+def new_keys(folder: Folder) -> None:
+    """Make new identity keys, for instance after a machine was lost. Sends nothing."""
+    from medfl_client.setup import renew_keys
+
+    with errors_for_people():
+        renew_keys(folder, Screen().say)
+
+
 @app.command()
 def check(
     folder: Folder,

@@ -30,7 +30,7 @@ class Route:
     address: str  # host:port
     ca: Path
     key: Path  # identity key of this site
-    enrolment_line: str  # what to send to the coordinator, for messages
+    enrolment_lines: str  # what to send to the coordinator, for messages
 
 
 def trust(route: Route) -> ssl.SSLContext:
@@ -141,8 +141,8 @@ class SuperNode:
                     return 0.0
         if re.search(rb"code: 2004|code: 2001", self._printed(begins)):
             self._tell_once(
-                "the coordinator does not know this site's key yet. Send this line to the "
-                f"coordinator, who runs `medfl-server enrol`:\n  {self._route.enrolment_line}"
+                "the coordinator does not know this site's keys (yet, or no more). Send it these "
+                f"lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
             )
             return REFUSED_PAUSE_S
         self._tell_once("the connection to the coordinator ended; connecting again")

@@ -1,38 +1,73 @@
-"""The site's identity: a key pair by which the coordinator knows it."""
+"""The site's identity: two key pairs that it makes itself; the private halves never leave.
 
+identity.key   P-384: Flower's requests are signed with it
+signing.key    Ed25519: every reply is signed with it
+identity.pub   both public halves, one OpenSSH line each: what the coordinator enrols
+"""
+
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from medfl_common.errors import LinkError
-from medfl_common.files import write_private
+from medfl_common.files import write_atomic, write_private
 
-PRIVATE, PUBLIC = "identity.key", "identity.pub"
-
-
-def create_identity(folder: Path, site: str) -> str:
-    """Make the key pair if there is none (P-384, OpenSSH form); return the public key's line."""
-    if not (folder / PRIVATE).exists():
-        key = ec.generate_private_key(ec.SECP384R1())
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        public = key.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
-        write_private(folder / PRIVATE, private)
-        (folder / PUBLIC).write_bytes(public + b" " + site.encode() + b"\n")
-    return public_line(folder)
+PRIVATE, SIGNING_KEY, PUBLIC = "identity.key", "signing.key", "identity.pub"
 
 
-def public_line(folder: Path) -> str:
-    """Read the line that goes to the coordinator; raises LinkError where the key is not safe."""
-    private = folder / PRIVATE
-    if not private.exists():
-        raise LinkError(f"{private} is missing; run medfl-client init {folder}")
-    if private.stat().st_mode & 0o077:
-        raise LinkError(f"others can read {private}; run chmod 600 on it, then start again")
-    return (folder / PUBLIC).read_text().strip()
+def create_identity(folder: Path, site: str) -> list[str]:
+    """Make the key pairs if there are none; return the public keys' lines."""
+    if not (folder / PUBLIC).exists():
+        lines = [
+            _create(folder / PRIVATE, ec.generate_private_key(ec.SECP384R1())),
+            _create(folder / SIGNING_KEY, Ed25519PrivateKey.generate()),
+        ]
+        text = "".join(f"{line} {site}\n" for line in lines)
+        write_atomic(folder / PUBLIC, text.encode())
+    return public_lines(folder)
+
+
+def replace_identity(folder: Path, site: str) -> list[str]:
+    """Make new key pairs; the old ones stay beside them, with the time in their names."""
+    public_lines(folder)
+    suffix = time.strftime(".until-%Y%m%d-%H%M%S")
+    for name in (PUBLIC, SIGNING_KEY, PRIVATE):
+        (folder / name).rename(folder / (name + suffix))
+    return create_identity(folder, site)
+
+
+def public_lines(folder: Path) -> list[str]:
+    """Read the lines that go to the coordinator; raises LinkError where a key is not safe."""
+    for name in (PRIVATE, SIGNING_KEY):
+        private = folder / name
+        if not private.exists():
+            raise LinkError(f"{private} is missing; run medfl-client init {folder}")
+        if private.stat().st_mode & 0o077:
+            raise LinkError(f"others can read {private}; run chmod 600 on it, then start again")
+    return (folder / PUBLIC).read_text().split("\n")[:2]
+
+
+def signing_key(folder: Path) -> Ed25519PrivateKey:
+    """Read the key that signs replies; raises LinkError if it is no such key."""
+    path = folder / SIGNING_KEY
+    key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LinkError(f"{path} is not the key that medfl-client init made; put that one back")
+    return key
+
+
+def _create(path: Path, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> str:
+    """Write a private key that only its owner may read; give the public key's line."""
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    write_private(path, private)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return public.decode()

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from medfl_client.connection import Route, SuperNode
-from medfl_client.identity import PRIVATE, public_line
+from medfl_client.identity import PRIVATE, public_lines
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, write_private
@@ -28,7 +28,7 @@ def participate(folder: Path, screen: Screen) -> None:
         site_file.server.address,
         folder / site_file.server.ca,
         folder / PRIVATE,
-        public_line(folder),
+        "\n  ".join(public_lines(folder)),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
     with locked(state):  # one client on this directory, and so on this key

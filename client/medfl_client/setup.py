@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from medfl_client.connection import Tell
-from medfl_client.identity import PUBLIC, create_identity
+from medfl_client.identity import PUBLIC, create_identity, replace_identity
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.keys import fingerprint
@@ -63,11 +63,25 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
         if not ca.exists():
             raise ConfigError(f"there is no file {ca.resolve()}")
         shutil.copyfile(ca, folder / "ca.crt")
-    line = create_identity(folder, site.site)
-    tell(f"send {folder / PUBLIC} to the coordinator. It holds this line:")
-    tell(line)
-    tell(f"its fingerprint, to compare by telephone: {fingerprint(line)}")
+    _show_identity(folder, create_identity(folder, site.site), tell)
     tell(f"next: medfl-client check {folder} --plan PLAN, then medfl-client run {folder}")
+
+
+def renew_keys(folder: Path, tell: Tell) -> None:
+    """Make new keys for a site, and say who must know; the old ones stay, with another name."""
+    site = load_site_file(folder)
+    _show_identity(folder, replace_identity(folder, site.site), tell)
+    tell(
+        f"the coordinator runs `medfl-server enrol DIR {site.site} identity.pub --replace`; until "
+        "then this site is turned away"
+    )
+
+
+def _show_identity(folder: Path, lines: list[str], tell: Tell) -> None:
+    tell(f"send {folder / PUBLIC} to the coordinator. It holds these lines:")
+    for line in lines:
+        tell(line)
+    tell(f"their fingerprint, to compare by telephone: {fingerprint(lines)}")
 
 
 def _set_server(path: Path, site: SiteFile, server: str) -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from medfl_client.dataset import SiteData
+from medfl_client.identity import SIGNING_KEY, signing_key
 from medfl_client.ingest import Watch, collect, site_data
 from medfl_client.site_file import Policy, SiteFile
 from medfl_common.errors import ConfigError
@@ -23,6 +25,7 @@ class Site:
     # (plan, the name under which the site is enrolled) -> its images, split by patient
     data: Callable[[Plan, str], SiteData]
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
+    signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
 
 
@@ -44,4 +47,12 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
 
     device = choose_device(site_file.compute.device)
-    return Site(site_file.site, site_file.policy, device, data, state, state / "local")
+    return Site(
+        site_file.site,
+        site_file.policy,
+        device,
+        data,
+        state,
+        signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
+        state / "local",
+    )

@@ -4,7 +4,9 @@ A task may carry text, since it goes to the hospital. A result carries arrays an
 else: there is no field in which a name or a path could leave.
 """
 
+import hashlib
 import io
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ from medfl_common.record_values import counts, number, typed
 from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.subgroups import Groups, group_names, tally_of_counts
 
-PROTOCOL = 2  # client and server of different protocols refuse each other
+PROTOCOL = 3  # client and server of different protocols refuse each other
 FLAT = "flat"  # the key of the one array in a record of weights
 COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
 MAX_HEADER = 256  # bytes of an npy header before the data
@@ -131,7 +133,10 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     config = content.config_records["task"]
     protocol = int(typed(config, "protocol", int))
     if protocol != PROTOCOL:
-        raise LinkError(f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}")
+        raise LinkError(
+            f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}; both need the same "
+            "version of medfl"
+        )
     run = typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
         raise LinkError("the task's run is not 32 hex digits")
@@ -202,11 +207,15 @@ def encode_result(result: TrainResult) -> RecordDict:
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
     """Read a result, or raise RunError that says what does not fit; nothing is trusted."""
-    if set(content) - {"numbers", "update"} or "numbers" not in content:
-        raise RunError("the reply holds other records than numbers and update")
+    if set(content) - {"numbers", "update", "seal"} or "numbers" not in content.metric_records:
+        raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]
-    if number(numbers, "protocol") != PROTOCOL:
-        raise RunError(f"the site speaks another protocol than {PROTOCOL}; update medfl there")
+    spoken = number(numbers, "protocol")
+    if spoken != PROTOCOL:
+        raise RunError(
+            f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}; both need the same "
+            "version of medfl"
+        )
     update, task = content.array_records.get("update"), plan.task
     return TrainResult(
         plan=int(number(numbers, "plan")),
@@ -224,6 +233,15 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
     )
+
+
+def content_sha256(content: RecordDict) -> str:
+    """SHA-256 over a reply's numbers and update, as a ledger, a seal and a run log name it."""
+    numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
+    digest = hashlib.sha256(numbers.encode())
+    for name, array in sorted(content.array_records.get("update", {}).items()):
+        digest.update(name.encode() + hashlib.sha256(array.data).digest())
+    return digest.hexdigest()
 
 
 def n_bytes(content: RecordDict) -> int:

@@ -1,8 +1,14 @@
 """Is a reply what was asked for? What fails is quarantined with a reason, and the round goes on."""
 
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import torch
 from flwr.app import RecordDict
 
 from medfl_common.errors import MedflError, RunError
+from medfl_common.params import norm
 from medfl_common.records import (
     Shapes,
     TrainResult,
@@ -10,14 +16,32 @@ from medfl_common.records import (
     decode_result,
     plan_number,
 )
+from medfl_common.seal import check_seal
+from medfl_server.enrolment import Enrolled
+from medfl_server.running_statistics import is_statistic
 
 MAX_IMAGES = 10**8  # one site trains on fewer
+MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
+MIN_HISTORY = 3  # norms that must be known before their median says anything
 
 
-def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
+def admit(
+    content: RecordDict,
+    task: TrainTask,
+    shapes: Shapes,
+    enrolled: Enrolled | None = None,
+    max_norm: float = math.inf,
+) -> TrainResult:
     """Read a reply that belongs to the task, is finite and has the right shapes, or raise RunError.
 
     A reply with a code is admitted as what it is: a site that says it could not.
+
+    Args:
+        content: The reply.
+        task: What was asked.
+        shapes: Of the tensors that the update changes.
+        enrolled: The site's keys and size; None for a virtual hospital, which signs nothing.
+        max_norm: The largest norm of an update, running statistics apart; see `norm_limit`.
     """
     try:
         result = decode_result(content, shapes, task.plan)
@@ -27,9 +51,43 @@ def admit(content: RecordDict, task: TrainTask, shapes: Shapes) -> TrainResult:
     unread = result.code != 0 and seen == (0, 0, 0)  # the site could not read the task
     if not unread and seen != (plan_number(task.plan), task.round, task.nonce):
         raise RunError("the reply belongs to another plan, round or request")
+    if enrolled is not None:
+        check_seal(content, task, enrolled.signing, is_unread=unread)
     if result.code == 0:
-        _check_numbers(result, task)
+        most = MAX_IMAGES if enrolled is None or not enrolled.max_images else enrolled.max_images
+        _check_numbers(result, task, most)
+        _check_norm(result, max_norm)
     return result
+
+
+def norm_limit(
+    weights: Mapping[str, torch.Tensor], recent: Sequence[float], factor: float
+) -> float:
+    """Give the largest norm that an update of this round may have.
+
+    Args:
+        weights: What the updates change.
+        recent: Norms of the updates that were admitted in the last rounds, of all sites.
+        factor: How many times the median of them is too much.
+    """
+    of_weights = MAX_OF_WEIGHTS * max(_trained_norm(weights), 1.0)
+    if len(recent) < MIN_HISTORY:
+        return of_weights
+    return min(of_weights, factor * median(recent))
+
+
+def _trained_norm(weights: Mapping[str, torch.Tensor]) -> float:
+    return norm({name: tensor for name, tensor in weights.items() if not is_statistic(name)})
+
+
+def _check_norm(result: TrainResult, max_norm: float) -> None:
+    if result.update is not None and math.isfinite(max_norm):
+        seen = _trained_norm(result.update)
+        if seen > max_norm:
+            raise RunError(
+                f"the update is too large: its norm is {seen:.3g}, {max_norm:.3g} is the most that "
+                "the weights and the last rounds make likely (federation.norm_limit)"
+            )
 
 
 def _check_groups(result: TrainResult) -> None:
@@ -40,12 +98,12 @@ def _check_groups(result: TrainResult) -> None:
             raise RunError(f"the groups by {kind} count more images than were scored")
 
 
-def _check_numbers(result: TrainResult, task: TrainTask) -> None:
+def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> None:
     if task.kind == "train":
         if result.update is None:
             raise RunError("the reply has no update")
-        if not 1 <= result.n_images <= MAX_IMAGES:
-            raise RunError(f"n_images is {result.n_images}; 1 to {MAX_IMAGES} is possible")
+        if not 1 <= result.n_images <= max_images:
+            raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
     if task.kind == "describe" and result.statistics is None:
         raise RunError("the reply has no statistics")
     if not result.is_finite:

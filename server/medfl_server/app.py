@@ -7,9 +7,8 @@ from flwr.serverapp import Grid, ServerApp
 
 from medfl_common.metrics import merge
 from medfl_common.model_file import read_scores, save_model
-from medfl_server.collect import Announce
 from medfl_server.evaluate import tallies
-from medfl_server.post import Post, Presence
+from medfl_server.post import Announce, Post, Presence, ReadRoster
 from medfl_server.rounds import Follow, RoundLoop
 from medfl_server.start import start_weights
 from medfl_server.study import Study
@@ -19,7 +18,7 @@ TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
 
 def build_app(
     study: Study,
-    roster: list[str],
+    roster: ReadRoster,
     presence: Callable[[], Mapping[str, Presence]],
     announce: Announce,
     follow: Follow,
@@ -29,8 +28,9 @@ def build_app(
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        post = Post(grid, presence, ttl_s=study.plan.federation.deadline_s + TTL_MARGIN_S)
-        shared = RoundLoop(study, roster, post, announce, follow).run()
+        ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
+        post = Post(grid, presence, roster, ttl_s)
+        shared = RoundLoop(study, post, announce, follow).run()
         _, start = start_weights(study)
         counted = tallies(study.log.events("finished")[-1])
         reading = read_scores(

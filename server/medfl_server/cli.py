@@ -1,6 +1,7 @@
 """medfl-server: the coordinator's commands."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,14 +25,15 @@ def init(
     host: Annotated[str, typer.Option(help="The name or address by which hospitals reach you.")],
 ) -> None:
     """Make a study: its directory, certificate authority, server certificate and empty roster."""
-    from medfl_server.enrolment import create_authority
+    from medfl_server.certificates import create_authority
 
     with errors_for_people():
         study = create_study(folder, plan)
-        create_authority(folder, study.plan.study, host)
+        shown = create_authority(folder, study.plan.study, host)
         screen = Screen()
         screen.say(f"made the study {study.plan.study} in {folder}")
         screen.say(f"plan hash {study.plan.hash()}")
+        screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
         screen.say(f"next: send {folder / 'tls' / 'ca.crt'} and the plan to every hospital;")
         screen.say(f"then: medfl-server enrol {folder} NAME KEY.pub for the key that each returns")
 
@@ -41,16 +43,66 @@ def enrol(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
     key: Annotated[Path, typer.Argument(help="The identity.pub that the hospital sent.")],
+    images: Annotated[
+        int | None, typer.Option(help="The most images it trains on; more is not admitted.", min=1)
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="It has made new keys; the old ones are revoked.")
+    ] = False,
 ) -> None:
-    """Let a hospital in by its public key."""
+    """Let a hospital in by its public keys, from the next round on."""
     from medfl_server import enrolment
 
     with errors_for_people():
         open_study(folder)
-        shown = enrolment.enrol(folder, name, key)
+        shown = enrolment.enrol(folder, name, key, images, replace)
+        Screen().say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+
+
+@app.command()
+def revoke(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
+) -> None:
+    """Put a hospital out at once, and its keys for good; what it gave before stays in the model."""
+    from medfl_server import enrolment
+
+    with errors_for_people():
+        open_study(folder)
+        shown = enrolment.revoke(folder, name)
         screen = Screen()
-        screen.say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
-        screen.say("a coordinator that runs now lets it in when medfl-server run is started again")
+        screen.say(f"{name} is out of the study; its keys {shown} are turned away from now on")
+        screen.say("what it gave to earlier rounds is part of the model and cannot be taken out")
+
+
+@app.command()
+def roster(folder: Folder) -> None:
+    """List the enrolled hospitals with the fingerprints to compare by telephone."""
+    from medfl_server.enrolment import read_roster
+
+    with errors_for_people():
+        open_study(folder)
+        rows = [
+            [name, site.fingerprint, f"{site.max_images:,}" if site.max_images else "not limited"]
+            for name, site in read_roster(folder).items()
+        ]
+        Screen().table(["hospital", "fingerprint of its keys", "images, at most"], rows)
+
+
+@app.command()
+def renew(
+    folder: Folder,
+    host: Annotated[
+        str, typer.Option(help="Another name or address; as before if not given.")
+    ] = "",
+) -> None:
+    """Make a new server certificate; hospitals need nothing new. Then start `run` again."""
+    from medfl_server import certificates
+
+    with errors_for_people():
+        open_study(folder)
+        ends = certificates.renew(folder, host)
+        Screen().say(f"the server's certificate is valid until {ends:%Y-%m-%d}; start run again")
 
 
 @app.command()
@@ -119,11 +171,13 @@ def models(
 def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
-    from medfl_server.enrolment import read_roster
+    from medfl_server.certificates import expiry_warning
+    from medfl_server.enrolment import LiveRoster
     from medfl_server.link import Link
     from medfl_server.listener import Listener
 
-    folder, roster = study.folder, read_roster(study.folder)
+    folder, read_roster = study.folder, LiveRoster(study.folder)
+    roster = read_roster()
     needed = study.plan.federation.min_sites
     if len(roster) < (1 if needed == "all" else needed):
         raise ConfigError(
@@ -132,10 +186,13 @@ def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
         )
     log_to(folder / "superlink.log")
     tls = folder / "tls"
-    link = Link(roster, Listener(bind, port, tls / "server.crt", tls / "server.key"))
+    warning = expiry_warning(folder, datetime.now(UTC))
+    if warning is not None:
+        screen.say(warning)
+    link = Link(read_roster, Listener(bind, port, tls / "server.crt", tls / "server.key"))
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     with screen.progress(study.plan.federation.rounds) as follow:
-        link.run(build_app(study, list(roster), link.presence, screen.say, follow))
+        link.run(build_app(study, read_roster, link.presence, screen.say, follow))
 
 
 def _report(study: Study, screen: Screen) -> None:

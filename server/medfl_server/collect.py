@@ -4,30 +4,41 @@ A site that connects anew in mid-round is asked again, with the same nonce: it h
 or makes the same one. Updates are passed on in the roster's order, as soon as their turn has come.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from flwr.app import RecordDict
 
-from medfl_common.errors import NoStartError, RunError, explain_code
+from medfl_common.errors import (
+    MEANING,
+    NoStartError,
+    NotApprovedError,
+    RunError,
+    WithdrawnError,
+    explain_code,
+)
 from medfl_common.params import Weights
 from medfl_common.records import (
     Kind,
     Shapes,
     TrainResult,
     TrainTask,
+    content_sha256,
     encode_task,
     encode_weights,
     n_bytes,
 )
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
-from medfl_server.post import Post, Presence
+from medfl_server.late import LateReplies
+from medfl_server.post import Announce, Post, Presence
 from medfl_server.study import Study
 
 POLL_S = 0.05  # between looks for replies
-Announce = Callable[[str], None]  # one line for the coordinator's eyes
+AGAIN_S = 5.0  # before a site that has not approved the plan is asked again
+NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
 Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
 
 
@@ -38,6 +49,7 @@ class Answered:
     result: TrainResult
     bytes_received: int
     bytes_sent: int
+    sha256: str  # of the reply, as in the site's own ledger
 
 
 @dataclass
@@ -54,35 +66,54 @@ class _Asked:
     to: Presence
     message: str | None  # the id to fetch under; None: no reply will come for it
     n_bytes: int
+    again_at: float = math.inf  # on the monotonic clock, where no reply will come
 
 
 class Collection:
-    """One task, asked of the sites of a roster."""
+    """One task, asked of the sites of the roster."""
 
     def __init__(
         self,
         study: Study,
-        roster: list[str],
         post: Post,
         announce: Announce,
         fold: Fold,
         handout: Handout,
+        late: LateReplies,
     ) -> None:
         self._study = study
-        self._roster = roster
+        self._enrolled = dict(post.roster())
+        self._roster = [*self._enrolled]
         self._post = post
+        self._late = late
         self._announce = announce
         self._fold = fold
         self._handout = handout
         self._given_again: set[str] = set()
+        self._failed: set[str] = set()  # gave nothing, and will not be asked again
+        self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._asked: dict[str, _Asked] = {}
         self._waiting_turn: dict[str, TrainResult] = {}  # admitted, an earlier site is still out
         self._replies = Replies()
 
-    def run(self, kind: Kind, round_: int, weights: Weights, quorum: int) -> Replies:
+    def run(
+        self,
+        kind: Kind,
+        round_: int,
+        weights: Weights,
+        quorum: Callable[[], int],
+        max_norm: float = math.inf,
+    ) -> Replies:
         """Ask, and collect until all have answered, or the quorum has at the deadline.
 
         Sites that are away are not waited for once those asked have answered and are a quorum.
+
+        Args:
+            kind: What to ask.
+            round_: The round that is asked about.
+            weights: What the sites work with.
+            quorum: Counts the valid replies that are needed now; a roster may change meanwhile.
+            max_norm: An update with a larger norm is not admitted.
         """
         packed = encode_weights(weights)  # none, where sites are to describe their data
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -93,11 +124,15 @@ class Collection:
                 start = self._handout.due(site, presence) if weights else None
                 self._ask(site, presence, encode_task(tasks[site], packed, start), round_)
             for site in self._out():
-                self._fetch(site, tasks[site], shapes)
+                self._fetch(site, tasks[site], shapes, max_norm)
+            self._drop_revoked()
+            self._late.drop_arrived()
             self._replies.seconds = time.monotonic() - started
-            if self._is_closed(quorum):
+            if self._is_closed(quorum()):
                 break
             time.sleep(POLL_S)
+        for site in self._out():
+            self._late.expect(site, round_, self._asked[site].message or "")
         self._handout.tidy()
         self._pass_on(self._roster)
         self._put_in_order()
@@ -108,18 +143,25 @@ class Collection:
         return TrainTask(kind, self._study.run, round_, nonce, site, self._study.plan, {})
 
     def _newly_present(self) -> dict[str, Presence]:
-        """List the sites to ask: connected, without an answer, not asked in this session."""
-        present = self._post.presence()
+        """List the sites to ask: connected, without an answer, not asked in this session.
+
+        A site that said "not yet" is asked again after a while.
+        """
+        present, now = self._post.presence(), time.monotonic()
         return {
             site: present[site]
             for site in self._roster
             if site in present
             and not self._is_done(site)
-            and (site not in self._asked or self._asked[site].to != present[site])
+            and (
+                site not in self._asked
+                or self._asked[site].to != present[site]
+                or now >= self._asked[site].again_at
+            )
         }
 
     def _ask(self, site: str, presence: Presence, content: RecordDict, round_: int) -> None:
-        if site in self._asked:
+        if site in self._asked and self._asked[site].to != presence:
             self._announce(f"{site} is back and is asked again")
         message = self._post.send(presence, content, round_)
         self._asked[site] = _Asked(presence, message, n_bytes(content))
@@ -134,10 +176,9 @@ class Collection:
         ]
 
     def _is_done(self, site: str) -> bool:
-        failed = site in self._replies.missing and self._asked[site].message is not None
-        return site in self._replies.answered or failed
+        return site in self._replies.answered or site in self._failed
 
-    def _fetch(self, site: str, task: TrainTask, shapes: Shapes) -> None:
+    def _fetch(self, site: str, task: TrainTask, shapes: Shapes, max_norm: float) -> None:
         asked = self._asked[site]
         arrival = self._post.fetch(asked.message or "")
         if arrival is None:
@@ -147,27 +188,50 @@ class Collection:
             self._miss(site, "the connection was lost")
             return
         try:
-            result = admit(arrival.content, task, shapes)
+            result = admit(arrival.content, task, shapes, self._enrolled[site], max_norm)
         except RunError as error:
-            self._miss(site, f"quarantined: {error}")
+            self._fail(site, f"quarantined: {error}")
             return
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)
             self._handout.again(site)
             del self._asked[site]
             return
+        if result.code in NOT_YET:
+            asked.message, asked.again_at = None, time.monotonic() + AGAIN_S
+            self._put_off(site, result.code)
+            return
         if result.code:
-            self._miss(site, explain_code(result.code, result.incident))
+            self._fail(site, explain_code(result.code, result.incident))
             return
         self._waiting_turn[site] = result
         size = n_bytes(arrival.content)
-        self._replies.answered[site] = Answered(replace(result, update=None), size, asked.n_bytes)
+        self._replies.answered[site] = Answered(
+            replace(result, update=None), size, asked.n_bytes, content_sha256(arrival.content)
+        )
         self._announce(f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB")
         self._pass_on(self._roster_until_first_out())
 
     def _miss(self, site: str, reason: str) -> None:
         self._replies.missing[site] = reason
         self._announce(f"{site} gave nothing: {reason}")
+
+    def _fail(self, site: str, reason: str) -> None:
+        self._failed.add(site)
+        self._miss(site, reason)
+
+    def _put_off(self, site: str, code: int) -> None:
+        """Note that a site cannot answer yet; say so once a round."""
+        self._replies.missing[site] = MEANING[code]
+        if (site, code) not in self._told:
+            self._told.add((site, code))
+            self._announce(f"waiting for {site}: {MEANING[code]}; it is asked again until then")
+
+    def _drop_revoked(self) -> None:
+        """Do not wait for a site that was taken off the roster in mid-round."""
+        for site in self._enrolled.keys() - self._post.roster().keys():
+            if not self._is_done(site):
+                self._fail(site, "its key was revoked")
 
     def _roster_until_first_out(self) -> list[str]:
         """List the sites before the first one that could still answer."""

@@ -1,151 +1,146 @@
-"""Who belongs to a study: the certificate authority, the server's certificate and the roster.
+"""Who belongs to a study: the roster of enrolled hospitals, which may change while it runs.
 
-DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinator
-    tls/ca.crt       goes to every hospital: by it they know this coordinator
-    tls/server.key   0600
-    tls/server.crt
-    roster.json      name -> public key of each enrolled hospital, in the order of enrolment
+DIR/roster.json      name -> public keys of each enrolled hospital, in the order of enrolment
+    revoked.json     fingerprint -> name and time of each key that was let out again
 """
 
-import ipaddress
 import json
 import re
-from datetime import UTC, datetime, timedelta
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from medfl_common.errors import ConfigError, LinkError
-from medfl_common.files import write_atomic, write_private
+from medfl_common.files import write_atomic
 from medfl_common.keys import fingerprint
 from medfl_common.schema import NAME, NAME_IN_WORDS
 
-DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A hospital of the roster."""
+
+    transport: str  # OpenSSH line of the P-384 key that Flower's requests are signed with
+    signing: str  # OpenSSH line of the Ed25519 key that replies are signed with
+    max_images: int | None = None  # it said so at enrolment; more in a reply is not admitted
+
+    @property
+    def fingerprint(self) -> str:
+        """Give what both ends compare by telephone."""
+        return fingerprint((self.transport, self.signing))
 
 
-def create_authority(folder: Path, study: str, host: str) -> None:
-    """Make the study's certificate authority and the server's certificate for `host`."""
-    tls = folder / "tls"
-    tls.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ca_key, ca_name = ec.generate_private_key(ec.SECP384R1()), _name(f"medfl {study}")
-    ca = _certificate(ca_name, ca_key, ca_name, ca_key, days=3650, host=None)
-    key = ec.generate_private_key(ec.SECP384R1())
-    certificate = _certificate(_name(host), key, ca_name, ca_key, days=DAYS_VALID, host=host)
-    for name, private in (("ca.key", ca_key), ("server.key", key)):
-        write_private(tls / name, _pem(private))
-    write_atomic(tls / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))
-    write_atomic(tls / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
+Roster = dict[str, Enrolled]
 
 
-def read_roster(folder: Path) -> dict[str, str]:
-    """Read the enrolled sites: name -> OpenSSH public key line, in the order of enrolment."""
+def read_roster(folder: Path) -> Roster:
+    """Read the enrolled sites by name, in the order of enrolment."""
     path = folder / "roster.json"
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    if not path.exists():
+        return {}
+    return {name: Enrolled(**keys) for name, keys in json.loads(path.read_text()).items()}
 
 
-def enrol(folder: Path, name: str, key_file: Path) -> str:
-    """Add a hospital to the roster; return its key's fingerprint.
+class LiveRoster:
+    """The roster of a running study: read again when the file was replaced."""
 
-    Raises ConfigError for a name or a key that is taken, and LinkError for what is no such key.
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "roster.json"
+        self._seen: tuple[int, int] | None = None
+        self._roster: Roster = {}
+
+    def __call__(self) -> Roster:
+        """Give the roster as it is now."""
+        if self._path.exists():
+            facts = self._path.stat()
+            seen = (facts.st_ino, facts.st_mtime_ns)
+            if seen != self._seen:
+                self._seen, self._roster = seen, read_roster(self._path.parent)
+        return self._roster
+
+
+def enrol(
+    folder: Path,
+    name: str,
+    key_file: Path,
+    max_images: int | None = None,
+    replace: bool = False,
+) -> str:
+    """Add a hospital to the roster, or give it new keys; return its keys' fingerprint.
+
+    Raises ConfigError for a name or a key that is taken, or a key that was revoked, and LinkError
+    for what is no such key.
     """
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"the name {name!r} is not allowed; write {NAME_IN_WORDS}")
     roster = read_roster(folder)
-    line = _read_public_key(key_file)
-    if roster.get(name) == line:
-        return fingerprint(line)
-    if name in roster:
-        raise ConfigError(f"{name} is enrolled with another key, {fingerprint(roster[name])}")
-    if line in roster.values():
+    site = Enrolled(*_read_public_keys(key_file), max_images)
+    others = {other.fingerprint: who for who, other in roster.items() if who != name}
+    if site.fingerprint in others:
         raise ConfigError("this key is enrolled under another name; each hospital has its own")
-    roster[name] = line
-    write_atomic(folder / "roster.json", json.dumps(roster, indent=1).encode())
-    return fingerprint(line)
+    if site.fingerprint in _revoked(folder):
+        raise ConfigError(f"the key {site.fingerprint} was revoked; the site needs new ones")
+    known = roster.get(name)
+    if known is not None and known.fingerprint != site.fingerprint and not replace:
+        raise ConfigError(
+            f"{name} is enrolled with another key, {known.fingerprint}; if the hospital has made "
+            "new keys, and said so by telephone, add --replace"
+        )
+    if known is not None and known.fingerprint != site.fingerprint:
+        _note_revoked(folder, name, known)
+    _write(folder, {**roster, name: site})
+    return site.fingerprint
 
 
-def _read_public_key(path: Path) -> str:
+def revoke(folder: Path, name: str) -> str:
+    """Take a hospital off the roster, for good for its keys; return their fingerprint.
+
+    Raises ConfigError where it is not on it.
+    """
+    roster = read_roster(folder)
+    site = roster.pop(name, None)
+    if site is None:
+        raise ConfigError(f"{name} is not enrolled; enrolled: {', '.join(roster) or 'none'}")
+    _note_revoked(folder, name, site)
+    _write(folder, roster)
+    return site.fingerprint
+
+
+def _write(folder: Path, roster: Roster) -> None:
+    values = {name: asdict(site) for name, site in roster.items()}
+    write_atomic(folder / "roster.json", json.dumps(values, indent=1).encode())
+
+
+def _revoked(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / "revoked.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _note_revoked(folder: Path, name: str, site: Enrolled) -> None:
+    when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    notes = {**_revoked(folder), site.fingerprint: {"site": name, "time": when}}
+    write_atomic(folder / "revoked.json", json.dumps(notes, indent=1).encode())
+
+
+def _read_public_keys(path: Path) -> tuple[str, str]:
+    """Read the two lines of an identity.pub."""
     try:
-        data = path.read_bytes()
-        key = serialization.load_ssh_public_key(data)
+        lines = [line.split()[:2] for line in path.read_bytes().splitlines() if line.strip()]
+        keys = [serialization.load_ssh_public_key(b" ".join(line)) for line in lines]
     except OSError:
         raise LinkError(f"the key file {path.resolve()} cannot be read") from None
     except (ValueError, UnsupportedAlgorithm):
         raise LinkError(f"{path} holds no OpenSSH public key; ask for identity.pub") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise LinkError(f"{path} holds another kind of key than medfl-client init makes")
-    return b" ".join(data.split()[:2]).decode()
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
-
-
-def _certificate(
-    subject: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: x509.Name,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    days: int,
-    host: str | None,
-) -> x509.Certificate:
-    """Sign a certificate; without a host it is the authority's own."""
-    now = datetime.now(UTC)
-    is_authority = host is None
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=10))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .add_extension(_usage(is_authority), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
-            critical=False,
+    is_right = len(keys) == 2 and isinstance(keys[0], ec.EllipticCurvePublicKey)
+    if not is_right or not isinstance(keys[1], Ed25519PublicKey):
+        raise LinkError(
+            f"{path} holds other keys than the two that medfl-client init makes; ask the site for "
+            "its whole identity.pub"
         )
-    )
-    if host is not None:
-        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(server, critical=False)
-        builder = builder.add_extension(_alternative_names(host), critical=False)
-    return builder.sign(issuer_key, hashes.SHA384())
-
-
-def _usage(is_authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not is_authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=not is_authority,
-        key_cert_sign=is_authority,
-        crl_sign=is_authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _alternative_names(host: str) -> x509.SubjectAlternativeName:
-    """Name the host, and this machine itself for tests on it."""
-    names: list[x509.GeneralName] = []
-    for name in dict.fromkeys((host, "localhost", "127.0.0.1")):
-        try:
-            names.append(x509.IPAddress(ipaddress.ip_address(name)))
-        except ValueError:
-            names.append(x509.DNSName(name))
-    return x509.SubjectAlternativeName(names)
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    transport, signing = (b" ".join(line).decode() for line in lines)
+    return transport, signing

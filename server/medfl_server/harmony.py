@@ -19,9 +19,10 @@ from medfl_common.statistics import (
     SiteStatistics,
     band_names,
 )
-from medfl_server.collect import Announce, Collection
+from medfl_server.collect import Collection
 from medfl_server.handout import Handout
-from medfl_server.post import Post
+from medfl_server.late import LateReplies
+from medfl_server.post import Announce, Post
 from medfl_server.study import Study
 
 MAX_GREY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
@@ -30,15 +31,15 @@ MAX_BANDS = 2  # bands between the middle picture of a site and of the others
 Statistics = Mapping[str, SiteStatistics]
 
 
-def describe_sites(study: Study, roster: list[str], post: Post, announce: Announce) -> None:
+def describe_sites(study: Study, post: Post, announce: Announce, late: LateReplies) -> None:
     """Ask every site once and log what they tell; who does not answer is not waited for long."""
 
     def nothing(site: str, result: TrainResult) -> None:
         return None
 
     no_weights: Weights = {}
-    collection = Collection(study, roster, post, announce, nothing, Handout({}))
-    replies = collection.run("describe", 0, no_weights, 1)
+    collection = Collection(study, post, announce, nothing, Handout({}), late)
+    replies = collection.run("describe", 0, no_weights, lambda: 1)
     told = {
         site: answered.result.statistics
         for site, answered in replies.answered.items()

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import cast
 
@@ -63,6 +63,7 @@ from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
+from medfl_server.enrolment import Roster
 from medfl_server.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
 from medfl_server.post import Presence
 
@@ -138,29 +139,43 @@ class Link:
     """A SuperLink with the sites of one roster.
 
     Args:
-        roster: name -> OpenSSH public key line.
+        roster: Gives the sites with their keys as they are now; it may change meanwhile.
         listener: Where hospitals connect.
     """
 
-    def __init__(self, roster: Mapping[str, str], listener: Listener) -> None:
+    def __init__(self, roster: Callable[[], Roster], listener: Listener) -> None:
+        self._roster = roster
         self._socket = bind(listener.host, listener.port)
         app = create_app(_superlink_config(), SuperLinkLifespan)
         self._state: InMemoryLinkState = app.state.linkstate_factory.state()
         _let_restarted_sites_back(self._state)
-        self._nodes = {name: self._enter(line) for name, line in roster.items()}
+        self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
+        self._follow_roster()
         self._bell = Bell()
         self._server = uvicorn.Server(uvicorn_config(FleetOnly(app, self._bell), listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
     def presence(self) -> dict[str, Presence]:
         """List the connected sites by name."""
+        self._follow_roster()
         online = self._state.get_node_info(statuses=[NodeStatus.ONLINE])
         sessions = {info.node_id: str(info.last_activated_at) for info in online}
         return {
             name: Presence(node, sessions[node])
-            for name, node in self._nodes.items()
+            for name, (_, node) in self._nodes.items()
             if node in sessions
         }
+
+    def _follow_roster(self) -> None:
+        """Let new sites in, and put those out that were revoked or have new keys."""
+        roster = self._roster()
+        for name, (line, node) in list(self._nodes.items()):
+            if name not in roster or roster[name].transport != line:
+                self._put_out(node)
+                del self._nodes[name]
+        for name, site in roster.items():
+            if name not in self._nodes:
+                self._nodes[name] = (site.transport, self._enter(site.transport))
 
     def run(self, app: ServerApp) -> None:
         """Serve the hospitals while the app runs; its exceptions pass through."""
@@ -180,6 +195,13 @@ class Link:
         return self._state.create_node(
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
         )
+
+    def _put_out(self, node: int) -> None:
+        """Delete a node, so that its key is turned away from now on."""
+        self._state.activate_node(node, 0.0)  # Flower deletes only what was once connected
+        self._state.delete_node(NOOP_FLWR_AID, node)
+        key = self._state.nodes[node].public_key
+        self._state.node_public_key_to_node_id.pop(key, None)  # or it could never come back
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))

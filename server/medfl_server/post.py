@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from medfl_server.enrolment import Enrolled
+
+Announce = Callable[[str], None]  # one line for the coordinator's eyes
+ReadRoster = Callable[[], Mapping[str, Enrolled | None]]  # None: a virtual hospital has no keys
+
 
 @dataclass(frozen=True)
 class Presence:
@@ -28,14 +33,20 @@ class Post:
     Args:
         grid: Where the sites are.
         presence: Lists the connected sites by their enrolled names.
+        roster: Gives the sites that belong to the study now, in the order of enrolment.
         ttl_s: How long a message may wait for its reply.
     """
 
     def __init__(
-        self, grid: Grid, presence: Callable[[], Mapping[str, Presence]], ttl_s: float
+        self,
+        grid: Grid,
+        presence: Callable[[], Mapping[str, Presence]],
+        roster: ReadRoster,
+        ttl_s: float,
     ) -> None:
         self._grid = grid
         self.presence = presence
+        self.roster = roster
         self._ttl_s = ttl_s
 
     def send(self, to: Presence, content: RecordDict, round_: int) -> str | None:

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
@@ -17,6 +18,7 @@ from medfl_common.metrics import Tally, merge, scores
 from medfl_common.params import Weights
 from medfl_common.records import Kind, TrainResult
 from medfl_common.screen import in_words
+from medfl_server.admission import norm_limit
 from medfl_server.best import (
     as_json,
     better,
@@ -26,15 +28,17 @@ from medfl_server.best import (
     read_best,
     value_of,
 )
-from medfl_server.collect import Announce, Answered, Collection, Fold, Replies
+from medfl_server.collect import Answered, Collection, Fold, Replies
 from medfl_server.fold import RoundFold
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
-from medfl_server.post import Post
+from medfl_server.late import LateReplies
+from medfl_server.post import Announce, Post
 from medfl_server.start import start_weights
 from medfl_server.study import Study
 
+NORM_ROUNDS = 3  # whose norms say what is likely
 JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
 
 
@@ -63,24 +67,21 @@ class RoundLoop:
 
     Args:
         study: The run directory and its plan.
-        roster: The names of the enrolled sites, in the order in which updates are folded.
-        post: Where tasks go and replies come from.
+        post: Where tasks go and replies come from; its roster is the order of folding.
         announce: Takes one line per event.
         follow: Takes the progress after each round.
     """
 
-    def __init__(
-        self, study: Study, roster: list[str], post: Post, announce: Announce, follow: Follow
-    ) -> None:
+    def __init__(self, study: Study, post: Post, announce: Announce, follow: Follow) -> None:
         self._study = study
         self._plan = study.plan
-        self._roster = roster
         self._post = post
         self._announce = announce
         self._follow = follow
         self._log = study.log
         self._times: list[float] = []
         self._handout = Handout({})
+        self._late = LateReplies(post, self._log, announce)
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -90,7 +91,7 @@ class RoundLoop:
             return checkpoint.weights
         self._wait_for_sites()
         if self._plan.federation.statistics and not self._log.events("statistics"):
-            describe_sites(self._study, self._roster, self._post, self._announce)
+            describe_sites(self._study, self._post, self._announce, self._late)
             self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
         while checkpoint.round < self._plan.federation.rounds and not self._is_over(checkpoint):
@@ -104,10 +105,13 @@ class RoundLoop:
         return self._finish(checkpoint)
 
     @property
+    def _roster(self) -> list[str]:
+        return [*self._post.roster()]
+
     def quorum(self) -> int:
-        """Count the valid replies that a round needs."""
+        """Count the valid replies that a round needs now."""
         wanted = self._plan.federation.min_sites
-        return len(self._roster) if wanted == "all" else wanted
+        return max(len(self._roster), 1) if wanted == "all" else wanted
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the start weights as round 0."""
@@ -140,7 +144,7 @@ class RoundLoop:
             away = [site for site in self._roster if site not in present]
             if not away:
                 return
-            if len(present) >= self.quorum:
+            if len(present) >= self.quorum():
                 since = since or time.monotonic()
                 if time.monotonic() - since > min(JOIN_GRACE_S, self._plan.federation.deadline_s):
                     return
@@ -158,11 +162,11 @@ class RoundLoop:
         fold = RoundFold(self._plan, before.weights)
         replies = self._collect("train", before, round_, fold.add)
         facts = _facts(round_, replies)
-        if len(replies.answered) < self.quorum:
-            self._log.write("round_without_quorum", quorum=self.quorum, **facts)
+        if len(replies.answered) < self.quorum():
+            self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
                 f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a good "
-                f"reply; {self.quorum} are needed, so the model is unchanged"
+                f"reply; {self.quorum()} are needed, so the model is unchanged"
             )
             return None
         best = better(read_best(before), before.round, value_of(replies, self._plan))
@@ -182,7 +186,7 @@ class RoundLoop:
     def _pause(self, round_: int, empty: int) -> None:
         self._log.write("paused", round=round_)
         raise PausedError(
-            f"paused after round {round_}: {empty} times in a row fewer than {self.quorum} of "
+            f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
             f"{len(self._roster)} sites answered; nothing is lost. Ask the missing sites, then "
             "start medfl-server run again"
         )
@@ -221,9 +225,17 @@ class RoundLoop:
     ) -> Replies:
         """Ask every site to work with a checkpoint's weights."""
         collection = Collection(
-            self._study, self._roster, self._post, self._announce, fold, self._handout
+            self._study, self._post, self._announce, fold, self._handout, self._late
         )
-        return collection.run(kind, round_, checkpoint.weights, self.quorum)
+        factor = self._plan.federation.norm_limit
+        most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
+        return collection.run(kind, round_, checkpoint.weights, self.quorum, most)
+
+    def _recent_norms(self) -> list[float]:
+        """List the norms of the updates that were admitted in the last rounds."""
+        recent = self._log.events("round")[-NORM_ROUNDS:]
+        sites: list[dict[str, Any]] = [event["sites"] for event in recent]  # type: ignore[misc]
+        return [facts["norm"] for each in sites for facts in each.values() if "norm" in facts]
 
     def _tell_progress(self, round_: int) -> None:
         n_rounds = self._plan.federation.rounds
@@ -255,6 +267,7 @@ def _site_facts(answered: Answered) -> dict[str, Json]:
         "seconds": result.seconds,
         "bytes_received": answered.bytes_received,
         "bytes_sent": answered.bytes_sent,
+        "sha256": answered.sha256,
     }
     if result.tally is not None:
         facts["tally"] = tally_facts(result.tally)

@@ -10,7 +10,7 @@ from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
 from medfl_common.files import locked
 from medfl_server.app import build_app as build_server_app
-from medfl_server.collect import Announce
+from medfl_server.post import Announce
 from medfl_server.rounds import Follow
 from medfl_server.study import Study
 from medfl_sim.engine import InProcessGrid, run_apps
@@ -39,10 +39,13 @@ def simulate(
         name = str(context.node_config["site"])
         return replace(sites[name], local=study.folder / "local" / name)
 
-    roster = list(sites)
-    grid = InProcessGrid(build_client_app(find_site, silent), roster)
+    grid = InProcessGrid(build_client_app(find_site, silent), list(sites))
     app = build_server_app(
-        study, roster, grid.presence, announce, follow or (lambda progress: None)
+        study,
+        lambda: dict.fromkeys(sites),
+        grid.presence,
+        announce,
+        follow or (lambda progress: None),
     )
     with locked(study.folder):
         run_apps(app, grid)

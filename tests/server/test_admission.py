@@ -1,20 +1,26 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
 
+from medfl_client.identity import create_identity, signing_key
 from medfl_common.errors import RunError
 from medfl_common.metrics import N_BINS, Tally
 from medfl_common.plan import Plan
 from medfl_common.records import TrainResult, TrainTask, encode_result, plan_number
-from medfl_server.admission import admit
+from medfl_common.seal import seal
+from medfl_server.admission import admit, norm_limit
+from medfl_server.enrolment import Enrolled
 
 SHAPES = {"w": (2, 2), "b": (3,)}
 UPDATE = {"w": torch.ones(2, 2), "b": torch.zeros(3)}
 CURVE = np.zeros((1, N_BINS), dtype=np.int64)
+BIGGER = {**UPDATE, "w": 2 * UPDATE["w"]}
 TALLY = Tally(4, 0.5, np.array([[2, 0], [1, 1]]), CURVE, CURVE)
 
 
@@ -57,6 +63,46 @@ def test_a_reply_that_is_not_what_was_asked_for_is_quarantined(
 
     with pytest.raises(RunError, match=message):
         admit(content, task(plan), SHAPES)
+
+
+def enrolled(folder: Path) -> Enrolled:
+    return Enrolled(*(" ".join(line.split()[:2]) for line in create_identity(folder, "north")), 50)
+
+
+def test_a_reply_is_admitted_only_with_the_sites_signature_for_this_request(
+    plan: Plan, tmp_path: Path
+) -> None:
+    site, asked = enrolled(tmp_path), task(plan)
+    key = signing_key(tmp_path)
+    sealed = seal(encode_result(good(plan)), asked, key)
+    assert admit(sealed, asked, SHAPES, site).n_images == 9
+
+    changed = seal(encode_result(good(plan)), asked, key)
+    changed["update"] = encode_result(replace(good(plan), update=BIGGER))["update"]
+    replayed = seal(encode_result(good(plan)), replace(asked, run="1" * 32), key)
+    other = seal(encode_result(good(plan)), asked, Ed25519PrivateKey.generate())
+    unsigned = encode_result(good(plan))
+    for content in (changed, replayed, other, unsigned):
+        with pytest.raises(RunError, match="not signed with the key"):
+            admit(content, asked, SHAPES, site)
+    unread = seal(encode_result(TrainResult(0, 0, 0, code=500, incident=1)), None, key)
+    assert admit(unread, asked, SHAPES, site).code == 500
+
+
+def test_weight_and_norm_are_within_what_the_site_and_the_last_rounds_make_likely(
+    plan: Plan, tmp_path: Path
+) -> None:
+    site = replace(enrolled(tmp_path), max_images=8)
+    key = signing_key(tmp_path)
+    with pytest.raises(RunError, match="n_images is 9; 1 to 8"):
+        admit(seal(encode_result(good(plan)), task(plan), key), task(plan), SHAPES, site)
+
+    weights = {"w": torch.ones(2, 2), "norm.running_var": torch.full((3,), 1e6)}
+    assert norm_limit(weights, [], 30) == 20.0  # ten times the weights' norm 2
+    assert norm_limit(weights, [0.1, 0.1, 0.2], 30) == pytest.approx(3.0)
+    assert admit(encode_result(good(plan)), task(plan), SHAPES, None, 2.0).n_images == 9
+    with pytest.raises(RunError, match=r"its norm is 2, 1\.9 is the most"):
+        admit(encode_result(good(plan)), task(plan), SHAPES, None, 1.9)
 
 
 def note(content: RecordDict) -> None:

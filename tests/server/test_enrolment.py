@@ -1,6 +1,7 @@
 import shutil
 import ssl
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,25 +9,68 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from tests.conftest import MakePlan
 
-from medfl_client.identity import create_identity
+from medfl_client.identity import create_identity, replace_identity
 from medfl_common.errors import ConfigError, LinkError, RunError
 from medfl_common.files import locked
 from medfl_common.keys import fingerprint
-from medfl_server.enrolment import create_authority, enrol, read_roster
+from medfl_server.certificates import create_authority, expiry_warning, renew
+from medfl_server.enrolment import LiveRoster, enrol, read_roster, revoke
 from medfl_server.study import create_study, open_study
 
 
 def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_path: Path) -> None:
-    line = create_identity(tmp_path / "north", "north")
+    lines = create_identity(tmp_path / "north", "north")
 
     shown = enrol(tmp_path, "north", tmp_path / "north" / "identity.pub")
 
-    assert shown == fingerprint(line)
+    assert shown == fingerprint(lines)
     assert list(read_roster(tmp_path)) == ["north"]
-    assert (tmp_path / "north" / "identity.key").stat().st_mode & 0o777 == 0o600
+    for key in ("identity.key", "signing.key"):
+        assert (tmp_path / "north" / key).stat().st_mode & 0o777 == 0o600
     if shutil.which("ssh-keygen"):
         command = ["ssh-keygen", "-l", "-f", str(tmp_path / "north" / "identity.pub")]
-        assert shown in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert all(fingerprint([line]) in said for line in lines)
+
+
+def test_revoked_keys_do_not_come_back_and_new_ones_take_their_place(tmp_path: Path) -> None:
+    site = tmp_path / "north"
+    create_identity(site, "north")
+    old = tmp_path / "old.pub"
+    shutil.copy(site / "identity.pub", old)
+    live = LiveRoster(tmp_path)
+    enrol(tmp_path, "north", old, max_images=50)
+    assert live()["north"].max_images == 50
+
+    replace_identity(site, "north")
+    shown = enrol(tmp_path, "north", site / "identity.pub", replace=True)
+
+    assert live()["north"].fingerprint == shown
+    with pytest.raises(ConfigError, match=r"SHA256:\S+ was revoked"):
+        enrol(tmp_path, "north", old, replace=True)
+    assert revoke(tmp_path, "north") == shown
+    assert live() == {}
+    with pytest.raises(ConfigError, match="was revoked; the site needs new ones"):
+        enrol(tmp_path, "north", site / "identity.pub")
+    with pytest.raises(ConfigError, match="south is not enrolled; enrolled: none"):
+        revoke(tmp_path, "south")
+
+
+def test_a_renewed_certificate_is_of_the_same_authority_and_host(tmp_path: Path) -> None:
+    create_authority(tmp_path, "study", "fl.example.org")
+    before, tls = (tmp_path / "tls" / "server.crt").read_bytes(), tmp_path / "tls"
+
+    ends = renew(tmp_path)
+
+    load = x509.load_pem_x509_certificate
+    server = load((tls / "server.crt").read_bytes())
+    server.verify_directly_issued_by(load((tls / "ca.crt").read_bytes()))
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "fl.example.org" in names.get_values_for_type(x509.DNSName)
+    assert (tls / "server.crt").read_bytes() != before
+    assert expiry_warning(tmp_path, ends - timedelta(days=31)) is None
+    for days, word in ((20, "in 20 days"), (5, "SOON: "), (0, "TODAY: "), (-2, "no hospital can")):
+        assert word in (expiry_warning(tmp_path, ends - timedelta(days=days)) or "")
 
 
 def test_a_name_or_a_key_is_enrolled_once(tmp_path: Path) -> None:
