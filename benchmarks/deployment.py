@@ -1,6 +1,6 @@
-"""Waiting in a real deployment: two hospitals and a coordinator over TLS on loopback.
+"""Waiting in a real deployment: hospitals and a coordinator over TLS on loopback.
 
-    deployment.py WORK_FOLDER [ROUNDS]
+    deployment.py WORK_FOLDER [ROUNDS] [SITES]
 
 Prints the seconds from starting `medfl-client run` to its first training step (data indexed and
 decoded on the way), and the seconds of a round that are not work, with a near-empty training step.
@@ -28,9 +28,9 @@ federation: {rounds: ROUNDS, deadline_s: 120}
 """
 
 
-def main(folder: Path, rounds: int) -> None:
+def main(folder: Path, rounds: int, n_sites: int) -> None:
     """Run the study once and print the figures."""
-    sites = write_hospitals(folder / "hospitals", n_sites=2, n_images=60, seed=0)
+    sites = write_hospitals(folder / "hospitals", n_sites=n_sites, n_images=60, seed=0)
     plan = folder / "plan.yaml"
     plan.write_text(PLAN.replace("ROUNDS", str(rounds)))
     deployment = Deployment(folder)
@@ -57,10 +57,11 @@ def main(folder: Path, rounds: int) -> None:
         for event in events[1:]
     ]
     print(
-        f"waiting per round, {len(waiting)} rounds: median {statistics.median(waiting):.2f} s, "
+        f"waiting per round, {n_sites} sites, {len(waiting)} rounds: median {statistics.median(waiting):.2f} s, "
         f"{min(waiting):.2f} to {max(waiting):.2f} s"
     )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+    counts = [int(argument) for argument in sys.argv[2:]]
+    main(Path(sys.argv[1]), counts[0] if counts else 20, counts[1] if len(counts) > 1 else 2)

@@ -260,3 +260,5 @@ class Collection:
             if site not in answered:
                 reason = "no reply before the deadline" if site in self._asked else "not connected"
                 self._replies.missing.setdefault(site, reason)
+        missing = self._replies.missing
+        self._replies.missing = {site: missing[site] for site in self._roster if site in missing}
