@@ -6,8 +6,9 @@ import signal
 import socket
 from pathlib import Path
 
-from medfl_client.connection import Route, SuperNode
+from medfl_client.connection import SuperNode
 from medfl_client.identity import PRIVATE, public_lines
+from medfl_client.route import Route
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, write_private

@@ -14,10 +14,14 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is the old one or the new one, whole."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk is not made fuller
+        partial.unlink(missing_ok=True)
+        raise
     partial.replace(path)
     _sync_folder(path.parent)
 
