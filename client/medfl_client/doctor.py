@@ -1,6 +1,6 @@
 """`medfl-client doctor`: everything that could stop this site later, looked at before the start.
 
-Nothing is changed, and nothing is sent but one TLS handshake and one GET /health.
+Nothing is changed, and nothing is sent but TLS handshakes and one GET /health.
 """
 
 from functools import cache, partial

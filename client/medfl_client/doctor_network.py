@@ -12,6 +12,9 @@ from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from medfl_client.connection import CONNECT_S, Route, look, trust
 from medfl_client.identity import PRIVATE
 from medfl_client.site_file import SiteFile
@@ -21,6 +24,7 @@ from medfl_common.records import PROTOCOL, PROTOCOL_HEADER
 
 FAST_S, SLOW_S = 5.0, 300.0  # Flower refuses a site whose clock is further from the coordinator's
 LOOPBACK = "127.0.0.1"
+AUTHORITY = "medfl "  # so the names of the studies' authorities begin
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def check_proxy(host: str, proxies: dict[str, str]) -> Finding:
         return ok("none; the connection is direct")
     shown = ", ".join(f"{kind}_proxy {_without_password(url)}" for kind, url in used.items())
     bypassed = {name: bool(urllib.request.proxy_bypass(name)) for name in (LOOPBACK, host)}
-    wanted = f"set NO_PROXY={LOOPBACK},localhost,{host} for medfl-client"
+    names = dict.fromkeys((LOOPBACK, "localhost", host))
+    wanted = f"set NO_PROXY={','.join(names)} for medfl-client"
     if not bypassed[LOOPBACK] and used.keys() & {"http", "all"}:
         return fail(f"{shown}; even what stays on this machine would go there", wanted)
     if not bypassed[host] and used.keys() & {"https", "all"}:
@@ -136,6 +141,14 @@ def check_tls(route: Route) -> Finding:
     trouble = look(route, trust(route))
     if trouble is None:
         return ok("the coordinator has a certificate of this study's authority")
+    issuer = _issuer(route)
+    if issuer and not issuer.startswith(AUTHORITY):
+        return fail(
+            f"{route.address} shows a certificate of {issuer!r}, not of a medfl study: what "
+            "inspects encrypted connections stands between",
+            f"let connections to {route.address} pass without TLS inspection",
+            "your IT department",
+        )
     seen, _, todo = trouble.partition("; ")
     return fail(seen, todo or "put this right, then run doctor again")
 
@@ -206,6 +219,23 @@ def check_clock(ahead_s: float) -> Finding:
     if ahead_s > FAST_S / 2 or ahead_s < -SLOW_S / 5:
         return warn(f"{seen}; {limits}", todo, "your IT department")
     return ok(seen)
+
+
+def _issuer(route: Route) -> str:
+    """Say who issued the certificate that is shown; nothing is trusted, nothing is sent."""
+    host, port = route.address.rsplit(":", 1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host) as encrypted,
+        ):
+            shown = encrypted.getpeercert(binary_form=True) or b""
+        names = x509.load_der_x509_certificate(shown).issuer
+    except (OSError, ValueError):
+        return ""
+    return str(next((name.value for name in names if name.oid == NameOID.COMMON_NAME), "nobody"))
 
 
 def _enrolment() -> Finding:

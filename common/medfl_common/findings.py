@@ -121,11 +121,11 @@ def summary(findings: Sequence[Finding]) -> str:
         whose = dict.fromkeys(f.who for f in findings if f.state == "fail" and f.who)
         return (
             f"NOT READY: {n['fail']} of {n_made} checks failed; to act: {', '.join(whose)}. "
-            "Nothing was changed or sent"
+            "Nothing was changed, no data were sent"
         )
     looked = f"{n_made} checks, none failed"
     more = f", {n['warn']} to look at" if n["warn"] else ""
-    return f"READY: {looked}{more}. Nothing was changed or sent"
+    return f"READY: {looked}{more}. Nothing was changed, no data were sent"
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -9,10 +9,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from tests.conftest import MakePlan
 
 from medfl_client.doctor import examine_site
@@ -28,6 +33,11 @@ Start = Callable[..., Path]
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.check: finding for finding in findings}
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -55,7 +65,9 @@ def answer(site: Path, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Start what stands in for the coordinator, with a protocol and a clock of its own."""
     servers = []
 
-    def start(protocol: object = PROTOCOL, behind_s: float = 0.0) -> None:
+    def start(
+        protocol: object = PROTOCOL, behind_s: float = 0.0, tls: Path = tmp_path / "study" / "tls"
+    ) -> None:
         class Health(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(200 if self.path == "/health" else 404)
@@ -71,7 +83,6 @@ def answer(site: Path, tmp_path: Path) -> Iterator[Callable[..., None]]:
         port = int((site / "site.yaml").read_text().split("localhost:")[1].split()[0])
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Health)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls = tmp_path / "study" / "tls"
         context.load_cert_chain(tls / "server.crt", tls / "server.key")
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # bare handshakes
@@ -109,6 +120,30 @@ def test_a_coordinator_of_another_protocol_is_refused_naming_both(
     assert told.state == "fail"
     assert told.seen == f"the coordinator speaks protocol {PROTOCOL + 1}, this site {PROTOCOL}"
     assert "one version of medfl" in told.todo
+
+
+def test_a_firewall_that_inspects_tls_is_told_apart_from_the_ca_of_another_study(
+    site: Path, answer: Callable[..., None], tmp_path: Path
+) -> None:
+    firewall = tmp_path / "firewall"
+    firewall.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hospital Firewall CA")])
+    now = datetime.now(UTC)
+    shown = x509.CertificateBuilder(
+        subject, subject, key.public_key(), 1, now, now + timedelta(days=1)
+    ).sign(key, hashes.SHA256())
+    (firewall / "server.crt").write_bytes(shown.public_bytes(serialization.Encoding.PEM))
+    pem, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (firewall / "server.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, pem, plain))
+    answer(tls=firewall)
+
+    told = by_name(examine_site(site, None))["encryption (TLS)"]
+
+    assert told.state == "fail"
+    assert "'Hospital Firewall CA', not of a medfl study" in told.seen
+    assert "without TLS inspection" in told.todo
+    assert told.who == "your IT department"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +263,7 @@ def test_doctor_against_a_running_coordinator_says_what_is_wrong_and_who_acts(
     try:
         listening = tmp_path / "server.log"
         wait_until(lambda: "listening" in listening.read_text(), 90, "the coordinator")
-        wait_until(lambda: doctor()[1]["connection"]["state"] == "ok", 90, "an open port")
+        wait_until(lambda: is_open(deployment.port), 90, "an open port")
         status, found = doctor()
         assert status == 0
         assert {f["state"] for f in found.values()} == {"ok", "not checked"}
