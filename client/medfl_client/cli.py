@@ -109,6 +109,31 @@ def predict(
 
 
 @app.command()
+def doctor(
+    folder: Folder,
+    plan: Annotated[
+        Path | None, typer.Option(help="A study plan; plan.yaml in the directory if it is there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
+        False
+    ),
+) -> None:
+    """Check all that could stop this site later, and say who must do what. Changes nothing."""
+    from medfl_client.doctor import examine_site
+    from medfl_common import findings
+
+    with errors_for_people():
+        chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
+        found = examine_site(folder, chosen)
+        if as_json:
+            print(findings.as_json(found))
+        else:
+            findings.show(found, Screen())
+        if findings.has_failed(found):
+            raise typer.Exit(1)
+
+
+@app.command()
 def run(folder: Folder) -> None:
     """Take part in the study until stopped with Ctrl-C."""
     from medfl_client.participate import participate

@@ -50,6 +50,19 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def holder(folder: Path) -> str:
+    """Say which process holds a folder, without taking it; empty: none does."""
+    path = folder / "lock"
+    if not path.exists():
+        return ""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "unknown"
+    return ""
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -26,6 +26,7 @@ from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.subgroups import Groups, group_names, tally_of_counts
 
 PROTOCOL = 3  # client and server of different protocols refuse each other
+PROTOCOL_HEADER = "x-medfl-protocol"  # of the answer to GET /health, for `medfl-client doctor`
 FLAT = "flat"  # the key of the one array in a record of weights
 COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
 MAX_HEADER = 256  # bytes of an npy header before the data

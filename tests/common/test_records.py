@@ -8,6 +8,7 @@ from flwr.app import Array, ArrayRecord, MetricRecord
 from medfl_common.errors import LinkError, RunError
 from medfl_common.plan import Plan
 from medfl_common.records import (
+    PROTOCOL,
     TrainResult,
     TrainTask,
     decode_result,
@@ -75,3 +76,15 @@ def test_packed_tensors_come_back_whatever_order_each_end_has_them_in() -> None:
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
     assert found["b"].shape == ()
     assert float(found["b"]) == 7.0
+
+
+def test_a_task_and_a_reply_of_another_protocol_are_refused_naming_both(plan: Plan) -> None:
+    task = encode_task(TrainTask("train", "ab" * 16, 1, 1, "north", plan, WEIGHTS))
+    reply = encode_result(TrainResult(plan_number(plan), 1, 1))
+    task.config_records["task"]["protocol"] = PROTOCOL + 1
+    reply.metric_records["numbers"]["protocol"] = PROTOCOL - 1
+
+    with pytest.raises(LinkError, match=f"speaks protocol {PROTOCOL + 1}, this site {PROTOCOL}"):
+        decode_task_head(task)
+    with pytest.raises(RunError, match=f"protocol {PROTOCOL - 1}, this coordinator {PROTOCOL}"):
+        decode_result(reply, SHAPES, plan)
