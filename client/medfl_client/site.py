@@ -24,6 +24,7 @@ class Site:
     data: Callable[[Plan, str], SiteData]
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
+    server: str = "simulation"  # to whom replies go, for the ledger
 
 
 def choose_device(wish: str) -> torch.device:
@@ -44,4 +45,5 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
 
     device = choose_device(site_file.compute.device)
-    return Site(site_file.site, site_file.policy, device, data, state, state / "local")
+    server = site_file.server.address if site_file.server else "simulation"
+    return Site(site_file.site, site_file.policy, device, data, state, state / "local", server)
