@@ -119,8 +119,7 @@ def last(path: Path) -> Head:
 
 
 def _check_line(line: bytes, number: int, previous: str) -> Broken | None:
-    text, _, own = line.rpartition(HASH)
-    if not text or own != _digest(text + b"}").encode() + b'"}':
+    if not _holds_its_hash(line):
         return Broken(number, "it was changed")
     entry = json.loads(line)
     if entry.get("line") != number:
@@ -130,6 +129,11 @@ def _check_line(line: bytes, number: int, previous: str) -> Broken | None:
             return Broken(1, "it was written anew")
         return Broken(number - 1, "it was written anew: the next line holds another hash of it")
     return None
+
+
+def _holds_its_hash(line: bytes) -> bool:
+    text, _, own = line.rpartition(HASH)
+    return bool(text) and own == _digest(text + b"}").encode() + b'"}'
 
 
 def _checked_head(path: Path, line: bytes) -> Head:
@@ -143,7 +147,7 @@ def _checked_head(path: Path, line: bytes) -> Head:
     except (ValueError, KeyError, TypeError):
         found, entry = Head(0, ""), {}
     is_ahead = found.n_lines == head.n_lines + 1 and entry.get("previous") == head.hash
-    if found == head or is_ahead:
+    if _holds_its_hash(line) and (found == head or is_ahead):
         return found
     raise RunError(
         f"{path} does not end with the line that was written last (line {head.n_lines}); run "

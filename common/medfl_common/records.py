@@ -253,7 +253,8 @@ def _decode(array: Array, n_values: int) -> torch.Tensor:
         seen, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     except ValueError as error:
         raise LinkError(f"the weights are not a plain array: {error}") from None
-    if seen != (n_values,) or dtype != np.float32:
+    n_bytes_left = len(array.data) - buffer.tell()
+    if seen != (n_values,) or dtype != np.float32 or n_bytes_left != expected:
         raise LinkError(f"the weights are {dtype} {seen}; float32 ({n_values},) was expected")
     return torch.from_numpy(np.frombuffer(array.data, np.float32, offset=buffer.tell()).copy())
 
