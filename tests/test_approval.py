@@ -1,9 +1,11 @@
 """A hospital decides, as real processes: nothing runs unapproved, and a withdrawal is at once."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from medfl_client import ledger
 from medfl_common.errors import RunError
 from medfl_common.plan import load_plan
 from medfl_common.runlog import Event, read_events
-from medfl_sim.deployment import Deployment, run_command, wait_until
+from medfl_sim.deployment import Deployment, Process, run_command, wait_until
 from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
@@ -41,12 +43,31 @@ def decisions(site: Path) -> list[object]:
     return [json.loads(line)["decision"] for line in lines]
 
 
+def start_outside_its_hours(deployment: Deployment, site: Path) -> Process:
+    """Start a client that takes up tasks in one minute of the day, which is not now."""
+    now = datetime.now()
+    begins, ends = (f"{(now + timedelta(hours=12, minutes=m)):%H:%M}" for m in (0, 1))
+    path = site / "site.yaml"
+    path.write_text(path.read_text().replace("policy: {", f"policy: {{hours: '{begins}-{ends}', "))
+    client, said = deployment.start_client(site), deployment.folder / "site-1.log"
+    for words in (f"(P11); tasks wait until {begins}", "connected to the coordinator"):
+        wait_until(lambda words=words: words in said.read_text(), ANSWER_S, words)  # type: ignore[misc]
+    time.sleep(2.0)  # in which a task would be taken up
+    return client
+
+
 def test_an_unapproved_plan_is_refused_unread_and_runs_once_it_is_approved(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:
     site, path = hospitals / "site-1", make_plan(federation={"rounds": 2})
     deployment.create(path, {"site-1": site}, approve=False)
     server = deployment.start_server()
+    client = start_outside_its_hours(deployment, site)
+    assert decisions(site) == []
+    client.terminate()
+    client.wait(END_S)
+    in_hours = re.sub("hours: '.*?', ", "", (site / "site.yaml").read_text())
+    (site / "site.yaml").write_text(in_hours)
     deployment.start_client(site)
 
     wait_until(lambda: "refused: P1" in decisions(site), ANSWER_S, "a refusal")

@@ -16,13 +16,13 @@ from torch import nn
 from medfl_client import approvals, ledger, replies
 from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally, tally_groups
-from medfl_client.guard import let_out, permit, refuse, release
+from medfl_client.guard import let_out, permit, refuse, release, why_no_scores
 from medfl_client.kept_models import keep_model
 from medfl_client.local_report import local_report
 from medfl_client.objectives import OBJECTIVES
 from medfl_client.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
 from medfl_client.site import Site
-from medfl_client.site_file import rule
+from medfl_client.site_file import Policy
 from medfl_client.train import Trained, seed_layers, train
 from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.errors import code_of, new_incident
@@ -82,7 +82,7 @@ def _answer(
     if site.state:
         replies.keep(site.state, task, site.policy, reply)
     _write_ledger(site, task, reply, shapes, RELEASED)
-    _tell_result(result, task, reply, bench.seconds_left(task), tell)
+    _tell_result(result, task, reply, site.policy, bench.seconds_left(task), tell)
     return reply
 
 
@@ -178,7 +178,12 @@ def _train(
 
 
 def _tell_result(
-    result: TrainResult, task: TrainTask, reply: RecordDict, left: float | None, tell: Tell
+    result: TrainResult,
+    task: TrainTask,
+    reply: RecordDict,
+    policy: Policy,
+    left: float | None,
+    tell: Tell,
 ) -> None:
     n_rounds = task.plan.federation.rounds
     is_last = task.kind == "evaluate"
@@ -189,7 +194,7 @@ def _tell_result(
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
         if "n_scored" not in reply.metric_records["numbers"]:
-            parts.append(f"scores kept back {rule('min_cell')} or {rule('metrics')}")
+            parts.append(f"scores kept back: {why_no_scores(policy)}")
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")

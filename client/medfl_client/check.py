@@ -8,12 +8,12 @@ from flwr.app import RecordDict
 from medfl_client.answer import work
 from medfl_client.approvals import status_of
 from medfl_client.features import feature_data
-from medfl_client.guard import permit, release
+from medfl_client.guard import permit, release, why_no_scores
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
 from medfl_client.labels import count_labels
 from medfl_client.left_out import write_left_out
 from medfl_client.site import choose_device
-from medfl_client.site_file import Policy, load_site_file, rule
+from medfl_client.site_file import Policy, load_site_file
 from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.errors import DisclosureError
 from medfl_common.params import norm, shared_weights
@@ -109,7 +109,7 @@ def _show_reply(
     screen.table(["weight change", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
     if result.tally is not None and "n_scored" not in reply.metric_records["numbers"]:
-        screen.say(f"scores would be kept back {rule('min_cell')} or {rule('metrics')}")
+        screen.say(f"scores would be kept back: {why_no_scores(policy)}")
     screen.say(
         f"in all {n_bytes(reply):,} bytes a round (norm of the change {norm(update):.3g}); "
         "no image, header, name or path is among them"

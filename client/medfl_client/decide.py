@@ -59,21 +59,27 @@ def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
     load_site_file(folder)  # or it is not a site's directory
     state = folder / "state"
     chosen = load_plan(plan_file) if plan_file is not None else None
-    open_plans = _approved_or_used(state)
-    if chosen is not None:
-        open_plans = {chosen.hash(): (chosen.study, chosen.canonical())}
-    if open_plans:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for plan, (study, canonical) in open_plans.items():  # first: from now on nothing is released
-        write_record(state, "withdraw", plan, study, canonical)
-        screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
-    if not open_plans:
-        screen.say("no plan is approved here; there is nothing to withdraw from")
-    _stop_client(state, screen)
+    try:
+        _record_withdrawal(state, chosen, screen)  # first: from now on nothing is released
+    finally:
+        _stop_client(state, screen)
     screen.say(
         "nothing more leaves for these plans. What has left already cannot be called back; "
         f"medfl-client audit show {folder} lists it. Tell the coordinator that you have withdrawn"
     )
+
+
+def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None:
+    plans = _approved_or_used(state)
+    if chosen is not None:
+        plans = {chosen.hash(): (chosen.study, chosen.canonical())}
+    if not plans:
+        screen.say("no plan is approved here; there is nothing to withdraw from")
+        return
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for plan, (study, canonical) in plans.items():
+        write_record(state, "withdraw", plan, study, canonical)
+        screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
 
 
 def _newest_proposed(state: Path) -> Path:
@@ -103,8 +109,8 @@ def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
     latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
     found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
     for entry in ledger.entries(state / LEDGER):
-        plan = str(entry["plan"])
-        if entry["decision"] == RELEASED and plan not in latest:
+        plan = str(entry.get("plan"))
+        if entry.get("decision") == RELEASED and plan not in latest:
             found[plan] = (str(entry["study"]), "")
     return found
 

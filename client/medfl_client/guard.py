@@ -104,6 +104,13 @@ def let_out(
         )
 
 
+def why_no_scores(policy: Policy) -> str:
+    """Say which rule keeps the scores of a finished reply back."""
+    if not policy.shares("scores"):
+        return f"scores are not shared {rule('metrics')}"
+    return f"a class has fewer images than {policy.min_cell} {rule('min_cell')}"
+
+
 def refuse(task: TrainTask | None, code: int, incident: int) -> RecordDict:
     """Make the message that says a task could not be done: a code and an incident number."""
     if task is None:  # it could not even be read

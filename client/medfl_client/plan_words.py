@@ -40,7 +40,11 @@ def plan_in_words(plan: Plan) -> Rows:
         ["which scores", _scores(plan)],
         ["before the first round", _statistics(plan)],
         ["in all", f"{_total_mb(plan, n):,.1f} MB leave over {rounds} rounds, if all are made"],
-        ["protection", "the weight changes leave as they are: no differential privacy, no masking"],
+        [
+            "protection",
+            "none: the weight changes leave as they are, without noise or masking; a dishonest "
+            "coordinator could learn something of the images from them",
+        ],
     ]
     return [[question, _printable(answer)] for question, answer in rows]
 
