@@ -17,6 +17,7 @@ from medfl_client.doctor_files import (
 )
 from medfl_client.doctor_network import network_checks
 from medfl_client.doctor_plan import (
+    check_approval,
     check_device,
     check_line,
     check_plan,
@@ -83,6 +84,7 @@ def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:
     files = cache(partial(count_files, folder / site.data.folder))
     return {
         "plan and policy": partial(check_plan_allowed, plan, site.policy),
+        "approval": partial(check_approval, plan, site.policy, folder / "state", folder),
         "disk": lambda: check_room(folder, site.data, plan, files()),
         "memory": partial(check_training_memory, plan, site.compute.device),
         "line": partial(check_line, plan, site.policy),

@@ -6,34 +6,26 @@ import socket
 import ssl
 import time
 import urllib.request
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
-from medfl_client.connection import CONNECT_S, Route, look, trust
 from medfl_client.identity import PRIVATE
+from medfl_client.route import (
+    CONNECT_S,
+    MAX_BEHIND_S,
+    Health,
+    Route,
+    ask_health,
+    reach,
+    trust,
+)
 from medfl_client.site_file import SiteFile
 from medfl_common.certificate import certificate_fingerprint, check_end, valid_until
-from medfl_common.findings import Check, Finding, examine, fail, not_checked, ok, warn
-from medfl_common.records import PROTOCOL, PROTOCOL_HEADER
+from medfl_common.findings import Check, Finding, Who, examine, fail, not_checked, ok, warn
+from medfl_common.protocol import PROTOCOL
 
-FAST_S, SLOW_S = 5.0, 300.0  # Flower refuses a site whose clock is further from the coordinator's
-LOOPBACK = "127.0.0.1"
-AUTHORITY = "medfl "  # so the names of the studies' authorities begin
-
-
-@dataclass(frozen=True)
-class Health:
-    """The coordinator's answer to GET /health."""
-
-    status: int
-    protocol: str  # empty: it does not say
-    ahead_s: float  # this machine's clock minus the coordinator's, give or take a second
+FAST_S, SLOW_S = 5.0, MAX_BEHIND_S  # Flower refuses a site whose clock is further off
 
 
 def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
@@ -42,7 +34,7 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
         return examine({"coordinator": partial(_no_server, folder)})
     route = Route(site.server.address, folder / site.server.ca, folder / PRIVATE, "")
     host = route.address.rsplit(":", 1)[0]
-    health = cache(partial(ask_health, route))
+    health = cache(lambda: ask_health(route, trust(route)))
     steps: dict[str, Check] = {
         "coordinator's ca.crt": partial(check_authority, route),
         "proxy settings": partial(check_proxy, host, urllib.request.getproxies()),
@@ -79,20 +71,13 @@ def check_authority(route: Route) -> Finding:
 
 
 def check_proxy(host: str, proxies: dict[str, str]) -> Finding:
-    """Say what proxy variables mean: Flower follows them, also to this machine itself.
-
-    medfl's two processes at a site talk over http to 127.0.0.1, which a proxy cannot reach.
-    """
+    """Say what proxy variables mean: Flower follows them on its way to the coordinator."""
     used = {kind: url for kind, url in proxies.items() if kind in ("http", "https", "all")}
     if not used:
         return ok("none; the connection is direct")
     shown = ", ".join(f"{kind}_proxy {_without_password(url)}" for kind, url in used.items())
-    bypassed = {name: bool(urllib.request.proxy_bypass(name)) for name in (LOOPBACK, host)}
-    names = dict.fromkeys((LOOPBACK, "localhost", host))
-    wanted = f"set NO_PROXY={','.join(names)} for medfl-client"
-    if not bypassed[LOOPBACK] and used.keys() & {"http", "all"}:
-        return fail(f"{shown}; even what stays on this machine would go there", wanted)
-    if not bypassed[host] and used.keys() & {"https", "all"}:
+    wanted = f"set NO_PROXY={host} for medfl-client"
+    if not urllib.request.proxy_bypass(host) and used.keys() & {"https", "all"}:
         return warn(
             f"{shown}; Flower goes to the coordinator through it, medfl looks for it directly",
             f"{wanted}; if only the proxy may go out, allow this machine {host} directly",
@@ -137,20 +122,15 @@ def check_port(route: Route) -> Finding:
 
 
 def check_tls(route: Route) -> Finding:
-    """Make one handshake with the study's authority and no other."""
-    trouble = look(route, trust(route))
-    if trouble is None:
+    """Ask over TLS with the study's authority and no other."""
+    found = reach(route, trust(route))
+    if not isinstance(found, str):
         return ok("the coordinator has a certificate of this study's authority")
-    issuer = _issuer(route)
-    if issuer and not issuer.startswith(AUTHORITY):
-        return fail(
-            f"{route.address} shows a certificate of {issuer!r}, not of a medfl study: what "
-            "inspects encrypted connections stands between",
-            f"let connections to {route.address} pass without TLS inspection",
-            "your IT department",
-        )
-    seen, _, todo = trouble.partition("; ")
-    return fail(seen, todo or "put this right, then run doctor again")
+    seen, _, todo = found.partition("; ")
+    who: Who = "your IT department" if "IT department" in todo else "you"
+    if todo.startswith("the coordinator runs"):
+        who = "the coordinator"
+    return fail(seen, todo or "put this right, then run doctor again", who)
 
 
 def check_certificate(route: Route) -> Finding:
@@ -164,25 +144,6 @@ def check_certificate(route: Route) -> Finding:
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(facts["notAfter"])), UTC)
     todo = "run medfl-server renew, then start medfl-server run again"
     return check_end(ends, todo, "the coordinator")
-
-
-def ask_health(route: Route) -> Health:
-    """Send GET /health; nothing about the site is in it."""
-    host, port = route.address.rsplit(":", 1)
-    connection = http.client.HTTPSConnection(
-        host, int(port), timeout=CONNECT_S, context=trust(route)
-    )
-    try:
-        before = time.time()
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        now = (before + time.time()) / 2
-        date = answer.headers.get("Date")
-        # The header has whole seconds, so on average half a second has passed since.
-        ahead_s = now - parsedate_to_datetime(date).timestamp() - 0.5 if date else 0.0
-        return Health(answer.status, answer.headers.get(PROTOCOL_HEADER, ""), ahead_s)
-    finally:
-        connection.close()
 
 
 def check_health(health: Health) -> Finding:
@@ -219,23 +180,6 @@ def check_clock(ahead_s: float) -> Finding:
     if ahead_s > FAST_S / 2 or ahead_s < -SLOW_S / 5:
         return warn(f"{seen}; {limits}", todo, "your IT department")
     return ok(seen)
-
-
-def _issuer(route: Route) -> str:
-    """Say who issued the certificate that is shown; nothing is trusted, nothing is sent."""
-    host, port = route.address.rsplit(":", 1)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host) as encrypted,
-        ):
-            shown = encrypted.getpeercert(binary_form=True) or b""
-        names = x509.load_der_x509_certificate(shown).issuer
-    except (OSError, ValueError):
-        return ""
-    return str(next((name.value for name in names if name.oid == NameOID.COMMON_NAME), "nobody"))
 
 
 def _enrolment() -> Finding:

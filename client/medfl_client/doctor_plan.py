@@ -4,14 +4,15 @@ from pathlib import Path
 
 import torch
 
+from medfl_client.approvals import require
 from medfl_client.dicom.reader import DicomReader
 from medfl_client.doctor_files import Files
 from medfl_client.guard import permit
 from medfl_client.labels import read_csv
 from medfl_client.preprocess import bytes_needed
 from medfl_client.site import choose_device
-from medfl_client.site_file import DataFiles, Policy
-from medfl_common.errors import ConfigError, DisclosureError
+from medfl_client.site_file import RULES, DataFiles, Policy
+from medfl_common.errors import ConfigError, DisclosureError, NotApprovedError, WithdrawnError
 from medfl_common.findings import Finding, fail, ok, warn
 from medfl_common.machine import available_memory, check_disk, check_memory, in_bytes
 from medfl_common.models.cost import build_empty, sizes, training_bytes
@@ -27,7 +28,7 @@ USUAL = 10  # Mbit/s: a line so slow must do
 def list_policy(policy: Policy) -> Finding:
     """Show what this hospital allows, rule by rule."""
     rules = policy.model_dump(mode="json").items()
-    return ok("\n".join(f"{name}: {_shown(value)}" for name, value in rules))
+    return ok("\n".join(f"{RULES[name][0]} {name}: {_shown(value)}" for name, value in rules))
 
 
 def check_plan(plan_file: Path) -> Finding:
@@ -56,6 +57,17 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
             "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")
+
+
+def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Finding:
+    """Say whether the hospital has approved this very plan."""
+    try:
+        require(state, plan, policy)
+    except (NotApprovedError, WithdrawnError) as error:
+        return warn(
+            str(error).partition("; ")[0], f"read it: medfl-client approve {folder} PLAN", "you"
+        )
+    return ok("approved here" if policy.approval == "required" else "needs no approval here")
 
 
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from medfl_common.errors import LinkError
-from medfl_common.records import PROTOCOL, PROTOCOL_HEADER
+from medfl_common.protocol import PROTOCOL, PROTOCOL_HEADER
 
 HTTP_OK = 200
 HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30

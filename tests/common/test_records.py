@@ -7,8 +7,8 @@ from flwr.app import Array, ArrayRecord, MetricRecord
 
 from medfl_common.errors import LinkError, RunError
 from medfl_common.plan import Plan
+from medfl_common.protocol import PROTOCOL
 from medfl_common.records import (
-    PROTOCOL,
     TrainResult,
     TrainTask,
     decode_result,
@@ -22,6 +22,7 @@ from medfl_common.records import (
 )
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7.0), "c": torch.zeros(4)}
+LONGER = Array(np.zeros(11, dtype=np.float32)).data + b"12345678"
 SHAPES = {name: tuple(tensor.shape) for name, tensor in WEIGHTS.items()}
 
 
@@ -45,6 +46,9 @@ def test_a_task_comes_back_as_it_went(plan: Plan) -> None:
         Array(np.zeros((1, 11), dtype=np.float32)),
         Array("float32", (11,), "numpy.ndarray", b"\x93NUMPY" + b"\xff" * 100),
         Array("float32", (11,), "pickle", b"x" * 100),
+        Array(
+            "float32", (11,), "numpy.ndarray", Array(np.zeros(11, np.float32)).data + b"12345678"
+        ),
     ],
 )
 def test_weights_that_lie_about_themselves_are_refused(array: Array) -> None:
