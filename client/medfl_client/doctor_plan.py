@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from medfl_client.approvals import require
+from medfl_client.approvals import status_of
 from medfl_client.dicom.reader import DicomReader
 from medfl_client.doctor_files import Files
 from medfl_client.guard import permit
@@ -12,7 +12,7 @@ from medfl_client.labels import read_csv
 from medfl_client.preprocess import bytes_needed
 from medfl_client.site import choose_device
 from medfl_client.site_file import RULES, DataFiles, Policy
-from medfl_common.errors import ConfigError, DisclosureError, NotApprovedError, WithdrawnError
+from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.findings import Finding, fail, ok, warn
 from medfl_common.machine import available_memory, check_disk, check_memory, in_bytes
 from medfl_common.models.cost import build_empty, sizes, training_bytes
@@ -61,13 +61,10 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
 
 def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Finding:
     """Say whether the hospital has approved this very plan."""
-    try:
-        require(state, plan, policy)
-    except (NotApprovedError, WithdrawnError) as error:
-        return warn(
-            str(error).partition("; ")[0], f"read it: medfl-client approve {folder} PLAN", "you"
-        )
-    return ok("approved here" if policy.approval == "required" else "needs no approval here")
+    status = status_of(state, plan.hash())
+    if status == "approved" or (status == "not approved" and policy.approval == "none"):
+        return ok("approved here" if status == "approved" else "needs no approval here")
+    return warn(f"{status} here", f"read it: medfl-client approve {folder} PLAN", "you")
 
 
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:
