@@ -7,7 +7,7 @@ checkpoint if a crash came between.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from medfl_server.best import (
     value_of,
 )
 from medfl_server.collect import Answered, Collection, Fold, Replies
-from medfl_server.fold import RoundFold
+from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
@@ -110,8 +110,7 @@ class RoundLoop:
 
     def quorum(self) -> int:
         """Count the valid replies that a round needs now."""
-        wanted = self._plan.federation.min_sites
-        return max(len(self._roster), 1) if wanted == "all" else wanted
+        return quorum_of(self._plan.federation, len(self._roster))
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the start weights as round 0."""
@@ -161,7 +160,7 @@ class RoundLoop:
         round_ = before.round + 1
         fold = RoundFold(self._plan, before.weights)
         replies = self._collect("train", before, round_, fold.add)
-        facts = _facts(round_, replies)
+        facts = _facts(round_, replies, fold.comparison())
         if len(replies.answered) < self.quorum():
             self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
@@ -248,12 +247,17 @@ class RoundLoop:
         return statistics.median(self._times) * (self._plan.federation.rounds - round_)
 
 
-def _facts(round_: int, replies: Replies) -> dict[str, Json]:
+def _facts(
+    round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
+) -> dict[str, Json]:
     """Everything about a round that the log keeps; scores are those of the weights before it."""
     return {
         "round": round_,
         "seconds": round(replies.seconds, 3),
-        "sites": {site: _site_facts(answered) for site, answered in replies.answered.items()},
+        "sites": {
+            site: {**_site_facts(answered), **(compared or {}).get(site, {})}
+            for site, answered in replies.answered.items()
+        },
         "missing": {**replies.missing},
     }
 
