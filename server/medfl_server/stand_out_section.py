@@ -34,6 +34,7 @@ class Standing:
     """One site over all rounds."""
 
     site: str
+    asked: int  # rounds in which it belonged to the study
     answered: int
     missed: int
     refused: list[str]  # the reasons, one for each reply
@@ -43,7 +44,7 @@ class Standing:
     @property
     def missed_part(self) -> float:
         """Give the part of the rounds that it was asked for and missed."""
-        return self.missed / max(self.answered + self.missed + len(self.refused), 1)
+        return self.missed / max(self.asked, 1)
 
 
 def stand_out_section(asked: list[Event], names: list[str]) -> Section:
@@ -81,6 +82,7 @@ def _standing(site: str, asked: list[Event]) -> Standing:
             cosines.append(cosine)
     return Standing(
         site,
+        sum(site in sites_of(event) or site in mapping(event["missing"]) for event in rounds),
         sum(site in sites_of(event) for event in rounds),
         sum(not why.startswith(QUARANTINED) for why in missed),
         refused,
@@ -101,8 +103,7 @@ def _reasons(one: Standing, all_sites: list[Standing]) -> list[str]:
         found.append(f"{words} refused ({'; '.join(different[:3])}{more})")
     usual = median([other.missed_part for other in others]) if others else 0.0
     if one.missed and one.missed_part >= MISSED and one.missed_part > usual:
-        asked = one.answered + one.missed + len(one.refused)
-        found.append(f"it missed {one.missed} of {asked} rounds")
+        found.append(f"it missed {one.missed} of {one.asked} rounds")
     return found
 
 

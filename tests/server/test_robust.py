@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from flwr.supercore.task_identity import TaskIdentity
 
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.params import Weights
@@ -13,6 +14,11 @@ from medfl_server.strategies import STRATEGIES
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
 START: Weights = {"b": torch.tensor([10.0]), "w": torch.zeros(3, 4)}
+
+
+@pytest.fixture(autouse=True)
+def inside_a_run() -> None:
+    TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
 
 
 def federation(strategy: str, **more: object) -> Federation:

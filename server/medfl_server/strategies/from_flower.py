@@ -5,21 +5,23 @@ They compare the sites, so every update of the round is kept: memory is O(sites 
 Krum's distances take about four times the updates' bytes.
 """
 
-import time
 from collections.abc import Callable, Mapping
 
 import torch
-from flwr.app import Array, ArrayRecord, Message, MessageType, Metadata, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp.strategy import Strategy
 
 from medfl_common.errors import RunError
 from medfl_common.params import Weights
 
 WEIGHT = "num-examples"  # the key under which Flower looks for a reply's weight
+NOWHERE = 0  # the node of messages that only hand updates to Flower's rule
 
 
 class FlowerFold:
     """One round of a strategy of Flower's: w <- w + rule(update_1, ..., update_n).
+
+    Works inside a Flower run only, real or simulated: Flower's messages name the run.
 
     Args:
         needs: Updates that the rule needs to withstand the plan's bad sites.
@@ -35,7 +37,7 @@ class FlowerFold:
         """Keep a site's update; its number of images has no say."""
         arrays = ArrayRecord({name: Array(tensor.numpy()) for name, tensor in update.items()})
         content = RecordDict({"arrays": arrays, "metrics": MetricRecord({WEIGHT: 1.0})})
-        self._replies.append(Message(content, metadata=_metadata(len(self._replies) + 1)))
+        self._replies.append(Message(content, NOWHERE, MessageType.TRAIN))
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
@@ -47,18 +49,3 @@ class FlowerFold:
             raise RunError(f"Flower's strategy made nothing of {len(replies)} updates")
         change = {name: torch.from_numpy(array.numpy()) for name, array in arrays.items()}
         return {name: w + change[name].to(w.dtype).reshape(w.shape) for name, w in weights.items()}
-
-
-def _metadata(number: int) -> Metadata:
-    """Fill in what Flower wants of a message; this one travels nowhere."""
-    return Metadata(
-        run_id=0,
-        message_id=str(number),
-        src_node_id=number,
-        dst_node_id=0,
-        reply_to_message_id="",
-        group_id="",
-        created_at=time.time(),
-        ttl=1.0,
-        message_type=MessageType.TRAIN,
-    )
