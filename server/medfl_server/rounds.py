@@ -7,13 +7,12 @@ checkpoint if a crash came between.
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
-from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
 from medfl_common.params import Weights
 from medfl_common.records import Kind, TrainResult
@@ -28,13 +27,14 @@ from medfl_server.best import (
     read_best,
     value_of,
 )
-from medfl_server.collect import Answered, Collection, Fold, Replies
+from medfl_server.collect import Collection, Fold, Replies
 from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
 from medfl_server.late import LateReplies
 from medfl_server.post import Announce, Post
+from medfl_server.round_facts import facts_of_round
 from medfl_server.start import start_weights
 from medfl_server.study import Study
 
@@ -160,7 +160,7 @@ class RoundLoop:
         round_ = before.round + 1
         fold = RoundFold(self._plan, before.weights)
         replies = self._collect("train", before, round_, fold.add)
-        facts = _facts(round_, replies, fold.comparison())
+        facts = facts_of_round(round_, replies, fold.comparison())
         if len(replies.answered) < self.quorum():
             self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
@@ -210,11 +210,11 @@ class RoundLoop:
             if weights is None:
                 self._announce(f"the weights of round {best.round} are gone; the last are taken")
             else:
-                self._log.write("scored", **_facts(last.round, replies))
+                self._log.write("scored", **facts_of_round(last.round, replies))
                 self._announce(f"model of round {last.round}: {_summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._collect("evaluate", kept, kept.round)
-        facts = {**_facts(kept.round, replies), "best": as_json(best), "last": last.round}
+        facts = {**facts_of_round(kept.round, replies), "best": as_json(best), "last": last.round}
         self._log.write("finished", sha256=digest(kept.weights), **facts)
         self._announce(f"final model, of round {kept.round}: {_summary(replies)}")
         return kept.weights
@@ -245,54 +245,6 @@ class RoundLoop:
         if not self._times:
             return None
         return statistics.median(self._times) * (self._plan.federation.rounds - round_)
-
-
-def _facts(
-    round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
-) -> dict[str, Json]:
-    """Everything about a round that the log keeps; scores are those of the weights before it."""
-    return {
-        "round": round_,
-        "seconds": round(replies.seconds, 3),
-        "sites": {
-            site: {**_site_facts(answered), **(compared or {}).get(site, {})}
-            for site, answered in replies.answered.items()
-        },
-        "missing": {**replies.missing},
-    }
-
-
-def _site_facts(answered: Answered) -> dict[str, Json]:
-    result = answered.result
-    facts: dict[str, Json] = {
-        "n_images": result.n_images,
-        "n_steps": result.n_steps,
-        "train_loss": result.train_loss,
-        "seconds": result.seconds,
-        "bytes_received": answered.bytes_received,
-        "bytes_sent": answered.bytes_sent,
-        "sha256": answered.sha256,
-    }
-    if result.tally is not None:
-        facts["tally"] = tally_facts(result.tally)
-        facts["exact_auc"] = result.exact_auc
-    if result.groups:
-        facts["groups"] = {
-            kind: [tally_facts(tally) for tally in tallies]
-            for kind, tallies in result.groups.items()
-        }
-    return facts
-
-
-def tally_facts(tally: Tally) -> dict[str, Json]:
-    """Give what the log keeps of a tally."""
-    return {
-        "n": tally.n,
-        "loss": tally.loss,
-        "confusion": tally.confusion.tolist(),
-        "positive": tally.positive.tolist(),
-        "negative": tally.negative.tolist(),
-    }
 
 
 def _summary(replies: Replies) -> str:

@@ -173,7 +173,7 @@ def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
         for site, facts in one["sites"].items():
             assert facts["norm"] == other["sites"][site]["norm"] > 0
             assert facts["cosine"] == other["sites"][site]["cosine"]
-    with pytest.raises(ConfigError, match="4 hospitals take part, .* needs 5 valid replies"):
+    with pytest.raises(ConfigError, match=r"4 hospitals take part, .* needs 5 valid replies"):
         simulate(create_study(tmp_path / "few", plan), dict(list(sites.items())[:4]))
 
 

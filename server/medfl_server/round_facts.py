@@ -1,0 +1,61 @@
+"""What the run log and the checkpoint keep of a round, site by site."""
+
+from collections.abc import Mapping
+
+from medfl_common.files import Json
+from medfl_common.metrics import Tally
+from medfl_server.collect import Answered, Replies
+
+
+def facts_of_round(
+    round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
+) -> dict[str, Json]:
+    """Give all about a round that the log keeps; scores are those of the weights before it.
+
+    Args:
+        round_: The round.
+        replies: Who answered what, who did not and why.
+        compared: What is known of each site's update beside the others'; see stand_out.
+    """
+    return {
+        "round": round_,
+        "seconds": round(replies.seconds, 3),
+        "sites": {
+            site: {**_site_facts(answered), **(compared or {}).get(site, {})}
+            for site, answered in replies.answered.items()
+        },
+        "missing": {**replies.missing},
+    }
+
+
+def _site_facts(answered: Answered) -> dict[str, Json]:
+    result = answered.result
+    facts: dict[str, Json] = {
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+        "bytes_received": answered.bytes_received,
+        "bytes_sent": answered.bytes_sent,
+        "sha256": answered.sha256,
+    }
+    if result.tally is not None:
+        facts["tally"] = _tally_facts(result.tally)
+        facts["exact_auc"] = result.exact_auc
+    if result.groups:
+        facts["groups"] = {
+            kind: [_tally_facts(tally) for tally in tallies]
+            for kind, tallies in result.groups.items()
+        }
+    return facts
+
+
+def _tally_facts(tally: Tally) -> dict[str, Json]:
+    """Give what the log keeps of a tally."""
+    return {
+        "n": tally.n,
+        "loss": tally.loss,
+        "confusion": tally.confusion.tolist(),
+        "positive": tally.positive.tolist(),
+        "negative": tally.negative.tolist(),
+    }
