@@ -210,7 +210,13 @@ class Federation(Settings):
     """Rounds, who must answer, and how updates are joined."""
 
     rounds: int = Field(ge=1, le=10_000)
-    strategy: str = "fedavg"  # a file in server/medfl_server/strategies
+    # A file in server/medfl_server/strategies: fedavg, or what withstands bad sites: median,
+    # trimmed_mean, krum, multi_krum, bulyan.
+    strategy: str = "fedavg"
+    # Of those: how many bad sites a round must withstand, which says how many replies it needs,
+    # and trimmed_mean's part that is cut at each end.
+    bad_sites: int = Field(default=1, ge=1, le=1000)
+    trim: Annotated[Number, Field(ge=0.01, lt=0.5)] = 0.2
     # The quorum: a round with fewer valid replies changes nothing. "all": every enrolled site.
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0

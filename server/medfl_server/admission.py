@@ -70,19 +70,20 @@ def norm_limit(
         recent: Norms of the updates that were admitted in the last rounds, of all sites.
         factor: How many times the median of them is too much.
     """
-    of_weights = MAX_OF_WEIGHTS * max(_trained_norm(weights), 1.0)
+    of_weights = MAX_OF_WEIGHTS * max(trained_norm(weights), 1.0)
     if len(recent) < MIN_HISTORY:
         return of_weights
     return min(of_weights, factor * median(recent))
 
 
-def _trained_norm(weights: Mapping[str, torch.Tensor]) -> float:
+def trained_norm(weights: Mapping[str, torch.Tensor]) -> float:
+    """Give the norm of what is trained: running statistics are left out."""
     return norm({name: tensor for name, tensor in weights.items() if not is_statistic(name)})
 
 
 def _check_norm(result: TrainResult, max_norm: float) -> None:
     if result.update is not None and math.isfinite(max_norm):
-        seen = _trained_norm(result.update)
+        seen = trained_norm(result.update)
         if seen > max_norm:
             raise RunError(
                 f"the update is too large: its norm is {seen:.3g}, {max_norm:.3g} is the most that "

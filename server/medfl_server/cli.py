@@ -192,21 +192,16 @@ def models(
 
 
 def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
-    from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
     from medfl_server.certificates import expiry_warning
     from medfl_server.enrolment import LiveRoster
+    from medfl_server.fold import check_roster
     from medfl_server.link import Link
     from medfl_server.listener import Listener
 
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
-    needed = study.plan.federation.min_sites
-    if len(roster) < (1 if needed == "all" else needed):
-        raise ConfigError(
-            f"{len(roster)} hospitals are enrolled, the plan needs {needed}; "
-            f"use medfl-server enrol {folder} NAME KEY.pub"
-        )
+    check_roster(study.plan.federation, len(roster))
     log_to(folder / "superlink.log")
     tls = folder / "tls"
     warning = expiry_warning(folder, datetime.now(UTC))

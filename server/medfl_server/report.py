@@ -13,6 +13,7 @@ from medfl_server.evaluate import ALL, Scored, curves, model_round, score_sites
 from medfl_server.harmony_page import write_harmony
 from medfl_server.report_facts import facts_of_run, mapping, sites_of, what_left
 from medfl_server.result_sections import detail_sections
+from medfl_server.stand_out_section import stand_out_section
 from medfl_server.study import Study
 
 QUESTION = "What did the hospitals learn together?"
@@ -32,12 +33,14 @@ def write_report(study: Study) -> Path:
     rounds = [event for event in events if event["event"] == "round"]
     finished = next((event for event in events if event["event"] == "finished"), None)
     scored = rounds + [event for event in events if event["event"] in ("scored", "finished")]
+    asked = [event for event in events if event["event"] in ASKED]
     sections = [
         _who(study, events, scored),
         _curves(_names(events), rounds, scored),
         _results(study, scored),
         *(detail_sections(scored[-1], study.plan) if scored else []),
-        what_left([event for event in events if event["event"] in ASKED]),
+        stand_out_section(asked, _names(events)),
+        what_left(asked),
         facts_of_run(study, events, finished),
         Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
         _limits(),

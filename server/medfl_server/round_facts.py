@@ -1,16 +1,29 @@
-"""What the run log keeps of a round, and the line that tells of it."""
+"""What the run log and the checkpoint keep of a round, and the line that tells of it."""
+
+from collections.abc import Mapping
 
 from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
 from medfl_server.collect import Answered, Replies
 
 
-def round_facts(round_: int, replies: Replies) -> dict[str, Json]:
-    """Everything about a round that the log keeps; scores are those of the weights before it."""
+def facts_of_round(
+    round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
+) -> dict[str, Json]:
+    """Give all about a round that the log keeps; scores are those of the weights before it.
+
+    Args:
+        round_: The round.
+        replies: Who answered what, who did not and why.
+        compared: What is known of each site's update beside the others'; see stand_out.
+    """
     return {
         "round": round_,
         "seconds": round(replies.seconds, 3),
-        "sites": {site: _site_facts(answered) for site, answered in replies.answered.items()},
+        "sites": {
+            site: {**_site_facts(answered), **(compared or {}).get(site, {})}
+            for site, answered in replies.answered.items()
+        },
         "missing": {**replies.missing},
     }
 
@@ -27,17 +40,17 @@ def _site_facts(answered: Answered) -> dict[str, Json]:
         "sha256": answered.sha256,
     }
     if result.tally is not None:
-        facts["tally"] = tally_facts(result.tally)
+        facts["tally"] = _tally_facts(result.tally)
         facts["exact_auc"] = result.exact_auc
     if result.groups:
         facts["groups"] = {
-            kind: [tally_facts(tally) for tally in tallies]
+            kind: [_tally_facts(tally) for tally in tallies]
             for kind, tallies in result.groups.items()
         }
     return facts
 
 
-def tally_facts(tally: Tally) -> dict[str, Json]:
+def _tally_facts(tally: Tally) -> dict[str, Json]:
     """Give what the log keeps of a tally."""
     return {
         "n": tally.n,

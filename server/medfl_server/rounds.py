@@ -28,14 +28,14 @@ from medfl_server.best import (
     value_of,
 )
 from medfl_server.collect import Collection, Fold, Replies
-from medfl_server.fold import RoundFold
+from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
 from medfl_server.late import LateReplies
 from medfl_server.patience import PatientLog, write_patiently
 from medfl_server.post import Announce, Post
-from medfl_server.round_facts import round_facts, summary
+from medfl_server.round_facts import facts_of_round, summary
 from medfl_server.start import start_weights
 from medfl_server.study import Study
 
@@ -112,8 +112,7 @@ class RoundLoop:
 
     def quorum(self) -> int:
         """Count the valid replies that a round needs now."""
-        wanted = self._plan.federation.min_sites
-        return max(len(self._roster), 1) if wanted == "all" else wanted
+        return quorum_of(self._plan.federation, len(self._roster))
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the start weights as round 0."""
@@ -164,7 +163,7 @@ class RoundLoop:
         round_ = before.round + 1
         fold = RoundFold(self._plan, before.weights)
         replies = self._collect("train", before, round_, fold.add)
-        facts = round_facts(round_, replies)
+        facts = facts_of_round(round_, replies, fold.comparison())
         if len(replies.answered) < self.quorum():
             self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
@@ -219,11 +218,11 @@ class RoundLoop:
             if weights is None:
                 self._announce(f"the weights of round {best.round} are gone; the last are taken")
             else:
-                self._log.write("scored", **round_facts(last.round, replies))
+                self._log.write("scored", **facts_of_round(last.round, replies))
                 self._announce(f"model of round {last.round}: {summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._collect("evaluate", kept, kept.round)
-        facts = {**round_facts(kept.round, replies), "best": as_json(best), "last": last.round}
+        facts = {**facts_of_round(kept.round, replies), "best": as_json(best), "last": last.round}
         self._log.write("finished", sha256=digest(kept.weights), **facts)
         self._announce(f"final model, of round {kept.round}: {summary(replies)}")
         return kept.weights

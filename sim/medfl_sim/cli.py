@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from medfl_common.screen import Screen, errors_for_people
+from medfl_common.screen import Screen, errors_for_people, log_to
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -73,6 +73,7 @@ def run(
         )
         screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
         with screen.progress(study.plan.federation.rounds) as follow:
+            log_to(folder / "flower.log")
             simulate(study, hospitals, screen.say, follow)
         path = write_report(study)
         card = write_model_card(study)

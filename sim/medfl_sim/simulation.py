@@ -10,6 +10,7 @@ from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
 from medfl_common.files import locked
 from medfl_server.app import build_app as build_server_app
+from medfl_server.fold import check_roster
 from medfl_server.post import Announce
 from medfl_server.rounds import Follow
 from medfl_server.study import Study
@@ -34,6 +35,7 @@ def simulate(
         announce: Takes one line per event.
         follow: Takes the progress after each round.
     """
+    check_roster(study.plan.federation, len(sites))
 
     def find_site(context: Context) -> Site:
         name = str(context.node_config["site"])

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from medfl_common.errors import ConfigError
+from medfl_common.plan import Plan
 from medfl_server.strategies import STRATEGIES
 
 
-def test_updates_are_weighted_by_images() -> None:
-    fold = STRATEGIES.get("fedavg")()
+def test_updates_are_weighted_by_images(plan: Plan) -> None:
+    fold = STRATEGIES.get("fedavg")(plan.federation)
     fold.add({"w": torch.tensor([1.0, 0.0])}, 30)
     fold.add({"w": torch.tensor([0.0, 4.0])}, 10)
 
@@ -14,5 +15,5 @@ def test_updates_are_weighted_by_images() -> None:
 
 
 def test_an_unknown_strategy_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match="unknown strategy 'fedavgg'; known: fedavg"):
+    with pytest.raises(ConfigError, match="unknown strategy 'fedavgg'; known: bulyan, fedavg"):
         STRATEGIES.get("fedavgg")

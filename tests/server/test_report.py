@@ -118,3 +118,72 @@ def test_a_site_enrolled_after_the_start_is_in_the_report(study: Study) -> None:
     study.log.write("round", round=1, sha256="ab", sites={"late": facts()}, missing={})
 
     assert "<td>late</td>" in write_report(study).read_text()
+
+
+def updates(values: dict[str, tuple[float, float]]) -> dict[str, Json]:
+    """Give sites with (norm, cosine) of their update."""
+    return {site: {**facts(), "norm": n, "cosine": c} for site, (n, c) in values.items()}
+
+
+def standing(study: Study) -> str:
+    page = write_report(study).read_text()
+    return page.split("Does a site stand out?")[1].split("<h2")[0]
+
+
+ALIKE = {"north": (1.0, 0.4), "east": (1.2, 0.5), "west": (0.9, 0.3), "south": (1.1, 0.4)}
+
+
+def test_where_sites_are_alike_none_stands_out(study: Study) -> None:
+    study.log.write("round", round=1, sha256="ab", sites=updates(ALIKE), missing={})
+
+    found = standing(study)
+
+    assert "No site stands out." in found
+    assert "<td>south</td>" in found
+    assert "<td>1.05</td>" in found  # of the median norm, (1.0 + 1.1) / 2
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ((10.5, 0.4), "south stands out: its changes are 9.5 times as large as the median"),
+        ((0.0105, 0.4), "south stands out: its changes are 0.011 times the median"),
+        ((1.1, -0.25), "cosine -0.25, where the other sites have 0.40"),
+    ],
+)
+def test_a_site_whose_changes_are_unlike_is_named(
+    study: Study, odd: tuple[float, float], words: str
+) -> None:
+    for round_, south in enumerate([odd, odd, ALIKE["south"]], start=1):
+        sites = updates({**ALIKE, "south": south})
+        study.log.write("round", round=round_, sha256="ab", sites=sites, missing={})
+
+    found = standing(study)
+
+    assert words in found
+    assert found.count("stands out:") == 1
+    assert "no proof of a fault or an attack" in found
+
+
+def test_refused_replies_and_missed_rounds_are_told_with_reasons(study: Study) -> None:
+    some = updates({site: ALIKE[site] for site in ("north", "east", "west")})
+    for round_, why in enumerate(["quarantined: n_images is 0", "not connected"], start=1):
+        study.log.write("round", round=round_, sha256="ab", sites=some, missing={"south": why})
+    late = {"south": "quarantined: n_images is -1"}
+    study.log.write("finished", round=2, sha256="ab", sites=some, missing=late)
+
+    found = standing(study)
+
+    assert "2 of its replies were refused (n_images is -1; n_images is 0)" in found
+    assert "it missed 1 of 2 rounds" in found
+    assert found.count("stands out:") == 1
+
+
+def test_of_two_sites_neither_is_said_to_stand_out(study: Study) -> None:
+    two = updates({"north": (100.0, -0.5), "east": (1.0, -0.5)})
+    study.log.write("round", round=1, sha256="ab", sites=two, missing={})
+
+    found = standing(study)
+
+    assert "No site stands out." in found
+    assert "fewer than three sites cannot tell" in found

@@ -1,6 +1,7 @@
 """The round loop with the real apps, in this process."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from medfl_client.site import Site
 from medfl_common.checkpoint import load_newest
 from medfl_common.errors import ConfigError
 from medfl_common.plan import load_plan
+from medfl_server.report import write_report
 from medfl_server.rounds import PausedError
 from medfl_server.study import Study, create_study, open_study
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.partitioners import PARTITIONERS, Table
+from medfl_sim.phantom import write_hospitals
 from medfl_sim.simulation import simulate
 
 
@@ -122,6 +125,56 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
     assert checkpoint.round == 0
     simulate(study, sites)
     assert len(study.log.events("round")) == 3
+
+
+def five_hospitals(folder: Path, n_images: int) -> Path:
+    for site in write_hospitals(folder, n_sites=5, n_images=n_images, seed=1):
+        with (site / "site.yaml").open("a") as file:
+            file.write("policy: {min_images: 5, min_cell: 1}\n")
+    return folder
+
+
+def test_the_site_whose_labels_are_swapped_stands_out(make_plan: MakePlan, tmp_path: Path) -> None:
+    hospitals = five_hospitals(tmp_path / "five", 60)
+    labels = hospitals / "site-2" / "labels.csv"
+    swap = {"normal": "opacity", "opacity": "normal"}
+    labels.write_text(re.sub("normal|opacity", lambda m: swap[m[0]], labels.read_text()))
+    plan = make_plan(
+        images={"size": 32},
+        training={"optimizer": "adam", "lr": 0.001, "epochs": 4},
+        federation={"rounds": 6},
+    )
+
+    study = run(tmp_path / "s", plan, hospitals)
+
+    page = write_report(study).read_text()
+    assert re.findall(r"(site-\d) stands out: (its changes point against)", page) == [
+        ("site-2", "its changes point against")
+    ]
+
+
+def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    hospitals = five_hospitals(tmp_path / "five", 24)
+    plan = make_plan(federation={"strategy": "multi_krum", "min_sites": 2, "rounds": 2})
+    whole = run(tmp_path / "whole", plan, hospitals)
+    broken = create_study(tmp_path / "broken", plan)
+    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(broken, sites, stop_after(1, []))
+    lines = broken.log.path.read_text().splitlines()
+    broken.log.path.write_text("\n".join(lines[:-1]) + "\n")  # as if killed before the log line
+
+    simulate(broken, sites)
+
+    assert final_digest(broken) == final_digest(whole)
+    for one, other in zip(broken.log.events("round"), whole.log.events("round"), strict=True):
+        for site, facts in one["sites"].items():
+            assert facts["norm"] == other["sites"][site]["norm"] > 0
+            assert facts["cosine"] == other["sites"][site]["cosine"]
+    with pytest.raises(ConfigError, match=r"4 hospitals take part, .* needs 5 valid replies"):
+        simulate(create_study(tmp_path / "few", plan), dict(list(sites.items())[:4]))
 
 
 def test_batchnorm_trains_and_its_counts_stay_at_home(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.params import Weights
+from medfl_common.plan import Federation
 from medfl_server.strategies import STRATEGIES
 
 
@@ -16,7 +17,9 @@ from medfl_server.strategies import STRATEGIES
 class FedAvg:
     """w <- w + sum_k(n_k * update_k) / sum_k(n_k), as a running sum."""
 
-    def __init__(self) -> None:
+    needs = 1
+
+    def __init__(self, federation: Federation) -> None:
         self._sum: Weights = {}
         self._n_images = 0
 

@@ -1,0 +1,56 @@
+"""How each site's update of a round lies beside the others': its length, and its direction.
+
+The direction comes from a sample, the same places of every update, so that memory is
+O(sites x 100,000) and not O(sites x model).
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from medfl_common.files import Json
+from medfl_common.params import norm
+
+SAMPLE = 100_000  # weights of an update that are compared, at most
+
+
+class Comparison:
+    """One round's updates, without running statistics; sites come in any order."""
+
+    def __init__(self) -> None:
+        self._norms: dict[str, float] = {}
+        self._samples: dict[str, torch.Tensor] = {}
+
+    def add(self, site: str, trained: Mapping[str, torch.Tensor]) -> None:
+        """Measure one site's update."""
+        self._norms[site] = norm(trained)
+        self._samples[site] = sample(trained)
+
+    def result(self) -> dict[str, dict[str, Json]]:
+        """Give each site's norm, and its cosine with the mean of the others'.
+
+        The cosine is None where there is no other site, or no change to point anywhere.
+        """
+        total = sum(self._samples.values(), torch.zeros(()))
+        return {
+            site: {"norm": self._norms[site], "cosine": _cosine(own, total - own)}
+            for site, own in self._samples.items()
+        }
+
+
+def sample(update: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Take evenly spaced weights of an update, laid out flat in alphabetical order, in float64."""
+    n_weights = sum(tensor.numel() for tensor in update.values())
+    step = -(-n_weights // SAMPLE)
+    step += 1 - step % 2  # odd, or rows of 512 weights could give one column only
+    parts, start = [], 0
+    for name in sorted(update):
+        flat = update[name].flatten()
+        parts.append(flat[start::step].double())
+        start = (start - flat.numel()) % step
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+
+def _cosine(one: torch.Tensor, others: torch.Tensor) -> float | None:
+    lengths = float(one.norm() * others.norm())
+    return round(float(one @ others) / lengths, 6) if lengths > 0 else None
