@@ -171,9 +171,7 @@ def models(
         screen.say(f"once, to each site that connects: {once:,} bytes")
 
 
-def _run(
-    study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen
-) -> None:
+def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
     from medfl_common.errors import ConfigError
     from medfl_server.app import build_app
     from medfl_server.certificates import expiry_warning

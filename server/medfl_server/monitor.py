@@ -100,7 +100,9 @@ class Monitor(Collector):
             made["round_without_quorum"],
         )
         yield gauge("round_seconds", "Seconds that the last round took.", self._seconds)
-        yield counter("pauses", "Times that the study was paused for want of sites.", made["paused"])
+        yield counter(
+            "pauses", "Times that the study was paused.", made["paused"]
+        )
         yield gauge("paused", "1 while the study is paused.", self._state == "paused")
         yield gauge("finished", "1 when the study is finished.", self._state == "finished")
         yield gauge("last_event_timestamp_seconds", "Time of the last log line.", self._newest)
