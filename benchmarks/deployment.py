@@ -57,8 +57,8 @@ def main(folder: Path, rounds: int, n_sites: int) -> None:
         for event in events[1:]
     ]
     print(
-        f"waiting per round, {n_sites} sites, {len(waiting)} rounds: median {statistics.median(waiting):.2f} s, "
-        f"{min(waiting):.2f} to {max(waiting):.2f} s"
+        f"waiting per round, {n_sites} sites, {len(waiting)} rounds: "
+        f"median {statistics.median(waiting):.2f} s, {min(waiting):.2f} to {max(waiting):.2f} s"
     )
 
 

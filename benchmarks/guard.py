@@ -2,8 +2,8 @@
 
     guard.py [MILLIONS OF WEIGHTS] [TIMES]
 
-Prints the median seconds of each for one update (11.2 million weights are 45 MB), and of the check of
-the signature at the coordinator.
+Prints the median seconds of each for one update (11.2 million weights are 45 MB), and of the check
+of the signature at the coordinator.
 """
 
 import statistics

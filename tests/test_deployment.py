@@ -1,9 +1,7 @@
 """Real coordinators and hospitals as processes on loopback; some of them are killed."""
 
 import json
-import os
 import shutil
-import signal
 import ssl
 import urllib.error
 import urllib.request
@@ -14,10 +12,7 @@ import pytest
 
 from medfl_common.errors import RunError
 from medfl_common.runlog import Event, read_events
-from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment, Process, run_command, wait_until
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.deployment import Deployment, run_command, wait_until
 from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
@@ -38,53 +33,6 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 def log(deployment: Deployment, kind: str) -> list[Event]:
     events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
     return [event for event in events if event["event"] == kind]
-
-
-def children(process: Process) -> list[int]:
-    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
-
-
-def simulated_digest(folder: Path, plan: Path, hospitals: Path) -> object:
-    study = create_study(folder, plan)
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
-    (finished,) = study.log.events("finished")
-    return finished["sha256"]
-
-
-def test_simulation_and_a_deployment_with_kills_in_mid_round_give_the_same_bits(
-    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
-) -> None:
-    plan = make_plan(federation={"rounds": 6, "statistics": True}, training={"epochs": 4})
-    expected = simulated_digest(tmp_path / "simulated", plan, hospitals)
-    for name in SITES:
-        shutil.rmtree(hospitals / name / "state")
-    deployment.create(plan, {name: hospitals / name for name in SITES})
-
-    server = deployment.start_server()
-    clients = {name: deployment.start_client(hospitals / name) for name in SITES}
-    wait_until(lambda: len(log(deployment, "round")) >= 1, ANSWER_S, "a round")
-    for supernode in children(clients["site-1"]):
-        os.kill(supernode, signal.SIGKILL)
-    wait_until(lambda: len(log(deployment, "round")) >= 2, ANSWER_S, "two rounds")
-    clients["site-2"].kill()
-    deployment.start_client(hospitals / "site-2")
-    wait_until(lambda: len(log(deployment, "round")) >= 3, ANSWER_S, "three rounds")
-    server.kill()
-    server.wait()
-    again = deployment.start_server()
-
-    assert again.wait(ANSWER_S) == 0, (deployment.folder / "server.log").read_text()
-    (finished,) = log(deployment, "finished")
-    assert finished["sha256"] == expected
-    assert [event["round"] for event in log(deployment, "round")] == [1, 2, 3, 4, 5, 6]
-    assert len(log(deployment, "resumed")) == 1
-    assert (deployment.study / "report.html").exists()
-    ledger = (hospitals / "site-1" / "state" / "ledger.jsonl").read_text().splitlines()
-    assert {json.loads(line)["round"] for line in ledger} == {0, 1, 2, 3, 4, 5, 6}
-    (statistics,) = log(deployment, "statistics")
-    assert list(statistics["sites"]) == [*SITES]  # type: ignore[call-overload]
-    assert (deployment.study / "harmony.html").exists()
 
 
 def test_a_killed_hospital_misses_a_round_and_is_back_when_started_again(

@@ -13,28 +13,28 @@ import torch
 from flwr.app import RecordDict
 from torch import nn
 
-from medfl_client import ledger, replies
+from medfl_client import approvals, ledger, replies
 from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally, tally_groups
-from medfl_client.guard import permit, refuse, release
+from medfl_client.guard import let_out, permit, refuse, release, why_no_scores
 from medfl_client.kept_models import keep_model
 from medfl_client.local_report import local_report
 from medfl_client.objectives import OBJECTIVES
+from medfl_client.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
 from medfl_client.site import Site
+from medfl_client.site_file import Policy
 from medfl_client.train import Trained, seed_layers, train
 from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.errors import code_of, new_incident
 from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
-from medfl_common.params import difference, load_shared, norm, shared_weights
+from medfl_common.params import difference, load_shared, shared_weights
 from medfl_common.records import (
     Shapes,
     TrainResult,
     TrainTask,
-    content_sha256,
     decode_task_head,
     decode_task_weights,
-    decode_weights,
     n_bytes,
     plan_number,
 )
@@ -52,10 +52,11 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
         return _sealed(_answer(content, task, site, bench, tell), task, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
+        if bench.is_news(error):
+            tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
         _write_incident(site.state, incident, error)
-        tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
         reply = refuse(task, code_of(error), incident)
-        _write_ledger(site.state, task, reply, {})
+        _write_ledger(site, task, reply, {}, decision_of(error))
         return _sealed(reply, task, site)
 
 
@@ -66,25 +67,35 @@ def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
 ) -> RecordDict:
-    permit(head.plan, site.policy, head.kind)
+    _permit(head, site)
     model = bench.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
+    sent_mb = mb_of_last_day(site.state) if site.state else 0.0
     kept = replies.find(site.state, head, site.policy) if site.state else None
     if kept is not None:
+        let_out(kept, head, site.policy, shapes, sent_mb)
+        _write_ledger(site, head, kept, shapes, RELEASED)
         tell(f"round {head.round}: answered before; the same reply is sent again")
-        _write_ledger(site.state, head, kept, shapes)
         return kept
     if head.kind == "describe":
         task, result = head, tell_of(head, bench.data_for(head.plan, site, head.site))
     else:
         task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
         result = _work(task, model, site, bench)
-    reply = release(result, task, site.policy, shapes)
-    _tell_result(result, task, reply, bench.seconds_left(task), tell)
+    reply = release(result, task, site.policy, shapes, sent_mb)
+    _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
         replies.keep(site.state, task, site.policy, reply)
-    _write_ledger(site.state, task, reply, shapes)
+    _write_ledger(site, task, reply, shapes, RELEASED)
+    _tell_result(result, task, reply, site.policy, bench.seconds_left(task), tell)
     return reply
+
+
+def _permit(task: TrainTask, site: Site) -> None:
+    """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
+    permit(task.plan, site.policy, task.kind)
+    if site.state is not None:
+        approvals.require(site.state, task.plan, site.policy)
 
 
 def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> TrainResult:
@@ -172,7 +183,12 @@ def _train(
 
 
 def _tell_result(
-    result: TrainResult, task: TrainTask, reply: RecordDict, left: float | None, tell: Tell
+    result: TrainResult,
+    task: TrainTask,
+    reply: RecordDict,
+    policy: Policy,
+    left: float | None,
+    tell: Tell,
 ) -> None:
     n_rounds = task.plan.federation.rounds
     is_last = task.kind == "evaluate"
@@ -183,7 +199,7 @@ def _tell_result(
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
         if "n_scored" not in reply.metric_records["numbers"]:
-            parts.append("scores kept back: a class is smaller than policy.min_cell")
+            parts.append(f"scores kept back: {why_no_scores(policy)}")
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
@@ -193,27 +209,10 @@ def _tell_result(
 
 
 def _write_ledger(
-    state: Path | None, task: TrainTask | None, reply: RecordDict, shapes: Shapes
+    site: Site, task: TrainTask | None, reply: RecordDict, shapes: Shapes, decision: str
 ) -> None:
-    """Write what is about to leave: names, sizes, hashes and norms, not the values."""
-    if state is None:
-        return
-    update = reply.array_records.get("update")
-    sent = decode_weights(update, shapes) if update is not None else {}
-    ledger.append(
-        state / "ledger.jsonl",
-        {
-            "study": task.plan.study if task else "unknown",
-            "run": task.run if task else "unknown",
-            "kind": task.kind if task else "unknown",
-            "round": task.round if task else 0,
-            "bytes": n_bytes(reply),
-            "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
-            "norm": norm(sent),
-            "numbers": [*sorted(reply.metric_records["numbers"])],
-            "sha256": content_sha256(reply),
-        },
-    )
+    if site.state is not None:
+        write_receipt(site.state, task, reply, shapes, site.server, decision)
 
 
 def _write_incident(state: Path | None, incident: int, error: Exception) -> None:

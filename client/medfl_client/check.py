@@ -6,8 +6,9 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from medfl_client.answer import work
+from medfl_client.approvals import status_of
 from medfl_client.features import feature_data
-from medfl_client.guard import permit, release
+from medfl_client.guard import permit, release, why_no_scores
 from medfl_client.ingest import Collection, collect, count_reasons, site_data
 from medfl_client.labels import count_labels
 from medfl_client.left_out import write_left_out
@@ -34,6 +35,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     screen.say(f"plan {plan.study}, hash {plan.hash()}")
     permit(plan, site.policy)
     state = folder / "state"
+    _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
     data = site_data(found, plan, site.site)
@@ -50,6 +52,14 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
         f"one training step and the scoring took {time.monotonic() - started:.1f} s on {device}"
     )
     _show_reply(result, task, site.policy, shapes, screen)
+
+
+def _show_approval(folder: Path, plan: Plan, policy: Policy, screen: Screen) -> None:
+    status = status_of(folder / "state", plan.hash())
+    if status == "approved" or (policy.approval == "none" and status == "not approved"):
+        screen.say(f"the plan is {status} here; policy.approval is {policy.approval}")
+    else:
+        screen.say(f"the plan is {status}: it runs only after medfl-client approve {folder} PLAN")
 
 
 def _show_data(found: Collection, state: Path, screen: Screen) -> None:
@@ -99,7 +109,7 @@ def _show_reply(
     screen.table(["weight change", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
     if result.tally is not None and "n_scored" not in reply.metric_records["numbers"]:
-        screen.say("scores would be kept back: a class is smaller than policy.min_cell")
+        screen.say(f"scores would be kept back: {why_no_scores(policy)}")
     screen.say(
         f"in all {n_bytes(reply):,} bytes a round (norm of the change {norm(update):.3g}); "
         "no image, header, name or path is among them"

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from medfl_client.audit_cli import app as audit
 from medfl_common.errors import ConfigError
 from medfl_common.screen import Screen, errors_for_people
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
 )
+app.add_typer(audit, name="audit")
 
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
@@ -76,6 +78,37 @@ def index(
 
 
 @app.command()
+def approve(
+    folder: Folder,
+    plan: Annotated[
+        Path | None,
+        typer.Argument(help="The study plan; if not given, the newest that waits for approval."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Show a plan in plain words, and approve it. Without approval a plan does not run here."""
+    from medfl_client.decide import decide
+
+    with errors_for_people():
+        if not decide(folder, plan, lambda text: yes or typer.confirm(text), Screen()):
+            raise typer.Exit(1)
+
+
+@app.command()
+def withdraw(
+    folder: Folder,
+    plan: Annotated[
+        Path | None, typer.Option(help="One plan; if not given, all that are approved.")
+    ] = None,
+) -> None:
+    """Leave the study: nothing more is sent, and a running client of this directory ends."""
+    from medfl_client.decide import withdraw
+
+    with errors_for_people():
+        withdraw(folder, plan, Screen())
+
+
+@app.command()
 def explain(
     folder: Folder,
     run: Annotated[
@@ -109,13 +142,38 @@ def predict(
 
 
 @app.command()
+def doctor(
+    folder: Folder,
+    plan: Annotated[
+        Path | None, typer.Option(help="A study plan; plan.yaml in the directory if it is there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
+        False
+    ),
+) -> None:
+    """Check all that could stop this site later, and say who must do what. Changes nothing."""
+    from medfl_client.doctor import examine_site
+    from medfl_common import findings
+
+    with errors_for_people():
+        chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
+        found = examine_site(folder, chosen)
+        if as_json:
+            print(findings.as_json(found))
+        else:
+            findings.show(found, Screen())
+        if findings.has_failed(found):
+            raise typer.Exit(1)
+
+
+@app.command()
 def run(
     folder: Folder,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
     ] = None,
 ) -> None:
-    """Take part in the study until stopped with Ctrl-C."""
+    """Take part in the approved studies until stopped with Ctrl-C."""
     from medfl_client.participate import participate
 
     with errors_for_people():

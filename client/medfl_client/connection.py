@@ -1,78 +1,33 @@
-"""The way to the coordinator: is it there, is it the right one, and a SuperNode that is kept up."""
+"""A SuperNode that is kept up: started again whenever it ends, hangs or lost a message."""
 
+import contextlib
 import os
 import re
-import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from medfl_common.errors import LinkError
+from medfl_client.route import Route, look, trust
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before the SuperNode is started again
 JOIN_S = 30.0  # a SuperNode that is not connected by then is started anew
+LEAVE_S = 5.0  # for a SuperNode to say goodbye
 REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
-CONNECT_S = 10.0  # for one attempt to reach the coordinator
 LOG_BYTES = 10_000_000  # of what the SuperNode prints; a larger file is put aside at a start
 
+# What the SuperNode prints, and what it means for us.
+CONNECTED = b"SuperNode ID:"
+NOT_ENROLLED = re.compile(rb"code: 2004|code: 2001")
+RETRYING = b"Connection attempt failed"  # it waits up to 20 s before it tries again
+# It drops such a message for good and stays connected, so the coordinator would wait in vain.
+LOST_MESSAGE = re.compile(rb"Failed to (send|receive) message|Failed to create task")
+
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where the coordinator is, and by what each side knows the other."""
-
-    address: str  # host:port
-    ca: Path
-    key: Path  # identity key of this site
-    enrolment_lines: str  # what to send to the coordinator, for messages
-
-
-def trust(route: Route) -> ssl.SSLContext:
-    """Trust the study's certificate authority and no other; raises LinkError if there is none."""
-    try:
-        return ssl.create_default_context(cafile=str(route.ca))
-    except (OSError, ssl.SSLError):
-        raise LinkError(
-            f"server.ca {route.ca.resolve()} is no certificate; put the coordinator's ca.crt there"
-        ) from None
-
-
-def look(route: Route, context: ssl.SSLContext) -> str | None:
-    """Open one TLS connection; give None, or in one sentence why it cannot be and who must act."""
-    host, port = route.address.rsplit(":", 1)
-    try:
-        with (
-            socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host),
-        ):
-            return None
-    except ssl.SSLCertVerificationError as error:
-        return _explain_certificate(error, route)
-    except ssl.SSLError:
-        return f"{route.address} does not speak TLS; ask the coordinator for the right address"
-    except socket.gaierror:
-        return f"the name {host} is not known here; check server.address and the DNS"
-    except OSError as error:
-        return f"the coordinator at {route.address} cannot be reached ({error.strerror or error})"
-
-
-def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> str:
-    text = error.verify_message
-    if "expired" in text:
-        return "the coordinator's certificate has expired; ask the coordinator to renew it"
-    if "ostname" in text or "IP address" in text:
-        return f"the coordinator's certificate is not for {route.address}; check server.address"
-    return (
-        f"the coordinator's certificate is not signed by {route.ca} ({text}); ask the coordinator "
-        "for the ca.crt of this study"
-    )
 
 
 class SuperNode:
@@ -120,10 +75,10 @@ class SuperNode:
             self._closed.wait(pause)
 
     def _run_child(self) -> float:
-        """Run the SuperNode until it ends; give the pause before the next start."""
+        """Run the SuperNode until it ends or is of no use; give the pause before the next start."""
         put_aside(self._log)
-        with self._log.open("ab") as log:
-            begins, is_connected, started = log.tell(), False, time.monotonic()
+        with self._log.open("ab") as log, self._log.open("rb") as printed:
+            printed.seek(log.tell())
             child = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -131,29 +86,54 @@ class SuperNode:
                 stderr=subprocess.STDOUT,
                 env=dict(os.environ),  # a copy: another thread's imports may change it meanwhile
             )
-            while child.poll() is None:
-                if not is_connected and b"SuperNode ID:" in self._printed(begins):
-                    is_connected = True
-                    self._tell_once("connected to the coordinator; waiting for tasks")
-                if not is_connected and time.monotonic() - started > JOIN_S:
-                    child.kill()  # the coordinator answered just before, so it hangs by itself
-                if self._closed.wait(LOOK_S):
-                    child.terminate()
-                    child.wait()
-                    return 0.0
-        if re.search(rb"code: 2004|code: 2001", self._printed(begins)):
-            self._tell_once(
-                "the coordinator does not know this site's keys (yet, or no more). Send it these "
-                f"lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
-            )
-            return REFUSED_PAUSE_S
-        self._tell_once("the connection to the coordinator ended; connecting again")
-        return PAUSE_S
+            try:
+                return self._watch(child, printed)
+            finally:
+                self._end(child)
 
-    def _printed(self, begins: int) -> bytes:
-        with self._log.open("rb") as file:
-            file.seek(begins)
-            return file.read()
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        """End the child: with a word to the coordinator where the site stops, else at once.
+
+        It holds nothing that is not kept: a reply is asked for again.
+        """
+        if self._closed.is_set():
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(LEAVE_S)
+        child.kill()
+        child.wait()
+
+    def _watch(self, child: subprocess.Popen[bytes], printed: BinaryIO) -> float:
+        """Follow what the child prints; return the pause when it should be started again."""
+        started, is_connected, was_away, text = time.monotonic(), False, False, b""
+        while not self._closed.wait(LOOK_S):
+            has_ended = child.poll() is not None  # before the last of its text is read
+            news = printed.read()
+            text = text[-200:] + news
+            if CONNECTED in text and not is_connected:
+                is_connected = True
+                self._tell_once("connected to the coordinator; waiting for tasks")
+            if NOT_ENROLLED.search(text):
+                self._tell_once(
+                    "the coordinator does not know this site's keys (yet, or no more). Send it "
+                    f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
+                )
+                return REFUSED_PAUSE_S
+            if LOST_MESSAGE.search(text):
+                self._tell_once("a message was lost on the way; connecting again, it is sent again")
+                return 0.0
+            if RETRYING in news or was_away:
+                trouble = look(self._route, self._context)
+                if trouble is None and was_away:  # it was started again, and knows no old session
+                    return 0.0
+                if trouble is not None:
+                    was_away = True
+                    self._tell_once(f"{trouble}; trying again until it works")
+                    self._closed.wait(PAUSE_S)
+            if has_ended or (not is_connected and time.monotonic() - started > JOIN_S):
+                self._tell_once("the connection to the coordinator ended; connecting again")
+                return PAUSE_S
+        return 0.0
 
     def _tell_once(self, line: str) -> None:
         """Say it if it is news: a person does not need the same line every second."""

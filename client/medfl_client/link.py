@@ -6,6 +6,7 @@ one is one process, runs what pip installed, and never looks at the code in a me
 """
 
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import httpx
@@ -29,8 +30,11 @@ ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 TRIES = 3  # of a request to the SuperNode; it is on this machine
 
 
-def serve(app: ClientApp, address: str, secret: bytes) -> NoReturn:
-    """Run the app for every task of the SuperNode at `address`, until interrupted."""
+def serve(app: ClientApp, address: str, secret: bytes, is_open: Callable[[], bool]) -> NoReturn:
+    """Run the app for the tasks of the SuperNode at `address`, until interrupted.
+
+    While `is_open` gives False tasks wait there; a task that was taken is finished.
+    """
     guard = SuperExecAuthHttpInterceptor(
         master_secret=secret, protected_methods=frozenset({ACQUIRE})
     )
@@ -38,7 +42,7 @@ def serve(app: ClientApp, address: str, secret: bytes) -> NoReturn:
         client = _client(address, guard)
         try:
             while True:
-                token = _acquire(client)
+                token = _acquire(client) if is_open() else None
                 if token is None:
                     time.sleep(POLL_S)
                 else:

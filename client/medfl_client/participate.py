@@ -4,14 +4,21 @@ import os
 import secrets
 import signal
 import socket
+import threading
+import time
+from collections.abc import MutableMapping
 from pathlib import Path
 
-from medfl_client.connection import Route, SuperNode
+from medfl_client.connection import SuperNode
+from medfl_client.hours import OpenHours
 from medfl_client.identity import PRIVATE, public_lines
+from medfl_client.route import Route
 from medfl_client.site_file import SiteFile, load_site_file
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, write_private
 from medfl_common.screen import Screen, log_to
+
+STOP_S = 7.0  # from the first signal to the end of the process
 
 
 def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -> None:
@@ -31,12 +38,14 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
         "\n  ".join(public_lines(folder)),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
+    _end_in_time()
     with locked(state):  # one client on this directory, and so on this key
         if metrics_port is not None:
             from medfl_client.monitor import LedgerMonitor
             from medfl_common.monitor import serve_metrics
 
             serve_metrics(LedgerMonitor(state), metrics_port)
+        spare_loopback(os.environ)
         os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
         secret, port = secrets.token_bytes(32), free_port()
         write_private(state / "executor.key", secret)
@@ -59,7 +68,34 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, scree
     log_to(folder / "state" / "flower.log")
     site = open_site(folder, site_file, screen.watch)
     screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
-    serve(build_app(lambda context: site, screen.say), address, secret)
+    is_open = OpenHours(site_file.policy.hours, screen.say)
+    serve(build_app(lambda context: site, screen.say), address, secret, is_open)
+
+
+def _end_in_time() -> None:
+    """End the process some seconds after the first signal, whatever it is doing then.
+
+    Python acts on a signal between two of its own steps, and one step of torch or a hanging
+    connection may take long. The ledger bears being cut off at any moment.
+    """
+    seen, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while int.from_bytes(os.read(seen, 1)) not in (signal.SIGTERM, signal.SIGINT):
+            pass
+        time.sleep(STOP_S)
+        os._exit(130)
+
+    threading.Thread(target=watch, name="stop", daemon=True).start()
+
+
+def spare_loopback(environment: MutableMapping[str, str]) -> None:
+    """Keep what stays on this machine away from a hospital's proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        spared = environment.get(name, "")
+        environment[name] = ",".join(filter(None, (spared, "127.0.0.1", "localhost")))
 
 
 def free_port() -> int:

@@ -87,6 +87,12 @@ def cached_pixels(
     )
 
 
+def bytes_needed(n_samples: int, images: Images, caches: Path, reader: Reader) -> int:
+    """Say how much the cache of so many samples will still grow."""
+    path = caches / _section(images, reader) / "pixels.raw"
+    return max(n_samples * _record_bytes(images) - (path.stat().st_size if path.exists() else 0), 0)
+
+
 def _section(images: Images, reader: Reader) -> str:
     text = json.dumps([VERSION, reader.name, _image_facts(images)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -30,13 +30,18 @@ compute:
   device: auto                   # auto | cpu | cuda | cuda:0
 
 policy:                          # what this hospital allows; it beats every plan
-  min_images: 20                 # with fewer training images nothing leaves
-  min_cell: 10                   # with a smaller class among the scored images no score leaves
-  models: all                    # or a list: [small_cnn]
-  max_rounds: 1000
-  share_statistics: true         # counts of the data before training, where a plan asks
-  share_subgroups: true          # scores by sex, age band and manufacturer, where a plan asks
-  max_message_mb: 1024
+  approval: required             # P1: plans wait for medfl-client approve; or none
+  models: all                    # P2: or a list: [small_cnn]
+  max_rounds: 1000               # P3
+  min_images: 20                 # P4: with fewer training images nothing leaves
+  min_cell: 10                   # P5: with a smaller class among the scored images no score leaves
+  metrics: all                   # P6: or a list of train_loss, scores, exact_auc
+  share_statistics: true         # P7: counts of the data before training, where a plan asks
+  share_subgroups: true          # P8: scores by sex, age band and manufacturer, where a plan asks
+  max_message_mb: 1024           # P9: a larger reply is not sent
+  max_mb_a_day: 100000           # P10: no more leaves within 24 hours
+  hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up
+  protection: none               # P12: or differential_privacy, secure_aggregation
 """
 
 SERVER = """
@@ -64,7 +69,10 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
             raise ConfigError(f"there is no file {ca.resolve()}")
         shutil.copyfile(ca, folder / "ca.crt")
     _show_identity(folder, create_identity(folder, site.site), tell)
-    tell(f"next: medfl-client check {folder} --plan PLAN, then medfl-client run {folder}")
+    tell(
+        f"next: medfl-client check {folder} --plan PLAN, then medfl-client approve {folder} "
+        f"PLAN, then medfl-client run {folder}"
+    )
 
 
 def renew_keys(folder: Path, tell: Tell) -> None:

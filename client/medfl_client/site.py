@@ -27,6 +27,7 @@ class Site:
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
     signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
+    server: str = "simulation"  # to whom replies go, for the ledger
 
 
 def choose_device(wish: str) -> torch.device:
@@ -55,4 +56,5 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         state,
         signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
         state / "local",
+        site_file.server.address if site_file.server else "simulation",
     )

@@ -15,6 +15,9 @@ Join = Literal[
     "path",
 ]  # fmt: skip
 
+CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"  # of a day with 24 hours
+HOURS = rf"any|(?!({CLOCK})-\1){CLOCK}-{CLOCK}"  # the end is not the start
+
 
 class DataFiles(Settings):
     """Where the images and labels are; paths are relative to the site file."""
@@ -83,16 +86,60 @@ class Compute(Settings):
     ] = "auto"
 
 
+Metric = Literal["train_loss", "scores", "exact_auc"]
+
+
 class Policy(Settings):
     """What the hospital allows. Policy beats plan, always."""
 
-    min_images: int = Field(default=20, ge=1)  # fewer training images: nothing leaves
-    min_cell: int = Field(default=10, ge=1)  # a class with fewer scored images: no scores leave
+    # required: a plan is worked on only after `medfl-client approve`; none: any plan of the server
+    approval: Literal["required", "none"] = "required"
     models: list[str] | Literal["all"] = "all"  # networks that may be trained here
     max_rounds: int = Field(default=1000, ge=1)  # a plan with more is refused
+    min_images: int = Field(default=20, ge=1)  # fewer training images: nothing leaves
+    min_cell: int = Field(default=10, ge=1)  # a class with fewer scored images: no scores leave
+    # scores: the counts from which all scores follow, and groups; what is not listed is taken out
+    metrics: list[Metric] | Literal["all"] = "all"
     share_statistics: bool = True  # counts and a grey histogram of the data, where a plan asks
     share_subgroups: bool = True  # scores by sex, age band, manufacturer, where a plan asks
     max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0  # a larger reply is not sent
+    max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0  # in any 24 hours, all studies
+    # Local time in which tasks are taken up; may pass midnight. Work begun inside is finished.
+    hours: Annotated[str, matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
+    # What a plan must offer to protect what leaves; no plan offers one yet
+    protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
+
+    @model_validator(mode="after")
+    def _exact_auc_goes_with_scores(self) -> Self:
+        if self.metrics != "all" and "exact_auc" in self.metrics and "scores" not in self.metrics:
+            raise ValueError("metrics: exact_auc is one of the scores; list scores too")
+        return self
+
+    def shares(self, metric: Metric) -> bool:
+        """Say whether a kind of metric may leave."""
+        return self.metrics == "all" or metric in self.metrics
+
+
+# The rules of a policy: setting -> its id, and what it does in words. Every refusal names the id.
+RULES = {
+    "approval": ("P1", "a plan must be approved here before it is worked on"),
+    "models": ("P2", "networks that may be trained here"),
+    "max_rounds": ("P3", "a plan with more rounds is refused"),
+    "min_images": ("P4", "with fewer training images nothing leaves"),
+    "min_cell": ("P5", "a class, group or count of fewer images is taken out"),
+    "metrics": ("P6", "kinds of metrics that may leave"),
+    "share_statistics": ("P7", "counts of the data before training may leave"),
+    "share_subgroups": ("P8", "scores by sex, age band and manufacturer may leave"),
+    "max_message_mb": ("P9", "a larger reply is not sent"),
+    "max_mb_a_day": ("P10", "no more leaves within 24 hours"),
+    "hours": ("P11", "local time in which tasks are taken up"),
+    "protection": ("P12", "what a plan must offer to protect what leaves"),
+}
+
+
+def rule(setting: str) -> str:
+    """Name a rule as messages do: (policy P3, max_rounds)."""
+    return f"(policy {RULES[setting][0]}, {setting})"
 
 
 class SiteFile(Settings):

@@ -8,7 +8,7 @@ from medfl_client.dataset import SiteData
 from medfl_client.features import feature_data
 from medfl_client.local_layers import LocalLayers
 from medfl_client.site import Site
-from medfl_common.errors import NoStartError
+from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
 from medfl_common.models import build_model
 from medfl_common.models.layout import layout
 from medfl_common.models.network import Network, Part
@@ -27,6 +27,7 @@ class Workbench:
         self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
         self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
         self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
+        self._refusal = ""  # the last that a person was told of
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
     def model_for(self, plan: Plan, device: torch.device) -> Network:
@@ -75,6 +76,11 @@ class Workbench:
         if task.site not in self._features:
             self._features[task.site] = feature_data(model, data, task.plan, task.site, site.device)
         return self._features[task.site]
+
+    def is_news(self, error: Exception) -> bool:
+        """Say whether a refusal is another than the last; one that waits is asked every seconds."""
+        told, self._refusal = self._refusal, str(error)
+        return told != self._refusal or not isinstance(error, NotApprovedError | WithdrawnError)
 
     def seconds_left(self, task: TrainTask) -> float | None:
         """Estimate the rest of the study from the pace since this process's first task of it."""

@@ -23,6 +23,7 @@ class MedflError(Exception):
     """Something a person can act on; the message says what, the value seen, and what to do."""
 
     code = 900
+    rule = ""  # of the hospital's policy that refused, such as P3; it stays at the hospital
 
 
 class ConfigError(MedflError):

@@ -14,10 +14,14 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is the old one or the new one, whole."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk is not made fuller
+        partial.unlink(missing_ok=True)
+        raise
     partial.replace(path)
     _sync_folder(path.parent)
 
@@ -44,6 +48,19 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def holder(folder: Path) -> str:
+    """Say which process holds a folder, without taking it; empty: none does."""
+    path = folder / "lock"
+    if not path.exists():
+        return ""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "unknown"
+    return ""
 
 
 def _sync_folder(folder: Path) -> None:

@@ -26,7 +26,18 @@ class NewLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read = 0
+        self._file, self._read = 0, 0  # inode, bytes
+
+    def begin_again(self) -> bool:
+        """Say whether the file was replaced by another since the last look; then all lines are new.
+
+        A coordinator that goes on may rewrite its log: rounds whose checkpoint was lost.
+        """
+        inode = self._path.stat().st_ino if self._path.exists() else 0
+        is_other, self._file = inode != self._file, inode
+        if is_other:
+            self._read = 0
+        return is_other
 
     def __call__(self) -> Iterator[Event]:
         """Give the lines that are new, in the order written."""

@@ -21,14 +21,20 @@ from medfl_common.errors import LinkError, RunError
 from medfl_common.metrics import N_BINS, Tally
 from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
+from medfl_common.protocol import PROTOCOL
 from medfl_common.record_values import counts, number, typed
 from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
-from medfl_common.subgroups import Groups, group_names, tally_of_counts
+from medfl_common.subgroups import KINDS, Groups, group_names, tally_of_counts
 
-PROTOCOL = 3  # client and server of different protocols refuse each other
 FLAT = "flat"  # the key of the one array in a record of weights
 COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
 MAX_HEADER = 256  # bytes of an npy header before the data
+# Every name under which a number may leave a hospital: lists of counts, and single numbers.
+GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
+LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0))}
+HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
+SCORED = ("n_scored", "loss", "exact_auc")
+SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["train", "evaluate", "describe"]
@@ -265,7 +271,8 @@ def _decode(array: Array, n_values: int) -> torch.Tensor:
         seen, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     except ValueError as error:
         raise LinkError(f"the weights are not a plain array: {error}") from None
-    if seen != (n_values,) or dtype != np.float32:
+    n_bytes_left = len(array.data) - buffer.tell()
+    if seen != (n_values,) or dtype != np.float32 or n_bytes_left != expected:
         raise LinkError(f"the weights are {dtype} {seen}; float32 ({n_values},) was expected")
     return torch.from_numpy(np.frombuffer(array.data, np.float32, offset=buffer.tell()).copy())
 

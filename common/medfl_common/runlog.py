@@ -20,10 +20,29 @@ class RunLog:
     def write(self, event: str, **values: Json) -> None:
         """Append one event with the time, and make it durable."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # a full disk: take half a line away again
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise
+
+    def take_back_rounds(self, after: int) -> None:
+        """Rename the events of rounds whose checkpoint was lost: they are made again.
+
+        So every round is in the log once.
+        """
+        events = self.events()
+        lost = [e for e in events if e["event"] == "round" and int(str(e["round"])) > after]
+        if lost:
+            for event in lost:
+                event["event"] = "round_taken_back"
+            lines = "".join(json.dumps(event) + "\n" for event in events)
+            write_atomic(self.path, lines.encode())
 
     def events(self, kind: str | None = None) -> list[Event]:
         """Read the events, of one kind or all, in the order written."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from medfl_common.errors import MedflError
 
@@ -47,7 +47,9 @@ class Screen:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
-        table = Table(*header, title=escape(title) or None, title_justify="left")
+        # A hash or a path that is too long for its column goes on in the next line, whole.
+        columns = [Column(name, overflow="fold") for name in header]
+        table = Table(*columns, title=escape(title) or None, title_justify="left")
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print(table)

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
-from medfl_common.records import PROTOCOL, TrainTask, content_sha256
+from medfl_common.protocol import PROTOCOL
+from medfl_common.records import TrainTask, content_sha256
 
 SEAL, SIGNATURE = "seal", "signature"  # record and key; eight signed 64-bit numbers
 WORDS = struct.Struct(">8q")

@@ -8,6 +8,7 @@ from medfl_common.metrics import Counts, Tally
 from medfl_common.plan import Plan
 from medfl_common.statistics import AGES, SEXES, band_names
 
+KINDS = ("sex", "age", "manufacturer")
 OTHERS = "others or not known"
 Groups = Mapping[str, Sequence[Tally]]  # kind -> one tally per group, empty where nothing is told
 

@@ -1,12 +1,8 @@
 """The networks that a plan can name, with what a round of each costs on the line."""
 
-import math
-
-import torch
-
 from medfl_common.errors import ConfigError
-from medfl_common.models import MODELS, build_model
-from medfl_common.models.network import PARTS, Network
+from medfl_common.models import MODELS
+from medfl_common.models.cost import build_empty, sizes
 from medfl_common.plan import Plan, plan_from_values
 from medfl_common.strict_yaml import Value
 
@@ -28,14 +24,6 @@ def catalogue() -> list[list[str]]:
     return [_row(name) for name in MODELS.names()]
 
 
-def sizes(plan: Plan) -> tuple[int, int, int]:
-    """Give a plan's weights, bytes each way a round, and bytes sent once to each connection."""
-    model = _build(plan)
-    state = model.state_dict()
-    n = {p: sum(math.prod(state[k].shape) for k in model.names(p)) for p in PARTS}
-    return sum(n.values()), 4 * n["shared"], 4 * (n["start"] + n["local"])
-
-
 def _row(name: str) -> list[str]:
     images = VOLUMES if name in ONLY_VOLUMES else PICTURES
     n_weights, whole, _ = sizes(_plan(name, images, "none"))
@@ -54,7 +42,7 @@ def _row(name: str) -> list[str]:
 def _norm(name: str, images: dict[str, Value]) -> str:
     """Say which norm layers the plan may choose."""
     try:
-        _build(_plan(name, images, "none", "batch"))
+        build_empty(_plan(name, images, "none", "batch"))
     except ConfigError:
         return "own"
     return "by plan"
@@ -71,9 +59,3 @@ def _plan(name: str, images: dict[str, Value], freeze: str, norm: str = "own") -
         "federation": {"rounds": 1},
     }
     return plan_from_values(values)
-
-
-def _build(plan: Plan) -> Network:
-    """Build without memory for the weights."""
-    with torch.device("meta"):
-        return build_model(plan)

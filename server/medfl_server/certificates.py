@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from medfl_common.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
 from medfl_common.errors import LinkError
 from medfl_common.files import write_atomic, write_private
 
 DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
-WARN_DAYS = (30, 7, 1)  # left of a certificate: warn, warn louder, act today
 
 
 def create_authority(folder: Path, study: str, host: str) -> str:
@@ -57,20 +57,6 @@ def renew(folder: Path, host: str = "") -> datetime:
     return valid_until(tls / "server.crt")
 
 
-def valid_until(path: Path) -> datetime:
-    """Say when a certificate file ends; raises LinkError where there is none."""
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
-        raise LinkError(f"{path} is missing or no certificate") from None
-
-
-def certificate_fingerprint(path: Path) -> str:
-    """SHA-256 of a certificate file as `openssl x509 -fingerprint -sha256` shows it."""
-    digest = x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(hashes.SHA256())
-    return digest.hex(":").upper()
-
-
 def expiry_warning(folder: Path, now: datetime) -> str | None:
     """Say how long the certificates are valid where that is WARN_DAYS[0] days or less."""
     ends = {name: valid_until(folder / "tls" / name) for name in ("server.crt", "ca.crt")}
@@ -81,10 +67,11 @@ def expiry_warning(folder: Path, now: datetime) -> str | None:
     what = f"{folder / 'tls' / name} ends on {first:%Y-%m-%d}, in {left} days"
     if left < 0:
         what = f"{folder / 'tls' / name} ended on {first:%Y-%m-%d}: no hospital can connect"
-    urgency = "" if left > WARN_DAYS[1] else "SOON: " if left > WARN_DAYS[2] else "TODAY: "
     if name == "ca.crt":
-        return f"{urgency}{what}; make a new study with a new authority before then"
-    return f"{urgency}{what}; run medfl-server renew {folder}, then start medfl-server run again"
+        return f"{urgency(left)}{what}; make a new study with a new authority before then"
+    return (
+        f"{urgency(left)}{what}; run medfl-server renew {folder}, then start medfl-server run again"
+    )
 
 
 def _write_server_certificate(

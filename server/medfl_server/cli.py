@@ -125,6 +125,28 @@ def run(
 
 
 @app.command()
+def doctor(
+    folder: Folder,
+    port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
+        False
+    ),
+) -> None:
+    """Check all that could stop the study later, and say who must do what. Changes nothing."""
+    from medfl_common import findings
+    from medfl_server.doctor import examine_study
+
+    with errors_for_people():
+        found = examine_study(folder, port)
+        if as_json:
+            print(findings.as_json(found))
+        else:
+            findings.show(found, Screen())
+        if findings.has_failed(found):
+            raise typer.Exit(1)
+
+
+@app.command()
 def report(folder: Folder) -> None:
     """Write report.html from the run log."""
     with errors_for_people():
@@ -157,8 +179,9 @@ def models(
 ) -> None:
     """List the networks that a plan can name: weights, input, megabytes a round."""
     with errors_for_people():
+        from medfl_common.models.cost import sizes
         from medfl_common.plan import load_plan
-        from medfl_server.catalogue import HEADER, TITLE, catalogue, sizes
+        from medfl_server.catalogue import HEADER, TITLE, catalogue
 
         screen = Screen()
         if plan is None:

@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from medfl_common.errors import LinkError
+from medfl_common.protocol import PROTOCOL, PROTOCOL_HEADER
 
 HTTP_OK = 200
 HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
@@ -77,8 +78,10 @@ class FleetOnly:
         path = scope.get("path", "")
         if scope["type"] == "http" and path == PULL_MESSAGES:
             await self._hold(scope, receive, send)
-        elif scope["type"] == "lifespan" or path.startswith("/v1/fleet/") or path == "/health":
+        elif scope["type"] == "lifespan" or path.startswith("/v1/fleet/"):
             await self._app(scope, receive, send)
+        elif path == "/health":
+            await self._app(scope, receive, _with_protocol(send))
         elif scope["type"] == "http":
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
@@ -114,6 +117,18 @@ class FleetOnly:
 
         await self._app(dict(scope), receive, send)
         return events
+
+
+def _with_protocol(send: Send) -> Send:
+    """Let an answer say which protocol this coordinator speaks."""
+
+    async def told(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            header = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
+            event = {**event, "headers": [*event.get("headers", ()), header]}
+        await send(event)
+
+    return told
 
 
 async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s: float) -> None:

@@ -10,9 +10,9 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from medfl_common.certificate import valid_until
 from medfl_common.monitor import NewLines, counter, gauge, serve_metrics
 from medfl_common.runlog import Event
-from medfl_server.certificates import valid_until
 from medfl_server.enrolment import read_roster
 from medfl_server.post import Presence
 from medfl_server.study import Study
@@ -50,6 +50,9 @@ class Monitor(Collector):
         self._connected: frozenset[str] = frozenset()
         self._new_lines = NewLines(study.folder / "log.jsonl")
         self._lock = threading.Lock()  # two scrapes at once would count lines twice
+        self._forget()
+
+    def _forget(self) -> None:
         self._rounds = Counter[str]()
         self._sites: dict[str, Counter[str]] = {name: Counter() for name in PER_SITE}
         self._answered: frozenset[str] = frozenset()
@@ -65,6 +68,8 @@ class Monitor(Collector):
     def collect(self) -> Iterable[Metric]:
         """Answer a scrape."""
         with self._lock:
+            if self._new_lines.begin_again():
+                self._forget()
             for event in self._new_lines():
                 self._count(event)
             return [*self._of_study(), *self._of_sites()]
@@ -100,9 +105,7 @@ class Monitor(Collector):
             made["round_without_quorum"],
         )
         yield gauge("round_seconds", "Seconds that the last round took.", self._seconds)
-        yield counter(
-            "pauses", "Times that the study was paused.", made["paused"]
-        )
+        yield counter("pauses", "Times that the study was paused.", made["paused"])
         yield gauge("paused", "1 while the study is paused.", self._state == "paused")
         yield gauge("finished", "1 when the study is finished.", self._state == "finished")
         yield gauge("last_event_timestamp_seconds", "Time of the last log line.", self._newest)

@@ -9,12 +9,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
-from medfl_common.files import Json
-from medfl_common.metrics import Tally, merge, scores
 from medfl_common.params import Weights
 from medfl_common.records import Kind, TrainResult
 from medfl_common.screen import in_words
@@ -28,13 +27,15 @@ from medfl_server.best import (
     read_best,
     value_of,
 )
-from medfl_server.collect import Answered, Collection, Fold, Replies
+from medfl_server.collect import Collection, Fold, Replies
 from medfl_server.fold import RoundFold
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
 from medfl_server.late import LateReplies
+from medfl_server.patience import PatientLog, write_patiently
 from medfl_server.post import Announce, Post
+from medfl_server.round_facts import round_facts, summary
 from medfl_server.start import start_weights
 from medfl_server.study import Study
 
@@ -55,6 +56,7 @@ class Progress:
     seconds_left: float | None  # from the median of the rounds made in this sitting
 
 
+Written = TypeVar("Written")
 Follow = Callable[[Progress], None]
 
 
@@ -78,7 +80,7 @@ class RoundLoop:
         self._post = post
         self._announce = announce
         self._follow = follow
-        self._log = study.log
+        self._log = PatientLog(study.folder, announce)
         self._times: list[float] = []
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
@@ -128,6 +130,7 @@ class RoundLoop:
             self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
             return checkpoint
         logged = {event["round"] for event in self._log.events("round")}
+        self._log.take_back_rounds(after=checkpoint.round)
         if checkpoint.round and checkpoint.round not in logged:
             self._log.write("round", sha256=digest(checkpoint.weights), **checkpoint.meta)
         if not self._log.events("finished"):
@@ -161,7 +164,7 @@ class RoundLoop:
         round_ = before.round + 1
         fold = RoundFold(self._plan, before.weights)
         replies = self._collect("train", before, round_, fold.add)
-        facts = _facts(round_, replies)
+        facts = round_facts(round_, replies)
         if len(replies.answered) < self.quorum():
             self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
@@ -171,17 +174,22 @@ class RoundLoop:
             return None
         best = better(read_best(before), before.round, value_of(replies, self._plan))
         if best is not None and best.round == before.round:
-            keep_weights(self._study.checkpoints, best, before.weights)
+            self._write(lambda folder: keep_weights(folder, best, before.weights))
         facts["best"] = as_json(best)
         checkpoint = Checkpoint(round_, fold.result(), facts)
-        sha256 = save(self._study.checkpoints, checkpoint)
+        sha256 = self._write(lambda folder: save(folder, checkpoint))
         forget_others(self._study.checkpoints, best)
         self._log.write("round", sha256=sha256, **facts)
         self._times.append(replies.seconds)
         n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
         ending = "" if left is None else f"; {in_words(left)} left"
-        self._announce(f"round {round_} of {n_rounds}: {_summary(replies)}{ending}")
+        self._announce(f"round {round_} of {n_rounds}: {summary(replies)}{ending}")
         return checkpoint
+
+    def _write(self, write: Callable[[Path], Written]) -> Written:
+        """Write into the folder of checkpoints, as soon as the disk takes it."""
+        folder = self._study.checkpoints
+        return write_patiently(lambda: write(folder), folder, self._announce)
 
     def _pause(self, round_: int, empty: int) -> None:
         self._log.write("paused", round=round_)
@@ -211,13 +219,13 @@ class RoundLoop:
             if weights is None:
                 self._announce(f"the weights of round {best.round} are gone; the last are taken")
             else:
-                self._log.write("scored", **_facts(last.round, replies))
-                self._announce(f"model of round {last.round}: {_summary(replies)}")
+                self._log.write("scored", **round_facts(last.round, replies))
+                self._announce(f"model of round {last.round}: {summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._collect("evaluate", kept, kept.round)
-        facts = {**_facts(kept.round, replies), "best": as_json(best), "last": last.round}
+        facts = {**round_facts(kept.round, replies), "best": as_json(best), "last": last.round}
         self._log.write("finished", sha256=digest(kept.weights), **facts)
-        self._announce(f"final model, of round {kept.round}: {_summary(replies)}")
+        self._announce(f"final model, of round {kept.round}: {summary(replies)}")
         return kept.weights
 
     def _collect(
@@ -246,66 +254,3 @@ class RoundLoop:
         if not self._times:
             return None
         return statistics.median(self._times) * (self._plan.federation.rounds - round_)
-
-
-def _facts(round_: int, replies: Replies) -> dict[str, Json]:
-    """Everything about a round that the log keeps; scores are those of the weights before it."""
-    return {
-        "round": round_,
-        "seconds": round(replies.seconds, 3),
-        "sites": {site: _site_facts(answered) for site, answered in replies.answered.items()},
-        "missing": {**replies.missing},
-    }
-
-
-def _site_facts(answered: Answered) -> dict[str, Json]:
-    result = answered.result
-    facts: dict[str, Json] = {
-        "n_images": result.n_images,
-        "n_steps": result.n_steps,
-        "train_loss": result.train_loss,
-        "seconds": result.seconds,
-        "bytes_received": answered.bytes_received,
-        "bytes_sent": answered.bytes_sent,
-        "sha256": answered.sha256,
-    }
-    if result.tally is not None:
-        facts["tally"] = tally_facts(result.tally)
-        facts["exact_auc"] = result.exact_auc
-    if result.groups:
-        facts["groups"] = {
-            kind: [tally_facts(tally) for tally in tallies]
-            for kind, tallies in result.groups.items()
-        }
-    return facts
-
-
-def tally_facts(tally: Tally) -> dict[str, Json]:
-    """Give what the log keeps of a tally."""
-    return {
-        "n": tally.n,
-        "loss": tally.loss,
-        "confusion": tally.confusion.tolist(),
-        "positive": tally.positive.tolist(),
-        "negative": tally.negative.tolist(),
-    }
-
-
-def _summary(replies: Replies) -> str:
-    """Say in one line what a round gave."""
-    tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
-    parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
-    trained = [a.result for a in replies.answered.values() if a.result.n_images]
-    if trained:
-        n = sum(result.n_images for result in trained)
-        loss = sum(result.train_loss * result.n_images for result in trained) / n
-        parts.append(f"training loss {loss:.3f} over {n} images")
-    if tallies:
-        merged = merge(tallies)
-        area = scores(merged)["auc"]
-        shown = "n/a" if area is None else f"{area:.3f}"
-        which = "model before it: " if trained else ""
-        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} held-out images")
-    if replies.missing:
-        parts.append(f"missing: {', '.join(replies.missing)}")
-    return "; ".join(parts)

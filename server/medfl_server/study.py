@@ -59,7 +59,7 @@ def create_study(folder: Path, plan_file: Path) -> Study:
         raise RunError(f"{folder} holds a study already; choose another directory")
     choice = plan.model.weights
     weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if weights is not None:
         write_atomic(folder / START_FILE, weights)
     write_atomic(folder / "plan.yaml", plan_file.read_bytes())

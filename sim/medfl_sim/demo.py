@@ -19,7 +19,9 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
     screen.say(f"writing {N_SITES} synthetic hospitals with {N_IMAGES} DICOM pictures each")
     sites = write_hospitals(folder / "hospitals", N_SITES, N_IMAGES, seed=0)
     deployment = Deployment(folder)
-    screen.say("the coordinator makes the study and enrols each hospital's key")
+    screen.say(
+        "the coordinator makes the study and enrols each hospital's key; each approves the plan"
+    )
     deployment.create(plan, {site.name: site for site in sites})
     screen.say("starting three hospitals and the coordinator, each a process of its own")
     try:
@@ -31,4 +33,4 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
     if status != 0:
         raise RunError(f"the coordinator ended with status {status}; see {folder} for the logs")
     screen.say(f"what each hospital saw: {folder}/site-1.log, site-2.log, site-3.log")
-    screen.say(f"what left the first hospital: {sites[0] / 'state' / 'ledger.jsonl'}")
+    screen.say(f"what left the first hospital: medfl-client audit show {sites[0]}")

@@ -35,17 +35,19 @@ class Deployment:
         self.port = port or free_port()
         self._processes: list[Process] = []
 
-    def create(self, plan: Path, sites: dict[str, Path]) -> None:
-        """Make the study, and enrol site directories that hold a site.yaml."""
+    def create(self, plan: Path, sites: dict[str, Path], approve: bool = True) -> None:
+        """Make the study, enrol site directories that hold a site.yaml, and approve the plan."""
         run_command("server", "init", self.study, "--plan", plan, "--host", "localhost")
         for name, site in sites.items():
-            self.init_site(site)
+            self.init_site(site, approve)
             run_command("server", "enrol", self.study, name, site / "identity.pub")
 
-    def init_site(self, site: Path) -> None:
-        """Give a site directory its key, the server's address and the study's certificate."""
+    def init_site(self, site: Path, approve: bool = True) -> None:
+        """Give a site its key, the server's address and certificate, and approve the plan there."""
         ca = self.study / "tls" / "ca.crt"
         run_command("client", "init", site, "--server", f"localhost:{self.port}", "--ca", ca)
+        if approve:
+            run_command("client", "approve", site, self.study / "plan.yaml", "--yes")
 
     def start_server(self, show: bool = False) -> Process:
         """Start the coordinator; `show` lets it write to this terminal."""

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from flwr.app import RecordDict
+from tests.conftest import MakePlan
 
-from medfl_client import ledger
+from medfl_client import approvals, ledger
 from medfl_client.answer import answer
+from medfl_client.dataset import SiteData
 from medfl_client.site import Site, open_site
 from medfl_client.site_file import load_site_file
 from medfl_client.workbench import Workbench
+from medfl_common.errors import RunError
 from medfl_common.models import build_model
 from medfl_common.params import shared_weights
-from medfl_common.plan import Plan
-from medfl_common.records import TrainTask, encode_task
+from medfl_common.plan import Plan, load_plan
+from medfl_common.records import TrainTask, encode_task, n_bytes
 
 
 def ask(plan: Plan, round_: int = 1, nonce: int = 5) -> RecordDict:
@@ -25,9 +28,11 @@ def ask(plan: Plan, round_: int = 1, nonce: int = 5) -> RecordDict:
 
 
 @pytest.fixture
-def site(hospitals: Path) -> Site:
+def site(hospitals: Path, plan: Plan) -> Site:
     folder = hospitals / "site-1"
-    return open_site(folder, load_site_file(folder))
+    site = open_site(folder, load_site_file(folder))
+    approvals.approve(folder / "state", plan)
+    return site
 
 
 def test_no_word_of_an_exception_leaves_and_all_of_it_is_kept_here(
@@ -116,9 +121,96 @@ def test_the_ledger_names_all_that_left_and_shows_a_changed_line(
     path.write_text(
         "\n".join([lines[0], lines[1].replace('"round": 2', '"round": 9'), lines[2]]) + "\n"
     )
-    assert ledger.first_broken_line(path) == 3
+    assert ledger.first_broken_line(path) == (2, "it was changed")
     path.write_text(lines[0] + "\n" + lines[2] + "\n")
-    assert ledger.first_broken_line(path) == 2
+    assert ledger.first_broken_line(path) == (2, "a line was removed or moved: line 3 stands here")
+
+
+def test_a_plan_that_is_not_approved_is_refused_and_nothing_is_read(
+    site: Site, make_plan: MakePlan, hospitals: Path
+) -> None:
+    state, said = hospitals / "site-1" / "state", list[str]()
+    other = load_plan(make_plan(training={"lr": 0.02}))
+
+    codes = [
+        answer(ask(other), site, bench, said.append).metric_records["numbers"]["code"]
+        for bench in [Workbench()] * 2
+    ]
+
+    assert codes == [410, 410]
+    assert not (state / "index.sqlite").exists()
+    assert not (state / "cache").exists()
+    assert len(said) == 1  # asked every few seconds, a person reads it once
+    assert "was changed since it was approved (policy P1, approval); no data was read" in said[0]
+    (path,) = approvals.proposed(state)
+    assert f"medfl-client approve {state.parent} {path}" in said[0]
+    assert load_plan(path).hash() == other.hash()
+    (line, _) = ledger.entries(state / "ledger.jsonl")
+    assert (line["decision"], line["plan"]) == ("refused: P1", other.hash())
+
+
+def test_without_the_rule_a_plan_needs_no_approval_but_a_withdrawal_counts(
+    site: Site, make_plan: MakePlan
+) -> None:
+    other = load_plan(make_plan(training={"lr": 0.02}))
+    lenient = replace(site, policy=site.policy.model_copy(update={"approval": "none"}))
+    assert site.state is not None
+
+    first = answer(ask(other), lenient, Workbench(), lambda line: None)
+    approvals.write_record(site.state, "withdraw", other.hash(), other.study, other.canonical())
+    again = answer(ask(other), lenient, Workbench(), lambda line: None)
+
+    assert first.metric_records["numbers"]["code"] == 0
+    assert again.metric_records["numbers"]["code"] == 420
+    assert set(again) == {"numbers"}  # the kept reply stays
+
+
+def test_a_withdrawal_during_the_work_keeps_its_result_back(site: Site, plan: Plan) -> None:
+    state = site.state
+    assert state is not None
+
+    def withdraw_then_read(asked: Plan, name: str) -> SiteData:
+        approvals.write_record(state, "withdraw", plan.hash(), plan.study, plan.canonical())
+        return site.data(asked, name)
+
+    reply = answer(
+        ask(plan), replace(site, data=withdraw_then_read), Workbench(), lambda line: None
+    )
+
+    assert reply.metric_records["numbers"]["code"] == 420
+    assert [entry["decision"] for entry in ledger.entries(state / "ledger.jsonl")] == [
+        "refused: withdrawn"
+    ]
+    assert not (state / "replies").exists()
+
+
+def test_what_left_within_a_day_counts_and_nothing_more_leaves(site: Site, plan: Plan) -> None:
+    assert site.state is not None
+    size = n_bytes(answer(ask(plan), site, Workbench(), lambda line: None)) / 1e6
+    limited = replace(site, policy=site.policy.model_copy(update={"max_mb_a_day": 2.5 * size}))
+
+    codes = [
+        answer(ask(plan, 2, nonce), limited, Workbench(), lambda line: None)
+        .metric_records["numbers"]["code"]
+        for nonce in (7, 8, 7)
+    ]  # fmt: skip
+
+    assert codes == [0, 400, 400]
+    decisions = [entry["decision"] for entry in ledger.entries(site.state / "ledger.jsonl")]
+    assert decisions == ["released", "released", "refused: P10", "refused: P10"]
+
+
+def test_a_ledger_that_was_cut_lets_nothing_leave(site: Site, plan: Plan) -> None:
+    assert site.state is not None
+    path, said = site.state / "ledger.jsonl", list[str]()
+    for round_ in (1, 2):
+        answer(ask(plan, round_), site, Workbench(), said.append)
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+    with pytest.raises(RunError):  # Flower's executor makes a bare code of it
+        answer(ask(plan, 3), site, Workbench(), said.append)
+
+    assert "does not end with the line that was written last" in said[-1]
 
 
 def test_a_site_below_its_own_minimum_sends_a_code_and_no_update(site: Site, plan: Plan) -> None:

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.conftest import MakePlan
 
 from medfl_client.guard import permit, release
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import N_BINS, Tally
-from medfl_common.plan import Plan
+from medfl_common.plan import Plan, load_plan
 from medfl_common.records import TrainResult, TrainTask, plan_number
 from medfl_common.statistics import SiteStatistics, lengths
 
@@ -49,13 +50,18 @@ def test_scores_of_large_or_absent_classes_go(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("change", "policy", "message"),
     [
-        ({"n_images": 19}, Policy(), r"trained on 19 images, policy\.min_images is 20"),
+        (
+            {"n_images": 19},
+            Policy(),
+            r"on 19 images, 20 are the fewest \(policy P4, min_images\)",
+        ),
         ({"update": {"w": torch.full((2, 2), torch.nan)}}, Policy(), "NaN"),
         ({"update": {"w": torch.ones(3)}}, Policy(), "other tensors"),
         ({"update": UPDATE | {"patients": torch.ones(1)}}, Policy(), "other tensors"),
         ({"train_loss": float("nan")}, Policy(), "NaN or an infinity"),
         ({"nonce": 98}, Policy(), "does not belong"),
-        ({}, Policy(max_message_mb=0.0001), r"policy\.max_message_mb"),
+        ({}, Policy(max_message_mb=0.0001), r"\(policy P9, max_message_mb\)"),
+        ({}, Policy(max_mb_a_day=0.0001), r"\(policy P10, max_mb_a_day\)"),
     ],
 )
 def test_what_is_not_listed_does_not_leave(
@@ -67,7 +73,8 @@ def test_what_is_not_listed_does_not_leave(
         release(changed, task(plan), policy, SHAPES)
 
 
-def test_a_finding_that_few_images_have_keeps_the_scores_back(plan: Plan) -> None:
+def test_a_finding_that_few_images_have_keeps_the_scores_back(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(task={"type": "multilabel"}))
     for few, is_sent in (([[30, 1], [5, 5]], True), ([[35, 1], [4, 5]], False)):
         both = replace(result(plan, [[1]]), tally=None)
         counts = np.array([[[20, 3], [9, 9]], few])  # absent and present, of two findings
@@ -94,7 +101,7 @@ def test_statistics_leave_without_small_counts_where_plan_and_policy_allow(plan:
     assert numbers["data_left_out"] == 0
     assert numbers["data_classes"] == [0, 0]  # 7 is too few, and 33 of 40 would tell it
     for policy, message in (
-        (Policy(share_statistics=False), "share_statistics is false"),
+        (Policy(share_statistics=False), r"policy P7, share_statistics"),
         (Policy(min_images=41), "are of 40 images"),
     ):
         with pytest.raises(DisclosureError, match=message):
@@ -106,7 +113,25 @@ def test_statistics_leave_without_small_counts_where_plan_and_policy_allow(plan:
 
 
 def test_policy_beats_plan_before_any_data_is_read(plan: Plan) -> None:
-    with pytest.raises(DisclosureError, match=r"policy\.models allows resnet18; no data was read"):
+    with pytest.raises(DisclosureError, match=r"here: resnet18 \(policy P2, models\); no data"):
         permit(plan, Policy(models=["resnet18"]))
-    with pytest.raises(DisclosureError, match=r"has 3 rounds, policy\.max_rounds allows 2"):
+    with pytest.raises(
+        DisclosureError, match=r"3 rounds, 2 are the most \(policy P3, max_rounds\)"
+    ):
         permit(plan, Policy(max_rounds=2))
+    with pytest.raises(DisclosureError, match=r"differential privacy.*\(policy P12, protection\)"):
+        permit(plan, Policy(protection="differential_privacy"))
+
+
+def test_metrics_that_the_policy_does_not_list_stay(plan: Plan) -> None:
+    scored = replace(result(plan, [[40, 0], [0, 40]]), train_loss=0.7)
+    for metrics, expected in (
+        (["train_loss"], {"train_loss": 0.7}),
+        (["scores"], {"train_loss": 0.0, "n_scored": 80}),
+        (["scores", "exact_auc"], {"train_loss": 0.0, "n_scored": 80, "exact_auc": 0.9}),
+    ):
+        reply = release(scored, task(plan), Policy(metrics=metrics), SHAPES)
+
+        numbers = reply.metric_records["numbers"]
+        kinds = {"train_loss", "n_scored", "exact_auc"}
+        assert {name: numbers[name] for name in kinds & set(numbers)} == expected

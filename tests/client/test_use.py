@@ -10,6 +10,7 @@ from pydicom import dcmread
 from tests.conftest import MakePlan
 
 from medfl_client.answer import answer
+from medfl_client.approvals import approve
 from medfl_client.explain import choose, explain
 from medfl_client.familiarity import Familiar
 from medfl_client.kept_models import find_model
@@ -35,6 +36,7 @@ def folder(hospitals: Path, make_plan: MakePlan) -> Path:
     folder = hospitals / "site-1"
     plan = load_plan(make_plan(evaluation={"validation": 0.5}))
     site = open_site(folder, load_site_file(folder))
+    approve(folder / "state", plan)
     task = TrainTask("evaluate", RUN, 3, 0, "site-1", plan, shared_weights(build_model(plan)))
     reply = answer(encode_task(task), site, Workbench(), print)
     assert reply.metric_records["numbers"]["code"] == 0

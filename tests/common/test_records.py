@@ -7,6 +7,7 @@ from flwr.app import Array, ArrayRecord, MetricRecord
 
 from medfl_common.errors import LinkError, RunError
 from medfl_common.plan import Plan
+from medfl_common.protocol import PROTOCOL
 from medfl_common.records import (
     TrainResult,
     TrainTask,
@@ -21,6 +22,7 @@ from medfl_common.records import (
 )
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7.0), "c": torch.zeros(4)}
+LONGER = Array(np.zeros(11, dtype=np.float32)).data + b"12345678"
 SHAPES = {name: tuple(tensor.shape) for name, tensor in WEIGHTS.items()}
 
 
@@ -44,6 +46,9 @@ def test_a_task_comes_back_as_it_went(plan: Plan) -> None:
         Array(np.zeros((1, 11), dtype=np.float32)),
         Array("float32", (11,), "numpy.ndarray", b"\x93NUMPY" + b"\xff" * 100),
         Array("float32", (11,), "pickle", b"x" * 100),
+        Array(
+            "float32", (11,), "numpy.ndarray", Array(np.zeros(11, np.float32)).data + b"12345678"
+        ),
     ],
 )
 def test_weights_that_lie_about_themselves_are_refused(array: Array) -> None:
@@ -75,3 +80,15 @@ def test_packed_tensors_come_back_whatever_order_each_end_has_them_in() -> None:
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
     assert found["b"].shape == ()
     assert float(found["b"]) == 7.0
+
+
+def test_a_task_and_a_reply_of_another_protocol_are_refused_naming_both(plan: Plan) -> None:
+    task = encode_task(TrainTask("train", "ab" * 16, 1, 1, "north", plan, WEIGHTS))
+    reply = encode_result(TrainResult(plan_number(plan), 1, 1))
+    task.config_records["task"]["protocol"] = PROTOCOL + 1
+    reply.metric_records["numbers"]["protocol"] = PROTOCOL - 1
+
+    with pytest.raises(LinkError, match=f"speaks protocol {PROTOCOL + 1}, this site {PROTOCOL}"):
+        decode_task_head(task)
+    with pytest.raises(RunError, match=f"protocol {PROTOCOL - 1}, this coordinator {PROTOCOL}"):
+        decode_result(reply, SHAPES, plan)

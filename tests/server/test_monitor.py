@@ -10,10 +10,11 @@ from tests.conftest import MakePlan
 
 from medfl_client.identity import create_identity
 from medfl_client.participate import free_port
+from medfl_common.certificate import valid_until
 from medfl_common.errors import LinkError
 from medfl_common.files import Json
 from medfl_common.monitor import NewLines, serve_metrics
-from medfl_server.certificates import create_authority, valid_until
+from medfl_server.certificates import create_authority
 from medfl_server.enrolment import enrol
 from medfl_server.monitor import Monitor, watch
 from medfl_server.post import Presence
@@ -101,6 +102,20 @@ def test_later_scrapes_count_every_line_once_and_no_torn_one(study: Study) -> No
     assert (seen["rounds_made", ""], seen["paused", ""]) == (2, 0)
     assert seen["site_bytes_received_total", "north"] == 3000
     assert log.read_text().endswith('"ti')  # a scrape cuts nothing
+
+
+def test_a_log_that_was_rewritten_is_counted_anew(study: Study) -> None:
+    port = free_port()
+    watch(study, dict, port)
+    assert scrape(port)["rounds_made", ""] == 1
+
+    study.log.take_back_rounds(0)
+    study.log.write("resumed", round=0)
+    add(study, "round", 1, ["north", "south", "west"], {})
+    seen = scrape(port)
+
+    assert (seen["rounds_made", ""], seen["rounds_without_quorum_total", ""]) == (1, 1)
+    assert seen["site_rounds_missed_total", "west"] == 1
 
 
 def test_metrics_are_not_to_be_had_at_another_address(study: Study) -> None:

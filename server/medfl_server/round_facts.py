@@ -1,0 +1,68 @@
+"""What the run log keeps of a round, and the line that tells of it."""
+
+from medfl_common.files import Json
+from medfl_common.metrics import Tally, merge, scores
+from medfl_server.collect import Answered, Replies
+
+
+def round_facts(round_: int, replies: Replies) -> dict[str, Json]:
+    """Everything about a round that the log keeps; scores are those of the weights before it."""
+    return {
+        "round": round_,
+        "seconds": round(replies.seconds, 3),
+        "sites": {site: _site_facts(answered) for site, answered in replies.answered.items()},
+        "missing": {**replies.missing},
+    }
+
+
+def _site_facts(answered: Answered) -> dict[str, Json]:
+    result = answered.result
+    facts: dict[str, Json] = {
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+        "bytes_received": answered.bytes_received,
+        "bytes_sent": answered.bytes_sent,
+        "sha256": answered.sha256,
+    }
+    if result.tally is not None:
+        facts["tally"] = tally_facts(result.tally)
+        facts["exact_auc"] = result.exact_auc
+    if result.groups:
+        facts["groups"] = {
+            kind: [tally_facts(tally) for tally in tallies]
+            for kind, tallies in result.groups.items()
+        }
+    return facts
+
+
+def tally_facts(tally: Tally) -> dict[str, Json]:
+    """Give what the log keeps of a tally."""
+    return {
+        "n": tally.n,
+        "loss": tally.loss,
+        "confusion": tally.confusion.tolist(),
+        "positive": tally.positive.tolist(),
+        "negative": tally.negative.tolist(),
+    }
+
+
+def summary(replies: Replies) -> str:
+    """Say in one line what a round gave."""
+    tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
+    parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
+    trained = [a.result for a in replies.answered.values() if a.result.n_images]
+    if trained:
+        n = sum(result.n_images for result in trained)
+        loss = sum(result.train_loss * result.n_images for result in trained) / n
+        parts.append(f"training loss {loss:.3f} over {n} images")
+    if tallies:
+        merged = merge(tallies)
+        area = scores(merged)["auc"]
+        shown = "n/a" if area is None else f"{area:.3f}"
+        which = "model before it: " if trained else ""
+        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} held-out images")
+    if replies.missing:
+        parts.append(f"missing: {', '.join(replies.missing)}")
+    return "; ".join(parts)

@@ -1,0 +1,207 @@
+"""What a person is shown, what is recorded, and when a site takes up tasks."""
+
+from datetime import datetime, time
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakePlan
+
+from medfl_client import approvals
+from medfl_client.approvals import read_records, status_of
+from medfl_client.decide import decide, withdraw
+from medfl_client.hours import OpenHours, is_within
+from medfl_client.plan_words import differences, n_weights, plan_in_words, reply_mb
+from medfl_client.site_file import RULES, Policy
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.models import build_model
+from medfl_common.params import shared_weights
+from medfl_common.plan import Plan, Task, load_plan
+from medfl_common.schema import loads
+from medfl_common.screen import Screen
+
+
+class Said(Screen):
+    """A screen that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def table(self, header: object, rows: object, title: str = "") -> None:
+        self.lines += [title, *(" | ".join(row) for row in rows)]  # type: ignore[attr-defined]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@pytest.fixture
+def site(hospitals: Path) -> Path:
+    return hospitals / "site-1"
+
+
+def test_every_setting_of_a_policy_is_a_rule_with_an_id_of_its_own() -> None:
+    assert set(RULES) == set(Policy.model_fields)
+    ids = [rule for rule, _ in RULES.values()]
+    assert sorted(ids, key=lambda rule: int(rule[1:])) == [f"P{n}" for n in range(1, 13)]
+
+
+def test_a_plan_is_shown_asked_for_and_approved_under_a_name(
+    site: Path, make_plan: MakePlan
+) -> None:
+    said, path = Said(), make_plan()
+    plan = load_plan(path)
+
+    assert not decide(site, path, lambda text: False, said)
+    assert status_of(site / "state", plan.hash()) == "not approved"
+    assert decide(site, path, lambda text: plan.hash()[:12] in text, said)
+
+    (record,) = read_records(site / "state")
+    assert (record.action, record.study, record.plan) == ("approve", "small", plan.hash())
+    assert approvals.approved_plan(record) == plan
+    assert record.by
+    for words in (
+        "normal, opacity",
+        "CR or DX images",
+        "3 rounds",
+        "25% of the patients",
+        "No image",
+    ):
+        assert words in said.text
+    assert "your policy allows this plan" in said.text
+    assert "this is the first" in said.text
+
+
+def test_a_changed_plan_shows_what_changed_and_what_the_policy_says(
+    site: Path, make_plan: MakePlan
+) -> None:
+    with (site / "site.yaml").open("a") as file:
+        file.write("  \n")
+    text = (site / "site.yaml").read_text().replace("min_cell: 1}", "min_cell: 1, max_rounds: 4}")
+    (site / "site.yaml").write_text(text)
+    decide(site, make_plan(), lambda text: True, Said())
+    changed = make_plan("other.yaml", training={"lr": 0.5}, federation={"rounds": 9})
+    said = Said()
+    path = approvals.propose(site / "state", load_plan(changed))
+
+    assert decide(site, None, lambda text: True, said)
+
+    assert load_plan(path) == load_plan(changed)
+    assert "training.lr | 0.01 | 0.5" in said.text
+    assert "federation.rounds | 3 | 9" in said.text
+    assert "(policy P3, max_rounds)" in said.text
+    assert len(differences(load_plan(make_plan()), load_plan(changed))) == 2
+
+
+def test_withdrawing_takes_back_every_approval_and_approving_again_undoes_it(
+    site: Path, make_plan: MakePlan
+) -> None:
+    paths = [make_plan(), make_plan("other.yaml", training={"lr": 0.5})]
+    hashes = [load_plan(path).hash() for path in paths]
+    for path in paths:
+        decide(site, path, lambda text: True, Said())
+    said = Said()
+
+    withdraw(site, None, said)
+
+    assert [status_of(site / "state", plan) for plan in hashes] == ["withdrawn"] * 2
+    assert "cannot be called back" in said.text
+    decide(site, paths[0], lambda text: True, Said())
+    assert status_of(site / "state", hashes[0]) == "approved"
+    withdraw(site, paths[0], Said())
+    assert status_of(site / "state", hashes[0]) == "withdrawn"
+
+
+def test_an_approval_that_somebody_wrote_by_hand_does_not_count(site: Path, plan: Plan) -> None:
+    state = site / "state"
+    state.mkdir(exist_ok=True)
+    approvals.write_record(state, "withdraw", plan.hash(), plan.study, plan.canonical())
+    path = state / approvals.FILE
+    path.write_text(path.read_text().replace("withdraw", "approve"))
+
+    with pytest.raises(RunError, match=r"line 1: it was changed\. Nothing counts as approved"):
+        approvals.require(state, plan, Policy())
+
+
+def test_a_proposed_plan_is_the_plan_whatever_its_words_are(
+    tmp_path: Path, make_plan: MakePlan
+) -> None:
+    words = [
+        "no",
+        "1e3",
+        "012",
+        "2024-01-01",
+        "y",
+        "\x1b[2Jnothing",
+        "a: b",
+        "12:30",
+        "{x}",
+        "ö'\"",
+    ]
+    plain = load_plan(make_plan(training={"lr": 0.00001}))
+    task = Task(type="multilabel", classes=words)
+    plan = plain.model_copy(update={"task": task})
+
+    path = approvals.propose(tmp_path, plan)
+
+    assert load_plan(path).hash() == plan.hash()
+    shown = "".join(cell for row in plan_in_words(plan) for cell in row)
+    assert shown.isprintable()
+    assert "\\x1b[2Jnothing" in shown
+
+
+def test_old_proposals_make_room_for_new_ones(tmp_path: Path, plan: Plan) -> None:
+    for seed in range(approvals.N_PROPOSED + 5):
+        newest = approvals.propose(tmp_path, plan.model_copy(update={"seed": seed}))
+
+    assert len(approvals.proposed(tmp_path)) == approvals.N_PROPOSED
+    assert newest in approvals.proposed(tmp_path)
+
+
+def test_the_words_tell_the_true_size(plan: Plan) -> None:
+    n = sum(tensor.numel() for tensor in shared_weights(build_model(plan)).values())
+
+    assert n_weights(plan) == n
+    assert reply_mb(plan, n) == pytest.approx((4 * n + 8 * (4 + 2 * 128)) / 1e6)
+
+
+def test_hours_may_pass_midnight() -> None:
+    for hours, inside, outside in (
+        ("20:00-06:00", ["20:00", "23:59", "00:00", "05:59"], ["06:00", "12:00", "19:59"]),
+        ("08:30-17:00", ["08:30", "16:59"], ["08:29", "17:00", "00:00"]),
+    ):
+        assert all(is_within(hours, time.fromisoformat(clock)) for clock in inside)
+        assert not any(is_within(hours, time.fromisoformat(clock)) for clock in outside)
+
+
+def test_a_person_is_told_once_when_tasks_wait_and_when_they_go_on() -> None:
+    said, clock = list[str](), [datetime(2024, 1, 1, 21)]
+    is_open = OpenHours("20:00-06:00", said.append, lambda: clock[0])
+
+    seen = []
+    for hour in (21, 22, 7, 8, 20, 21):
+        clock[0] = datetime(2024, 1, 1, hour)
+        seen.append(is_open())
+
+    assert seen == [True, True, False, False, True, True]
+    assert said == [
+        "outside policy.hours 20:00-06:00 (P11); tasks wait until 20:00",
+        "within policy.hours 20:00-06:00 (P11) again; tasks are taken up",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hours: 25:00-06:00", "such as"),
+        ("hours: 06:00-06:00", "such as"),
+        ("metrics: [exact_auc]", "list scores too"),
+        ("metrics: [names]", "metrics"),
+        ("approval: maybe", "approval"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        loads(Policy, text, "the policy")

@@ -1,0 +1,151 @@
+"""`medfl-server doctor` on real study directories."""
+
+import json
+import os
+import socket
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import MakePlan
+
+from medfl_client.identity import create_identity
+from medfl_common.certificate import check_end
+from medfl_common.checkpoint import Checkpoint, save
+from medfl_common.files import locked
+from medfl_common.findings import Finding, summary
+from medfl_server.certificates import create_authority
+from medfl_server.doctor import examine_study
+from medfl_server.enrolment import enrol
+from medfl_server.study import Study, create_study
+from medfl_sim.deployment import Deployment, command, free_port, wait_until
+
+
+@pytest.fixture
+def study(make_plan: MakePlan, tmp_path: Path) -> Study:
+    """A study of two enrolled hospitals that has not begun."""
+    plan = make_plan(federation={"min_sites": 2})
+    found = create_study(tmp_path / "study", plan)
+    create_authority(found.folder, "small", "localhost")
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+        create_identity(tmp_path / name, name)
+        enrol(found.folder, name, tmp_path / name / "identity.pub")
+    return found
+
+
+def examined(study: Study, port: int = 0) -> dict[str, Finding]:
+    return {f.check: f for f in examine_study(study.folder, port or free_port())}
+
+
+def test_a_fresh_study_passes_and_is_not_changed(study: Study) -> None:
+    before = {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")}
+
+    found = examined(study)
+
+    assert {f.state for f in found.values()} == {"ok", "not checked"}
+    assert "a round needs 2 of these 2" in found["hospitals"].seen
+    assert summary([*found.values()]).startswith("READY")
+    assert {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")} == before
+
+
+def test_each_fault_of_a_study_names_what_to_do(study: Study, tmp_path: Path) -> None:
+    folder, tls = study.folder, study.folder / "tls"
+
+    def told(check: str, state: str = "fail") -> str:
+        finding = examined(study)[check]
+        assert finding.state == state, finding
+        assert finding.who
+        return f"{finding.seen} | {finding.todo}"
+
+    (tls / "server.key").chmod(0o640)
+    assert "chmod 600" in told("private keys")
+    folder.chmod(0o755)
+    assert "chmod 750" in told("study folder", "warn")
+    (folder / "log.jsonl").write_text('{"event": "round"}\nnothing\n{"event": "ro')
+    assert "has a line that is no event" in told("run log")
+    roster = json.loads((folder / "roster.json").read_text())
+    (folder / "roster.json").write_text(json.dumps({"north": roster["north"]}))
+    assert "these are 1, a round needs 2 | medfl-server enrol" in told("hospitals")
+    create_authority(tmp_path / "other", "other", "localhost")
+    (tls / "server.key").write_bytes((tmp_path / "other" / "tls" / "server.key").read_bytes())
+    assert "does not belong to server.crt | medfl-server renew" in told("server certificate")
+    (tls / "ca.crt").write_bytes((tmp_path / "other" / "tls" / "ca.crt").read_bytes())
+    assert "is not signed by ca.crt" in told("server certificate")
+    (folder / "plan.yaml").write_text((folder / "plan.yaml").read_text() + "deterministic: false\n")
+    assert "was changed after the study was made" in told("study")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_none_whole_fails(study: Study) -> None:
+    for number in (1, 2):
+        save(study.checkpoints, Checkpoint(number, {"a": torch.zeros(3)}, {}))
+    (study.checkpoints / "round-0002.safetensors").write_bytes(b"torn")
+    one = examined(study)["newest checkpoint"]
+    (study.checkpoints / "round-0001.safetensors").write_bytes(b"torn")
+    none = examined(study)["newest checkpoint"]
+
+    assert (one.state, none.state) == ("warn", "fail")
+    assert one.seen.endswith("the study goes on after round 1")
+
+
+def test_a_torn_last_line_of_the_log_is_no_fault(study: Study) -> None:
+    (study.folder / "log.jsonl").write_text('{"event": "round"}\n{"event": "ro')
+
+    told = examined(study)["run log"]
+
+    assert told.state == "ok"
+    assert "torn by a crash" in told.seen
+
+
+def test_a_port_that_something_else_has_fails(study: Study) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        told = examined(study, port)["port"]
+    with locked(study.folder):
+        elsewhere = examined(study)["port"]
+
+    assert told.state == "fail"
+    assert f"port {port} on 0.0.0.0 cannot be used" in told.seen
+    assert elsewhere.state == "warn"
+    assert f"process {os.getpid()} runs this study on another" in elsewhere.seen
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "begins"),
+    [(31, "ok", ""), (29, "warn", "renew"), (6, "warn", "SOON: "), (0, "warn", "TODAY: "),
+     (-2, "fail", "renew")],
+)  # fmt: skip
+def test_a_certificate_is_told_in_time(days: int, state: str, begins: str) -> None:
+    found = check_end(datetime.now(UTC) + timedelta(days=days, hours=1), "renew", "you")
+
+    assert (found.state, found.todo[: len(begins)]) == (state, begins)
+
+
+@pytest.mark.processes
+def test_doctor_knows_its_own_running_coordinator_and_its_name(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    deployment = Deployment(tmp_path)
+    deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
+    deployment.start_server()
+    try:
+        said = tmp_path / "server.log"
+        wait_until(lambda: "listening" in said.read_text(), 90, "the coordinator")
+
+        def looks() -> dict[str, dict[str, str]]:
+            arguments = ["doctor", str(deployment.study), "--port", str(deployment.port), "--json"]
+            done = subprocess.run(
+                [*command("server"), *arguments], stdout=subprocess.PIPE, check=False
+            )
+            return {f["check"]: f for f in json.loads(done.stdout)["checks"]}
+
+        wait_until(lambda: looks()["from outside"]["state"] == "ok", 90, "a way in")
+        found = looks()
+    finally:
+        deployment.stop()
+
+    assert {f["state"] for f in found.values()} == {"ok"}
+    assert "used by this study's medfl-server, process" in found["port"]["seen"]
+    assert "answers with this study's certificate" in found["from outside"]["seen"]

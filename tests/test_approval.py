@@ -1,0 +1,132 @@
+"""A hospital decides, as real processes: nothing runs unapproved, and a withdrawal is at once."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from medfl_client import ledger
+from medfl_common.errors import RunError
+from medfl_common.plan import load_plan
+from medfl_common.runlog import Event, read_events
+from medfl_sim.deployment import Deployment, Process, run_command, wait_until
+from tests.conftest import MakePlan
+
+pytestmark = pytest.mark.processes
+
+ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
+END_S = 10.0  # for a client to end
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    found = Deployment(folder)
+    yield found
+    found.stop()
+
+
+def log(deployment: Deployment, kind: str) -> list[Event]:
+    events = read_events(deployment.study / "log.jsonl")
+    return [event for event in events if event["event"] == kind]
+
+
+def decisions(site: Path) -> list[object]:
+    path = site / "state" / "ledger.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [json.loads(line)["decision"] for line in lines]
+
+
+def start_outside_its_hours(deployment: Deployment, site: Path) -> Process:
+    """Start a client that takes up tasks in one minute of the day, which is not now."""
+    now = datetime.now()
+    begins, ends = (f"{(now + timedelta(hours=12, minutes=m)):%H:%M}" for m in (0, 1))
+    path = site / "site.yaml"
+    path.write_text(path.read_text().replace("policy: {", f"policy: {{hours: '{begins}-{ends}', "))
+    client, said = deployment.start_client(site), deployment.folder / "site-1.log"
+    for words in (f"(P11); tasks wait until {begins}", "connected to the coordinator"):
+        wait_until(lambda words=words: words in said.read_text(), ANSWER_S, words)  # type: ignore[misc]
+    time.sleep(2.0)  # in which a task would be taken up
+    return client
+
+
+def test_an_unapproved_plan_is_refused_unread_and_runs_once_it_is_approved(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    site, path = hospitals / "site-1", make_plan(federation={"rounds": 2})
+    deployment.create(path, {"site-1": site}, approve=False)
+    server = deployment.start_server()
+    client = start_outside_its_hours(deployment, site)
+    assert decisions(site) == []
+    client.terminate()
+    client.wait(END_S)
+    in_hours = re.sub("hours: '.*?', ", "", (site / "site.yaml").read_text())
+    (site / "site.yaml").write_text(in_hours)
+    deployment.start_client(site)
+
+    wait_until(lambda: "refused: P1" in decisions(site), ANSWER_S, "a refusal")
+
+    assert not any((site / "state" / name).exists() for name in ("index.sqlite", "cache"))
+    proposed = site / "state" / "proposed" / f"{load_plan(path).hash()[:12]}.yaml"
+    assert f"medfl-client approve {site} {proposed}" in (
+        deployment.folder / "site-1.log"
+    ).read_text().replace("\n", "")
+    wait_until(
+        lambda: "MEDFL-E410" in (deployment.folder / "server.log").read_text(),
+        ANSWER_S,
+        "the coordinator to be told",
+    )
+    said = run_command("client", "approve", site, "--yes")  # the newest proposed one
+    assert "approved: small" in said
+    for _ in range(3):  # a coordinator that has paused meanwhile is started again
+        server.wait(2 * ANSWER_S)
+        if log(deployment, "finished"):
+            break
+        server = deployment.start_server()
+    assert [event["round"] for event in log(deployment, "finished")] == [2]
+    assert decisions(site)[-3:] == ["released"] * 3
+    assert "is whole" in run_command("client", "audit", "verify", site)
+
+
+def test_sigterm_ends_a_client_in_time_and_a_withdrawal_ends_it_for_good(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    site = hospitals / "site-1"
+    plan = make_plan(
+        federation={"rounds": 100, "deadline_s": 600},
+        training={"epochs": 100, "lr": 0.001},  # some seconds a round: long enough to be hit
+    )
+    deployment.create(plan, {"site-1": site})
+    deployment.start_server()
+    client = deployment.start_client(site)
+    wait_until(lambda: "released" in decisions(site), ANSWER_S, "a round")
+    time.sleep(1.0)  # in mid-training
+
+    client.send_signal(signal.SIGTERM)
+
+    client.wait(END_S)
+    assert "is whole" in run_command("client", "audit", "verify", site)
+    n_before = len(decisions(site))
+    client = deployment.start_client(site)
+    wait_until(lambda: len(decisions(site)) > n_before, ANSWER_S, "a round after the restart")
+
+    said = run_command("client", "withdraw", site)
+
+    assert client.poll() is not None
+    assert "withdrawn from study small" in said
+    assert "stopping the client" in said
+    n_after = len(decisions(site))
+    client = deployment.start_client(site)  # a service may start it again
+    wait_until(lambda: len(decisions(site)) > n_after, ANSWER_S, "a refusal")
+    assert set(decisions(site)[n_after:]) == {"refused: withdrawn"}
+    assert ledger.first_broken_line(site / "state" / "approvals.jsonl") is None
+    path = site / "state" / "ledger.jsonl"
+    path.write_text(path.read_text().replace("released", "withheld", 1))
+    with pytest.raises(RunError, match="ended with 1"):
+        run_command("client", "audit", "verify", site)

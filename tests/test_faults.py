@@ -1,0 +1,139 @@
+"""Kills, cut and slow connections, wrong clocks: real processes, and nothing is lost."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medfl_client.participate import free_port
+from medfl_common.runlog import Event, read_events
+from medfl_server.study import create_study
+from medfl_sim.deployment import Deployment, run_command, wait_until
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.kills import Storm
+from medfl_sim.simulation import simulate
+from tests.conftest import MakePlan
+from tests.proxy import Proxy
+
+pytestmark = pytest.mark.processes
+
+SITES = ("site-1", "site-2", "site-3")
+ANSWER_S = 120.0
+CLOCK = """\
+import os, time
+real = time.time
+time.time = lambda: real() + float(open(os.environ["CLOCK_AHEAD"]).read())
+"""
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    found = Deployment(folder)
+    yield found
+    found.stop()
+
+
+def log(deployment: Deployment, kind: str) -> list[Event]:
+    events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
+    return [event for event in events if event["event"] == kind]
+
+
+def undisturbed(folder: Path, plan: Path, hospitals: Path) -> object:
+    """Give the digest of the final weights where nothing happens, and leave no traces."""
+    study = create_study(folder, plan)
+    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    for name in SITES:
+        shutil.rmtree(hospitals / name / "state")
+    return study.log.events("finished")[0]["sha256"]
+
+
+def test_kills_of_every_process_in_every_phase_leave_the_same_bits_as_the_simulation(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(
+        federation={"rounds": 12, "statistics": True, "deadline_s": 600}, training={"epochs": 4}
+    )
+    expected = undisturbed(tmp_path / "simulated", plan, hospitals)
+    sites = {name: hospitals / name for name in SITES}
+    deployment.create(plan, sites)
+
+    kills = Storm(deployment, sites, n_kills=7, seed=0).run(timeout_s=400)
+
+    assert len(kills) == 7
+    assert {kill.process for kill in kills} == {"coordinator", "supernode", "executor"}
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
+    assert [event["round"] for event in log(deployment, "round")] == [*range(1, 13)]
+    assert log(deployment, "resumed")
+    assert (deployment.study / "report.html").exists()
+    ledger = (hospitals / "site-1" / "state" / "ledger.jsonl").read_text().splitlines()
+    assert {json.loads(line)["round"] for line in ledger} == {*range(13)}
+    (statistics,) = log(deployment, "statistics")
+    assert list(statistics["sites"]) == [*SITES]  # type: ignore[call-overload]
+    assert (deployment.study / "harmony.html").exists()
+
+
+def test_uploads_that_are_cut_and_a_slow_link_change_nothing(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"rounds": 3, "deadline_s": 600})
+    expected = undisturbed(tmp_path / "simulated", plan, hospitals)
+    server_port = deployment.port
+    deployment.create(plan, {})
+    proxies = []
+    for name, fault in (
+        ("site-1", {"cut_after": 300_000, "n_cuts": 4}),
+        ("site-2", {"bytes_a_second": 250_000}),  # 2 Mbit/s
+        ("site-3", {}),
+    ):
+        deployment.port = free_port()
+        proxies.append(Proxy(deployment.port, server_port, **fault))
+        deployment.init_site(hospitals / name)
+        key = hospitals / name / "identity.pub"
+        run_command("server", "enrol", deployment.study, name, key)
+    deployment.port = server_port
+
+    server = deployment.start_server()
+    for name in SITES:
+        deployment.start_client(hospitals / name)
+
+    assert server.wait(2 * ANSWER_S) == 0, (deployment.folder / "server.log").read_text()
+    assert proxies[0].n_cuts_left == 0
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
+    assert [event["round"] for event in log(deployment, "round")] == [1, 2, 3]
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.mark.parametrize(("ahead_s", "said"), [(10, "10 s ahead of"), (-600, "600 s behind")])
+def test_a_wrong_clock_is_named_and_once_it_is_right_the_site_goes_on(
+    ahead_s: int,
+    said: str,
+    deployment: Deployment,
+    hospitals: Path,
+    make_plan: MakePlan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site, clock = hospitals / "site-1", tmp_path / "clock"
+    deployment.create(make_plan(federation={"rounds": 1}), {"site-1": site})
+    server = deployment.start_server()
+    clock.mkdir()
+    (clock / "sitecustomize.py").write_text(CLOCK)
+    (clock / "ahead").write_text(str(ahead_s))
+    monkeypatch.setenv("CLOCK_AHEAD", str(clock / "ahead"))
+    monkeypatch.setenv("PYTHONPATH", str(clock), prepend=":")
+
+    deployment.start_client(site)
+
+    screen = deployment.folder / "site-1.log"
+    wait_until(lambda: f"clock is {said} the coordinator's" in screen.read_text(), ANSWER_S, said)
+    assert log(deployment, "round") == []
+    (clock / "ahead.new").write_text("0")
+    (clock / "ahead.new").rename(clock / "ahead")
+    assert server.wait(ANSWER_S) == 0
