@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The tool that lists the environment stands beside it, not in it.
+SBOM   := $(VENV)/sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit clean
+.PHONY: help setup demo test lint unit sbom clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,5 +35,11 @@ lint: $(READY)  ## style, types, imports
 unit: $(READY)  ## the tests, real processes included
 	$(BIN)/python -m pytest
 
+sbom: $(READY)  ## the parts of the environment, as CycloneDX, in sbom.json
+	$(PYTHON) -m venv $(SBOM)
+	$(SBOM)/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'
+	$(SBOM)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json $(BIN)/python
+
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo runs sbom.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -167,12 +167,17 @@ def doctor(
 
 
 @app.command()
-def run(folder: Folder) -> None:
+def run(
+    folder: Folder,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
+    ] = None,
+) -> None:
     """Take part in the approved studies until stopped with Ctrl-C."""
     from medfl_client.participate import participate
 
     with errors_for_people():
-        participate(folder, Screen())
+        participate(folder, Screen(), metrics_port)
 
 
 def main() -> None:

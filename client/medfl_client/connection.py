@@ -18,6 +18,7 @@ PAUSE_S = 1.0  # before the SuperNode is started again
 JOIN_S = 30.0  # a SuperNode that is not connected by then is started anew
 LEAVE_S = 5.0  # for a SuperNode to say goodbye
 REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
+LOG_BYTES = 10_000_000  # of what the SuperNode prints; a larger file is put aside at a start
 
 # What the SuperNode prints, and what it means for us.
 CONNECTED = b"SuperNode ID:"
@@ -75,6 +76,7 @@ class SuperNode:
 
     def _run_child(self) -> float:
         """Run the SuperNode until it ends or is of no use; give the pause before the next start."""
+        put_aside(self._log)
         with self._log.open("ab") as log, self._log.open("rb") as printed:
             printed.seek(log.tell())
             child = subprocess.Popen(
@@ -138,6 +140,12 @@ class SuperNode:
         if line != self._told:
             self._told = line
             self._tell(line)
+
+
+def put_aside(log: Path) -> None:
+    """Rename a log that has grown large, over the one that was put aside before."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
 
 
 def _command(route: Route, port: int, secret_file: Path) -> list[str]:

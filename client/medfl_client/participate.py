@@ -21,7 +21,7 @@ from medfl_common.screen import Screen, log_to
 STOP_S = 7.0  # from the first signal to the end of the process
 
 
-def participate(folder: Path, screen: Screen) -> None:
+def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -> None:
     """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises RunError if one runs here."""
     site_file = load_site_file(folder)
     if site_file.server is None:
@@ -40,6 +40,11 @@ def participate(folder: Path, screen: Screen) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
     _end_in_time()
     with locked(state):  # one client on this directory, and so on this key
+        if metrics_port is not None:
+            from medfl_client.monitor import LedgerMonitor
+            from medfl_common.monitor import serve_metrics
+
+            serve_metrics(LedgerMonitor(state), metrics_port)
         spare_loopback(os.environ)
         os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
         secret, port = secrets.token_bytes(32), free_port()

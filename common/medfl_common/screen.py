@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from medfl_common.errors import MedflError
 
 MINUTES_FROM_S = 90  # a longer time is told in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
+LOG_BYTES, LOG_FILES = 10_000_000, 5  # of one log file, and how many old ones are kept
+LOG_LINES_A_SECOND = 20  # more are counted, not written: no site can fill the disk with them
 
 
 class Position(Protocol):
@@ -94,9 +97,39 @@ def in_words(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < MINUTES_FROM_S else f"about {seconds / 60:.0f} min"
 
 
+class BoundedLog(RotatingFileHandler):
+    """A log file that is bounded in size and in lines a second; what is left out is counted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+        self._second = self._lines = self._left_out = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or count it; the first of the next second tells how many were counted."""
+        if int(record.created) != self._second:
+            self._tell_left_out()
+            self._second, self._lines = int(record.created), 0
+        self._lines += 1
+        if self._lines > LOG_LINES_A_SECOND:
+            self._left_out += 1
+        else:
+            super().emit(record)
+
+    def close(self) -> None:
+        """Tell what was left out last, and close the file."""
+        self._tell_left_out()
+        super().close()
+
+    def _tell_left_out(self) -> None:
+        if self._left_out:
+            facts = {"msg": f"{self._left_out} more left out", "levelname": "WARNING"}
+            self._left_out = 0
+            super().emit(logging.makeLogRecord(facts))
+
+
 def log_to(path: Path) -> None:
     """Send Flower's and its libraries' own log lines to a file; the screen is for the study."""
-    handler = logging.FileHandler(path)
+    handler = BoundedLog(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
         logger = logging.getLogger(name)

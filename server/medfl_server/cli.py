@@ -110,6 +110,9 @@ def run(
     folder: Folder,
     port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
     bind: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Run the study, or go on where it stopped. Ends with the final model and the report."""
     with errors_for_people():
@@ -117,7 +120,7 @@ def run(
         screen.say("starting")
         with locked(folder):
             os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
-            _run(study, bind, port, screen)
+            _run(study, bind, port, metrics_port, screen)
             _report(study, screen)
 
 
@@ -191,7 +194,7 @@ def models(
         screen.say(f"once, to each site that connects: {once:,} bytes")
 
 
-def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
+def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
     from medfl_server.app import build_app
     from medfl_server.certificates import expiry_warning
     from medfl_server.enrolment import LiveRoster
@@ -209,8 +212,13 @@ def _run(study: Study, bind: str, port: int, screen: Screen) -> None:
         screen.say(warning)
     link = Link(read_roster, Listener(bind, port, tls / "server.crt", tls / "server.key"))
     screen.say(f"listening on port {port} for {', '.join(roster)}")
+    presence = link.presence
+    if metrics_port is not None:
+        from medfl_server.monitor import watch
+
+        presence = watch(study, presence, metrics_port)
     with screen.progress(study.plan.federation.rounds) as follow:
-        link.run(build_app(study, read_roster, link.presence, screen.say, follow))
+        link.run(build_app(study, read_roster, presence, screen.say, follow))
 
 
 def _report(study: Study, screen: Screen) -> None:

@@ -1,0 +1,46 @@
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakePlan
+
+from medfl_common.files import locked
+from medfl_server.study import Study, create_study, open_study
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import simulate
+
+
+def final(study: Study) -> tuple[object, str]:
+    """Give the digest in the log and that of the model's file."""
+    (finished,) = study.log.events("finished")
+    model = (study.folder / "model.safetensors").read_bytes()
+    return finished["sha256"], hashlib.sha256(model).hexdigest()
+
+
+# When the copy is made: after a round, in the middle of one, before the last scoring.
+@pytest.mark.parametrize("moment", ["round 1 of", "site-2 answered", "round 3 of"])
+@pytest.mark.parametrize("norm_layers", ["shared", "local"])
+def test_a_copy_of_a_run_directory_ends_with_the_same_bits_as_the_study_itself(
+    moment: str, norm_layers: str, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = create_study(tmp_path / "study", make_plan(model={"norm_layers": norm_layers}))
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    copy = tmp_path / "copy"
+
+    def back_up(line: str) -> None:
+        if line.startswith(moment) and not copy.exists():
+            shutil.copytree(study.folder, copy)  # as `cp -a` or a snapshot, while the study runs
+
+    simulate(study, sites, back_up)
+    expected = final(study)
+    shutil.rmtree(study.folder)  # the machine is lost
+    restored = open_study(copy)
+    assert not restored.log.events("finished")
+    with locked(copy):  # the lock file that was copied holds nobody
+        pass
+    simulate(restored, sites)
+
+    assert final(restored) == expected
+    assert [event["round"] for event in restored.log.events("round")] == [1, 2, 3]
+    assert len(restored.log.events("resumed")) == 1
