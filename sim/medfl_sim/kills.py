@@ -4,6 +4,7 @@ For the tests and the benchmarks. Each kill waits for its moment, a phase of a r
 process that it is meant for.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -143,8 +144,7 @@ class Storm:
         executor = self._running(self._clients[site])
         if executor is None or process == "executor":
             return executor
-        children = Path(f"/proc/{executor}/task/{executor}/children").read_text().split()
-        return next((int(pid) for pid in children if _is_supernode(int(pid))), None)
+        return next((pid for pid in _children(executor) if _is_supernode(pid)), None)
 
     def _running(self, process: Process) -> int | None:
         return process.pid if process.poll() is None else None
@@ -158,6 +158,15 @@ class Storm:
     def _ledger_size(self, site: str) -> int:
         path = self._sites[site] / "state" / "ledger.jsonl"
         return path.stat().st_size if path.exists() else 0
+
+
+def _children(pid: int) -> list[int]:
+    """List the children of a process, whichever of its threads started them."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found += [int(child) for child in path.read_text().split()]
+    return found
 
 
 def _is_supernode(pid: int) -> bool:
