@@ -40,7 +40,7 @@ def main(folder: Path, n_kills: int, seed: int, mode: str) -> int:
     for path in paths:
         with (path / "site.yaml").open("a") as file:
             file.write("policy: {min_images: 5, min_cell: 1}\n")
-    values = {"ROUNDS": n_kills + 10, "DEADLINE": 600, "SITES": "all"}
+    values = {"ROUNDS": n_kills + n_kills // 2 + 10, "DEADLINE": 600, "SITES": "all"}
     if mode == "quorum":
         values |= {"DEADLINE": 12, "SITES": 2}
     text = PLAN

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,36 +86,6 @@ def test_an_unknown_key_is_told_what_to_send_and_is_let_in_once_enrolled(
     assert server.wait(2 * ANSWER_S) == 0
     (made,) = log(deployment, "round")
     assert set(made["sites"]) == {"site-1", "site-2"}
-
-
-def test_the_public_port_serves_the_fleet_api_and_health_and_nothing_else(
-    deployment: Deployment, hospitals: Path, make_plan: MakePlan
-) -> None:
-    deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
-    deployment.start_server()
-    context = ssl.create_default_context(cafile=deployment.study / "tls" / "ca.crt")
-
-    def status(path: str, method: str = "POST") -> int:
-        url = f"https://localhost:{deployment.port}{path}"
-        try:
-            request = urllib.request.Request(url, method=method)
-            with urllib.request.urlopen(request, context=context, timeout=10) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return 0
-
-    wait_until(lambda: status("/health", "GET") == 200, ANSWER_S, "health")
-    for path in (
-        "/v1/control/start-run",
-        "/v1/runtime/acquire-task",
-        "/docs",
-        "/openapi.json",
-        "/",
-    ):
-        assert status(path) == status(path, "GET") == 404, path
-    assert status("/v1/fleet/activate-node") in (400, 401, 415, 422)
 
 
 def test_another_authoritys_certificate_is_not_trusted(

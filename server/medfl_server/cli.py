@@ -9,6 +9,7 @@ import typer
 
 from medfl_common.files import locked
 from medfl_common.screen import Screen, errors_for_people, log_to
+from medfl_server.memory import give_back_large_blocks
 from medfl_server.study import Study, create_study, open_study
 
 app = typer.Typer(
@@ -118,6 +119,7 @@ def run(
     with errors_for_people():
         study, screen = open_study(folder), Screen()
         screen.say("starting")
+        give_back_large_blocks()
         with locked(folder):
             os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
             _run(study, bind, port, metrics_port, screen)
@@ -210,7 +212,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     warning = expiry_warning(folder, datetime.now(UTC))
     if warning is not None:
         screen.say(warning)
-    link = Link(read_roster, Listener(bind, port, tls / "server.crt", tls / "server.key"))
+    listener = Listener(bind, port, tls / "server.crt", tls / "server.key")
+    link = Link(read_roster, listener, screen.say)
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     presence = link.presence
     if metrics_port is not None:

@@ -35,6 +35,7 @@ from medfl_server.handout import Handout
 from medfl_server.late import LateReplies
 from medfl_server.post import Announce, Post, Presence
 from medfl_server.study import Study
+from medfl_server.waiting import WaitingUpdates
 
 POLL_S = 0.05  # between looks for replies
 AGAIN_S = 5.0  # before a site that has not approved the plan is asked again
@@ -93,7 +94,7 @@ class Collection:
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._asked: dict[str, _Asked] = {}
-        self._waiting_turn: dict[str, TrainResult] = {}  # admitted, an earlier site is still out
+        self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
         self._replies = Replies()
 
     def run(
@@ -135,6 +136,7 @@ class Collection:
             self._late.expect(site, round_, self._asked[site].message or "")
         self._handout.tidy()
         self._pass_on(self._roster)
+        self._waiting.clear()
         self._put_in_order()
         return self._replies
 
@@ -204,13 +206,17 @@ class Collection:
         if result.code:
             self._fail(site, explain_code(result.code, result.incident))
             return
-        self._waiting_turn[site] = result
         size = n_bytes(arrival.content)
         self._replies.answered[site] = Answered(
             replace(result, update=None), size, asked.n_bytes, content_sha256(arrival.content)
         )
         self._announce(f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB")
-        self._pass_on(self._roster_until_first_out())
+        ready = self._roster_until_first_out()
+        if site in ready:  # all before it are folded in or gave nothing
+            self._fold(site, result)
+        else:
+            self._waiting.put(site, result)
+        self._pass_on(ready)
 
     def _miss(self, site: str, reason: str) -> None:
         self._replies.missing[site] = reason
@@ -242,8 +248,9 @@ class Collection:
 
     def _pass_on(self, sites: list[str]) -> None:
         for site in sites:
-            if site in self._waiting_turn:
-                self._fold(site, self._waiting_turn.pop(site))
+            result = self._waiting.pop(site)
+            if result is not None:
+                self._fold(site, result)
 
     def _is_closed(self, quorum: int) -> bool:
         if all(self._is_done(site) for site in self._roster):

@@ -6,11 +6,10 @@ only the fleet API has a port; starting the run, its ServerApp task and its mess
 """
 
 import asyncio
-import io
+import base64
 import secrets
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import cast
@@ -63,11 +62,16 @@ from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
+from medfl_server.asgi import Asgi
+from medfl_server.bundle import empty_bundle
+from medfl_server.doubles import TWO_CLIENTS
 from medfl_server.enrolment import Roster
 from medfl_server.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
-from medfl_server.post import Presence
+from medfl_server.post import Announce, Presence
+from medfl_server.sessions import let_restarted_sites_back
 
 START_S = 30.0  # how long the SuperLink may take to come up
+MAX_ARRIVING = 3  # replies in memory that are being delivered, or wait to be read
 STOP_S = 3.0  # how long open requests may take when it goes down
 FEDERATION = "@none/default"
 APP = "@medfl/medfl"
@@ -127,7 +131,10 @@ class StudyGrid(HttpGrid):
             for reply in list(self._state.message_res_store.values())
             if not self._is_whole(reply.metadata.message_id)
         }
-        return super().pull_messages([i for i in message_ids if i not in arriving])
+        replies = list(super().pull_messages([i for i in message_ids if i not in arriving]))
+        for reply in replies:  # a site that has died never confirmed the task, so Flower keeps it
+            self._state.object_store.delete(reply.metadata.reply_to_message_id)
+        return replies
 
     def _is_whole(self, reply_id: str) -> bool:
         store = self._state.object_store
@@ -141,18 +148,22 @@ class Link:
     Args:
         roster: Gives the sites with their keys as they are now; it may change meanwhile.
         listener: Where hospitals connect.
+        announce: Takes one line for the coordinator's eyes.
     """
 
-    def __init__(self, roster: Callable[[], Roster], listener: Listener) -> None:
+    def __init__(
+        self, roster: Callable[[], Roster], listener: Listener, announce: Announce
+    ) -> None:
         self._roster = roster
+        self._announce = announce
         self._socket = bind(listener.host, listener.port)
         app = create_app(_superlink_config(), SuperLinkLifespan)
         self._state: InMemoryLinkState = app.state.linkstate_factory.state()
-        _let_restarted_sites_back(self._state)
+        let_restarted_sites_back(self._state)
         self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
         self._follow_roster()
         self._bell = Bell()
-        self._server = uvicorn.Server(uvicorn_config(FleetOnly(app, self._bell), listener))
+        self._server = uvicorn.Server(uvicorn_config(self._public_face(app), listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
     def presence(self) -> dict[str, Presence]:
@@ -196,6 +207,18 @@ class Link:
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
         )
 
+    def _public_face(self, app: Asgi) -> FleetOnly:
+        """Let a few sites at once deliver a reply, so that memory does not grow with the sites."""
+        arriving = self._state.message_res_store
+        return FleetOnly(
+            app, self._bell, lambda: len(arriving) < MAX_ARRIVING, self._tell_of_two_clients
+        )
+
+    def _tell_of_two_clients(self, key: bytes) -> None:
+        for name, (_, node) in self._nodes.items():
+            if base64.b64encode(self._state.nodes[node].public_key) == key:
+                self._announce(TWO_CLIENTS.format(name=name))
+
     def _put_out(self, node: int) -> None:
         """Delete a node, so that its key is turned away from now on."""
         self._state.activate_node(node, 0.0)  # Flower deletes only what was once connected
@@ -235,7 +258,8 @@ class Link:
 
     def _start_run(self) -> Task:
         """Start a run of the empty bundle, and take its ServerApp task."""
-        fab = _empty_fab()
+        content = empty_bundle()
+        fab = Fab(sha256(content).hexdigest(), content, {})
         self._state.store_app(
             fab=fab,
             federation_id=FEDERATION,
@@ -282,31 +306,3 @@ def _superlink_config() -> SuperLinkLifespanConfig:
         isolation="process",
         runtime_dependency_install=False,
     )
-
-
-def _empty_fab() -> Fab:
-    """Make the app bundle that Flower insists on: a name and no code."""
-    text = (
-        '[project]\nname = "medfl"\nversion = "0.1.0"\n'
-        '[tool.flwr.app]\npublisher = "medfl"\n'
-        '[tool.flwr.app.components]\nserverapp = "medfl_server.app:app"\n'
-        'clientapp = "medfl_client.app:app"\n'
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as bundle:
-        bundle.writestr("pyproject.toml", text)
-    content = buffer.getvalue()
-    return Fab(sha256(content).hexdigest(), content, {})
-
-
-def _let_restarted_sites_back(state: InMemoryLinkState) -> None:
-    """Let a site in whose process was killed: Flower would turn its key away for a minute."""
-    activate = state.activate_node
-
-    def activate_or_take_over(node_id: int, heartbeat_interval: float) -> bool:
-        if activate(node_id, heartbeat_interval):
-            return True
-        state.deactivate_node(node_id)
-        return activate(node_id, heartbeat_interval)
-
-    setattr(state, "activate_node", activate_or_take_over)  # noqa: B010

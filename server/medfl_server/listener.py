@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import ssl
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,43 @@ import uvicorn
 
 from medfl_common.errors import LinkError
 from medfl_common.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_server.asgi import (
+    Asgi,
+    Event,
+    Receive,
+    Scope,
+    Send,
+    TooLargeError,
+    address,
+    announced_bytes,
+    answer,
+    bounded,
+    drained,
+    header,
+)
+from medfl_server.doubles import Doubles
+from medfl_server.limits import MAX_BODY, MAX_CONNECTIONS, MAX_GIVING, Meter
 
 HTTP_OK = 200
+REFUSED = (401, 403)
+KEY_HEADER = b"flwr-public-key"  # Flower's name for the header that says who asks
 HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
 PULL_MESSAGES = "/v1/fleet/pull-messages"
-
-Scope = MutableMapping[str, Any]  # as ASGI has it
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+PUSH_MESSAGES = "/v1/fleet/push-messages"
+PULL_OBJECT = "/v1/fleet/pull-object"
+# What a SuperNode with an enrolled key asks for; of the rest nothing is to be had.
+OPEN = {
+    "/health",
+    *(
+        f"/v1/fleet/{name}"
+        for name in (
+            "activate-node", "deactivate-node", "send-node-heartbeat", "pull-messages",
+            "push-messages", "get-run", "get-fab", "push-object", "pull-object",
+            "confirm-message-received",
+        )
+    ),
+}  # fmt: skip
+ROOM_S = 0.1  # between looks for room
 
 
 @dataclass(frozen=True)
@@ -67,28 +95,93 @@ class FleetOnly:
 
     A hospital that looks for messages and finds none is held until there is one, so that its
     SuperNode does not sleep its three seconds between looks.
+
+    Args:
+        app: Flower's SuperLink.
+        bell: Rings when a message was put out.
+        has_room: Says whether one more reply may come in.
+        tell_double: Takes the public key that two programs use at once.
     """
 
-    def __init__(self, app: Asgi, bell: Bell) -> None:
+    def __init__(
+        self,
+        app: Asgi,
+        bell: Bell,
+        has_room: Callable[[], bool] = lambda: True,
+        tell_double: Callable[[bytes], None] = lambda key: None,
+    ) -> None:
         self._app = app
         self._bell = bell
+        self._has_room = has_room
+        self._n_entering = 0
+        self._giving = asyncio.Semaphore(MAX_GIVING)
+        self._meter = Meter()
+        self._doubles = Doubles(tell_double)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 404."""
+        """Pass a request on, or answer 404, or 503 where there is too much of them."""
         path = scope.get("path", "")
-        if scope["type"] == "http" and path == PULL_MESSAGES:
-            await self._hold(scope, receive, send)
-        elif scope["type"] == "lifespan" or path.startswith("/v1/fleet/"):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif path == "/health":
-            await self._app(scope, receive, _with_protocol(send))
-        elif scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+        elif scope["type"] != "http":
+            return
+        elif path not in OPEN:
+            await answer(send, 404)
+        elif not self._meter.is_allowed(address(scope)):
+            await answer(send, 503)
+        elif announced_bytes(scope) > MAX_BODY:
+            await answer(send, 413)
+        else:
+            await self._pass_on(path, scope, bounded(receive), self._watched(scope, send))
+
+    async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if path == PULL_MESSAGES:
+                await self._hold(scope, receive, send)
+            elif path == PUSH_MESSAGES:
+                await self._let_in(scope, receive, send)
+            elif path == PULL_OBJECT:
+                async with self._giving:
+                    await self._app(scope, receive, drained(send))
+            else:
+                await self._app(scope, receive, send)
+        except TooLargeError:
+            await answer(send, 413)
+        except TimeoutError:
+            await answer(send, 503)
+
+    def _watched(self, scope: Scope, send: Send) -> Send:
+        """Count what is refused, and let the answer about health name the protocol."""
+
+        async def told(event: Event) -> None:
+            if event["type"] == "http.response.start":
+                if event["status"] in REFUSED:
+                    self._meter.note_refused(address(scope))
+                if scope["path"] == "/health":
+                    spoken = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
+                    event = {**event, "headers": [*event.get("headers", ()), spoken]}
+            await send(event)
+
+        return told
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a reply in when there is room for it, or have the site try again later."""
+        ends = time.monotonic() + HOLD_S
+        while not self._has_room() or self._n_entering:
+            if time.monotonic() > ends:
+                await answer(send, 503)
+                return
+            await asyncio.sleep(ROOM_S)
+        self._n_entering += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._n_entering -= 1
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a look for messages when there is one, at the latest after HOLD_S."""
-        body = await _read_body(receive)
+        body, key = await _read_body(receive), header(scope, KEY_HEADER)
+        self._doubles.begin(key)
         gone = asyncio.ensure_future(receive())  # ends when the hospital hangs up
         ends = time.monotonic() + HOLD_S
         try:
@@ -103,6 +196,7 @@ class FleetOnly:
                     return
                 await _first_of(rung, gone, left)
         finally:
+            self._doubles.end(key)
             gone.cancel()
 
     async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
@@ -117,18 +211,6 @@ class FleetOnly:
 
         await self._app(dict(scope), receive, send)
         return events
-
-
-def _with_protocol(send: Send) -> Send:
-    """Let an answer say which protocol this coordinator speaks."""
-
-    async def told(event: Event) -> None:
-        if event["type"] == "http.response.start":
-            header = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
-            event = {**event, "headers": [*event.get("headers", ()), header]}
-        await send(event)
-
-    return told
 
 
 async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s: float) -> None:
@@ -148,16 +230,21 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
-    """Serve the app with the listener's certificate; Python's TLS is 1.2 or newer."""
-    return uvicorn.Config(
+    """Serve the app with the listener's certificate, over TLS 1.2 or newer."""
+    config = uvicorn.Config(
         app,
         access_log=False,
         log_config=None,
         ws="none",
         timeout_graceful_shutdown=1,
+        limit_concurrency=MAX_CONNECTIONS,
         ssl_certfile=listener.certificate,
         ssl_keyfile=str(listener.key),
     )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -3,7 +3,21 @@
 import asyncio
 import time
 
-from medfl_server.listener import PULL_MESSAGES, Bell, Event, FleetOnly, Receive, Scope, Send
+import pytest
+
+from medfl_server import listener
+from medfl_server.asgi import Event, Receive, Scope, Send
+from medfl_server.doubles import Doubles
+from medfl_server.listener import (
+    PULL_MESSAGES,
+    PUSH_MESSAGES,
+    Bell,
+    Event,
+    FleetOnly,
+    Receive,
+    Scope,
+    Send,
+)
 
 SCOPE = {"type": "http", "path": PULL_MESSAGES}
 
@@ -94,3 +108,88 @@ def test_a_closing_server_lets_held_hospitals_go() -> None:
         return await asyncio.wait_for(request, 2)
 
     assert asyncio.run(scenario()) == b""
+
+
+class Echo:
+    """Reads the whole body, and answers with a status."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def ask(face: FleetOnly, path: str, n_pieces: int = 1, piece: bytes = b"") -> int:
+    """Send a request without a content-length in pieces; give the status."""
+    sent: list[Event] = []
+    left = iter(range(n_pieces, 0, -1))
+
+    async def receive() -> Event:
+        return {"type": "http.request", "body": piece, "more_body": next(left) > 1}
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    await face({"type": "http", "path": path, "client": ("192.0.2.1", 1)}, receive, send)
+    return int(sent[0]["status"])
+
+
+def test_a_body_without_end_is_not_taken_in() -> None:
+    face = FleetOnly(Echo(), Bell())
+    path = "/v1/fleet/push-object"
+
+    assert asyncio.run(ask(face, path, n_pieces=16, piece=b"x" * 2**20)) == 200
+    assert asyncio.run(ask(face, path, n_pieces=10**9, piece=b"x" * 2**20)) == 413
+
+
+def test_who_is_refused_again_and_again_is_put_off_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing, path = FleetOnly(Echo(401), Bell()), "/v1/fleet/get-run"
+    serving = FleetOnly(Echo(), Bell())
+
+    async def often(face: FleetOnly) -> list[int]:
+        return [await ask(face, path) for _ in range(500)]
+
+    strangers, sites = asyncio.run(often(refusing)), asyncio.run(often(serving))
+
+    assert strangers[0] == 401
+    assert strangers[-1] == 503  # what Flower's client tries again after
+    assert set(sites) == {200}
+
+
+def test_a_reply_is_let_in_when_there_is_room_and_else_put_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "HOLD_S", 0.3)
+    free = {"room": 0}
+    face = FleetOnly(Echo(), Bell(), has_room=lambda: free["room"] > 0)
+
+    async def scenario() -> tuple[int, int]:
+        put_off = await ask(face, PUSH_MESSAGES)
+        waiting = asyncio.create_task(ask(face, PUSH_MESSAGES))
+        await asyncio.sleep(0.05)
+        free["room"] = 1
+        return put_off, await waiting
+
+    assert asyncio.run(scenario()) == (503, 200)
+
+
+def test_two_programs_with_one_key_are_told_of_once_and_a_restart_is_not() -> None:
+    told: list[bytes] = []
+    doubles = Doubles(told.append)
+    for _ in range(5):  # started again five times, each after the other has ended
+        doubles.begin(b"north")
+        doubles.end(b"north")
+    doubles.begin(b"south")
+    assert told == []
+
+    for _ in range(5):
+        doubles.begin(b"south")
+        doubles.end(b"south")
+
+    assert told == [b"south"]

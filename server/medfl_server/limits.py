@@ -1,0 +1,70 @@
+"""What one hospital, or a stranger, may take of the public listener.
+
+The statuses are chosen by what Flower's client does with them: it tries again after 503, and gives
+up on any other; so what an honest site may meet is 503.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+MAX_BODY = 16 * 2**20  # bytes of one request; Flower moves arrays in pieces of 5 MiB
+BODY_S = 180.0  # for one body to arrive; 5 MiB take 42 s over 1 Mbit/s
+MAX_CONNECTIONS = 1000
+MAX_GIVING = 12  # pieces of arrays that are on their way to sites at once; each is in memory
+MAX_ADDRESSES = 10_000  # that are remembered
+# Requests from one address: so many at once, and so many a second. A SuperNode that moves 550 MB
+# makes some hundreds, and many hospitals may share an address.
+BURST, RATE = 4000.0, 400.0
+# Those that were refused for a wrong key or time: a SuperNode of ours tries every few seconds.
+BURST_REFUSED, RATE_REFUSED = 60.0, 2.0
+
+
+@dataclass
+class Bucket:
+    """A token bucket: `burst` at once, `rate` a second."""
+
+    burst: float
+    rate: float
+    left: float = field(init=False)
+    at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Begin full."""
+        self.left = self.burst
+
+    def refill(self) -> float:
+        """Say how many are left now."""
+        now = time.monotonic()
+        self.left = min(self.burst, self.left + (now - self.at) * self.rate)
+        self.at = now
+        return self.left
+
+
+class Meter:
+    """Counts requests by address; the least recently seen addresses are forgotten."""
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, tuple[Bucket, Bucket]] = OrderedDict()
+
+    def is_allowed(self, address: str) -> bool:
+        """Count a request, and say whether it may pass."""
+        all_, refused = self._of(address)
+        if all_.refill() < 1 or refused.refill() < 1:
+            return False
+        all_.left -= 1
+        return True
+
+    def note_refused(self, address: str) -> None:
+        """Count a request that was refused for its key, signature or time."""
+        self._of(address)[1].left -= 1
+
+    def _of(self, address: str) -> tuple[Bucket, Bucket]:
+        found = self._buckets.get(address)
+        if found is None:
+            found = (Bucket(BURST, RATE), Bucket(BURST_REFUSED, RATE_REFUSED))
+            self._buckets[address] = found
+            if len(self._buckets) > MAX_ADDRESSES:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(address)
+        return found

@@ -1,0 +1,19 @@
+"""Gives large freed memory back to the system at once, so that a round's peak is not kept.
+
+glibc keeps freed blocks of some megabytes, in a pool for each thread; the pieces in which Flower
+moves arrays are of that size. See mallopt(3). Elsewhere this does nothing.
+"""
+
+import ctypes
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
+LARGE = 2**20  # bytes; a larger block is of its own, and gone when it is freed
+
+
+def give_back_large_blocks() -> None:
+    """Set it for this process."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_TRIM_THRESHOLD, LARGE)
+        mallopt(M_ARENA_MAX, 2)
