@@ -4,6 +4,7 @@ A site that connects anew in mid-round is asked again, with the same nonce: it h
 or makes the same one. Updates are passed on in the roster's order, as soon as their turn has come.
 """
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from medfl_common.records import (
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
 from medfl_server.late import LateReplies
+from medfl_server.memory import LARGE
 from medfl_server.post import Announce, Post, Presence
 from medfl_server.study import Study
 from medfl_server.waiting import WaitingUpdates
@@ -211,6 +213,8 @@ class Collection:
             replace(result, update=None), size, asked.n_bytes, content_sha256(arrival.content)
         )
         self._announce(f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB")
+        if size > LARGE:
+            gc.collect()  # Flower's messages are cycles: some large ones would pile up until then
         ready = self._roster_until_first_out()
         if site in ready:  # all before it are folded in or gave nothing
             self._fold(site, result)

@@ -144,7 +144,7 @@ class Storm:
         executor = self._running(self._clients[site])
         if executor is None or process == "executor":
             return executor
-        return next((pid for pid in _children(executor) if _is_supernode(pid)), None)
+        return next((pid for pid in children(executor) if _is_supernode(pid)), None)
 
     def _running(self, process: Process) -> int | None:
         return process.pid if process.poll() is None else None
@@ -160,7 +160,7 @@ class Storm:
         return path.stat().st_size if path.exists() else 0
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """List the children of a process, whichever of its threads started them."""
     found: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):

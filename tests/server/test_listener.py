@@ -8,16 +8,7 @@ import pytest
 from medfl_server import listener
 from medfl_server.asgi import Event, Receive, Scope, Send
 from medfl_server.doubles import Doubles
-from medfl_server.listener import (
-    PULL_MESSAGES,
-    PUSH_MESSAGES,
-    Bell,
-    Event,
-    FleetOnly,
-    Receive,
-    Scope,
-    Send,
-)
+from medfl_server.listener import PULL_MESSAGES, PUSH_MESSAGES, Bell, FleetOnly
 
 SCOPE = {"type": "http", "path": PULL_MESSAGES}
 
