@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 SBOM   := $(VENV)/sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit sbom clean
+.PHONY: help setup demo test lint unit slow sbom clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,7 +33,10 @@ lint: $(READY)  ## style, types, imports
 	$(BIN)/lint-imports
 
 unit: $(READY)  ## the tests, real processes included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
+	$(BIN)/python -m pytest -m slow
 
 sbom: $(READY)  ## the parts of the environment, as CycloneDX, in sbom.json
 	$(PYTHON) -m venv $(SBOM)

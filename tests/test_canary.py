@@ -20,7 +20,7 @@ from medfl_sim.phantom import write_hospitals
 from tests.conftest import MakePlan
 from tests.wiretap import Wiretap
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 NAME, DATE, UID = "CANARYBIRD", "19031231", "1.2.826.0.1.3680043.8.498.777000777"
 SECRETS = [NAME.encode(), DATE.encode(), b"777000777"]
