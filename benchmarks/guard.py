@@ -19,8 +19,9 @@ from medfl_client import ledger
 from medfl_client.guard import release
 from medfl_client.identity import create_identity, signing_key
 from medfl_client.site_file import Policy
+from medfl_common.content import content_sha256
 from medfl_common.plan import Plan, plan_from_values
-from medfl_common.records import TrainResult, TrainTask, content_sha256, plan_number
+from medfl_common.records import TrainResult, TrainTask, plan_number
 from medfl_common.seal import check_seal, seal
 
 PLAN = {

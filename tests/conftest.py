@@ -1,13 +1,14 @@
 """What tests share: small synthetic hospitals, a small plan, and the real images where they are."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from medfl_common.plan import Plan, load_plan
+from medfl_sim.deployment import Deployment
 from medfl_sim.phantom import write_hospitals
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -75,3 +76,13 @@ def ct_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.unpack_archive(source / "dicom.tar.xz", folder, filter="data")
     shutil.copy(source / "labels.csv", folder)
     return folder
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """A place for a coordinator and hospitals as real processes; they end with the test."""
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    found = Deployment(folder)
+    yield found
+    found.stop()

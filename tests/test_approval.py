@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,15 +20,6 @@ pytestmark = pytest.mark.processes
 
 ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
 END_S = 10.0  # for a client to end
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    folder = tmp_path / "deployment"
-    folder.mkdir()
-    found = Deployment(folder)
-    yield found
-    found.stop()
 
 
 def log(deployment: Deployment, kind: str) -> list[Event]:

@@ -6,7 +6,7 @@ that it was sent inside TLS, is then searched for what only the hospitals know.
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -132,15 +132,6 @@ FAILURES: tuple[Callable[[Path, str], None], ...] = (
     lose_labels, add_an_unknown_class, spoil_the_encoding, damage_files, block_the_cache,
     damage_the_kept_reply, lose_the_images, hold_back_by_policy,
 )  # fmt: skip
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    folder = tmp_path / "deployment"
-    folder.mkdir()
-    found = Deployment(folder, port=free_port())
-    yield found
-    found.stop()
 
 
 def test_nothing_that_only_a_hospital_knows_reaches_the_coordinator(

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,6 @@ pytestmark = pytest.mark.processes
 
 SITES = ("site-1", "site-2", "site-3")
 ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    folder = tmp_path / "deployment"
-    folder.mkdir()
-    found = Deployment(folder)
-    yield found
-    found.stop()
 
 
 def log(deployment: Deployment, kind: str) -> list[Event]:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,6 @@ import os, time
 real = time.time
 time.time = lambda: real() + float(open(os.environ["CLOCK_AHEAD"]).read())
 """
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    folder = tmp_path / "deployment"
-    folder.mkdir()
-    found = Deployment(folder)
-    yield found
-    found.stop()
 
 
 def log(deployment: Deployment, kind: str) -> list[Event]:

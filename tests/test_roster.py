@@ -1,7 +1,6 @@
 """The roster changes while a study runs: a site joins late, makes new keys, is revoked."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from tests.conftest import MakePlan
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 ANSWER_S = 120.0
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    folder = tmp_path / "deployment"
-    folder.mkdir()
-    found = Deployment(folder)
-    yield found
-    found.stop()
 
 
 def rounds(deployment: Deployment) -> list[Event]:

@@ -25,6 +25,7 @@ from medfl_client.site import Site
 from medfl_client.site_file import Policy
 from medfl_client.train import Trained, seed_layers, train
 from medfl_client.workbench import Workbench, shapes_of
+from medfl_common.content import n_bytes
 from medfl_common.errors import code_of, new_incident
 from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
@@ -35,7 +36,6 @@ from medfl_common.records import (
     TrainTask,
     decode_task_head,
     decode_task_weights,
-    n_bytes,
     plan_number,
 )
 from medfl_common.screen import in_words

@@ -11,18 +11,11 @@ from flwr.app import RecordDict
 
 from medfl_client.inspection import held_back, inspect
 from medfl_client.site_file import RULES, Policy, rule
+from medfl_common.content import n_bytes
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
 from medfl_common.plan import Plan, Task
-from medfl_common.records import (
-    Kind,
-    Shapes,
-    TrainResult,
-    TrainTask,
-    encode_result,
-    n_bytes,
-    plan_number,
-)
+from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_result, plan_number
 from medfl_common.statistics import SiteStatistics, suppressed
 from medfl_common.subgroups import suppressed_groups
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from medfl_client import ledger
+from medfl_common.content import content_sha256, n_bytes
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.params import norm
-from medfl_common.records import Shapes, TrainTask, content_sha256, decode_weights, n_bytes
+from medfl_common.records import Shapes, TrainTask, decode_weights
 
 LEDGER = "ledger.jsonl"
 RELEASED = "released"

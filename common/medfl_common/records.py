@@ -4,9 +4,7 @@ A task may carry text, since it goes to the hospital. A result carries arrays an
 else: there is no field in which a name or a path could leave.
 """
 
-import hashlib
 import io
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -239,23 +237,6 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
     )
-
-
-def content_sha256(content: RecordDict) -> str:
-    """SHA-256 over a reply's numbers and update, as a ledger, a seal and a run log name it."""
-    numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
-    digest = hashlib.sha256(numbers.encode())
-    for name, array in sorted(content.array_records.get("update", {}).items()):
-        digest.update(name.encode() + hashlib.sha256(array.data).digest())
-    return digest.hexdigest()
-
-
-def n_bytes(content: RecordDict) -> int:
-    """Count the bytes of the arrays and numbers in a message, framing apart."""
-    arrays = sum(len(a.data) for record in content.array_records.values() for a in record.values())
-    numbers = sum(record.count_bytes() for record in content.metric_records.values())
-    texts = sum(record.count_bytes() for record in content.config_records.values())
-    return arrays + numbers + texts
 
 
 def _decode(array: Array, n_values: int) -> torch.Tensor:

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import MetricRecord, RecordDict
 
+from medfl_common.content import content_sha256
 from medfl_common.errors import RunError
 from medfl_common.protocol import PROTOCOL
-from medfl_common.records import TrainTask, content_sha256
+from medfl_common.records import TrainTask
 
 SEAL, SIGNATURE = "seal", "signature"  # record and key; eight signed 64-bit numbers
 WORDS = struct.Struct(">8q")

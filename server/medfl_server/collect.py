@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from flwr.app import RecordDict
 
+from medfl_common.content import content_sha256, n_bytes
 from medfl_common.errors import (
     MEANING,
     NoStartError,
@@ -21,16 +22,7 @@ from medfl_common.errors import (
     explain_code,
 )
 from medfl_common.params import Weights
-from medfl_common.records import (
-    Kind,
-    Shapes,
-    TrainResult,
-    TrainTask,
-    content_sha256,
-    encode_task,
-    encode_weights,
-    n_bytes,
-)
+from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_task, encode_weights
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
 from medfl_server.late import LateReplies

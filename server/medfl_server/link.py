@@ -62,7 +62,6 @@ from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
-from medfl_server.asgi import Asgi
 from medfl_server.bundle import empty_bundle
 from medfl_server.doubles import TWO_CLIENTS
 from medfl_server.enrolment import Roster
@@ -163,7 +162,11 @@ class Link:
         self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
         self._follow_roster()
         self._bell = Bell()
-        self._server = uvicorn.Server(uvicorn_config(self._public_face(app), listener))
+        arriving = self._state.message_res_store  # a few at once, or memory grows with the sites
+        face = FleetOnly(
+            app, self._bell, lambda: len(arriving) < MAX_ARRIVING, self._tell_of_two_clients
+        )
+        self._server = uvicorn.Server(uvicorn_config(face, listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
     def presence(self) -> dict[str, Presence]:
@@ -205,13 +208,6 @@ class Link:
             raise LinkError("the roster holds a key that is not an elliptic-curve key")
         return self._state.create_node(
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
-        )
-
-    def _public_face(self, app: Asgi) -> FleetOnly:
-        """Let a few sites at once deliver a reply, so that memory does not grow with the sites."""
-        arriving = self._state.message_res_store
-        return FleetOnly(
-            app, self._bell, lambda: len(arriving) < MAX_ARRIVING, self._tell_of_two_clients
         )
 
     def _tell_of_two_clients(self, key: bytes) -> None:

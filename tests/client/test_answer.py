@@ -15,11 +15,12 @@ from medfl_client.dataset import SiteData
 from medfl_client.site import Site, open_site
 from medfl_client.site_file import load_site_file
 from medfl_client.workbench import Workbench
+from medfl_common.content import n_bytes
 from medfl_common.errors import RunError
 from medfl_common.models import build_model
 from medfl_common.params import shared_weights
 from medfl_common.plan import Plan, load_plan
-from medfl_common.records import TrainTask, encode_task, n_bytes
+from medfl_common.records import TrainTask, encode_task
 
 
 def ask(plan: Plan, round_: int = 1, nonce: int = 5) -> RecordDict:
