@@ -208,11 +208,12 @@ class Collection:
         if size > LARGE:
             gc.collect()  # Flower's messages are cycles: some large ones would pile up until then
         ready = self._roster_until_first_out()
-        if site in ready:  # all before it are folded in or gave nothing
+        if site in ready:
+            self._pass_on(ready[: ready.index(site)])
             self._fold(site, result)
+            self._pass_on(ready[ready.index(site) + 1 :])
         else:
             self._waiting.put(site, result)
-        self._pass_on(ready)
 
     def _miss(self, site: str, reason: str) -> None:
         self._replies.missing[site] = reason

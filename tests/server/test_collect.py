@@ -1,0 +1,72 @@
+"""The order of folding is the roster's, whoever answers first and whoever fails."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from flwr.app import RecordDict
+from tests.conftest import MakePlan
+
+from medfl_common.records import TrainResult, decode_task_head, encode_result, plan_number
+from medfl_common.runlog import RunLog
+from medfl_server.collect import Collection
+from medfl_server.handout import Handout
+from medfl_server.late import LateReplies
+from medfl_server.post import Arrival, Post, Presence
+from medfl_server.study import create_study
+
+SITES = ("a", "b", "c")
+WEIGHTS = {"w": torch.zeros(600_000)}  # large enough to wait on the disk
+
+
+class Letters(Post):
+    """Delivers the sites' replies in a given order; who is in `failing` sends a code."""
+
+    def __init__(self, order: tuple[str, ...], failing: set[str]) -> None:
+        self._due, self._failing = list(order), failing
+        self._tasks: dict[str, RecordDict] = {}
+
+    def presence(self) -> Mapping[str, Presence]:
+        return {site: Presence(node, "here") for node, site in enumerate(SITES)}
+
+    def roster(self) -> Mapping[str, None]:
+        return dict.fromkeys(SITES)
+
+    def send(self, to: Presence, content: RecordDict, round_: int) -> str:
+        self._tasks[SITES[to.node]] = content
+        return SITES[to.node]
+
+    def fetch(self, message_id: str) -> Arrival | None:
+        if not self._due or self._due[0] != message_id:
+            return None
+        site = self._due.pop(0)
+        task = decode_task_head(self._tasks[site])
+        ids = (plan_number(task.plan), task.round, task.nonce)
+        if site in self._failing:
+            return Arrival(encode_result(TrainResult(*ids, code=300, incident=1)))
+        update = {"w": torch.full((600_000,), 1e-6 * (1 + SITES.index(site)))}
+        return Arrival(encode_result(TrainResult(*ids, n_images=5, update=update)))
+
+
+@pytest.mark.parametrize("failing", [set(), {"a"}, {"b"}])
+def test_updates_are_folded_in_the_rosters_order_whoever_answers_first(
+    failing: set[str], tmp_path: Path, make_plan: MakePlan
+) -> None:
+    for number, order in enumerate(itertools.permutations(SITES)):
+        study = create_study(tmp_path / f"{number}", make_plan())
+        post, folded = Letters(order, failing), []
+
+        def fold(site: str, result: TrainResult, folded: list[tuple[str, float]] = folded) -> None:
+            folded.append((site, float((result.update or {})["w"][0])))
+
+        late = LateReplies(post, RunLog(study.folder), lambda line: None)
+        collection = Collection(study, post, lambda line: None, fold, Handout({}), late)
+        replies = collection.run("train", 1, WEIGHTS, lambda: 3)
+
+        good = [site for site in SITES if site not in failing]
+        assert [site for site, _ in folded] == good == [*replies.answered], order
+        values = [1e-6 * (1 + SITES.index(site)) for site in good]
+        assert [value for _, value in folded] == pytest.approx(values)
+        assert not (study.folder / "waiting").exists()
