@@ -42,18 +42,27 @@ class Bucket:
 
 
 class Meter:
-    """Counts requests by address; the least recently seen addresses are forgotten."""
+    """Counts requests by address; the least recently seen addresses are forgotten.
+
+    Many hospitals may share an address with a stranger, so who has been known by the key once is
+    not put off for what others at the address do wrong.
+    """
 
     def __init__(self) -> None:
+        self._known: set[bytes] = set()
         self._buckets: OrderedDict[str, tuple[Bucket, Bucket]] = OrderedDict()
 
-    def is_allowed(self, address: str) -> bool:
-        """Count a request, and say whether it may pass."""
+    def is_allowed(self, address: str, key: bytes = b"") -> bool:
+        """Count a request, and say whether it may pass; `key` is who it says it is from."""
         all_, refused = self._of(address)
-        if all_.refill() < 1 or refused.refill() < 1:
+        if all_.refill() < 1 or (refused.refill() < 1 and key not in self._known):
             return False
         all_.left -= 1
         return True
+
+    def note_known(self, key: bytes) -> None:
+        """Note a key that Flower has let in: one of the roster."""
+        self._known.add(key)
 
     def note_refused(self, address: str) -> None:
         """Count a request that was refused for its key, signature or time."""

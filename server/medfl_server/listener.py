@@ -127,7 +127,7 @@ class FleetOnly:
             return
         elif path not in OPEN:
             await answer(send, 404)
-        elif not self._meter.is_allowed(address(scope)):
+        elif not self._meter.is_allowed(address(scope), header(scope, KEY_HEADER)):
             await answer(send, 503)
         elif announced_bytes(scope) > MAX_BODY:
             await answer(send, 413)
@@ -157,6 +157,8 @@ class FleetOnly:
             if event["type"] == "http.response.start":
                 if event["status"] in REFUSED:
                     self._meter.note_refused(address(scope))
+                if event["status"] == HTTP_OK and scope["path"] != "/health":
+                    self._meter.note_known(header(scope, KEY_HEADER))
                 if scope["path"] == "/health":
                     spoken = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
                     event = {**event, "headers": [*event.get("headers", ()), spoken]}

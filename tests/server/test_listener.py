@@ -8,7 +8,7 @@ import pytest
 from medfl_server import listener
 from medfl_server.asgi import Event, Receive, Scope, Send
 from medfl_server.doubles import Doubles
-from medfl_server.listener import PULL_MESSAGES, PUSH_MESSAGES, Bell, FleetOnly
+from medfl_server.listener import KEY_HEADER, PULL_MESSAGES, PUSH_MESSAGES, Bell, FleetOnly
 
 SCOPE = {"type": "http", "path": PULL_MESSAGES}
 
@@ -114,7 +114,13 @@ class Echo:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def ask(face: FleetOnly, path: str, n_pieces: int = 1, piece: bytes = b"") -> int:
+async def ask(
+    face: FleetOnly,
+    path: str,
+    n_pieces: int = 1,
+    piece: bytes = b"",
+    headers: dict[bytes, bytes] | None = None,
+) -> int:
     """Send a request without a content-length in pieces; give the status."""
     sent: list[Event] = []
     left = iter(range(n_pieces, 0, -1))
@@ -125,7 +131,8 @@ async def ask(face: FleetOnly, path: str, n_pieces: int = 1, piece: bytes = b"")
     async def send(event: Event) -> None:
         sent.append(event)
 
-    await face({"type": "http", "path": path, "client": ("192.0.2.1", 1)}, receive, send)
+    scope = {"type": "http", "path": path, "client": ("192.0.2.1", 1)}
+    await face({**scope, "headers": [*(headers or {}).items()]}, receive, send)
     return int(sent[0]["status"])
 
 
@@ -148,6 +155,11 @@ def test_who_is_refused_again_and_again_is_put_off_and_others_are_not(
 
     strangers, sites = asyncio.run(often(refusing)), asyncio.run(often(serving))
 
+    refusing._app = Echo()  # now with a key of the roster, from the same address
+    known = {KEY_HEADER: b"north"}
+    assert asyncio.run(ask(refusing, path, headers=known)) == 503
+    refusing._meter.note_known(b"north")
+    assert asyncio.run(ask(refusing, path, headers=known)) == 200
     assert strangers[0] == 401
     assert strangers[-1] == 503  # what Flower's client tries again after
     assert set(sites) == {200}
