@@ -228,7 +228,9 @@ class Collection:
         self._replies.missing[site] = MEANING[code]
         if (site, code) not in self._told:
             self._told.add((site, code))
-            self._announce(f"waiting for {site}: {MEANING[code]}; it is asked again until then")
+            self._announce(
+                f"waiting for {site}: {MEANING[code]} (MEDFL-E{code}); it is asked again until then"
+            )
 
     def _drop_revoked(self) -> None:
         """Do not wait for a site that was taken off the roster in mid-round."""
