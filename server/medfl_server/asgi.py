@@ -37,6 +37,30 @@ def bounded(receive: Receive) -> Receive:
     return within
 
 
+async def read_body(receive: Receive) -> bytes:
+    """Receive a whole body."""
+    parts = []
+    while True:
+        event = await receive()
+        parts.append(event.get("body", b""))
+        if not event.get("more_body"):
+            return b"".join(parts)
+
+
+def given(body: bytes) -> Receive:
+    """Give a body that is there already."""
+
+    async def receive() -> Event:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def arrived(receive: Receive) -> Receive:
+    """Wait until a body is there, before anything is held up for it."""
+    return given(await read_body(receive))
+
+
 def drained(send: Send) -> Send:
     """Let an answer end only when its body is on its way: uvicorn waits before the next send."""
 

@@ -197,6 +197,7 @@ def models(
 
 
 def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
+    from medfl_common.models.cost import sizes
     from medfl_server.app import build_app
     from medfl_server.certificates import expiry_warning
     from medfl_server.enrolment import LiveRoster
@@ -212,7 +213,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     warning = expiry_warning(folder, datetime.now(UTC))
     if warning is not None:
         screen.say(warning)
-    listener = Listener(bind, port, tls / "server.crt", tls / "server.key")
+    most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
+    listener = Listener(bind, port, tls / "server.crt", tls / "server.key", most)
     link = Link(read_roster, listener, screen.say)
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     presence = link.presence

@@ -45,3 +45,5 @@ class Doubles:
     def end(self, key: bytes) -> None:
         """Note that a look was closed."""
         self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]

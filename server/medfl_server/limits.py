@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 MAX_BODY = 16 * 2**20  # bytes of one request; Flower moves arrays in pieces of 5 MiB
 BODY_S = 180.0  # for one body to arrive; 5 MiB take 42 s over 1 Mbit/s
+MAX_REPLY = 2**34  # bytes of one reply, where the plan's own size is not known
 MAX_CONNECTIONS = 1000
 MAX_GIVING = 12  # pieces of arrays that are on their way to sites at once; each is in memory
 MAX_ADDRESSES = 10_000  # that are remembered
@@ -39,6 +40,30 @@ class Bucket:
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
         return self.left
+
+
+class Allowance:
+    """How much of one reply a key may still upload.
+
+    Args:
+        most: Bytes of the largest reply that the plan allows, framing included.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: dict[bytes, int] = {}
+
+    def begin(self, key: bytes) -> None:
+        """Note that a new reply of this key was let in."""
+        self._taken[key] = 0
+
+    def take(self, key: bytes, n_bytes: int) -> None:
+        """Note that a piece has arrived."""
+        self._taken[key] = self._taken.get(key, 0) + n_bytes
+
+    def is_enough(self, key: bytes, n_bytes: int) -> bool:
+        """Say whether so many bytes more are within what is allowed."""
+        return self._taken.get(key, 0) + n_bytes <= self._most
 
 
 class Meter:

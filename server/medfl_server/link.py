@@ -164,7 +164,11 @@ class Link:
         self._bell = Bell()
         arriving = self._state.message_res_store  # a few at once, or memory grows with the sites
         face = FleetOnly(
-            app, self._bell, lambda: len(arriving) < MAX_ARRIVING, self._tell_of_two_clients
+            app,
+            self._bell,
+            lambda: len(arriving) < MAX_ARRIVING,
+            self._tell_of_two_clients,
+            listener.max_reply,
         )
         self._server = uvicorn.Server(uvicorn_config(face, listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)

@@ -23,12 +23,15 @@ from medfl_server.asgi import (
     address,
     announced_bytes,
     answer,
+    arrived,
     bounded,
     drained,
+    given,
     header,
+    read_body,
 )
 from medfl_server.doubles import Doubles
-from medfl_server.limits import MAX_BODY, MAX_CONNECTIONS, MAX_GIVING, Meter
+from medfl_server.limits import MAX_BODY, MAX_CONNECTIONS, MAX_GIVING, MAX_REPLY, Allowance, Meter
 
 HTTP_OK = 200
 REFUSED = (401, 403)
@@ -37,6 +40,7 @@ HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives u
 PULL_MESSAGES = "/v1/fleet/pull-messages"
 PUSH_MESSAGES = "/v1/fleet/push-messages"
 PULL_OBJECT = "/v1/fleet/pull-object"
+PUSH_OBJECT = "/v1/fleet/push-object"
 # What a SuperNode with an enrolled key asks for; of the rest nothing is to be had.
 OPEN = {
     "/health",
@@ -60,6 +64,7 @@ class Listener:
     port: int
     certificate: Path
     key: Path
+    max_reply: int = MAX_REPLY  # bytes of the largest reply that may come in
 
 
 class Bell:
@@ -101,6 +106,7 @@ class FleetOnly:
         bell: Rings when a message was put out.
         has_room: Says whether one more reply may come in.
         tell_double: Takes the public key that two programs use at once.
+        max_reply: Bytes of the largest reply that may come in.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class FleetOnly:
         bell: Bell,
         has_room: Callable[[], bool] = lambda: True,
         tell_double: Callable[[bytes], None] = lambda key: None,
+        max_reply: int = MAX_REPLY,
     ) -> None:
         self._app = app
         self._bell = bell
@@ -117,6 +124,7 @@ class FleetOnly:
         self._giving = asyncio.Semaphore(MAX_GIVING)
         self._meter = Meter()
         self._doubles = Doubles(tell_double)
+        self._allowance = Allowance(max_reply)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 404, or 503 where there is too much of them."""
@@ -129,20 +137,27 @@ class FleetOnly:
             await answer(send, 404)
         elif not self._meter.is_allowed(address(scope), header(scope, KEY_HEADER)):
             await answer(send, 503)
-        elif announced_bytes(scope) > MAX_BODY:
+        elif self._is_too_large(path, scope):
             await answer(send, 413)
         else:
-            await self._pass_on(path, scope, bounded(receive), self._watched(scope, send))
+            await self._pass_on(path, scope, bounded(receive), self._watched(path, scope, send))
+
+    def _is_too_large(self, path: str, scope: Scope) -> bool:
+        n_bytes, key = announced_bytes(scope), header(scope, KEY_HEADER)
+        is_over = path == PUSH_OBJECT and not self._allowance.is_enough(key, n_bytes)
+        return is_over or n_bytes > MAX_BODY
 
     async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; where few may be at work at once, its body has come before."""
         try:
             if path == PULL_MESSAGES:
                 await self._hold(scope, receive, send)
             elif path == PUSH_MESSAGES:
-                await self._let_in(scope, receive, send)
+                await self._let_in(scope, await arrived(receive), send)
             elif path == PULL_OBJECT:
+                body = await arrived(receive)
                 async with self._giving:
-                    await self._app(scope, receive, drained(send))
+                    await self._app(scope, body, drained(send))
             else:
                 await self._app(scope, receive, send)
         except TooLargeError:
@@ -150,21 +165,29 @@ class FleetOnly:
         except TimeoutError:
             await answer(send, 503)
 
-    def _watched(self, scope: Scope, send: Send) -> Send:
-        """Count what is refused, and let the answer about health name the protocol."""
+    def _watched(self, path: str, scope: Scope, send: Send) -> Send:
+        """Count what is refused and what was let in; health names the protocol."""
 
         async def told(event: Event) -> None:
             if event["type"] == "http.response.start":
-                if event["status"] in REFUSED:
-                    self._meter.note_refused(address(scope))
-                if event["status"] == HTTP_OK and scope["path"] != "/health":
-                    self._meter.note_known(header(scope, KEY_HEADER))
-                if scope["path"] == "/health":
+                if path == "/health":
                     spoken = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
                     event = {**event, "headers": [*event.get("headers", ()), spoken]}
+                elif event["status"] == HTTP_OK:
+                    self._note_let_in(path, scope)
+                elif event["status"] in REFUSED:
+                    self._meter.note_refused(address(scope))
             await send(event)
 
         return told
+
+    def _note_let_in(self, path: str, scope: Scope) -> None:
+        key = header(scope, KEY_HEADER)
+        self._meter.note_known(key)
+        if path == PUSH_MESSAGES:
+            self._allowance.begin(key)
+        elif path == PUSH_OBJECT:
+            self._allowance.take(key, announced_bytes(scope))
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a reply in when there is room for it, or have the site try again later."""
@@ -182,15 +205,19 @@ class FleetOnly:
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a look for messages when there is one, at the latest after HOLD_S."""
-        body, key = await _read_body(receive), header(scope, KEY_HEADER)
-        self._doubles.begin(key)
+        body, key = await read_body(receive), header(scope, KEY_HEADER)
+        is_known = False
         gone = asyncio.ensure_future(receive())  # ends when the hospital hangs up
         ends = time.monotonic() + HOLD_S
         try:
             while not gone.done():  # a message taken for one who has hung up would be lost
                 rung = self._bell.listen()
                 events = await self._ask(scope, body)
-                found = events[0]["status"] != HTTP_OK or any(e.get("body") for e in events[1:])
+                is_let_in = events[0]["status"] == HTTP_OK
+                found = not is_let_in or any(e.get("body") for e in events[1:])
+                if is_let_in and not is_known:
+                    is_known = True
+                    self._doubles.begin(key)
                 left = ends - time.monotonic()
                 if found or left <= 0 or self._bell.is_closed:
                     for event in events:
@@ -198,20 +225,18 @@ class FleetOnly:
                     return
                 await _first_of(rung, gone, left)
         finally:
-            self._doubles.end(key)
+            if is_known:
+                self._doubles.end(key)
             gone.cancel()
 
     async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
         """Put the request to the SuperLink and keep its answer."""
         events: list[Event] = []
 
-        async def receive() -> Event:
-            return {"type": "http.request", "body": body, "more_body": False}
-
         async def send(event: Event) -> None:
             events.append(event)
 
-        await self._app(dict(scope), receive, send)
+        await self._app(dict(scope), given(body), send)
         return events
 
 
@@ -220,15 +245,6 @@ async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s:
     both: list[asyncio.Future[Any]] = [ring, gone]
     await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     ring.cancel()
-
-
-async def _read_body(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        event = await receive()
-        parts.append(event.get("body", b""))
-        if not event.get("more_body"):
-            return b"".join(parts)
 
 
 def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:

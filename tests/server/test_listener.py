@@ -8,7 +8,15 @@ import pytest
 from medfl_server import listener
 from medfl_server.asgi import Event, Receive, Scope, Send
 from medfl_server.doubles import Doubles
-from medfl_server.listener import KEY_HEADER, PULL_MESSAGES, PUSH_MESSAGES, Bell, FleetOnly
+from medfl_server.listener import (
+    KEY_HEADER,
+    PULL_MESSAGES,
+    PULL_OBJECT,
+    PUSH_MESSAGES,
+    PUSH_OBJECT,
+    Bell,
+    FleetOnly,
+)
 
 SCOPE = {"type": "http", "path": PULL_MESSAGES}
 
@@ -180,6 +188,58 @@ def test_a_reply_is_let_in_when_there_is_room_and_else_put_off(
         return put_off, await waiting
 
     assert asyncio.run(scenario()) == (503, 200)
+
+
+def test_a_stranger_whose_body_never_comes_holds_nobody_up() -> None:
+    face = FleetOnly(Echo(), Bell())
+
+    async def never() -> Event:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def nowhere(event: Event) -> None:
+        return None
+
+    async def scenario(path: str) -> int:
+        scope = {"type": "http", "path": path, "client": ("192.0.2.9", 1)}
+        strangers = [asyncio.create_task(face(dict(scope), never, nowhere)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        status = await asyncio.wait_for(ask(face, path), 2)
+        for stranger in strangers:
+            stranger.cancel()
+        return status
+
+    for path in (PUSH_MESSAGES, PULL_OBJECT):
+        assert asyncio.run(scenario(path)) == 200
+
+
+def test_who_is_not_let_in_is_no_second_program() -> None:
+    told: list[bytes] = []
+    face = FleetOnly(Echo(401), Bell(), tell_double=told.append)
+
+    async def scenario() -> None:
+        looks = [ask(face, PULL_MESSAGES, headers={KEY_HEADER: b"north"}) for _ in range(10)]
+        await asyncio.gather(*looks)
+
+    asyncio.run(scenario())
+
+    assert told == []
+
+
+def test_a_reply_larger_than_any_of_the_plan_is_cut_short() -> None:
+    face = FleetOnly(Echo(), Bell(), max_reply=3 * 2**20)
+    key = {KEY_HEADER: b"north"}
+
+    async def push() -> int:
+        size = {**key, b"content-length": b"%d" % 2**20}
+        return await ask(face, PUSH_OBJECT, piece=b"x" * 2**20, headers=size)
+
+    async def scenario() -> list[int]:
+        first = [await push() for _ in range(5)]
+        await ask(face, PUSH_MESSAGES, headers=key)  # the next reply begins
+        return [*first, await push()]
+
+    assert asyncio.run(scenario()) == [200, 200, 200, 413, 413, 200]
 
 
 def test_two_programs_with_one_key_are_told_of_once_and_a_restart_is_not() -> None:
