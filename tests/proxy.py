@@ -1,7 +1,8 @@
 """A proxy on loopback that cuts and slows what passes; TLS goes through it unopened."""
 
 import asyncio
-import threading
+
+from tests.in_between import InBetween
 
 
 class Proxy:
@@ -19,27 +20,8 @@ class Proxy:
         self, port: int, to_port: int, cut_after: int = 0, n_cuts: int = 0, bytes_a_second: int = 0
     ) -> None:
         self.n_cuts_left = n_cuts
-        self._port, self._to_port = port, to_port
-        self._cut_after, self._rate = cut_after, bytes_a_second
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop, and cut what is open."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        start = asyncio.start_server(self._pass_on, "127.0.0.1", self._port)
-        listener = self._loop.run_until_complete(start)
-        self._loop.run_forever()
-        listener.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.1))
-        self._loop.close()
+        self._to_port, self._cut_after, self._rate = to_port, cut_after, bytes_a_second
+        self.close = InBetween(port, self._pass_on).close
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

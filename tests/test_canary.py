@@ -150,7 +150,6 @@ def test_nothing_that_only_a_hospital_knows_reaches_the_coordinator(
         fail(site, run)
     tapped, deployment.port = deployment.port, free_port()
     tap = Wiretap(tapped, deployment.port, deployment.study / "tls")
-    tap.start()
 
     server = deployment.start_server()
     for site in folders:

@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-import threading
 from pathlib import Path
+
+from tests.in_between import InBetween
 
 
 class Wiretap:
@@ -11,32 +12,10 @@ class Wiretap:
 
     def __init__(self, port: int, server_port: int, tls: Path) -> None:
         self.heard = bytearray()
-        self._port, self._server_port, self._tls = port, server_port, tls
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        server.load_cert_chain(self._tls / "server.crt", self._tls / "server.key")
-        listener = self._loop.run_until_complete(
-            asyncio.start_server(self._pass_on, "127.0.0.1", self._port, ssl=server)
-        )
-        self._loop.run_forever()
-        listener.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.1))
-        self._loop.close()
+        self._server_port, self._tls = server_port, tls
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tls / "server.crt", tls / "server.key")
+        self.close = InBetween(port, self._pass_on, context).close
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         context = ssl.create_default_context(cafile=self._tls / "ca.crt")

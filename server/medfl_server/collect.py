@@ -7,6 +7,7 @@ or makes the same one. Updates are passed on in the roster's order, as soon as t
 import gc
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +33,8 @@ from medfl_server.study import Study
 from medfl_server.waiting import WaitingUpdates
 
 POLL_S = 0.05  # between looks for replies
-AGAIN_S = 5.0  # before a site that has not approved the plan is asked again
+# Before a site that has not approved the plan is asked again: at first, and after many times.
+AGAIN_S, AGAIN_MOST_S = 5.0, 60.0
 NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
 Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
 
@@ -87,6 +89,7 @@ class Collection:
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
+        self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
         self._replies = Replies()
@@ -194,8 +197,7 @@ class Collection:
             del self._asked[site]
             return
         if result.code in NOT_YET:
-            asked.message, asked.again_at = None, time.monotonic() + AGAIN_S
-            self._put_off(site, result.code)
+            self._put_off(site, asked, result.code)
             return
         if result.code:
             self._fail(site, explain_code(result.code, result.incident))
@@ -223,8 +225,11 @@ class Collection:
         self._failed.add(site)
         self._miss(site, reason)
 
-    def _put_off(self, site: str, code: int) -> None:
-        """Note that a site cannot answer yet; say so once a round."""
+    def _put_off(self, site: str, asked: _Asked, code: int) -> None:
+        """Note that a site cannot answer yet, and when to ask again; say so once a round."""
+        pause_s = min(AGAIN_S * 2 ** self._n_put_off[site], AGAIN_MOST_S)
+        asked.message, asked.again_at = None, time.monotonic() + pause_s
+        self._n_put_off[site] += 1
         self._replies.missing[site] = MEANING[code]
         if (site, code) not in self._told:
             self._told.add((site, code))

@@ -144,6 +144,8 @@ class FleetOnly:
 
     def _is_too_large(self, path: str, scope: Scope) -> bool:
         n_bytes, key = announced_bytes(scope), header(scope, KEY_HEADER)
+        if path == PUSH_OBJECT and not header(scope, b"content-length"):
+            return True  # Flower always says how much it sends
         is_over = path == PUSH_OBJECT and not self._allowance.is_enough(key, n_bytes)
         return is_over or n_bytes > MAX_BODY
 
