@@ -227,7 +227,7 @@ class Collection:
 
     def _put_off(self, site: str, asked: _Asked, code: int) -> None:
         """Note that a site cannot answer yet, and when to ask again; say so once a round."""
-        pause_s = min(AGAIN_S * 2 ** self._n_put_off[site], AGAIN_MOST_S)
+        pause_s = min(AGAIN_S * (1 + self._n_put_off[site]), AGAIN_MOST_S)
         asked.message, asked.again_at = None, time.monotonic() + pause_s
         self._n_put_off[site] += 1
         self._replies.missing[site] = MEANING[code]
