@@ -1,6 +1,5 @@
 """`medfl-client approve` and `withdraw`: shown in words, asked, recorded, and acted on at once."""
 
-import fcntl
 import os
 import signal
 import time
@@ -23,6 +22,7 @@ from medfl_client.plan_words import differences, plan_in_words
 from medfl_client.receipts import LEDGER, RELEASED
 from medfl_client.site_file import load_site_file
 from medfl_common.errors import ConfigError, DisclosureError, RunError
+from medfl_common.files import holder
 from medfl_common.plan import Plan, load_plan
 from medfl_common.screen import Screen
 
@@ -117,7 +117,7 @@ def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
 
 def _stop_client(state: Path, screen: Screen) -> None:
     """End the client that holds `state/lock`: ask, wait, then kill."""
-    if not (state / "lock").exists() or not _is_held(state):
+    if not holder(state):
         return
     process = _holder(state)
     screen.say(f"stopping the client that runs here, process {process}")
@@ -137,26 +137,17 @@ def _stop_client(state: Path, screen: Screen) -> None:
 def _holder(state: Path) -> int:
     """Read who holds the lock; twice, because a client that starts writes its id after locking."""
     for _ in range(10):
-        first = (state / "lock").read_text()
+        first = holder(state)
         time.sleep(LOOK_S)
-        if first.isdigit() and first == (state / "lock").read_text() and _is_held(state):
+        if first.isdigit() and first == holder(state):
             return int(first)
     raise RunError(f"{state / 'lock'} is held, by whom it does not say; stop the client by hand")
 
 
 def _is_free_within(state: Path, seconds: float) -> bool:
     ends = time.monotonic() + seconds
-    while _is_held(state):
+    while holder(state):
         if time.monotonic() > ends:
             return False
         time.sleep(LOOK_S)
     return True
-
-
-def _is_held(state: Path) -> bool:
-    with (state / "lock").open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
