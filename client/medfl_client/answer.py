@@ -16,7 +16,7 @@ from torch import nn
 from medfl_client import approvals, ledger, replies
 from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally, tally_groups
-from medfl_client.guard import let_out, permit, refuse, release, why_no_scores
+from medfl_client.guard import let_out, permit, refuse, release, sign, why_no_scores
 from medfl_client.kept_models import keep_model
 from medfl_client.local_report import local_report
 from medfl_client.objectives import OBJECTIVES
@@ -39,7 +39,6 @@ from medfl_common.records import (
     plan_number,
 )
 from medfl_common.screen import in_words
-from medfl_common.seal import seal
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
@@ -61,7 +60,7 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
 
 
 def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict:
-    return seal(reply, task, site.signing) if site.signing is not None else reply
+    return sign(reply, task, site.signing) if site.signing is not None else reply
 
 
 def _answer(

@@ -1,12 +1,13 @@
 """The guard: the only way out of a hospital. It allows by list; what is not listed stays.
 
 `permit` looks at a plan before any data is read, `release` at a result before it becomes a message,
-`let_out` at every finished message, kept ones too; `refuse` makes the message of a failure. No
-other module of the client makes a message.
+`let_out` at every finished message, kept ones too; `refuse` makes the message of a failure, and
+`sign` adds the site's signature. No other module of the client makes a message.
 """
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
 from medfl_client.inspection import held_back, inspect
@@ -16,6 +17,7 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
 from medfl_common.plan import Plan, Task
 from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.seal import SEAL, SIGNATURE, seal
 from medfl_common.statistics import SiteStatistics, suppressed
 from medfl_common.subgroups import suppressed_groups
 
@@ -95,6 +97,18 @@ def let_out(
             f"{policy.max_mb_a_day} are the most",
             "max_mb_a_day",
         )
+
+
+def sign(content: RecordDict, task: TrainTask | None, key: Ed25519PrivateKey) -> RecordDict:
+    """Sign what was let out. Eight numbers are all that is added, or DisclosureError."""
+    names = [*content]
+    seal(content, task, key)
+    record = content.metric_records.get(SEAL)
+    words = record.get(SIGNATURE) if record is not None and len(record) == 1 else None
+    is_whole = isinstance(words, list) and [type(word) for word in words] == [int] * 8
+    if [*content] != [*names, SEAL] or not is_whole:
+        raise held_back("the signature is not of the form that is allowed")
+    return content
 
 
 def why_no_scores(policy: Policy) -> str:

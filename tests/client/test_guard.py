@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.conftest import MakePlan
 
-from medfl_client.guard import permit, release
+from medfl_client.guard import permit, release, sign
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import N_BINS, Tally
@@ -135,3 +136,17 @@ def test_metrics_that_the_policy_does_not_list_stay(plan: Plan) -> None:
         numbers = reply.metric_records["numbers"]
         kinds = {"train_loss", "n_scored", "exact_auc"}
         assert {name: numbers[name] for name in kinds & set(numbers)} == expected
+
+
+def test_a_signature_is_eight_numbers_and_is_added_once(
+    plan: Plan,
+) -> None:
+    key, asked = Ed25519PrivateKey.generate(), task(plan)
+    reply = release(result(plan, [[40, 0], [0, 40]]), asked, Policy(), SHAPES)
+
+    signed = sign(reply, asked, key)
+
+    assert [*signed] == ["numbers", "update", "seal"]
+    assert len(signed.metric_records["seal"]["signature"]) == 8  # type: ignore[arg-type]
+    with pytest.raises(DisclosureError, match="signature is not of the form"):
+        sign(signed, asked, key)
