@@ -29,7 +29,7 @@ from medfl_common.plan import Plan
 from medfl_common.records import TrainTask
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -37,7 +37,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 def train(plan_file: Path, sites: dict[str, Site], out: Path) -> Weights:
     """Run the study over some of the hospitals; give the final weights."""
     study = create_study(out, plan_file)
-    simulate(study, sites)
+    run_study(study, sites)
     checkpoint, _ = load_newest(study.checkpoints)
     assert checkpoint is not None
     return checkpoint.weights

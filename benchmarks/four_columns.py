@@ -34,7 +34,7 @@ from medfl_common.plan import Plan, load_plan
 from medfl_common.seeds import numpy_generator
 from medfl_server.study import create_study
 from medfl_sim.partitioners import PARTITIONERS, Table
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 from medfl_sim.sources import SOURCES
 
 MNIST = {"folder": ".", "labels_from": "file", "values": {"0": "no", "1": "yes"}}
@@ -196,7 +196,7 @@ def train(
         for name, part in parts.items()
     }
     started = time.process_time()
-    simulate(study, sites)
+    run_study(study, sites)
     spent = time.process_time() - started
     model = build_model(study.plan)
     load_shared(model, load_file(out / "model.safetensors"))

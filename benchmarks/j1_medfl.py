@@ -29,7 +29,7 @@ from medfl_common.params import load_shared, shared_weights  # noqa: E402
 from medfl_common.plan import Plan  # noqa: E402
 from medfl_server.rounds import Progress  # noqa: E402
 from medfl_server.study import create_study  # noqa: E402
-from medfl_sim.simulation import simulate  # noqa: E402
+from medfl_sim.simulation import run_study  # noqa: E402
 
 PLAN = """\
 plan: 1
@@ -102,7 +102,7 @@ def main(work: Path) -> None:
         zip(shared_weights(model), common.make_model("cnn").state_dict().values(), strict=True)
     )
     save(study.checkpoints, Checkpoint(0, start, {}))
-    simulate(study, {f"h{number}": site(number) for number in range(20)}, follow=follow)
+    run_study(study, {f"h{number}": site(number) for number in range(20)}, follow=follow)
     events = study.log.events("round")
     mark("steps_total", steps=sum(s["n_steps"] for e in events for s in e["sites"].values()))
 

@@ -19,7 +19,7 @@ from medfl_sim.deployment import Deployment
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.kills import PHASES, PROCESSES, Kill, Storm
 from medfl_sim.phantom import write_hospitals
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 PLAN = """\
 plan: 1
@@ -51,7 +51,7 @@ def main(folder: Path, n_kills: int, seed: int, mode: str) -> int:
     expected = None
     if mode == "all":
         study = create_study(folder / "undisturbed", plan)
-        simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+        run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
         expected = study.log.events("finished")[0]["sha256"]
     deployment = Deployment(folder)
     sites = {path.name: path for path in paths}

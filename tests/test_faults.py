@@ -12,7 +12,7 @@ from medfl_server.study import create_study
 from medfl_sim.deployment import Deployment, run_command, wait_until
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.kills import Storm
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 from tests.conftest import MakePlan
 from tests.proxy import Proxy
 
@@ -35,7 +35,7 @@ def log(deployment: Deployment, kind: str) -> list[Event]:
 def undisturbed(folder: Path, plan: Path, hospitals: Path) -> object:
     """Give the digest of the final weights where nothing happens, and leave no traces."""
     study = create_study(folder, plan)
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
     for name in SITES:
         shutil.rmtree(hospitals / name / "state")
     return study.log.events("finished")[0]["sha256"]

@@ -220,6 +220,8 @@ class Federation(Settings):
     # The quorum: a round with fewer valid replies changes nothing. "all": every enrolled site.
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
+    # So many sites, drawn anew for each round, are asked; not given: all. The quorum is of those.
+    sites_per_round: Annotated[int, Field(ge=1, le=10_000)] | None = None
     # An update whose norm is more than so many times the median of the last rounds is quarantined.
     norm_limit: Annotated[Number, Field(ge=2)] = 30.0
     # Before the first round each site tells counts of its data, as far as its policy allows.

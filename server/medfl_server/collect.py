@@ -8,7 +8,7 @@ import gc
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 
 from flwr.app import RecordDict
@@ -67,7 +67,7 @@ class _Asked:
 
 
 class Collection:
-    """One task, asked of the sites of the roster."""
+    """One task, asked of the sites of the roster, or of those of them that are chosen."""
 
     def __init__(
         self,
@@ -77,9 +77,10 @@ class Collection:
         fold: Fold,
         handout: Handout,
         late: LateReplies,
+        chosen: Container[str] | None = None,
     ) -> None:
         self._study = study
-        self._enrolled = dict(post.roster())
+        self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
         self._roster = [*self._enrolled]
         self._post = post
         self._late = late

@@ -16,18 +16,20 @@ from medfl_server.strategies import STRATEGIES
 
 def quorum_of(federation: Federation, n_sites: int) -> int:
     """Count the valid replies that a round needs: the plan's wish, and its strategy's need."""
-    wanted = max(n_sites, 1) if federation.min_sites == "all" else federation.min_sites
+    n_asked = min(n_sites, federation.sites_per_round or n_sites)
+    wanted = max(n_asked, 1) if federation.min_sites == "all" else federation.min_sites
     return max(wanted, STRATEGIES.get(federation.strategy)(federation).needs)
 
 
 def check_roster(federation: Federation, n_sites: int) -> None:
     """Raise ConfigError where so few sites take part that no round could be made."""
     needed = quorum_of(federation, n_sites)
-    if n_sites < needed:
+    if min(n_sites, federation.sites_per_round or n_sites) < needed:
         rule = STRATEGIES.get(federation.strategy)(federation).needs
         raise ConfigError(
             f"{n_sites} hospitals take part, but a round of this plan needs {needed} valid replies "
-            f"(min_sites {federation.min_sites}; strategy {federation.strategy}: {rule}); "
+            f"(min_sites {federation.min_sites}; sites_per_round "
+            f"{federation.sites_per_round or 'all'}; strategy {federation.strategy}: {rule}); "
             "enrol more of them, or agree on another plan"
         )
 

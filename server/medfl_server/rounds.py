@@ -7,7 +7,7 @@ checkpoint if a crash came between.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
 from medfl_common.params import Weights
+from medfl_common.plan import Plan
 from medfl_common.records import Kind, TrainResult
 from medfl_common.screen import in_words
+from medfl_common.seeds import numpy_generator
 from medfl_server.admission import norm_limit
 from medfl_server.best import (
     as_json,
@@ -58,6 +60,13 @@ class Progress:
 
 Written = TypeVar("Written")
 Follow = Callable[[Progress], None]
+
+
+def choose_sites(plan: Plan, roster: Sequence[str], round_: int) -> set[str]:
+    """Draw the sites that a round asks (McMahan et al., AISTATS 2017: the fraction C)."""
+    n = min(plan.federation.sites_per_round or len(roster), len(roster))
+    drawn = numpy_generator(plan.seed, "sites of the round", round_).permutation(len(roster))[:n]
+    return {roster[i] for i in drawn}
 
 
 def _nothing(site: str, result: TrainResult) -> None:
@@ -230,9 +239,10 @@ class RoundLoop:
     def _collect(
         self, kind: Kind, checkpoint: Checkpoint, round_: int, fold: Fold = _nothing
     ) -> Replies:
-        """Ask every site to work with a checkpoint's weights."""
+        """Ask the sites to work with a checkpoint's weights."""
+        chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         collection = Collection(
-            self._study, self._post, self._announce, fold, self._handout, self._late
+            self._study, self._post, self._announce, fold, self._handout, self._late, chosen
         )
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)

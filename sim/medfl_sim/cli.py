@@ -52,13 +52,19 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The run directory; runs/... if not given.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")
+    ] = "inprocess",
+    workers: Annotated[
+        int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)
+    ] = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
     from medfl_server.model_card import write_model_card
     from medfl_server.report import final_table, write_report
     from medfl_server.study import create_study, open_study
     from medfl_sim.hospitals import virtual_sites
-    from medfl_sim.simulation import default_out, simulate
+    from medfl_sim.simulation import default_out, run_study
     from medfl_sim.sources import SOURCES
 
     with errors_for_people():
@@ -74,7 +80,7 @@ def run(
         screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
         with screen.progress(study.plan.federation.rounds) as follow:
             log_to(folder / "flower.log")
-            simulate(study, hospitals, screen.say, follow)
+            run_study(study, hospitals, screen.say, follow, engine, workers)
         path = write_report(study)
         card = write_model_card(study)
         screen.table(*final_table(study))

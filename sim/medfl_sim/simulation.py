@@ -2,30 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from flwr.app import Context
+from flwr.clientapp import ClientApp
 
 from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
 from medfl_common.files import locked
+from medfl_common.models.cost import sizes
 from medfl_server.app import build_app as build_server_app
 from medfl_server.fold import check_roster
 from medfl_server.post import Announce
 from medfl_server.rounds import Follow
 from medfl_server.study import Study
-from medfl_sim.engine import InProcessGrid, run_apps
+from medfl_sim.engine import SimulatedGrid, run_apps
+from medfl_sim.engines import ENGINES
+
+ROOM = 65_536  # bytes of a message beside the model's
+IN_PROCESS = "inprocess"
 
 
 def silent(line: str) -> None:
     """Take a line and say nothing."""
 
 
-def simulate(
+def run_study(
     study: Study,
     sites: Mapping[str, Site],
     announce: Announce = silent,
     follow: Follow | None = None,
+    engine: str = IN_PROCESS,
+    n_workers: int | None = None,
 ) -> None:
     """Run a study over virtual hospitals to its end, or on from where it stopped.
 
@@ -34,23 +43,35 @@ def simulate(
         sites: Name -> virtual hospital, in the roster's order.
         announce: Takes one line per event.
         follow: Takes the progress after each round.
+        engine: A file in medfl_sim/engines; the weights do not depend on it.
+        n_workers: How many workers, where the engine has some; its own choice if not given.
     """
     check_roster(study.plan.federation, len(sites))
+    here = {name: replace(s, local=study.folder / "local" / name) for name, s in sites.items()}
+    with locked(study.folder):
+        most = 4 * sizes(study.plan)[0] + ROOM
+        running = ENGINES.get(engine)(partial(make_app, here), n_workers, most)
+        try:
+            grid = SimulatedGrid(running, [*sites])
+            app = build_server_app(
+                study,
+                lambda: dict.fromkeys(sites),
+                grid.presence,
+                announce,
+                follow or (lambda progress: None),
+            )
+            run_apps(app, grid)
+        finally:
+            running.close()
+
+
+def make_app(sites: Mapping[str, Site]) -> ClientApp:
+    """Make the app of all virtual hospitals, in the process that is to run it."""
 
     def find_site(context: Context) -> Site:
-        name = str(context.node_config["site"])
-        return replace(sites[name], local=study.folder / "local" / name)
+        return sites[str(context.node_config["site"])]
 
-    grid = InProcessGrid(build_client_app(find_site, silent), list(sites))
-    app = build_server_app(
-        study,
-        lambda: dict.fromkeys(sites),
-        grid.presence,
-        announce,
-        follow or (lambda progress: None),
-    )
-    with locked(study.folder):
-        run_apps(app, grid)
+    return build_client_app(find_site, silent)
 
 
 def default_out(plan_file: Path) -> Path:

@@ -15,12 +15,12 @@ from medfl_server.export import export
 from medfl_server.model_card import write_model_card
 from medfl_server.study import Study, create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 
 def finish(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
     return study
 
 

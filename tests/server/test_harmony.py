@@ -21,7 +21,7 @@ from medfl_server.harmony import differences, read_statistics
 from medfl_server.report import write_report
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 
 def site(**changes: object) -> SiteStatistics:
@@ -87,7 +87,7 @@ def test_sites_tell_of_their_data_before_the_first_round(
     study = create_study(tmp_path / "run", make_plan(federation={"statistics": True}))
     said: list[str] = []
 
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None), said.append)
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None), said.append)
 
     told, missing = read_statistics(study) or ({}, {})
     assert set(told) == {"site-1", "site-2"}

@@ -9,7 +9,7 @@ from medfl_common.checkpoint import load_newest
 from medfl_server import patience
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 LAST = "round-0003"
 
@@ -17,7 +17,7 @@ LAST = "round-0003"
 @pytest.fixture
 def undisturbed(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> object:
     study = create_study(tmp_path / "undisturbed", make_plan())
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
     return study.log.events("finished")[0]["sha256"]
 
 
@@ -39,7 +39,7 @@ def test_a_full_disk_is_told_once_and_waited_for(
             partial.symlink_to("/dev/full")
             assert load_newest(study.checkpoints)[0].round == 2  # type: ignore[union-attr]
 
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None), announce)
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None), announce)
 
     told = [line for line in said if "cannot be written" in line]
     assert len(told) == 1
@@ -59,14 +59,14 @@ def test_a_checkpoint_damaged_after_its_round_was_logged_is_made_again_and_logge
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        simulate(study, sites, stop)
+        run_study(study, sites, stop)
     newest = study.checkpoints / f"{LAST}.safetensors"
     data = bytearray(newest.read_bytes())
     data[-1] ^= 1
     newest.write_bytes(data)
     said: list[str] = []
 
-    simulate(study, sites, said.append)
+    run_study(study, sites, said.append)
 
     assert f"checkpoint {LAST} is damaged" in said[0]
     assert [event["round"] for event in study.log.events("round")] == [1, 2, 3]

@@ -8,7 +8,7 @@ from tests.conftest import MakePlan
 from medfl_common.files import locked
 from medfl_server.study import Study, create_study, open_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 
 def final(study: Study) -> tuple[object, str]:
@@ -32,14 +32,14 @@ def test_a_copy_of_a_run_directory_ends_with_the_same_bits_as_the_study_itself(
         if line.startswith(moment) and not copy.exists():
             shutil.copytree(study.folder, copy)  # as `cp -a` or a snapshot, while the study runs
 
-    simulate(study, sites, back_up)
+    run_study(study, sites, back_up)
     expected = final(study)
     shutil.rmtree(study.folder)  # the machine is lost
     restored = open_study(copy)
     assert not restored.log.events("finished")
     with locked(copy):  # the lock file that was copied holds nobody
         pass
-    simulate(restored, sites)
+    run_study(restored, sites)
 
     assert final(restored) == expected
     assert [event["round"] for event in restored.log.events("round")] == [1, 2, 3]

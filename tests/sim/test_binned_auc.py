@@ -18,7 +18,7 @@ from medfl_common.params import load_shared
 from medfl_common.schema import check
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 from medfl_sim.sources import SOURCES
 
 ARCHIVE = SHARED / "medmnist" / "pneumoniamnist_trainval.npz"
@@ -52,7 +52,7 @@ def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousand
         folder, study.plan, "iid", 5, tmp_path / "site.yaml", None, SOURCES.get("npz")()
     )
 
-    simulate(study, sites)
+    run_study(study, sites)
 
     model = build_model(study.plan)
     load_shared(model, load_file(study.folder / "model.safetensors"))

@@ -21,14 +21,14 @@ from medfl_common.plan import load_plan
 from medfl_common.records import TrainTask, encode_task
 from medfl_server.study import Study, create_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 HEAD_BYTES = 4 * (128 + 1)
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
     return study
 
 
@@ -99,8 +99,8 @@ def test_norm_layers_stay_at_their_site_and_a_stopped_study_goes_on_with_them(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(broken, sites, stop)
-    simulate(broken, sites)
+        run_study(broken, sites, stop)
+    run_study(broken, sites)
 
     checkpoint, _ = load_newest(whole.checkpoints)
     assert checkpoint is not None

@@ -20,12 +20,12 @@ from medfl_server.study import Study, create_study, open_study
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.partitioners import PARTITIONERS, Table
 from medfl_sim.phantom import write_hospitals
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    simulate(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
     return study
 
 
@@ -51,16 +51,16 @@ def test_a_study_that_was_stopped_ends_with_the_same_bits(
     broken = create_study(tmp_path / "broken", plan)
     sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
     with pytest.raises(KeyboardInterrupt):
-        simulate(broken, sites, stop_after(2, []))
+        run_study(broken, sites, stop_after(2, []))
 
     again = open_study(tmp_path / "broken")
-    simulate(again, sites)
+    run_study(again, sites)
 
     assert final_digest(again) == final_digest(whole)
     assert [event["round"] for event in again.log.events("round")] == [1, 2, 3]
     assert [event["round"] for event in again.log.events("resumed")] == [2]
     events = again.log.events()
-    simulate(again, sites)  # a finished study has nothing left to do
+    run_study(again, sites)  # a finished study has nothing left to do
     assert again.log.events() == events
 
 
@@ -70,11 +70,11 @@ def test_a_round_that_was_saved_but_not_logged_is_logged_once(
     study = create_study(tmp_path / "s", make_plan())
     sites = virtual_sites(hospitals, study.plan, "folder", None, None)
     with pytest.raises(KeyboardInterrupt):
-        simulate(study, sites, stop_after(2, []))
+        run_study(study, sites, stop_after(2, []))
     lines = study.log.path.read_text().splitlines()
     study.log.path.write_text("\n".join(lines[:-1]) + "\n")  # as if killed between the two
 
-    simulate(study, sites)
+    run_study(study, sites)
 
     assert [event["round"] for event in study.log.events("round")] == [1, 2, 3]
     assert set(study.log.events("round")[1]["sites"]) == {"site-1", "site-2", "site-3"}
@@ -95,7 +95,7 @@ def test_a_site_that_fails_is_named_and_the_others_go_on(
     first = sites["site-1"]
     sites["site-2"] = Site("site-2", first.policy, first.device, unready, None)  # type: ignore[arg-type]
 
-    simulate(study, sites)
+    run_study(study, sites)
 
     for event in study.log.events("round"):
         assert set(event["sites"]) == {"site-1", "site-3"}
@@ -116,14 +116,14 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
     }
 
     with pytest.raises(PausedError, match="paused after round 0: 2 times in a row"):
-        simulate(study, broken)
+        run_study(study, broken)
 
     assert study.log.events("round") == []
     assert study.log.events("finished") == []
     checkpoint, _ = load_newest(study.checkpoints)
     assert checkpoint is not None
     assert checkpoint.round == 0
-    simulate(study, sites)
+    run_study(study, sites)
     assert len(study.log.events("round")) == 3
 
 
@@ -162,11 +162,11 @@ def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
     broken = create_study(tmp_path / "broken", plan)
     sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
     with pytest.raises(KeyboardInterrupt):
-        simulate(broken, sites, stop_after(1, []))
+        run_study(broken, sites, stop_after(1, []))
     lines = broken.log.path.read_text().splitlines()
     broken.log.path.write_text("\n".join(lines[:-1]) + "\n")  # as if killed before the log line
 
-    simulate(broken, sites)
+    run_study(broken, sites)
 
     assert final_digest(broken) == final_digest(whole)
     for one, other in zip(broken.log.events("round"), whole.log.events("round"), strict=True):
@@ -174,7 +174,7 @@ def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
             assert facts["norm"] == other["sites"][site]["norm"] > 0
             assert facts["cosine"] == other["sites"][site]["cosine"]
     with pytest.raises(ConfigError, match=r"4 hospitals take part, .* needs 5 valid replies"):
-        simulate(create_study(tmp_path / "few", plan), dict(list(sites.items())[:4]))
+        run_study(create_study(tmp_path / "few", plan), dict(list(sites.items())[:4]))
 
 
 def test_batchnorm_trains_and_its_counts_stay_at_home(
@@ -232,7 +232,7 @@ def test_a_pooled_data_set_is_dealt_out_and_trains(
     sites = virtual_sites(hospitals, plan, "iid", 5, None)
     study = create_study(tmp_path / "s", make_plan(federation={"rounds": 1}))
 
-    simulate(study, sites)
+    run_study(study, sites)
 
     (event,) = study.log.events("round")
     scored = sum(facts["tally"]["n"] for facts in event["sites"].values())

@@ -10,7 +10,7 @@ from medfl_server.report import write_report
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.phantoms import KINDS
-from medfl_sim.simulation import simulate
+from medfl_sim.simulation import run_study
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -37,7 +37,7 @@ def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(
     KINDS.get(kind)(tmp_path / "hospitals", 2, 30, 0)
 
     study = create_study(tmp_path / "run", plan)
-    simulate(study, virtual_sites(tmp_path / "hospitals", study.plan, "folder", None, None))
+    run_study(study, virtual_sites(tmp_path / "hospitals", study.plan, "folder", None, None))
 
     (finished,) = study.log.events("finished")
     assert set(finished["sites"]) == {"site-1", "site-2"}
