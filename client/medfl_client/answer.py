@@ -177,7 +177,7 @@ def _train(
     start = {name: tensor.to(device) for name, tensor in task.weights.items()}
     term = OBJECTIVES.get(task.plan.training.objective)(start)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        seed_layers(task.plan, task.round, task.site)
+        seed_layers(task.plan, task.round, task.site, device)
         return train(trunk, data.train, task.plan, task.round, task.site, term, device, max_steps)
 
 

@@ -82,6 +82,9 @@ def _order(images: Examples, plan: Plan, generator: torch.Generator) -> torch.Te
     return images.chosen(drawn, generator)
 
 
-def seed_layers(plan: Plan, round_: int, site: str) -> None:
+def seed_layers(plan: Plan, round_: int, site: str, device: torch.device) -> None:
     """Seed what draws inside layers (dropout); call it inside `torch.random.fork_rng`."""
-    torch.manual_seed(derive_seed(plan.seed, "layers", round_, site))
+    seed = derive_seed(plan.seed, "layers", round_, site)
+    torch.default_generator.manual_seed(seed)  # not torch's, which is for every kind of device
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -98,14 +98,13 @@ def has_start(model: Network) -> bool:
 
 def shapes_of(model: Network, *parts: Part) -> Shapes:
     """Give the shapes of some parts of a model."""
-    state = model.state_dict()
-    return {name: tuple(state[name].shape) for part in parts for name in model.names(part)}
+    return {name: model.shapes[name] for part in parts for name in model.names(part)}
 
 
 def use_threads(plan: Plan) -> None:
     """One CPU thread and fixed algorithms for a deterministic plan: threads change sums."""
     if plan.deterministic:
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")  # its sister imports the compiler: 2 s
         # Filling fresh memory is for finding bugs, and costs 5 %.
         setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010

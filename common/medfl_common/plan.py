@@ -5,6 +5,7 @@ The canonical hash covers every value, defaults included, so two plans with one 
 
 import hashlib
 import json
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -274,11 +275,19 @@ class Plan(Settings):
 
     def canonical(self) -> str:
         """Write the plan as JSON with sorted keys and every default: the text that is hashed."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return self._canonical
 
     def hash(self) -> str:
         """SHA-256 of the canonical text, in hex."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        return self._hash
+
+    @cached_property
+    def _canonical(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def _hash(self) -> str:
+        return hashlib.sha256(self._canonical.encode()).hexdigest()
 
 
 def load_plan(path: Path) -> Plan:
@@ -291,6 +300,7 @@ def plan_from_values(values: dict[str, Value]) -> Plan:
     return check(Plan, values, source="the plan")
 
 
+@lru_cache(maxsize=4)
 def plan_from_json(text: str) -> Plan:
     """Read a plan from its canonical text, as it comes with a task; checked like a file."""
     values: dict[str, Value] = json.loads(text)

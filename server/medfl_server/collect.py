@@ -33,6 +33,7 @@ from medfl_server.study import Study
 from medfl_server.waiting import WaitingUpdates
 
 POLL_S = 0.05  # between looks for replies
+MANY = 50  # sites; of more, each reply is in the log and not announced
 # Before a site that has not approved the plan is asked again: at first, and after many times.
 AGAIN_S, AGAIN_MOST_S = 5.0, 60.0
 NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
@@ -93,6 +94,7 @@ class Collection:
         self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
+        self._turn = 0  # position in the roster of the first site that has not been passed on
         self._replies = Replies()
 
     def run(
@@ -133,7 +135,7 @@ class Collection:
         for site in self._out():
             self._late.expect(site, round_, self._asked[site].message or "")
         self._handout.tidy()
-        self._pass_on(self._roster)
+        self._pass_on(len(self._roster))
         self._waiting.clear()
         self._put_in_order()
         return self._replies
@@ -203,18 +205,21 @@ class Collection:
         if result.code:
             self._fail(site, explain_code(result.code, result.incident))
             return
+        self._pass_on_done()
         size = n_bytes(arrival.content)
         self._replies.answered[site] = Answered(
             replace(result, update=None), size, asked.n_bytes, content_sha256(arrival.content)
         )
-        self._announce(f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB")
+        if len(self._roster) <= MANY:
+            self._announce(
+                f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
+            )
         if size > LARGE:
             gc.collect()  # Flower's messages are cycles: some large ones would pile up until then
-        ready = self._roster_until_first_out()
-        if site in ready:
-            self._pass_on(ready[: ready.index(site)])
+        if self._roster[self._turn] == site:
             self._fold(site, result)
-            self._pass_on(ready[ready.index(site) + 1 :])
+            self._turn += 1
+            self._pass_on_done()
         else:
             self._waiting.put(site, result)
 
@@ -244,18 +249,19 @@ class Collection:
             if not self._is_done(site):
                 self._fail(site, "its key was revoked")
 
-    def _roster_until_first_out(self) -> list[str]:
-        """List the sites before the first one that could still answer."""
-        for position, site in enumerate(self._roster):
-            if not self._is_done(site):
-                return self._roster[:position]
-        return self._roster
+    def _pass_on_done(self) -> None:
+        """Pass on what waits, up to the first site that could still answer."""
+        n_done = self._turn
+        while n_done < len(self._roster) and self._is_done(self._roster[n_done]):
+            n_done += 1
+        self._pass_on(n_done)
 
-    def _pass_on(self, sites: list[str]) -> None:
-        for site in sites:
+    def _pass_on(self, end: int) -> None:
+        for site in self._roster[self._turn : end]:
             result = self._waiting.pop(site)
             if result is not None:
                 self._fold(site, result)
+        self._turn = end
 
     def _is_closed(self, quorum: int) -> bool:
         if all(self._is_done(site) for site in self._roster):

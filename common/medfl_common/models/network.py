@@ -1,6 +1,7 @@
 """A backbone, a way to join slices, and a head: the shape of every network."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal, Self
 
 import torch
@@ -36,6 +37,7 @@ class Network(nn.Module):
         self._slices = slices
         self.frozen: Sequence[nn.Module] = ()  # stay in evaluation mode
         self.parts: dict[str, Part] = {}  # what is not `shared`, by name in the state
+        self._named: tuple[dict[str, Part], dict[Part, list[str]]] = ({}, {})  # for which parts
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Turn (B, C, [D,] S, S) into (B, n_features)."""
@@ -67,8 +69,16 @@ class Network(nn.Module):
         as a start, then each site's own. Integer buffers (BatchNorm's count of batches) are in
         none: their mean means nothing.
         """
-        return [
-            name
-            for name, tensor in self.state_dict().items()
-            if tensor.is_floating_point() and self.parts.get(name, "shared") == part
-        ]
+        known_for, known = self._named
+        if not known or known_for != self.parts:
+            known = {one: [] for one in PARTS}
+            for name in self.shapes:
+                known[self.parts.get(name, "shared")].append(name)
+            self._named = (dict(self.parts), known)
+        return known[part]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Give the shapes of the floating-point tensors, in the state's order."""
+        state = self.state_dict()
+        return {name: tuple(t.shape) for name, t in state.items() if t.is_floating_point()}
