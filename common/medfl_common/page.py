@@ -11,9 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOOTER = "Research software, not a medical device. Written by medfl {version}."
 
@@ -119,8 +123,33 @@ def line_plot(
         axes.spines[["top", "right"]].set_visible(False)
         if lines:
             figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg")
+        return as_svg(figure)
+
+
+def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) -> str:
+    """Draw named values with their intervals (value, low, high) beside a line at 0, as SVG."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
+        figure = Figure(figsize=(5.6, 1.2 + 0.28 * len(bars)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (value, low, high) in enumerate(bars.values()):
+            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
+            axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
+        axes.axvline(0, color="#1b2733", linewidth=1)
+        axes.set_yticks(range(len(bars)), [*bars])
+        axes.invert_yaxis()
+        axes.set_xlabel(x_label)
+        axes.grid(alpha=0.3, axis="x")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return as_svg(figure)
+
+
+def as_svg(figure: "Figure") -> str:
+    """Give a figure as an SVG element without metadata; call it inside the figure's settings."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :]
 

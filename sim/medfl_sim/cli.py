@@ -58,11 +58,17 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)
     ] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Train each hospital alone and all pooled too, and compare.")
+    ] = True,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
     from medfl_server.model_card import write_model_card
     from medfl_server.report import final_table, write_report
     from medfl_server.study import create_study, open_study
+    from medfl_sim.baselines import run_baselines
+    from medfl_sim.compare import compare
+    from medfl_sim.compare_page import answer, write_comparison
     from medfl_sim.hospitals import virtual_sites
     from medfl_sim.simulation import default_out, run_study
     from medfl_sim.sources import SOURCES
@@ -85,6 +91,11 @@ def run(
         card = write_model_card(study)
         screen.table(*final_table(study))
         screen.say(f"report: {path}, model card: {card}")
+        if baselines and len(hospitals) > 1:
+            run_baselines(study, hospitals, screen.say)
+            rows = compare(study, hospitals)
+            screen.say(answer(rows[:-1], rows[-1]))
+            screen.say(f"did joining help? {write_comparison(study, rows)}")
 
 
 @app.command()

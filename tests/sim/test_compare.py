@@ -1,0 +1,150 @@
+"""Each hospital alone, all pooled, and the comparison with the federation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from tests.conftest import MakePlan
+
+from medfl_client.dataset import ImageSet
+from medfl_common.plan import load_plan
+from medfl_server.study import Study, create_study, open_study
+from medfl_sim.baselines import Joined, alone_folder, pooled_folder, pooled_site, run_baselines
+from medfl_sim.compare import ALL, Difference, _areas, _row, compare, read_comparison
+from medfl_sim.compare_page import answer, write_comparison
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.simulation import run_study
+
+
+def finished(folder: Path, plan_file: Path, hospitals: Path) -> Study:
+    study = create_study(folder, plan_file)
+    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    return study
+
+
+def digest(folder: Path) -> object:
+    return open_study(folder).log.events("finished")[-1]["sha256"]
+
+
+def test_a_federation_of_one_hospital_is_that_hospital_alone(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    one = finished(tmp_path / "one", make_plan(), hospitals / "site-2")
+    study = finished(tmp_path / "all", make_plan(), hospitals)
+
+    run_baselines(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+
+    assert digest(alone_folder(study, "site-2")) == digest(one.folder)
+    assert digest(pooled_folder(study)) != digest(study.folder)
+
+
+def test_the_pooled_model_sees_no_held_out_patient(hospitals: Path, make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan())
+    sites = virtual_sites(hospitals, plan, "folder", None, None)
+    parts = {name: site.data(plan, name) for name, site in sites.items()}
+
+    data = pooled_site(sites).data(plan, "pooled")
+
+    assert len(data.train) == sum(len(part.train) for part in parts.values())
+    held_out = {
+        pixels.numpy().tobytes()
+        for part in parts.values()
+        for pixels, _ in part.validation.batches(torch.arange(len(part.validation)), 1)
+    }
+    trained = data.train.batches(torch.arange(len(data.train)), 1)
+    assert not held_out & {pixels.numpy().tobytes() for pixels, _ in trained}
+
+
+def test_joined_sets_give_each_image_with_its_target() -> None:
+    pixels = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    numbers = torch.arange(10.0)[:, None]
+    sets = [ImageSet(pixels, np.array(r), numbers[r]) for r in ([7, 1], [4], [0, 9, 3])]
+    joined = Joined(sets)
+
+    seen, targets = joined.batch(torch.tensor([5, 0, 2, 3, 1]))
+
+    assert targets[:, 0].tolist() == [3, 7, 4, 0, 1]
+    grey = (seen[:, 0, 0, 0] * 0.25 + 0.5) * 255
+    assert grey.round().tolist() == [3, 7, 4, 0, 1]
+
+
+def test_areas_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    odds, targets = rng.normal(size=(2, 50, 3)).round(1), rng.integers(0, 2, (50, 3)) * 1.0
+    targets[:7, 1] = np.nan
+
+    found = _areas(odds, targets.astype(np.float32))
+
+    for model, area in zip(odds, found, strict=True):
+        known = [~np.isnan(targets[:, k]) for k in range(3)]
+        one = [roc_auc_score(targets[known[k], k], model[known[k], k]) for k in range(3)]
+        assert area == pytest.approx(np.mean(one))
+
+
+def test_only_an_interval_beside_zero_is_called_help_or_harm() -> None:
+    truth = np.array([[0.0], [1.0]] * 100, dtype=np.float32)
+    noise = np.random.default_rng(1).normal(size=(200, 1))
+    good, bad = truth * 3 + noise, noise
+
+    assert _row("a", 1, np.stack([good, bad, good]), truth).helped.verdict == "helped"
+    assert _row("a", 1, np.stack([bad, good, good]), truth).helped.verdict == "harmed"
+    assert _row("a", 1, np.stack([bad, bad, bad]), truth).helped.verdict == "no clear difference"
+    assert _row("a", 1, np.stack([good, bad, good])[:, ::2], truth[::2]).helped == Difference(None)
+
+
+def test_the_page_answers_from_the_table(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = finished(tmp_path / "s", make_plan(), hospitals)
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    run_baselines(study, sites)
+
+    rows = compare(study, sites)
+
+    assert [row.name for row in rows] == ["site-1", "site-2", "site-3", ALL]
+    assert read_comparison(study.folder) == rows
+    scored = study.log.events("finished")[0]["sites"]
+    for row in rows[:-1]:  # the site's own exact score, by the site's own code
+        assert row.auc["federated"] == pytest.approx(scored[row.name]["exact_auc"])  # type: ignore[index, call-overload]
+    text = write_comparison(study, rows).read_text()
+    assert "Did joining help?" in text
+    assert answer(rows[:-1], rows[-1]).split(".")[0] in text
+
+
+def test_layers_that_stay_at_their_site_are_scored_there(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(model={"norm": "batch", "norm_layers": "local"})
+    study = finished(tmp_path / "s", plan, hospitals)
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    run_baselines(study, sites)
+
+    rows = compare(study, sites)
+
+    scored = study.log.events("finished")[0]["sites"]
+    for row in rows[:-1]:
+        assert row.auc["federated"] == pytest.approx(scored[row.name]["exact_auc"])  # type: ignore[index, call-overload]
+
+
+def test_baselines_go_on_where_they_stopped(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = finished(tmp_path / "s", make_plan(), hospitals)
+    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+
+    def stop(plan: object, name: str) -> None:
+        raise KeyboardInterrupt
+
+    broken = {**sites, "site-3": replace(sites["site-3"], data=stop)}
+    with pytest.raises(KeyboardInterrupt):
+        run_baselines(study, broken)
+    before = alone_folder(study, "site-1") / "log.jsonl"
+    lines = before.read_text()
+
+    run_baselines(study, sites)
+
+    assert before.read_text() == lines
+    assert open_study(pooled_folder(study)).log.events("finished")
