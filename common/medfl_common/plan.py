@@ -281,6 +281,13 @@ class Plan(Settings):
         """SHA-256 of the canonical text, in hex."""
         return self._hash
 
+    def __copy__(self) -> Self:
+        """Copy without what was computed: `model_copy` changes fields afterwards."""
+        copied = super().__copy__()
+        for computed in ("_canonical", "_hash"):
+            copied.__dict__.pop(computed, None)
+        return copied
+
     @cached_property
     def _canonical(self) -> str:
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

@@ -5,7 +5,7 @@ import yaml
 from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan import load_plan, plan_from_json
+from medfl_common.plan import Plan, load_plan, plan_from_json
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -79,3 +79,8 @@ def test_a_plan_survives_its_journey_in_a_task(make_plan: MakePlan) -> None:
 def test_a_missing_file_is_named_by_its_whole_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=str(tmp_path / "none.yaml")):
         load_plan(tmp_path / "none.yaml")
+
+
+def test_a_changed_copy_of_a_plan_has_a_hash_of_its_own(plan: Plan) -> None:
+    assert plan.hash() == plan.model_copy().hash()
+    assert plan.hash() != plan.model_copy(update={"seed": plan.seed + 1}).hash()
