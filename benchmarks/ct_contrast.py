@@ -29,6 +29,7 @@ from medfl_common.plan import Plan
 from medfl_common.records import TrainTask
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
+from medfl_sim.scenario import partitioned
 from medfl_sim.simulation import run_study
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -77,7 +78,7 @@ def main(ct: Path, out: Path, seeds: list[int]) -> None:
         text = (CONFIGS / "ct-contrast.yaml").read_text()
         plan_file.write_text(text.replace("seed: 0", f"seed: {seed}"))
         study = create_study(out / f"plan-{seed}", plan_file)
-        sites = virtual_sites(ct, study.plan, "column:tss_hospital", None, site_file)
+        sites = virtual_sites(ct, study.plan, partitioned("column:tss_hospital"), site_file)
         data = {name: site.data(study.plan, name) for name, site in sites.items()}
         n = sum(len(d.validation) for d in data.values())
         row = {

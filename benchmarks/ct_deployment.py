@@ -16,6 +16,7 @@ from medfl_common.runlog import read_events
 from medfl_server.study import create_study
 from medfl_sim.deployment import Deployment
 from medfl_sim.hospitals import virtual_sites
+from medfl_sim.scenario import partitioned
 from medfl_sim.simulation import run_study
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -49,7 +50,7 @@ def main(ct: Path, out: Path) -> None:
     plan, site_file = CONFIGS / "ct-contrast.yaml", CONFIGS / "ct-contrast.site.yaml"
     study = create_study(out / "simulated", plan)
     started = time.monotonic()
-    run_study(study, virtual_sites(ct, study.plan, f"column:{COLUMN}", None, site_file))
+    run_study(study, virtual_sites(ct, study.plan, partitioned(f"column:{COLUMN}"), site_file))
     print(f"simulation: {time.monotonic() - started:.0f} s", flush=True)
     deployment = Deployment(out)
     sites = deal_out(ct, out / "hospitals")

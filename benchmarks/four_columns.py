@@ -33,7 +33,8 @@ from medfl_common.params import load_shared
 from medfl_common.plan import Plan, load_plan
 from medfl_common.seeds import numpy_generator
 from medfl_server.study import create_study
-from medfl_sim.partitioners import PARTITIONERS, Table
+from medfl_sim.partitioners import Table
+from medfl_sim.scenario import read_partition, read_way
 from medfl_sim.simulation import run_study
 from medfl_sim.sources import SOURCES
 
@@ -170,14 +171,17 @@ def deal(
     found: Collection, rest: Indices, spec: str, n: int | None, plan: Plan
 ) -> dict[str, Indices]:
     """Deal the training images out to hospitals."""
-    kind, _, argument = spec.partition(":")
+    rows = [found.samples[i].row for i in rest]
     table = Table(
-        [found.patients[i] for i in rest],
-        [found.samples[i].cells for i in rest],
-        [found.samples[i].label for i in rest],
+        patients=[found.patients[i] for i in rest],
+        cells=[found.samples[i].cells for i in rest],
+        labels=[found.samples[i].label for i in rest],
+        files=[Path(row.path) for row in rows],
+        names=[row.name for row in rows],
+        years=[row.year for row in rows],
+        pseudonym=str,
     )
-    rng = numpy_generator(plan.seed, f"partition {kind}")
-    parts = PARTITIONERS.get(kind)(table, argument, n, rng)
+    parts = read_way(read_partition(spec, n)).parts(table, plan.seed)
     return {name: rest[part] for name, part in parts.items()}
 
 

@@ -14,7 +14,13 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 from medfl_server.link import DirectRuntime
 
 ROOT = Path(__file__).parents[1]
-PUBLIC = {"flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy"}
+PUBLIC = {
+    "flwr.app",
+    "flwr.clientapp",
+    "flwr.clientapp.typing",
+    "flwr.serverapp",
+    "flwr.serverapp.strategy",
+}
 PRIVATE_IN = {
     "client/medfl_client/link.py",
     "server/medfl_server/link.py",

@@ -35,7 +35,7 @@ def log(deployment: Deployment, kind: str) -> list[Event]:
 def undisturbed(folder: Path, plan: Path, hospitals: Path) -> object:
     """Give the digest of the final weights where nothing happens, and leave no traces."""
     study = create_study(folder, plan)
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     for name in SITES:
         shutil.rmtree(hospitals / name / "state")
     return study.log.events("finished")[0]["sha256"]

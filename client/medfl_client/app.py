@@ -1,23 +1,27 @@
 """The Flower ClientApp. Glue only: a message in, `answer`, a message out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
+from flwr.clientapp.typing import Mod
 
 from medfl_client.answer import Tell, answer
 from medfl_client.site import Site
 from medfl_client.workbench import Workbench
 
 
-def build_app(find_site: Callable[[Context], Site], tell: Tell) -> ClientApp:
+def build_app(
+    find_site: Callable[[Context], Site], tell: Tell, mods: Sequence[Mod] = ()
+) -> ClientApp:
     """Make the app of one hospital, or of all virtual hospitals of a simulation.
 
     Args:
         find_site: Gives the site that a message is for.
         tell: Takes one line per task for the eyes of the site.
+        mods: Flower mods around the work; a simulation makes faults with them.
     """
-    app = ClientApp()
+    app = ClientApp(mods=[*mods])
     bench = Workbench()
 
     @app.train()

@@ -9,6 +9,7 @@
      |- WithdrawnError      E420  the hospital has withdrawn from this study
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
+     |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
      '- RunError            E600  a run directory, checkpoint or log is wrong
 
 Only `cli.py` catches them: it prints the message and exits 1. A message is for the eyes at its
@@ -74,6 +75,12 @@ class NoStartError(MedflError):
     code = 510
 
 
+class SimulatedAbsenceError(MedflError):
+    """A simulation keeps the site away from a round, as its scenario asks."""
+
+    code = 520
+
+
 class RunError(MedflError):
     """A run directory, a checkpoint or a log is wrong."""
 
@@ -89,6 +96,7 @@ MEANING = {
     420: "the site has withdrawn from this study",
     500: "its connection, key or certificate is wrong",
     510: "it lacks the study's start weights",
+    520: "the scenario kept it away",
     600: "its local records of this run are damaged",
     900: "something unforeseen happened there",
 }

@@ -1,15 +1,46 @@
 """medfl-sim: the researcher's commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medfl_common.screen import Screen, errors_for_people, log_to
+from medfl_common.screen import Screen, errors_for_people
+
+if TYPE_CHECKING:
+    from medfl_sim.scenario import Scenario
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
 )
+
+PlanFile = Annotated[Path, typer.Argument(help="The study plan (see configs/).")]
+Data = Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")]
+HOW = (
+    "folder | iid | dirichlet:ALPHA | pathological:CLASSES | quantity:SKEW | column:NAME | "
+    "tag:KEYWORD | subfolder | year | csv:FILE; more settings as KIND:key=value,key=value."
+)
+Dealt = Annotated[str | None, typer.Option("--partition", help=HOW)]
+NSites = Annotated[
+    int | None, typer.Option("--sites", help="How many hospitals, where the data do not say.")
+]
+ScenarioFile = Annotated[
+    Path | None,
+    typer.Option("--scenario", help="A YAML file with partition, scanner shift and faults."),
+]
+SiteFile = Annotated[Path | None, typer.Option(help="Describes --data in place of its site.yaml.")]
+Format = Annotated[
+    str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
+]
+EngineName = Annotated[
+    str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)
+]
+Baselines = Annotated[
+    bool, typer.Option(help="Train each hospital alone and all pooled too, and compare.")
+]
 
 
 @app.command()
@@ -35,67 +66,59 @@ def phantom(
 
 @app.command()
 def run(
-    plan: Annotated[Path, typer.Argument(help="The study plan (see configs/).")],
-    data: Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")],
-    partition: Annotated[
-        str, typer.Option(help="folder | iid | dirichlet:ALPHA | column:NAME of the labels.")
-    ] = "folder",
-    sites: Annotated[
-        int | None, typer.Option(help="How many hospitals (iid, dirichlet).", min=1)
-    ] = None,
-    site_file: Annotated[
-        Path | None, typer.Option(help="Describes --data in place of its site.yaml.")
-    ] = None,
-    source: Annotated[
-        str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
-    ] = "dicom",
+    plan: PlanFile,
+    data: Data,
+    partition: Dealt = None,
+    sites: NSites = None,
+    scenario: ScenarioFile = None,
+    site_file: SiteFile = None,
+    source: Format = "dicom",
     out: Annotated[
         Path | None, typer.Option(help="The run directory; runs/... if not given.")
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")
-    ] = "inprocess",
-    workers: Annotated[
-        int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)
-    ] = None,
-    baselines: Annotated[
-        bool, typer.Option(help="Train each hospital alone and all pooled too, and compare.")
-    ] = True,
+    engine: EngineName = "inprocess",
+    workers: Workers = None,
+    baselines: Baselines = True,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
-    from medfl_server.model_card import write_model_card
-    from medfl_server.report import final_table, write_report
-    from medfl_server.study import create_study, open_study
-    from medfl_sim.baselines import run_baselines
-    from medfl_sim.compare import compare
-    from medfl_sim.compare_page import answer, write_comparison
-    from medfl_sim.hospitals import virtual_sites
-    from medfl_sim.simulation import default_out, run_study
-    from medfl_sim.sources import SOURCES
+    from medfl_server.report import final_table
+    from medfl_sim.compare import read_comparison
+    from medfl_sim.compare_page import answer
+    from medfl_sim.job import Job, do
+    from medfl_sim.simulation import default_out
 
     with errors_for_people():
         screen = Screen()
-        folder = out or default_out(plan)
-        exists = (folder / "study.json").exists()
-        study = open_study(folder) if exists else create_study(folder, plan)
-        screen.say(f"run directory {folder}")
-        reader = SOURCES.get(source)()
-        hospitals = virtual_sites(
-            data, study.plan, partition, sites, site_file, screen.watch, reader
-        )
-        screen.say(f"{len(hospitals)} virtual hospitals: {', '.join(hospitals)}")
-        with screen.progress(study.plan.federation.rounds) as follow:
-            log_to(folder / "flower.log")
-            run_study(study, hospitals, screen.say, follow, engine, workers)
-        path = write_report(study)
-        card = write_model_card(study)
+        chosen = _scenario(scenario, partition, sites)
+        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines)
+        study = do(job, out or default_out(plan), screen.say, screen.watch, screen.progress)
         screen.table(*final_table(study))
-        screen.say(f"report: {path}, model card: {card}")
-        if baselines and len(hospitals) > 1:
-            run_baselines(study, hospitals, screen.say)
-            rows = compare(study, hospitals)
+        if rows := read_comparison(study.folder):
             screen.say(answer(rows[:-1], rows[-1]))
-            screen.say(f"did joining help? {write_comparison(study, rows)}")
+
+
+@app.command()
+def partition(
+    plan: PlanFile,
+    data: Data,
+    partition: Dealt = None,
+    sites: NSites = None,
+    scenario: ScenarioFile = None,
+    site_file: SiteFile = None,
+    source: Format = "dicom",
+    out: Annotated[Path, typer.Option(help="Where partition.html and .csv go.")] = Path(),
+) -> None:
+    """Deal the data out and draw it, without training."""
+    from medfl_common.plan import load_plan
+    from medfl_sim.job import Job
+    from medfl_sim.partition_page import write_partition
+
+    with errors_for_people():
+        screen = Screen()
+        study = load_plan(plan)
+        job = Job(plan, data, _scenario(scenario, partition, sites), site_file, source)
+        hospitals = job.hospitals(study, screen.watch)
+        screen.say(f"{len(hospitals)} hospitals: {write_partition(out, hospitals, study)}")
 
 
 @app.command()
@@ -108,6 +131,20 @@ def demo(
 
     with errors_for_people():
         demonstrate(folder, plan, Screen())
+
+
+def _scenario(file: Path | None, partition: str | None, n_sites: int | None) -> "Scenario":
+    """Read the scenario file, with the partition of the command line in place of its own."""
+    from medfl_common.errors import ConfigError
+    from medfl_sim.scenario import Scenario, load_scenario, partitioned
+
+    scenario = load_scenario(file) if file else Scenario()
+    if partition is None and n_sites is not None:
+        raise ConfigError("--sites belongs to a --partition")
+    if partition is None:
+        return scenario
+    dealt = partitioned(partition, n_sites)
+    return scenario.model_copy(update={"partition": dealt.partition})
 
 
 def main() -> None:

@@ -1,20 +1,27 @@
 """Virtual hospitals: folders as they are, or one data set dealt out by a partitioner."""
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from medfl_client.dataset import Indices, SiteData
+from medfl_client.dicom.header import pseudonym
 from medfl_client.dicom.reader import Reader
 from medfl_client.ingest import Collection, Watch, collect, site_data
 from medfl_client.site import Site, choose_device
-from medfl_client.site_file import SiteFile, load_site_file
+from medfl_client.site_file import SiteFile, load_site_file, site_secret
 from medfl_common.errors import ConfigError
 from medfl_common.plan import Plan
 from medfl_common.schema import load
-from medfl_common.seeds import numpy_generator
-from medfl_sim.partitioners import PARTITIONERS, Table
+from medfl_sim.misbehave import spoiled
+from medfl_sim.partitioners import Table
+from medfl_sim.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
+from medfl_sim.shift import Shift, shifted
+
+AS_IT_IS = Scenario()
 
 
 @dataclass(frozen=True)
@@ -22,16 +29,17 @@ class Source:
     """One folder with a site file, read for a plan."""
 
     name: str
+    folder: Path  # of the images
     site_file: SiteFile
     collection: Collection
+    secret: bytes  # of the pseudonyms
 
 
 def virtual_sites(
     data: Path,
     plan: Plan,
-    partition: str,
-    n_sites: int | None,
-    site_file: Path | None,
+    scenario: Scenario = AS_IT_IS,
+    site_file: Path | None = None,
     watch: Watch | None = None,
     reader: Reader | None = None,
 ) -> dict[str, Site]:
@@ -40,29 +48,58 @@ def virtual_sites(
     Args:
         data: A folder with a site file, or a folder of such folders.
         plan: What to read them for.
-        partition: `folder`, `iid`, `dirichlet:ALPHA` or `column:NAME`.
-        n_sites: How many, where the partition needs to be told.
+        scenario: How they are dealt out, and what is changed.
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
         reader: What reads the files; DICOM if not given.
     """
     sources = _sources(data, plan, site_file, watch, reader)
-    if partition == "folder":
-        return {s.name: _site(s.name, s.site_file, s.collection, None) for s in sources}
-    kind, _, argument = partition.partition(":")
-    whole = _pool([source.collection for source in sources])
-    table = Table(
+    if scenario.partition["kind"] == AS_THEY_ARE:
+        made: dict[str, tuple[SiteFile, Collection, Indices | None]]
+        made = {s.name: (s.site_file, s.collection, None) for s in sources}
+    else:
+        whole = _pool([source.collection for source in sources])
+        parts = read_way(scenario.partition).parts(_table(sources, whole), plan.seed)
+        made = {name: (sources[0].site_file, whole, part) for name, part in parts.items()}
+    _check_names(scenario.shift, made)
+    sites = {name: _site(name, *facts, scenario.shift, plan) for name, facts in made.items()}
+    return spoiled(sites, read_faults(scenario))
+
+
+def _check_names(shifts: Sequence[Shift], sites: Container[str]) -> None:
+    for shift in shifts:
+        for name in shift.sites if shift.sites != "all" else []:
+            if name not in sites:
+                raise ConfigError(f"the shift names the site {name!r}, which is not there")
+
+
+def _table(sources: list[Source], whole: Collection) -> Table:
+    homes = [source for source in sources for _ in source.collection.samples]
+    prefixes = [f"{s.name}/" if len(sources) > 1 else "" for s in homes]
+    rows = [sample.row for sample in whole.samples]
+    return Table(
         patients=whole.patients,
         cells=[sample.cells for sample in whole.samples],
         labels=[sample.label for sample in whole.samples],
+        files=[source.folder / row.path for source, row in zip(homes, rows, strict=True)],
+        names=[prefix + row.name for prefix, row in zip(prefixes, rows, strict=True)],
+        years=[row.year for row in rows],
+        pseudonym=partial(pseudonym, sources[0].secret),
     )
-    rng = numpy_generator(plan.seed, f"partition {kind}")
-    parts = PARTITIONERS.get(kind)(table, argument, n_sites, rng)
-    first = sources[0].site_file
-    return {name: _site(name, first, whole, part) for name, part in parts.items()}
 
 
-def _site(name: str, site_file: SiteFile, collection: Collection, part: Indices | None) -> Site:
+def _site(
+    name: str,
+    site_file: SiteFile,
+    collection: Collection,
+    part: Indices | None,
+    shifts: Sequence[Shift],
+    plan: Plan,
+) -> Site:
+    if shifts:
+        every = np.arange(len(collection.samples)) if part is None else np.sort(part)
+        collection, part = shifted(collection, every, shifts, name, plan.seed)
+
     def data(plan: Plan, site: str) -> SiteData:
         return site_data(collection, plan, site, part)
 
@@ -92,7 +129,8 @@ def _source(
     folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None, reader: Reader | None
 ) -> Source:
     collection = collect(folder, folder / "state", site_file.data, plan, watch, reader)
-    return Source(site_file.site, site_file, collection)
+    images = folder / site_file.data.folder
+    return Source(site_file.site, images, site_file, collection, site_secret(folder / "state"))
 
 
 def _pool(collections: list[Collection]) -> Collection:

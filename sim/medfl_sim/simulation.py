@@ -1,6 +1,6 @@
 """A study on one machine: virtual hospitals, the real apps, a real run directory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from medfl_server.rounds import Follow
 from medfl_server.study import Study
 from medfl_sim.engine import SimulatedGrid, run_apps
 from medfl_sim.engines import ENGINES
+from medfl_sim.faults import Fault
+from medfl_sim.misbehave import misbehaviour
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
@@ -35,6 +37,7 @@ def run_study(
     follow: Follow | None = None,
     engine: str = IN_PROCESS,
     n_workers: int | None = None,
+    faults: Sequence[Fault] = (),
 ) -> None:
     """Run a study over virtual hospitals to its end, or on from where it stopped.
 
@@ -45,12 +48,13 @@ def run_study(
         follow: Takes the progress after each round.
         engine: A file in medfl_sim/engines; the weights do not depend on it.
         n_workers: How many workers, where the engine has some; its own choice if not given.
+        faults: What goes wrong on order, in rounds and updates.
     """
     check_roster(study.plan.federation, len(sites))
     here = {name: replace(s, local=study.folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 4 * sizes(study.plan)[0] + ROOM
-        running = ENGINES.get(engine)(partial(make_app, here), n_workers, most)
+        running = ENGINES.get(engine)(partial(make_app, here, faults), n_workers, most)
         try:
             grid = SimulatedGrid(running, [*sites])
             app = build_server_app(
@@ -65,13 +69,13 @@ def run_study(
             running.close()
 
 
-def make_app(sites: Mapping[str, Site]) -> ClientApp:
+def make_app(sites: Mapping[str, Site], faults: Sequence[Fault]) -> ClientApp:
     """Make the app of all virtual hospitals, in the process that is to run it."""
 
     def find_site(context: Context) -> Site:
         return sites[str(context.node_config["site"])]
 
-    return build_client_app(find_site, silent)
+    return build_client_app(find_site, silent, misbehaviour(faults, [*sites]))
 
 
 def default_out(plan_file: Path) -> Path:

@@ -20,7 +20,7 @@ from medfl_sim.simulation import run_study
 
 def finish(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     return study
 
 

@@ -87,7 +87,7 @@ def test_sites_tell_of_their_data_before_the_first_round(
     study = create_study(tmp_path / "run", make_plan(federation={"statistics": True}))
     said: list[str] = []
 
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None), said.append)
+    run_study(study, virtual_sites(hospitals, study.plan), said.append)
 
     told, missing = read_statistics(study) or ({}, {})
     assert set(told) == {"site-1", "site-2"}

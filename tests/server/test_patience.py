@@ -17,7 +17,7 @@ LAST = "round-0003"
 @pytest.fixture
 def undisturbed(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> object:
     study = create_study(tmp_path / "undisturbed", make_plan())
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     return study.log.events("finished")[0]["sha256"]
 
 
@@ -39,7 +39,7 @@ def test_a_full_disk_is_told_once_and_waited_for(
             partial.symlink_to("/dev/full")
             assert load_newest(study.checkpoints)[0].round == 2  # type: ignore[union-attr]
 
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None), announce)
+    run_study(study, virtual_sites(hospitals, study.plan), announce)
 
     told = [line for line in said if "cannot be written" in line]
     assert len(told) == 1
@@ -52,7 +52,7 @@ def test_a_checkpoint_damaged_after_its_round_was_logged_is_made_again_and_logge
     undisturbed: object, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = create_study(tmp_path / "run", make_plan())
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
 
     def stop(line: str) -> None:
         if line.startswith("round 3"):

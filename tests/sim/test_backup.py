@@ -25,7 +25,7 @@ def test_a_copy_of_a_run_directory_ends_with_the_same_bits_as_the_study_itself(
     moment: str, norm_layers: str, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = create_study(tmp_path / "study", make_plan(model={"norm_layers": norm_layers}))
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     copy = tmp_path / "copy"
 
     def back_up(line: str) -> None:

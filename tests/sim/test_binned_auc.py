@@ -18,6 +18,7 @@ from medfl_common.params import load_shared
 from medfl_common.schema import check
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
+from medfl_sim.scenario import partitioned
 from medfl_sim.simulation import run_study
 from medfl_sim.sources import SOURCES
 
@@ -49,7 +50,12 @@ def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousand
     (tmp_path / "plan.yaml").write_text(PLAN)
     study = create_study(tmp_path / "run", tmp_path / "plan.yaml")
     sites = virtual_sites(
-        folder, study.plan, "iid", 5, tmp_path / "site.yaml", None, SOURCES.get("npz")()
+        folder,
+        study.plan,
+        partitioned("iid", 5),
+        tmp_path / "site.yaml",
+        None,
+        SOURCES.get("npz")(),
     )
 
     run_study(study, sites)

@@ -21,7 +21,7 @@ from medfl_sim.simulation import run_study
 
 def finished(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     return study
 
 
@@ -35,7 +35,7 @@ def test_a_federation_of_one_hospital_is_that_hospital_alone(
     one = finished(tmp_path / "one", make_plan(), hospitals / "site-2")
     study = finished(tmp_path / "all", make_plan(), hospitals)
 
-    run_baselines(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_baselines(study, virtual_sites(hospitals, study.plan))
 
     assert digest(alone_folder(study, "site-2")) == digest(one.folder)
     assert digest(pooled_folder(study)) != digest(study.folder)
@@ -43,7 +43,7 @@ def test_a_federation_of_one_hospital_is_that_hospital_alone(
 
 def test_the_pooled_model_sees_no_held_out_patient(hospitals: Path, make_plan: MakePlan) -> None:
     plan = load_plan(make_plan())
-    sites = virtual_sites(hospitals, plan, "folder", None, None)
+    sites = virtual_sites(hospitals, plan)
     parts = {name: site.data(plan, name) for name, site in sites.items()}
 
     data = pooled_site(sites).data(plan, "pooled")
@@ -99,7 +99,7 @@ def test_the_page_answers_from_the_table(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = finished(tmp_path / "s", make_plan(), hospitals)
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     run_baselines(study, sites)
 
     rows = compare(study, sites)
@@ -119,7 +119,7 @@ def test_layers_that_stay_at_their_site_are_scored_there(
 ) -> None:
     plan = make_plan(model={"norm": "batch", "norm_layers": "local"})
     study = finished(tmp_path / "s", plan, hospitals)
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     run_baselines(study, sites)
 
     rows = compare(study, sites)
@@ -133,7 +133,7 @@ def test_baselines_go_on_where_they_stopped(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = finished(tmp_path / "s", make_plan(), hospitals)
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
 
     def stop(plan: object, name: str) -> None:
         raise KeyboardInterrupt

@@ -27,7 +27,7 @@ from medfl_sim.simulation import run_study
 
 def run(folder: Path, plan_file: Path, hospitals: Path, engine: str) -> Study:
     study = create_study(folder, plan_file)
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     run_study(study, sites, engine=engine, n_workers=2)
     return study
 
@@ -69,7 +69,7 @@ def test_a_killed_worker_is_an_error_that_loses_nothing(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = create_study(tmp_path / "s", make_plan())
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     broken = {**sites, "site-2": replace(sites["site-2"], data=_killed)}
 
     with pytest.raises(RunError, match="ended with status -9"):

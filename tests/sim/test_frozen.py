@@ -28,7 +28,7 @@ HEAD_BYTES = 4 * (128 + 1)
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     return study
 
 
@@ -54,7 +54,7 @@ def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: 
     plan = load_plan(
         make_plan(model={"freeze": "all"}, training={"epochs": 2, "precision": "float32"})
     )
-    site = virtual_sites(hospitals / "site-1", plan, "folder", None, None)["site-1"]
+    site = virtual_sites(hospitals / "site-1", plan)["site-1"]
     task = TrainTask("train", "0" * 32, 1, 0, "site-1", plan, {})
     bench = Workbench()
     model = bench.model_for(plan, site.device)
@@ -73,7 +73,7 @@ def test_a_site_without_the_start_weights_asks_for_them(
     hospitals: Path, make_plan: MakePlan
 ) -> None:
     plan = load_plan(make_plan(model={"freeze": "all"}))
-    site = virtual_sites(hospitals / "site-1", plan, "folder", None, None)["site-1"]
+    site = virtual_sites(hospitals / "site-1", plan)["site-1"]
     model = build_model(plan)
     task = TrainTask("train", "0" * 32, 2, 0, "site-1", plan, shared_weights(model))
     bench = Workbench()
@@ -92,7 +92,7 @@ def test_norm_layers_stay_at_their_site_and_a_stopped_study_goes_on_with_them(
     plan = make_plan(model={"norm": "batch", "norm_layers": "local"})
     whole = run(tmp_path / "whole", plan, hospitals)
     broken = create_study(tmp_path / "broken", plan)
-    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, broken.plan)
 
     def stop(line: str) -> None:
         if line.startswith("round 2 of"):

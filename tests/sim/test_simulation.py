@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tests.conftest import MakePlan
@@ -18,14 +17,14 @@ from medfl_server.report import write_report
 from medfl_server.rounds import PausedError
 from medfl_server.study import Study, create_study, open_study
 from medfl_sim.hospitals import virtual_sites
-from medfl_sim.partitioners import PARTITIONERS, Table
 from medfl_sim.phantom import write_hospitals
+from medfl_sim.scenario import partitioned
 from medfl_sim.simulation import run_study
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
     study = create_study(folder, plan_file)
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
     return study
 
 
@@ -49,7 +48,7 @@ def test_a_study_that_was_stopped_ends_with_the_same_bits(
     plan = make_plan()
     whole = run(tmp_path / "whole", plan, hospitals)
     broken = create_study(tmp_path / "broken", plan)
-    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, broken.plan)
     with pytest.raises(KeyboardInterrupt):
         run_study(broken, sites, stop_after(2, []))
 
@@ -68,7 +67,7 @@ def test_a_round_that_was_saved_but_not_logged_is_logged_once(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     study = create_study(tmp_path / "s", make_plan())
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     with pytest.raises(KeyboardInterrupt):
         run_study(study, sites, stop_after(2, []))
     lines = study.log.path.read_text().splitlines()
@@ -86,11 +85,11 @@ def test_a_site_that_fails_is_named_and_the_others_go_on(
     labels = hospitals / "site-2" / "labels.csv"
     labels.write_text(labels.read_text().replace("opacity", "unheard-of"))
     study = create_study(tmp_path / "s", make_plan(federation={"min_sites": 2, "deadline_s": 5}))
-    sites = dict(virtual_sites(hospitals / "site-1", study.plan, "folder", None, None))
-    sites |= virtual_sites(hospitals / "site-3", study.plan, "folder", None, None)
+    sites = dict(virtual_sites(hospitals / "site-1", study.plan))
+    sites |= virtual_sites(hospitals / "site-3", study.plan)
 
     def unready(plan: object, name: str) -> None:
-        virtual_sites(hospitals / "site-2", study.plan, "folder", None, None)
+        virtual_sites(hospitals / "site-2", study.plan)
 
     first = sites["site-1"]
     sites["site-2"] = Site("site-2", first.policy, first.device, unready, None)  # type: ignore[arg-type]
@@ -108,7 +107,7 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
 ) -> None:
     plan = make_plan(federation={"min_sites": "all", "empty_rounds": 2})
     study = create_study(tmp_path / "s", plan)
-    sites = virtual_sites(hospitals, study.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, study.plan)
     strict = sites["site-2"].policy.model_copy(update={"min_images": 10_000})
     broken = {
         **sites,
@@ -160,7 +159,7 @@ def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
     plan = make_plan(federation={"strategy": "multi_krum", "min_sites": 2, "rounds": 2})
     whole = run(tmp_path / "whole", plan, hospitals)
     broken = create_study(tmp_path / "broken", plan)
-    sites = virtual_sites(hospitals, broken.plan, "folder", None, None)
+    sites = virtual_sites(hospitals, broken.plan)
     with pytest.raises(KeyboardInterrupt):
         run_study(broken, sites, stop_after(1, []))
     lines = broken.log.path.read_text().splitlines()
@@ -199,37 +198,11 @@ def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -
     assert (study.folder / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("spec", ["iid", "column:clinic", "dirichlet:0.5"])
-def test_no_image_is_lost_and_no_patient_is_at_two_sites(spec: str) -> None:
-    rng = np.random.default_rng(0)
-    patients = [f"p{i}" for i in rng.integers(0, 30, 100)]
-    cells = [{"clinic": f"Clinic {int(p[1:]) % 4}"} for p in patients]
-    labels = [int(p[1:]) % 2 for p in patients]
-    kind, _, argument = spec.partition(":")
-
-    parts = PARTITIONERS.get(kind)(
-        Table(patients, cells, labels), argument, 2 if kind == "dirichlet" else 4,
-        np.random.default_rng(1),
-    )  # fmt: skip
-
-    assert len(parts) in (2, 4)
-    assert sorted(np.concatenate([*parts.values()]).tolist()) == list(range(100))
-    homes = [{patients[i] for i in part} for part in parts.values()]
-    assert sum(map(len, homes)) == len(set(patients))
-
-
-def test_a_patient_with_two_values_in_the_column_is_an_error() -> None:
-    table = Table(["a", "a"], [{"c": "1"}, {"c": "2"}], [0, 0])
-
-    with pytest.raises(ConfigError, match="can be at one hospital only"):
-        PARTITIONERS.get("column")(table, "c", None, np.random.default_rng(0))
-
-
 def test_a_pooled_data_set_is_dealt_out_and_trains(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = load_plan(make_plan(federation={"rounds": 1}))
-    sites = virtual_sites(hospitals, plan, "iid", 5, None)
+    sites = virtual_sites(hospitals, plan, partitioned("iid", 5))
     study = create_study(tmp_path / "s", make_plan(federation={"rounds": 1}))
 
     run_study(study, sites)

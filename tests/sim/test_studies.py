@@ -37,7 +37,7 @@ def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(
     KINDS.get(kind)(tmp_path / "hospitals", 2, 30, 0)
 
     study = create_study(tmp_path / "run", plan)
-    run_study(study, virtual_sites(tmp_path / "hospitals", study.plan, "folder", None, None))
+    run_study(study, virtual_sites(tmp_path / "hospitals", study.plan))
 
     (finished,) = study.log.events("finished")
     assert set(finished["sites"]) == {"site-1", "site-2"}

@@ -14,6 +14,7 @@ from medfl_client.site_file import load_site_file
 from medfl_common.plan import Plan, load_plan
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
+from medfl_sim.scenario import partitioned
 from medfl_sim.simulation import run_study
 
 SITE = """\
@@ -52,7 +53,7 @@ def three_d(make_plan: MakePlan, **images: object) -> Path:
 def run(plan: Path, data: Path, tmp_path: Path, partition: str = "iid") -> list[str]:
     said: list[str] = []
     study = create_study(tmp_path / "run", plan)
-    run_study(study, virtual_sites(data, study.plan, partition, 2, None), said.append)
+    run_study(study, virtual_sites(data, study.plan, partitioned(partition, 2)), said.append)
     assert study.log.events("finished")
     return said
 
@@ -151,7 +152,7 @@ def test_a_study_of_two_findings_with_unknown_labels_runs_to_its_end(
     plan = multilabel(make_plan)
     study = create_study(tmp_path / "run", plan)
 
-    run_study(study, virtual_sites(hospitals, study.plan, "folder", None, None))
+    run_study(study, virtual_sites(hospitals, study.plan))
 
     (finished,) = study.log.events("finished")
     tally = finished["sites"]["site-1"]["tally"]  # type: ignore[index,call-overload]

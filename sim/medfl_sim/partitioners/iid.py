@@ -1,23 +1,24 @@
 """Patients dealt out at random: every virtual hospital sees the same distribution."""
 
+from typing import ClassVar
+
 import numpy as np
 
-from medfl_client.dataset import Indices
-from medfl_common.errors import ConfigError
-from medfl_sim.partitioners import PARTITIONERS, Table
+from medfl_common.schema import Settings
+from medfl_sim.partitioners import PARTITIONERS, Parts, Table, at_least, by_home
 
 
 @PARTITIONERS.register("iid")
-def iid(
-    table: Table, argument: str, n_sites: int | None, rng: np.random.Generator
-) -> dict[str, Indices]:
+class Iid(Settings):
     """Shuffle the patients and deal them round-robin to site-1, site-2, ... site-N."""
-    if n_sites is None:
-        raise ConfigError("--partition iid needs --sites N")
-    order = list(dict.fromkeys(table.patients))
-    if n_sites > len(order):
-        raise ConfigError(f"--sites {n_sites}: there are only {len(order)} patients")
-    dealt = rng.permutation(len(order))
-    home = {order[patient]: turn % n_sites for turn, patient in enumerate(dealt)}
-    homes = np.array([home[patient] for patient in table.patients])
-    return {f"site-{site + 1}": np.flatnonzero(homes == site) for site in range(n_sites)}
+
+    least: ClassVar[int] = 1
+    needs_sites: ClassVar[bool] = True
+
+    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+        """Deal the patients out; sizes differ by one patient at most."""
+        at_least(table, n_sites)
+        order = list(dict.fromkeys(table.patients))
+        dealt = rng.permutation(len(order))
+        home = {order[patient]: turn % n_sites for turn, patient in enumerate(dealt)}
+        return by_home(table, home, n_sites)

@@ -1,0 +1,88 @@
+"""One simulation from a plan to its pages; the command line, sweeps and notebooks all do this."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medfl_client.ingest import Watch
+from medfl_client.site import Site
+from medfl_common.plan import Plan
+from medfl_common.screen import log_to
+from medfl_server.model_card import write_model_card
+from medfl_server.post import Announce
+from medfl_server.report import write_report
+from medfl_server.rounds import Follow
+from medfl_server.study import Study, create_study, open_study
+from medfl_sim.baselines import run_baselines
+from medfl_sim.compare import compare
+from medfl_sim.compare_page import write_comparison
+from medfl_sim.hospitals import virtual_sites
+from medfl_sim.partition_page import write_partition
+from medfl_sim.scenario import Scenario, keep_scenario, read_faults
+from medfl_sim.simulation import IN_PROCESS, run_study, silent
+from medfl_sim.sources import SOURCES
+
+# Shows the progress of a study of so many rounds, for as long as the context is open.
+Bar = Callable[[int], AbstractContextManager[Follow]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to simulate.
+
+    plan: the plan file; data: a folder with a site.yaml, or of such folders; source: what the
+    images are, a file in medfl_sim/sources; engine: a file in medfl_sim/engines.
+    """
+
+    plan: Path
+    data: Path
+    scenario: Scenario = field(default_factory=Scenario)
+    site_file: Path | None = None
+    source: str = "dicom"
+    engine: str = IN_PROCESS
+    n_workers: int | None = None
+    baselines: bool = True
+
+    def hospitals(self, plan: Plan, watch: Watch | None = None) -> dict[str, Site]:
+        """Read the data and deal them out."""
+        reader = SOURCES.get(self.source)()
+        return virtual_sites(self.data, plan, self.scenario, self.site_file, watch, reader)
+
+
+def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:
+    """Show nothing."""
+    return nullcontext(lambda progress: None)
+
+
+def do(
+    job: Job,
+    folder: Path,
+    say: Announce = silent,
+    watch: Watch | None = None,
+    bar: Bar = no_bar,
+) -> Study:
+    """Do a job in a run directory, or go on with it; what is finished is not done again.
+
+    Args:
+        job: What to simulate.
+        folder: The run directory.
+        say: Takes one line per event.
+        watch: Follows long work, such as decoding.
+        bar: Follows the rounds.
+    """
+    exists = (folder / "study.json").exists()
+    study = open_study(folder) if exists else create_study(folder, job.plan)
+    keep_scenario(folder, job.scenario)
+    say(f"run directory {folder}")
+    hospitals = job.hospitals(study.plan, watch)
+    say(f"{len(hospitals)} virtual hospitals: {write_partition(folder, hospitals, study.plan)}")
+    faults = read_faults(job.scenario)
+    with bar(study.plan.federation.rounds) as follow:
+        log_to(folder / "flower.log")
+        run_study(study, hospitals, say, follow, job.engine, job.n_workers, faults)
+    say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
+    if job.baselines and len(hospitals) > 1:
+        run_baselines(study, hospitals, say)
+        say(f"did joining help? {write_comparison(study, compare(study, hospitals))}")
+    return study

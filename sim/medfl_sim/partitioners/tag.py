@@ -1,0 +1,44 @@
+"""One virtual hospital per value of a DICOM element: the scanner, the station, the institution."""
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import AfterValidator
+from pydicom.datadict import tag_for_keyword
+
+from medfl_client.dicom.reading import read_header
+from medfl_common.errors import ConfigError, DataError
+from medfl_common.schema import Settings
+from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value
+
+
+def _known(keyword: str) -> str:
+    if tag_for_keyword(keyword) is None:
+        raise ValueError("write the keyword of a DICOM element, such as Manufacturer (PS3.6)")
+    return keyword
+
+
+@PARTITIONERS.register("tag")
+class ByTag(Settings):
+    """Group images by an element of their header, such as StationName or KVP.
+
+    A patient with images of several values goes, whole, to the most frequent.
+    """
+
+    tag: Annotated[str, AfterValidator(_known)]  # DICOM keyword (PS3.6)
+
+    least: ClassVar[int] = 1
+    needs_sites: ClassVar[bool] = False
+
+    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+        """Read the element from every image's file; one without it is `empty`."""
+        read = dict.fromkeys(table.files, "")
+        for path in read:
+            try:
+                found = read_header(path, self.tag).get(self.tag)
+            except DataError:
+                raise ConfigError(
+                    f"the partition by {self.tag} reads DICOM headers; these images are not DICOM"
+                ) from None
+            read[path] = "" if found is None else str(found).strip()
+        return by_value(table, [read[path] for path in table.files], self.tag)
