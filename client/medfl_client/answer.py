@@ -40,6 +40,7 @@ from medfl_common.records import (
 )
 from medfl_common.screen import in_words
 
+NOT_SENT = "not sent"  # how a line about a refusal begins
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
 
@@ -52,7 +53,7 @@ def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> Rec
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
         if bench.is_news(error):
-            tell(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})")
+            tell(f"{NOT_SENT}: {error} (MEDFL-E{code_of(error)}, incident {incident})")
         _write_incident(site.state, incident, error)
         reply = refuse(task, code_of(error), incident)
         _write_ledger(site, task, reply, {}, decision_of(error))

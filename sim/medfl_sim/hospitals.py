@@ -12,7 +12,7 @@ from medfl_client.dicom.header import pseudonym
 from medfl_client.dicom.reader import Reader
 from medfl_client.ingest import Collection, Watch, collect, site_data
 from medfl_client.site import Site, choose_device
-from medfl_client.site_file import SiteFile, load_site_file, site_secret
+from medfl_client.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_common.errors import ConfigError
 from medfl_common.plan import Plan
 from medfl_common.schema import load
@@ -22,6 +22,8 @@ from medfl_sim.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
 from medfl_sim.shift import Shift, shifted
 
 AS_IT_IS = Scenario()
+# A hospital that the simulation made up has nobody whose policy it could follow.
+NO_POLICY = Policy(approval="none", min_images=1, min_cell=1)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def virtual_sites(
     reader: Reader | None = None,
 ) -> dict[str, Site]:
     """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
+
+    Folders that are taken as they are keep the policy of their site file.
 
     Args:
         data: A folder with a site file, or a folder of such folders.
@@ -96,6 +100,7 @@ def _site(
     shifts: Sequence[Shift],
     plan: Plan,
 ) -> Site:
+    policy = site_file.policy if part is None else NO_POLICY
     if shifts:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
         collection, part = shifted(collection, every, shifts, name, plan.seed)
@@ -103,7 +108,7 @@ def _site(
     def data(plan: Plan, site: str) -> SiteData:
         return site_data(collection, plan, site, part)
 
-    return Site(name, site_file.policy, choose_device(site_file.compute.device), data, state=None)
+    return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
 
 
 def _sources(

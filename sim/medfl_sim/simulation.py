@@ -8,6 +8,7 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
+from medfl_client.answer import NOT_SENT
 from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
 from medfl_common.files import locked
@@ -24,6 +25,7 @@ from medfl_sim.misbehave import misbehaviour
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
+NOT_SENT_FILE = "not-sent.log"
 
 
 def silent(line: str) -> None:
@@ -54,7 +56,9 @@ def run_study(
     here = {name: replace(s, local=study.folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 4 * sizes(study.plan)[0] + ROOM
-        running = ENGINES.get(engine)(partial(make_app, here, faults), n_workers, most)
+        running = ENGINES.get(engine)(
+            partial(make_app, here, faults, study.folder / NOT_SENT_FILE), n_workers, most
+        )
         try:
             grid = SimulatedGrid(running, [*sites])
             app = build_server_app(
@@ -67,15 +71,25 @@ def run_study(
             run_apps(app, grid)
         finally:
             running.close()
+            if (study.folder / NOT_SENT_FILE).exists():
+                announce(f"what hospitals did not send, and why: {study.folder / NOT_SENT_FILE}")
 
 
-def make_app(sites: Mapping[str, Site], faults: Sequence[Fault]) -> ClientApp:
-    """Make the app of all virtual hospitals, in the process that is to run it."""
+def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:
+    """Make the app of all virtual hospitals, in the process that is to run it.
+
+    What they refuse, and why, goes to the file `not_sent`: they keep no incidents of their own.
+    """
 
     def find_site(context: Context) -> Site:
         return sites[str(context.node_config["site"])]
 
-    return build_client_app(find_site, silent, misbehaviour(faults, [*sites]))
+    def tell(line: str) -> None:
+        if line.startswith(NOT_SENT):
+            with not_sent.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    return build_client_app(find_site, tell, misbehaviour(faults, [*sites]))
 
 
 def default_out(plan_file: Path) -> Path:
