@@ -90,12 +90,13 @@ def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:
         annotations = [
             m.model_fields[str(part)].annotation for m in models if part in m.model_fields
         ]
-        models = [found for annotation in annotations for found in _models_in(annotation)]
+        models = [found for annotation in annotations for found in models_in(annotation)]
     return sorted({name for m in models for name in m.model_fields})
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """List the groups of settings that a type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     arguments: tuple[object, ...] = getattr(annotation, "__args__", ())
-    return [found for argument in arguments for found in _models_in(argument)]
+    return [found for argument in arguments for found in models_in(argument)]

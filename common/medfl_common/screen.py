@@ -133,6 +133,8 @@ def log_to(path: Path) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
         logger = logging.getLogger(name)
+        for old in logger.handlers:
+            old.close()
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)

@@ -98,6 +98,46 @@ def run(
 
 
 @app.command()
+def sweep(
+    plan: PlanFile,
+    data: Data,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=VALUE,VALUE of the plan, partition.KEY or scenario; repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds each combination has.", min=1)] = 3,
+    partition: Dealt = None,
+    sites: NSites = None,
+    scenario: ScenarioFile = None,
+    site_file: SiteFile = None,
+    source: Format = "dicom",
+    out: Annotated[Path | None, typer.Option(help="The sweep's folder; sweeps/PLAN.")] = None,
+    runner: Annotated[str, typer.Option(help="Where runs are made: cores | ray.")] = "cores",
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; all cores.", min=1)] = None,
+    baselines: Baselines = False,
+) -> None:
+    """Run every combination of some settings with several seeds; start it again to go on."""
+    from medfl_common.plan import load_plan
+    from medfl_sim.job import Job
+    from medfl_sim.sweep import read_vary, run_sweep, variants
+    from medfl_sim.sweep_page import answer, write_sweep
+    from medfl_sim.sweep_table import results
+
+    with errors_for_people():
+        screen = Screen()
+        folder = out or Path("sweeps") / plan.stem
+        chosen = _scenario(scenario, partition, sites)
+        job = Job(plan, data, chosen, site_file, source, baselines=baselines)
+        found = variants(job, read_vary(vary or []), seeds, folder)
+        screen.say(f"{len(found)} runs in {folder}")
+        failed = run_sweep(found, runner, workers, screen.say, screen.watch)
+        made = results(found, failed)
+        page = write_sweep(folder, made, load_plan(plan).study)
+        screen.say(answer(made))
+        screen.say(f"page: {page}, tables: {folder / 'sweep.csv'}, {folder / 'sweep.tex'}")
+
+
+@app.command()
 def partition(
     plan: PlanFile,
     data: Data,

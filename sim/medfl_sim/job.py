@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medfl_client.ingest import Watch
 from medfl_client.site import Site
-from medfl_common.plan import Plan
+from medfl_common.errors import RunError
+from medfl_common.plan import Plan, load_plan
 from medfl_common.screen import log_to
 from medfl_server.model_card import write_model_card
 from medfl_server.post import Announce
@@ -73,6 +74,11 @@ def do(
     """
     exists = (folder / "study.json").exists()
     study = open_study(folder) if exists else create_study(folder, job.plan)
+    if load_plan(job.plan) != study.plan:
+        raise RunError(
+            f"{folder} was begun with another plan than {job.plan}; give that one to go on "
+            f"({folder / 'plan.yaml'}), or another --out"
+        )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals = job.hospitals(study.plan, watch)
