@@ -127,6 +127,8 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
 
     @torch.no_grad()
     def follow(progress: Progress) -> None:
+        if progress.part:
+            return
         if progress.round == 0:
             mark("first_step")
             return

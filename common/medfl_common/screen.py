@@ -31,6 +31,10 @@ class Position(Protocol):
         """Count the rounds made."""
 
     @property
+    def part(self) -> float:
+        """Say how much of the next round is made, 0..1."""
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimate the time left, None while nothing is known."""
 
@@ -75,7 +79,7 @@ class Screen:
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total} rounds"),
+            TextColumn("{task.completed:.1f}/{task.total} rounds"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=self._console,
@@ -87,7 +91,7 @@ class Screen:
             def follow(position: Position) -> None:
                 seconds = position.seconds_left
                 left = "" if seconds is None else f"{in_words(seconds)} left"
-                bar.update(task, completed=position.round, left=left)
+                bar.update(task, completed=position.round + position.part, left=left)
 
             yield follow
 

@@ -40,6 +40,10 @@ NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may cha
 Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
 
 
+def ignore_part(part: float) -> None:
+    """Tell nobody how far the round is."""
+
+
 @dataclass(frozen=True)
 class Answered:
     """What one site gave in one round, its update apart."""
@@ -79,6 +83,7 @@ class Collection:
         handout: Handout,
         late: LateReplies,
         chosen: Container[str] | None = None,
+        tell_part: Callable[[float], None] = ignore_part,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -87,6 +92,7 @@ class Collection:
         self._late = late
         self._announce = announce
         self._fold = fold
+        self._tell_part = tell_part  # takes the part of the sites that are done, 0..1
         self._handout = handout
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
@@ -126,6 +132,8 @@ class Collection:
                 self._ask(site, presence, encode_task(tasks[site], packed, start), round_)
             for site in self._out():
                 self._fetch(site, tasks[site], shapes, max_norm)
+                n_done = len(self._replies.answered) + len(self._failed)
+                self._tell_part(n_done / len(self._roster))
             self._drop_revoked()
             self._late.drop_arrived()
             self._replies.seconds = time.monotonic() - started

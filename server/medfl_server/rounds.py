@@ -29,7 +29,7 @@ from medfl_server.best import (
     read_best,
     value_of,
 )
-from medfl_server.collect import Collection, Fold, Replies
+from medfl_server.collect import Collection, Fold, Replies, ignore_part
 from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
@@ -56,6 +56,7 @@ class Progress:
     round: int  # rounds made
     n_rounds: int
     seconds_left: float | None  # from the median of the rounds made in this sitting
+    part: float = 0.0  # of the round that is being made: the sites that are done with it
 
 
 Written = TypeVar("Written")
@@ -80,7 +81,7 @@ class RoundLoop:
         study: The run directory and its plan.
         post: Where tasks go and replies come from; its roster is the order of folding.
         announce: Takes one line per event.
-        follow: Takes the progress after each round.
+        follow: Takes the progress after each reply and each round.
     """
 
     def __init__(self, study: Study, post: Post, announce: Announce, follow: Follow) -> None:
@@ -91,6 +92,7 @@ class RoundLoop:
         self._follow = follow
         self._log = PatientLog(study.folder, announce)
         self._times: list[float] = []
+        self._n_made = 0  # rounds, as last told
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
 
@@ -242,8 +244,9 @@ class RoundLoop:
         """Ask the sites to work with a checkpoint's weights."""
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         collection = Collection(
-            self._study, self._post, self._announce, fold, self._handout, self._late, chosen
-        )
+            self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
+            self._tell_part if kind == "train" else ignore_part,
+        )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
         return collection.run(kind, round_, checkpoint.weights, self.quorum, most)
@@ -254,12 +257,17 @@ class RoundLoop:
         sites: list[dict[str, Any]] = [event["sites"] for event in recent]  # type: ignore[misc]
         return [facts["norm"] for each in sites for facts in each.values() if "norm" in facts]
 
-    def _tell_progress(self, round_: int) -> None:
+    def _tell_progress(self, round_: int, part: float = 0.0) -> None:
         n_rounds = self._plan.federation.rounds
-        self._follow(Progress(round_, n_rounds, self._seconds_left(round_)))
+        left = self._seconds_left(round_ + part)
+        self._n_made = round_
+        self._follow(Progress(round_, n_rounds, left, part))
 
-    def _seconds_left(self, round_: int) -> float | None:
+    def _tell_part(self, part: float) -> None:
+        self._tell_progress(self._n_made, part)
+
+    def _seconds_left(self, n_made: float) -> float | None:
         """Estimate from the median of the rounds made in this sitting."""
         if not self._times:
             return None
-        return statistics.median(self._times) * (self._plan.federation.rounds - round_)
+        return statistics.median(self._times) * (self._plan.federation.rounds - n_made)

@@ -1,3 +1,22 @@
-"""Research on one machine: virtual hospitals with the code of the real ones."""
+"""Research on one machine: virtual hospitals with the code of the real ones.
+
+In a notebook: `from medfl_sim import simulate`.
+"""
+
+from typing import TYPE_CHECKING
 
 import medfl_common  # noqa: F401  sets Flower's environment before flwr is imported
+
+if TYPE_CHECKING:
+    from medfl_sim.api import Run, open_run, simulate
+
+__all__ = ["Run", "open_run", "simulate"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the interface for notebooks when it is asked for: the commands start sooner."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from medfl_sim import api
+
+    return getattr(api, name)

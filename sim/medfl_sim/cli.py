@@ -1,14 +1,11 @@
 """medfl-sim: the researcher's commands."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from medfl_common.screen import Screen, errors_for_people
-
-if TYPE_CHECKING:
-    from medfl_sim.scenario import Scenario
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -79,18 +76,23 @@ def run(
     engine: EngineName = "inprocess",
     workers: Workers = None,
     baselines: Baselines = True,
+    log_to: Annotated[
+        list[str] | None, typer.Option(help="Where the log goes too: tensorboard, mlflow.")
+    ] = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
     from medfl_server.report import final_table
     from medfl_sim.compare import read_comparison
     from medfl_sim.compare_page import answer
     from medfl_sim.job import Job, do
+    from medfl_sim.scenario import choose_scenario
     from medfl_sim.simulation import default_out
 
     with errors_for_people():
         screen = Screen()
-        chosen = _scenario(scenario, partition, sites)
-        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines)
+        chosen = choose_scenario(scenario, partition, sites)
+        sinks = tuple(log_to or ())
+        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines, sinks)
         study = do(job, out or default_out(plan), screen.say, screen.watch, screen.progress)
         screen.table(*final_table(study))
         if rows := read_comparison(study.folder):
@@ -119,6 +121,7 @@ def sweep(
     """Run every combination of some settings with several seeds; start it again to go on."""
     from medfl_common.plan import load_plan
     from medfl_sim.job import Job
+    from medfl_sim.scenario import choose_scenario
     from medfl_sim.sweep import read_vary, run_sweep, variants
     from medfl_sim.sweep_page import answer, write_sweep
     from medfl_sim.sweep_table import results
@@ -126,7 +129,7 @@ def sweep(
     with errors_for_people():
         screen = Screen()
         folder = out or Path("sweeps") / plan.stem
-        chosen = _scenario(scenario, partition, sites)
+        chosen = choose_scenario(scenario, partition, sites)
         job = Job(plan, data, chosen, site_file, source, baselines=baselines)
         found = variants(job, read_vary(vary or []), seeds, folder)
         screen.say(f"{len(found)} runs in {folder}")
@@ -152,11 +155,12 @@ def partition(
     from medfl_common.plan import load_plan
     from medfl_sim.job import Job
     from medfl_sim.partition_page import write_partition
+    from medfl_sim.scenario import choose_scenario
 
     with errors_for_people():
         screen = Screen()
         study = load_plan(plan)
-        job = Job(plan, data, _scenario(scenario, partition, sites), site_file, source)
+        job = Job(plan, data, choose_scenario(scenario, partition, sites), site_file, source)
         hospitals = job.hospitals(study, screen.watch)
         screen.say(f"{len(hospitals)} hospitals: {write_partition(out, hospitals, study)}")
 
@@ -171,20 +175,6 @@ def demo(
 
     with errors_for_people():
         demonstrate(folder, plan, Screen())
-
-
-def _scenario(file: Path | None, partition: str | None, n_sites: int | None) -> "Scenario":
-    """Read the scenario file, with the partition of the command line in place of its own."""
-    from medfl_common.errors import ConfigError
-    from medfl_sim.scenario import Scenario, load_scenario, partitioned
-
-    scenario = load_scenario(file) if file else Scenario()
-    if partition is None and n_sites is not None:
-        raise ConfigError("--sites belongs to a --partition")
-    if partition is None:
-        return scenario
-    dealt = partitioned(partition, n_sites)
-    return scenario.model_copy(update={"partition": dealt.partition})
 
 
 def main() -> None:

@@ -57,7 +57,8 @@ def virtual_sites(
         watch: Follows long work, such as decoding.
         reader: What reads the files; DICOM if not given.
     """
-    sources = _sources(data, plan, site_file, watch, reader)
+    # Whole paths: what decodes is a process of its own, and may have begun in another folder.
+    sources = _sources(data.resolve(), plan, site_file, watch, reader)
     if scenario.partition["kind"] == AS_THEY_ARE:
         made: dict[str, tuple[SiteFile, Collection, Indices | None]]
         made = {s.name: (s.site_file, s.collection, None) for s in sources}
@@ -124,7 +125,7 @@ def _sources(
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
         raise ConfigError(
-            f"neither {data.resolve()} nor a folder in it has a site.yaml; write one "
+            f"neither {data} nor a folder in it has a site.yaml; write one "
             "(see configs/) or name one with --site-file"
         )
     return [_source(folder, load_site_file(folder), plan, watch, reader) for folder in folders]

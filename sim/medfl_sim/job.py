@@ -13,7 +13,7 @@ from medfl_common.screen import log_to
 from medfl_server.model_card import write_model_card
 from medfl_server.post import Announce
 from medfl_server.report import write_report
-from medfl_server.rounds import Follow
+from medfl_server.rounds import Follow, Progress
 from medfl_server.study import Study, create_study, open_study
 from medfl_sim.baselines import run_baselines
 from medfl_sim.compare import compare
@@ -22,6 +22,7 @@ from medfl_sim.hospitals import virtual_sites
 from medfl_sim.partition_page import write_partition
 from medfl_sim.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.simulation import IN_PROCESS, run_study, silent
+from medfl_sim.sinks import feeding
 from medfl_sim.sources import SOURCES
 
 # Shows the progress of a study of so many rounds, for as long as the context is open.
@@ -33,7 +34,8 @@ class Job:
     """What to simulate.
 
     plan: the plan file; data: a folder with a site.yaml, or of such folders; source: what the
-    images are, a file in medfl_sim/sources; engine: a file in medfl_sim/engines.
+    images are, a file in medfl_sim/sources; engine: a file in medfl_sim/engines;
+    sinks: files in medfl_sim/sinks, which take the log too.
     """
 
     plan: Path
@@ -44,6 +46,7 @@ class Job:
     engine: str = IN_PROCESS
     n_workers: int | None = None
     baselines: bool = True
+    sinks: tuple[str, ...] = ()
 
     def hospitals(self, plan: Plan, watch: Watch | None = None) -> dict[str, Site]:
         """Read the data and deal them out."""
@@ -84,9 +87,15 @@ def do(
     hospitals = job.hospitals(study.plan, watch)
     say(f"{len(hospitals)} virtual hospitals: {write_partition(folder, hospitals, study.plan)}")
     faults = read_faults(job.scenario)
-    with bar(study.plan.federation.rounds) as follow:
+    with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:
         log_to(folder / "flower.log")
-        run_study(study, hospitals, say, follow, job.engine, job.n_workers, faults)
+
+        def follow_and_feed(progress: Progress) -> None:
+            follow(progress)
+            if not progress.part:
+                feed()
+
+        run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, faults)
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
     if job.baselines and len(hospitals) > 1:
         run_baselines(study, hospitals, say)

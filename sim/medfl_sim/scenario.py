@@ -5,6 +5,7 @@ says. The plan stays what a real study would run.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self, cast
@@ -58,6 +59,24 @@ class Scenario(Settings):
 def load_scenario(path: Path) -> Scenario:
     """Read and check a scenario file."""
     return load(Scenario, path)
+
+
+def choose_scenario(
+    source: Path | Mapping[str, JsonValue] | None, partition: str | None, n_sites: int | None
+) -> Scenario:
+    """Read a scenario from a file or settings; a partition that is named takes its own's place."""
+    if source is None:
+        scenario = Scenario()
+    elif isinstance(source, Path):
+        scenario = load_scenario(source)
+    else:
+        scenario = check(Scenario, dict(source), "the scenario")
+    if partition is None and n_sites is not None:
+        raise ConfigError("how many sites belongs to a partition; name one (--partition)")
+    if partition is None:
+        return scenario
+    dealt = partitioned(partition, n_sites)
+    return scenario.model_copy(update={"partition": dealt.partition})
 
 
 def keep_scenario(folder: Path, scenario: Scenario) -> None:

@@ -54,8 +54,8 @@ def answer(found: Sequence[Result]) -> str:
     if gap is None:
         other = means[first].text("auc") if first in means else "none"
         return (
-            f"{said}; {_label(first)} has {other}. Fewer than three seeds cannot say whether that is "
-            f"chance.{ending}"
+            f"{said}; {_label(first)} has {other}. Fewer than three seeds cannot say whether that "
+            f"is chance.{ending}"
         )
     verdict = "clearly above" if gap[1] > 0 else "not clearly above"
     return (

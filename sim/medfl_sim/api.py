@@ -1,0 +1,158 @@
+"""The Python interface: what the commands do, for notebooks and scripts.
+
+from medfl_sim import simulate
+
+run = simulate("plan.yaml", "hospitals", partition="dirichlet:0.3", sites=5)
+run.scores["all sites"]["auc"]
+"""
+
+import html
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors.torch import load_file
+
+from medfl_common.model_file import WEIGHTS
+from medfl_common.models import build_model
+from medfl_common.models.network import Network
+from medfl_common.params import load_shared
+from medfl_server.evaluate import ALL, curves, score_sites
+from medfl_server.study import Study, open_study
+from medfl_sim.compare import Row, read_comparison
+from medfl_sim.job import Job, do
+from medfl_sim.scenario import choose_scenario
+from medfl_sim.simulation import IN_PROCESS, default_out
+
+SCORED = ("round", "scored", "finished")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory, to look at."""
+
+    folder: Path
+
+    @property
+    def study(self) -> Study:
+        """Give the run's plan and log."""
+        return open_study(self.folder)
+
+    @property
+    def scores(self) -> dict[str, dict[str, float | None]]:
+        """Give the newest scores by site, and over `all sites`: n, loss, accuracy, auc, ...
+
+        Empty while nothing is scored. Where a site's policy keeps them back, it is not there.
+        """
+        events = [event for event in self.study.log.events() if event["event"] in SCORED]
+        if not events:
+            return {}
+        return {
+            site: {"n": scored.n, "loss": scored.loss, **scored.values}
+            for site, scored in score_sites(events[-1]).items()
+        }
+
+    def curve(self, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
+        """Give (rounds made, `value` of the model after them) at a site, or over all."""
+        events = [event for event in self.study.log.events() if event["event"] in SCORED]
+        points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
+        return sorted(points), [points[round_] for round_ in sorted(points)]
+
+    @property
+    def comparison(self) -> list[Row]:
+        """Give what joining brought each hospital, the last row over all; empty without it."""
+        return read_comparison(self.folder)
+
+    def model(self) -> Network:
+        """Give the final model, in eval mode; inputs are (N, C, [D,] S, S) float32."""
+        model = build_model(self.study.plan)
+        load_shared(model, load_file(self.folder / WEIGHTS))
+        return model.eval()
+
+    def _repr_html_(self) -> str:
+        """Show the scores as a table in a notebook."""
+        names = ["n", "auc", "accuracy", "loss"]
+        rows = "".join(
+            f"<tr><th>{html.escape(site)}</th>"
+            + "".join(f"<td>{_shown(values[name])}</td>" for name in names)
+            + "</tr>"
+            for site, values in self.scores.items()
+        )
+        header = "".join(f"<th>{name}</th>" for name in ["site", *names])
+        return f"<p>{html.escape(str(self.folder))}</p><table><tr>{header}</tr>{rows}</table>"
+
+
+def open_run(folder: Path | str) -> Run:
+    """Open a run directory; raises RunError where there is none."""
+    open_study(Path(folder))
+    return Run(Path(folder))
+
+
+def simulate(
+    plan: Path | str | Mapping[str, Any],
+    data: Path | str,
+    *,
+    partition: str | None = None,
+    sites: int | None = None,
+    scenario: Path | str | Mapping[str, Any] | None = None,
+    site_file: Path | str | None = None,
+    source: str = "dicom",
+    out: Path | str | None = None,
+    engine: str = IN_PROCESS,
+    workers: int | None = None,
+    baselines: bool = True,
+    log_to: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Run:
+    """Run a study over virtual hospitals, or go on with one; same as `medfl-sim run`.
+
+    Args:
+        plan: A plan file, or its settings.
+        data: A folder with a site.yaml, or a folder of such.
+        partition: How the data are dealt out, as on the command line; else as they are.
+        sites: How many hospitals, where the partition must be told.
+        scenario: A scenario file, or its settings: partition, shift, faults.
+        site_file: Describes `data` in place of its site.yaml.
+        source: What the images are: dicom, pictures, npz, nifti.
+        out: The run directory; runs/... if not given. One that is there is gone on with.
+        engine: inprocess, processes or ray.
+        workers: How many, for processes and ray.
+        baselines: Train each hospital alone and all pooled too.
+        log_to: tensorboard, mlflow.
+        say: Takes one line per event.
+
+    Raises:
+        MedflError: Its message says what is wrong and what to do.
+    """
+    given = Path(scenario) if isinstance(scenario, str) else scenario
+    with tempfile.TemporaryDirectory() as scratch:
+        plan_file = _plan_file(plan, Path(scratch))
+        job = Job(
+            plan=plan_file,
+            data=Path(data),
+            scenario=choose_scenario(given, partition, sites),
+            site_file=None if site_file is None else Path(site_file),
+            source=source,
+            engine=engine,
+            n_workers=workers,
+            baselines=baselines,
+            sinks=tuple(log_to),
+        )
+        folder = Path(out) if out is not None else default_out(plan_file)
+        do(job, folder, say)
+    return Run(folder)
+
+
+def _plan_file(plan: Path | str | Mapping[str, Any], scratch: Path) -> Path:
+    if not isinstance(plan, Mapping):
+        return Path(plan)
+    path = scratch / f"{plan.get('study', 'study')}.yaml"
+    path.write_text(yaml.safe_dump(dict(plan), sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _shown(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4g}"
