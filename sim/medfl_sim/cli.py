@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from medfl_common.screen import Screen, errors_for_people
+from medfl_sim.runs_cli import compare, ls, show
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -175,6 +176,10 @@ def demo(
 
     with errors_for_people():
         demonstrate(folder, plan, Screen())
+
+
+for command in (ls, show, compare):
+    app.command()(command)
 
 
 def main() -> None:
