@@ -36,7 +36,8 @@ def difference(local: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tens
 
 def norm(weights: Mapping[str, torch.Tensor]) -> float:
     """Give the Euclidean norm over all tensors, summed in float64."""
-    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in weights.values()))
+    norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in weights.values()]
+    return math.hypot(*map(float, norms))
 
 
 def is_finite(weights: Mapping[str, torch.Tensor]) -> bool:

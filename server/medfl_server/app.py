@@ -8,6 +8,7 @@ from flwr.serverapp import Grid, ServerApp
 from medfl_common.metrics import merge
 from medfl_common.model_file import read_scores, save_model
 from medfl_server.evaluate import tallies
+from medfl_server.memory import quick_collections
 from medfl_server.post import Announce, Post, Presence, ReadRoster
 from medfl_server.rounds import Follow, RoundLoop
 from medfl_server.start import start_weights
@@ -22,15 +23,17 @@ def build_app(
     presence: Callable[[], Mapping[str, Presence]],
     announce: Announce,
     follow: Follow,
+    sites_keep_models: bool = True,
 ) -> ServerApp:
-    """Make the app of one study, for real sites or virtual ones."""
+    """Make the app of one study, for real sites or virtual ones; see `RoundLoop`."""
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
         post = Post(grid, presence, roster, ttl_s)
-        shared = RoundLoop(study, post, announce, follow).run()
+        with quick_collections():
+            shared = RoundLoop(study, post, announce, follow, sites_keep_models).run()
         _, start = start_weights(study)
         counted = tallies(study.log.events("finished")[-1])
         reading = read_scores(

@@ -63,6 +63,8 @@ def _tally_facts(tally: Tally) -> dict[str, Json]:
 
 def summary(replies: Replies) -> str:
     """Say in one line what a round gave."""
+    if not replies.answered and not replies.missing:
+        return "no site had to be asked"
     tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
     parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
     trained = [a.result for a in replies.answered.values() if a.result.n_images]

@@ -82,14 +82,23 @@ class RoundLoop:
         post: Where tasks go and replies come from; its roster is the order of folding.
         announce: Takes one line per event.
         follow: Takes the progress after each reply and each round.
+        sites_keep_models: Whether a site keeps the final model; virtual ones do not.
     """
 
-    def __init__(self, study: Study, post: Post, announce: Announce, follow: Follow) -> None:
+    def __init__(
+        self,
+        study: Study,
+        post: Post,
+        announce: Announce,
+        follow: Follow,
+        sites_keep_models: bool = True,
+    ) -> None:
         self._study = study
         self._plan = study.plan
         self._post = post
         self._announce = announce
         self._follow = follow
+        self._sites_keep_models = sites_keep_models
         self._log = PatientLog(study.folder, announce)
         self._times: list[float] = []
         self._n_made = 0  # rounds, as last told
@@ -221,7 +230,7 @@ class RoundLoop:
 
     def _finish(self, last: Checkpoint) -> Weights:
         """Have the last model scored everywhere, and the best one where it is another; close."""
-        replies = self._collect("evaluate", last, last.round)
+        replies = self._score(last)
         best = better(read_best(last), last.round, value_of(replies, self._plan))
         kept = last
         if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
@@ -232,11 +241,17 @@ class RoundLoop:
                 self._log.write("scored", **facts_of_round(last.round, replies))
                 self._announce(f"model of round {last.round}: {summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
-                replies = self._collect("evaluate", kept, kept.round)
+                replies = self._score(kept)
         facts = {**facts_of_round(kept.round, replies), "best": as_json(best), "last": last.round}
         self._log.write("finished", sha256=digest(kept.weights), **facts)
         self._announce(f"final model, of round {kept.round}: {summary(replies)}")
         return kept.weights
+
+    def _score(self, checkpoint: Checkpoint) -> Replies:
+        """Have a finished model scored everywhere, and kept there; nobody is asked in vain."""
+        if self._sites_keep_models or self._plan.evaluation.validation:
+            return self._collect("evaluate", checkpoint, checkpoint.round)
+        return Replies()
 
     def _collect(
         self, kind: Kind, checkpoint: Checkpoint, round_: int, fold: Fold = _nothing

@@ -67,6 +67,7 @@ def run_study(
                 grid.presence,
                 announce,
                 follow or (lambda progress: None),
+                sites_keep_models=False,
             )
             run_apps(app, grid)
         finally:
