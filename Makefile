@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 SBOM   := $(VENV)/sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit slow sbom clean
+.PHONY: help setup demo test lint unit slow bench-peers sbom clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ unit: $(READY)  ## the tests, real processes included
 
 slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
 	$(BIN)/python -m pytest -m slow
+
+bench-peers: $(READY)  ## jobs J1 to J3 against the plain loop and other simulators (see benchmarks/)
+	for job in J1 J2 J3; do PY=$(BIN)/python benchmarks/peers/run.sh $$job 3; done
 
 sbom: $(READY)  ## the parts of the environment, as CycloneDX, in sbom.json
 	$(PYTHON) -m venv $(SBOM)
