@@ -27,7 +27,6 @@ from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_ta
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
 from medfl_server.late import LateReplies
-from medfl_server.memory import LARGE
 from medfl_server.post import Announce, Post, Presence
 from medfl_server.study import Study
 from medfl_server.waiting import WaitingUpdates
@@ -36,6 +35,7 @@ POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 # Before a site that has not approved the plan is asked again: at first, and after many times.
 AGAIN_S, AGAIN_MOST_S = 5.0, 60.0
+COLLECT_BYTES = 16 * 2**20
 NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
 Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
 
@@ -100,6 +100,7 @@ class Collection:
         self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
+        self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._turn = 0  # position in the roster of the first site that has not been passed on
         self._replies = Replies()
 
@@ -222,8 +223,10 @@ class Collection:
             self._announce(
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )
-        if size > LARGE:
-            gc.collect()  # Flower's messages are cycles: some large ones would pile up until then
+        self._n_uncollected += size
+        if self._n_uncollected > COLLECT_BYTES:
+            gc.collect()  # Flower's messages are cycles: they would pile up until then
+            self._n_uncollected = 0
         if self._roster[self._turn] == site:
             self._fold(site, result)
             self._turn += 1

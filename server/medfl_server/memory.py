@@ -31,6 +31,7 @@ def quick_collections() -> Iterator[None]:
     """
     gc.collect()
     gc.freeze()
+    gc.collect()  # Python collects by itself when there is a quarter more than after the last time
     try:
         yield
     finally:

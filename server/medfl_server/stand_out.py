@@ -1,7 +1,7 @@
 """How each site's update of a round lies beside the others': its length, and its direction.
 
-The direction comes from a sample, the same places of every update, so that memory is
-O(sites x 100,000) and not O(sites x model).
+The direction comes from a sample, the same places of every update, so that memory is bounded
+however large the model and however many the sites: the more sites, the fewer places.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ from medfl_common.files import Json
 from medfl_common.params import norm
 
 SAMPLE = 100_000  # weights of an update that are compared, at most
+BUDGET = 10_000_000  # of all updates of a round together
+THINNER = 3  # odd, for the same reason as in `sample`
 
 
 class Comparison:
@@ -20,11 +22,15 @@ class Comparison:
     def __init__(self) -> None:
         self._norms: dict[str, float] = {}
         self._samples: dict[str, torch.Tensor] = {}
+        self._thinned = 1  # of the sample's places, only every so many-th is kept
 
     def add(self, site: str, trained: Mapping[str, torch.Tensor]) -> None:
         """Measure one site's update."""
         self._norms[site] = norm(trained)
-        self._samples[site] = sample(trained)
+        self._samples[site] = own = sample(trained)[:: self._thinned].clone()
+        if len(self._samples) * len(own) > BUDGET:
+            self._thinned *= THINNER
+            self._samples = {s: kept[::THINNER].clone() for s, kept in self._samples.items()}
 
     def result(self) -> dict[str, dict[str, Json]]:
         """Give each site's norm, and its cosine with the mean of the others'.

@@ -48,11 +48,15 @@ def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
     if not delays and not updates:
         return []
 
+    @lru_cache(maxsize=2)
+    def times_in(plan: str, round_: int) -> dict[str, float]:
+        return times_of_round(delays, plan_from_json(plan), roster, round_)
+
     def mod(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
         task, site = decode_task_head(message.content), str(context.node_config["site"])
         if task.kind != "train":
             return call_next(message, context)
-        times = times_of_round(delays, task.plan, roster, task.round)
+        times = times_in(task.plan.canonical(), task.round)
         if math.isinf(times.get(site, 0.0)):
             code = SimulatedAbsenceError.code
             return Message(refuse(task, code, new_incident()), reply_to=message)

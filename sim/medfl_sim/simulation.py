@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 from medfl_client.answer import NOT_SENT
 from medfl_client.app import build_app as build_client_app
 from medfl_client.site import Site
+from medfl_client.workbench import use_threads
 from medfl_common.files import locked
 from medfl_common.models.cost import sizes
 from medfl_server.app import build_app as build_server_app
@@ -53,6 +54,7 @@ def run_study(
         faults: What goes wrong on order, in rounds and updates.
     """
     check_roster(study.plan.federation, len(sites))
+    use_threads(study.plan)  # here too where others train: threads that wait would take their cores
     here = {name: replace(s, local=study.folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 4 * sizes(study.plan)[0] + ROOM

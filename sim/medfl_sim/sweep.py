@@ -8,6 +8,7 @@ The name of a run says its settings, so a sweep may be widened later and makes o
 
 import itertools
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -21,6 +22,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan import Plan, load_plan
 from medfl_common.registry import Registry
 from medfl_common.schema import check, models_in
+from medfl_common.screen import in_words
 from medfl_common.strict_yaml import Value, parse_yaml, read_yaml
 from medfl_server.study import open_study
 from medfl_sim.job import Job, do
@@ -139,13 +141,14 @@ def run_sweep(
     if len(left) < len(found):
         say(f"{len(found) - len(left)} of {len(found)} runs are finished already")
     failed: dict[str, str] = {}
+    started = time.monotonic()
     tasks = [(variant.job, variant.folder) for variant in left]
     for done, ((_, folder), error) in enumerate(RUNNERS.get(runner)(tasks, n_workers), start=1):
         if error:
             failed[folder.name] = error
-        say(
-            f"{done} of {len(left)}: {folder.name} {f'failed: {error}' if error else 'is finished'}"
-        )
+        ended = f"failed: {error}" if error else "is finished"
+        seconds = (time.monotonic() - started) / done * (len(left) - done)
+        say(f"{done} of {len(left)}: {folder.name} {ended}; {in_words(seconds)} left")
     return failed
 
 

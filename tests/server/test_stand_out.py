@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from medfl_server.stand_out import SAMPLE, Comparison, sample
+from medfl_server.stand_out import BUDGET, SAMPLE, Comparison, sample
 
 
 def test_a_site_is_compared_with_the_mean_of_the_others() -> None:
@@ -37,3 +37,24 @@ def test_the_sample_is_evenly_spaced_over_tensors_in_alphabetical_order() -> Non
     assert taken.tolist() == flat[::3].tolist()
     assert len(taken) <= SAMPLE
     assert len(sample({"w": flat[:SAMPLE]})) == SAMPLE
+
+
+def test_many_sites_are_compared_by_fewer_places_each_and_nearly_as_well() -> None:
+    generator = torch.Generator().manual_seed(0)
+    common = torch.randn(SAMPLE, generator=generator)
+    found, total = Comparison(), torch.zeros(SAMPLE, dtype=torch.float64)
+    updates = {}
+    for number in range(120):
+        update = common + torch.randn(SAMPLE, generator=generator)
+        found.add(f"s{number}", {"w": update})
+        total += update
+        updates[f"s{number}"] = update
+
+    told = found.result()
+
+    assert sum(map(len, found._samples.values())) <= BUDGET
+    one = updates["s7"].double()
+    others = total - one
+    assert told["s7"]["cosine"] == pytest.approx(
+        float(one @ others / one.norm() / others.norm()), abs=0.02
+    )

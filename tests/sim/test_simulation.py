@@ -212,3 +212,16 @@ def test_a_pooled_data_set_is_dealt_out_and_trains(
     trained = sum(facts["n_images"] for facts in event["sites"].values())
     assert len(event["sites"]) == 5
     assert trained + scored == 120
+
+
+def test_with_nobody_held_out_nobody_is_asked_to_score(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"rounds": 1}, evaluation={"validation": 0})
+
+    study = run(tmp_path / "s", plan, hospitals)
+
+    (finished,) = study.log.events("finished")
+    assert finished["sites"] == {}
+    assert (study.folder / "model.safetensors").exists()
+    assert "kept back" in write_report(study).read_text()
