@@ -12,7 +12,7 @@ from medfl_common.files import Json
 from medfl_common.params import norm
 
 SAMPLE = 100_000  # weights of an update that are compared, at most
-BUDGET = 10_000_000  # of all updates of a round together
+BUDGET = 2_000_000  # of all updates of a round together
 THINNER = 3  # odd, for the same reason as in `sample`
 
 
@@ -37,24 +37,24 @@ class Comparison:
 
         The cosine is None where there is no other site, or no change to point anywhere.
         """
-        total = sum(self._samples.values(), torch.zeros(()))
+        total = sum(self._samples.values(), torch.zeros((), dtype=torch.float64))
         return {
-            site: {"norm": self._norms[site], "cosine": _cosine(own, total - own)}
+            site: {"norm": self._norms[site], "cosine": _cosine(own.double(), total - own)}
             for site, own in self._samples.items()
         }
 
 
 def sample(update: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Take evenly spaced weights of an update, laid out flat in alphabetical order, in float64."""
+    """Take evenly spaced weights of an update, laid out flat in alphabetical order."""
     n_weights = sum(tensor.numel() for tensor in update.values())
     step = -(-n_weights // SAMPLE)
     step += 1 - step % 2  # odd, or rows of 512 weights could give one column only
     parts, start = [], 0
     for name in sorted(update):
         flat = update[name].flatten()
-        parts.append(flat[start::step].double())
+        parts.append(flat[start::step])
         start = (start - flat.numel()) % step
-    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+    return torch.cat(parts) if parts else torch.zeros(0)
 
 
 def _cosine(one: torch.Tensor, others: torch.Tensor) -> float | None:
