@@ -37,7 +37,7 @@ class Comparison:
 
         The cosine is None where there is no other site, or no change to point anywhere.
         """
-        total = sum(self._samples.values(), torch.zeros((), dtype=torch.float64))
+        total = sum((own.double() for own in self._samples.values()), torch.zeros(()))
         return {
             site: {"norm": self._norms[site], "cosine": _cosine(own.double(), total - own)}
             for site, own in self._samples.items()
