@@ -46,7 +46,8 @@ def answer(found: Sequence[Result]) -> str:
         return f"No run has an AUC over all hospitals.{ending}"
     best = max(means, key=lambda settings: means[settings].mean or 0.0)
     value, n = means[best].text("auc"), means[best].n
-    said = f"{_label(best)} has the highest AUC, {value} over {n} seeds"
+    seeds = "1 seed" if n == 1 else f"{n} seeds"
+    said = f"{_label(best)} has the highest AUC, {value} over {seeds}"
     first = next(iter(groups))
     if best == first:
         return f"{said}; it is the first setting, to which the others are compared.{ending}"
