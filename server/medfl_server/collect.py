@@ -224,7 +224,8 @@ class Collection:
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )
         self._n_uncollected += size
-        if self._n_uncollected > COLLECT_BYTES:
+        # A collection goes through the tasks that still wait, too: the more, the seldomer.
+        if self._n_uncollected > COLLECT_BYTES * (1 + len(self._roster) // 500):
             gc.collect()  # Flower's messages are cycles: they would pile up until then
             self._n_uncollected = 0
         if self._roster[self._turn] == site:
