@@ -135,7 +135,7 @@ def compare_rows(runs: Sequence[Facts]) -> Rows:
 def settings_that_differ(runs: Sequence[Facts]) -> Rows:
     """Give rows of (setting, its value in each run) of plan and scenario, where not all agree."""
     settings = [
-        _flat(facts.study.plan.model_dump(mode="json")) | _flat(scenario_of(facts), "scenario.")
+        flat(facts.study.plan.model_dump(mode="json")) | flat(scenario_of(facts), "scenario.")
         for facts in runs
     ]
     names = dict.fromkeys(name for one in settings for name in one if name != "study")
@@ -153,11 +153,12 @@ def scenario_of(facts: Facts) -> dict[str, Any]:
     return found
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Name settings by dots, with their values as text: federation.rounds."""
     found: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
             found[f"{prefix}{name}"] = str(value)
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_server.study import Study
+from medfl_sim.runs import flat
 from medfl_sim.sinks import SINKS
 
 FILE = "mlflow.json"
@@ -33,7 +34,8 @@ class MLflow:
         run = mlflow.start_run(run_id=kept.get("run"), run_name=None if kept else name)
         self._run, self._n_known, self._n = run.info.run_id, kept.get("writes", 0), 0
         if not kept:
-            mlflow.log_params(_flat(study.plan.model_dump(mode="json")))
+            settings = flat(study.plan.model_dump(mode="json"))
+            mlflow.log_params({name: text[:MAX_PARAM] for name, text in settings.items()})
             mlflow.log_artifact(str(study.folder / "plan.yaml"))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
@@ -47,14 +49,3 @@ class MLflow:
     def close(self) -> None:
         """End the MLflow run."""
         self._mlflow.end_run()
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Name settings by dots: federation.rounds."""
-    found: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = str(value)[:MAX_PARAM]
-    return found
