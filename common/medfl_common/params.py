@@ -42,7 +42,6 @@ def norm(weights: Mapping[str, torch.Tensor]) -> float:
 
 def is_finite(weights: Mapping[str, torch.Tensor]) -> bool:
     """Say whether no tensor holds a NaN or an infinity."""
+    # One of them stays one in the sum, which float32 values cannot overflow.
     sums = (float(tensor.sum(dtype=torch.float64)) for tensor in weights.values())
-    return all(
-        map(math.isfinite, sums)
-    )  # one of them stays one in a sum; float32 cannot overflow it
+    return all(map(math.isfinite, sums))

@@ -35,7 +35,7 @@ POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 # Before a site that has not approved the plan is asked again: at first, and after many times.
 AGAIN_S, AGAIN_MOST_S = 5.0, 60.0
-COLLECT_BYTES = 16 * 2**20
+COLLECT_BYTES = 16 * 2**20  # of replies between two garbage collections, with few sites
 NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
 Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in the roster's order
 

@@ -20,14 +20,13 @@ from medfl_common.model_file import WEIGHTS
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.params import load_shared
-from medfl_server.evaluate import ALL, curves, score_sites
+from medfl_server.evaluate import ALL, score_sites
 from medfl_server.study import Study, open_study
 from medfl_sim.compare import Row, read_comparison
 from medfl_sim.job import Job, do
+from medfl_sim.runs import SCORED, curve
 from medfl_sim.scenario import choose_scenario
 from medfl_sim.simulation import IN_PROCESS, default_out
-
-SCORED = ("round", "scored", "finished")
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,7 @@ class Run:
 
     def curve(self, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
         """Give (rounds made, `value` of the model after them) at a site, or over all."""
-        events = [event for event in self.study.log.events() if event["event"] in SCORED]
-        points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
-        return sorted(points), [points[round_] for round_ in sorted(points)]
+        return curve(self.study, value, site)
 
     @property
     def comparison(self) -> list[Row]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.page import Section, Table, interval_plot, line_plot, render
-from medfl_server.evaluate import ALL as ALL_SITES
-from medfl_server.evaluate import curves
 from medfl_server.study import Study, open_study
 from medfl_sim.baselines import pooled_folder
 from medfl_sim.compare import ALL, Difference, Row
+from medfl_sim.runs import curve, number
 
 MOST = 60  # hospitals in the picture; of more, the largest
 HEADER = [
@@ -45,9 +44,9 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     if n["cannot be said"]:
         said.append(f"at {n['cannot be said']} it cannot be said, for want of held-out images")
     return (
-        f"{'; '.join(said)}. Over all hospitals the AUC is {_number(whole.auc['federated'])} "
-        f"federated, {_number(whole.auc['alone'])} with each hospital's own model, and "
-        f"{_number(whole.auc['pooled'])} had all images been in one place "
+        f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
+        f"federated, {number(whole.auc['alone'])} with each hospital's own model, and "
+        f"{number(whole.auc['pooled'])} had all images been in one place "
         f"(n = {whole.n_held_out} held-out images)."
     )
 
@@ -71,22 +70,13 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
 
 
 def _rounds(study: Study) -> Section:
-    lines = {}
-    for name, one in (("federated", study), ("pooled", open_study(pooled_folder(study)))):
-        events = [*one.log.events("round"), *one.log.events("scored")]
-        found = curves([*events, *one.log.events("finished")], "auc").get(ALL_SITES)
-        if found is not None:
-            lines[name] = _in_order(*found)
+    studies = {"federated": study, "pooled": open_study(pooled_folder(study))}
+    found = {name: curve(one) for name, one in studies.items()}
+    lines = {name: points for name, points in found.items() if points[0]}
     if not lines:
         return Section("Over the rounds", ["The sites' policy lets no scores out."])
     picture = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
     return Section("Over the rounds, against all images in one place", pictures=[picture])
-
-
-def _in_order(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
-    """Put rounds in order; the final model may be of an earlier round, which is there already."""
-    points = dict(zip(x, y, strict=True))
-    return sorted(points), [points[round_] for round_ in sorted(points)]
 
 
 def _how(study: Study) -> Section:
@@ -112,7 +102,7 @@ def _cells(row: Row) -> list[str]:
         row.name,
         str(row.n_trained),
         str(row.n_held_out),
-        *(_number(row.auc[model]) for model in ("alone", "federated", "pooled")),
+        *(number(row.auc[model]) for model in ("alone", "federated", "pooled")),
         "n/a" if row.helped.value is None else f"{row.helped.value:+.3f}",
         _interval(row.helped),
         row.helped.verdict,
@@ -123,7 +113,3 @@ def _interval(difference: Difference) -> str:
     if difference.low is None or difference.high is None:
         return "n/a"
     return f"{difference.low:+.3f} to {difference.high:+.3f}"
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"

@@ -61,7 +61,7 @@ def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
             code = SimulatedAbsenceError.code
             return Message(refuse(task, code, new_incident()), reply_to=message)
         reply = call_next(message, context)
-        if site in times and "numbers" in reply.content.metric_records:
+        if times.get(site, 0.0) and "numbers" in reply.content.metric_records:
             reply.content.metric_records["numbers"]["seconds"] = times[site]
         mine = [fault for fault, sites in updates if site in sites]
         _spoil_update(reply, mine, task.plan, task.round, site)

@@ -9,7 +9,7 @@ from typing import Any
 
 from medfl_common.errors import MedflError
 from medfl_common.runlog import Event
-from medfl_server.evaluate import ALL, Scored, model_round, score_sites
+from medfl_server.evaluate import ALL, Scored, curves, model_round, score_sites
 from medfl_server.study import Study, open_study
 from medfl_sim.scenario import FILE as SCENARIO
 
@@ -35,6 +35,16 @@ class Facts:
     mb_received: float
     scored: Scored | None  # the kept model, or the newest; over all hospitals
     scored_round: int | None  # whose model that is
+
+
+def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
+    """Give (rounds made, `value` of the model after them), in order; empty where none is known.
+
+    The final model may be of an earlier round, which is there already.
+    """
+    events = [event for event in study.log.events() if event["event"] in SCORED]
+    points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
+    return sorted(points), [points[round_] for round_ in sorted(points)]
 
 
 def find_runs(folder: Path) -> list[Path]:

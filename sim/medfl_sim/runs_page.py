@@ -6,19 +6,14 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.page import Section, Table, line_plot, render
-from medfl_server.evaluate import ALL, curves
-from medfl_sim.runs import COMPARE_HEADER, SCORED, Facts, compare_rows, settings_that_differ
+from medfl_sim.runs import COMPARE_HEADER, Facts, compare_rows, curve, settings_that_differ
 
 
 def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     """Write the page."""
     names = [str(facts.study.folder) for facts in runs]
-    lines = {}
-    for name, facts in zip(names, runs, strict=True):
-        events = [event for event in facts.study.log.events() if event["event"] in SCORED]
-        points = dict(zip(*curves(events, "auc").get(ALL, ([], [])), strict=True))
-        if points:
-            lines[name] = sorted(points), [points[round_] for round_ in sorted(points)]
+    found = {name: curve(facts.study) for name, facts in zip(names, runs, strict=True)}
+    lines = {name: points for name, points in found.items() if points[0]}
     picture = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
     differing = settings_that_differ(runs)
     same = [] if differing else ["All settings are the same."]

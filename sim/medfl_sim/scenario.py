@@ -51,6 +51,8 @@ class Scenario(Settings):
             read_faults(self)
             if self.partition.get("kind") != AS_THEY_ARE:
                 read_way(self.partition)
+            elif len(self.partition) > 1:
+                raise ConfigError(f"the partition {AS_THEY_ARE} has no settings")
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
@@ -171,6 +173,10 @@ def read_way(values: Values) -> Partition:
     way = cast("Way", check(made, own, f"the partition {dealing.kind}"))
     if way.needs_sites and dealing.sites is None:
         raise ConfigError(f"the partition {dealing.kind} must be told how many sites (--sites N)")
+    if dealing.sites is not None and not way.needs_sites:
+        raise ConfigError(
+            f"the partition {dealing.kind} makes as many sites as the data say; leave out how many"
+        )
     return Partition(dealing, way)
 
 

@@ -8,12 +8,12 @@ once, before training, in the depth of the cache; the split of patients stays th
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from scipy.ndimage import gaussian_filter
 
 from medfl_client.dataset import Indices
@@ -22,23 +22,38 @@ from medfl_common.plan import Number
 from medfl_common.schema import Settings
 from medfl_common.seeds import numpy_generator
 
-Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
-AtATime = 256  # images that are changed together: float32 copies of them are in memory
+AT_A_TIME = 256  # images that are changed together: float32 copies of them are in memory
 
 Floats = NDArray[np.float32]
+
+
+def _rising(ends: list[Number]) -> list[Number]:
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError("a range is [low, high], low not above high")
+    return ends
+
+
+T = TypeVar("T")
+OneOrRange: TypeAlias = T | Annotated[list[T], AfterValidator(_rising)]
+Part = Annotated[Number, Field(gt=0, le=1)]
+Width = Annotated[Number, Field(gt=0, le=4)]
+Factor = Annotated[Number, Field(gt=0, le=10)]
+Offset = Annotated[Number, Field(ge=-1, le=1)]
+Noise = Annotated[Number, Field(ge=0, le=1)]
+Sigma = Annotated[Number, Field(ge=0, le=50)]
 
 
 class Shift(Settings):
     """What some hospitals' scanners do to a picture; what is not given is left alone."""
 
     sites: list[str] | Literal["all"] = "all"
-    resolution: Annotated[Number, Field(gt=0, le=1)] | Range = 1.0  # part of the pixels a side
-    blur: Annotated[Number, Field(ge=0, le=50)] | Range = 0.0  # sigma of a Gaussian, pixels
-    gain: Annotated[Number, Field(gt=0, le=10)] | Range = 1.0
-    offset: Annotated[Number, Field(ge=-1, le=1)] | Range = 0.0
-    gamma: Annotated[Number, Field(gt=0, le=10)] | Range = 1.0
-    noise: Annotated[Number, Field(ge=0, le=1)] | Range = 0.0  # standard deviation
-    window: Annotated[Number, Field(gt=0, le=4)] | Range = 1.0  # width around the middle
+    resolution: OneOrRange[Part] = 1.0  # part of the pixels a side
+    blur: OneOrRange[Sigma] = 0.0  # sigma of a Gaussian, pixels
+    gain: OneOrRange[Factor] = 1.0
+    offset: OneOrRange[Offset] = 0.0
+    gamma: OneOrRange[Factor] = 1.0
+    noise: OneOrRange[Noise] = 0.0  # standard deviation
+    window: OneOrRange[Width] = 1.0  # width around the middle
     inversion: bool = False  # black becomes white
 
 
@@ -62,11 +77,11 @@ def shifted(
     rows = collection.rows[part]
     pixels = np.empty((len(rows), *collection.pixels.shape[1:]), collection.pixels.dtype)
     highest = np.float32(np.iinfo(pixels.dtype).max)
-    for start in range(0, len(rows), AtATime):
-        grey = collection.pixels[rows[start : start + AtATime]].astype(np.float32) / highest
+    for start in range(0, len(rows), AT_A_TIME):
+        grey = collection.pixels[rows[start : start + AT_A_TIME]].astype(np.float32) / highest
         for settings in drawn:
             grey = change(grey, settings, rng)
-        pixels[start : start + AtATime] = np.rint(grey * highest)
+        pixels[start : start + AT_A_TIME] = np.rint(grey * highest)
     changed = replace(
         collection,
         samples=[collection.samples[i] for i in part],

@@ -54,12 +54,13 @@ def run_study(
         faults: What goes wrong on order, in rounds and updates.
     """
     check_roster(study.plan.federation, len(sites))
+    folder = study.folder.resolve()  # workers may be in another directory
     use_threads(study.plan)  # here too where others train: threads that wait would take their cores
-    here = {name: replace(s, local=study.folder / "local" / name) for name, s in sites.items()}
+    here = {name: replace(s, local=folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 4 * sizes(study.plan)[0] + ROOM
         running = ENGINES.get(engine)(
-            partial(make_app, here, faults, study.folder / NOT_SENT_FILE), n_workers, most
+            partial(make_app, here, faults, folder / NOT_SENT_FILE), n_workers, most
         )
         try:
             grid = SimulatedGrid(running, [*sites])
@@ -89,6 +90,7 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
 
     def tell(line: str) -> None:
         if line.startswith(NOT_SENT):
+            not_sent.touch(mode=0o600)  # it may name files
             with not_sent.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 

@@ -102,6 +102,10 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         n_seeds: How many seeds each combination has: seed, seed + 1, ...
         folder: The sweep's.
     """
+    folder = folder.resolve()  # workers may be in another directory
+    base_job = replace(
+        job, data=job.data.resolve(), site_file=job.site_file and job.site_file.resolve()
+    )
     places = {key: key if _is_of_scenario(key) else find_key(key) for key in vary}
     base = read_yaml(job.plan)
     first = load_plan(job.plan).seed
@@ -112,14 +116,14 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     for values in combinations:
         chosen = dict(zip(vary, values, strict=True))
         scenario = _scenario(job.scenario, chosen)
-        settings = {key: _in_words(key, value) for key, value in chosen.items()}
+        settings = {key: str(value) for key, value in chosen.items()}
         changes = {places[k]: v for k, v in chosen.items() if not _is_of_scenario(k)}
         for seed in range(first, first + n_seeds):
             name = _name(settings, seed)
             plan = folder / "plans" / f"{name}.yaml"
             _write_plan(plan, base, {**changes, "seed": seed}, job.plan.parent)
             _check_unchanged(folder / "runs" / name, plan)
-            own = replace(job, plan=plan, scenario=scenario)
+            own = replace(base_job, plan=plan, scenario=scenario)
             found.append(Variant(name, settings, seed, own, folder / "runs" / name))
     return found
 
@@ -219,10 +223,6 @@ def _check_unchanged(folder: Path, plan: Path) -> None:
             f"{folder} was made with another plan: the sweep's base plan was changed since; sweep "
             "into another directory"
         )
-
-
-def _in_words(key: str, value: Value) -> str:
-    return Path(str(value)).stem if key == SCENARIO else str(value)
 
 
 def _name(settings: Mapping[str, str], seed: int) -> str:

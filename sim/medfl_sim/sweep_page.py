@@ -8,8 +8,8 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.page import COLOURS, Section, Table, as_svg, line_plot, render
-from medfl_server.evaluate import ALL, curves
 from medfl_server.study import open_study
+from medfl_sim.runs import curve
 from medfl_sim.sweep_table import (
     VALUES,
     Result,
@@ -115,10 +115,7 @@ def _curves(found: Sequence[Result]) -> Section:
         at: dict[float, list[float]] = defaultdict(list)
         for result in group:
             if not result.error:
-                log = open_study(result.variant.folder).log
-                events = [*log.events("round"), *log.events("scored"), *log.events("finished")]
-                scored = dict(zip(*curves(events, "auc").get(ALL, ([], [])), strict=True))
-                for round_, value in scored.items():
+                for round_, value in zip(*curve(open_study(result.variant.folder)), strict=True):
                     at[round_].append(value)
         if at:
             rounds = sorted(at)

@@ -6,13 +6,11 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from scipy.stats import t as student
 
-from medfl_server.evaluate import ALL, model_round, score_sites
-from medfl_server.study import open_study
 from medfl_sim.compare import read_comparison
+from medfl_sim.runs import facts_of
 from medfl_sim.sweep import Variant
 
 # What is known of a run -> what it is called in a table.
@@ -63,23 +61,19 @@ def results(variants: Sequence[Variant], failed: Mapping[str, str]) -> list[Resu
 
 def figures(variant: Variant) -> dict[str, float | None]:
     """Read one finished run's figures; scores are those of the kept model on held-out images."""
-    study = open_study(variant.folder)
-    rounds, (finished,) = study.log.events("round"), study.log.events("finished")[-1:]
-    scored, rows = score_sites(finished).get(ALL), read_comparison(variant.folder)
-    asked: list[dict[str, Any]] = [event["sites"] for event in rounds]  # type: ignore[misc]
-    sites = [facts for each in asked for facts in each.values()]
-    found: dict[str, float | None] = {
+    facts, rows = facts_of(variant.folder), read_comparison(variant.folder)
+    scored = facts.scored
+    return {
         "auc": scored.values["auc"] if scored else None,
         "accuracy": scored.values["accuracy"] if scored else None,
         "loss": scored.loss if scored else None,
         "alone": rows[-1].auc["alone"] if rows else None,
         "pooled": rows[-1].auc["pooled"] if rows else None,
         "helped": sum(row.helped.verdict == "helped" for row in rows[:-1]) if rows else None,
-        "round": model_round(finished),
-        "mb": sum(facts["bytes_received"] for facts in sites) / 1e6,
-        "seconds": sum(float(str(event["seconds"])) for event in rounds),
+        "round": facts.scored_round,
+        "mb": facts.mb_received,
+        "seconds": facts.seconds,
     }
-    return found
 
 
 def by_settings(found: Sequence[Result]) -> dict[tuple[str, ...], list[Result]]:
@@ -143,7 +137,7 @@ def as_latex(found: Sequence[Result], shown: Sequence[str]) -> str:
     lines = [f"\\begin{{tabular}}{{{'l' * len(keys)}r{'r' * len(shown)}}}", "\\toprule"]
     lines += [f"{header} \\\\", "\\midrule"]
     for settings, group in by_settings(found).items():
-        cells = [*map(_escaped, settings), str(len(group))]
+        cells = [*map(_escaped, settings), str(sum(not result.error for result in group))]
         means = [mean_of(group, value).text(value, "\\pm") for value in shown]
         cells += [text if text == "n/a" else f"${text}$" for text in means]
         lines.append(" & ".join(cells) + " \\\\")

@@ -9,10 +9,11 @@ from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
 from medfl_common.plan import Plan
+from medfl_common.schema import check
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.partition_page import write_partition
 from medfl_sim.partitioners import Parts, Table
-from medfl_sim.scenario import partitioned, read_partition, read_way
+from medfl_sim.scenario import Scenario, partitioned, read_partition, read_way
 
 
 def table_of(n_patients: int = 40, n_images: int = 160, n_classes: int = 4) -> Table:
@@ -139,6 +140,23 @@ def test_what_cannot_be_read_says_what_is_wrong() -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             partitioned(text)
+
+
+def test_what_would_name_a_person_or_say_nothing_is_refused() -> None:
+    for keyword in (
+        "PatientID",
+        "PatientName",
+        "OperatorsName",
+        "AccessionNumber",
+        "StudyInstanceUID",
+    ):
+        with pytest.raises(ConfigError, match="may say who a person is"):
+            read_way({"kind": "tag", "tag": keyword})
+    assert read_way({"kind": "tag", "tag": "PatientSex"})
+    with pytest.raises(ConfigError, match="as many sites as the data say"):
+        read_way({"kind": "tag", "tag": "Manufacturer", "sites": 3})
+    with pytest.raises(ConfigError, match="folder has no settings"):
+        check(Scenario, {"partition": {"kind": "folder", "sites": 2}}, "the test")
 
 
 def test_a_tag_and_a_file_deal_real_files_out(hospitals: Path, plan: Plan, tmp_path: Path) -> None:

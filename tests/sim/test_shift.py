@@ -75,6 +75,9 @@ def test_only_the_named_site_is_changed_in_greys_and_in_nothing_else(
     gains = (255 - two.pixels[two.rows].astype(float))[~black] / before.pixels[before.rows][~black]
     assert 0.5 < np.median(gains) < 0.9
     assert gains[before.pixels[before.rows][~black] > 100].std() < 0.01
+    for wrong in ([0.9, 0.5], [0.5], [0.5, 99]):
+        with pytest.raises(ConfigError, match="gain"):
+            check(Scenario, {"shift": [{"gain": wrong}]}, "the test")
     with pytest.raises(ConfigError, match="the shift names the site 'site-9'"):
         virtual_sites(
             hospitals, plan, check(Scenario, {"shift": [{"sites": ["site-9"]}]}, "the test")

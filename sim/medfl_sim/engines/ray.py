@@ -4,8 +4,6 @@ The sites, images included, are put into Ray's object store once, and each actor
 RAY_ADDRESS names a cluster that runs already; else one is started on this machine.
 """
 
-import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -14,7 +12,7 @@ from typing import Any
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from medfl_common.errors import ConfigError
+from medfl_sim.cluster import start_ray
 from medfl_sim.engine import be_a_task, flower_ray_backend
 from medfl_sim.engines import ENGINES
 from medfl_sim.pool import Pool
@@ -25,15 +23,7 @@ _APPS: dict[str, ClientApp] = {}  # of this process, by the object they were mad
 @ENGINES.register("ray")
 def ray_engine(make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int) -> Pool:
     """Start Flower's actors, `n_workers` or as many as the cluster has processors."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray: Any = import_module("ray")
-    except ImportError:
-        raise ConfigError("--engine ray needs Ray: pip install 'medfl[ray]'") from None
-    address = os.environ.get("RAY_ADDRESS")
-    init: dict[str, Any] = {"address": address} if address else {"num_cpus": n_workers}
-    if not ray.is_initialized():
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False, **init)
+    ray = start_ray(n_workers)
     stored = ray.put(ray.cloudpickle.dumps(make_app))
     key = stored.hex()
     backend = flower_ray_backend(

@@ -86,6 +86,17 @@ def by_value(table: Table, values: Sequence[str], prefix: str) -> Parts:
     return {name: np.flatnonzero(homes == value) for name, value in names.items()}
 
 
+def refuse_two_values(table: Table, values: Sequence[str], source: str) -> None:
+    """Raise ConfigError where a patient has two values; `source` says in what."""
+    home: dict[str, str] = {}
+    for patient, value in zip(table.patients, values, strict=True):
+        if home.setdefault(patient, value) != value:
+            raise ConfigError(
+                f"{source}: a patient has {home[patient]!r} and {value!r}; "
+                "a patient can be at one hospital only"
+            )
+
+
 def _site_name(text: str, taken: dict[str, str]) -> str:
     """Make a legal site name that is not taken: values that differ stay apart."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-")

@@ -6,7 +6,7 @@ import numpy as np
 
 from medfl_common.errors import ConfigError
 from medfl_common.schema import Settings
-from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value
+from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value, refuse_two_values
 
 
 @PARTITIONERS.register("column")
@@ -24,11 +24,5 @@ class Column(Settings):
             known = ", ".join(table.cells[0])
             raise ConfigError(f"the label file has no column {self.column!r}; known: {known}")
         values = [cells[self.column] for cells in table.cells]
-        home: dict[str, str] = {}
-        for patient, value in zip(table.patients, values, strict=True):
-            if home.setdefault(patient, value) != value:
-                raise ConfigError(
-                    f"column {self.column}: a patient has {home[patient]!r} and {value!r}; "
-                    "a patient can be at one hospital only"
-                )
+        refuse_two_values(table, values, f"column {self.column}")
         return by_value(table, values, self.column)

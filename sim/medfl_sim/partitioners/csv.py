@@ -8,7 +8,7 @@ import numpy as np
 
 from medfl_common.errors import ConfigError
 from medfl_common.schema import Settings
-from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value
+from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value, refuse_two_values
 
 
 @PARTITIONERS.register("csv")
@@ -42,13 +42,7 @@ class Csv(Settings):
                 f"its column {kind} must name every one"
             )
         values = [homes[key] for key in keys]
-        home: dict[str, str] = {}
-        for patient, site in zip(table.patients, values, strict=True):
-            if home.setdefault(patient, site) != site:
-                raise ConfigError(
-                    f"{self.file} has a patient's images at {home[patient]!r} and {site!r}; "
-                    "a patient can be at one hospital only"
-                )
+        refuse_two_values(table, values, self.file)
         return by_value(table, values, "")
 
     def _read(self) -> tuple[str, dict[str, str]]:

@@ -4,17 +4,29 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from medfl_client.dicom.reading import read_header
 from medfl_common.errors import ConfigError, DataError
 from medfl_common.schema import Settings
 from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value
 
+PATIENT = 0x0010  # the group of elements that tell of the patient
+HARMLESS = ("PatientSex", "PatientAge")  # of that group
+OF_A_PATIENT = ("AccessionNumber", "StudyID")  # outside it
 
-def _known(keyword: str) -> str:
-    if tag_for_keyword(keyword) is None:
+
+def _usable(keyword: str) -> str:
+    """Refuse what is no element, and what would make a person's name the name of a site."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
         raise ValueError("write the keyword of a DICOM element, such as Manufacturer (PS3.6)")
+    tells_who = tag >> 16 == PATIENT and keyword not in HARMLESS
+    if tells_who or keyword in OF_A_PATIENT or dictionary_VR(tag) in ("PN", "UI"):
+        raise ValueError(
+            f"{keyword} may say who a person is, and a site's name stands in logs and pages; take "
+            "one such as Manufacturer or StationName"
+        )
     return keyword
 
 
@@ -25,7 +37,7 @@ class ByTag(Settings):
     A patient with images of several values goes, whole, to the most frequent.
     """
 
-    tag: Annotated[str, AfterValidator(_known)]  # DICOM keyword (PS3.6)
+    tag: Annotated[str, AfterValidator(_usable)]  # DICOM keyword (PS3.6)
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
