@@ -16,6 +16,7 @@ from medfl_common.files import locked
 from medfl_common.models.cost import sizes
 from medfl_server.app import build_app as build_server_app
 from medfl_server.fold import check_roster
+from medfl_server.memory import give_back_large_blocks
 from medfl_server.post import Announce
 from medfl_server.rounds import Follow
 from medfl_server.study import Study
@@ -26,6 +27,7 @@ from medfl_sim.misbehave import misbehaviour
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
+MANY = 1000  # hospitals; of more, memory is given back at once, which costs some time
 NOT_SENT_FILE = "not-sent.log"
 
 
@@ -55,6 +57,8 @@ def run_study(
     """
     check_roster(study.plan.federation, len(sites))
     folder = study.folder.resolve()  # workers may be in another directory
+    if len(sites) > MANY:
+        give_back_large_blocks()
     use_threads(study.plan)  # here too where others train: threads that wait would take their cores
     here = {name: replace(s, local=folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
