@@ -15,7 +15,9 @@ job=${1:?J1, J2 or J3} repetitions=${2:?how many repetitions}; shift 2
 work=$here/benchmarks/scratch/peers; mkdir -p "$work"; cp "$peers"/*.py "$work"; cd "$work"
 export PYTHONPATH=$work FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1 FLWR_HOME=$work/.flwr
 [ -d data ] || "$py" common.py
-sed -i "s#^D = .*#D = '$work/data'#" common.py  # NVFLARE's clients run in folders of their own
+# NVFLARE's clients run in folders of their own.
+sed -i "s#^D = .*#D = '$work/data'#" common.py
+sed -i "s#\"\./ev#\"$work/ev#g" measure.py
 medfl=$here/benchmarks/peers/medfl_run.py
 measure() { tag=$1; shift; "$py" measure.py "$tag" "$job" --timeout "${TIMEOUT:-900}" -- "$@"; }
 for _ in $(seq "$repetitions"); do
