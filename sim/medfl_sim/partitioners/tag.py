@@ -24,7 +24,7 @@ def _usable(keyword: str) -> str:
     tells_who = tag >> 16 == PATIENT and keyword not in HARMLESS
     if tells_who or keyword in OF_A_PATIENT or dictionary_VR(tag) in ("PN", "UI"):
         raise ValueError(
-            f"{keyword} may say who a person is, and a site's name stands in logs and pages; take "
+            "it may say who a person is, and a site's name stands in logs and pages; take "
             "one such as Manufacturer or StationName"
         )
     return keyword
