@@ -22,6 +22,7 @@ from medfl_server.running_statistics import is_statistic
 
 MAX_IMAGES = 10**8  # one site trains on fewer
 MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
+HARMLESS = 1e-3  # times the weights: never too large, even where training has come to rest
 MIN_HISTORY = 3  # norms that must be known before their median says anything
 
 
@@ -70,10 +71,11 @@ def norm_limit(
         recent: Norms of the updates that were admitted in the last rounds, of all sites.
         factor: How many times the median of them is too much.
     """
-    of_weights = MAX_OF_WEIGHTS * max(trained_norm(weights), 1.0)
+    size = max(trained_norm(weights), 1.0)
     if len(recent) < MIN_HISTORY:
-        return of_weights
-    return min(of_weights, factor * median(recent))
+        return MAX_OF_WEIGHTS * size
+    likely = max(factor * median(recent), HARMLESS * size)
+    return min(MAX_OF_WEIGHTS * size, likely)
 
 
 def trained_norm(weights: Mapping[str, torch.Tensor]) -> float:

@@ -100,6 +100,8 @@ def test_weight_and_norm_are_within_what_the_site_and_the_last_rounds_make_likel
     weights = {"w": torch.ones(2, 2), "norm.running_var": torch.full((3,), 1e6)}
     assert norm_limit(weights, [], 30) == 20.0  # ten times the weights' norm 2
     assert norm_limit(weights, [0.1, 0.1, 0.2], 30) == pytest.approx(3.0)
+    at_rest = norm_limit(weights, [0.0, 0.0, 0.0], 30)  # a hospital with one class has learnt it
+    assert at_rest == pytest.approx(0.002)
     assert admit(encode_result(good(plan)), task(plan), SHAPES, None, 2.0).n_images == 9
     with pytest.raises(RunError, match=r"its norm is 2, 1\.9 is the most"):
         admit(encode_result(good(plan)), task(plan), SHAPES, None, 1.9)
