@@ -223,7 +223,8 @@ class Federation(Settings):
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
     # So many sites, drawn anew for each round, are asked; not given: all. The quorum is of those.
     sites_per_round: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    # An update whose norm is more than so many times the median of the last rounds is quarantined.
+    # An update whose norm is more than so many times the median of the last rounds is quarantined;
+    # a thousandth of the weights' norm never is.
     norm_limit: Annotated[Number, Field(ge=2)] = 30.0
     # Before the first round each site tells counts of its data, as far as its policy allows.
     statistics: bool = False

@@ -98,6 +98,8 @@ def read_partition(text: str, n_sites: int | None = None) -> Values:
     kind, _, rest = text.partition(":")
     values: Values = {"kind": kind} if n_sites is None else {"kind": kind, "sites": n_sites}
     if kind == AS_THEY_ARE:
+        if rest:
+            raise ConfigError(f"partition {text}: {kind} takes no value after the colon")
         return values
     main: list[JsonValue] = []
     for part in rest.split(",") if rest else []:

@@ -56,6 +56,7 @@ def test_sites_that_are_away_are_missed_by_the_log_and_the_study_ends_in_every_e
     assert len(rounds) == 4
     assert all(2 <= len(sites) <= 5 for sites in present)
     assert len({tuple(sites) for sites in present}) > 1
+    assert all(site["seconds"] > 0 for event in rounds for site in event["sites"].values())
     for event in rounds:
         assert len(event["sites"]) + len(event["missing"]) == 5
         assert set(event["missing"].values()) <= {

@@ -135,6 +135,7 @@ def test_what_cannot_be_read_says_what_is_wrong() -> None:
         ("dirichlet:alpah=1", "did you mean 'alpha'"),
         ("dirichlet:0.3", "must be told how many sites"),
         ("iid:5", "takes no value"),
+        ("folder:3", "takes no value"),
         ("by-luck", "unknown partition 'by-luck'; known: column, csv, dirichlet"),
         ("tag:PatientsFavouriteColour", "keyword of a DICOM element"),
     ):
@@ -149,6 +150,9 @@ def test_what_would_name_a_person_or_say_nothing_is_refused() -> None:
         "OperatorsName",
         "AccessionNumber",
         "StudyInstanceUID",
+        "AdmissionID",
+        "StudyDate",
+        "ImageComments",
     ):
         with pytest.raises(ConfigError, match="may say who a person is"):
             read_way({"kind": "tag", "tag": keyword})

@@ -225,3 +225,17 @@ def test_with_nobody_held_out_nobody_is_asked_to_score(
     assert finished["sites"] == {}
     assert (study.folder / "model.safetensors").exists()
     assert "kept back" in write_report(study).read_text()
+
+
+def test_why_a_hospital_sent_nothing_is_for_the_researcher_alone(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    site_file = hospitals / "site-1" / "site.yaml"
+    site_file.write_text(site_file.read_text().replace("min_images: 5", "min_images: 5000"))
+    study = create_study(tmp_path / "run", make_plan(federation={"min_sites": 2}))
+
+    run_study(study, virtual_sites(hospitals, study.plan))
+
+    told = study.folder / "not-sent.log"
+    assert "5000 are the fewest" in told.read_text()
+    assert told.stat().st_mode & 0o077 == 0

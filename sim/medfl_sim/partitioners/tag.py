@@ -13,7 +13,13 @@ from medfl_sim.partitioners import PARTITIONERS, Parts, Table, by_value
 
 PATIENT = 0x0010  # the group of elements that tell of the patient
 HARMLESS = ("PatientSex", "PatientAge")  # of that group
-OF_A_PATIENT = ("AccessionNumber", "StudyID")  # outside it
+# Outside it: numbers of a visit or an order; names, unique numbers, days and times, free text.
+OF_A_VISIT = (
+    "AccessionNumber", "StudyID", "AdmissionID", "ServiceEpisodeID", "RequestedProcedureID",
+    "ScheduledProcedureStepID", "PerformedProcedureStepID",
+    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
+)  # fmt: skip
+TELLING = ("PN", "UI", "DA", "TM", "DT", "LT", "ST", "UT")
 
 
 def _usable(keyword: str) -> str:
@@ -22,7 +28,7 @@ def _usable(keyword: str) -> str:
     if tag is None:
         raise ValueError("write the keyword of a DICOM element, such as Manufacturer (PS3.6)")
     tells_who = tag >> 16 == PATIENT and keyword not in HARMLESS
-    if tells_who or keyword in OF_A_PATIENT or dictionary_VR(tag) in ("PN", "UI"):
+    if tells_who or keyword in OF_A_VISIT or dictionary_VR(tag) in TELLING:
         raise ValueError(
             "it may say who a person is, and a site's name stands in logs and pages; take "
             "one such as Manufacturer or StationName"
