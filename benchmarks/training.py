@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from medfl_client.dataset import ImageSet, SiteData
 from medfl_client.evaluate import score
 from medfl_client.features import feature_data
-from medfl_client.objectives.plain import plain
+from medfl_client.objectives.plain import Plain
 from medfl_client.train import train
 from medfl_common.models import build_model
 from medfl_common.plan import Plan, plan_from_values
@@ -76,7 +76,7 @@ def plain_loop(model: nn.Module, images: ImageSet, plan: Plan) -> None:
 
 def medfl_loop(model: nn.Module, images: ImageSet, plan: Plan) -> None:
     """Train as a hospital does."""
-    train(model, images, plan, 1, "here", plain({}), CPU)
+    train(model, images, plan, 1, "here", Plain(), CPU)
 
 
 def measure(job: str, loop: Callable[..., None], precision: str) -> tuple[float, float, float]:
@@ -106,9 +106,9 @@ def frozen(repeats: int) -> None:
             started = time.process_time()
             if way == "once":
                 data = feature_data(model, SiteData(images, images), plan, "here", CPU)
-                train(model.head, data.train, plan, 1, "here", plain({}), CPU)
+                train(model.head, data.train, plan, 1, "here", Plain(), CPU)
             else:
-                train(model, images, plan, 1, "here", plain({}), CPU)
+                train(model, images, plan, 1, "here", Plain(), CPU)
             found.append(time.process_time() - started)
     slow, fast = (statistics.median(found) for found in cpus.values())
     print(

@@ -1,6 +1,7 @@
 """A proxy on loopback that cuts and slows what passes; TLS goes through it unopened."""
 
 import asyncio
+import time
 
 from tests.in_between import InBetween
 
@@ -13,7 +14,7 @@ class Proxy:
         to_port: Where it passes bytes on to.
         cut_after: Cut a connection when so many bytes went up; `n_cuts` times in all.
         n_cuts: How often.
-        bytes_a_second: Each way, on each connection; 0: as fast as it can.
+        bytes_a_second: Each way, all connections together; 0: as fast as it can.
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class Proxy:
     ) -> None:
         self.n_cuts_left = n_cuts
         self._to_port, self._cut_after, self._rate = to_port, cut_after, bytes_a_second
+        self._free_at = {"up": 0.0, "down": 0.0}  # when what was passed on is through
         self.close = InBetween(port, self._pass_on).close
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,11 +31,15 @@ class Proxy:
         except OSError:
             writer.close()
             return
-        up = self._copy(reader, far_writer, self._cut_after)
-        await asyncio.gather(up, self._copy(far_reader, writer, 0))
+        up = self._copy(reader, far_writer, "up", self._cut_after)
+        await asyncio.gather(up, self._copy(far_reader, writer, "down"))
 
     async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut_after: int
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        way: str,
+        cut_after: int = 0,
     ) -> None:
         n_passed = 0
         try:
@@ -46,7 +52,9 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
                 if self._rate:
-                    await asyncio.sleep(len(data) / self._rate)
+                    now = time.monotonic()
+                    self._free_at[way] = max(self._free_at[way], now) + len(data) / self._rate
+                    await asyncio.sleep(self._free_at[way] - now)
         except OSError:
             pass
         finally:

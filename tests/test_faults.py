@@ -67,6 +67,27 @@ def test_kills_of_every_process_in_every_phase_leave_the_same_bits_as_the_simula
     assert (deployment.study / "harmony.html").exists()
 
 
+def test_kills_lose_no_control_variate_and_nothing_that_was_left_out(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(
+        federation={
+            "strategy": "scaffold", "messages": {"update": "int8", "weights": "bfloat16"},
+            "rounds": 8, "deadline_s": 600,
+        },
+        training={"epochs": 4},
+    )  # fmt: skip
+    expected = undisturbed(tmp_path / "simulated", plan, hospitals)
+    sites = {name: hospitals / name for name in SITES}
+    deployment.create(plan, sites)
+
+    kills = Storm(deployment, sites, n_kills=4, seed=1).run(timeout_s=300)
+
+    assert len(kills) == 4
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
+
+
 def test_uploads_that_are_cut_and_a_slow_link_change_nothing(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

@@ -11,27 +11,29 @@ from pathlib import Path
 
 import torch
 from flwr.app import RecordDict
-from torch import nn
 
 from medfl_client import approvals, ledger, replies
 from medfl_client.dataset import SiteData
 from medfl_client.evaluate import exact_auc, score, tally, tally_groups
 from medfl_client.guard import let_out, permit, refuse, release, sign, why_no_scores
-from medfl_client.kept_models import keep_model
+from medfl_client.kept_models import keep_model, personal_name
 from medfl_client.local_report import local_report
-from medfl_client.objectives import OBJECTIVES
+from medfl_client.local_training import leave_out, train_locally
 from medfl_client.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
 from medfl_client.site import Site
 from medfl_client.site_file import Policy
-from medfl_client.train import Trained, seed_layers, train
+from medfl_client.site_memory import NEWEST, Memory, close_memory, open_memory
+from medfl_client.train import Trained
 from medfl_client.workbench import Workbench, shapes_of
+from medfl_common.algorithms import NEED_START_LOSS
 from medfl_common.content import n_bytes
 from medfl_common.errors import code_of, new_incident
 from medfl_common.files import write_atomic
+from medfl_common.metrics import Tally
 from medfl_common.models.network import Network
-from medfl_common.params import difference, load_shared, shared_weights
+from medfl_common.packing import Shapes
+from medfl_common.params import load_shared, shared_weights
 from medfl_common.records import (
-    Shapes,
     TrainResult,
     TrainTask,
     decode_task_head,
@@ -101,18 +103,48 @@ def _permit(task: TrainTask, site: Site) -> None:
 def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
     bench.take_start(task, model)
-    layers = bench.local_for(task, site, model)
+    layers, kept = bench.local_for(task, site, model), bench.memory_for(task, site)
     inputs = bench.inputs_for(task, site, model)
-    result = work(task, model, inputs, site.device)
+    is_last = task.kind == "evaluate"  # then its round has been made, and its memory is the newest
+    memory = open_memory(kept, NEWEST if is_last else task.round)
+    result = work(task, model, inputs, site.device, memory=memory)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
-    if task.kind == "evaluate" and site.state is not None:
-        kept = keep_model(site.state, task.run, task.plan, model, result.tally)
-        if len(inputs.validation):
-            trunk = model if inputs.validation.is_pictures else model.head
-            scored = score(trunk, inputs.validation, task.plan, site.device)
-            write_atomic(kept / "scores.txt", local_report(*scored, task.plan).encode())
+    close_memory(kept, task.round, memory)
+    if is_last and site.state is not None:
+        _keep_models(task, model, result, inputs, site, memory)
     return result
+
+
+def _keep_models(
+    task: TrainTask, model: Network, result: TrainResult, data: SiteData, site: Site, memory: Memory
+) -> None:
+    """Keep the finished model for the site's own use, and its personal one where there is one."""
+    assert site.state is not None
+    _keep_model(site.state, task.run, task, model, result.tally, data, site.device)
+    if personal := memory.of("personal"):
+        load_shared(model, personal)
+        _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
+
+
+def _keep_model(
+    state: Path,
+    name: str,
+    task: TrainTask,
+    model: Network,
+    scored: Tally | None,
+    data: SiteData,
+    device: torch.device,
+) -> None:
+    logits_and_targets = None
+    if len(data.validation):
+        trunk = model if data.validation.is_pictures else model.head
+        logits_and_targets = score(trunk, data.validation, task.plan, device)
+        scored = scored or tally(*logits_and_targets, task.plan)
+    folder = keep_model(state, name, task.plan, model, scored)
+    if logits_and_targets is not None:
+        report = local_report(*logits_and_targets, task.plan)
+        write_atomic(folder / "scores.txt", report.encode())
 
 
 def work(
@@ -121,10 +153,12 @@ def work(
     data: SiteData,
     device: torch.device,
     max_steps: int | None = None,
+    memory: Memory | None = None,
 ) -> TrainResult:
     """Score the task's weights on the validation images; if asked to, train and give the update.
 
-    `data` holds features where the backbone is frozen (`feature_data`).
+    `data` holds features where the backbone is frozen (`feature_data`). `memory` has what the
+    algorithm kept before the round, and is given what it keeps after it.
     """
     started = time.monotonic()
     load_shared(model, task.weights)
@@ -135,10 +169,13 @@ def work(
         scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
         if task.kind == "evaluate":
             groups = tally_groups(logits, targets, data.groups, task.plan)
-    trained, update = Trained(0, 0, 0.0), None
+    trained, update, start_loss = Trained(0, 0, 0.0), None, None
     if task.kind == "train":
-        trained = _train(task, trunk, data, device, max_steps)
-        update = difference(shared_weights(model), task.weights)
+        if task.plan.federation.strategy in NEED_START_LOSS:
+            start_loss = tally(*score(trunk, data.train, task.plan, device), task.plan).loss
+        memory = memory or Memory()
+        trained, update = train_locally(task, model, data.train, device, memory, max_steps)
+        update = leave_out(update, task.plan, memory)
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,
@@ -146,6 +183,7 @@ def work(
         n_images=trained.n_images,
         n_steps=trained.n_steps,
         train_loss=trained.loss,
+        start_loss=start_loss,
         seconds=round(time.monotonic() - started, 3),
         tally=scored,
         exact_auc=area,
@@ -165,21 +203,6 @@ def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
         seconds=round(time.monotonic() - started, 3),
         statistics=counts,
     )
-
-
-def _train(
-    task: TrainTask,
-    trunk: nn.Module,
-    data: SiteData,
-    device: torch.device,
-    max_steps: int | None,
-) -> Trained:
-    """Train the loaded model; the update is a plain function of (weights, data, plan, round)."""
-    start = {name: tensor.to(device) for name, tensor in task.weights.items()}
-    term = OBJECTIVES.get(task.plan.training.objective)(start)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        seed_layers(task.plan, task.round, task.site, device)
-        return train(trunk, data.train, task.plan, task.round, task.site, term, device, max_steps)
 
 
 def _tell_result(

@@ -17,9 +17,10 @@ from medfl_client.site_file import Policy, load_site_file
 from medfl_client.workbench import Workbench, shapes_of
 from medfl_common.content import n_bytes
 from medfl_common.errors import DisclosureError
+from medfl_common.packing import Shapes
 from medfl_common.params import norm, shared_weights
 from medfl_common.plan import Plan, load_plan
-from medfl_common.records import Shapes, TrainResult, TrainTask
+from medfl_common.records import TrainResult, TrainTask
 from medfl_common.screen import Screen
 
 SAMPLES = {

@@ -15,8 +15,9 @@ from medfl_client.site_file import RULES, Policy, rule
 from medfl_common.content import n_bytes
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import Tally
+from medfl_common.packing import Shapes
 from medfl_common.plan import Plan, Task
-from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.records import Kind, TrainResult, TrainTask, encode_result, plan_number
 from medfl_common.seal import SEAL, SIGNATURE, seal
 from medfl_common.statistics import SiteStatistics, suppressed
 from medfl_common.subgroups import suppressed_groups
@@ -76,7 +77,7 @@ def release(
         if task.kind != "describe":
             raise held_back("statistics were not asked for")
         result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
-    content = encode_result(_permitted_metrics(result, task, policy))
+    content = encode_result(_permitted_metrics(result, task, policy), task.plan)
     let_out(content, task, policy, shapes, sent_mb)
     return content
 
@@ -157,6 +158,9 @@ def _permitted(statistics: SiteStatistics, task: Task, policy: Policy) -> SiteSt
 def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> TrainResult:
     """Take out the metrics that are not listed, and those of few images with all they tell."""
     if not policy.shares("train_loss"):
+        if result.start_loss is not None:
+            strategy = task.plan.federation.strategy
+            raise held_back(f"{strategy} needs the loss on the training images", "metrics")
         result = replace(result, train_loss=0.0)
     if not policy.shares("exact_auc"):
         result = replace(result, exact_auc=None)

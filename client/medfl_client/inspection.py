@@ -1,22 +1,16 @@
 """The last look at a finished message, whatever made it: what is not listed does not leave."""
 
-import io
 import math
 
 import numpy as np
-from flwr.app import ArrayRecord, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 
 from medfl_client.site_file import RULES, Policy, rule
-from medfl_common.errors import DisclosureError, MedflError
+from medfl_common.errors import DisclosureError, LinkError, MedflError
+from medfl_common.packing import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
+from medfl_common.params import is_finite
 from medfl_common.plan import Plan
-from medfl_common.records import (
-    FLAT,
-    LISTS,
-    SINGLE,
-    Shapes,
-    decode_result,
-    encode_result,
-)
+from medfl_common.records import LISTS, SINGLE, decode_result, encode_result
 
 # The records that may leave, each with its only type. A new one is its own line and its own reason.
 RECORDS: dict[str, type] = {"numbers": MetricRecord, "update": ArrayRecord}
@@ -40,7 +34,7 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
     for name, value in numbers.items():
         _check_number(name, value)
     if "update" in content:
-        _check_update(content.array_records["update"], shapes)
+        _check_update(content.array_records["update"], plan, shapes)
     _check_n_images(numbers, policy, "update" in content)
     if plan is None and (len(content) > 1 or any(name in numbers for name in LISTS)):
         raise held_back("more than a code, for a task that could not be read")
@@ -67,29 +61,35 @@ def _check_number(name: str, value: object) -> None:
         raise held_back("a weight, loss or metric is a NaN or an infinity")
 
 
-def _check_update(record: ArrayRecord, shapes: Shapes) -> None:
-    """One flat float32 array of the plan's size: its header to the byte, and finite."""
-    n = sum(math.prod(shape) for shape in shapes.values())
-    if set(record) != {FLAT}:
+def _check_update(record: ArrayRecord, plan: Plan | None, shapes: Shapes) -> None:
+    """The arrays in which the plan's update travels, each header to the byte, and finite."""
+    codec = codec_of(plan.federation.messages) if plan is not None else None
+    layout = layout_of(shapes, codec)
+    if set(record) != set(layout):
         raise held_back("the update is not the plan's: it has other arrays")
-    array, header = record[FLAT], _header(n)
-    labels = (array.dtype, tuple(array.shape), array.stype)
-    if labels != ("float32", (n,), "numpy.ndarray"):
+    for name, (dtype, n) in layout.items():
+        _check_array(record[name], dtype, n)
+    if codec is not None:
+        try:
+            values = decode_weights(record, shapes, codec)
+        except LinkError as error:
+            raise held_back(f"the update is not the plan's: {error}") from None
+        if not is_finite(values):
+            raise held_back("a weight, loss or metric is a NaN or an infinity")
+
+
+def _check_array(array: Array, dtype: str, n: int) -> None:
+    start = header(dtype, n)
+    if (array.dtype, tuple(array.shape), array.stype) != (dtype, (n,), "numpy.ndarray"):
         raise held_back("the update is not the plan's: its header says another size or type")
-    if len(array.data) != len(header) + 4 * n or not array.data.startswith(header):
+    if len(array.data) != len(start) + np.dtype(dtype).itemsize * n:
         raise held_back("the update is not the plan's: its bytes are not those of its size")
-    values = np.frombuffer(array.data, np.float32, offset=len(header))
-    if not np.isfinite(np.add.reduce(values, dtype=np.float64)):  # one NaN or infinity stays one
-        raise held_back("a weight, loss or metric is a NaN or an infinity")
-
-
-def _header(n: int) -> bytes:
-    """Give what numpy writes before n float32 values."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        buffer, {"descr": "<f4", "fortran_order": False, "shape": (n,)}
-    )
-    return buffer.getvalue()
+    if not array.data.startswith(start):
+        raise held_back("the update is not the plan's: its bytes are not those of its size")
+    if dtype == WHOLE:
+        values = np.frombuffer(array.data, np.float32, offset=len(start))
+        if not np.isfinite(np.add.reduce(values, dtype=np.float64)):  # one that is not stays one
+            raise held_back("a weight, loss or metric is a NaN or an infinity")
 
 
 def _check_n_images(numbers: MetricRecord, policy: Policy, has_update: bool) -> None:

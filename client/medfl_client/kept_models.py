@@ -10,6 +10,12 @@ from medfl_common.params import Weights, shared_weights
 from medfl_common.plan import Plan
 
 LAST = "last"
+PERSONAL = "personal-"  # before the run's id: the site's own model beside the study's
+
+
+def personal_name(run: str) -> str:
+    """Name the site's own model of a study."""
+    return PERSONAL + run
 
 
 def keep_model(state: Path, run: str, plan: Plan, model: Network, scored: Tally | None) -> Path:
@@ -23,14 +29,15 @@ def keep_model(state: Path, run: str, plan: Plan, model: Network, scored: Tally 
 
 
 def find_model(site: Path, name: str) -> Path:
-    """Find a model by its folder, by the beginning of a run's id, or as `last`."""
+    """Find a model by its folder, by the beginning of its name, or as `last`."""
     if (Path(name) / WEIGHTS).exists():
         return Path(name)
     kept = [path.parent for path in (site / "state" / "models").glob(f"*/{WEIGHTS}")]
     kept.sort(key=lambda path: (path / WEIGHTS).stat().st_mtime)
-    found = kept[-1:] if name == LAST else [path for path in kept if path.name.startswith(name)]
+    common = [path for path in kept if not path.name.startswith(PERSONAL)]
+    found = common[-1:] if name == LAST else [path for path in kept if path.name.startswith(name)]
     if len(found) != 1:
-        known = ", ".join(path.name[:8] for path in kept) or "none yet"
+        known = ", ".join(path.name[: len(path.name) - 24] for path in kept) or "none yet"
         raise ConfigError(
             f"{name!r} is no folder with a model and {'no' if not found else 'more than one'} run "
             f"kept here; kept: {known}. A model is kept when a study's final scoring is done"

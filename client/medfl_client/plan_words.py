@@ -2,10 +2,10 @@
 
 import math
 
-import torch
-
+from medfl_common.algorithms import NEED_START_LOSS, objective_of, own_layers
 from medfl_common.metrics import N_BINS
-from medfl_common.models import build_model
+from medfl_common.models.cost import build_empty
+from medfl_common.packing import WHOLE, Shapes, codec_of, size_of
 from medfl_common.plan import Images, Plan, WeightsFile
 from medfl_common.statistics import lengths
 from medfl_common.strict_yaml import Value
@@ -16,13 +16,19 @@ Rows = list[list[str]]
 SAMPLES = {
     "image": "image", "series": "series", "study": "study", "candidate": "candidate position",
 }  # fmt: skip
+KEPT = {  # by the algorithm's half at the sites
+    "scaffold": "how gradients here differ from the others' (a control variate)",
+    "feddyn": "how gradients here differ from the others'",
+    "moon": "the last model trained here",
+    "ditto": "a model of this site's own, which `predict` can use",
+}
 SCORES = "the number of scored images, their mean loss and exact AUC, counts of right and wrong "
 
 
 def plan_in_words(plan: Plan) -> Rows:
     """Give rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
-    mb = reply_mb(plan, n)
+    mb = reply_mb(plan)
     held_out = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
@@ -30,16 +36,19 @@ def plan_in_words(plan: Plan) -> Rows:
         ["which data are read", _data(plan.images)],
         ["what else is read", _extras(plan)],
         ["what is trained", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
+        ["algorithm", plan.federation.strategy],
         ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
         ["kept apart", f"{held_out} are never trained on; the model is scored on their images"],
         [
             "what leaves each round",
-            f"the change of {n:,} weights, the numbers of images and steps, the mean training loss "
-            f"and the time; {mb:.2f} MB. No image, header, name or path",
+            f"the change of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "
+            f"training loss{_start_loss(plan)} and the time; {mb:.2f} MB. No image, header, name "
+            "or path",
         ],
+        ["what stays here between rounds", _stays(plan)],
         ["which scores", _scores(plan)],
         ["before the first round", _statistics(plan)],
-        ["in all", f"{_total_mb(plan, n):,.1f} MB leave over {rounds} rounds, if all are made"],
+        ["in all", f"{_total_mb(plan):,.1f} MB leave over {rounds} rounds, if all are made"],
         [
             "protection",
             "none: the weight changes leave as they are, without noise or masking; a dishonest "
@@ -61,25 +70,28 @@ def differences(before: Plan, now: Plan) -> Rows:
 
 def n_weights(plan: Plan) -> int:
     """Count the weights that go both ways each round."""
-    with torch.device("meta"):  # without memory for them
-        model = build_model(plan)
-    state = model.state_dict()
-    return sum(math.prod(state[name].shape) for name in model.names("shared"))
+    return sum(math.prod(shape) for shape in _shared(plan).values())
 
 
-def reply_mb(plan: Plan, n: int) -> float:
-    """Estimate one round's reply: weights of 4 bytes, counts of 8."""
-    return (4 * n + 8 * _n_counts(plan)) / 1e6
+def reply_mb(plan: Plan) -> float:
+    """Estimate one round's reply: weights in the plan's form, counts of 8 bytes."""
+    update = size_of(_shared(plan), codec_of(plan.federation.messages))
+    return (update + 8 * _n_counts(plan)) / 1e6
+
+
+def _shared(plan: Plan) -> Shapes:
+    model = build_empty(plan)
+    return {name: model.shapes[name] for name in model.names("shared")}
 
 
 def _n_counts(plan: Plan) -> int:
     return math.prod(plan.task.confusion_shape) + 2 * plan.task.n_outputs * N_BINS
 
 
-def _total_mb(plan: Plan, n: int) -> float:
+def _total_mb(plan: Plan) -> float:
     groups = sum(len(names) for names in group_names(plan).values())
     last = 8 * _n_counts(plan) * (1 + groups) / 1e6
-    return plan.federation.rounds * reply_mb(plan, n) + last
+    return plan.federation.rounds * reply_mb(plan) + last
 
 
 def _question(plan: Plan) -> str:
@@ -123,6 +135,24 @@ def _scores(plan: Plan) -> str:
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
     return f"{SCORES}by class, histograms of the scores{last}; small counts stay (policy P5)"
+
+
+def _form(plan: Plan) -> str:
+    update = plan.federation.messages.update
+    return "" if update == WHOLE else f" as {update}"
+
+
+def _start_loss(plan: Plan) -> str:
+    asked = plan.federation.strategy in NEED_START_LOSS
+    return ", the same before training" if asked else ""
+
+
+def _stays(plan: Plan) -> str:
+    layers = [f"the {layers} layers" for layers in sorted(own_layers(plan))]
+    kept = [KEPT[objective_of(plan)]] if objective_of(plan) in KEPT else []
+    codec = codec_of(plan.federation.messages)
+    left_out = ["what the short messages leave out"] if codec and codec.feeds_back else []
+    return ", ".join([*layers, *kept, *left_out]) or "nothing of the model"
 
 
 def _statistics(plan: Plan) -> str:

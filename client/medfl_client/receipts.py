@@ -8,8 +8,9 @@ from flwr.app import RecordDict
 from medfl_client import ledger
 from medfl_common.content import content_sha256, n_bytes
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
+from medfl_common.packing import Shapes, codec_of, decode_weights
 from medfl_common.params import norm
-from medfl_common.records import Shapes, TrainTask, decode_weights
+from medfl_common.records import TrainTask
 
 LEDGER = "ledger.jsonl"
 RELEASED = "released"
@@ -21,7 +22,8 @@ def write_receipt(
 ) -> None:
     """Write down a message that is about to leave; `task` is None where it could not be read."""
     update = reply.array_records.get("update")
-    sent = decode_weights(update, shapes) if update is not None else {}
+    codec = codec_of(task.plan.federation.messages) if task else None
+    sent = decode_weights(update, shapes, codec) if update is not None else {}
     ledger.append(
         state / LEDGER,
         {

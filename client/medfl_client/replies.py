@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import torch
-from flwr.app import MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from safetensors import safe_open
 from safetensors.torch import save
 
 from medfl_client.site_file import Policy
 from medfl_common.files import write_atomic
-from medfl_common.records import TrainTask, encode_weights
+from medfl_common.records import TrainTask
 
 
 def keep(state: Path, task: TrainTask, policy: Policy, content: RecordDict) -> None:
@@ -40,7 +40,8 @@ def find(state: Path, task: TrainTask, policy: Policy) -> RecordDict | None:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     content = RecordDict({"numbers": MetricRecord(json.loads(metadata["numbers"]))})
     if tensors:
-        content["update"] = encode_weights(tensors)
+        arrays = {name: Array(tensor.numpy()) for name, tensor in tensors.items()}
+        content["update"] = ArrayRecord(arrays)
     return content
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from medfl_client.losses import Loss
-from medfl_client.objectives import Term
+from medfl_client.objectives import Objective
 from medfl_common.errors import TrainingError
 
 
@@ -20,7 +20,7 @@ class Stepper:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     loss_of: Loss
-    term: Term
+    objective: Objective
     clip_norm: float | None
     product_type: torch.dtype
     device: torch.device
@@ -52,6 +52,7 @@ class Stepper:
         if loss is None:  # outside the handler, which holds on to the memory of the failed try
             return self.step(pixels, targets)
         self._scaler.unscale_(self.optimizer)
+        self.objective.edit_gradients()
         if self.clip_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(parameters, self.clip_norm)
@@ -65,15 +66,13 @@ class Stepper:
         parts = zip(pixels.chunk(self.n_parts), targets.chunk(self.n_parts), strict=True)
         for some_pixels, some_targets in parts:
             is_mixed = self.product_type != torch.float32
+            inputs, share = some_pixels.to(self.device), len(some_pixels) / len(pixels)
             with torch.autocast(self.device.type, self.product_type, enabled=is_mixed):
-                logits = self.model(some_pixels.to(self.device))
-            loss = self.loss_of(logits, some_targets.to(self.device))
-            loss = loss * (len(some_pixels) / len(pixels))
-            self._backward(loss)
+                logits = self.model(inputs)
+            loss = self.loss_of(logits, some_targets.to(self.device)) * share
             total += loss.detach()
-        extra = self.term(self.model)
-        if extra is not None:
-            self._backward(extra)
+            extra = self.objective.term(inputs)
+            self._backward(loss if extra is None else loss + extra * share)
         return total
 
     def _backward(self, loss: torch.Tensor) -> None:

@@ -9,11 +9,12 @@ from medfl_client.augment import augment
 from medfl_client.balance import image_chances
 from medfl_client.dataset import Examples
 from medfl_client.losses import training_loss
-from medfl_client.objectives import Term
-from medfl_client.optimizer import make_optimizer, rate_of_round
+from medfl_client.objectives import Objective
+from medfl_client.optimizer import make_optimizer
 from medfl_client.precision import product_type
 from medfl_client.step import Stepper
 from medfl_common.errors import TrainingError
+from medfl_common.local_steps import rate_of_round
 from medfl_common.plan import Plan
 from medfl_common.seeds import derive_seed, torch_generator
 
@@ -33,7 +34,7 @@ def train(
     plan: Plan,
     round_: int,
     site: str,
-    term: Term,
+    objective: Objective,
     device: torch.device,
     max_steps: int | None = None,
 ) -> Trained:
@@ -48,7 +49,7 @@ def train(
         model=model,
         optimizer=make_optimizer(model, settings, rate_of_round(plan, round_)),
         loss_of=training_loss(plan, images.targets),
-        term=term,
+        objective=objective,
         clip_norm=settings.clip_norm,
         product_type=product_type(settings, device),
         device=device,
@@ -57,7 +58,8 @@ def train(
     changes = torch_generator(plan.seed, "augmentation", round_, site)
     model.train()
     n_steps = 0
-    for _ in range(settings.epochs if max_steps is None else 1):
+    for epoch in range(settings.epochs if max_steps is None else 1):
+        objective.before_epoch(epoch)
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):
             if images.is_pictures:

@@ -8,13 +8,15 @@ from medfl_client.dataset import SiteData
 from medfl_client.features import feature_data
 from medfl_client.local_layers import LocalLayers
 from medfl_client.site import Site
+from medfl_client.site_memory import MEMORY, MOST
 from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
 from medfl_common.models import build_model
 from medfl_common.models.layout import layout
 from medfl_common.models.network import Network, Part
+from medfl_common.packing import Shapes
 from medfl_common.params import Weights, load_shared
 from medfl_common.plan import Plan
-from medfl_common.records import Shapes, TrainTask
+from medfl_common.records import TrainTask
 
 
 class Workbench:
@@ -27,6 +29,7 @@ class Workbench:
         self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
         self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
         self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
+        self._memory: dict[tuple[str, str], LocalLayers] = {}  # of algorithms, the same
         self._refusal = ""  # the last that a person was told of
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
@@ -61,6 +64,11 @@ class Workbench:
         own = layers.before(task.round + is_scored_only)
         load_shared(model, own or self._start[1])
         return layers
+
+    def memory_for(self, task: TrainTask, site: Site) -> LocalLayers:
+        """Give where the plan's algorithm keeps what it needs between rounds."""
+        folder = None if site.local is None else site.local / task.run / MEMORY
+        return self._memory.setdefault((task.run, task.site), LocalLayers(folder, MOST))
 
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""

@@ -1,13 +1,14 @@
 """All that the next round needs, written so that a crash at any moment loses at most one round.
 
-A checkpoint is `round-0007.safetensors` and `round-0007.json`; the JSON names the SHA-256 of the
-tensors and is renamed into place last, so it is there only when both are whole.
+A checkpoint is `round-0007.safetensors` and `round-0007.json`, and `round-0007.state` where the
+strategy keeps something. The JSON names the SHA-256 of the tensors and is renamed into place last,
+so it is there only when all are whole.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from medfl_common.errors import RunError
 from medfl_common.files import Json, write_atomic
 from medfl_common.params import Weights
 
+STATE = ".state"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -26,6 +29,7 @@ class Checkpoint:
     round: int  # the last round folded in; 0 holds the start weights
     weights: Weights
     meta: dict[str, Json]  # what else the next round or the log needs
+    state: Weights = field(default_factory=dict)  # what the strategy keeps between rounds
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
@@ -36,10 +40,15 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
     sha256 = hashlib.sha256(data).hexdigest()
     write_atomic(stem.with_suffix(".safetensors"), data)
     meta = {"round": checkpoint.round, "sha256": sha256, "meta": checkpoint.meta}
+    if checkpoint.state:
+        state = tensors_to_bytes(checkpoint.state)
+        write_atomic(stem.with_suffix(STATE), state)
+        meta["state_sha256"] = hashlib.sha256(state).hexdigest()
     write_atomic(stem.with_suffix(".json"), json.dumps(meta, indent=1).encode())
     for old in sorted(folder.glob("round-*.json"))[:-keep]:
         old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+        for kind in (".safetensors", STATE):
+            old.with_suffix(kind).unlink(missing_ok=True)
     return sha256
 
 
@@ -63,7 +72,14 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
 
 def _load(path: Path) -> Checkpoint:
     meta = json.loads(path.read_text())
-    data = path.with_suffix(".safetensors").read_bytes()
-    if hashlib.sha256(data).hexdigest() != meta["sha256"]:
+    weights = _tensors(path.with_suffix(".safetensors"), meta["sha256"])
+    has_state = "state_sha256" in meta
+    state = _tensors(path.with_suffix(STATE), meta["state_sha256"]) if has_state else {}
+    return Checkpoint(int(meta["round"]), weights, meta["meta"], state)
+
+
+def _tensors(path: Path, sha256: str) -> Weights:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("its SHA-256 is not the one written down")
-    return Checkpoint(int(meta["round"]), tensors_from_bytes(data), meta["meta"])
+    return tensors_from_bytes(data)

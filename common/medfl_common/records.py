@@ -4,19 +4,19 @@ A task may carry text, since it goes to the hospital. A result carries arrays an
 else: there is no field in which a name or a path could leave.
 """
 
-import io
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast, get_args
 
 import numpy as np
-import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
+from medfl_common.algorithms import NEED_START_LOSS
 from medfl_common.errors import LinkError, RunError
 from medfl_common.metrics import N_BINS, Tally
+from medfl_common.models.norms import is_statistic
+from medfl_common.packing import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.params import Weights, is_finite
 from medfl_common.plan import Plan, Task, plan_from_json
 from medfl_common.protocol import PROTOCOL
@@ -24,17 +24,14 @@ from medfl_common.record_values import counts, number, typed
 from medfl_common.statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.subgroups import KINDS, Groups, group_names, tally_of_counts
 
-FLAT = "flat"  # the key of the one array in a record of weights
 COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
-MAX_HEADER = 256  # bytes of an npy header before the data
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0))}
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
-SCORED = ("n_scored", "loss", "exact_auc")
+SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
 
-Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["train", "evaluate", "describe"]
 
 
@@ -50,6 +47,7 @@ class TrainTask:
     plan: Plan
     weights: Weights  # what is shared; describe: none
     start: Weights | None = None  # what is not, with the first task after a site has connected
+    told: Weights = field(default_factory=dict)  # what the coordinator's strategy says beside them
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class TrainResult:
     n_images: int = 0  # images trained on: the weight of the update
     n_steps: int = 0  # optimiser steps made
     train_loss: float = 0.0  # mean over the images of the last local epoch
+    start_loss: float | None = None  # of the task's weights on the training images, if asked for
     seconds: float = 0.0  # from task to reply at the site
     tally: Tally | None = None  # the task's weights on the site's validation images
     exact_auc: float | None = None  # the same, from the scores themselves
@@ -75,7 +74,7 @@ class TrainResult:
     @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
-        numbers = [self.train_loss, self.seconds, self.exact_auc or 0.0]
+        numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
         numbers += [self.tally.loss] if self.tally is not None else []
         return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
 
@@ -85,35 +84,19 @@ def plan_number(plan: Plan) -> int:
     return int(plan.hash()[:16], 16) >> 2
 
 
-def encode_weights(weights: Weights) -> ArrayRecord:
-    """Pack named float32 tensors into one array, by name in alphabetical order.
-
-    One array, because Flower moves each array by requests of its own. That order, because a
-    mapping's own differs between a model and a checkpoint.
-    """
-    if not weights:
-        return ArrayRecord()
-    flat = torch.cat([weights[name].reshape(-1) for name in sorted(weights)])
-    return ArrayRecord({FLAT: Array(flat.numpy())})
-
-
-def decode_weights(record: ArrayRecord, shapes: Shapes) -> Weights:
-    """Unpack the tensors of these names and shapes.
-
-    The header is checked before memory is taken: an array may lie about its size. Raises LinkError.
-    """
-    if set(record) != {FLAT}:
-        raise LinkError(f"expected one array of weights, got {len(record)} of other names")
-    names = sorted(shapes)
-    sizes = [math.prod(shapes[name]) for name in names]
-    parts = torch.split(_decode(record[FLAT], sum(sizes)), sizes)
-    return {name: part.reshape(shapes[name]) for name, part in zip(names, parts, strict=True)}
+def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:
+    """Pack what goes to the sites each round."""
+    messages = plan.federation.messages
+    return encode_weights(weights, codec_of(messages, messages.weights))
 
 
 def encode_task(
-    task: TrainTask, weights: ArrayRecord | None = None, start: ArrayRecord | None = None
+    task: TrainTask,
+    weights: ArrayRecord | None = None,
+    start: ArrayRecord | None = None,
+    told: ArrayRecord | None = None,
 ) -> RecordDict:
-    """Write a task as records; `weights` and `start` may hold the task's already packed."""
+    """Write a task as records; the last three may hold the task's already packed."""
     config: dict[str, int | str] = {
         "protocol": PROTOCOL,
         "kind": task.kind,
@@ -123,12 +106,16 @@ def encode_task(
         "site": task.site,
         "plan": task.plan.canonical(),
     }
-    packed = weights if weights is not None else encode_weights(task.weights)
+    packed = weights if weights is not None else pack_weights(task.weights, task.plan)
     content = RecordDict({"weights": packed, "task": ConfigRecord({**config})})
     if start is None and task.start is not None:
         start = encode_weights(task.start)
     if start is not None:
         content["start"] = start
+    if told is None and task.told:
+        told = pack_weights(task.told, task.plan)
+    if told is not None:
+        content["told"] = told
     return content
 
 
@@ -164,16 +151,23 @@ def decode_task_weights(
     content: RecordDict, head: TrainTask, shapes: Shapes, start_shapes: Shapes
 ) -> TrainTask:
     """Add the weights to the head of a task."""
-    packed = content.array_records.get("start")
+    messages, records = head.plan.federation.messages, content.array_records
+    codec = codec_of(messages, messages.weights)
+    trained = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
+    packed = records.get("start")
     return replace(
         head,
-        weights=decode_weights(content.array_records["weights"], shapes),
+        weights=decode_weights(records["weights"], shapes, codec),
         start=decode_weights(packed, start_shapes) if packed is not None else None,
+        told=decode_weights(records["told"], trained, codec) if "told" in records else {},
     )
 
 
-def encode_result(result: TrainResult) -> RecordDict:
-    """Write a result as one record of numbers and, if it has an update, one of arrays."""
+def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
+    """Write a result as one record of numbers and, if it has an update, one of arrays.
+
+    The plan says in what form an update travels.
+    """
     numbers: dict[str, int | float | list[int]] = {
         "protocol": PROTOCOL,
         "plan": result.plan,
@@ -200,12 +194,15 @@ def encode_result(result: TrainResult) -> RecordDict:
             numbers[f"{kind}_{part}"] = counts.ravel().tolist()
     if result.exact_auc is not None:
         numbers["exact_auc"] = result.exact_auc
+    if result.start_loss is not None:
+        numbers["start_loss"] = result.start_loss
     if result.statistics is not None:
         for name, value in vars(result.statistics).items():
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     content = RecordDict({"numbers": MetricRecord({**numbers})})
     if result.update is not None:
-        content["update"] = encode_weights(result.update)
+        codec = codec_of(plan.federation.messages) if plan is not None else None
+        content["update"] = encode_weights(result.update, codec)
     return content
 
 
@@ -221,6 +218,9 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
             "version of medfl"
         )
     update, task = content.array_records.get("update"), plan.task
+    codec = codec_of(plan.federation.messages)
+    is_asked = plan.federation.strategy in NEED_START_LOSS
+    has_start_loss = is_asked and "start_loss" in numbers
     return TrainResult(
         plan=int(number(numbers, "plan")),
         round=int(number(numbers, "round")),
@@ -233,29 +233,11 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         seconds=float(number(numbers, "seconds")),
         tally=_tally(numbers, task) if "n_scored" in numbers else None,
         exact_auc=float(number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
-        update=decode_weights(update, shapes) if update is not None else None,
+        start_loss=float(number(numbers, "start_loss")) if has_start_loss else None,
+        update=decode_weights(update, shapes, codec) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
     )
-
-
-def _decode(array: Array, n_values: int) -> torch.Tensor:
-    """Read (n_values,) float32 from npy bytes, or raise LinkError."""
-    expected = 4 * n_values
-    if array.stype != "numpy.ndarray" or not expected <= len(array.data) <= expected + MAX_HEADER:
-        raise LinkError(f"the weights have {len(array.data)} bytes; {expected} and a header fit")
-    buffer = io.BytesIO(array.data)
-    try:
-        version = np.lib.format.read_magic(buffer)
-        if version != (1, 0):
-            raise ValueError("its npy version is not 1.0")
-        seen, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-    except ValueError as error:
-        raise LinkError(f"the weights are not a plain array: {error}") from None
-    n_bytes_left = len(array.data) - buffer.tell()
-    if seen != (n_values,) or dtype != np.float32 or n_bytes_left != expected:
-        raise LinkError(f"the weights are {dtype} {seen}; float32 ({n_values},) was expected")
-    return torch.from_numpy(np.frombuffer(array.data, np.float32, offset=buffer.tell()).copy())
 
 
 def _tally(numbers: MetricRecord, task: Task) -> Tally:

@@ -7,18 +7,14 @@ from statistics import median
 import torch
 from flwr.app import RecordDict
 
+from medfl_common.algorithms import NEED_START_LOSS
 from medfl_common.errors import MedflError, RunError
+from medfl_common.models.norms import is_statistic
+from medfl_common.packing import Shapes
 from medfl_common.params import norm
-from medfl_common.records import (
-    Shapes,
-    TrainResult,
-    TrainTask,
-    decode_result,
-    plan_number,
-)
+from medfl_common.records import TrainResult, TrainTask, decode_result, plan_number
 from medfl_common.seal import check_seal
 from medfl_server.enrolment import Enrolled
-from medfl_server.running_statistics import is_statistic
 
 MAX_IMAGES = 10**8  # one site trains on fewer
 MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
@@ -107,6 +103,12 @@ def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> Non
             raise RunError("the reply has no update")
         if not 1 <= result.n_images <= max_images:
             raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
+        most_steps = task.plan.training.epochs * result.n_images
+        if not 1 <= result.n_steps <= most_steps:
+            raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
+        strategy = task.plan.federation.strategy
+        if strategy in NEED_START_LOSS and (result.start_loss or -1) < 0:
+            raise RunError(f"the reply has no start_loss, which {strategy} needs")
     if task.kind == "describe" and result.statistics is None:
         raise RunError("the reply has no statistics")
     if not result.is_finite:

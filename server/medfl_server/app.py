@@ -8,6 +8,7 @@ from flwr.serverapp import Grid, ServerApp
 from medfl_common.metrics import merge
 from medfl_common.model_file import read_scores, save_model
 from medfl_server.evaluate import tallies
+from medfl_server.in_flight import Speed
 from medfl_server.memory import quick_collections
 from medfl_server.post import Announce, Post, Presence, ReadRoster
 from medfl_server.rounds import Follow, RoundLoop
@@ -24,6 +25,7 @@ def build_app(
     announce: Announce,
     follow: Follow,
     sites_keep_models: bool = True,
+    speed: Speed | None = None,
 ) -> ServerApp:
     """Make the app of one study, for real sites or virtual ones; see `RoundLoop`."""
     app = ServerApp()
@@ -33,7 +35,7 @@ def build_app(
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
         post = Post(grid, presence, roster, ttl_s)
         with quick_collections():
-            shared = RoundLoop(study, post, announce, follow, sites_keep_models).run()
+            shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = start_weights(study)
         counted = tallies(study.log.events("finished")[-1])
         reading = read_scores(

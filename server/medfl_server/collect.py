@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 
-from flwr.app import RecordDict
+from flwr.app import ArrayRecord, RecordDict
 
 from medfl_common.content import content_sha256, n_bytes
 from medfl_common.errors import (
@@ -22,10 +22,12 @@ from medfl_common.errors import (
     WithdrawnError,
     explain_code,
 )
+from medfl_common.packing import Shapes
 from medfl_common.params import Weights
-from medfl_common.records import Kind, Shapes, TrainResult, TrainTask, encode_task, encode_weights
+from medfl_common.records import Kind, TrainResult, TrainTask, encode_task, pack_weights
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
+from medfl_server.in_flight import InFlight
 from medfl_server.late import LateReplies
 from medfl_server.post import Announce, Post, Presence
 from medfl_server.study import Study
@@ -84,6 +86,7 @@ class Collection:
         late: LateReplies,
         chosen: Container[str] | None = None,
         tell_part: Callable[[float], None] = ignore_part,
+        flight: InFlight | None = None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -94,12 +97,14 @@ class Collection:
         self._fold = fold
         self._tell_part = tell_part  # takes the part of the sites that are done, 0..1
         self._handout = handout
+        self._flight = flight  # asynchronous: what is still worked on goes over to the next round
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
+        self._round = 0
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._turn = 0  # position in the roster of the first site that has not been passed on
         self._replies = Replies()
@@ -111,6 +116,7 @@ class Collection:
         weights: Weights,
         quorum: Callable[[], int],
         max_norm: float = math.inf,
+        told: Weights | None = None,
     ) -> Replies:
         """Ask, and collect until all have answered, or the quorum has at the deadline.
 
@@ -122,19 +128,34 @@ class Collection:
             weights: What the sites work with.
             quorum: Counts the valid replies that are needed now; a roster may change meanwhile.
             max_norm: An update with a larger norm is not admitted.
+            told: What the strategy tells the sites beside them.
         """
-        packed = encode_weights(weights)  # none, where sites are to describe their data
+        plan, self._round = self._study.plan, round_
+        packed = pack_weights(weights, plan)  # none, where sites are to describe their data
+        beside = pack_weights(told, plan) if told else None
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        tasks = {site: self._task(kind, round_, site) for site in self._roster}
+        older: dict[int, ArrayRecord] = {round_: packed}
+        tasks = {
+            site: self._task(kind, self._round_of(site, round_), site) for site in self._roster
+        }
+        if self._flight is not None:
+            self._flight.begin_round(round_, weights)
+            self._asked = {s: a for s, a in self._flight.asked.items() if s in self._enrolled}
         started = time.monotonic()
         while True:
             for site, presence in self._newly_present().items():
                 start = self._handout.due(site, presence) if weights else None
-                self._ask(site, presence, encode_task(tasks[site], packed, start), round_)
-            for site in self._out():
+                asked = tasks[site].round
+                if self._flight is not None and asked not in older:
+                    older[asked] = pack_weights(self._flight.weights_of(asked), plan)
+                content = encode_task(tasks[site], older[asked], start, beside)
+                self._ask(site, presence, content, asked)
+            for site in self._to_look_at():
                 self._fetch(site, tasks[site], shapes, max_norm)
                 n_done = len(self._replies.answered) + len(self._failed)
                 self._tell_part(n_done / len(self._roster))
+                if self._flight is not None and len(self._replies.answered) >= quorum():
+                    break
             self._drop_revoked()
             self._late.drop_arrived()
             self._replies.seconds = time.monotonic() - started
@@ -142,7 +163,10 @@ class Collection:
                 break
             time.sleep(POLL_S)
         for site in self._out():
-            self._late.expect(site, round_, self._asked[site].message or "")
+            if self._flight is None:
+                self._late.expect(site, round_, self._asked[site].message or "")
+            else:
+                self._flight.asked[site] = self._asked[site]
         self._handout.tidy()
         self._pass_on(len(self._roster))
         self._waiting.clear()
@@ -152,6 +176,13 @@ class Collection:
     def _task(self, kind: Kind, round_: int, site: str) -> TrainTask:
         nonce = self._study.nonce(kind, round_, site)
         return TrainTask(kind, self._study.run, round_, nonce, site, self._study.plan, {})
+
+    def _round_of(self, site: str, round_: int) -> int:
+        return round_ if self._flight is None else self._flight.round_of(site, round_)
+
+    def _to_look_at(self) -> list[str]:
+        """List the sites whose reply may have come."""
+        return self._out() if self._flight is None else self._flight.to_look_at(self._out())
 
     def _newly_present(self) -> dict[str, Presence]:
         """List the sites to ask: connected, without an answer, not asked in this session.
@@ -176,6 +207,8 @@ class Collection:
             self._announce(f"{site} is back and is asked again")
         message = self._post.send(presence, content, round_)
         self._asked[site] = _Asked(presence, message, n_bytes(content))
+        if self._flight is not None:
+            self._flight.begin(site, round_)
         self._replies.missing.pop(site, None)
 
     def _out(self) -> list[str]:
@@ -211,13 +244,26 @@ class Collection:
         if result.code in NOT_YET:
             self._put_off(site, asked, result.code)
             return
-        if result.code:
-            self._fail(site, explain_code(result.code, result.incident))
+        if reason := self._why_nothing(result):
+            self._fail(site, reason)
             return
+        self._take(site, result, arrival.content)
+
+    def _why_nothing(self, result: TrainResult) -> str:
+        """Say why a site's reply brings nothing; empty: it does."""
+        if result.code:
+            return explain_code(result.code, result.incident)
+        most = self._study.plan.federation.options.fedbuff_staleness
+        if self._flight is not None and self._round - result.round > most:
+            return f"its update is for round {result.round}, too old (options.fedbuff_staleness)"
+        return ""
+
+    def _take(self, site: str, result: TrainResult, content: RecordDict) -> None:
+        """Note an admitted reply, and pass it on where its turn has come."""
         self._pass_on_done()
-        size = n_bytes(arrival.content)
+        size = n_bytes(content)
         self._replies.answered[site] = Answered(
-            replace(result, update=None), size, asked.n_bytes, content_sha256(arrival.content)
+            replace(result, update=None), size, self._asked[site].n_bytes, content_sha256(content)
         )
         if len(self._roster) <= MANY:
             self._announce(
@@ -228,7 +274,10 @@ class Collection:
         if self._n_uncollected > COLLECT_BYTES * (1 + len(self._roster) // 500):
             gc.collect()  # Flower's messages are cycles: they would pile up until then
             self._n_uncollected = 0
-        if self._roster[self._turn] == site:
+        if self._flight is not None:
+            self._fold(site, result)
+            self._flight.end(site)
+        elif self._roster[self._turn] == site:
             self._fold(site, result)
             self._turn += 1
             self._pass_on_done()
@@ -241,6 +290,8 @@ class Collection:
 
     def _fail(self, site: str, reason: str) -> None:
         self._failed.add(site)
+        if self._flight is not None:
+            self._flight.end(site)
         self._miss(site, reason)
 
     def _put_off(self, site: str, asked: _Asked, code: int) -> None:
@@ -278,6 +329,8 @@ class Collection:
     def _is_closed(self, quorum: int) -> bool:
         if all(self._is_done(site) for site in self._roster):
             return True
+        if self._flight is not None and len(self._replies.answered) >= quorum:
+            return True
         if self._replies.seconds >= self._study.plan.federation.deadline_s:
             return True
         return not self._out() and len(self._replies.answered) >= quorum
@@ -288,6 +341,8 @@ class Collection:
         self._replies.answered = {site: answered[site] for site in self._roster if site in answered}
         for site in self._roster:
             if site not in answered:
+                if self._flight is not None and site in self._asked:
+                    continue  # at work
                 reason = "no reply before the deadline" if site in self._asked else "not connected"
                 self._replies.missing.setdefault(site, reason)
         missing = self._replies.missing

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from medfl_common import __version__
+from medfl_common.algorithms import own_layers
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json, write_atomic
 from medfl_common.model_file import PLAN, READING, WEIGHTS, Reading, load_model
@@ -28,10 +29,10 @@ def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
     is missing or the model is no single one (norm layers that are each site's own).
     """
     plan, model, reading = load_model(run)
-    if plan.model.norm_layers == "local":
+    if own := own_layers(plan):
         raise ConfigError(
-            "with model.norm_layers: local each site has a model of its own; use medfl-client "
-            "predict there, there is no common one to export"
+            f"the {' and '.join(sorted(own))} layers stay at their site, so each site has a model "
+            "of its own; use medfl-client predict there, there is no common one to export"
         )
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, PLAN, READING):

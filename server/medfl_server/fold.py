@@ -4,28 +4,51 @@ from collections.abc import Mapping
 
 import torch
 
+from medfl_common.algorithms import STRATEGY_OF, strategy_of
 from medfl_common.errors import ConfigError
 from medfl_common.files import Json
+from medfl_common.local_steps import rate_of_round
+from medfl_common.models.norms import is_statistic
 from medfl_common.params import Weights
 from medfl_common.plan import Federation, Plan
 from medfl_common.records import TrainResult
-from medfl_server.running_statistics import PooledStatistics, is_statistic
+from medfl_server.running_statistics import PooledStatistics
 from medfl_server.stand_out import Comparison
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Fold, Round, Sent
 
 
 def quorum_of(federation: Federation, n_sites: int) -> int:
     """Count the valid replies that a round needs: the plan's wish, and its strategy's need."""
-    n_asked = min(n_sites, federation.sites_per_round or n_sites)
-    wanted = max(n_asked, 1) if federation.min_sites == "all" else federation.min_sites
-    return max(wanted, STRATEGIES.get(federation.strategy)(federation).needs)
+    asked = min(n_sites, n_asked(federation, n_sites))
+    wanted = max(asked, 1) if federation.min_sites == "all" else federation.min_sites
+    return max(wanted, needs(federation))
+
+
+def needs(federation: Federation) -> int:
+    """Count the updates below which the strategy's rule says nothing."""
+    return fold_of(Round(federation)).needs
+
+
+def fold_of(round_: Round) -> Fold:
+    """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
+    name, known = round_.federation.strategy, sorted({*STRATEGIES.names(), *STRATEGY_OF})
+    if name not in known:
+        raise ConfigError(f"unknown strategy {name!r}; known: {', '.join(known)}")
+    return STRATEGIES.get(strategy_of(name))(round_)
+
+
+def n_asked(federation: Federation, n_sites: int) -> int:
+    """Count the sites of whose replies a round is made."""
+    if federation.strategy == "fedbuff":
+        return federation.options.fedbuff_size
+    return 1 if federation.strategy == "cyclic" else federation.sites_per_round or n_sites
 
 
 def check_roster(federation: Federation, n_sites: int) -> None:
     """Raise ConfigError where so few sites take part that no round could be made."""
     needed = quorum_of(federation, n_sites)
-    if min(n_sites, federation.sites_per_round or n_sites) < needed:
-        rule = STRATEGIES.get(federation.strategy)(federation).needs
+    if min(n_sites, n_asked(federation, n_sites)) < needed:
+        rule = needs(federation)
         raise ConfigError(
             f"{n_sites} hospitals take part, but a round of this plan needs {needed} valid replies "
             f"(min_sites {federation.min_sites}; sites_per_round "
@@ -40,20 +63,36 @@ class RoundFold:
     Args:
         plan: Names the strategy.
         before: The shared weights that the updates are changes of.
+        number: The round.
+        n_sites: How many are on the roster.
+        state: What the strategy kept after the round before.
     """
 
-    def __init__(self, plan: Plan, before: Mapping[str, torch.Tensor]) -> None:
-        self._fold = STRATEGIES.get(plan.federation.strategy)(plan.federation)
+    def __init__(
+        self,
+        plan: Plan,
+        before: Mapping[str, torch.Tensor],
+        number: int = 1,
+        n_sites: int = 1,
+        state: Weights | None = None,
+    ) -> None:
+        rate, self._number = rate_of_round(plan, number), number
+        self._fold = fold_of(
+            Round(plan.federation, plan.training, number, n_sites, rate, state or {})
+        )
         self._statistics = PooledStatistics(before)
         self._comparison = Comparison()
         self._before = before
 
     def add(self, site: str, result: TrainResult) -> None:
-        """Fold in one site's update."""
+        """Fold in one site's update; it may have been asked for some rounds ago."""
         update = result.update or {}
         trained = {name: t for name, t in update.items() if not is_statistic(name)}
         self._comparison.add(site, trained)
-        self._fold.add(trained, result.n_images)
+        sent = Sent(
+            result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
+        )
+        self._fold.add(trained, sent)
         self._statistics.add(update, result.n_images, result.n_steps)
 
     def comparison(self) -> dict[str, dict[str, Json]]:
@@ -65,3 +104,7 @@ class RoundFold:
         trained = {name: t for name, t in self._before.items() if not is_statistic(name)}
         after = self._fold.result(trained) | self._statistics.result()
         return {name: after[name] for name in self._before}
+
+    def state(self) -> Weights:
+        """Give what the strategy needs for the next round; called after `result`."""
+        return self._fold.state()

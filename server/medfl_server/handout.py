@@ -5,8 +5,8 @@ With a frozen backbone a round then moves the head alone.
 
 from flwr.app import ArrayRecord
 
+from medfl_common.packing import encode_weights
 from medfl_common.params import Weights
-from medfl_common.records import encode_weights
 from medfl_server.post import Presence
 
 

@@ -11,6 +11,7 @@ from medfl_common.page import Section, Table, line_plot, render
 from medfl_common.runlog import Event
 from medfl_server.evaluate import ALL, Scored, curves, model_round, score_sites
 from medfl_server.harmony_page import write_harmony
+from medfl_server.messages_section import messages_section
 from medfl_server.report_facts import facts_of_run, mapping, sites_of, what_left
 from medfl_server.result_sections import detail_sections
 from medfl_server.stand_out_section import stand_out_section
@@ -41,6 +42,7 @@ def write_report(study: Study) -> Path:
         *(detail_sections(scored[-1], study.plan) if scored else []),
         stand_out_section(asked, _names(events)),
         what_left(asked),
+        messages_section(study.plan, rounds, scored),
         facts_of_run(study, events, finished),
         Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
         _limits(),

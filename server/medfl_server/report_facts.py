@@ -7,7 +7,7 @@ from typing import Any
 from medfl_common import __version__
 from medfl_common.page import Section, Table
 from medfl_common.runlog import Event
-from medfl_server.strategies import STRATEGIES
+from medfl_server.fold import needs
 from medfl_server.study import Study
 
 
@@ -36,7 +36,7 @@ def what_left(asked: list[Event]) -> Section:
 
 def facts_of_run(study: Study, events: list[Event], finished: Event | None) -> Section:
     """List what identifies a run."""
-    needs = STRATEGIES.get(study.plan.federation.strategy)(study.plan.federation).needs
+    n_needed = needs(study.plan.federation)
     rows = [
         ["study", study.plan.study],
         ["run", study.run],
@@ -45,7 +45,7 @@ def facts_of_run(study: Study, events: list[Event], finished: Event | None) -> S
         ["seed", str(study.plan.seed)],
         ["strategy", study.plan.federation.strategy],
         ["valid replies that the plan wants", str(study.plan.federation.min_sites)],
-        ["valid replies that the strategy needs", str(needs)],
+        ["valid replies that the strategy needs", str(n_needed)],
         ["started", _when(events[0]) if events else "not yet"],
         ["last event", _when(events[-1]) if events else "none"],
         ["resumed after a stop", str(sum(e["event"] == "resumed" for e in events))],

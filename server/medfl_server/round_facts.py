@@ -21,14 +21,14 @@ def facts_of_round(
         "round": round_,
         "seconds": round(replies.seconds, 3),
         "sites": {
-            site: {**_site_facts(answered), **(compared or {}).get(site, {})}
+            site: {**_site_facts(answered, round_), **(compared or {}).get(site, {})}
             for site, answered in replies.answered.items()
         },
         "missing": {**replies.missing},
     }
 
 
-def _site_facts(answered: Answered) -> dict[str, Json]:
+def _site_facts(answered: Answered, round_: int) -> dict[str, Json]:
     result = answered.result
     facts: dict[str, Json] = {
         "n_images": result.n_images,
@@ -39,6 +39,8 @@ def _site_facts(answered: Answered) -> dict[str, Json]:
         "bytes_sent": answered.bytes_sent,
         "sha256": answered.sha256,
     }
+    if result.round != round_:  # asynchronous: what it was asked for
+        facts["for_round"] = result.round
     if result.tally is not None:
         facts["tally"] = _tally_facts(result.tally)
         facts["exact_auc"] = result.exact_auc

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from medfl_common.algorithms import TELL_STATE
 from medfl_common.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.errors import RunError
 from medfl_common.params import Weights
@@ -34,6 +35,7 @@ from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
 from medfl_server.harmony_page import write_harmony
+from medfl_server.in_flight import InFlight, Speed
 from medfl_server.late import LateReplies
 from medfl_server.patience import PatientLog, write_patiently
 from medfl_server.post import Announce, Post
@@ -65,6 +67,8 @@ Follow = Callable[[Progress], None]
 
 def choose_sites(plan: Plan, roster: Sequence[str], round_: int) -> set[str]:
     """Draw the sites that a round asks (McMahan et al., AISTATS 2017: the fraction C)."""
+    if plan.federation.strategy == "cyclic":
+        return {roster[(round_ - 1) % len(roster)]}
     n = min(plan.federation.sites_per_round or len(roster), len(roster))
     drawn = numpy_generator(plan.seed, "sites of the round", round_).permutation(len(roster))[:n]
     return {roster[i] for i in drawn}
@@ -83,6 +87,7 @@ class RoundLoop:
         announce: Takes one line per event.
         follow: Takes the progress after each reply and each round.
         sites_keep_models: Whether a site keeps the final model; virtual ones do not.
+        speed: How long virtual sites take, where no round waits for all.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class RoundLoop:
         announce: Announce,
         follow: Follow,
         sites_keep_models: bool = True,
+        speed: Speed | None = None,
     ) -> None:
         self._study = study
         self._plan = study.plan
@@ -104,6 +110,8 @@ class RoundLoop:
         self._n_made = 0  # rounds, as last told
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
+        is_asynchronous = study.plan.federation.strategy == "fedbuff"
+        self._flight = InFlight(speed) if is_asynchronous else None
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -145,6 +153,10 @@ class RoundLoop:
         if checkpoint is None:
             checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
             save(self._study.checkpoints, checkpoint)
+        if self._flight is not None and "in_flight" in checkpoint.meta:
+            self._flight.restore(
+                cast("dict[str, Any]", checkpoint.meta["in_flight"]), checkpoint.state
+            )
         if not self._log.events("started"):
             self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
             return checkpoint
@@ -181,7 +193,7 @@ class RoundLoop:
     def _make_round(self, before: Checkpoint) -> Checkpoint | None:
         """Make the next round, or return None where there was no quorum."""
         round_ = before.round + 1
-        fold = RoundFold(self._plan, before.weights)
+        fold = RoundFold(self._plan, before.weights, round_, len(self._roster), before.state)
         replies = self._collect("train", before, round_, fold.add)
         facts = facts_of_round(round_, replies, fold.comparison())
         if len(replies.answered) < self.quorum():
@@ -195,7 +207,11 @@ class RoundLoop:
         if best is not None and best.round == before.round:
             self._write(lambda folder: keep_weights(folder, best, before.weights))
         facts["best"] = as_json(best)
-        checkpoint = Checkpoint(round_, fold.result(), facts)
+        weights = fold.result()
+        state = fold.state()
+        if self._flight is not None:
+            facts["in_flight"], state = self._flight.facts(), self._flight.state()
+        checkpoint = Checkpoint(round_, weights, facts, state)
         sha256 = self._write(lambda folder: save(folder, checkpoint))
         forget_others(self._study.checkpoints, best)
         self._log.write("round", sha256=sha256, **facts)
@@ -230,6 +246,8 @@ class RoundLoop:
 
     def _finish(self, last: Checkpoint) -> Weights:
         """Have the last model scored everywhere, and the best one where it is another; close."""
+        if self._flight is not None:
+            self._flight.give_up(self._late)
         replies = self._score(last)
         best = better(read_best(last), last.round, value_of(replies, self._plan))
         kept = last
@@ -261,10 +279,13 @@ class RoundLoop:
         collection = Collection(
             self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
             self._tell_part if kind == "train" else ignore_part,
+            self._flight if kind == "train" else None,
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
-        return collection.run(kind, round_, checkpoint.weights, self.quorum, most)
+        is_told = kind == "train" and self._plan.federation.strategy in TELL_STATE
+        told = checkpoint.state if is_told else None
+        return collection.run(kind, round_, checkpoint.weights, self.quorum, most, told)
 
     def _recent_norms(self) -> list[float]:
         """List the norms of the updates that were admitted in the last rounds."""

@@ -13,16 +13,11 @@ from collections.abc import Mapping
 
 import torch
 
-from medfl_common.models.norms import RUNNING
+from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.params import Weights
 
 MEAN, VARIANCE = RUNNING
 MOMENTUM = 0.1  # of torch's BatchNorm: how much of a batch a step takes over
-
-
-def is_statistic(name: str) -> bool:
-    """Say whether a tensor of the state is a running mean or variance."""
-    return name.endswith(RUNNING)
 
 
 class PooledStatistics:

@@ -24,6 +24,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan import Plan, WeightsFile, load_plan
 from medfl_common.records import Kind
 from medfl_common.runlog import RunLog
+from medfl_server.fold import needs
 
 START_FILE = "weights.safetensors"
 
@@ -53,10 +54,11 @@ class Study:
 
 
 def create_study(folder: Path, plan_file: Path) -> Study:
-    """Make a run directory for a plan; raises RunError if one is there."""
+    """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit."""
     plan = load_plan(plan_file)
     if (folder / "study.json").exists():
         raise RunError(f"{folder} holds a study already; choose another directory")
+    needs(plan.federation)  # raises where there is no such strategy, before anything is written
     choice = plan.model.weights
     weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)

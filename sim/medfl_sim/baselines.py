@@ -22,9 +22,10 @@ from medfl_server.study import START_FILE, Study, create_study, open_study
 from medfl_sim.simulation import run_study, silent
 
 POOLED = "pooled"
-# One site takes part, and nothing is to be withstood.
+# One site takes part: nothing is to be withstood, and messages are whole.
 FEDERATION = {
-    "strategy": "fedavg", "min_sites": "all", "sites_per_round": None, "statistics": False,
+    "strategy": "fedavg", "messages": {}, "min_sites": "all", "sites_per_round": None,
+    "statistics": False,
 }  # fmt: skip
 
 
@@ -112,6 +113,7 @@ def _write_plan(study: Study) -> Path:
     """Write the study's plan as one for a single site; start weights stay those of the study."""
     values = study.plan.model_dump(mode="json")
     values["federation"] |= FEDERATION
+    values["training"]["objective"] = None
     if isinstance(study.plan.model.weights, WeightsFile):
         values["model"]["weights"]["file"] = START_FILE
     path = study.folder / "baseline.yaml"

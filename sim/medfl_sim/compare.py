@@ -18,6 +18,7 @@ from medfl_client.evaluate import score
 from medfl_client.local_layers import LocalLayers
 from medfl_client.losses import log_odds
 from medfl_client.site import Site
+from medfl_client.site_memory import MEMORY, NEWEST, open_memory
 from medfl_common.files import write_atomic
 from medfl_common.model_file import WEIGHTS
 from medfl_common.models import build_model
@@ -69,13 +70,13 @@ class Row:
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     """Score the three models everywhere, and keep the table; the last row is over all hospitals."""
-    federated = _Model(study, study.folder / "local")
+    federated = Finished(study, study.folder / "local")
     pooled_study = open_study(pooled_folder(study))
-    pooled = _Model(pooled_study, pooled_study.folder / "local")
+    pooled = Finished(pooled_study, pooled_study.folder / "local")
     rows, kept = [], []
     for name, site in sites.items():
         alone = open_study(alone_folder(study, name))
-        models = (federated, _Model(alone, alone.folder / "local"), pooled)
+        models = (federated, Finished(alone, alone.folder / "local"), pooled)
         n_trained, logits, targets = 0, [], torch.zeros(0, study.plan.task.n_outputs)
         for model, local in zip(models, (name, name, "pooled"), strict=True):
             n_trained, odds, targets = model.score(site, name, local)
@@ -102,7 +103,7 @@ def read_comparison(folder: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-class _Model:
+class Finished:
     """A finished study's model, for the images of any hospital."""
 
     def __init__(self, study: Study, local: Path) -> None:
@@ -116,11 +117,13 @@ class _Model:
     def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
         """Give the number of training images, (N, K) log-odds and (N, K) targets of those held out.
 
-        `local` names the site whose own layers the model has, where it has any.
+        `local` names the site whose own layers the model has, where it has any; where the algorithm
+        gives each site a model of its own, it is that one.
         """
-        plan = self._study.plan
-        own = LocalLayers(self._local / local / self._study.run).before(self._kept + 1)
-        load_shared(self._model, own or {})
+        plan, folder = self._study.plan, self._local / local / self._study.run
+        load_shared(self._model, LocalLayers(folder).before(self._kept + 1) or {})
+        memory = open_memory(LocalLayers(folder / MEMORY), NEWEST)
+        load_shared(self._model, memory.of("personal"))
         model, data = self._model.to(site.device), site.data(plan, name)
         n_trained = len(data.train)
         if not len(data.validation):

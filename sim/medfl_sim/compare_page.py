@@ -35,7 +35,7 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     n = Counter(row.helped.verdict for row in hospitals)
     said = [
         f"{n['helped']} of {len(hospitals)} hospitals are better off on their own held-out images "
-        "with the common model than with one of their own"
+        "with what the federation gave them than with a model trained alone"
     ]
     if n["harmed"]:
         said.append(f"{n['harmed']} worse")
@@ -60,7 +60,7 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
     left_out = len(hospitals) - len(shown)
-    texts = ["Right of the line the common model is better, left of it the hospital's own."]
+    texts = ["Right of the line the federation's model is better, left of it the hospital's own."]
     texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
     picture = interval_plot(bars, "AUC of the federated model minus AUC alone")

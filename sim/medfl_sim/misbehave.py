@@ -1,7 +1,7 @@
 """Faults on order at work: in the sites' data, and as a mod of the sites' Flower app."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -14,12 +14,13 @@ from medfl_client.site import Site
 from medfl_client.workbench import shapes_of
 from medfl_common.errors import SimulatedAbsenceError, new_incident
 from medfl_common.models import build_model
+from medfl_common.models.norms import is_statistic
+from medfl_common.packing import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.plan import Plan, plan_from_json
-from medfl_common.records import Shapes, decode_task_head, decode_weights, encode_weights
+from medfl_common.records import decode_task_head
 from medfl_common.seeds import numpy_generator
 from medfl_server.fold import quorum_of
 from medfl_server.rounds import choose_sites
-from medfl_server.running_statistics import is_statistic
 from medfl_sim.faults import DataFault, Delay, Fault, UpdateFault, struck
 
 
@@ -93,6 +94,22 @@ def times_of_round(
     return times
 
 
+def speed_of(
+    faults: Sequence[Fault], plan: Plan, roster: Sequence[str]
+) -> Callable[[str, int], float]:
+    """Say how long a site takes in a round, in simulated seconds: 1, and its delay.
+
+    Who is away is told so by its app, after 1 second.
+    """
+    delays = [(fault, struck(fault, roster)) for fault in faults if isinstance(fault, Delay)]
+
+    def speed(site: str, round_: int) -> float:
+        seconds = times_of_round(delays, plan, roster, round_).get(site, 0.0)
+        return 1.0 if math.isinf(seconds) else 1.0 + seconds
+
+    return speed
+
+
 def _spoil_update(
     reply: Message, faults: Sequence[UpdateFault], plan: Plan, round_: int, site: str
 ) -> None:
@@ -100,13 +117,14 @@ def _spoil_update(
     record = reply.content.array_records.get("update")
     if record is None or not faults:
         return
-    update = decode_weights(record, _shapes(plan.canonical()))
+    codec = codec_of(plan.federation.messages)
+    update = decode_weights(record, _shapes(plan.canonical()), codec)
     trained = {name: tensor for name, tensor in update.items() if not is_statistic(name)}
     for fault in faults:
         rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
         trained = fault.spoil_update(trained, rng)
     reply.content["update"] = encode_weights(
-        {name: trained.get(name, t) for name, t in update.items()}
+        {name: trained.get(name, t) for name, t in update.items()}, codec
     )
 
 

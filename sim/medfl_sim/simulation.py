@@ -23,7 +23,7 @@ from medfl_server.study import Study
 from medfl_sim.engine import SimulatedGrid, run_apps
 from medfl_sim.engines import ENGINES
 from medfl_sim.faults import Fault
-from medfl_sim.misbehave import misbehaviour
+from medfl_sim.misbehave import misbehaviour, speed_of
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
@@ -62,7 +62,7 @@ def run_study(
     use_threads(study.plan)  # here too where others train: threads that wait would take their cores
     here = {name: replace(s, local=folder / "local" / name) for name, s in sites.items()}
     with locked(study.folder):
-        most = 4 * sizes(study.plan)[0] + ROOM
+        most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much that a strategy tells
         running = ENGINES.get(engine)(
             partial(make_app, here, faults, folder / NOT_SENT_FILE), n_workers, most
         )
@@ -75,6 +75,7 @@ def run_study(
                 announce,
                 follow or (lambda progress: None),
                 sites_keep_models=False,
+                speed=speed_of(faults, study.plan, [*sites]),
             )
             run_apps(app, grid)
         finally:

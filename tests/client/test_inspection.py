@@ -14,6 +14,7 @@ from medfl_client.inspection import inspect
 from medfl_client.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics import N_BINS, Tally
+from medfl_common.packing import codec_of, encode_weights
 from medfl_common.plan import Plan, load_plan
 from medfl_common.records import LISTS, SINGLE, TrainResult, encode_result, plan_number
 from medfl_common.statistics import SiteStatistics, lengths
@@ -153,6 +154,41 @@ def test_no_reply_with_something_unlisted_leaves(change: Change, plan: Plan) -> 
         assert NAME not in str(caught.value)
 
 
+@pytest.mark.parametrize("form", ["bfloat16", "float16", "int8", "top_k"])
+def test_a_smaller_update_leaves_in_the_plans_arrays_and_no_others(
+    form: str, make_plan: MakePlan
+) -> None:
+    plan = load_plan(make_plan(federation={"messages": {"update": form}}))
+    whole = RecordDict({**good(plan), "update": array()})
+
+    def changed(**arrays: Array) -> RecordDict:
+        update = encode_weights(
+            {name: torch.ones(shape) for name, shape in SHAPES.items()},
+            codec_of(plan.federation.messages),
+        )
+        numbers = whole.metric_records["numbers"]
+        return RecordDict({"numbers": numbers, "update": ArrayRecord({**update, **arrays})})
+
+    inspect(changed(), plan, SHAPES, Policy())
+    values = changed().array_records["update"]["values"]
+    plain = values.numpy()
+    longer = np.concatenate([plain, plain[:1]])
+    noted = Array(values.dtype, tuple(values.shape), values.stype, values.data + NAME.encode())
+    bad = [whole, changed(note=values), changed(values=Array(longer)), changed(values=noted)]
+    bad += [changed(values=Array(plain.astype(np.float64)))]
+    if form != "int8":  # whose values are all finite; its steps are not
+        not_finite = plain.copy()
+        not_finite[0] = 0x7FC0 if form == "bfloat16" else np.nan
+        bad.append(changed(values=Array(not_finite)))
+    else:
+        steps = changed().array_records["update"]["steps"].numpy().copy()
+        steps[0] = np.inf
+        bad.append(changed(steps=Array(steps)))
+    for content in bad:
+        with pytest.raises(DisclosureError, match="nothing was sent"):
+            inspect(content, plan, SHAPES, Policy())
+
+
 def test_a_task_that_could_not_be_read_gets_a_code_only(plan: Plan) -> None:
     with pytest.raises(DisclosureError, match="more than a code"):
         inspect(good(plan), None, SHAPES, Policy())
@@ -166,7 +202,9 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     counts = SiteStatistics(
         **{f.name: (0,) if f.name in lengths(0) else 0 for f in fields(SiteStatistics)}  # type: ignore[arg-type]
     )
-    whole = TrainResult(0, 0, 0, tally=tally, exact_auc=0.5, statistics=counts)
+    whole = TrainResult(
+        0, 0, 0, start_loss=0.5, tally=tally, exact_auc=0.5, statistics=counts
+    )  # fmt: skip
 
     content = encode_result(replace(whole, groups={kind: [tally] for kind in group_names(plan)}))
 

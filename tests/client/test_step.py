@@ -7,10 +7,10 @@ from torch import nn
 
 from medfl_client.balance import class_weights, image_chances
 from medfl_client.losses import task_loss, training_loss
-from medfl_client.objectives.plain import plain
-from medfl_client.optimizer import rate_of_round
+from medfl_client.objectives.plain import Plain
 from medfl_client.step import Stepper
 from medfl_common.errors import TrainingError
+from medfl_common.local_steps import rate_of_round
 from medfl_common.plan import load_plan
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ class Narrow(nn.Linear):
 def stepper(model: nn.Module, make_plan: MakePlan, clip_norm: float | None = None) -> Stepper:
     plan = load_plan(make_plan())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    return Stepper(model, optimizer, task_loss(plan), plain({}), clip_norm, torch.float32, CPU)
+    return Stepper(model, optimizer, task_loss(plan), Plain(), clip_norm, torch.float32, CPU)
 
 
 def batch(n: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from tests.conftest import MakePlan
 from medfl_client.augment import BLACK, augment
 from medfl_client.dataset import ImageSet
 from medfl_client.evaluate import exact_auc, score, tally
-from medfl_client.objectives.plain import plain
+from medfl_client.objectives.plain import Plain
 from medfl_client.train import train
 from medfl_common.errors import TrainingError
 from medfl_common.metrics import auc
@@ -27,7 +27,7 @@ def images(n: int = 24, size: int = 24) -> ImageSet:
 
 def weights_after(plan: Plan, round_: int, site: str = "north") -> dict[str, torch.Tensor]:
     model = build_model(plan)
-    train(model, images(), plan, round_, site, plain({}), CPU)
+    train(model, images(), plan, round_, site, Plain(), CPU)
     return shared_weights(model)
 
 
@@ -63,7 +63,7 @@ def test_training_learns_what_can_be_learnt(make_plan: MakePlan) -> None:
     plan = load_plan(make_plan(training={"epochs": 10}))
     model = build_model(plan)
 
-    done = train(model, images(), plan, 1, "north", plain({}), CPU)
+    done = train(model, images(), plan, 1, "north", Plain(), CPU)
     logits, targets = score(model, images(), plan, CPU)
 
     assert (done.n_images, done.n_steps) == (24, 30)
@@ -77,7 +77,7 @@ def test_a_loss_that_is_no_number_stops_the_round(make_plan: MakePlan) -> None:
         next(spoilt.parameters()).fill_(float("inf"))
 
     with pytest.raises(TrainingError, match="nothing was sent"):
-        train(spoilt, images(), plan, 1, "north", plain({}), CPU)
+        train(spoilt, images(), plan, 1, "north", Plain(), CPU)
 
 
 def test_counts_add_up_and_their_auc_is_the_exact_one(make_plan: MakePlan) -> None:

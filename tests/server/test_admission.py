@@ -29,7 +29,7 @@ def task(plan: Plan) -> TrainTask:
 
 
 def good(plan: Plan) -> TrainResult:
-    return TrainResult(plan_number(plan), 2, 77, n_images=9, tally=TALLY, update=UPDATE)
+    return TrainResult(plan_number(plan), 2, 77, n_images=9, n_steps=2, tally=TALLY, update=UPDATE)
 
 
 def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:
@@ -49,6 +49,8 @@ def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:
         ({"update": {"w": torch.ones(2, 2)}}, r"float32 \(7,\) was expected"),
         ({"update": {**UPDATE, "b": torch.tensor([1.0, torch.inf, 0.0])}}, "NaN or an infinity"),
         ({"n_images": 0}, "n_images is 0"),
+        ({"n_steps": 0}, "n_steps is 0"),
+        ({"n_steps": 10}, "n_steps is 10; 1 to 9"),
         ({"n_images": -300}, "n_images is -300"),
         ({"n_images": 10**18}, "n_images is 1000000000000000000"),
         ({"train_loss": float("nan")}, "NaN or an infinity"),

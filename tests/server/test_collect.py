@@ -47,7 +47,7 @@ class Letters(Post):
         if site in self._failing:
             return Arrival(encode_result(TrainResult(*ids, code=300, incident=1)))
         update = {"w": torch.full((600_000,), 1e-6 * (1 + SITES.index(site)))}
-        return Arrival(encode_result(TrainResult(*ids, n_images=5, update=update)))
+        return Arrival(encode_result(TrainResult(*ids, n_images=5, n_steps=1, update=update)))
 
 
 @pytest.mark.parametrize("failing", [set(), {"a"}, {"b"}])

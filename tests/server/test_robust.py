@@ -10,7 +10,7 @@ from medfl_common.params import Weights
 from medfl_common.plan import Federation, Plan
 from medfl_common.records import TrainResult
 from medfl_server.fold import RoundFold, check_roster, quorum_of
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round, Sent
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
 START: Weights = {"b": torch.tensor([10.0]), "w": torch.zeros(3, 4)}
@@ -26,9 +26,9 @@ def federation(strategy: str, **more: object) -> Federation:
 
 
 def aggregate(strategy: str, updates: list[Weights], weights: Weights = START) -> Weights:
-    fold = STRATEGIES.get(strategy)(federation(strategy))
+    fold = STRATEGIES.get(strategy)(Round(federation(strategy)))
     for number, update in enumerate(updates):
-        fold.add(update, 10 ** (number % 5))  # who claims many images has no more say
+        fold.add(update, Sent(10 ** (number % 5)))  # who claims many images has no more say
     return fold.result(weights)
 
 
@@ -125,7 +125,7 @@ def test_a_round_waits_for_as_many_replies_as_the_rule_needs(strategy: str) -> N
 def test_more_bad_sites_need_more_replies() -> None:
     two = {name: federation(name, bad_sites=2) for name in NEEDS}
 
-    found = {name: STRATEGIES.get(name)(section).needs for name, section in two.items()}
+    found = {name: STRATEGIES.get(name)(Round(section)).needs for name, section in two.items()}
 
     assert found == {"median": 5, "trimmed_mean": 10, "krum": 7, "multi_krum": 7, "bulyan": 11}
 

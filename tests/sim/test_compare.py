@@ -33,7 +33,9 @@ def test_a_federation_of_one_hospital_is_that_hospital_alone(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     one = finished(tmp_path / "one", make_plan(), hospitals / "site-2")
-    study = finished(tmp_path / "all", make_plan(), hospitals)
+    federation = {"strategy": "ditto", "messages": {"update": "top_k", "weights": "bfloat16"}}
+    plan = make_plan("all.yaml", federation=federation, training={"objective": "fedprox"})
+    study = finished(tmp_path / "all", plan, hospitals)
 
     run_baselines(study, virtual_sites(hospitals, study.plan))
 

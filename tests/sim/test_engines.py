@@ -158,3 +158,22 @@ def test_a_round_asks_the_sites_that_were_drawn_for_it(
     assert all(len(sites) == 2 for sites in asked)
     assert set().union(*asked) == set(names)
     assert set(study.log.events("finished")[0]["sites"]) == set(names)  # type: ignore[arg-type]
+
+
+def test_what_a_strategy_tells_and_short_messages_pass_every_engine(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(
+        federation={
+            "strategy": "scaffold", "messages": {"update": "top_k", "weights": "bfloat16"},
+        }
+    )  # fmt: skip
+    found = []
+    for engine in ("inprocess", "processes"):
+        study = create_study(tmp_path / engine, plan)
+        run_study(study, virtual_sites(hospitals, study.plan), engine=engine, n_workers=2)
+        found.append(study.log.events("finished")[0]["sha256"])
+        sites = study.log.events("round")[0]["sites"]
+        n_bytes = [facts["bytes_received"] for facts in sites.values()]  # type: ignore[attr-defined]
+        assert max(n_bytes) < 20_000  # most of it counts; 93,000 as they are
+    assert found[0] == found[1]

@@ -10,7 +10,7 @@ from tests.conftest import MakePlan
 
 from medfl_client.answer import answer
 from medfl_client.features import FeatureSet
-from medfl_client.objectives.plain import plain
+from medfl_client.objectives.plain import Plain
 from medfl_client.train import train
 from medfl_client.workbench import Workbench
 from medfl_common.checkpoint import load_newest
@@ -61,8 +61,8 @@ def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: 
     inputs = bench.inputs_for(task, site, model)
     other = build_model(plan)
 
-    train(model.head, inputs.train, plan, 1, "site-1", plain({}), site.device)
-    train(other, site.data(plan, "site-1").train, plan, 1, "site-1", plain({}), site.device)
+    train(model.head, inputs.train, plan, 1, "site-1", Plain(), site.device)
+    train(other, site.data(plan, "site-1").train, plan, 1, "site-1", Plain(), site.device)
 
     assert isinstance(inputs.train, FeatureSet)
     for name, tensor in shared_weights(model).items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from medfl_common.algorithms import own_layers
 from medfl_common.errors import ConfigError
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network
@@ -48,7 +49,7 @@ def build_model(plan: Plan) -> Network:
             plan.model.dropout,
             plan.model.slices,
         )
-    freeze(network, plan.model)
+    freeze(network, plan.model, own_layers(plan))
     return network
 
 

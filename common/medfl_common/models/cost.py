@@ -6,6 +6,7 @@ import torch
 
 from medfl_common.models import build_model
 from medfl_common.models.network import PARTS, Network
+from medfl_common.packing import codec_of, size_of
 from medfl_common.plan import Plan
 
 TRAINING = 6  # times the weights: themselves, gradient, optimiser, update, reply, a copy on its way
@@ -18,11 +19,16 @@ def build_empty(plan: Plan) -> Network:
 
 
 def sizes(plan: Plan) -> tuple[int, int, int]:
-    """Give a plan's weights, bytes each way a round, and bytes sent once to each connection."""
+    """Give a plan's weights, bytes a round the dearer way, and bytes once to each connection."""
     model = build_empty(plan)
     state = model.state_dict()
     n = {p: sum(math.prod(state[k].shape) for k in model.names(p)) for p in PARTS}
-    return sum(n.values()), 4 * n["shared"], 4 * (n["start"] + n["local"])
+    shared = {name: model.shapes[name] for name in model.names("shared")}
+    messages = plan.federation.messages
+    both = (
+        size_of(shared, codec_of(messages, form)) for form in (messages.update, messages.weights)
+    )
+    return sum(n.values()), max(both), 4 * (n["start"] + n["local"])
 
 
 def training_bytes(plan: Plan) -> int:

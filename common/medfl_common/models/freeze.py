@@ -1,15 +1,21 @@
 """Which tensors are trained and travel, which stay as they were, which stay at their site."""
 
+from collections.abc import Collection
+
 from torch import nn
 
+from medfl_common.algorithms import Layers
 from medfl_common.errors import ConfigError
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_norm
 from medfl_common.plan import LastLayers, ModelChoice
 
 
-def freeze(network: Network, choice: ModelChoice) -> None:
-    """Freeze what the plan freezes, and note of each tensor of the state what becomes of it."""
+def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) -> None:
+    """Freeze what the plan freezes, and note of each tensor of the state what becomes of it.
+
+    `own` are the layers that stay at their site.
+    """
     modules = dict(network.backbone.named_modules(prefix="backbone"))
     n_frozen = _count_frozen([*modules.values()], choice)
     network.frozen = [*modules.values()][:n_frozen]
@@ -17,7 +23,10 @@ def freeze(network: Network, choice: ModelChoice) -> None:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
         network.parts |= dict.fromkeys(_own_tensors(name, module), "start")
-    if choice.norm_layers == "local":
+    if "head" in own:
+        head = (f"head.{name}" for name in network.head.state_dict())
+        network.parts |= dict.fromkeys(head, "local")
+    if "norm" in own:
         for name, module in [*modules.items()][n_frozen:]:
             if is_norm(module):
                 network.parts |= dict.fromkeys(_own_tensors(name, module), "local")

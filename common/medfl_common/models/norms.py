@@ -53,3 +53,8 @@ def replace_batch_norms(module: nn.Module, kind: str) -> None:
 def is_norm(module: nn.Module) -> bool:
     """Say whether a module is a norm layer."""
     return isinstance(module, (*BATCH_NORMS, nn.GroupNorm, nn.LayerNorm))
+
+
+def is_statistic(name: str) -> bool:
+    """Say whether a tensor of the state is a running mean or variance."""
+    return name.endswith(RUNNING)

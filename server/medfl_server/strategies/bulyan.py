@@ -8,13 +8,12 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import Bulyan
 
-from medfl_common.plan import Federation
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round
 from medfl_server.strategies.from_flower import FlowerFold
 
 
 @STRATEGIES.register("bulyan")
-def bulyan(federation: Federation) -> FlowerFold:
+def bulyan(round_: Round) -> FlowerFold:
     """Withstand f bad sites out of 4 f + 3."""
-    bad = federation.bad_sites
+    bad = round_.federation.bad_sites
     return FlowerFold(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.params import Weights
-from medfl_common.plan import Federation
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round, Sent
+from medfl_server.strategies.sums import RunningSum
 
 
 @STRATEGIES.register("fedavg")
@@ -19,19 +19,19 @@ class FedAvg:
 
     needs = 1
 
-    def __init__(self, federation: Federation) -> None:
-        self._sum: Weights = {}
-        self._n_images = 0
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._mean = RunningSum()
 
-    def add(self, update: Mapping[str, torch.Tensor], n_images: int) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
         """Add n_images times the update to the running sum."""
-        if not self._sum:
-            self._sum = {name: tensor * n_images for name, tensor in update.items()}
-        else:
-            for name, tensor in update.items():
-                self._sum[name].add_(tensor, alpha=n_images)
-        self._n_images += n_images
+        self._mean.add(update, sent.n_images)
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        return {name: w + self._sum[name] / self._n_images for name, w in weights.items()}
+        mean = self._mean.mean()
+        return {name: w + mean[name] for name, w in weights.items()}
+
+    def state(self) -> Weights:
+        """Keep nothing."""
+        return {}

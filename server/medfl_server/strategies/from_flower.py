@@ -13,6 +13,7 @@ from flwr.serverapp.strategy import Strategy
 
 from medfl_common.errors import RunError
 from medfl_common.params import Weights
+from medfl_server.strategies import Sent
 
 WEIGHT = "num-examples"  # the key under which Flower looks for a reply's weight
 NOWHERE = 0  # the node of messages that only hand updates to Flower's rule
@@ -33,7 +34,7 @@ class FlowerFold:
         self._make = make
         self._replies: list[Message] = []
 
-    def add(self, update: Mapping[str, torch.Tensor], n_images: int) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
         """Keep a site's update; its number of images has no say."""
         arrays = ArrayRecord({name: Array(tensor.numpy()) for name, tensor in update.items()})
         content = RecordDict({"arrays": arrays, "metrics": MetricRecord({WEIGHT: 1.0})})
@@ -49,3 +50,7 @@ class FlowerFold:
             raise RunError(f"Flower's strategy made nothing of {len(replies)} updates")
         change = {name: torch.from_numpy(array.numpy()) for name, array in arrays.items()}
         return {name: w + change[name].to(w.dtype).reshape(w.shape) for name, w in weights.items()}
+
+    def state(self) -> Weights:
+        """Keep nothing."""
+        return {}

@@ -7,13 +7,12 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import Krum
 
-from medfl_common.plan import Federation
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round
 from medfl_server.strategies.from_flower import FlowerFold
 
 
 @STRATEGIES.register("krum")
-def krum(federation: Federation) -> FlowerFold:
+def krum(round_: Round) -> FlowerFold:
     """Withstand f bad sites out of 2 f + 3."""
-    bad = federation.bad_sites
+    bad = round_.federation.bad_sites
     return FlowerFold(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))

@@ -7,12 +7,11 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import FedMedian
 
-from medfl_common.plan import Federation
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round
 from medfl_server.strategies.from_flower import FlowerFold
 
 
 @STRATEGIES.register("median")
-def median(federation: Federation) -> FlowerFold:
+def median(round_: Round) -> FlowerFold:
     """Withstand f bad sites out of 2 f + 1."""
-    return FlowerFold(2 * federation.bad_sites + 1, lambda n: FedMedian())
+    return FlowerFold(2 * round_.federation.bad_sites + 1, lambda n: FedMedian())

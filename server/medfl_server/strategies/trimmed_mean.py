@@ -9,14 +9,13 @@ from itertools import count
 
 from flwr.serverapp.strategy import FedTrimmedAvg
 
-from medfl_common.plan import Federation
-from medfl_server.strategies import STRATEGIES
+from medfl_server.strategies import STRATEGIES, Round
 from medfl_server.strategies.from_flower import FlowerFold
 
 
 @STRATEGIES.register("trimmed_mean")
-def trimmed_mean(federation: Federation) -> FlowerFold:
+def trimmed_mean(round_: Round) -> FlowerFold:
     """Withstand as many bad sites as are cut at each end: the whole part of trim times sites."""
-    part = federation.trim
-    needs = next(n for n in count(1) if int(part * n) >= federation.bad_sites)
+    part = round_.federation.trim
+    needs = next(n for n in count(1) if int(part * n) >= round_.federation.bad_sites)
     return FlowerFold(needs, lambda n: FedTrimmedAvg(beta=part))
