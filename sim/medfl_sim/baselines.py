@@ -23,7 +23,7 @@ from medfl_sim.simulation import run_study, silent
 
 POOLED = "pooled"
 # One site takes part: nothing is to be withstood, and messages are whole.
-FEDERATION = {
+FEDERATION: dict[str, object] = {
     "strategy": "fedavg", "messages": {}, "min_sites": "all", "sites_per_round": None,
     "statistics": False,
 }  # fmt: skip
