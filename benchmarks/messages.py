@@ -18,8 +18,9 @@ import yaml
 from algorithms import common, judge
 from four_columns import MNIST, STUDIES, find_folder
 
+from medfl_common.federation import Messages
 from medfl_common.packing import codec_of, decode_weights, encode_weights, size_of
-from medfl_common.plan import Messages, load_plan
+from medfl_common.plan import load_plan
 from medfl_server.study import create_study
 from medfl_sim.hospitals import virtual_sites
 from medfl_sim.scenario import partitioned

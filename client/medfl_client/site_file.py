@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_common.files import write_private
-from medfl_common.plan import Number
-from medfl_common.schema import Name, Settings, load, matching
+from medfl_common.schema import Name, Number, Settings, load, matching
 
 Join = Literal[
     "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "AccessionNumber",

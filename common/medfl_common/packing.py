@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from medfl_common.codecs import CODECS, Codec, Layout
 from medfl_common.errors import LinkError
+from medfl_common.federation import Messages
 from medfl_common.models.norms import is_statistic
 from medfl_common.params import Weights
-from medfl_common.plan import Messages
 
 FLAT = "flat"  # the one array of weights that travel whole
 WHOLE = "float32"

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from medfl_common.errors import ConfigError
@@ -31,6 +31,7 @@ def matching(pattern: str, words: str) -> AfterValidator:
 
 NAME, NAME_IN_WORDS = r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front"
 Name = Annotated[str, matching(NAME, NAME_IN_WORDS)]
+Number = Annotated[float, Field(strict=False)]  # an integer may stand where a float is meant
 
 
 class Settings(BaseModel):

@@ -10,7 +10,7 @@ from medfl_common.files import Json, write_atomic
 from medfl_common.metrics import merge, scores
 from medfl_common.params import Weights
 from medfl_common.plan import Plan
-from medfl_server.collect import Replies
+from medfl_server.replies import Replies
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from flwr.app import ArrayRecord, RecordDict
 
@@ -27,9 +27,9 @@ from medfl_common.params import Weights
 from medfl_common.records import Kind, TrainResult, TrainTask, encode_task, pack_weights
 from medfl_server.admission import admit
 from medfl_server.handout import Handout
-from medfl_server.in_flight import InFlight
 from medfl_server.late import LateReplies
 from medfl_server.post import Announce, Post, Presence
+from medfl_server.replies import Answered, Replies
 from medfl_server.study import Study
 from medfl_server.waiting import WaitingUpdates
 
@@ -44,25 +44,6 @@ Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result) in th
 
 def ignore_part(part: float) -> None:
     """Tell nobody how far the round is."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What one site gave in one round, its update apart."""
-
-    result: TrainResult
-    bytes_received: int
-    bytes_sent: int
-    sha256: str  # of the reply, as in the site's own ledger
-
-
-@dataclass
-class Replies:
-    """Who answered in one round, and why others did not."""
-
-    answered: dict[str, Answered] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)  # site -> reason
-    seconds: float = 0.0
 
 
 @dataclass
@@ -86,7 +67,6 @@ class Collection:
         late: LateReplies,
         chosen: Container[str] | None = None,
         tell_part: Callable[[float], None] = ignore_part,
-        flight: InFlight | None = None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -97,14 +77,13 @@ class Collection:
         self._fold = fold
         self._tell_part = tell_part  # takes the part of the sites that are done, 0..1
         self._handout = handout
-        self._flight = flight  # asynchronous: what is still worked on goes over to the next round
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
-        self._round = 0
+        self._round, self._packed_weights = 0, ArrayRecord()
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._turn = 0  # position in the roster of the first site that has not been passed on
         self._replies = Replies()
@@ -130,31 +109,24 @@ class Collection:
             max_norm: An update with a larger norm is not admitted.
             told: What the strategy tells the sites beside them.
         """
-        plan, self._round = self._study.plan, round_
-        packed = pack_weights(weights, plan)  # none, where sites are to describe their data
+        plan = self._study.plan
+        # No weights, where sites are to describe their data.
+        self._begin(round_, weights, pack_weights(weights, plan))
         beside = pack_weights(told, plan) if told else None
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        older: dict[int, ArrayRecord] = {round_: packed}
-        tasks = {
-            site: self._task(kind, self._round_of(site, round_), site) for site in self._roster
-        }
-        if self._flight is not None:
-            self._flight.begin_round(round_, weights)
-            self._asked = {s: a for s, a in self._flight.asked.items() if s in self._enrolled}
+        tasks = {site: self._task(kind, self._round_of(site), site) for site in self._roster}
         started = time.monotonic()
         while True:
             for site, presence in self._newly_present().items():
                 start = self._handout.due(site, presence) if weights else None
                 asked = tasks[site].round
-                if self._flight is not None and asked not in older:
-                    older[asked] = pack_weights(self._flight.weights_of(asked), plan)
-                content = encode_task(tasks[site], older[asked], start, beside)
+                content = encode_task(tasks[site], self._packed_for(asked), start, beside)
                 self._ask(site, presence, content, asked)
             for site in self._to_look_at():
                 self._fetch(site, tasks[site], shapes, max_norm)
                 n_done = len(self._replies.answered) + len(self._failed)
                 self._tell_part(n_done / len(self._roster))
-                if self._flight is not None and len(self._replies.answered) >= quorum():
+                if self._is_enough(quorum()):
                     break
             self._drop_revoked()
             self._late.drop_arrived()
@@ -162,27 +134,41 @@ class Collection:
             if self._is_closed(quorum()):
                 break
             time.sleep(POLL_S)
-        for site in self._out():
-            if self._flight is None:
-                self._late.expect(site, round_, self._asked[site].message or "")
-            else:
-                self._flight.asked[site] = self._asked[site]
+        self._leave(round_)
         self._handout.tidy()
         self._pass_on(len(self._roster))
         self._waiting.clear()
         self._put_in_order()
         return self._replies
 
+    def _begin(self, round_: int, weights: Weights, packed: ArrayRecord) -> None:
+        """Prepare to hand out the weights of a round."""
+        self._round, self._packed_weights = round_, packed
+
+    def _leave(self, round_: int) -> None:
+        """Expect no more from who is still out when a round is closed."""
+        for site in self._out():
+            self._late.expect(site, round_, self._asked[site].message or "")
+
     def _task(self, kind: Kind, round_: int, site: str) -> TrainTask:
         nonce = self._study.nonce(kind, round_, site)
         return TrainTask(kind, self._study.run, round_, nonce, site, self._study.plan, {})
 
-    def _round_of(self, site: str, round_: int) -> int:
-        return round_ if self._flight is None else self._flight.round_of(site, round_)
+    def _round_of(self, site: str) -> int:
+        """Say for which round a site works, or would if it were asked now."""
+        return self._round
+
+    def _packed_for(self, round_: int) -> ArrayRecord:
+        """Give the weights that are handed out for a round."""
+        return self._packed_weights
 
     def _to_look_at(self) -> list[str]:
         """List the sites whose reply may have come."""
-        return self._out() if self._flight is None else self._flight.to_look_at(self._out())
+        return self._out()
+
+    def _is_enough(self, quorum: int) -> bool:
+        """Say whether the round is made, though others could answer too."""
+        return False
 
     def _newly_present(self) -> dict[str, Presence]:
         """List the sites to ask: connected, without an answer, not asked in this session.
@@ -207,8 +193,6 @@ class Collection:
             self._announce(f"{site} is back and is asked again")
         message = self._post.send(presence, content, round_)
         self._asked[site] = _Asked(presence, message, n_bytes(content))
-        if self._flight is not None:
-            self._flight.begin(site, round_)
         self._replies.missing.pop(site, None)
 
     def _out(self) -> list[str]:
@@ -251,15 +235,10 @@ class Collection:
 
     def _why_nothing(self, result: TrainResult) -> str:
         """Say why a site's reply brings nothing; empty: it does."""
-        if result.code:
-            return explain_code(result.code, result.incident)
-        most = self._study.plan.federation.options.fedbuff_staleness
-        if self._flight is not None and self._round - result.round > most:
-            return f"its update is for round {result.round}, too old (options.fedbuff_staleness)"
-        return ""
+        return explain_code(result.code, result.incident) if result.code else ""
 
     def _take(self, site: str, result: TrainResult, content: RecordDict) -> None:
-        """Note an admitted reply, and pass it on where its turn has come."""
+        """Note an admitted reply, and pass it on."""
         self._pass_on_done()
         size = n_bytes(content)
         self._replies.answered[site] = Answered(
@@ -274,10 +253,11 @@ class Collection:
         if self._n_uncollected > COLLECT_BYTES * (1 + len(self._roster) // 500):
             gc.collect()  # Flower's messages are cycles: they would pile up until then
             self._n_uncollected = 0
-        if self._flight is not None:
-            self._fold(site, result)
-            self._flight.end(site)
-        elif self._roster[self._turn] == site:
+        self._pass_in_turn(site, result)
+
+    def _pass_in_turn(self, site: str, result: TrainResult) -> None:
+        """Pass an update on, or keep it until those before it have come."""
+        if self._roster[self._turn] == site:
             self._fold(site, result)
             self._turn += 1
             self._pass_on_done()
@@ -290,8 +270,6 @@ class Collection:
 
     def _fail(self, site: str, reason: str) -> None:
         self._failed.add(site)
-        if self._flight is not None:
-            self._flight.end(site)
         self._miss(site, reason)
 
     def _put_off(self, site: str, asked: _Asked, code: int) -> None:
@@ -329,7 +307,7 @@ class Collection:
     def _is_closed(self, quorum: int) -> bool:
         if all(self._is_done(site) for site in self._roster):
             return True
-        if self._flight is not None and len(self._replies.answered) >= quorum:
+        if self._is_enough(quorum):
             return True
         if self._replies.seconds >= self._study.plan.federation.deadline_s:
             return True
@@ -340,10 +318,12 @@ class Collection:
         answered = self._replies.answered
         self._replies.answered = {site: answered[site] for site in self._roster if site in answered}
         for site in self._roster:
-            if site not in answered:
-                if self._flight is not None and site in self._asked:
-                    continue  # at work
-                reason = "no reply before the deadline" if site in self._asked else "not connected"
+            reason = None if site in answered else self._why_missing(site)
+            if reason is not None:
                 self._replies.missing.setdefault(site, reason)
         missing = self._replies.missing
         self._replies.missing = {site: missing[site] for site in self._roster if site in missing}
+
+    def _why_missing(self, site: str) -> str | None:
+        """Say why a site has not answered; None: it need not have."""
+        return "no reply before the deadline" if site in self._asked else "not connected"

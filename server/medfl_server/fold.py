@@ -6,11 +6,12 @@ import torch
 
 from medfl_common.algorithms import STRATEGY_OF, strategy_of
 from medfl_common.errors import ConfigError
+from medfl_common.federation import Federation
 from medfl_common.files import Json
 from medfl_common.local_steps import rate_of_round
 from medfl_common.models.norms import is_statistic
 from medfl_common.params import Weights
-from medfl_common.plan import Federation, Plan
+from medfl_common.plan import Plan
 from medfl_common.records import TrainResult
 from medfl_server.running_statistics import PooledStatistics
 from medfl_server.stand_out import Comparison

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from medfl_common.files import Json
 from medfl_common.metrics import Tally, merge, scores
-from medfl_server.collect import Answered, Replies
+from medfl_server.replies import Answered, Replies
 
 
 def facts_of_round(

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -30,7 +31,8 @@ from medfl_server.best import (
     read_best,
     value_of,
 )
-from medfl_server.collect import Collection, Fold, Replies, ignore_part
+from medfl_server.collect import Collection, Fold, ignore_part
+from medfl_server.collect_async import AsynchronousCollection
 from medfl_server.fold import RoundFold, quorum_of
 from medfl_server.handout import Handout
 from medfl_server.harmony import describe_sites
@@ -39,6 +41,7 @@ from medfl_server.in_flight import InFlight, Speed
 from medfl_server.late import LateReplies
 from medfl_server.patience import PatientLog, write_patiently
 from medfl_server.post import Announce, Post
+from medfl_server.replies import Replies
 from medfl_server.round_facts import facts_of_round, summary
 from medfl_server.start import start_weights
 from medfl_server.study import Study
@@ -276,10 +279,12 @@ class RoundLoop:
     ) -> Replies:
         """Ask the sites to work with a checkpoint's weights."""
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
-        collection = Collection(
+        make: Callable[..., Collection] = Collection
+        if self._flight is not None and kind == "train":
+            make = partial(AsynchronousCollection, self._flight)
+        collection = make(
             self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
             self._tell_part if kind == "train" else ignore_part,
-            self._flight if kind == "train" else None,
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)

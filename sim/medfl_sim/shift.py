@@ -18,8 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from medfl_client.dataset import Indices
 from medfl_client.ingest import Collection
-from medfl_common.plan import Number
-from medfl_common.schema import Settings
+from medfl_common.schema import Number, Settings
 from medfl_common.seeds import numpy_generator
 
 AT_A_TIME = 256  # images that are changed together: float32 copies of them are in memory

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medfl_common.plan import Federation
+from medfl_common.federation import Federation
 from medfl_server.strategies import STRATEGIES, Round, Sent
 
 GUIDE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"

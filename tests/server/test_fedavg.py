@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan import Federation, Plan
+from medfl_common.federation import Federation
+from medfl_common.plan import Plan
 from medfl_server.fold import quorum_of
 from medfl_server.strategies import STRATEGIES, Round, Sent
 

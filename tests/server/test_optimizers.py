@@ -7,9 +7,10 @@ import torch
 from flwr.supercore.task_identity import TaskIdentity
 from tests.conftest import MakePlan
 
+from medfl_common.federation import Federation
 from medfl_common.local_steps import effective_steps
 from medfl_common.params import Weights
-from medfl_common.plan import Federation, Training, load_plan
+from medfl_common.plan import Training, load_plan
 from medfl_server.rounds import choose_sites
 from medfl_server.strategies import STRATEGIES, Fold, Round, Sent
 

@@ -6,8 +6,9 @@ import torch
 from flwr.supercore.task_identity import TaskIdentity
 
 from medfl_common.errors import ConfigError, RunError
+from medfl_common.federation import Federation
 from medfl_common.params import Weights
-from medfl_common.plan import Federation, Plan
+from medfl_common.plan import Plan
 from medfl_common.records import TrainResult
 from medfl_server.fold import RoundFold, check_roster, quorum_of
 from medfl_server.strategies import STRATEGIES, Round, Sent

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medfl_common.plan import Messages
+from medfl_common.federation import Messages
 from medfl_common.registry import Registry
 
 Arrays = dict[str, NDArray[np.generic]]

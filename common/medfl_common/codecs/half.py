@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from medfl_common.codecs import CODECS, Arrays, Layout, Received
-from medfl_common.plan import Messages
+from medfl_common.federation import Messages
 
 VALUES = "values"
 MOST = 65_504.0  # the largest float16

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from medfl_common.codecs import CODECS, Arrays, Layout, Received
-from medfl_common.plan import Messages
+from medfl_common.federation import Messages
 
 VALUES, STEPS = "values", "steps"
 MOST = 127

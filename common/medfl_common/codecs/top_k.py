@@ -14,7 +14,7 @@ import torch
 
 from medfl_common.codecs import CODECS, Arrays, Layout, Received
 from medfl_common.errors import LinkError
-from medfl_common.plan import Messages
+from medfl_common.federation import Messages
 
 VALUES, PLACES = "values", "places"
 

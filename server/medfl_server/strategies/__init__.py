@@ -10,8 +10,9 @@ from typing import Protocol
 
 import torch
 
+from medfl_common.federation import Federation
 from medfl_common.params import Weights
-from medfl_common.plan import Federation, Training
+from medfl_common.plan import Training
 from medfl_common.registry import Registry
 
 

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 
 from medfl_common.params import Weights
-from medfl_common.plan import Number
-from medfl_common.schema import Settings
+from medfl_common.schema import Number, Settings
 from medfl_sim.faults import FAULTS, Sites
 
 

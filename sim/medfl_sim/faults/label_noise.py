@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 
 from medfl_client.dataset import SiteData
-from medfl_common.plan import Number, Plan
-from medfl_common.schema import Settings
+from medfl_common.plan import Plan
+from medfl_common.schema import Number, Settings
 from medfl_sim.faults import FAULTS, Sites
 
 

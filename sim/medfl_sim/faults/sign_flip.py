@@ -7,8 +7,7 @@ https://arxiv.org/abs/1811.03761
 import numpy as np
 
 from medfl_common.params import Weights
-from medfl_common.plan import Number
-from medfl_common.schema import Settings
+from medfl_common.schema import Number, Settings
 from medfl_sim.faults import FAULTS, Sites
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from medfl_common.plan import Number
-from medfl_common.schema import Settings
+from medfl_common.schema import Number, Settings
 from medfl_sim.faults import FAULTS, Sites
 
 

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from medfl_common.plan import Number
-from medfl_common.schema import Settings
+from medfl_common.schema import Number, Settings
 from medfl_sim.partitioners import PARTITIONERS, Parts, Table, at_least, by_home
 
 
