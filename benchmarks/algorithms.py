@@ -1,12 +1,13 @@
 """Algorithms at label skew: accuracy and AUC over hospitals whose classes differ, on real images.
 
     algorithms.py DATA WORK {pneumonia|breast|cxr} ALPHA [SEED ...]
+    algorithms.py table WORK          # what is in WORK/algorithms.jsonl, as tables
 
 Eight hospitals by Dirichlet(ALPHA) over the classes. Every algorithm has the same network (small
 CNN, BatchNorm), start, batch order, rounds and plain SGD; its own numbers are the defaults
 of the plan. Each model is judged on the held-out patients of each hospital, 30 %, by the model that
-the hospital would use: the common one, with its own layers, or its own. One line per run is added
-to WORK/algorithms.jsonl; what is there is not run again.
+the hospital would use (the common one, with its own layers, or its own), and on everybody's. One
+line per run is added to WORK/algorithms.jsonl; what is there is not run again.
 """
 
 import json
@@ -36,6 +37,7 @@ from medfl_sim.sources import SOURCES
 Used = tuple[Finished, str]  # a finished study, and whose own layers or model of it
 ALGORITHMS = ("fedavg", "fedprox", "fedadam", "scaffold", "fedbn", "ditto")
 OWN = ("fedbn", "ditto")
+COLUMNS = (("own", "accuracy"), ("all", "balanced"), ("all", "auc"))
 JOBS: dict[str, tuple[str, dict[str, Any], int, int]] = {  # study, data, pixels, rounds
     "pneumonia": ("pneumonia-cnn", MNIST, 28, 20),
     "breast": ("breast-cnn", MNIST, 28, 40),
@@ -145,7 +147,32 @@ def main(data: Path, work: Path, job: str, alpha: str, seeds: list[int]) -> None
             print(json.dumps(facts), flush=True)
 
 
+def table(work: Path) -> None:
+    """Print a table per data set: means over the seeds, with lowest and highest."""
+    lines = [json.loads(line) for line in (work / "algorithms.jsonl").read_text().splitlines()]
+    found: dict[tuple[str, str, str], list[dict[str, dict[str, float]]]] = {}
+    for line in lines:
+        for name, scores in line["found"].items():
+            found.setdefault((line["job"], line["alpha"], name), []).append(scores)
+    columns = [(a, *c) for a in ("0.1", "1.0") for c in COLUMNS]
+    for job in JOBS:
+        print(
+            f"\n{job}\n\n| | " + " | ".join(f"{a}: {on} {what}" for a, on, what in columns) + " |"
+        )
+        print("|---" * (len(columns) + 1) + "|")
+        for name in ("alone", "pooled", *ALGORITHMS):
+            cells = []
+            for alpha, on, what in columns:
+                values = [scores[on][what] for scores in found.get((job, alpha, name), [])]
+                middle, ends = np.mean(values or [np.nan]), f"{min(values, default=0):.2f}"
+                cells.append(f"{middle:.3f} ({ends} to {max(values, default=0):.2f})")
+            print(f"| {name} | " + " | ".join(cells) + " |")
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "table":
+        table(Path(sys.argv[2]))
+        sys.exit()
     main(
         Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4],
         [int(word) for word in sys.argv[5:]] or [0, 1, 2],

@@ -9,7 +9,7 @@ from medfl_common.runlog import Event, read_events
 from medfl_sim.deployment import Deployment, run_command, wait_until
 from tests.conftest import MakePlan
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 ANSWER_S = 120.0
 
