@@ -71,6 +71,8 @@ def why_unfit(plan: Plan) -> str:
         return "with model.freeze: all only the head is trained, and it is shared"
     if plan.federation.sites_per_round is not None and names.intersection(CHOOSE):
         return f"{plan.federation.strategy} says itself whom it asks; leave sites_per_round"
+    if plan.evaluation.early_stop is not None and names.intersection(CHOOSE):
+        return f"other sites score every round of {plan.federation.strategy}; leave early_stop"
     if "trimmed_mean" in names and plan.federation.trim == 0 < plan.federation.bad_sites:
         return "trim: 0 withstands no bad site; give bad_sites: 0, or a larger trim"
     if "fedrep" in names and plan.training.epochs <= plan.federation.options.fedrep_head_epochs:

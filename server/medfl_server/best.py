@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import load, save
 
+from medfl_common.algorithms import CHOOSE
 from medfl_common.checkpoint import Checkpoint
 from medfl_common.files import Json, write_atomic
 from medfl_common.metrics import merge, scores
@@ -22,7 +23,13 @@ class Best:
 
 
 def value_of(replies: Replies, plan: Plan) -> float | None:
-    """Judge the model that these replies score; None where the sites let no scores out."""
+    """Judge the model that these replies score.
+
+    None where the sites let no scores out, or where other sites score in every round, some of them
+    an older model: then the last model is taken.
+    """
+    if plan.federation.strategy in CHOOSE:
+        return None
     tallies = [a.result.tally for a in replies.answered.values() if a.result.tally is not None]
     if not tallies:
         return None

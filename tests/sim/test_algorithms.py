@@ -142,6 +142,7 @@ def test_fedbuff_waits_for_no_slow_site_and_counts_its_update_less(
     assert who == [fast, fast, fast, with_slow, fast, fast]
     late = whole.log.events("round")[3]["sites"]["site-3"]  # type: ignore[index,call-overload]
     assert late["for_round"] == 1
+    assert whole.log.events("finished")[0]["round"] == 6  # not one that some sites scored higher
     assert sha256(stopped) == sha256(whole)
 
 
@@ -217,6 +218,7 @@ def test_an_algorithm_that_does_not_go_with_the_rest_of_the_plan_says_why(
         ),
         ({"federation": {"strategy": "fedrep"}}, "more training.epochs"),
         ({"federation": {"strategy": "trimmed_mean", "trim": 0}}, "withstands no bad"),
+        ({"federation": {"strategy": "fedbuff"}, "evaluation": {"early_stop": 2}}, "early_stop"),
         ({"federation": {"strategy": "cyclic", "sites_per_round": 2}}, "whom it asks"),
     ):
         with pytest.raises(ConfigError, match=why):
