@@ -43,6 +43,7 @@ class Int8:
 
     def decode(self, arrays: Received, sizes: Sequence[int]) -> torch.Tensor:
         """Multiply."""
-        steps = torch.from_numpy(arrays[STEPS].astype(np.float32))
         values = torch.from_numpy(arrays[VALUES].astype(np.float32))
-        return values * steps.repeat_interleave(torch.tensor([*sizes]))
+        for part, step in zip(torch.split(values, [*sizes]), arrays[STEPS], strict=True):
+            part.mul_(float(step))
+        return values
