@@ -45,7 +45,7 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
         said.append(f"at {n['cannot be said']} it cannot be said, for want of held-out images")
     return (
         f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
-        f"federated, {number(whole.auc['alone'])} with each hospital's own model, and "
+        f"federated, {number(whole.auc['alone'])} with each hospital's trained alone, and "
         f"{number(whole.auc['pooled'])} had all images been in one place "
         f"(n = {whole.n_held_out} held-out images)."
     )
@@ -60,7 +60,9 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
     left_out = len(hospitals) - len(shown)
-    texts = ["Right of the line the federation's model is better, left of it the hospital's own."]
+    texts = [
+        "Right of the line the federation's model is better, left of it the one trained alone."
+    ]
     texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
     picture = interval_plot(bars, "AUC of the federated model minus AUC alone")
@@ -76,7 +78,11 @@ def _rounds(study: Study) -> Section:
     if not lines:
         return Section("Over the rounds", ["The sites' policy lets no scores out."])
     picture = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
-    return Section("Over the rounds, against all images in one place", pictures=[picture])
+    title = "Over the rounds, against all images in one place"
+    text = (
+        "Federated: the model that the hospitals share, also where each ends with one of its own."
+    )
+    return Section(title, [text], [picture])
 
 
 def _how(study: Study) -> Section:
