@@ -60,9 +60,7 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
     left_out = len(hospitals) - len(shown)
-    texts = [
-        "Right of the line the federation's model is better, left of it the one trained alone."
-    ]
+    texts = ["Right of the line the federation's model is better, left of it that trained alone."]
     texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
     picture = interval_plot(bars, "AUC of the federated model minus AUC alone")
@@ -79,9 +77,7 @@ def _rounds(study: Study) -> Section:
         return Section("Over the rounds", ["The sites' policy lets no scores out."])
     picture = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
     title = "Over the rounds, against all images in one place"
-    text = (
-        "Federated: the model that the hospitals share, also where each ends with one of its own."
-    )
+    text = "Federated: the model that hospitals share, also where each ends with one of its own."
     return Section(title, [text], [picture])
 
 
