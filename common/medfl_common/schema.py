@@ -81,6 +81,8 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: missing; it must be given"
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if isinstance(detail["input"], dict):  # settings that do not go together
+        return f"{key}: {message}" if key else message
     return f"{key or 'file'}: {detail['input']!r} is not allowed; {message}"
 
 
