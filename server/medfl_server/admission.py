@@ -107,8 +107,9 @@ def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> Non
         if not 1 <= result.n_steps <= most_steps:
             raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
         strategy = task.plan.federation.strategy
-        if strategy in NEED_START_LOSS and (result.start_loss or -1) < 0:
-            raise RunError(f"the reply has no start_loss, which {strategy} needs")
+        loss = result.start_loss
+        if strategy in NEED_START_LOSS and (loss is None or loss < 0):
+            raise RunError(f"start_loss is {loss}; {strategy} needs one that is not negative")
     if task.kind == "describe" and result.statistics is None:
         raise RunError("the reply has no statistics")
     if not result.is_finite:

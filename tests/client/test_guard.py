@@ -138,6 +138,16 @@ def test_metrics_that_the_policy_does_not_list_stay(plan: Plan) -> None:
         assert {name: numbers[name] for name in kinds & set(numbers)} == expected
 
 
+def test_a_policy_without_training_losses_keeps_qfedavgs_reply_back(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(federation={"strategy": "qfedavg"}))
+    asked = replace(result(plan, [[40, 0], [0, 40]]), start_loss=0.6)
+
+    reply = release(asked, task(plan), Policy(), SHAPES)
+    assert reply.metric_records["numbers"]["start_loss"] == 0.6
+    with pytest.raises(DisclosureError, match=r"qfedavg needs the loss .*policy P6, metrics"):
+        release(asked, task(plan), Policy(metrics=["scores"]), SHAPES)
+
+
 def test_a_signature_is_eight_numbers_and_is_added_once(
     plan: Plan,
 ) -> None:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
+from tests.conftest import MakePlan
 
 from medfl_client.identity import create_identity, signing_key
 from medfl_common.errors import RunError
 from medfl_common.metrics import N_BINS, Tally
-from medfl_common.plan import Plan
+from medfl_common.plan import Plan, load_plan
 from medfl_common.records import TrainResult, TrainTask, encode_result, plan_number
 from medfl_common.seal import seal
 from medfl_server.admission import admit, norm_limit
@@ -65,6 +66,15 @@ def test_a_reply_that_is_not_what_was_asked_for_is_quarantined(
 
     with pytest.raises(RunError, match=message):
         admit(content, task(plan), SHAPES)
+
+
+def test_a_start_loss_is_needed_where_the_strategy_weighs_sites_by_it(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(federation={"strategy": "qfedavg"}))
+    for loss in (None, -1.0):
+        with pytest.raises(RunError, match=f"start_loss is {loss}"):
+            admit(encode_result(replace(good(plan), start_loss=loss)), task(plan), SHAPES)
+    content = encode_result(replace(good(plan), start_loss=0.0))
+    assert admit(content, task(plan), SHAPES).start_loss == 0.0
 
 
 def enrolled(folder: Path) -> Enrolled:
