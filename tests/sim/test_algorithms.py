@@ -1,5 +1,6 @@
 """Every algorithm by its name: studies that end, go on as if never stopped, and meet FedAvg."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -89,10 +90,11 @@ def fedavg_after(
     @cache
     def after(rounds: int) -> Weights:
         folder = tmp_path_factory.mktemp("fedavg")
+        hospitals = Path(shutil.copytree(hospitals_master, folder / "hospitals"))
         values = yaml.safe_load(PLAN)
         values["federation"]["rounds"], values["evaluation"]["validation"] = rounds, 0
         (folder / "plan.yaml").write_text(yaml.safe_dump(values))
-        return final(run(folder / "study", folder / "plan.yaml", hospitals_master))
+        return final(run(folder / "study", folder / "plan.yaml", hospitals))
 
     return after
 
