@@ -2,8 +2,9 @@
 
     real_algorithms.py WORK_FOLDER [NAME[+MESSAGES] ...]     # as fedadam, or scaffold+top_k
 
-Two synthetic hospitals, three rounds. Prints for each the coordinator's exit status, whether the
-SHA-256 of the final weights is the simulation's, and the seconds.
+Two synthetic hospitals, three for the robust rules, and three rounds. Prints for each the
+coordinator's exit status, whether the SHA-256 of the final weights is the simulation's, and the
+seconds.
 """
 
 import logging
@@ -20,7 +21,9 @@ from medfl_sim.hospitals import virtual_sites
 from medfl_sim.phantom import write_hospitals
 from medfl_sim.simulation import run_study
 
+ROBUST = ("median", "trimmed_mean", "krum", "multi_krum", "bulyan")
 NAMES = (
+    *ROBUST,
     "fedadam", "fedyogi", "fedadagrad", "fedavgm", "feddyn", "fednova", "qfedavg", "cyclic",
     "fedprox", "fedbn", "fedper", "fedrep", "moon", "ditto", "scaffold+top_k", "fedavg+float16",
 )  # fmt: skip
@@ -37,11 +40,13 @@ def one(folder: Path, name: str) -> tuple[int, bool, float]:
         "images": {"modality": ["CR", "DX"], "size": 24},
         "model": {"name": "small_cnn", "norm": "batch"},
         "training": {"lr": 0.01, "batch_size": 8, "epochs": 2},
-        "federation": {"rounds": 3, "deadline_s": 60, "strategy": strategy, "messages": messages},
+        "federation": {"rounds": 3, "deadline_s": 60, "strategy": strategy, "messages": messages,
+                       "bad_sites": 0},
         "evaluation": {"validation": 0.25},
     }  # fmt: skip
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    sites = write_hospitals(folder / "hospitals", n_sites=2, n_images=40, seed=1)
+    n_sites = 3 if strategy in ROBUST else 2
+    sites = write_hospitals(folder / "hospitals", n_sites=n_sites, n_images=40, seed=1)
     for site in sites:
         with (site / "site.yaml").open("a") as file:
             file.write("policy: {min_images: 5, min_cell: 1}\n")
