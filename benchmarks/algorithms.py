@@ -23,16 +23,16 @@ import yaml
 from four_columns import MNIST, NIH, STUDIES, find_folder
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from medfl_client.site import Site
+from medfl_client.task.site import Site
 from medfl_common.errors import RunError
-from medfl_common.plan import load_plan
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.baselines import alone_folder, pooled_folder, run_baselines
-from medfl_sim.compare import Finished
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
-from medfl_sim.sources import SOURCES
+from medfl_common.plan.plan import load_plan
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.runs.baselines import alone_folder, pooled_folder, run_baselines
+from medfl_sim.runs.compare import Finished
 
 Used = tuple[Finished, str]  # a finished study, and whose own layers or model of it
 ALGORITHMS = ("fedavg", "fedprox", "fedadam", "scaffold", "fedbn", "ditto")

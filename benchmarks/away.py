@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.runlog import read_events
-from medfl_sim.deployment import Deployment, wait_until
-from medfl_sim.phantom import write_hospitals
+from medfl_common.run.log import read_events
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.local.deployment import Deployment, wait_until
 
 PLAN = Path(__file__).parents[1] / "configs" / "phantom.yaml"
 

@@ -16,8 +16,8 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from medfl_client.dicom.frames import decode, n_frames
-from medfl_client.dicom.pixels import open_image
+from medfl_client.data.dicom.frames import decode, n_frames
+from medfl_client.data.dicom.pixels import open_image
 from medfl_common.errors import DataError
 
 

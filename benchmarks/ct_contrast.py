@@ -18,19 +18,19 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medfl_client.answer import work
-from medfl_client.dataset import ImageSet, SiteData
-from medfl_client.site import Site
-from medfl_client.workbench import Workbench
-from medfl_common.checkpoint import load_newest
-from medfl_common.metrics import Tally, auc, merge
-from medfl_common.params import Weights
-from medfl_common.plan import Plan
-from medfl_common.records import TrainTask
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
+from medfl_client.data.dataset import ImageSet, SiteData
+from medfl_client.task.handler import work
+from medfl_client.task.session import Workbench
+from medfl_client.task.site import Site
+from medfl_common.metrics.counts import Tally, auc, merge
+from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import Plan
+from medfl_common.run.checkpoint import load_newest
+from medfl_common.wire.records import TrainTask
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.engine.simulation import run_study
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -12,12 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from medfl_common.runlog import read_events
-from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
+from medfl_common.run.log import read_events
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.local.deployment import Deployment
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COLUMN = "tss_hospital"

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from medfl_common.runlog import read_events
-from medfl_sim.deployment import Deployment
-from medfl_sim.phantom import write_hospitals
+from medfl_common.run.log import read_events
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.local.deployment import Deployment
 
 PLAN = """\
 plan: 1

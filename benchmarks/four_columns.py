@@ -23,20 +23,20 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
-from medfl_client.dataset import Indices
-from medfl_client.evaluate import exact_auc, score
-from medfl_client.ingest import Collection, collect, site_data
-from medfl_client.site import Site
-from medfl_client.site_file import Policy, SiteFile
+from medfl_client.config.site_file import Policy, SiteFile
+from medfl_client.data.dataset import Indices
+from medfl_client.data.ingest import Collection, collect, site_data
+from medfl_client.task.site import Site
+from medfl_client.training.evaluate import exact_auc, score
 from medfl_common.models import build_model
-from medfl_common.params import load_shared
-from medfl_common.plan import Plan, load_plan
+from medfl_common.models.weights import load_shared
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.seeds import numpy_generator
-from medfl_server.study import create_study
-from medfl_sim.partitioners import Table
-from medfl_sim.scenario import read_partition, read_way
-from medfl_sim.simulation import run_study
-from medfl_sim.sources import SOURCES
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.partitioners import Table
+from medfl_sim.data.scenario import read_partition, read_way
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import run_study
 
 MNIST = {"folder": ".", "labels_from": "file", "values": {"0": "no", "1": "yes"}}
 NIH = {

@@ -34,12 +34,12 @@ def measure(n_sites: int) -> dict[str, float]:
     """Run the study over so many hospitals in this process."""
     import torch
 
-    from medfl_client.dataset import ImageSet, SiteData
-    from medfl_client.site import Site
-    from medfl_client.site_file import Policy
-    from medfl_common.plan import Plan
-    from medfl_server.study import create_study
-    from medfl_sim.simulation import run_study
+    from medfl_client.config.site_file import Policy
+    from medfl_client.data.dataset import ImageSet, SiteData
+    from medfl_client.task.site import Site
+    from medfl_common.plan.plan import Plan
+    from medfl_server.study.run_directory import create_study
+    from medfl_sim.engine.simulation import run_study
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (N_IMAGES, 1, 28, 28), np.uint8)

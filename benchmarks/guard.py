@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 
-from medfl_client import ledger
-from medfl_client.guard import release
-from medfl_client.identity import create_identity, signing_key
-from medfl_client.site_file import Policy
-from medfl_common.content import content_sha256
-from medfl_common.plan import Plan, plan_from_values
-from medfl_common.records import TrainResult, TrainTask, plan_number
-from medfl_common.seal import check_seal, seal
+from medfl_client.config.identity import create_identity, signing_key
+from medfl_client.config.site_file import Policy
+from medfl_client.egress import ledger
+from medfl_client.egress.guard import release
+from medfl_common.plan.plan import Plan, plan_from_values
+from medfl_common.wire.digest import content_sha256
+from medfl_common.wire.records import TrainResult, TrainTask, plan_number
+from medfl_common.wire.signature import check_seal, seal
 
 PLAN = {
     "plan": 1,

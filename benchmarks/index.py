@@ -14,9 +14,9 @@ from pathlib import Path
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from medfl_client.dicom.header import Rules
-from medfl_client.dicom.index import rows, scan
-from medfl_client.dicom.reader import DicomReader
+from medfl_client.data.dicom.header import Rules
+from medfl_client.data.dicom.index import rows, scan
+from medfl_client.data.reader import DicomReader
 
 PER_FOLDER = 500
 

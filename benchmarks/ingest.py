@@ -22,11 +22,11 @@ import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from medfl_client.dicom.header import Rules
-from medfl_client.dicom.reader import DicomReader, Source, read_pixels
-from medfl_client.dicom.worker import in_sandbox
-from medfl_client.preprocess import CHUNK, cached_pixels
-from medfl_common.plan import FixedWindow, Images
+from medfl_client.data.cache import CHUNK, cached_pixels
+from medfl_client.data.dicom.header import Rules
+from medfl_client.data.reader import DicomReader, Source, read_pixels
+from medfl_client.data.sandbox import in_sandbox
+from medfl_common.plan.plan import FixedWindow, Images
 
 SIDE, SIZE, REPEATS = 1024, 224, 5
 SYNTAXES = {

@@ -14,12 +14,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.kills import PHASES, PROCESSES, Kill, Storm
-from medfl_sim.phantom import write_hospitals
-from medfl_sim.simulation import run_study
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.local.deployment import Deployment
+from medfl_sim.local.kills import PHASES, PROCESSES, Kill, Storm
 
 PLAN = """\
 plan: 1

@@ -18,14 +18,14 @@ import yaml
 from algorithms import common, judge
 from four_columns import MNIST, STUDIES, find_folder
 
-from medfl_common.federation import Messages
-from medfl_common.packing import codec_of, decode_weights, encode_weights, size_of
-from medfl_common.plan import load_plan
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
-from medfl_sim.sources import SOURCES
+from medfl_common.plan.federation import Messages
+from medfl_common.plan.plan import load_plan
+from medfl_common.wire.tensors import codec_of, decode_weights, encode_weights, size_of
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import run_study
 
 FORMS = (
     ("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloat16"),

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.runlog import read_events
-from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.phantom import write_hospitals
-from medfl_sim.simulation import run_study
+from medfl_common.run.log import read_events
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.local.deployment import Deployment
 
 ROBUST = ("median", "trimmed_mean", "krum", "multi_krum", "bulyan")
 NAMES = (

@@ -19,13 +19,13 @@ from algorithms import common, judge
 from four_columns import MNIST, STUDIES, find_folder
 
 from medfl_common.errors import RunError
-from medfl_common.plan import load_plan
-from medfl_common.schema import check
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import Scenario, read_faults
-from medfl_sim.simulation import run_study
-from medfl_sim.sources import SOURCES
+from medfl_common.plan.plan import load_plan
+from medfl_common.plan.settings import check
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import Scenario, read_faults
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import run_study
 
 RULES = ("fedavg", "median", "trimmed_mean", "krum", "multi_krum", "bulyan")
 FAULTS: dict[str, list[dict[str, Any]]] = {

@@ -30,19 +30,19 @@ from flwr.supercore.inflatable.inflatable_utils import (
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.supernode.fleet_http_connection import http_request_response
 
-from medfl_client.identity import create_identity, signing_key
-from medfl_client.participate import free_port
-from medfl_common.records import (
+from medfl_client.commands.run import free_port
+from medfl_client.config.identity import create_identity, signing_key
+from medfl_common.run.log import read_events
+from medfl_common.wire.records import (
     TrainResult,
     TrainTask,
     decode_task_head,
     encode_result,
     plan_number,
 )
-from medfl_common.runlog import read_events
-from medfl_common.seal import seal
-from medfl_server.enrolment import enrol
-from medfl_sim.deployment import command, run_command
+from medfl_common.wire.signature import seal
+from medfl_server.roster.enrolment import enrol
+from medfl_sim.local.deployment import command, run_command
 
 PLAN = """\
 plan: 1

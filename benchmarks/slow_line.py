@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.runlog import read_events
-from medfl_sim.deployment import Deployment, free_port, run_command
-from medfl_sim.phantom import write_hospitals
+from medfl_common.run.log import read_events
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.local.deployment import Deployment, free_port, run_command
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.proxy import Proxy

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from medfl_client.dataset import ImageSet, SiteData
-from medfl_client.evaluate import score
-from medfl_client.features import feature_data
-from medfl_client.objectives.plain import Plain
-from medfl_client.train import train
+from medfl_client.data.dataset import ImageSet, SiteData
+from medfl_client.training.evaluate import score
+from medfl_client.training.frozen_features import feature_data
+from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.train import train
 from medfl_common.models import build_model
-from medfl_common.plan import Plan, plan_from_values
+from medfl_common.plan.plan import Plan, plan_from_values
 from medfl_common.seeds import torch_generator
 
 JOBS = {  # name: (network, norm, pixels, channels, batch, images, epochs, strength of the pattern)

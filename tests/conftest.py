@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medfl_common.plan import Plan, load_plan
-from medfl_sim.deployment import Deployment
-from medfl_sim.phantom import write_hospitals
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.local.deployment import Deployment
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

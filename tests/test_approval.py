@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from medfl_client import ledger
+from medfl_client.egress import ledger
 from medfl_common.errors import RunError
-from medfl_common.plan import load_plan
-from medfl_common.runlog import Event, read_events
-from medfl_sim.deployment import Deployment, Process, run_command, wait_until
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.log import Event, read_events
+from medfl_sim.local.deployment import Deployment, Process, run_command, wait_until
 from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes

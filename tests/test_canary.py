@@ -13,10 +13,10 @@ import pydicom
 import pytest
 import yaml
 
-from medfl_client.participate import free_port
-from medfl_common.runlog import read_events
-from medfl_sim.deployment import Deployment, wait_until
-from medfl_sim.phantom import write_hospitals
+from medfl_client.commands.run import free_port
+from medfl_common.run.log import read_events
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.local.deployment import Deployment, wait_until
 from tests.conftest import MakePlan
 from tests.wiretap import Wiretap
 

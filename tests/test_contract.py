@@ -11,7 +11,7 @@ from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
-from medfl_server.link import DirectRuntime
+from medfl_server.superlink.link import DirectRuntime
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
@@ -22,9 +22,9 @@ PUBLIC = {
     "flwr.serverapp.strategy",
 }
 PRIVATE_IN = {
-    "client/medfl_client/link.py",
-    "server/medfl_server/link.py",
-    "sim/medfl_sim/engine.py",
+    "client/medfl_client/connection/executor.py",
+    "server/medfl_server/superlink/link.py",
+    "sim/medfl_sim/engine/grid.py",
 }
 
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from medfl_client.participate import free_port
-from medfl_sim.deployment import Deployment, command, wait_until
+from medfl_client.commands.run import free_port
+from medfl_sim.local.deployment import Deployment, command, wait_until
 from tests.conftest import MakePlan
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from medfl_client.participate import free_port
-from medfl_common.runlog import Event, read_events
-from medfl_server.study import create_study
-from medfl_sim.deployment import Deployment, run_command, wait_until
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.kills import Storm
-from medfl_sim.simulation import run_study
+from medfl_client.commands.run import free_port
+from medfl_common.run.log import Event, read_events
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.local.deployment import Deployment, run_command, wait_until
+from medfl_sim.local.kills import Storm
 from tests.conftest import MakePlan
 from tests.proxy import Proxy
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from medfl_common.runlog import Event, read_events
-from medfl_sim.deployment import Deployment, run_command, wait_until
+from medfl_common.run.log import Event, read_events
+from medfl_sim.local.deployment import Deployment, run_command, wait_until
 from tests.conftest import MakePlan
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]

@@ -13,10 +13,10 @@ import pytest
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.main import create_app
 
-from medfl_server.limits import MAX_BODY
-from medfl_server.link import _superlink_config
-from medfl_server.listener import OPEN
-from medfl_sim.deployment import Deployment, wait_until
+from medfl_server.superlink.limits import MAX_BODY
+from medfl_server.superlink.link import _superlink_config
+from medfl_server.superlink.listener import OPEN
+from medfl_sim.local.deployment import Deployment, wait_until
 from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes

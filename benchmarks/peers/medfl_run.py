@@ -22,20 +22,20 @@ import common  # noqa: E402  the other engines' model and data
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-import medfl_client.dataset  # noqa: E402
-import medfl_client.workbench  # noqa: E402
-import medfl_server.rounds  # noqa: E402
-from medfl_client.dataset import ImageSet, SiteData  # noqa: E402
-from medfl_client.site import Site  # noqa: E402
-from medfl_client.site_file import Policy  # noqa: E402
-from medfl_common.checkpoint import Checkpoint, load_newest, save  # noqa: E402
+import medfl_client.data.dataset  # noqa: E402
+import medfl_client.task.session  # noqa: E402
+import medfl_server.rounds.loop  # noqa: E402
+from medfl_client.config.site_file import Policy  # noqa: E402
+from medfl_client.data.dataset import ImageSet, SiteData  # noqa: E402
+from medfl_client.task.site import Site  # noqa: E402
 from medfl_common.models import build_model  # noqa: E402
-from medfl_common.params import load_shared, shared_weights  # noqa: E402
-from medfl_common.plan import Plan  # noqa: E402
+from medfl_common.models.weights import load_shared, shared_weights  # noqa: E402
+from medfl_common.plan.plan import Plan  # noqa: E402
+from medfl_common.run.checkpoint import Checkpoint, load_newest, save  # noqa: E402
 from medfl_common.seeds import derive_seed  # noqa: E402
-from medfl_server.rounds import Progress  # noqa: E402
-from medfl_server.study import create_study  # noqa: E402
-from medfl_sim.simulation import run_study  # noqa: E402
+from medfl_server.rounds.loop import Progress  # noqa: E402
+from medfl_server.study.run_directory import create_study  # noqa: E402
+from medfl_sim.engine.simulation import run_study  # noqa: E402
 
 PLAN = """\
 plan: 1
@@ -91,7 +91,7 @@ def make_plan(job: str, precision: str) -> str:
 
 def use_the_others_layout() -> None:
     """Take channels first, as the plain loop does."""
-    for module in (medfl_client.dataset, medfl_client.workbench):
+    for module in (medfl_client.data.dataset, medfl_client.task.session):
         module.layout = lambda n_dimensions: torch.contiguous_format  # type: ignore[attr-defined]
 
 
@@ -101,7 +101,7 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
     if precision == "plain":
         use_the_others_layout()
     # The sites that the other engines ask.
-    medfl_server.rounds.choose_sites = lambda plan, roster, round_: {  # type: ignore[assignment]
+    medfl_server.rounds.loop.choose_sites = lambda plan, roster, round_: {  # type: ignore[assignment]
         f"h{number}" for number in common.sample(job, round_)
     }
     plan_file = Path(f"{job}-{precision}.yaml")

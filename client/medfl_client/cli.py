@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from medfl_client.audit_cli import app as audit
+from medfl_client.audit.cli import app as audit
 from medfl_common.errors import ConfigError
-from medfl_common.screen import Screen, errors_for_people
+from medfl_common.ui.screen import Screen, errors_for_people
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -25,7 +25,7 @@ def init(
     ca: Annotated[Path | None, typer.Option(help="The ca.crt that the coordinator sent.")] = None,
 ) -> None:
     """Make the site file and the identity key, and say what to send to the coordinator."""
-    from medfl_client.setup import set_up
+    from medfl_client.commands.init import set_up
 
     with errors_for_people():
         set_up(folder, name, server, ca, Screen().say)
@@ -34,7 +34,7 @@ def init(
 @app.command("new-keys")
 def new_keys(folder: Folder) -> None:
     """Make new identity keys, for instance after a machine was lost. Sends nothing."""
-    from medfl_client.setup import renew_keys
+    from medfl_client.commands.init import renew_keys
 
     with errors_for_people():
         renew_keys(folder, Screen().say)
@@ -48,7 +48,7 @@ def check(
     ] = None,
 ) -> None:
     """Read the data, train one step, show exactly what would be sent. Sends nothing."""
-    from medfl_client.check import check_site
+    from medfl_client.commands.check import check_site
 
     with errors_for_people():
         chosen = plan or folder / "plan.yaml"
@@ -69,7 +69,7 @@ def index(
     as_json: Annotated[bool, typer.Option("--json", help="Print the facts for a script.")] = False,
 ) -> None:
     """Say whether the data are ready: a verdict, and a page for the data manager. Sends nothing."""
-    from medfl_client.survey import survey
+    from medfl_client.commands.index import survey
 
     with errors_for_people():
         chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
@@ -87,7 +87,7 @@ def approve(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Show a plan in plain words, and approve it. Without approval a plan does not run here."""
-    from medfl_client.decide import decide
+    from medfl_client.commands.consent import decide
 
     with errors_for_people():
         if not decide(folder, plan, lambda text: yes or typer.confirm(text), Screen()):
@@ -102,7 +102,7 @@ def withdraw(
     ] = None,
 ) -> None:
     """Leave the study: nothing more is sent, and a running client of this directory ends."""
-    from medfl_client.decide import withdraw
+    from medfl_client.commands.consent import withdraw
 
     with errors_for_people():
         withdraw(folder, plan, Screen())
@@ -117,7 +117,7 @@ def explain(
     n: Annotated[int, typer.Option("--n", help="How many images.", min=3, max=500)] = 20,
 ) -> None:
     """Show where the model looked in held-out images: right, wrong and uncertain. Sends nothing."""
-    from medfl_client.explain import explain
+    from medfl_client.commands.explain import explain
 
     with errors_for_people():
         explain(folder, run, n, Screen())
@@ -135,7 +135,7 @@ def predict(
     ] = None,
 ) -> None:
     """Score DICOM files with a model, into a CSV. Sends nothing; not for diagnosis."""
-    from medfl_client.predict import predict
+    from medfl_client.commands.predict import predict
 
     with errors_for_people():
         predict(folder, model, dicom, out or folder / "predictions.csv", Screen())
@@ -152,8 +152,8 @@ def doctor(
     ),
 ) -> None:
     """Check all that could stop this site later, and say who must do what. Changes nothing."""
-    from medfl_client.doctor import examine_site
-    from medfl_common import findings
+    from medfl_client.doctor.site import examine_site
+    from medfl_common.ops import findings
 
     with errors_for_people():
         chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
@@ -174,7 +174,7 @@ def run(
     ] = None,
 ) -> None:
     """Take part in the approved studies until stopped with Ctrl-C."""
-    from medfl_client.participate import participate
+    from medfl_client.commands.run import participate
 
     with errors_for_people():
         participate(folder, Screen(), metrics_port)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from medfl_common.files import locked
-from medfl_common.screen import Screen, errors_for_people, log_to
-from medfl_server.memory import give_back_large_blocks
-from medfl_server.study import Study, create_study, open_study
+from medfl_common.ui.screen import Screen, errors_for_people, log_to
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_server.superlink.allocator import give_back_large_blocks
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -26,7 +26,7 @@ def init(
     host: Annotated[str, typer.Option(help="The name or address by which hospitals reach you.")],
 ) -> None:
     """Make a study: its directory, certificate authority, server certificate and empty roster."""
-    from medfl_server.certificates import create_authority
+    from medfl_server.roster.certificates import create_authority
 
     with errors_for_people():
         study = create_study(folder, plan)
@@ -52,7 +52,7 @@ def enrol(
     ] = False,
 ) -> None:
     """Let a hospital in by its public keys, from the next round on."""
-    from medfl_server import enrolment
+    from medfl_server.roster import enrolment
 
     with errors_for_people():
         open_study(folder)
@@ -66,7 +66,7 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
 ) -> None:
     """Put a hospital out at once, and its keys for good; what it gave before stays in the model."""
-    from medfl_server import enrolment
+    from medfl_server.roster import enrolment
 
     with errors_for_people():
         open_study(folder)
@@ -79,7 +79,7 @@ def revoke(
 @app.command()
 def roster(folder: Folder) -> None:
     """List the enrolled hospitals with the fingerprints to compare by telephone."""
-    from medfl_server.enrolment import read_roster
+    from medfl_server.roster.enrolment import read_roster
 
     with errors_for_people():
         open_study(folder)
@@ -98,7 +98,7 @@ def renew(
     ] = "",
 ) -> None:
     """Make a new server certificate; hospitals need nothing new. Then start `run` again."""
-    from medfl_server import certificates
+    from medfl_server.roster import certificates
 
     with errors_for_people():
         open_study(folder)
@@ -135,8 +135,8 @@ def doctor(
     ),
 ) -> None:
     """Check all that could stop the study later, and say who must do what. Changes nothing."""
-    from medfl_common import findings
-    from medfl_server.doctor import examine_study
+    from medfl_common.ops import findings
+    from medfl_server.doctor.study import examine_study
 
     with errors_for_people():
         found = examine_study(folder, port)
@@ -165,7 +165,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the final model for other programs, with its preprocessing, checked against torch."""
-    from medfl_server.export import export as write
+    from medfl_server.export.model import export as write
 
     with errors_for_people():
         screen = Screen()
@@ -181,9 +181,9 @@ def models(
 ) -> None:
     """List the networks that a plan can name: weights, input, megabytes a round."""
     with errors_for_people():
-        from medfl_common.models.cost import sizes
-        from medfl_common.plan import load_plan
-        from medfl_server.catalogue import HEADER, TITLE, catalogue
+        from medfl_common.plan.plan import load_plan
+        from medfl_common.wire.cost import sizes
+        from medfl_server.export.catalogue import HEADER, TITLE, catalogue
 
         screen = Screen()
         if plan is None:
@@ -197,13 +197,13 @@ def models(
 
 
 def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
-    from medfl_common.models.cost import sizes
-    from medfl_server.app import build_app
-    from medfl_server.certificates import expiry_warning
-    from medfl_server.enrolment import LiveRoster
-    from medfl_server.fold import check_roster
-    from medfl_server.link import Link
-    from medfl_server.listener import Listener
+    from medfl_common.wire.cost import sizes
+    from medfl_server.aggregation.aggregate import check_roster
+    from medfl_server.roster.certificates import expiry_warning
+    from medfl_server.roster.enrolment import LiveRoster
+    from medfl_server.rounds.app import build_app
+    from medfl_server.superlink.link import Link
+    from medfl_server.superlink.listener import Listener
 
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
@@ -219,7 +219,7 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     presence = link.presence
     if metrics_port is not None:
-        from medfl_server.monitor import watch
+        from medfl_server.prometheus import watch
 
         presence = watch(study, presence, metrics_port)
     with screen.progress(study.plan.federation.rounds) as follow:
@@ -227,8 +227,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
 
 
 def _report(study: Study, screen: Screen) -> None:
-    from medfl_server.model_card import write_model_card
-    from medfl_server.report import final_table, write_report
+    from medfl_server.reports.model_card import write_model_card
+    from medfl_server.reports.report import final_table, write_report
 
     path = write_report(study)
     screen.table(*final_table(study))

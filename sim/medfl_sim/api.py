@@ -16,17 +16,17 @@ from typing import Any
 import yaml
 from safetensors.torch import load_file
 
-from medfl_common.model_file import WEIGHTS
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
-from medfl_common.params import load_shared
-from medfl_server.evaluate import ALL, score_sites
-from medfl_server.study import Study, open_study
-from medfl_sim.compare import Row, read_comparison
-from medfl_sim.job import Job, do
-from medfl_sim.runs import SCORED, curve
-from medfl_sim.scenario import choose_scenario
-from medfl_sim.simulation import IN_PROCESS, default_out
+from medfl_common.models.weights import load_shared
+from medfl_common.run.model_file import WEIGHTS
+from medfl_server.reports.scores import ALL, score_sites
+from medfl_server.study.run_directory import Study, open_study
+from medfl_sim.data.scenario import choose_scenario
+from medfl_sim.engine.simulation import IN_PROCESS, default_out
+from medfl_sim.runs.compare import Row, read_comparison
+from medfl_sim.runs.directories import SCORED, curve
+from medfl_sim.runs.job import Job, do
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from medfl_common.screen import Screen, errors_for_people
-from medfl_sim.runs_cli import compare, ls, show
+from medfl_common.ui.screen import Screen, errors_for_people
+from medfl_sim.runs.cli import compare, ls, show
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -54,7 +54,7 @@ def phantom(
     ] = "chest",
 ) -> None:
     """Write synthetic hospitals: small DICOM files, labels and a site file for each."""
-    from medfl_sim.phantoms import KINDS
+    from medfl_sim.data.phantoms import KINDS
 
     with errors_for_people():
         screen = Screen()
@@ -82,12 +82,12 @@ def run(
     ] = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
-    from medfl_server.report import final_table
-    from medfl_sim.compare import read_comparison
-    from medfl_sim.compare_page import answer
-    from medfl_sim.job import Job, do
-    from medfl_sim.scenario import choose_scenario
-    from medfl_sim.simulation import default_out
+    from medfl_server.reports.report import final_table
+    from medfl_sim.data.scenario import choose_scenario
+    from medfl_sim.engine.simulation import default_out
+    from medfl_sim.runs.compare import read_comparison
+    from medfl_sim.runs.compare_page import answer
+    from medfl_sim.runs.job import Job, do
 
     with errors_for_people():
         screen = Screen()
@@ -120,12 +120,12 @@ def sweep(
     baselines: Baselines = False,
 ) -> None:
     """Run every combination of some settings with several seeds; start it again to go on."""
-    from medfl_common.plan import load_plan
-    from medfl_sim.job import Job
-    from medfl_sim.scenario import choose_scenario
-    from medfl_sim.sweep import read_vary, run_sweep, variants
-    from medfl_sim.sweep_page import answer, write_sweep
-    from medfl_sim.sweep_table import results
+    from medfl_common.plan.plan import load_plan
+    from medfl_sim.data.scenario import choose_scenario
+    from medfl_sim.runs.job import Job
+    from medfl_sim.sweeps.page import answer, write_sweep
+    from medfl_sim.sweeps.sweep import read_vary, run_sweep, variants
+    from medfl_sim.sweeps.table import results
 
     with errors_for_people():
         screen = Screen()
@@ -153,10 +153,10 @@ def partition(
     out: Annotated[Path, typer.Option(help="Where partition.html and .csv go.")] = Path(),
 ) -> None:
     """Deal the data out and draw it, without training."""
-    from medfl_common.plan import load_plan
-    from medfl_sim.job import Job
-    from medfl_sim.partition_page import write_partition
-    from medfl_sim.scenario import choose_scenario
+    from medfl_common.plan.plan import load_plan
+    from medfl_sim.data.partition_page import write_partition
+    from medfl_sim.data.scenario import choose_scenario
+    from medfl_sim.runs.job import Job
 
     with errors_for_people():
         screen = Screen()
@@ -172,7 +172,7 @@ def demo(
     plan: Annotated[Path, typer.Option(help="The study plan.")] = Path("configs/phantom.yaml"),
 ) -> None:
     """Run a coordinator and three synthetic hospitals as real processes, to the report."""
-    from medfl_sim.demo import demonstrate
+    from medfl_sim.local.demo import demonstrate
 
     with errors_for_people():
         demonstrate(folder, plan, Screen())

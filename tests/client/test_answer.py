@@ -9,18 +9,18 @@ import torch
 from flwr.app import RecordDict
 from tests.conftest import MakePlan
 
-from medfl_client import approvals, ledger
-from medfl_client.answer import answer
-from medfl_client.dataset import SiteData
-from medfl_client.site import Site, open_site
-from medfl_client.site_file import load_site_file
-from medfl_client.workbench import Workbench
-from medfl_common.content import n_bytes
+from medfl_client.config.site_file import load_site_file
+from medfl_client.data.dataset import SiteData
+from medfl_client.egress import approvals, ledger
+from medfl_client.task.handler import answer
+from medfl_client.task.session import Workbench
+from medfl_client.task.site import Site, open_site
 from medfl_common.errors import RunError
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import Plan, load_plan
-from medfl_common.records import TrainTask, encode_task
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.digest import n_bytes
+from medfl_common.wire.records import TrainTask, encode_task
 
 
 def ask(plan: Plan, round_: int = 1, nonce: int = 5) -> RecordDict:

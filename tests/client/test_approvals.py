@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_client import approvals
-from medfl_client.approvals import read_records, status_of
-from medfl_client.decide import decide, withdraw
-from medfl_client.hours import OpenHours, is_within
-from medfl_client.plan_words import differences, n_weights, plan_in_words, reply_mb
-from medfl_client.site_file import RULES, Policy
+from medfl_client.commands.consent import decide, withdraw
+from medfl_client.commands.plan_words import differences, n_weights, plan_in_words, reply_mb
+from medfl_client.config.hours import OpenHours, is_within
+from medfl_client.config.site_file import RULES, Policy
+from medfl_client.egress import approvals
+from medfl_client.egress.approvals import read_records, status_of
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import Plan, Task, load_plan
-from medfl_common.schema import loads
-from medfl_common.screen import Screen
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import Plan, Task, load_plan
+from medfl_common.plan.settings import loads
+from medfl_common.ui.screen import Screen
 
 
 class Said(Screen):

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from tests.client.test_approvals import Said
 
-from medfl_client import approvals, ledger
-from medfl_client.answer import answer
-from medfl_client.audit import export, read_ledger, rows_of, totals_of, verify
-from medfl_client.audit_page import write_audit
-from medfl_client.site import open_site
-from medfl_client.site_file import load_site_file
-from medfl_client.workbench import Workbench
+from medfl_client.audit.page import write_audit
+from medfl_client.audit.records import export, read_ledger, rows_of, totals_of, verify
+from medfl_client.config.site_file import load_site_file
+from medfl_client.egress import approvals, ledger
+from medfl_client.task.handler import answer
+from medfl_client.task.session import Workbench
+from medfl_client.task.site import open_site
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import Plan
-from medfl_common.records import TrainTask, encode_task
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.records import TrainTask, encode_task
 
 RUNS = ("ab" * 16, "cd" * 16)
 

@@ -11,17 +11,17 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from tests.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 from tests.conftest import MakePlan
 
-from medfl_client import preprocess
-from medfl_client.dicom import patch
-from medfl_client.dicom.header import Rules, read_row
-from medfl_client.dicom.patch import OUTSIDE, Position, read_patch
-from medfl_client.dicom.reader import ALL_FRAMES, Source
-from medfl_client.ingest import Collection, collect, count_reasons, site_data
-from medfl_client.readiness import assess
-from medfl_client.site_file import DataFiles, SiteFile, load_site_file
+from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file
+from medfl_client.data import cache as preprocess
+from medfl_client.data.dicom import patch
+from medfl_client.data.dicom.header import Rules, read_row
+from medfl_client.data.dicom.patch import OUTSIDE, Position, read_patch
+from medfl_client.data.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_client.readiness.assess import assess
 from medfl_common.errors import ConfigError, DataError
-from medfl_common.plan import Images, Plan, load_plan
-from medfl_sim.sources.nifti import NiftiReader
+from medfl_common.plan.plan import Images, Plan, load_plan
+from medfl_sim.data.sources.nifti import NiftiReader
 
 BALL = (11.0, -7.5, 22.0)  # where it lies in the patient
 FIRST = np.array([-30.0, -35.0, 0.0])  # least x, y and z of a pixel's centre

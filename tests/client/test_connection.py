@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from medfl_client.connection import LOG_BYTES, put_aside
+from medfl_client.connection.supervisor import LOG_BYTES, put_aside
 
 
 def test_a_large_log_of_the_supernode_is_put_aside_and_one_old_one_is_kept(tmp_path: Path) -> None:

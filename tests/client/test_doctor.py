@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.conftest import MakePlan
 
-from medfl_client.doctor import examine_site
-from medfl_client.doctor_network import check_proxy
-from medfl_client.setup import set_up
-from medfl_common.findings import Finding, as_json, examine, fail, ok, summary
-from medfl_common.protocol import PROTOCOL, PROTOCOL_HEADER
-from medfl_server.certificates import create_authority
-from medfl_sim.deployment import Deployment, command, wait_until
+from medfl_client.commands.init import set_up
+from medfl_client.doctor.network import check_proxy
+from medfl_client.doctor.site import examine_site
+from medfl_common.ops.findings import Finding, as_json, examine, fail, ok, summary
+from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_server.roster.certificates import create_authority
+from medfl_sim.local.deployment import Deployment, command, wait_until
 
 Start = Callable[..., Path]
 

@@ -6,13 +6,13 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.conftest import MakePlan
 
-from medfl_client.guard import permit, release, sign
-from medfl_client.site_file import Policy
+from medfl_client.config.site_file import Policy
+from medfl_client.egress.guard import permit, release, sign
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics import N_BINS, Tally
-from medfl_common.plan import Plan, load_plan
-from medfl_common.records import TrainResult, TrainTask, plan_number
-from medfl_common.statistics import SiteStatistics, lengths
+from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.site_statistics import SiteStatistics, lengths
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.records import TrainResult, TrainTask, plan_number
 
 UPDATE = {"w": torch.ones(2, 2)}
 SHAPES = {"w": (2, 2)}

@@ -9,13 +9,13 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_client.dicom.header import Row, Rules, pseudonym
-from medfl_client.dicom.index import Progress, rows, scan
-from medfl_client.dicom.reader import DicomReader
-from medfl_client.ingest import Collection, Watch, collect, count_reasons, site_data
-from medfl_client.site_file import DataFiles, load_site_file
+from medfl_client.config.site_file import DataFiles, load_site_file
+from medfl_client.data.dicom.header import Row, Rules, pseudonym
+from medfl_client.data.dicom.index import Progress, rows, scan
+from medfl_client.data.ingest import Collection, Watch, collect, count_reasons, site_data
+from medfl_client.data.reader import DicomReader
 from medfl_common.errors import DataError
-from medfl_common.plan import Plan, load_plan
+from medfl_common.plan.plan import Plan, load_plan
 
 CT_LABELS = DataFiles(
     folder="dicom", labels="labels.csv", join="path", join_column="file",

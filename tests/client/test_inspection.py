@@ -10,15 +10,15 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from tests.conftest import MakePlan
 
-from medfl_client.inspection import inspect
-from medfl_client.site_file import Policy
+from medfl_client.config.site_file import Policy
+from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics import N_BINS, Tally
-from medfl_common.packing import codec_of, encode_weights
-from medfl_common.plan import Plan, load_plan
-from medfl_common.records import LISTS, SINGLE, TrainResult, encode_result, plan_number
-from medfl_common.statistics import SiteStatistics, lengths
-from medfl_common.subgroups import KINDS, group_names
+from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.site_statistics import SiteStatistics, lengths
+from medfl_common.metrics.subgroups import KINDS, group_names
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.records import LISTS, SINGLE, TrainResult, encode_result, plan_number
+from medfl_common.wire.tensors import codec_of, encode_weights
 
 SHAPES = {"w": (2, 3), "b": (3,)}
 N = 9

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medfl_client import ledger
-from medfl_client.ledger import append, entries, first_broken_line
+from medfl_client.egress import ledger
+from medfl_client.egress.ledger import append, entries, first_broken_line
 from medfl_common.errors import RunError
 
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from medfl_client import ledger
-from medfl_client.monitor import LedgerMonitor
-from medfl_client.participate import free_port
-from medfl_common.monitor import serve_metrics
+from medfl_client.audit.prometheus import LedgerMonitor
+from medfl_client.commands.run import free_port
+from medfl_client.egress import ledger
+from medfl_common.ops.prometheus import serve_metrics
 
 
 def scrape(port: int) -> dict[str, float]:

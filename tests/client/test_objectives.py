@@ -8,10 +8,10 @@ import torch
 from tests.conftest import MakePlan
 from torch import nn
 
-from medfl_client.objectives import OBJECTIVES, LocalRound
+from medfl_client.training.objectives import OBJECTIVES, LocalRound
 from medfl_common.models.network import Network
-from medfl_common.params import Weights
-from medfl_common.plan import load_plan
+from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import load_plan
 
 RATE = 0.1
 

@@ -9,11 +9,11 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_client.readiness import Readiness, as_json, assess
-from medfl_client.readiness_page import answer, write_readiness
-from medfl_client.site_file import load_site_file
-from medfl_client.verdict import mixed_patients
-from medfl_common.plan import Plan, load_plan
+from medfl_client.config.site_file import load_site_file
+from medfl_client.readiness.assess import Readiness, as_json, assess
+from medfl_client.readiness.checks import mixed_patients
+from medfl_client.readiness.page import answer, write_readiness
+from medfl_common.plan.plan import Plan, load_plan
 
 
 @pytest.fixture

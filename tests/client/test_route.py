@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from medfl_client.route import Route, look, trust
-from medfl_common.protocol import PROTOCOL_HEADER
-from medfl_server.certificates import create_authority
+from medfl_client.connection.coordinator import Route, look, trust
+from medfl_common.wire.protocol import PROTOCOL_HEADER
+from medfl_server.roster.certificates import create_authority
 
 DAY = timedelta(days=1)
 

@@ -8,11 +8,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from medfl_client.dicom.header import Rules, read_row
-from medfl_client.dicom.reader import ALL_FRAMES, DicomReader, Source, read_pixels
-from medfl_client.dicom.series import arrange, read_volume
+from medfl_client.data.dicom.header import Rules, read_row
+from medfl_client.data.dicom.series import arrange, read_volume
+from medfl_client.data.reader import ALL_FRAMES, DicomReader, Source, read_pixels
 from medfl_common.errors import DataError
-from medfl_common.plan import FixedWindow, Images
+from medfl_common.plan.plan import FixedWindow, Images
 
 SERIES, STUDY = generate_uid(), generate_uid()
 AXIAL = (1, 0, 0, 0, 1, 0)

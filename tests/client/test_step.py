@@ -5,13 +5,13 @@ import torch
 from tests.conftest import MakePlan
 from torch import nn
 
-from medfl_client.balance import class_weights, image_chances
-from medfl_client.losses import task_loss, training_loss
-from medfl_client.objectives.plain import Plain
-from medfl_client.step import Stepper
+from medfl_client.training.class_balance import class_weights, image_chances
+from medfl_client.training.losses import task_loss, training_loss
+from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.step import Stepper
 from medfl_common.errors import TrainingError
-from medfl_common.local_steps import rate_of_round
-from medfl_common.plan import load_plan
+from medfl_common.plan.plan import load_plan
+from medfl_common.plan.schedule import rate_of_round
 
 CPU = torch.device("cpu")
 

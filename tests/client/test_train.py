@@ -3,16 +3,16 @@ import pytest
 import torch
 from tests.conftest import MakePlan
 
-from medfl_client.augment import BLACK, augment
-from medfl_client.dataset import ImageSet
-from medfl_client.evaluate import exact_auc, score, tally
-from medfl_client.objectives.plain import Plain
-from medfl_client.train import train
+from medfl_client.data.dataset import ImageSet
+from medfl_client.training.augment import BLACK, augment
+from medfl_client.training.evaluate import exact_auc, score, tally
+from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.train import train
 from medfl_common.errors import TrainingError
-from medfl_common.metrics import auc
+from medfl_common.metrics.counts import auc
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import Augmentation, Plan, load_plan
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import Augmentation, Plan, load_plan
 
 CPU = torch.device("cpu")
 

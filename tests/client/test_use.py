@@ -9,23 +9,23 @@ import torch
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_client.answer import answer
-from medfl_client.approvals import approve
-from medfl_client.explain import choose, explain
-from medfl_client.familiarity import Familiar
-from medfl_client.kept_models import find_model
-from medfl_client.predict import predict
-from medfl_client.saliency import looked_at
-from medfl_client.site import open_site
-from medfl_client.site_file import load_site_file
-from medfl_client.workbench import Workbench
+from medfl_client.commands.explain import choose, explain
+from medfl_client.commands.predict import predict
+from medfl_client.config.site_file import load_site_file
+from medfl_client.egress.approvals import approve
+from medfl_client.model_use.kept_models import find_model
+from medfl_client.model_use.out_of_distribution import Familiar
+from medfl_client.model_use.saliency import looked_at
+from medfl_client.task.handler import answer
+from medfl_client.task.session import Workbench
+from medfl_client.task.site import open_site
 from medfl_common.errors import ConfigError
-from medfl_common.model_file import load_model
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import load_plan
-from medfl_common.records import TrainTask, encode_task
-from medfl_common.screen import Screen
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.model_file import load_model
+from medfl_common.ui.screen import Screen
+from medfl_common.wire.records import TrainTask, encode_task
 
 RUN = "ab" * 16
 

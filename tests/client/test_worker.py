@@ -14,14 +14,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from tests.client.test_pixels import RAMP, write
 
-from medfl_client.dicom import worker
-from medfl_client.dicom.header import Row, Rules
-from medfl_client.dicom.index import rows, scan
-from medfl_client.dicom.reader import DicomReader, Source, read_pixels
-from medfl_client.dicom.reading import HEADER_TAGS, PIXEL_TAGS, read_header, read_image
-from medfl_client.dicom.worker import Refused, in_sandbox
+from medfl_client.data import sandbox as worker
+from medfl_client.data.dicom.header import Row, Rules
+from medfl_client.data.dicom.index import rows, scan
+from medfl_client.data.dicom.reading import HEADER_TAGS, PIXEL_TAGS, read_header, read_image
+from medfl_client.data.reader import DicomReader, Source, read_pixels
+from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
-from medfl_common.plan import Images
+from medfl_common.plan.plan import Images
 
 PLAN = Images(modality=["CT"], size=16)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
 
-from medfl_common.calibration import (
+from medfl_common.metrics.calibration import (
     Group,
     brier,
     expected_calibration_error,
@@ -10,7 +10,7 @@ from medfl_common.calibration import (
     reliability,
     temperature,
 )
-from medfl_common.metrics import N_BINS, Counts, histogram
+from medfl_common.metrics.counts import N_BINS, Counts, histogram
 
 NOTHING = np.zeros(N_BINS, dtype=np.int64)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from medfl_common.checkpoint import Checkpoint, load_newest, save
 from medfl_common.errors import RunError
-from medfl_common.runlog import RunLog
+from medfl_common.run.checkpoint import Checkpoint, load_newest, save
+from medfl_common.run.log import RunLog
 
 
 def checkpoint(round_: int) -> Checkpoint:

@@ -8,9 +8,9 @@ import torch
 from flwr.app import Array, ArrayRecord
 
 from medfl_common.errors import LinkError
-from medfl_common.federation import Messages
-from medfl_common.packing import codec_of, decode_weights, encode_weights, layout_of, through
-from medfl_common.params import Weights
+from medfl_common.models.weights import Weights
+from medfl_common.plan.federation import Messages
+from medfl_common.wire.tensors import codec_of, decode_weights, encode_weights, layout_of, through
 
 SHAPES = {"a": (3, 40), "bn.running_mean": (7,), "z": (5,)}
 LOSSY = ["bfloat16", "float16", "int8", "top_k"]

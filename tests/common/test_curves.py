@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from medfl_common.curves import (
+from medfl_common.metrics.counts import N_BINS, Counts, histogram
+from medfl_common.metrics.curves import (
     Rates,
     auc_with_bound,
     average_precision_with_bound,
@@ -14,7 +15,6 @@ from medfl_common.curves import (
     sensitivity_at,
     youden_threshold,
 )
-from medfl_common.metrics import N_BINS, Counts, histogram
 
 
 def drawn(n: int, seed: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from medfl_common.estimates import estimates, spread
-from medfl_common.intervals import delong, wilson
-from medfl_common.metrics import Tally, histogram, scores
+from medfl_common.metrics.counts import Tally, histogram, scores
+from medfl_common.metrics.estimates import estimates, spread
+from medfl_common.metrics.intervals import delong, wilson
 
 NAMES = [
     "auc",

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from medfl_common.curves import edges
-from medfl_common.intervals import Z, bootstrap, bootstrap_all, delong, wilson
-from medfl_common.metrics import N_BINS, Counts, Tally, auc, confusion_scores, histogram
+from medfl_common.metrics.counts import N_BINS, Counts, Tally, auc, confusion_scores, histogram
+from medfl_common.metrics.curves import edges
+from medfl_common.metrics.intervals import Z, bootstrap, bootstrap_all, delong, wilson
 
 RNG = np.random.default_rng
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import torch
 
-from medfl_common.machine import available_memory, check_disk, check_memory, check_versions
-from medfl_common.models.cost import TRAINING, sizes, training_bytes
-from medfl_common.plan import Plan
+from medfl_common.ops.machine import available_memory, check_disk, check_memory, check_versions
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.cost import TRAINING, sizes, training_bytes
 
 
 def test_memory_and_disk_warn_when_tight_and_fail_when_short(tmp_path: Path) -> None:

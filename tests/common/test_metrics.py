@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from medfl_common.metrics import MAX_LOGIT, N_BINS, Tally, auc, histogram, merge, scores
+from medfl_common.metrics.counts import MAX_LOGIT, N_BINS, Tally, auc, histogram, merge, scores
 
 
 def tally_of(odds: np.ndarray, truth: np.ndarray) -> Tally:

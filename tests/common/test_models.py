@@ -4,8 +4,8 @@ from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS, build_model
-from medfl_common.params import load_shared, shared_weights
-from medfl_common.plan import load_plan
+from medfl_common.models.weights import load_shared, shared_weights
+from medfl_common.plan.plan import load_plan
 
 IMAGES = {
     "r3d_18": {"size": 16, "depth": 4, "dimensions": 3, "sample": "series"},

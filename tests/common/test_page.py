@@ -1,6 +1,6 @@
 import re
 
-from medfl_common.page import COLOURS, Section, Table, line_plot, render
+from medfl_common.ui.page import COLOURS, Section, Table, line_plot, render
 
 
 def test_ten_lines_have_ten_looks() -> None:

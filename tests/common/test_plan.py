@@ -5,7 +5,7 @@ import yaml
 from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan import Plan, load_plan, plan_from_json
+from medfl_common.plan.plan import Plan, load_plan, plan_from_json
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -13,8 +13,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_in_the_repository_is_valid(path: Path) -> None:
     if path.name.endswith(".site.yaml"):
-        from medfl_client.site_file import SiteFile
-        from medfl_common.schema import load
+        from medfl_client.config.site_file import SiteFile
+        from medfl_common.plan.settings import load
 
         load(SiteFile, path)
     else:

@@ -6,9 +6,9 @@ import torch
 from flwr.app import Array, ArrayRecord, MetricRecord
 
 from medfl_common.errors import LinkError, RunError
-from medfl_common.plan import Plan
-from medfl_common.protocol import PROTOCOL
-from medfl_common.records import (
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.records import (
     TrainResult,
     TrainTask,
     decode_result,

@@ -1,7 +1,7 @@
 import logging
 from pathlib import Path
 
-from medfl_common.screen import LOG_BYTES, LOG_FILES, LOG_LINES_A_SECOND, BoundedLog
+from medfl_common.ui.screen import LOG_BYTES, LOG_FILES, LOG_LINES_A_SECOND, BoundedLog
 
 
 def record(second: float, text: str) -> logging.LogRecord:

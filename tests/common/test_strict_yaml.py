@@ -1,7 +1,7 @@
 import pytest
 
 from medfl_common.errors import ConfigError
-from medfl_common.strict_yaml import parse_yaml
+from medfl_common.plan.strict_yaml import parse_yaml
 
 
 def test_plain_values_are_read_as_written() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 
-from medfl_common.metrics import N_BINS, Tally
-from medfl_common.subgroups import suppressed_groups
+from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.subgroups import suppressed_groups
 
 
 def group(negative: int, positive: int) -> Tally:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from medfl_common.federation import Federation
-from medfl_server.strategies import STRATEGIES, Round, Sent
+from medfl_common.plan.federation import Federation
+from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
 GUIDE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"
 

@@ -9,14 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, RecordDict
 from tests.conftest import MakePlan
 
-from medfl_client.identity import create_identity, signing_key
+from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.errors import RunError
-from medfl_common.metrics import N_BINS, Tally
-from medfl_common.plan import Plan, load_plan
-from medfl_common.records import TrainResult, TrainTask, encode_result, plan_number
-from medfl_common.seal import seal
-from medfl_server.admission import admit, norm_limit
-from medfl_server.enrolment import Enrolled
+from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.records import TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.wire.signature import seal
+from medfl_server.aggregation.admission import admit, norm_limit
+from medfl_server.roster.enrolment import Enrolled
 
 SHAPES = {"w": (2, 2), "b": (3,)}
 UPDATE = {"w": torch.ones(2, 2), "b": torch.zeros(3)}

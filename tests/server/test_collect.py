@@ -9,13 +9,13 @@ import torch
 from flwr.app import RecordDict
 from tests.conftest import MakePlan
 
-from medfl_common.records import TrainResult, decode_task_head, encode_result, plan_number
-from medfl_common.runlog import RunLog
-from medfl_server.collect import Collection
-from medfl_server.handout import Handout
-from medfl_server.late import LateReplies
-from medfl_server.post import Arrival, Post, Presence
-from medfl_server.study import create_study
+from medfl_common.run.log import RunLog
+from medfl_common.wire.records import TrainResult, decode_task_head, encode_result, plan_number
+from medfl_server.rounds.collect import Collection
+from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.start_handout import Handout
+from medfl_server.study.run_directory import create_study
+from medfl_server.superlink.transport import Arrival, Post, Presence
 
 SITES = ("a", "b", "c")
 WEIGHTS = {"w": torch.zeros(600_000)}  # large enough to wait on the disk

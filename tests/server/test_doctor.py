@@ -11,16 +11,16 @@ import pytest
 import torch
 from tests.conftest import MakePlan
 
-from medfl_client.identity import create_identity
-from medfl_common.certificate import check_end
-from medfl_common.checkpoint import Checkpoint, save
+from medfl_client.config.identity import create_identity
 from medfl_common.files import locked
-from medfl_common.findings import Finding, summary
-from medfl_server.certificates import create_authority
-from medfl_server.doctor import examine_study
-from medfl_server.enrolment import enrol
-from medfl_server.study import Study, create_study
-from medfl_sim.deployment import Deployment, command, free_port, wait_until
+from medfl_common.ops.certificate import check_end
+from medfl_common.ops.findings import Finding, summary
+from medfl_common.run.checkpoint import Checkpoint, save
+from medfl_server.doctor.study import examine_study
+from medfl_server.roster.certificates import create_authority
+from medfl_server.roster.enrolment import enrol
+from medfl_server.study.run_directory import Study, create_study
+from medfl_sim.local.deployment import Deployment, command, free_port, wait_until
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from tests.conftest import MakePlan
 
-from medfl_client.identity import create_identity, replace_identity
+from medfl_client.config.identity import create_identity, replace_identity
 from medfl_common.errors import ConfigError, LinkError, RunError
 from medfl_common.files import locked
-from medfl_common.keys import fingerprint
-from medfl_server.certificates import create_authority, expiry_warning, renew
-from medfl_server.enrolment import LiveRoster, enrol, read_roster, revoke
-from medfl_server.study import create_study, open_study
+from medfl_common.wire.keys import fingerprint
+from medfl_server.roster.certificates import create_authority, expiry_warning, renew
+from medfl_server.roster.enrolment import LiveRoster, enrol, read_roster, revoke
+from medfl_server.study.run_directory import create_study, open_study
 
 
 def test_a_site_is_enrolled_by_its_key_and_both_ends_show_one_fingerprint(tmp_path: Path) -> None:

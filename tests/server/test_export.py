@@ -10,12 +10,12 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
-from medfl_common.model_file import load_model
-from medfl_server.export import export
-from medfl_server.model_card import write_model_card
-from medfl_server.study import Study, create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_common.run.model_file import load_model
+from medfl_server.export.model import export
+from medfl_server.reports.model_card import write_model_card
+from medfl_server.study.run_directory import Study, create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
 
 
 def finish(folder: Path, plan_file: Path, hospitals: Path) -> Study:

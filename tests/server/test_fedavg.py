@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from medfl_common.errors import ConfigError
-from medfl_common.federation import Federation
-from medfl_common.plan import Plan
-from medfl_server.fold import quorum_of
-from medfl_server.strategies import STRATEGIES, Round, Sent
+from medfl_common.plan.federation import Federation
+from medfl_common.plan.plan import Plan
+from medfl_server.aggregation.aggregate import quorum_of
+from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
 
 def test_updates_are_weighted_by_images(plan: Plan) -> None:

@@ -7,8 +7,7 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import MakePlan
 
-from medfl_common.plan import Task
-from medfl_common.statistics import (
+from medfl_common.metrics.site_statistics import (
     N_GREYS,
     SIDES,
     SiteStatistics,
@@ -17,11 +16,12 @@ from medfl_common.statistics import (
     lengths,
     suppressed,
 )
-from medfl_server.harmony import differences, read_statistics
-from medfl_server.report import write_report
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_common.plan.plan import Task
+from medfl_server.reports.heterogeneity import differences, read_statistics
+from medfl_server.reports.report import write_report
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
 
 
 def site(**changes: object) -> SiteStatistics:

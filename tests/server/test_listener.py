@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from medfl_server import listener
-from medfl_server.asgi import Event, Receive, Scope, Send
-from medfl_server.doubles import Doubles
-from medfl_server.listener import (
+from medfl_server.superlink import listener
+from medfl_server.superlink.asgi import Event, Receive, Scope, Send
+from medfl_server.superlink.duplicate_clients import Doubles
+from medfl_server.superlink.listener import (
     KEY_HEADER,
     PULL_MESSAGES,
     PULL_OBJECT,

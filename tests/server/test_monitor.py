@@ -8,17 +8,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import MakePlan
 
-from medfl_client.identity import create_identity
-from medfl_client.participate import free_port
-from medfl_common.certificate import valid_until
+from medfl_client.commands.run import free_port
+from medfl_client.config.identity import create_identity
 from medfl_common.errors import LinkError
 from medfl_common.files import Json
-from medfl_common.monitor import NewLines, serve_metrics
-from medfl_server.certificates import create_authority
-from medfl_server.enrolment import enrol
-from medfl_server.monitor import Monitor, watch
-from medfl_server.post import Presence
-from medfl_server.study import Study, create_study
+from medfl_common.ops.certificate import valid_until
+from medfl_common.ops.prometheus import NewLines, serve_metrics
+from medfl_server.prometheus import Monitor, watch
+from medfl_server.roster.certificates import create_authority
+from medfl_server.roster.enrolment import enrol
+from medfl_server.study.run_directory import Study, create_study
+from medfl_server.superlink.transport import Presence
 
 
 @pytest.fixture

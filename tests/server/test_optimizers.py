@@ -7,12 +7,12 @@ import torch
 from flwr.supercore.task_identity import TaskIdentity
 from tests.conftest import MakePlan
 
-from medfl_common.federation import Federation
-from medfl_common.local_steps import effective_steps
-from medfl_common.params import Weights
-from medfl_common.plan import Training, load_plan
-from medfl_server.rounds import choose_sites
-from medfl_server.strategies import STRATEGIES, Fold, Round, Sent
+from medfl_common.models.weights import Weights
+from medfl_common.plan.federation import Federation
+from medfl_common.plan.plan import Training, load_plan
+from medfl_common.plan.schedule import effective_steps
+from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent
+from medfl_server.rounds.loop import choose_sites
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_common.checkpoint import load_newest
-from medfl_server import patience
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_common.run.checkpoint import load_newest
+from medfl_server.rounds import full_disk as patience
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
 
 LAST = "round-0003"
 

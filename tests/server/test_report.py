@@ -4,9 +4,9 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.files import Json
-from medfl_common.metrics import N_BINS
-from medfl_server.report import final_table, write_report
-from medfl_server.study import Study, create_study
+from medfl_common.metrics.counts import N_BINS
+from medfl_server.reports.report import final_table, write_report
+from medfl_server.study.run_directory import Study, create_study
 
 
 def facts(score: bool = True) -> dict[str, Json]:

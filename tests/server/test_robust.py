@@ -6,12 +6,12 @@ import torch
 from flwr.supercore.task_identity import TaskIdentity
 
 from medfl_common.errors import ConfigError, RunError
-from medfl_common.federation import Federation
-from medfl_common.params import Weights
-from medfl_common.plan import Plan
-from medfl_common.records import TrainResult
-from medfl_server.fold import RoundFold, check_roster, quorum_of
-from medfl_server.strategies import STRATEGIES, Round, Sent
+from medfl_common.models.weights import Weights
+from medfl_common.plan.federation import Federation
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.records import TrainResult
+from medfl_server.aggregation.aggregate import RoundFold, check_roster, quorum_of
+from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
 START: Weights = {"b": torch.tensor([10.0]), "w": torch.zeros(3, 4)}

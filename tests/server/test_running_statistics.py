@@ -5,14 +5,14 @@ import pytest
 import torch
 from tests.conftest import MakePlan
 
-from medfl_client.answer import work
-from medfl_client.dataset import ImageSet, SiteData
+from medfl_client.data.dataset import ImageSet, SiteData
+from medfl_client.task.handler import work
 from medfl_common.models import build_model
-from medfl_common.params import Weights, load_shared, shared_weights
-from medfl_common.plan import Plan, load_plan
-from medfl_common.records import TrainTask
-from medfl_server.fold import RoundFold
-from medfl_server.running_statistics import PooledStatistics
+from medfl_common.models.weights import Weights, load_shared, shared_weights
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.records import TrainTask
+from medfl_server.aggregation.aggregate import RoundFold
+from medfl_server.aggregation.batchnorm import PooledStatistics
 
 CPU = torch.device("cpu")
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from medfl_server.stand_out import BUDGET, SAMPLE, Comparison, sample
+from medfl_server.aggregation.outliers import BUDGET, SAMPLE, Comparison, sample
 
 
 def test_a_site_is_compared_with_the_mean_of_the_others() -> None:

@@ -11,10 +11,10 @@ from torchvision.models import ResNet18_Weights, resnet18
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
-from medfl_common.params import load_shared
-from medfl_common.plan import load_plan
-from medfl_server.start import start_weights
-from medfl_server.study import create_study
+from medfl_common.models.weights import load_shared
+from medfl_common.plan.plan import load_plan
+from medfl_server.study.run_directory import create_study
+from medfl_server.study.start_weights import start_weights
 
 
 def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, str]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import torch
 
-from medfl_common.records import TrainResult
-from medfl_server.waiting import WaitingUpdates
+from medfl_common.wire.records import TrainResult
+from medfl_server.rounds.reply_buffer import WaitingUpdates
 
 
 def test_an_update_comes_back_from_the_disk_with_the_same_bits(tmp_path: Path) -> None:

@@ -11,20 +11,20 @@ import torch
 import yaml
 from tests.conftest import PLAN, MakePlan
 
-from medfl_common.algorithms import STRATEGY_OF
-from medfl_common.checkpoint import load_newest
-from medfl_common.codecs import CODECS
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
-from medfl_common.params import Weights
-from medfl_common.plan import load_plan
-from medfl_common.schema import check
-from medfl_server.strategies import STRATEGIES
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.faults import Fault
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import Scenario, read_faults
-from medfl_sim.simulation import run_study
+from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms import STRATEGY_OF
+from medfl_common.plan.plan import load_plan
+from medfl_common.plan.settings import check
+from medfl_common.run.checkpoint import load_newest
+from medfl_common.wire.codecs import CODECS
+from medfl_server.aggregation.strategies import STRATEGIES
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.faults import Fault
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import Scenario, read_faults
+from medfl_sim.engine.simulation import run_study
 
 # fedadam's and fedadagrad's moments are kept as fedyogi's.
 STATEFUL = ["fedavgm", "fedyogi", "scaffold", "feddyn", "ditto", "moon", "fedrep", "fedper"]

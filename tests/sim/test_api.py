@@ -11,9 +11,9 @@ from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError, RunError
 from medfl_sim import open_run, simulate
-from medfl_sim.job import Job, do
-from medfl_sim.sinks import figures_of
-from medfl_sim.sinks.tensorboard import FOLDER
+from medfl_sim.runs.job import Job, do
+from medfl_sim.runs.sinks import figures_of
+from medfl_sim.runs.sinks.tensorboard import FOLDER
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "does-joining-help.ipynb"
 

@@ -6,9 +6,9 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.files import locked
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
 
 
 def final(study: Study) -> tuple[object, str]:

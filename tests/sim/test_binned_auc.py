@@ -9,18 +9,18 @@ from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.conftest import SHARED
 
-from medfl_client.evaluate import score, tally
-from medfl_client.site_file import SiteFile
-from medfl_common.curves import auc_with_bound, average_precision_with_bound
-from medfl_common.metrics import merge
+from medfl_client.config.site_file import SiteFile
+from medfl_client.training.evaluate import score, tally
+from medfl_common.metrics.counts import merge
+from medfl_common.metrics.curves import auc_with_bound, average_precision_with_bound
 from medfl_common.models import build_model
-from medfl_common.params import load_shared
-from medfl_common.schema import check
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
-from medfl_sim.sources import SOURCES
+from medfl_common.models.weights import load_shared
+from medfl_common.plan.settings import check
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import run_study
 
 ARCHIVE = SHARED / "medmnist" / "pneumoniamnist_trainval.npz"
 PLAN = """\

@@ -9,14 +9,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
-from medfl_client.dataset import ImageSet
-from medfl_common.plan import load_plan
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.baselines import Joined, alone_folder, pooled_folder, pooled_site, run_baselines
-from medfl_sim.compare import ALL, Difference, _areas, _row, compare, read_comparison
-from medfl_sim.compare_page import answer, write_comparison
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_client.data.dataset import ImageSet
+from medfl_common.plan.plan import load_plan
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.runs.baselines import Joined, alone_folder, pooled_folder, pooled_site, run_baselines
+from medfl_sim.runs.compare import ALL, Difference, _areas, _row, compare, read_comparison
+from medfl_sim.runs.compare_page import answer, write_comparison
 
 
 def finished(folder: Path, plan_file: Path, hospitals: Path) -> Study:

@@ -5,13 +5,13 @@ import torch
 from tests.conftest import MakePlan
 from torch import nn
 
-from medfl_client.objectives import OBJECTIVES, LocalRound
-from medfl_common.algorithms import TELL_STATE, objective_of
+from medfl_client.training.objectives import OBJECTIVES, LocalRound
 from medfl_common.models.network import Network
-from medfl_common.params import Weights
-from medfl_common.plan import load_plan
-from medfl_server.fold import fold_of
-from medfl_server.strategies import Round, Sent
+from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms import TELL_STATE, objective_of
+from medfl_common.plan.plan import load_plan
+from medfl_server.aggregation.aggregate import fold_of
+from medfl_server.aggregation.strategies import Round, Sent
 
 # Two sites, losses h / 2 (w - a)^2: their sum is least at (1 * 0 + 4 * 5) / (1 + 4) = 4.
 SITES = ((1.0, 0.0), (4.0, 5.0))

@@ -14,15 +14,15 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 from tests.conftest import MakePlan
 
-from medfl_common.checkpoint import load_newest
 from medfl_common.errors import RunError
-from medfl_common.plan import load_plan
-from medfl_server.rounds import choose_sites
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.engine import be_a_task
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.pool import AHEAD, Pool
-from medfl_sim.simulation import run_study
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.checkpoint import load_newest
+from medfl_server.rounds.loop import choose_sites
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.grid import be_a_task
+from medfl_sim.engine.pool import AHEAD, Pool
+from medfl_sim.engine.simulation import run_study
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path, engine: str) -> Study:

@@ -8,20 +8,20 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import MakePlan
 
-from medfl_client.answer import answer
-from medfl_client.features import FeatureSet
-from medfl_client.objectives.plain import Plain
-from medfl_client.train import train
-from medfl_client.workbench import Workbench
-from medfl_common.checkpoint import load_newest
+from medfl_client.task.handler import answer
+from medfl_client.task.session import Workbench
+from medfl_client.training.frozen_features import FeatureSet
+from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.train import train
 from medfl_common.errors import NoStartError
 from medfl_common.models import build_model
-from medfl_common.params import shared_weights
-from medfl_common.plan import load_plan
-from medfl_common.records import TrainTask, encode_task
-from medfl_server.study import Study, create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.simulation import run_study
+from medfl_common.models.weights import shared_weights
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.checkpoint import load_newest
+from medfl_common.wire.records import TrainTask, encode_task
+from medfl_server.study.run_directory import Study, create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.engine.simulation import run_study
 
 HEAD_BYTES = 4 * (128 + 1)
 

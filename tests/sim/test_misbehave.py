@@ -7,18 +7,18 @@ import pytest
 import torch
 from tests.conftest import MakePlan
 
-from medfl_common.checkpoint import load_newest
 from medfl_common.errors import ConfigError
-from medfl_common.params import Weights, norm
-from medfl_common.plan import load_plan
-from medfl_common.schema import check
-from medfl_server.start import start_weights
-from medfl_server.study import Study, create_study
-from medfl_sim.faults import Delay
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.misbehave import times_of_round
-from medfl_sim.scenario import Scenario, partitioned, read_faults
-from medfl_sim.simulation import run_study
+from medfl_common.models.weights import Weights, norm
+from medfl_common.plan.plan import load_plan
+from medfl_common.plan.settings import check
+from medfl_common.run.checkpoint import load_newest
+from medfl_server.study.run_directory import Study, create_study
+from medfl_server.study.start_weights import start_weights
+from medfl_sim.data.faults import Delay
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import Scenario, partitioned, read_faults
+from medfl_sim.engine.fault_injection import times_of_round
+from medfl_sim.engine.simulation import run_study
 
 
 def scenario(*faults: dict[str, object], n_sites: int = 5) -> Scenario:

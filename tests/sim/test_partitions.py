@@ -8,12 +8,12 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan import Plan
-from medfl_common.schema import check
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.partition_page import write_partition
-from medfl_sim.partitioners import Parts, Table
-from medfl_sim.scenario import Scenario, partitioned, read_partition, read_way
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import check
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.partition_page import write_partition
+from medfl_sim.data.partitioners import Parts, Table
+from medfl_sim.data.scenario import Scenario, partitioned, read_partition, read_way
 
 
 def table_of(n_patients: int = 40, n_images: int = 160, n_classes: int = 4) -> Table:

@@ -8,7 +8,7 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
 from medfl_common.errors import ConfigError
-from medfl_sim.phantom import LOOKS, write_hospitals
+from medfl_sim.data.radiograph import LOOKS, write_hospitals
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from pydicom import Dataset, dcmread, uid
 from tests.conftest import MakePlan
 from typer.testing import CliRunner
 
-from medfl_client.ingest import Collection, collect
-from medfl_client.site_file import DataFiles, load_site_file
+from medfl_client.config.site_file import DataFiles, load_site_file
+from medfl_client.data.ingest import Collection, collect
 from medfl_common.errors import ConfigError
-from medfl_common.plan import Plan, load_plan
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_sim.cli import app
-from medfl_sim.phantoms import KINDS
-from medfl_sim.phantoms.hospital import Origin
+from medfl_sim.data.phantoms import KINDS
+from medfl_sim.data.phantoms.hospital import Origin
 
 NEW = ("brain-mr", "fundus", "lung-ct", "mammography")
 N_SAMPLES = 10

@@ -6,13 +6,19 @@ import pytest
 from tests.conftest import MakePlan
 from typer.testing import CliRunner
 
-from medfl_server.study import create_study
+from medfl_server.study.run_directory import create_study
 from medfl_sim.cli import app
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.runs import compare_rows, facts_of, find_runs, list_rows, settings_that_differ
-from medfl_sim.runs_page import answer, write_runs
-from medfl_sim.scenario import keep_scenario, partitioned
-from medfl_sim.simulation import run_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import keep_scenario, partitioned
+from medfl_sim.engine.simulation import run_study
+from medfl_sim.runs.directories import (
+    compare_rows,
+    facts_of,
+    find_runs,
+    list_rows,
+    settings_that_differ,
+)
+from medfl_sim.runs.page import answer, write_runs
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medfl_client.dataset import ImageSet
-from medfl_client.site import Site
+from medfl_client.data.dataset import ImageSet
+from medfl_client.task.site import Site
 from medfl_common.errors import ConfigError
-from medfl_common.plan import Plan
-from medfl_common.schema import check
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import Scenario
-from medfl_sim.shift import Shift, change
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import check
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scanner_shift import Shift, change
+from medfl_sim.data.scenario import Scenario
 
 NEUTRAL = {name: float(value) for name, value in Shift().model_dump(exclude={"sites"}).items()}
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 from tests.conftest import MakePlan
 
-from medfl_client.site import Site
-from medfl_common.checkpoint import load_newest
+from medfl_client.task.site import Site
 from medfl_common.errors import ConfigError
-from medfl_common.plan import load_plan
-from medfl_server.report import write_report
-from medfl_server.rounds import PausedError
-from medfl_server.study import Study, create_study, open_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.phantom import write_hospitals
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.checkpoint import load_newest
+from medfl_server.reports.report import write_report
+from medfl_server.rounds.loop import PausedError
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.engine.simulation import run_study
 
 
 def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:

@@ -9,13 +9,13 @@ from PIL import Image
 from tests.client.test_series import AXIAL, geometry, volume_plan, write_slice
 from tests.conftest import SHARED, MakePlan
 
-from medfl_client.dicom.header import Rules
-from medfl_client.dicom.reader import ALL_FRAMES, Source, read_pixels
-from medfl_client.dicom.series import read_volume
-from medfl_client.ingest import Collection, collect, count_reasons
-from medfl_client.site_file import DataFiles
-from medfl_common.plan import load_plan
-from medfl_sim.sources import SOURCES
+from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.header import Rules
+from medfl_client.data.dicom.series import read_volume
+from medfl_client.data.ingest import Collection, collect, count_reasons
+from medfl_client.data.reader import ALL_FRAMES, Source, read_pixels
+from medfl_common.plan.plan import load_plan
+from medfl_sim.data.sources import SOURCES
 
 RULES = Rules(b"k")
 

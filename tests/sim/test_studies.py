@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medfl_server.model_card import write_model_card
-from medfl_server.report import write_report
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.phantoms import KINDS
-from medfl_sim.simulation import run_study
+from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.report import write_report
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.phantoms import KINDS
+from medfl_sim.engine.simulation import run_study
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -6,13 +6,13 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError, RunError
-from medfl_common.plan import load_plan
-from medfl_server.study import open_study
-from medfl_sim.job import Job
-from medfl_sim.scenario import partitioned
-from medfl_sim.sweep import Variant, find_key, read_vary, run_sweep, variants
-from medfl_sim.sweep_page import answer, write_sweep
-from medfl_sim.sweep_table import Result, as_csv, as_latex, difference, mean_of, results
+from medfl_common.plan.plan import load_plan
+from medfl_server.study.run_directory import open_study
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.runs.job import Job
+from medfl_sim.sweeps.page import answer, write_sweep
+from medfl_sim.sweeps.sweep import Variant, find_key, read_vary, run_sweep, variants
+from medfl_sim.sweeps.table import Result, as_csv, as_latex, difference, mean_of, results
 
 
 @pytest.fixture

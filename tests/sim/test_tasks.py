@@ -9,13 +9,13 @@ from pydicom.uid import generate_uid
 from tests.client.test_series import AXIAL, FEET_FIRST, write_slice
 from tests.conftest import MakePlan
 
-from medfl_client.ingest import collect, count_reasons
-from medfl_client.site_file import load_site_file
-from medfl_common.plan import Plan, load_plan
-from medfl_server.study import create_study
-from medfl_sim.hospitals import virtual_sites
-from medfl_sim.scenario import partitioned
-from medfl_sim.simulation import run_study
+from medfl_client.config.site_file import load_site_file
+from medfl_client.data.ingest import collect, count_reasons
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_server.study.run_directory import create_study
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.scenario import partitioned
+from medfl_sim.engine.simulation import run_study
 
 SITE = """\
 site: volumes

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from medfl_common.algorithms import own_layers
 from medfl_common.errors import ConfigError
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network
-from medfl_common.plan import Images, Plan
+from medfl_common.plan.algorithms import own_layers
+from medfl_common.plan.plan import Images, Plan
 from medfl_common.registry import Registry
 from medfl_common.seeds import derive_seed
 

@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 from torch import nn
 
-from medfl_common.algorithms import Layers
 from medfl_common.errors import ConfigError
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_norm
-from medfl_common.plan import LastLayers, ModelChoice
+from medfl_common.plan.algorithms import Layers
+from medfl_common.plan.plan import LastLayers, ModelChoice
 
 
 def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) -> None:

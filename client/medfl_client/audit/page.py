@@ -1,0 +1,89 @@
+"""`audit.html`: what left the hospital, for its security officer. It never leaves."""
+
+from pathlib import Path
+
+from medfl_client.audit.records import (
+    HEADER,
+    in_a_sentence,
+    read_ledger,
+    rows_of,
+    runs_of,
+    totals_of,
+)
+from medfl_client.config.site_file import RULES, Policy, load_site_file
+from medfl_client.egress import ledger
+from medfl_client.egress.approvals import FILE as APPROVALS
+from medfl_client.egress.approvals import read_records
+from medfl_client.egress.receipts import LEDGER
+from medfl_common import __version__
+from medfl_common.errors import RunError
+from medfl_common.files import write_private
+from medfl_common.ui.page import Section, Table, render
+
+QUESTION = "What left this hospital?"
+
+
+def write_audit(folder: Path, path: Path) -> None:
+    """Write the page, for its owner alone; raises RunError where the ledger is illegible."""
+    site, state = load_site_file(folder), folder / "state"
+    entries = read_ledger(folder)
+    broken = ledger.first_broken_line(state / LEDGER)
+    whole = "The ledger is whole." if broken is None else "THE LEDGER WAS CHANGED, see below."
+    sections = [_messages(folder), _chain(state), _policy(site.policy), _approvals(state)]
+    page = render(
+        f"medfl audit of {site.site}",
+        QUESTION,
+        f"{in_a_sentence(totals_of(entries))} {whole}",
+        sections,
+        __version__,
+    )
+    write_private(path, page.encode())
+
+
+def _messages(folder: Path) -> Section:
+    tables = [
+        Table(HEADER, rows_of(lines), title, total="total", is_text=True)
+        for title, lines in runs_of(read_ledger(folder)).items()
+    ]
+    return Section(
+        "Every message",
+        [
+            "Each line was on the disk before its message left. No image, header, name or path is "
+            "in a message: the guard lets listed numbers and one array of weights pass."
+        ],
+        tables=tables,
+    )
+
+
+def _chain(state: Path) -> Section:
+    rows = []
+    for name in (LEDGER, APPROVALS):
+        broken, head = ledger.first_broken_line(state / name), ledger.last(state / name)
+        verdict = "whole" if broken is None else f"line {broken.line}: {broken.what}"
+        rows.append([name, str(head.n_lines), verdict, head.hash])
+    return Section(
+        "Can the records be trusted?",
+        [
+            "Each line holds the hash of the line before. An edit, a missing or moved line shows; "
+            "whoever rewrites a whole file changes its last hash, so note that hash elsewhere."
+        ],
+        tables=[Table(["record", "lines", "state", "last hash"], rows, is_text=True)],
+    )
+
+
+def _policy(policy: Policy) -> Section:
+    values = policy.model_dump()
+    rows = [[rule, name, str(values[name]), words] for name, (rule, words) in RULES.items()]
+    header = ["rule", "setting", "now", "meaning"]
+    return Section("The policy in force", tables=[Table(header, rows, is_text=True)])
+
+
+def _approvals(state: Path) -> Section:
+    header = ["when", "what", "study", "plan", "by"]
+    try:
+        records = read_records(state)
+    except RunError as error:
+        return Section("Who approved what", [str(error)])
+    rows = [[r.day, r.action, r.study, r.plan[:12], r.by] for r in records]
+    texts = [] if rows else ["No plan has been approved here."]
+    return Section("Who approved what", texts, tables=[Table(header, rows, is_text=True)])

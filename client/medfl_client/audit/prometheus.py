@@ -1,0 +1,58 @@
+"""`medfl-client run --metrics-port`: what left this hospital, for Prometheus, from its ledger."""
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from medfl_common.ops.prometheus import NewLines, counter, gauge
+from medfl_common.run.log import Event
+
+
+class LedgerMonitor(Collector):
+    """What the ledger of a site's `state` directory says: messages, bytes, refusals."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._new_lines = NewLines(state / "ledger.jsonl")
+        self._lock = threading.Lock()  # two scrapes at once would count lines twice
+        self._outcomes = Counter[str]()  # released, refused, failed
+        self._bytes = self._round = 0
+        self._newest = 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer a scrape."""
+        with self._lock:
+            for line in self._new_lines():
+                self._outcomes[_outcome(line)] += 1
+                self._bytes += int(str(line["bytes"]))
+                self._round = int(str(line["round"]))
+                self._newest = float(str(line["time"]))
+            return [*self._families()]
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand: the registry need not read the ledger for it."""
+        return []
+
+    def _families(self) -> Iterable[Metric]:
+        made = self._outcomes
+        yield counter("client_messages", "Replies in the ledger.", made.total())
+        yield counter("client_refused", "Tasks that policy or guard refused.", made["refused"])
+        yield counter("client_failed", "Tasks that failed here.", made["failed"])
+        yield counter("client_bytes", "Bytes of all replies in the ledger.", self._bytes)
+        yield gauge("client_round", "Round of the last reply.", self._round)
+        yield gauge("client_last_reply_timestamp_seconds", "Time of the last reply.", self._newest)
+        free = shutil.disk_usage(self._state).free
+        yield gauge("client_disk_free_bytes", "Free bytes where the site's directory is.", free)
+
+
+def _outcome(line: Event) -> str:
+    """Say released, refused or failed; a line of a version without `decision` by what it holds."""
+    decision = str(line.get("decision", ""))
+    if decision:
+        return decision.split(":")[0]
+    return "refused" if line["kind"] in ("train", "unknown") and not line["arrays"] else "released"

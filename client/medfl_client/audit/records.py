@@ -1,0 +1,178 @@
+"""The ledger for a person: is it whole, what left in each round, to whom, and by which decision."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfl_client.egress import ledger
+from medfl_client.egress.approvals import FILE as APPROVALS
+from medfl_client.egress.ledger import Entry
+from medfl_client.egress.receipts import LEDGER, RELEASED
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.ui.screen import Screen
+
+HEADER = ["time", "kind", "round", "what left", "kB", "norm", "to", "decision"]
+COLUMNS = [
+    "line", "time", "study", "run", "plan", "kind", "round", "to", "bytes", "arrays", "norm",
+    "numbers", "sha256", "decision", "cut", "previous", "hash",
+]  # fmt: skip
+REQUIRED = {*COLUMNS} - {"cut"}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins a formula
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What left, added up."""
+
+    messages: int
+    released: int
+    refused: int
+    bytes: int
+    rounds: int  # of all runs
+    receivers: list[str]
+
+
+def verify(folder: Path, screen: Screen) -> None:
+    """Say that ledger and approvals are whole; raises RunError with the line that is not."""
+    for name in (LEDGER, APPROVALS):
+        path = folder / "state" / name
+        broken = ledger.first_broken_line(path)
+        if broken is not None:
+            raise RunError(f"{path}, line {broken.line}: {broken.what}")
+        head = ledger.last(path)
+        if head.n_lines:
+            screen.say(f"{name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
+        else:
+            screen.say(f"{name} holds nothing yet")
+    screen.say("note the hash elsewhere: whoever rewrites the whole file cannot make it the same")
+
+
+def read_ledger(folder: Path, run: str = "") -> list[Entry]:
+    """Read the ledger of a site: all of it, or of the `last` run or one whose id begins so."""
+    found = ledger.entries(folder / "state" / LEDGER)
+    if any(not entry.keys() >= REQUIRED for entry in found):
+        raise RunError(ledger.DAMAGED.format(path=folder / "state" / LEDGER))
+    if not run:
+        return found
+    runs = list(dict.fromkeys(str(entry["run"]) for entry in found if entry["run"] != "unknown"))
+    chosen = runs[-1:] if run == "last" else [name for name in runs if name.startswith(run)]
+    if len(chosen) != 1:
+        known = ", ".join(name[:8] for name in runs) or "none yet"
+        raise ConfigError(f"{run!r} names {len(chosen)} runs in the ledger; runs: {known}")
+    return [entry for entry in found if entry["run"] == chosen[0]]
+
+
+def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Put lines together by study and run, in the order of their first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        run = str(entry["run"])
+        title = "tasks that could not be read"
+        if run != "unknown":
+            title = f"study {entry['study']}, run {run[:8]}, plan {str(entry['plan'])[:12]}"
+        found.setdefault(title, []).append(entry)
+    return found
+
+
+def totals_of(entries: Sequence[Entry]) -> Totals:
+    """Add up lines."""
+    released = [entry for entry in entries if entry["decision"] == RELEASED]
+    return Totals(
+        messages=len(entries),
+        released=len(released),
+        refused=len(entries) - len(released),
+        bytes=sum(int(str(entry["bytes"])) for entry in entries),
+        rounds=len({(entry["run"], entry["round"]) for entry in released if entry["round"]}),
+        receivers=sorted({str(entry["to"]) for entry in entries}),
+    )
+
+
+def rows_of(entries: Sequence[Entry]) -> list[list[str]]:
+    """Give table rows as HEADER names them, and their total."""
+    rows = [
+        [
+            _clock(entry),
+            str(entry["kind"]),
+            str(entry["round"]),
+            _what(entry),
+            _kb(int(str(entry["bytes"]))),
+            f"{float(str(entry['norm'])):.3g}",
+            str(entry["to"]),
+            str(entry["decision"]),
+        ]
+        for entry in entries
+    ]
+    totals = totals_of(entries)
+    decided = f"{totals.released} released, {totals.refused} refused or failed"
+    messages = f"{totals.messages} messages"
+    return [
+        *rows,
+        ["total", "", "", messages, _kb(totals.bytes), "", ", ".join(totals.receivers), decided],
+    ]
+
+
+def show(folder: Path, run: str, screen: Screen) -> None:
+    """Print a table per run."""
+    broken = ledger.first_broken_line(folder / "state" / LEDGER)
+    if broken is not None:
+        screen.say(f"THE LEDGER WAS CHANGED: line {broken.line}: {broken.what}")
+    entries = read_ledger(folder, run)
+    for title, lines in runs_of(entries).items():
+        screen.table(HEADER, rows_of(lines), title=title)
+    screen.say(in_a_sentence(totals_of(entries)))
+
+
+def in_a_sentence(totals: Totals) -> str:
+    """Say what left, for a security officer."""
+    if not totals.messages:
+        return "Nothing has left this hospital."
+    return (
+        f"{totals.messages} messages left with {totals.bytes / 1e6:,.2f} MB in all, to "
+        f"{', '.join(totals.receivers)}: {totals.released} with weight changes or counts, over "
+        f"{totals.rounds} rounds, and {totals.refused} that hold no more than a code."
+    )
+
+
+def export(folder: Path, out: Path) -> int:
+    """Write the ledger as CSV, without texts of incidents; return the number of lines."""
+    entries = read_ledger(folder)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        writer.writerow([_cell(entry.get(name), name) for name in COLUMNS])
+    out.write_text(buffer.getvalue(), encoding="utf-8")
+    return len(entries)
+
+
+def _cell(value: object, name: str) -> str:
+    if name == "time":
+        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(float(str(value))))
+    elif isinstance(value, dict):
+        text = "; ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in value.items())
+    elif isinstance(value, list):
+        text = "; ".join(map(str, value))
+    else:
+        text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _clock(entry: Entry) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(str(entry["time"]))))
+
+
+def _kb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e3:,.1f}"
+
+
+def _what(entry: Entry) -> str:
+    arrays, numbers = entry["arrays"], entry["numbers"]
+    n_arrays = len(arrays) if isinstance(arrays, dict) else 0
+    n_numbers = len(numbers) if isinstance(numbers, list) else 0
+    if entry["decision"] != RELEASED:
+        return "a code"
+    weights = f"weight changes of {n_arrays} tensors, " if n_arrays else ""
+    return f"{weights}{n_numbers} numbers or lists of counts"

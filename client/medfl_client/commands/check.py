@@ -1,0 +1,131 @@
+"""`medfl-client check`: the whole of a round but the sending, shown to the person who decides."""
+
+import time
+from pathlib import Path
+
+from flwr.app import RecordDict
+
+from medfl_client.config.site_file import Policy, load_site_file
+from medfl_client.data.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.data.labels import count_labels
+from medfl_client.egress.approvals import status_of
+from medfl_client.egress.guard import permit, release, why_no_scores
+from medfl_client.readiness.left_out import write_left_out
+from medfl_client.task.handler import work
+from medfl_client.task.session import Workbench, shapes_of
+from medfl_client.task.site import choose_device
+from medfl_client.training.frozen_features import feature_data
+from medfl_common.errors import DisclosureError
+from medfl_common.models.weights import norm, shared_weights
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.ui.screen import Screen
+from medfl_common.wire.digest import n_bytes
+from medfl_common.wire.records import TrainResult, TrainTask
+from medfl_common.wire.tensors import Shapes
+
+SAMPLES = {
+    "image": "images", "series": "series", "study": "studies", "candidate": "candidates",
+}  # fmt: skip
+
+
+def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
+    """Read the data for a plan, train one step, and print what would be sent. Sends nothing.
+
+    Raises the error that would stop the site from taking part.
+    """
+    site, plan = load_site_file(folder), load_plan(plan_file)
+    screen.say(f"plan {plan.study}, hash {plan.hash()}")
+    permit(plan, site.policy)
+    state = folder / "state"
+    _show_approval(folder, plan, site.policy, screen)
+    found = collect(folder, state, site.data, plan, screen.watch)
+    _show_data(found, state, screen)
+    data = site_data(found, plan, site.site)
+    _show_split(found, plan, len(data.train), len(data.validation), screen)
+    device = choose_device(site.compute.device)
+    model = Workbench().model_for(plan, device)
+    shapes = shapes_of(model, "shared")
+    task = TrainTask("train", "0" * 32, 1, 0, site.site, plan, shared_weights(model))
+    if plan.model.freeze == "all":
+        data = feature_data(model, data, plan, site.site, device)
+    started = time.monotonic()
+    result = work(task, model, data, device, max_steps=1)
+    screen.say(
+        f"one training step and the scoring took {time.monotonic() - started:.1f} s on {device}"
+    )
+    _show_reply(result, task, site.policy, shapes, screen)
+
+
+def _show_approval(folder: Path, plan: Plan, policy: Policy, screen: Screen) -> None:
+    status = status_of(folder / "state", plan.hash())
+    if status == "approved" or (policy.approval == "none" and status == "not approved"):
+        screen.say(f"the plan is {status} here; policy.approval is {policy.approval}")
+    else:
+        screen.say(f"the plan is {status}: it runs only after medfl-client approve {folder} PLAN")
+
+
+def _show_data(found: Collection, state: Path, screen: Screen) -> None:
+    reasons = count_reasons(found.refused)
+    rows = [[str(len(found.samples)), "used"]]
+    rows += [[str(n), f"left out: {reason}"] for reason, n in reasons.items()]
+    if found.n_labels_unused:
+        rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
+    for reason, n in found.refused_parts.items():
+        rows.append([str(n), f"frames or candidates left out of files that are used: {reason}"])
+    screen.table(["files", "what became of them"], rows)
+    if reasons:
+        path = state / "left-out.csv"
+        write_left_out(found.refused, path)
+        screen.say(f"every file that is left out, with its reason: {path} (stays here)")
+
+
+def _show_split(
+    found: Collection, plan: Plan, n_train: int, n_validation: int, screen: Screen
+) -> None:
+    n_patients = len(set(found.patients))
+    counts = [
+        f"{n} {name}"
+        for name, n in count_labels([s.targets for s in found.samples], plan.task).items()
+    ]
+    what = SAMPLES[plan.images.sample]
+    screen.say(
+        f"{len(found.samples)} {what} of {n_patients} patients: {', '.join(counts)}; "
+        f"{n_train} to train on, {n_validation} to score on, no patient in both"
+    )
+
+
+def _show_reply(
+    result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, screen: Screen
+) -> None:
+    try:
+        reply = release(result, task, policy, shapes)
+    except DisclosureError as error:
+        screen.say(f"the guard would send nothing but a code: {error}")
+        raise
+    screen.say("what one round would send, by name; nothing has been sent:")
+    update = result.update or {}
+    tensors = [
+        [name, " x ".join(map(str, tensor.shape)) or "1", f"{tensor.numel() * 4:,}"]
+        for name, tensor in update.items()
+    ]
+    screen.table(["weight change", "shape", "bytes"], tensors)
+    screen.table(["number", "value"], _numbers(reply))
+    if result.tally is not None and "n_scored" not in reply.metric_records["numbers"]:
+        screen.say(f"scores would be kept back: {why_no_scores(policy)}")
+    screen.say(
+        f"in all {n_bytes(reply):,} bytes a round (norm of the change {norm(update):.3g}); "
+        "no image, header, name or path is among them"
+    )
+
+
+def _numbers(reply: RecordDict) -> list[list[str]]:
+    rows = []
+    for name, value in reply.metric_records["numbers"].items():
+        shown = str(value) if not isinstance(value, list) else _short(value)
+        rows.append([name, shown])
+    return rows
+
+
+def _short(values: list[int] | list[float]) -> str:
+    text = " ".join(str(value) for value in values)
+    return text if len(text) <= 60 else f"{len(values)} counts, in all {sum(values)}"

@@ -1,0 +1,153 @@
+"""`medfl-client approve` and `withdraw`: shown in words, asked, recorded, and acted on at once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from medfl_client.commands.plan_words import differences, plan_in_words
+from medfl_client.config.site_file import load_site_file
+from medfl_client.egress import ledger
+from medfl_client.egress.approvals import (
+    Record,
+    approve,
+    approved_plan,
+    last_approved,
+    proposed,
+    read_records,
+    status_of,
+    write_record,
+)
+from medfl_client.egress.guard import permit
+from medfl_client.egress.receipts import LEDGER, RELEASED
+from medfl_common.errors import ConfigError, DisclosureError, RunError
+from medfl_common.files import holder
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.ui.screen import Screen
+
+STOP_S = 10.0  # for a running client to end by itself
+LOOK_S = 0.05  # between looks whether it has
+Ask = Callable[[str], bool]
+
+
+def decide(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
+    """Show a plan in words, and record the approval if the person says yes."""
+    site, state = load_site_file(folder), folder / "state"
+    plan = load_plan(plan_file or _newest_proposed(state))
+    screen.table(["question", "answer"], plan_in_words(plan), title=f"what {plan.study} does here")
+    try:
+        permit(plan, site.policy)
+        screen.say("your policy allows this plan")
+    except DisclosureError as error:
+        screen.say(f"your policy would refuse this plan, approved or not: {error}")
+    _show_differences(plan, state, screen)
+    if status_of(state, plan.hash()) == "approved":
+        screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
+        return True
+    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}?"):
+        screen.say("not approved; nothing was changed")
+        return False
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    approve(state, plan)
+    screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
+    return True
+
+
+def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
+    """Record a withdrawal from one plan or all, and end a client that runs on this directory."""
+    load_site_file(folder)  # or it is not a site's directory
+    state = folder / "state"
+    chosen = load_plan(plan_file) if plan_file is not None else None
+    try:
+        _record_withdrawal(state, chosen, screen)  # first: from now on nothing is released
+    finally:
+        _stop_client(state, screen)
+    screen.say(
+        "nothing more leaves for these plans. What has left already cannot be called back; "
+        f"medfl-client audit show {folder} lists it. Tell the coordinator that you have withdrawn"
+    )
+
+
+def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None:
+    plans = _approved_or_used(state)
+    if chosen is not None:
+        plans = {chosen.hash(): (chosen.study, chosen.canonical())}
+    if not plans:
+        screen.say("no plan is approved here; there is nothing to withdraw from")
+        return
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for plan, (study, canonical) in plans.items():
+        write_record(state, "withdraw", plan, study, canonical)
+        screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
+
+
+def _newest_proposed(state: Path) -> Path:
+    found = proposed(state)
+    if not found:
+        raise ConfigError(
+            "name the plan file; no plan has come with a task yet that waits for approval"
+        )
+    return found[-1]
+
+
+def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:
+    before = last_approved(state, plan.study)
+    if before is None:
+        screen.say("no plan was approved here before; this is the first")
+        return
+    rows = differences(approved_plan(before), plan)
+    if not rows:
+        screen.say(f"it is the same plan that {before.by} approved on {before.day}")
+        return
+    title = f"against the plan of {before.study} that {before.by} approved on {before.day}"
+    screen.table(["setting", "before", "now"], rows, title=title)
+
+
+def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
+    """Give plan -> (study, canonical) of all that are approved, or were worked on without."""
+    latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
+    found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
+    for entry in ledger.entries(state / LEDGER):
+        plan = str(entry.get("plan"))
+        if entry.get("decision") == RELEASED and plan not in latest:
+            found[plan] = (str(entry["study"]), "")
+    return found
+
+
+def _stop_client(state: Path, screen: Screen) -> None:
+    """End the client that holds `state/lock`: ask, wait, then kill."""
+    if not holder(state):
+        return
+    process = _holder(state)
+    screen.say(f"stopping the client that runs here, process {process}")
+    try:
+        os.kill(process, signal.SIGTERM)
+        if not _is_free_within(state, STOP_S):
+            os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+    except PermissionError:
+        raise RunError(f"process {process} belongs to another user; stop it by hand") from None
+    if not _is_free_within(state, STOP_S):
+        raise RunError(f"process {process} does not end; stop it by hand")
+    screen.say("it has ended")
+
+
+def _holder(state: Path) -> int:
+    """Read who holds the lock; twice, because a client that starts writes its id after locking."""
+    for _ in range(10):
+        first = holder(state)
+        time.sleep(LOOK_S)
+        if first.isdigit() and first == holder(state):
+            return int(first)
+    raise RunError(f"{state / 'lock'} is held, by whom it does not say; stop the client by hand")
+
+
+def _is_free_within(state: Path, seconds: float) -> bool:
+    ends = time.monotonic() + seconds
+    while holder(state):
+        if time.monotonic() > ends:
+            return False
+        time.sleep(LOOK_S)
+    return True

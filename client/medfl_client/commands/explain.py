@@ -1,0 +1,169 @@
+"""`medfl-client explain`: what the model looked at, for the hospital's own eyes; nothing leaves."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medfl_client.config.site_file import load_site_file
+from medfl_client.data.dataset import CENTRE, SPREAD, Examples
+from medfl_client.data.ingest import collect, site_data
+from medfl_client.model_use.kept_models import find_model
+from medfl_client.model_use.saliency import looked_at
+from medfl_client.task.session import use_threads
+from medfl_client.task.site import choose_device
+from medfl_client.training.evaluate import score
+from medfl_client.training.losses import log_odds
+from medfl_common import __version__
+from medfl_common.errors import DataError
+from medfl_common.files import write_atomic
+from medfl_common.models.network import Network
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import load_model
+from medfl_common.ui.page import Section, picture_grid, render
+from medfl_common.ui.screen import Screen
+
+KINDS = {
+    "wrong": "Called wrong, the surest first",
+    "uncertain": "Uncertain, the most first",
+    "right": "Called right, the surest first",
+}
+AT_ONCE = 4  # pictures explained at a time
+SIDE = 192  # pixels of a picture on the page
+GLOW = np.array([255.0, 80.0, 0.0])  # what was looked at; its strength is the cover
+
+
+@dataclass(frozen=True)
+class Case:
+    """One held-out image that is shown."""
+
+    position: int
+    kind: str  # a key of KINDS
+    output: int  # the logit that is explained
+    is_absent: bool  # it was called absent: what spoke against it is shown
+    probability: float  # of that output
+    called: str
+    truth: str
+
+
+def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
+    """Write `explain.html` into the site's directory: overlays of about n held-out images.
+
+    A third each are called wrong, uncertain and called right, as far as there are such.
+    """
+    site = load_site_file(folder)
+    plan, model, _ = load_model(find_model(folder, run))
+    use_threads(plan)
+    found = collect(folder, folder / "state", site.data, plan, screen.watch)
+    data = site_data(found, plan, site.site)
+    if not len(data.validation):
+        raise DataError("the site holds no image out of training, so there is none to explain")
+    device = choose_device(site.compute.device)
+    model = model.to(device)
+    logits, targets = score(model, data.validation, plan, device)
+    cases = choose(logits, targets, plan, n)
+    pictures = [
+        (kind, _tile(model, data.validation, case, device))
+        for kind in KINDS
+        for case in cases
+        if case.kind == kind
+    ]
+    path = folder / "explain.html"
+    write_atomic(path, _page(plan, cases, pictures).encode())
+    screen.say(f"{len(cases)} of {len(targets)} held-out images; for your eyes only: {path}")
+    return path
+
+
+def choose(logits: torch.Tensor, targets: torch.Tensor, plan: Plan, n: int) -> list[Case]:
+    """Choose cases from (N, K) logits and targets: the surest wrong and right, the least sure."""
+    cases = [
+        case
+        for position in range(len(targets))
+        for case in [_case(position, logits, targets, plan)]
+        if case is not None
+    ]
+    sureness = {case.position: abs(case.probability - 0.5) for case in cases}
+    by_sureness = sorted(cases, key=lambda case: (sureness[case.position], case.position))
+    uncertain = [_as(case, "uncertain") for case in by_sureness[: n // 3]]
+    taken = {case.position for case in uncertain}
+    surest = [case for case in reversed(by_sureness) if case.position not in taken]
+    wrong = [case for case in surest if case.kind == "wrong"][: n // 3]
+    right = [case for case in surest if case.kind == "right"][: n - len(wrong) - len(uncertain)]
+    return wrong + uncertain + right
+
+
+def _as(case: Case, kind: str) -> Case:
+    return replace(case, kind=kind)
+
+
+def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Case | None:
+    """Judge one image; of several findings, the one that is called with the most certainty."""
+    target, classes = targets[position], plan.task.classes
+    chances = torch.sigmoid(log_odds(logits[position : position + 1], plan))[0]
+    if plan.task.is_one_of_many:
+        output, true = int(chances.argmax()), int(target.argmax())
+        kind = "right" if output == true else "wrong"
+        words = classes[output], classes[true]
+        return Case(position, kind, output, False, float(chances[output]), *words)
+    known = (~torch.isnan(target)).nonzero()[:, 0]
+    if not len(known):
+        return None
+    output = int(known[(chances[known] - plan.evaluation.threshold).abs().argmax()])
+    called, true = bool(chances[output] >= plan.evaluation.threshold), bool(target[output] > 0.5)
+    if plan.task.type == "binary":
+        words = classes[int(called)], classes[int(true)]
+    else:
+        said = {True: "yes", False: "no"}
+        words = f"{classes[output]}: {said[called]}", f"{classes[output]}: {said[true]}"
+    kind = "right" if called == true else "wrong"
+    return Case(position, kind, output, not called, float(chances[output]), *words)
+
+
+def _tile(
+    model: Network, images: Examples, case: Case, device: torch.device
+) -> tuple[NDArray[np.uint8], str]:
+    """Lay the picture and its overlay side by side, with a caption."""
+    ((pixels, _),) = images.batches(torch.tensor([case.position]), 1)
+    places = looked_at(model, pixels.to(device), case.output, case.is_absent).cpu()[0]
+    grey = ((pixels[0] * SPREAD + CENTRE) * 255).clamp(0, 255)
+    if grey.dim() == 4:  # the slice that counted most
+        depth = int(places.flatten(1).sum(dim=1).argmax())
+        grey, places = grey[:, depth], places[depth]
+    plain = grey.expand(3, -1, -1).permute(1, 2, 0).numpy()
+    cover = 0.6 * places.numpy()[..., None]
+    both = np.concatenate([plain, plain * (1 - cover) + GLOW * cover], axis=1).astype(np.uint8)
+    repeats = max(1, round(SIDE / both.shape[0]))
+    both = both.repeat(repeats, axis=0).repeat(repeats, axis=1)
+    return both, f"{case.truth}, called {case.called} (p = {case.probability:.2f})"
+
+
+def _page(
+    plan: Plan, cases: list[Case], pictures: list[tuple[str, tuple[NDArray[np.uint8], str]]]
+) -> str:
+    sections = [
+        Section(heading, sheet=picture_grid([tile for k, tile in pictures if k == kind], wide=True))
+        for kind, heading in KINDS.items()
+        if any(k == kind for k, _ in pictures)
+    ]
+    sections.append(
+        Section(
+            "How to read this",
+            [
+                "Left the picture as the network sees it, right the same with an orange veil where "
+                "it looked for what it called; its true label comes first in the caption. p is the "
+                "probability that the network gave, before calibration.",
+                "A veil on a marker, a tube or the border says that the network may have learnt "
+                "how the picture was made, not the finding. A veil at the right place proves "
+                "nothing: Grad-CAM shows where, coarsely, and not why.",
+            ],
+        )
+    )
+    n_wrong = sum(case.kind == "wrong" for case in cases)
+    answer = (
+        f"{len(cases)} held-out images, {n_wrong} of them called wrong; the orange veil lies where "
+        f"{plan.model.name} looked. This page stays at your hospital."
+    )
+    title = f"medfl: what the model of {plan.study} looked at"
+    return render(title, "What did the model look at?", answer, sections, __version__)

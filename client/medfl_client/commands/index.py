@@ -1,0 +1,38 @@
+"""`medfl-client index`: what a site has, what is wrong with it, and a verdict."""
+
+import json
+from pathlib import Path
+
+from medfl_client.config.site_file import load_site_file
+from medfl_client.readiness.assess import as_json, assess
+from medfl_client.readiness.checks import Level
+from medfl_client.readiness.left_out import write_left_out
+from medfl_client.readiness.page import answer, write_readiness
+from medfl_common.plan.plan import load_plan
+from medfl_common.ui.screen import Screen
+
+LIMIT = 2000  # samples that are decoded unless all are asked for
+
+
+def survey(
+    folder: Path, plan_file: Path | None, every: bool, is_for_script: bool, screen: Screen
+) -> Level:
+    """Index a site, judge it, and write `readiness.html` into its directory; sends nothing."""
+    site = load_site_file(folder)
+    plan = load_plan(plan_file) if plan_file is not None else None
+    watch = None if is_for_script else screen.watch
+    found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
+    write_readiness(found, site.site, folder / "readiness.html")
+    write_left_out(found.refused, folder / "state" / "left-out.csv")
+    if is_for_script:
+        print(json.dumps(as_json(found, site.site), indent=1))
+        return found.verdict
+    screen.table(
+        ["files", "what became of them"], [[f"{n:,}", what] for what, n in found.files.items()]
+    )
+    for finding in found.findings:
+        advice = f" ({finding.advice})" if finding.advice else ""
+        screen.say(f"{finding.level}: {finding.what}{advice}")
+    screen.say(f"{found.verdict.upper()}. {answer(found)}")
+    screen.say(f"for your eyes only: {folder / 'readiness.html'}")
+    return found.verdict

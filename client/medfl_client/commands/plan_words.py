@@ -1,0 +1,179 @@
+"""A plan in plain words, for the person at the hospital who decides about it."""
+
+import math
+
+from medfl_common.metrics.counts import N_BINS
+from medfl_common.metrics.site_statistics import lengths
+from medfl_common.metrics.subgroups import group_names
+from medfl_common.plan.algorithms import NEED_START_LOSS, objective_of, own_layers
+from medfl_common.plan.plan import Images, Plan, WeightsFile
+from medfl_common.plan.strict_yaml import Value
+from medfl_common.wire.cost import build_empty
+from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, size_of
+
+Rows = list[list[str]]
+
+SAMPLES = {
+    "image": "image", "series": "series", "study": "study", "candidate": "candidate position",
+}  # fmt: skip
+KEPT = {  # by the algorithm's half at the sites
+    "scaffold": "how gradients here differ from the others' (a control variate)",
+    "feddyn": "how gradients here differ from the others'",
+    "moon": "the last model trained here",
+    "ditto": "a model of this site's own, which `predict` can use",
+}
+SCORES = "the number of scored images, their mean loss and exact AUC, counts of right and wrong "
+
+
+def plan_in_words(plan: Plan) -> Rows:
+    """Give rows of (question, answer)."""
+    n, rounds = n_weights(plan), plan.federation.rounds
+    mb = reply_mb(plan)
+    held_out = f"{plan.evaluation.validation:.0%} of the patients here"
+    rows = [
+        ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
+        ["what is learnt", _question(plan)],
+        ["which data are read", _data(plan.images)],
+        ["what else is read", _extras(plan)],
+        ["what is trained", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
+        ["algorithm", plan.federation.strategy],
+        ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
+        ["kept apart", f"{held_out} are never trained on; the model is scored on their images"],
+        [
+            "what leaves each round",
+            f"the change of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "
+            f"training loss{_start_loss(plan)} and the time; {mb:.2f} MB. No image, header, name "
+            "or path",
+        ],
+        ["what stays here between rounds", _stays(plan)],
+        ["which scores", _scores(plan)],
+        ["before the first round", _statistics(plan)],
+        ["in all", f"{_total_mb(plan):,.1f} MB leave over {rounds} rounds, if all are made"],
+        [
+            "protection",
+            "none: the weight changes leave as they are, without noise or masking; a dishonest "
+            "coordinator could learn something of the images from them",
+        ],
+    ]
+    return [[question, _printable(answer)] for question, answer in rows]
+
+
+def differences(before: Plan, now: Plan) -> Rows:
+    """Give rows of (setting, before, now) for every setting that is not the same."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
+    return [
+        [_printable(text) for text in (name, old.get(name, "not set"), new.get(name, "not set"))]
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def n_weights(plan: Plan) -> int:
+    """Count the weights that go both ways each round."""
+    return sum(math.prod(shape) for shape in _shared(plan).values())
+
+
+def reply_mb(plan: Plan) -> float:
+    """Estimate one round's reply: weights in the plan's form, counts of 8 bytes."""
+    update = size_of(_shared(plan), codec_of(plan.federation.messages))
+    return (update + 8 * _n_counts(plan)) / 1e6
+
+
+def _shared(plan: Plan) -> Shapes:
+    model = build_empty(plan)
+    return {name: model.shapes[name] for name in model.names("shared")}
+
+
+def _n_counts(plan: Plan) -> int:
+    return math.prod(plan.task.confusion_shape) + 2 * plan.task.n_outputs * N_BINS
+
+
+def _total_mb(plan: Plan) -> float:
+    groups = sum(len(names) for names in group_names(plan).values())
+    last = 8 * _n_counts(plan) * (1 + groups) / 1e6
+    return plan.federation.rounds * reply_mb(plan) + last
+
+
+def _question(plan: Plan) -> str:
+    names = ", ".join(plan.task.classes)
+    if plan.task.type == "multilabel":
+        return f"which of these findings an image has: {names}"
+    if plan.task.type == "ordinal":
+        return f"which of these grades it is, from least to most: {names}"
+    return f"which of these it is: {names}"
+
+
+def _data(images: Images) -> str:
+    kinds = " or ".join(images.modality)
+    views = "" if images.view == "any" else f" with view {' or '.join(images.view)}"
+    size = " x ".join(str(side) for side in images.shape[1:])
+    per = SAMPLES[images.sample]
+    return f"{kinds} images{views} in data.folder, one label per {per}, brought to {size} pixels"
+
+
+def _extras(plan: Plan) -> str:
+    groups = plan.evaluation.subgroups
+    also = f"; {', '.join(groups)} of each image, for scores by group" if groups else ""
+    return f"the labels that the site file names, and a fixed list of DICOM tags{also}"
+
+
+def _start(plan: Plan) -> str:
+    choice, frozen = plan.model.weights, plan.model.freeze != "none"
+    start = {
+        "none": "from random weights",
+        "imagenet": "from weights learnt on photographs",
+    }
+    words = (
+        "from the coordinator's weights"
+        if isinstance(choice, WeightsFile)
+        else start.get(choice, f"from published weights ({choice})")
+    )
+    return f", {words}" + (", its first part frozen" if frozen else "")
+
+
+def _scores(plan: Plan) -> str:
+    groups = ", ".join(plan.evaluation.subgroups)
+    last = f"; for the final model also by {groups}" if groups else ""
+    return f"{SCORES}by class, histograms of the scores{last}; small counts stay (policy P5)"
+
+
+def _form(plan: Plan) -> str:
+    update = plan.federation.messages.update
+    return "" if update == WHOLE else f" as {update}"
+
+
+def _start_loss(plan: Plan) -> str:
+    asked = plan.federation.strategy in NEED_START_LOSS
+    return ", the same before training" if asked else ""
+
+
+def _stays(plan: Plan) -> str:
+    layers = [f"the {layers} layers" for layers in sorted(own_layers(plan))]
+    kept = [KEPT[objective_of(plan)]] if objective_of(plan) in KEPT else []
+    codec = codec_of(plan.federation.messages)
+    left_out = ["what the short messages leave out"] if codec and codec.feeds_back else []
+    return ", ".join([*layers, *kept, *left_out]) or "nothing of the model"
+
+
+def _statistics(plan: Plan) -> str:
+    if not plan.federation.statistics:
+        return "nothing is told of the data"
+    names = ", ".join(lengths(0))
+    return f"counts of samples, patients and files left out, and by band: {names}"
+
+
+def _printable(text: str) -> str:
+    """Show what a terminal would obey, such as an escape sequence in a class name, as text."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _flat(values: dict[str, Value], path: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        key = f"{path}{name}"
+        found |= _flat(value, f"{key}.") if isinstance(value, dict) else {key: _shown(value)}
+    return found
+
+
+def _shown(value: Value) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,134 @@
+"""`medfl-client predict`: what a model says of DICOM files, as a CSV at the hospital."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
+from medfl_client.data.dataset import ImageSet
+from medfl_client.data.ingest import collect, site_data
+from medfl_client.data.reader import Source
+from medfl_client.data.selection import sources_of
+from medfl_client.data.unindexed import decode, read_headers
+from medfl_client.model_use.kept_models import find_model
+from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual
+from medfl_client.task.session import use_threads
+from medfl_client.task.site import choose_device
+from medfl_client.training.evaluate import score
+from medfl_client.training.losses import log_odds, predicted
+from medfl_common.errors import ConfigError, MedflError
+from medfl_common.models.network import Network
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import Reading, load_model
+from medfl_common.ui.screen import Screen
+
+
+def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: Screen) -> None:
+    """Write a line per sample: probabilities, calibrated ones, what is called, how usual it looks.
+
+    What cannot be read has a line with the reason. Nothing leaves the site.
+    """
+    site = load_site_file(folder)
+    plan, model, reading = load_model(find_model(folder, name))
+    if plan.images.sample == "candidate":
+        raise ConfigError(
+            "the model scores candidates at given positions; predict takes whole files"
+        )
+    use_threads(plan)
+    device = choose_device(site.compute.device)
+    model = model.to(device)
+    rows = read_headers(paths, site_secret(folder / "state"), screen.watch("read the headers of"))
+    sources, refused = sources_of(rows, site.data, plan, Path("/"))
+    pixels, kept, faults = decode(sources, plan.images)
+    refused |= faults
+    lines = [{"file": path, "remark": reason} for path, reason in sorted(refused.items())]
+    if kept:
+        nothing = torch.full((len(kept), plan.task.n_outputs), torch.nan)
+        images = ImageSet(pixels, np.arange(len(kept)), nothing, plan.images.channels)
+        usual = _usual(folder, site, plan, model, device, screen)
+        lines = _lines(model, images, kept, plan, reading, usual, device) + lines
+    _write(out, lines, plan)
+    screen.say(f"{len(kept)} scored, {len(refused)} files left out with their reason: {out}")
+    if reading.temperature is None:
+        screen.say("the model came without a calibration; the calibrated columns are empty")
+    screen.say("research software, not a medical device: not for diagnosis")
+
+
+def _usual(
+    folder: Path, site: SiteFile, plan: Plan, model: Network, device: torch.device, screen: Screen
+) -> Familiar | None:
+    """Learn what is usual from the site's own images of the plan, where it has them."""
+    try:
+        found = collect(folder, folder / "state", site.data, plan, screen.watch)
+    except MedflError as error:
+        screen.say(f"whether pictures look usual is not said: {error}")
+        return None
+    data = site_data(found, plan, site.site)
+    usual = learn_usual(model, data.train, data.validation, plan, device)
+    if usual is None:
+        screen.say("whether pictures look usual is not said: the site has too few of its own")
+    return usual
+
+
+def _lines(
+    model: Network,
+    images: ImageSet,
+    sources: Sequence[Source],
+    plan: Plan,
+    reading: Reading,
+    usual: Familiar | None,
+    device: torch.device,
+) -> list[dict[str, str]]:
+    logits, _ = score(model, images, plan, device)
+    odds = log_odds(logits, plan)
+    plain = torch.sigmoid(odds)
+    calibrated = _calibrated(odds, plan, reading)
+    ranks = None if usual is None else usual.rank(features_of(model, images, plan, device))
+    called = _called(odds, plain, plan)
+    lines = []
+    for i, source in enumerate(sources):
+        line = {"file": source.rows[0].path, "frame": str(source.frame), "called": called[i]}
+        for k, name in enumerate(_scored_classes(plan)):
+            line[f"probability {name}"] = f"{plain[i, k]:.4f}"
+            line[f"calibrated {name}"] = "" if calibrated is None else f"{calibrated[i, k]:.4f}"
+        if plan.task.type != "multiclass" and plan.task.type != "ordinal":
+            line["threshold"] = f"{reading.threshold:g}"
+        if ranks is not None:
+            line["nearer than it"] = f"{ranks[i]:.3f}"
+            line["looks usual"] = "no" if ranks[i] >= UNUSUAL else "yes"
+        lines.append(line)
+    return lines
+
+
+def _calibrated(odds: torch.Tensor, plan: Plan, reading: Reading) -> torch.Tensor | None:
+    """Divide (N, K) log-odds by the temperature; of exclusive classes the sum is made 1 again."""
+    if reading.temperature is None:
+        return None
+    chances = torch.sigmoid(odds / reading.temperature)
+    return chances / chances.sum(dim=1, keepdim=True) if plan.task.is_one_of_many else chances
+
+
+def _called(odds: torch.Tensor, plain: torch.Tensor, plan: Plan) -> list[str]:
+    if plan.task.type == "multilabel":
+        is_called = plain >= plan.evaluation.threshold
+        names = plan.task.classes
+        return ["|".join(n for n, c in zip(names, row, strict=True) if c) for row in is_called]
+    return [plan.task.classes[k] for k in predicted(odds, plan).tolist()]
+
+
+def _scored_classes(plan: Plan) -> list[str]:
+    return plan.task.classes[-1:] if plan.task.type == "binary" else plan.task.classes
+
+
+def _write(out: Path, lines: Sequence[dict[str, str]], plan: Plan) -> None:
+    columns = ["file", "frame", "called"]
+    for name in _scored_classes(plan):
+        columns += [f"probability {name}", f"calibrated {name}"]
+    columns += ["threshold", "nearer than it", "looks usual", "remark"]
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(lines)

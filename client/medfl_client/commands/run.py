@@ -1,0 +1,105 @@
+"""`medfl-client run`: a SuperNode under supervision and the warm executor, in two processes."""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from medfl_client.config.hours import OpenHours
+from medfl_client.config.identity import PRIVATE, public_lines
+from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.connection.coordinator import Route
+from medfl_client.connection.supervisor import SuperNode
+from medfl_common.errors import ConfigError
+from medfl_common.files import locked, write_private
+from medfl_common.ui.screen import Screen, log_to
+
+STOP_S = 7.0  # from the first signal to the end of the process
+
+
+def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -> None:
+    """Answer the coordinator's tasks until SIGTERM or Ctrl-C; raises RunError if one runs here."""
+    site_file = load_site_file(folder)
+    if site_file.server is None:
+        raise ConfigError(
+            f"{folder / 'site.yaml'} names no server; run medfl-client init {folder} "
+            "--server HOST:PORT --ca ca.crt"
+        )
+    state = folder / "state"
+    state.mkdir(exist_ok=True, mode=0o700)
+    route = Route(
+        site_file.server.address,
+        folder / site_file.server.ca,
+        folder / PRIVATE,
+        "\n  ".join(public_lines(folder)),
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
+    _end_in_time()
+    with locked(state):  # one client on this directory, and so on this key
+        if metrics_port is not None:
+            from medfl_client.audit.prometheus import LedgerMonitor
+            from medfl_common.ops.prometheus import serve_metrics
+
+            serve_metrics(LedgerMonitor(state), metrics_port)
+        spare_loopback(os.environ)
+        os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
+        secret, port = secrets.token_bytes(32), free_port()
+        write_private(state / "executor.key", secret)
+        supernode = SuperNode(
+            route, port, state / "executor.key", state / "supernode.log", screen.say
+        )
+        supernode.start()
+        try:
+            _serve(folder, site_file, f"127.0.0.1:{port}", secret, screen)
+        finally:
+            supernode.close()
+
+
+def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, screen: Screen) -> None:
+    """Import torch and Flower while the SuperNode connects, then work."""
+    from medfl_client.connection.executor import serve
+    from medfl_client.task.app import build_app
+    from medfl_client.task.site import open_site
+
+    log_to(folder / "state" / "flower.log")
+    site = open_site(folder, site_file, screen.watch)
+    screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
+    is_open = OpenHours(site_file.policy.hours, screen.say)
+    serve(build_app(lambda context: site, screen.say), address, secret, is_open)
+
+
+def _end_in_time() -> None:
+    """End the process some seconds after the first signal, whatever it is doing then.
+
+    Python acts on a signal between two of its own steps, and one step of torch or a hanging
+    connection may take long. The ledger bears being cut off at any moment.
+    """
+    seen, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while int.from_bytes(os.read(seen, 1)) not in (signal.SIGTERM, signal.SIGINT):
+            pass
+        time.sleep(STOP_S)
+        os._exit(130)
+
+    threading.Thread(target=watch, name="stop", daemon=True).start()
+
+
+def spare_loopback(environment: MutableMapping[str, str]) -> None:
+    """Keep what stays on this machine away from a hospital's proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        spared = environment.get(name, "")
+        environment[name] = ",".join(filter(None, (spared, "127.0.0.1", "localhost")))
+
+
+def free_port() -> int:
+    """Find a port on loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

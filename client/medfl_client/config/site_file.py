@@ -1,0 +1,162 @@
+"""The site file: what the hospital says of its own folders, device and policy. It never leaves."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medfl_common.files import write_private
+from medfl_common.plan.settings import Name, Number, Settings, load, matching
+
+Join = Literal[
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "AccessionNumber",
+    "path",
+]  # fmt: skip
+
+CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"  # of a day with 24 hours
+HOURS = rf"any|(?!({CLOCK})-\1){CLOCK}-{CLOCK}"  # the end is not the start
+
+
+class DataFiles(Settings):
+    """Where the images and labels are; paths are relative to the site file."""
+
+    folder: str  # DICOM files, sub-folders included
+    # csv: the file `labels`; folder: the name of the first folder below `folder`; tag: `label_tag`;
+    # file: the images' own file says it (npz)
+    labels_from: Literal["csv", "folder", "tag", "file"] = "csv"
+    labels: str = ""  # CSV, first line names the columns
+    encoding: str = "utf-8"  # of the CSV
+    join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
+    join_column: str = ""  # column that says which image, series, study or patient a label is of
+    label_column: str = ""  # column that holds the label; multilabel: empty, or with `separator`
+    label_columns: dict[str, str] = Field(default={})  # multilabel: finding -> its column
+    separator: str = Field(default="", max_length=1)  # multilabel: between findings in one column
+    # What the CSV, folder or tag says -> the plan's class, `unknown`, or (multilabel) 1, 0, none.
+    values: dict[str, str] = Field(default={})
+    # Columns of the CSV that hold x, y and z of a candidate's position: mm to the patient's left,
+    # back and head, as ImagePositionPatient. For plans with images.sample: candidate; else empty.
+    position_columns: list[str] = Field(default=[])
+    label_tag: str = ""  # keyword of the DICOM tag that is the label
+    patient_column: str = ""  # column of the CSV that says who a picture is of; empty: the header
+    patient_from_study: bool = False  # without PatientID: the study stands for the patient
+    # With a larger part of the plan's images that cannot be decoded, the site does not train.
+    max_damaged: Annotated[Number, Field(ge=0, le=1)] = 0.05
+    burned_in: Literal["keep", "leave out"] = "keep"  # pictures that text may be written into
+
+    @model_validator(mode="after")
+    def _labels_are_named(self) -> Self:
+        if self.labels_from == "csv" and not (self.labels and self.join_column):
+            raise ValueError("labels from a CSV need labels (the file) and join_column")
+        if self.labels_from == "tag" and not self.label_tag:
+            raise ValueError("labels from a tag need label_tag, the keyword of a DICOM tag")
+        if self.patient_column and self.labels_from != "csv":
+            raise ValueError("patient_column is a column of a CSV; labels_from is another")
+        if self.separator and not self.label_column and self.labels_from == "csv":
+            raise ValueError("separator belongs to one label_column that holds several findings")
+        return self
+
+    @model_validator(mode="after")
+    def _positions_are_three(self) -> Self:
+        names = self.position_columns
+        if names and not len(set(names)) == len(names) == 3:
+            raise ValueError(f"position_columns names the columns of x, y and z, not {names}")
+        if names and self.labels_from != "csv":
+            raise ValueError("position_columns are columns of a CSV; labels_from is another")
+        return self
+
+
+class Server(Settings):
+    """The coordinator, as it told the hospital."""
+
+    address: Annotated[
+        str, matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
+    ]
+    ca: str = "ca.crt"  # certificate of the study's authority
+
+
+class Compute(Settings):
+    """What trains here."""
+
+    device: Annotated[
+        str, matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
+    ] = "auto"
+
+
+Metric = Literal["train_loss", "scores", "exact_auc"]
+
+
+class Policy(Settings):
+    """What the hospital allows. Policy beats plan, always."""
+
+    # required: a plan is worked on only after `medfl-client approve`; none: any plan of the server
+    approval: Literal["required", "none"] = "required"
+    models: list[str] | Literal["all"] = "all"  # networks that may be trained here
+    max_rounds: int = Field(default=1000, ge=1)  # a plan with more is refused
+    min_images: int = Field(default=20, ge=1)  # fewer training images: nothing leaves
+    min_cell: int = Field(default=10, ge=1)  # a class with fewer scored images: no scores leave
+    # scores: the counts from which all scores follow, and groups; what is not listed is taken out
+    metrics: list[Metric] | Literal["all"] = "all"
+    share_statistics: bool = True  # counts and a grey histogram of the data, where a plan asks
+    share_subgroups: bool = True  # scores by sex, age band, manufacturer, where a plan asks
+    max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0  # a larger reply is not sent
+    max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0  # in any 24 hours, all studies
+    # Local time in which tasks are taken up; may pass midnight. Work begun inside is finished.
+    hours: Annotated[str, matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
+    # What a plan must offer to protect what leaves; no plan offers one yet
+    protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
+
+    @model_validator(mode="after")
+    def _exact_auc_goes_with_scores(self) -> Self:
+        if self.metrics != "all" and "exact_auc" in self.metrics and "scores" not in self.metrics:
+            raise ValueError("metrics: exact_auc is one of the scores; list scores too")
+        return self
+
+    def shares(self, metric: Metric) -> bool:
+        """Say whether a kind of metric may leave."""
+        return self.metrics == "all" or metric in self.metrics
+
+
+# The rules of a policy: setting -> its id, and what it does in words. Every refusal names the id.
+RULES = {
+    "approval": ("P1", "a plan must be approved here before it is worked on"),
+    "models": ("P2", "networks that may be trained here"),
+    "max_rounds": ("P3", "a plan with more rounds is refused"),
+    "min_images": ("P4", "with fewer training images nothing leaves"),
+    "min_cell": ("P5", "a class, group or count of fewer images is taken out"),
+    "metrics": ("P6", "kinds of metrics that may leave"),
+    "share_statistics": ("P7", "counts of the data before training may leave"),
+    "share_subgroups": ("P8", "scores by sex, age band and manufacturer may leave"),
+    "max_message_mb": ("P9", "a larger reply is not sent"),
+    "max_mb_a_day": ("P10", "no more leaves within 24 hours"),
+    "hours": ("P11", "local time in which tasks are taken up"),
+    "protection": ("P12", "what a plan must offer to protect what leaves"),
+}
+
+
+def rule(setting: str) -> str:
+    """Name a rule as messages do: (policy P3, max_rounds)."""
+    return f"(policy {RULES[setting][0]}, {setting})"
+
+
+class SiteFile(Settings):
+    """One hospital, whole."""
+
+    site: Name  # as the coordinator sees it
+    data: DataFiles
+    server: Server | None = None
+    compute: Compute = Compute()
+    policy: Policy = Policy()
+
+
+def load_site_file(folder: Path) -> SiteFile:
+    """Read `site.yaml` of a site folder."""
+    return load(SiteFile, folder / "site.yaml")
+
+
+def site_secret(state: Path) -> bytes:
+    """Read the key of the patient pseudonyms, 32 bytes, made at first need; it never leaves."""
+    path = state / "patients.key"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32).encode())
+    return bytes.fromhex(path.read_text())

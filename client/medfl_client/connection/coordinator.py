@@ -1,0 +1,162 @@
+"""The way to the coordinator: is it there, is it the right one, and do the clocks agree.
+
+Whatever is wrong is one sentence that says what was seen and who must act.
+"""
+
+import http.client
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from medfl_common.errors import LinkError
+from medfl_common.ops.certificate import certificate_fingerprint
+from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+
+AUTHORITY = "medfl "  # so the names of the studies' authorities begin
+CONNECT_S = 10.0  # for one attempt to reach the coordinator
+# Flower takes a request that was signed less than 5 s in its future and 305 s in its past; the Date
+# header knows whole seconds only.
+MAX_AHEAD_S, MAX_BEHIND_S = 4.5, 300.0
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the coordinator is, and by what each side knows the other."""
+
+    address: str  # host:port
+    ca: Path
+    key: Path  # identity key of this site
+    enrolment_lines: str  # what to send to the coordinator, for messages
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Split the address."""
+        host, port = self.address.rsplit(":", 1)
+        return host, int(port)
+
+
+@dataclass(frozen=True)
+class Health:
+    """The coordinator's answer to GET /health."""
+
+    status: int
+    protocol: str  # empty: it does not say
+    ahead_s: float  # this computer's clock minus the coordinator's, give or take half a second
+
+
+def trust(route: Route) -> ssl.SSLContext:
+    """Trust the study's certificate authority and no other; raises LinkError if there is none."""
+    try:
+        context = ssl.create_default_context(cafile=str(route.ca))
+    except (OSError, ssl.SSLError):
+        raise LinkError(
+            f"server.ca {route.ca.resolve()} is no certificate; put the coordinator's ca.crt there"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def ask_health(route: Route, context: ssl.SSLContext) -> Health:
+    """Send GET /health; nothing about the site is in it. Raises what a connection raises."""
+    host, port = route.host_and_port
+    connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=context)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        told = answer.headers.get("date")
+        # The header has whole seconds, so on average half a second has passed since.
+        there = parsedate_to_datetime(told).timestamp() + 0.5 if told else time.time()
+        return Health(answer.status, answer.headers.get(PROTOCOL_HEADER, ""), time.time() - there)
+    finally:
+        connection.close()
+
+
+def reach(route: Route, context: ssl.SSLContext) -> Health | str:
+    """Ask for the coordinator's health, or say in one sentence why it cannot be asked."""
+    host, _ = route.host_and_port
+    try:
+        return ask_health(route, context)
+    except ssl.SSLCertVerificationError as error:
+        return _explain_certificate(error, route)
+    except ssl.SSLError:
+        return f"{route.address} does not speak TLS; ask the coordinator for the right address"
+    except socket.gaierror:
+        return f"the name {host} is not known here; check server.address and the DNS"
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return f"the coordinator at {route.address} cannot be reached ({why})"
+
+
+def look(route: Route, context: ssl.SSLContext) -> str | None:
+    """Give None if the coordinator is there, speaks as we do and has our time; else why not."""
+    found = reach(route, context)
+    if isinstance(found, str):
+        return found
+    if found.protocol and found.protocol != str(PROTOCOL):
+        return (
+            f"the coordinator speaks protocol {found.protocol}, this site {PROTOCOL}; both need "
+            "the same version of medfl"
+        )
+    return explain_clock(found.ahead_s)
+
+
+def explain_clock(ahead_s: float) -> str | None:
+    """Say what is wrong with this computer's clock, or None where Flower accepts it."""
+    if -MAX_BEHIND_S <= ahead_s <= MAX_AHEAD_S:
+        return None
+    way = "ahead of" if ahead_s > 0 else "behind"
+    return (
+        f"this computer's clock is {abs(ahead_s):,.0f} s {way} the coordinator's; 5 s ahead or 5 "
+        "min behind is too much. Have this computer's clock set (NTP); if it is right, the "
+        "coordinator's is wrong"
+    )
+
+
+def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> str:
+    text, now = error.verify_message, time.strftime("%Y-%m-%d %H:%M")
+    seen = _certificate_shown(route)
+    if seen is not None and "expired" in text:
+        return (
+            f"the coordinator's certificate ended on {seen.not_valid_after_utc:%Y-%m-%d}, and this "
+            f"computer's clock says {now}; the coordinator runs `medfl-server renew`, or this "
+            "clock must be set"
+        )
+    if seen is not None and "not yet valid" in text:
+        return (
+            f"the coordinator's certificate begins on {seen.not_valid_before_utc:%Y-%m-%d %H:%M} "
+            f"UTC, and this computer's clock says {now}; have this computer's clock set (NTP)"
+        )
+    if "ostname" in text or "IP address" in text:
+        return f"the coordinator's certificate is not for {route.address}; check server.address"
+    issuer = "nobody" if seen is None else _common_name(seen.issuer)
+    if not issuer.startswith(AUTHORITY):
+        return (
+            f"{route.address} shows a certificate of {issuer!r}, not of a medfl study: what "
+            "inspects encrypted connections stands between; your IT department must let "
+            f"connections to {route.address} pass without TLS inspection"
+        )
+    return (
+        f"the coordinator's certificate is not signed by {route.ca} ({text}); ask the coordinator "
+        "for the ca.crt of this study and compare its fingerprint by telephone. That of the one "
+        f"here is {certificate_fingerprint(route.ca)}"
+    )
+
+
+def _certificate_shown(route: Route) -> x509.Certificate | None:
+    """Fetch the certificate without trusting it, to say what is wrong with it."""
+    try:
+        pem = ssl.get_server_certificate(route.host_and_port, timeout=CONNECT_S)
+        return x509.load_pem_x509_certificate(pem.encode())
+    except (OSError, ValueError):
+        return None
+
+
+def _common_name(name: x509.Name) -> str:
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else "nobody"

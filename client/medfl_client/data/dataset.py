@@ -1,0 +1,147 @@
+"""Images and targets in memory order, split by patient, as batches on the device."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.models.memory_format import layout
+from medfl_common.plan.plan import Plan
+from medfl_common.seeds import numpy_generator
+
+Indices = NDArray[np.int64]
+
+CENTRE, SPREAD = 0.5, 0.25  # the network sees (grey - CENTRE) / SPREAD, grey in 0..1
+
+
+class Examples(Protocol):
+    """Inputs of a network, with targets."""
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Give (N, K) float32; NaN where unknown."""
+
+    @property
+    def is_pictures(self) -> bool:
+        """Say whether a batch is pictures, which may be changed at random."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw the order of one epoch."""
+
+    def chosen(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Turn positions of images (M,) into what `batches` takes."""
+
+    def batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through what is in `order` in batches; the last may be smaller."""
+
+
+class Batches:
+    """How examples are gone through, whatever they are."""
+
+    @property
+    def is_pictures(self) -> bool:
+        """Say whether a batch is pictures."""
+        return True
+
+    def __len__(self) -> int:
+        """Count the images."""
+        raise NotImplementedError
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give inputs and targets at some positions."""
+        raise NotImplementedError
+
+    def chosen(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Take the images as they are."""
+        return index
+
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw the order of one epoch."""
+        return self.chosen(torch.randperm(len(self), generator=generator), generator)
+
+    def batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Go through the positions in `order` in batches; the last may be smaller."""
+        for start in range(0, len(order), batch_size):
+            yield self.batch(order[start : start + batch_size])
+
+
+@dataclass(frozen=True)
+class ImageSet(Batches):
+    """Some rows of a cache, with their targets.
+
+    pixels: (N_cache, C, [D,] S, S) uint8 or uint16, usually memory-mapped; float32 is taken as it
+        is. C is 1, or 3 where colour is kept.
+    rows: (N,) which of them belong to this set.
+    targets: (N, K) float32, NaN = unknown; binary: K = 1; multiclass: one-hot.
+    channels: What the network takes; grey is repeated.
+    """
+
+    pixels: NDArray[np.generic]
+    rows: Indices
+    targets: torch.Tensor
+    channels: int = 1
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.rows)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give (B, channels, [D,] S, S) float32 and (B, K) targets of some positions in the set."""
+        raw = np.asarray(self.pixels[self.rows[index.numpy()]])
+        pixels = torch.from_numpy(raw if raw.dtype == np.float32 else raw.astype(np.float32))
+        if raw.dtype != np.float32:
+            highest = float(np.iinfo(raw.dtype).max)
+            pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
+        pixels = pixels.expand(-1, self.channels, *pixels.shape[2:])
+        return pixels.contiguous(memory_format=layout(pixels.dim())), self.targets[index]
+
+
+@dataclass(frozen=True)
+class SiteData:
+    """What one site trains on and scores on; no patient is in both."""
+
+    train: Examples
+    validation: Examples
+    describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
+    # Of the validation images: kind of group -> (N,) which of the kind's groups each belongs to.
+    groups: Mapping[str, Indices] = field(default_factory=dict)
+
+
+def split(
+    patients: Sequence[str], labels: Sequence[int], plan: Plan, site: str
+) -> tuple[Indices, Indices]:
+    """Split images (N,) into training and validation positions by patient, within each class.
+
+    A patient's class is the highest among its images. Patients are taken in the order of their
+    first image, so names and pseudonyms do not matter. A class with one patient stays in training.
+    """
+    rng = numpy_generator(plan.seed, "split", 0, site)
+    highest: dict[str, int] = {}
+    for patient, label in zip(patients, labels, strict=True):
+        highest[patient] = max(label, highest.get(patient, 0))
+    chosen: set[str] = set()
+    for label in sorted(set(highest.values())):
+        group = [patient for patient, value in highest.items() if value == label]
+        n_validation = min(round(len(group) * plan.evaluation.validation), len(group) - 1)
+        chosen |= {group[i] for i in rng.permutation(len(group))[:n_validation]}
+    held_out = np.array([patient in chosen for patient in patients], dtype=bool)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
+    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown."""
+    values = torch.tensor(list(targets), dtype=torch.float32)
+    if not plan.task.is_one_of_many:
+        return values
+    return torch.nn.functional.one_hot(values[:, 0].long(), len(plan.task.classes)).float()

@@ -1,0 +1,168 @@
+"""The index: one SQLite row per file, with its header facts or the reason it was refused.
+
+It never leaves the site. A scan again touches only what changed; an interrupted one goes on where
+it was. Memory does not grow with the number of files: the list of files is a table, too.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import fields
+from functools import partial
+from hashlib import sha256
+from operator import attrgetter
+from pathlib import Path
+
+from medfl_client.data.dicom.header import Row, Rules
+from medfl_client.data.reader import Reader
+from medfl_client.data.sandbox import Refused, in_sandbox
+from medfl_common.errors import DataError
+
+VERSION = 3  # raise it when a row's meaning changes: the index is then built anew
+CHUNK = 64  # headers that a worker reads at a time
+COMMIT_S = 2.0  # an interruption loses so much work
+WAIT_S = 60.0  # for another process that writes the index
+
+Progress = Callable[[int, int], None]  # (done, of)
+
+
+def scan(
+    folder: Path, database: Path, reader: Reader, rules: Rules, progress: Progress | None = None
+) -> None:
+    """Bring the index up to date with the folder.
+
+    Raises DataError where the folder cannot be read; a folder below it becomes a row with a reason.
+    """
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(
+            f"data.folder {folder.resolve()} is not a folder that can be read; set it in site.yaml"
+        )
+    with closing(_open(database, reader, rules)) as connection:
+        _list_files(connection, folder)
+        connection.execute(
+            "DELETE FROM images WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = images.path "
+            "AND seen.size = images.size AND seen.mtime_ns = images.mtime_ns)"
+        )
+        connection.execute("DELETE FROM seen WHERE path IN (SELECT path FROM images)")
+        connection.commit()
+        _read_seen(connection, folder, reader, rules, progress)
+
+
+def rows(database: Path) -> Iterator[Row]:
+    """Go through the index in the order of paths."""
+    names = ", ".join(field.name for field in fields(Row))
+    with closing(sqlite3.connect(database)) as connection:
+        query = f"SELECT {names} FROM images ORDER BY path, item"  # noqa: S608
+        for values in connection.execute(query):
+            yield Row(*values)
+
+
+def _read_seen(
+    connection: sqlite3.Connection,
+    folder: Path,
+    reader: Reader,
+    rules: Rules,
+    progress: Progress | None,
+) -> None:
+    """Read the files of the table `seen` that are left into rows."""
+    (total,) = connection.execute("SELECT count(*) FROM seen").fetchone()
+    jobs = connection.execute("SELECT path, size, mtime_ns, reason FROM seen")
+    committed = time.monotonic()
+    read = partial(_read, reader, folder, rules)
+    for done, (job, result) in enumerate(in_sandbox(read, jobs, CHUNK), start=1):
+        path, size, mtime_ns, _ = job
+        if isinstance(result, Refused):
+            result = [Row(path, size=size, mtime_ns=mtime_ns, reason=result.reason)]
+        connection.executemany(_INSERT, map(_values, result))
+        if time.monotonic() - committed > COMMIT_S:
+            connection.commit()
+            committed = time.monotonic()
+        if progress is not None:
+            progress(done, total)
+    connection.commit()
+
+
+_INSERT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(fields(Row)))})"  # noqa: S608
+_values = attrgetter(*(field.name for field in fields(Row)))  # astuple is slow
+_SQL: dict[object, str] = {str: "TEXT", int: "INTEGER", float: "REAL"}
+
+
+def _open(database: Path, reader: Reader, rules: Rules) -> sqlite3.Connection:
+    """Open the index; one of another version, reader or secret is built anew."""
+    identity = f"{VERSION}|{reader.name}|{rules.label_tag}|{rules.patient_from_study}|".encode()
+    stamp = int.from_bytes(sha256(identity + rules.secret).digest()[:4], "big") >> 1
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    connection = sqlite3.connect(database, timeout=WAIT_S)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA user_version").fetchone()[0] != stamp:
+        connection.execute("DROP TABLE IF EXISTS images")
+    columns = ", ".join(f"{field.name} {_SQL[field.type]} NOT NULL" for field in fields(Row))
+    connection.execute(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (path, item))")
+    connection.execute("CREATE INDEX IF NOT EXISTS by_file ON images (path, size, mtime_ns)")
+    connection.execute(f"PRAGMA user_version = {stamp}")
+    return connection
+
+
+def _list_files(connection: sqlite3.Connection, folder: Path) -> None:
+    """Put every name below the folder into the temporary table `seen`."""
+    connection.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, size, mtime_ns, reason)")
+    connection.executemany("INSERT INTO seen VALUES (?, ?, ?, ?)", _walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, int, int, str]]:
+    """List files as (path, bytes, time, reason); a reason says why one is not opened.
+
+    Links are not followed, so nothing outside the folder is reached and no loop is entered. Hidden
+    files, pipes and devices are passed over.
+    """
+    waiting = [folder]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError as error:
+            yield _name(folder, str(error.filename)) + "/", 0, 0, "the folder may not be read"
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            elif entry.is_symlink() or entry.is_file():
+                facts = entry.stat(follow_symlinks=False)
+                name = _name(folder, entry.path)
+                yield name, facts.st_size, facts.st_mtime_ns, _not_opened(entry)
+
+
+def _not_opened(entry: "os.DirEntry[str]") -> str:
+    """Say why a file is not even opened; empty: it is."""
+    if entry.is_symlink():
+        return "a link; links are not followed"
+    if entry.name.upper() == "DICOMDIR":
+        return "a list of files (DICOMDIR); the files themselves are read"
+    if not _is_utf8(entry.path):
+        return "its name is not UTF-8; rename it"
+    return ""
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name(folder: Path, path: str) -> str:
+    """Give a path as the index keeps it; bytes that are no UTF-8 are shown as numbers."""
+    name = os.path.relpath(path, folder).replace(os.sep, "/")
+    return name.encode("utf-8", "backslashreplace").decode() if not _is_utf8(name) else name
+
+
+def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int, str]) -> list[Row]:
+    path, _, _, reason = job
+    if reason:
+        raise DataError(reason)
+    return reader.rows(folder / path, path, rules)

@@ -1,0 +1,241 @@
+"""Slices to a volume: ordered by position, checked for gaps, resampled to the plan's shape.
+
+A slice's place is its ImagePositionPatient along the normal of its ImageOrientationPatient (PS3.3
+C.7.6.2.1.1). A volume is turned, without resampling, so that its axes run to the patient's left,
+back and head: two sites that store one body in two directions give the network the same.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
+from medfl_client.data.dicom.geometry import Array, centred, resample_slices, resize, steps_around
+from medfl_client.data.dicom.grey import luminance, show, to_colour, to_values
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.pixels import in_plane_scale, open_image
+from medfl_common.errors import DataError
+from medfl_common.plan.plan import Images
+
+MIN_SLICES = 3
+SAME_PLACE_MM = 0.01
+MAX_GAP = 1.5  # steps between neighbours, in median steps
+
+Places = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a slice lies, in the patient's millimetres."""
+
+    position: tuple[float, ...]  # x, y, z of the first pixel's centre
+    orientation: tuple[float, ...]  # directions of a row and of a column
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Give the direction from slice to slice."""
+        return np.cross(self.orientation[:3], self.orientation[3:])
+
+
+def geometry_of(position: Sequence[float], orientation: Sequence[float]) -> Geometry:
+    """Check and join the two; raises DataError where they do not say where a slice lies."""
+    if len(position) != 3:
+        raise DataError("ImagePositionPatient (0020,0032) is missing: a slice without a place")
+    if len(orientation) != 6:
+        raise DataError("ImageOrientationPatient (0020,0037) is missing: a slice without a plane")
+    found = Geometry(tuple(map(float, position)), tuple(map(float, orientation)))
+    if not 0.9 < float(np.linalg.norm(found.normal)) < 1.1:
+        raise DataError("ImageOrientationPatient (0020,0037) is no pair of directions")
+    return found
+
+
+def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
+    """Choose and order the files of one volume from the index: (slices, name -> reason).
+
+    A multi-frame file is a volume by itself. Of slices of several planes or sizes those of the
+    most frequent kind are kept, if they are the majority: the others are scouts.
+
+    Raises DataError where the files are no volume.
+    """
+    if len(rows) == 1 and rows[0].frames > 1:
+        return list(rows), {}
+    if any(row.frames > 1 for row in rows):
+        raise DataError("the series mixes multi-frame files with others")
+    kinds = [_kind(row) for row in rows]
+    kind, n = Counter(kinds).most_common(1)[0]
+    if 2 * n <= len(rows):
+        raise DataError(f"the series has slices of {len(set(kinds))} planes or sizes, none most")
+    left_out = {
+        row.name: "another plane or size than the rest of its series (a scout?)"
+        for row, own in zip(rows, kinds, strict=True)
+        if own != kind
+    }
+    slices = [row for row in rows if row.name not in left_out]
+    places = [_place(row) for row in slices]
+    order = np.argsort(places, kind="stable")
+    check_steps(np.array(places)[order])
+    return [slices[i] for i in order], left_out
+
+
+def middle_of(rows: Sequence[Row]) -> Row:
+    """Choose the middle file of a series: of its most frequent plane and size, by place.
+
+    Files without places are ordered by InstanceNumber.
+    """
+    kinds = [_kind(row) for row in rows]
+    kind, _ = Counter(kinds).most_common(1)[0]
+    slices = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
+    slices.sort(key=lambda row: (row.instance, row.sop))
+    if all(row.position and row.orientation for row in slices):
+        slices.sort(key=_place)
+    return slices[len(slices) // 2]
+
+
+def _kind(row: Row) -> tuple[tuple[float, ...], int, int]:
+    return _rounded(row.orientation), row.height, row.width
+
+
+def _place(row: Row) -> float:
+    return along_normal(geometry_of(_floats(row.position), _floats(row.orientation)))
+
+
+def along_normal(geometry: Geometry) -> float:
+    """Give a slice's place in mm along its normal."""
+    return float(np.dot(geometry.normal, geometry.position))
+
+
+def check_steps(places: Places) -> None:
+    """Raise DataError where ascending places have two slices at one, or a slice is missing."""
+    if len(places) < MIN_SLICES:
+        raise DataError(f"the series has {len(places)} slices; a volume needs {MIN_SLICES}")
+    steps = np.diff(places)
+    n_same = int((steps < SAME_PLACE_MM).sum())
+    if n_same:
+        raise DataError(f"{n_same} slices lie where another does (a dynamic or repeated series?)")
+    median = float(np.median(steps))
+    worst = int(steps.argmax())
+    if steps[worst] > MAX_GAP * median:
+        raise DataError(
+            f"a gap of {steps[worst]:.1f} mm after slice {worst + 1} of {len(places)}, where the "
+            f"others are {median:.1f} mm apart; slices are missing"
+        )
+
+
+def read_volume(paths: Sequence[Path], images: Images) -> Array:
+    """Read the files of one volume as (1, depth, size, size) float32 in 0..1.
+
+    The window is taken once, from the middle slice, or from the whole volume's own values.
+    """
+    slices, places = read_slices(paths, partial(resize_in_plane, images=images))
+    volume = upright(np.stack([part.values for part in slices]), slices[0].geometry)
+    middle = slices[len(slices) // 2]
+    return to_volume(volume, places, middle.facts, images, middle.is_inverted)
+
+
+def to_volume(
+    slices: Array, places: Places, facts: Dataset, images: Images, is_inverted: bool = False
+) -> Array:
+    """Turn slices of the plan's in-plane scale into the volume that `read_volume` gives.
+
+    Args:
+        slices: (D, H, W) values after the modality transformation; axes to head, back and left.
+        places: (D,) where the slices lie, in mm, ascending.
+        facts: Attributes in which a window is looked for.
+        images: The plan's images.
+        is_inverted: MONOCHROME1.
+    """
+    volume = resample_slices(slices, places, _new_places(places, images))
+    shown = show(volume, facts, images.intensity, is_inverted)
+    return centred(shown, images.shape[1:])[None]
+
+
+def resize_in_plane(values: Array, facts: Dataset, images: Images) -> Array:
+    """Resample one slice (H, W) to the plan's spacing, or as large as fits."""
+    down, across = in_plane_scale(facts, images) or (images.size / max(values.shape),) * 2
+    height, width = values.shape
+    return resize(values, (max(1, round(height * down)), max(1, round(width * across))))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a volume."""
+
+    values: Array  # (H, W) after the modality transformation
+    geometry: Geometry
+    facts: Dataset
+    is_inverted: bool
+
+    @property
+    def place(self) -> float:
+        """Give its place in mm along its normal."""
+        return along_normal(self.geometry)
+
+
+def read_slices(
+    paths: Sequence[Path], fitted: Callable[[Array, Dataset], Array] | None = None
+) -> tuple[list[Slice], Places]:
+    """Read the slices of one volume and their places in mm, ascending, whatever the files' order.
+
+    `fitted` resamples a slice as soon as it is read: a whole volume may be large.
+    """
+    slices = [part for path in paths for part in _read_file(path, fitted)]
+    slices.sort(key=lambda part: part.place)
+    places = np.array([part.place for part in slices])
+    check_steps(places)
+    if len({part.values.shape for part in slices}) > 1:
+        raise DataError("the slices of the volume have several sizes")
+    return slices, places
+
+
+def _read_file(path: Path, fitted: Callable[[Array, Dataset], Array] | None) -> list[Slice]:
+    dataset = open_image(path)
+    slices = []
+    for frame in range(n_frames(dataset)):
+        read = _read_slice(dataset, frame)
+        slices.append(replace(read, values=fitted(read.values, read.facts)) if fitted else read)
+    return slices
+
+
+def _read_slice(dataset: Dataset, frame: int) -> Slice:
+    facts = frame_facts(dataset, frame)
+    geometry = geometry_of(
+        facts.get("ImagePositionPatient") or (), facts.get("ImageOrientationPatient") or ()
+    )
+    stored, photometric = decode(dataset, frame)
+    if photometric.startswith("MONOCHROME"):
+        values = to_values(stored, facts)
+    else:
+        values = luminance(to_colour(stored, facts, photometric))
+    return Slice(values, geometry, facts, photometric == "MONOCHROME1")
+
+
+def _new_places(places: Places, images: Images) -> Places:
+    if images.slice_mm is not None:
+        return steps_around(places, images.slice_mm)
+    return np.linspace(places[0], places[-1], int(images.depth or 1))
+
+
+def upright(volume: Array, geometry: Geometry) -> Array:
+    """Mirror (D, H, W) so that no axis runs against the patient's left, back or head."""
+    row, column = geometry.orientation[:3], geometry.orientation[3:]
+    ways = [tuple(geometry.normal), column, row]
+    axes = tuple(axis for axis, way in enumerate(ways) if _runs_back(way))
+    return np.asarray(np.flip(volume, axes))
+
+
+def _runs_back(direction: Sequence[float]) -> bool:
+    return bool(direction[int(np.argmax(np.abs(direction)))] < 0)
+
+
+def _floats(text: str) -> list[float]:
+    return [float(part) for part in text.split("\\")] if text else []
+
+
+def _rounded(text: str) -> tuple[float, ...]:
+    return tuple(round(value, 2) + 0.0 for value in _floats(text))

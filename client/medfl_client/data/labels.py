@@ -1,0 +1,272 @@
+"""Labels: from a CSV read strictly, from the folders' names, or from a DICOM tag.
+
+A fault in the CSV is an error with its line; rows are never skipped or swallowed silently.
+"""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.header import Row, pseudonym
+from medfl_client.data.dicom.patch import Position
+from medfl_common.errors import DataError
+from medfl_common.plan.plan import Plan, Task
+
+UNKNOWN = "unknown"  # a word of data.values: this label is not known
+NONE = "none"  # a word of data.values: no finding of the plan
+_WORDS = {
+    "1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": math.nan, UNKNOWN: math.nan,
+    "-1": math.nan, "-1.0": math.nan,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """What is said of one image, series, study or patient, or of one place in a series."""
+
+    line: int  # in the CSV, the header is line 1; 0: it has no line
+    words: tuple[str, ...]  # one word, or one per finding; after data.values
+    cells: dict[str, str]  # every column
+    position: Position | None = None  # of a candidate
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a site: by key from a CSV, or found for each file."""
+
+    by_key: dict[str, list[LabelRow]]  # one row, or one for each candidate
+    keys: Callable[[Row], list[str]]  # the keys under which a file's label may be
+
+
+def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Labels:
+    """Read where the labels are; paths are relative to `base`.
+
+    Raises DataError with the line for a wrong encoding, an unclosed quote, a ragged row, a missing
+    or doubled column, a position that is no number, and for two rows that give one key, or one
+    position of it, different labels.
+    """
+    _check_positions(data, plan)
+    if data.labels_from != "csv":
+        return Labels({}, lambda row: [])
+    path = base / data.labels
+    is_secret = data.join in ("PatientID", "AccessionNumber")  # the index holds their HMACs
+
+    def key_of(text: str) -> str:
+        return pseudonym(secret, text) if is_secret else text
+
+    rows = read_csv(path, data, _label_columns(data, plan.task), key_of)
+    return Labels(rows, lambda row: _keys(row, data))
+
+
+def find_label(row: Row, labels: Labels, data: DataFiles) -> tuple[str, LabelRow] | None:
+    """Give the key and the (first) label of one file; None where there is none."""
+    if data.labels_from != "csv":
+        is_folder = data.labels_from == "folder"
+        text = row.path.split("/")[0] if is_folder and "/" in row.path else row.tag_label
+        word = data.values.get(text, text)
+        return ("", LabelRow(0, (word,), {"label": text})) if text else None
+    found = [(key, labels.by_key[key][0]) for key in labels.keys(row) if key in labels.by_key]
+    return found[0] if found else None
+
+
+def find_candidates(rows: Sequence[Row], labels: Labels) -> list[LabelRow]:
+    """Give the candidates of a series, each once, whichever of its files they are joined to."""
+    keys = {key: None for row in rows for key in labels.keys(row)}
+    return [label for key in keys for label in labels.by_key.get(key, ())]
+
+
+def encode(label: LabelRow, task: Task, data: DataFiles) -> tuple[float, ...] | None:
+    """Give a sample's targets: (class,), or for multilabel 1, 0 or NaN (unknown) per finding.
+
+    None where nothing is known of it. Raises ValueError with a word that the plan does not know.
+    """
+    if task.type != "multilabel":
+        word = label.words[0]
+        if word in ("", UNKNOWN):
+            return None
+        if word not in task.classes:
+            raise ValueError(word)
+        return (float(task.classes.index(word)),)
+    known = _from_list(label.words[0], task, data) if data.separator else _from_cells(label.words)
+    return None if all(math.isnan(value) for value in known) else known
+
+
+def count_labels(targets: Sequence[tuple[float, ...]], task: Task) -> dict[str, int]:
+    """Count samples by class; multilabel: those that have each finding, of which some have many."""
+    if task.type == "multilabel":
+        return {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.classes)}
+    return {name: sum(t[0] == i for t in targets) for i, name in enumerate(task.classes)}
+
+
+def _from_cells(words: tuple[str, ...]) -> tuple[float, ...]:
+    for word in words:
+        if word.lower() not in _WORDS:
+            raise ValueError(word)
+    return tuple(_WORDS[word.lower()] for word in words)
+
+
+def _from_list(text: str, task: Task, data: DataFiles) -> tuple[float, ...]:
+    """Read findings that stand in one cell, such as `Edema|Effusion`."""
+    if text in ("", UNKNOWN):
+        return (math.nan,) * len(task.classes)
+    words = [word.strip() for word in text.split(data.separator)]
+    named = {data.values.get(word, word) for word in words} - {NONE}
+    for word in sorted(named - set(task.classes)):
+        raise ValueError(word)
+    return tuple(float(name in named) for name in task.classes)
+
+
+def _check_positions(data: DataFiles, plan: Plan) -> None:
+    sample = plan.images.sample
+    if sample == "candidate" and not data.position_columns:
+        raise DataError(
+            "the plan's samples are candidates: set data.position_columns in site.yaml to the "
+            "columns of x, y and z, such as [coordX, coordY, coordZ]"
+        )
+    if sample != "candidate" and data.position_columns:
+        raise DataError(
+            f"data.position_columns is set in site.yaml, and a sample of the plan is of a whole "
+            f"{sample}; leave position_columns out, and have one label for each {sample}"
+        )
+
+
+def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
+    if data.label_column:
+        if task.type == "multilabel" and not data.separator:
+            raise DataError(
+                "the plan is multilabel: set data.separator for findings in one label_column, or "
+                "leave label_column out and name a column per finding in label_columns"
+            )
+        return (data.label_column,)
+    if task.type != "multilabel":
+        raise DataError("data.label_column is missing in site.yaml: which column is the label?")
+    return tuple(data.label_columns.get(name, name) for name in task.classes)
+
+
+def _keys(row: Row, data: DataFiles) -> list[str]:
+    if data.join == "path":  # of the picture, its file or its folder
+        keys = [row.name, row.path, row.path.rpartition("/")[0]]
+    else:
+        keys = [
+            {
+                "SOPInstanceUID": row.sop,
+                "SeriesInstanceUID": row.series,
+                "StudyInstanceUID": row.study,
+                "PatientID": row.patient,
+                "AccessionNumber": row.accession,
+            }[data.join]
+        ]
+    return [key for key in keys if key]  # what has no number has no label by it
+
+
+def read_csv(
+    path: Path, data: DataFiles, columns: tuple[str, ...], key_of: Callable[[str], str] = str
+) -> dict[str, list[LabelRow]]:
+    """Read the label file: what the join column holds, through `key_of` -> its row.
+
+    With data.position_columns: -> its rows, one for each position.
+    """
+    rows: dict[str, list[LabelRow]] = defaultdict(list)
+    known: dict[tuple[str, Position | None], LabelRow] = {}
+    patient = [data.patient_column] if data.patient_column else []
+    needed = (data.join_column, *columns, *patient, *data.position_columns)
+    for line, cells in _read_csv(path, data.encoding, needed):
+        key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
+        words = tuple(data.values.get(text, text) for text in texts)
+        row = LabelRow(line, words, cells, _position(cells, data, f"{path.name}: line {line}"))
+        first = known.setdefault((key, row.position), row)
+        if first is row:
+            rows[key].append(row)
+        elif first.words != words:
+            what = data.join_column + " and position" * bool(data.position_columns)
+            raise DataError(
+                f"{path.name}: lines {first.line} and {line} give the same {what} "
+                f"the labels {_shown(first)} and {_shown(row)}; correct one"
+            )
+    return dict(rows)
+
+
+def _position(cells: dict[str, str], data: DataFiles, where: str) -> Position | None:
+    if not data.position_columns:
+        return None
+    x, y, z = (_millimetres(cells[name], name, where) for name in data.position_columns)
+    return x, y, z
+
+
+def _millimetres(text: str, column: str, where: str) -> float:
+    number = math.nan
+    with suppress(ValueError):
+        number = float(text)
+    if not math.isfinite(number):
+        raise DataError(f"{where} has {text!r} as {column}; a position is given in mm, as -12.5")
+    return number
+
+
+def _shown(row: LabelRow) -> str:
+    return repr(row.words[0] if len(row.words) == 1 else ", ".join(row.words))
+
+
+def _read_csv(
+    path: Path, encoding: str, needed: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line, cells by column) with blanks around cells removed."""
+    text = _read_text(path, encoding)
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    header: list[str] = []
+    start = 1
+    try:
+        for values in reader:
+            if "\n" in "".join(values):
+                raise DataError(f"{path.name}: line {start} opens a quote that it does not close")
+            if not header:
+                header = _check_header([value.strip() for value in values], path, needed)
+            elif values:
+                yield start, _cells(values, header, path, start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path.name}: line {start} is not valid CSV ({error})") from None
+    if not header:
+        raise DataError(f"{path.name} is empty; its first line must name the columns")
+
+
+def _read_text(path: Path, encoding: str) -> str:
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+    except OSError:
+        raise DataError(f"the label file {path.resolve()} cannot be read") from None
+    except LookupError:
+        raise DataError(f"data.encoding {encoding!r} is unknown; utf-8 and latin-1 are") from None
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path.name}: line {line} is not {encoding.upper()}; save the file as UTF-8, or set "
+            "data.encoding (latin-1 for older spreadsheets)"
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path.name}: line {line} holds a NUL byte; save the file as CSV again")
+    return text
+
+
+def _check_header(header: list[str], path: Path, needed: tuple[str, ...]) -> list[str]:
+    doubled = {name for name in header if header.count(name) > 1}
+    if doubled:
+        raise DataError(f"{path.name}: the column {sorted(doubled)[0]!r} is there twice")
+    for name in needed:
+        if name not in header:
+            raise DataError(f"{path.name}: no column {name!r}; it has: {', '.join(header)}")
+    return header
+
+
+def _cells(values: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
+    if len(values) != len(header):
+        raise DataError(
+            f"{path.name}: line {line} has {len(values)} cells, the header {len(header)}"
+        )
+    return {name: value.strip() for name, value in zip(header, values, strict=True)}

@@ -1,0 +1,252 @@
+"""Which indexed images take part in a plan, and why the others do not. Nothing is lost silently."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.series import arrange, middle_of
+from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
+from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_common.errors import DataError
+from medfl_common.plan.plan import Images, Plan
+
+COPY = "copy of another file"
+NO_LABEL = "no label"
+UNKNOWN_LABEL = "its label is unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What has one label and is one input of the network."""
+
+    source: Source
+    targets: tuple[float, ...]  # (class,), or for multilabel 1, 0 or NaN per finding
+    patient: str  # who it is of: a pseudonym
+    cells: dict[str, str]  # its line of the label file
+
+    @property
+    def row(self) -> Row:
+        """Give its first file's row."""
+        return self.source.rows[0]
+
+    @property
+    def label(self) -> int:
+        """Give its class; multilabel: 0 without a known finding, else 1 + the first one."""
+        if len(self.targets) == 1:
+            return int(self.targets[0])
+        return next((i + 1 for i, value in enumerate(self.targets) if value == 1), 0)
+
+
+@dataclass
+class Selection:
+    """The samples of a plan, in the order of their UIDs: no path or scan order matters."""
+
+    samples: list[Sample] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)  # path -> reason
+    unlabelled: list[tuple[Source, str]] = field(default_factory=list)  # candidates, with why
+    n_labels_unused: int = 0  # label rows without an image
+
+
+def select(
+    rows: Iterable[Row], labels: Labels, data: DataFiles, plan: Plan, folder: Path
+) -> Selection:
+    """Join index and labels for a plan.
+
+    Raises DataError where a label is not one of the plan's classes: that is for a person to decide.
+    """
+    selection, used = Selection(), set()
+    wanted: list[Row] = []
+    for row in rows:
+        found = find_label(row, labels, data) if not row.reason else None
+        if found is not None:
+            used.add(found[0])
+        reason = row.reason or _unwanted(row, plan.images, data)
+        if reason:
+            selection.refused[row.name] = reason
+        else:
+            wanted.append(row)
+    for source in _sources(wanted, plan.images, folder, selection.refused):
+        if plan.images.sample == "candidate":
+            _label_candidates(source, labels, data, plan, selection)
+        else:
+            _label(source, labels, data, plan, selection)
+    selection.samples.sort(key=_order)
+    selection.n_labels_unused = sum(
+        len(found) for key, found in labels.by_key.items() if key not in used
+    )
+    return selection
+
+
+def sources_of(
+    rows: Iterable[Row], data: DataFiles, plan: Plan, folder: Path
+) -> tuple[list[Source], dict[str, str]]:
+    """Group files that have no labels into samples of a plan; and path -> reason for the others."""
+    refused: dict[str, str] = {}
+    wanted = []
+    for row in rows:
+        reason = row.reason or _unwanted(row, plan.images, data)
+        if reason:
+            refused[row.name] = reason
+        else:
+            wanted.append(row)
+    return _sources(wanted, plan.images, folder, refused), refused
+
+
+def _order(sample: Sample) -> tuple[object, ...]:
+    source = sample.source
+    return sample.row.sop, source.frame, sample.row.path, source.position or ()
+
+
+def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
+    """Say why the plan or the site does not want a file; empty: it does."""
+    if row.modality not in images.modality:
+        return f"modality {row.modality or 'missing'}: not in the plan"
+    if images.view != "any" and row.view not in images.view:
+        return f"view {row.view or 'missing'}: not in the plan"
+    if row.burned_in and data.burned_in == "leave out":
+        return "text may be written into the picture (data.burned_in: leave out)"
+    return ""
+
+
+def _sources(
+    rows: list[Row], images: Images, folder: Path, refused: dict[str, str]
+) -> list[Source]:
+    """Group files into what one sample is decoded from."""
+    if images.sample == "image":
+        return [source for row in rows for source in _frames(row, images)]
+    sources: list[Source] = []
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        uid = row.study if images.sample == "study" else row.series
+        if uid:
+            groups[uid].append(row)
+        else:
+            refused[row.name] = "SeriesInstanceUID is missing or empty"
+    for group in groups.values():
+        if len({row.patient for row in group}) > 1:
+            what = "study" if images.sample == "study" else "series"
+            reason = f"files of several patients share its {what}'s UID"
+            refused |= {row.name: reason for row in group}
+            continue
+        series = _largest_series(_without_copies(group, folder, refused), refused)
+        try:
+            sources.append(_one_of(series, images, refused))
+        except DataError as error:
+            refused |= {row.name: str(error) for row in series}
+    return sources
+
+
+def _frames(row: Row, images: Images) -> list[Source]:
+    if images.frames == "middle":
+        return [Source((row,), row.frames // 2)]
+    return [Source((row,), frame) for frame in range(row.frames)]
+
+
+def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Source:
+    """Make the one sample of a series: its volume, or its middle picture."""
+    if images.dimensions == 3:
+        slices, left_out = arrange(series)
+        refused |= left_out
+        return Source(tuple(slices), ALL_FRAMES)
+    middle = middle_of(series)
+    reason = "the middle picture of its series is taken"
+    refused |= {row.name: reason for row in series if row is not middle}
+    return Source((middle,), middle.frames // 2)
+
+
+def _largest_series(rows: list[Row], refused: dict[str, str]) -> list[Row]:
+    """Keep the series with the most pictures of a study."""
+    by_uid: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_uid[row.series].append(row)
+    best = max(by_uid, key=lambda uid: (sum(row.frames for row in by_uid[uid]), uid))
+    reason = "another series of its study has more pictures"
+    refused |= {row.name: reason for row in rows if row.series != best}
+    return by_uid[best]
+
+
+def _without_copies(rows: list[Row], folder: Path, refused: dict[str, str]) -> list[Row]:
+    """Leave out files of a series that are another's copy, byte for byte, under one UID."""
+    first: dict[tuple[str, bytes], Row] = {}
+    n_of_sop: dict[str, int] = defaultdict(int)
+    for row in rows:
+        n_of_sop[row.sop] += 1
+    for row in rows:
+        content = b""
+        if n_of_sop[row.sop] > 1:
+            with (folder / row.path).open("rb") as file:
+                content = sha256(file.read()).digest()
+        if first.setdefault((row.sop, content), row) is not row:
+            refused[row.name] = COPY
+    return list(first.values())
+
+
+def _label(
+    source: Source, labels: Labels, data: DataFiles, plan: Plan, selection: Selection
+) -> None:
+    """Give a source its label, or each of its files the reason why it has none."""
+    found = {}
+    for row in source.rows:
+        label = find_label(row, labels, data)
+        if label is not None:
+            found[label[1].words] = label[1]
+    reason = ""
+    if not found:
+        reason = NO_LABEL
+    elif len(found) > 1:
+        reason = "the images of its series have different labels"
+    else:
+        (label_row,) = found.values()
+        sample = _sample(source, label_row, data, plan)
+        if sample is None:
+            reason = UNKNOWN_LABEL
+        else:
+            selection.samples.append(sample)
+    if reason:
+        selection.refused |= {row.name: reason for row in source.rows}
+
+
+def _label_candidates(
+    volume: Source, labels: Labels, data: DataFiles, plan: Plan, selection: Selection
+) -> None:
+    """Make a sample of each candidate of a volume; without any, its files have no label."""
+    reason, is_used = NO_LABEL, False
+    for label_row in find_candidates(volume.rows, labels):
+        source = replace(volume, position=label_row.position)
+        sample = _sample(source, label_row, data, plan)
+        if sample is None:
+            reason = UNKNOWN_LABEL
+            selection.unlabelled.append((source, reason))
+        else:
+            is_used = True
+            selection.samples.append(sample)
+    if not is_used:
+        selection.refused |= {row.name: reason for row in volume.rows}
+
+
+def _sample(source: Source, label_row: LabelRow, data: DataFiles, plan: Plan) -> Sample | None:
+    """Join a source and its label; None where this is unknown."""
+    targets = _encode(label_row, plan, data)
+    if targets is None:
+        return None
+    named = label_row.cells.get(data.patient_column, "").upper()
+    patient = f"column {named}" if named else source.rows[0].patient
+    return Sample(source, targets, patient, label_row.cells)
+
+
+def _encode(label: LabelRow, plan: Plan, data: DataFiles) -> tuple[float, ...] | None:
+    try:
+        return encode(label, plan.task, data)
+    except ValueError as error:
+        where = f"line {label.line} of {data.labels}" if label.line else f"data.{data.labels_from}"
+        legal = "1, 0 or unknown" if plan.task.type == "multilabel" and not data.separator else (
+            f"a class of the plan ({', '.join(plan.task.classes)})"
+        )  # fmt: skip
+        raise DataError(
+            f"the label {str(error)!r} (first in {where}) is not {legal}; correct it, or map it "
+            "under data.values in site.yaml; nothing was trained"
+        ) from None

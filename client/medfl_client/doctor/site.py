@@ -1,0 +1,91 @@
+"""`medfl-client doctor`: everything that could stop this site later, looked at before the start.
+
+Nothing is changed, and nothing is sent but TLS handshakes and one GET /health.
+"""
+
+from functools import cache, partial
+from pathlib import Path
+
+from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.doctor.files import (
+    check_data_folder,
+    check_decoders,
+    check_keys,
+    check_labels,
+    check_lock,
+    check_state,
+    count_files,
+)
+from medfl_client.doctor.network import network_checks
+from medfl_client.doctor.plan import (
+    check_approval,
+    check_device,
+    check_line,
+    check_plan,
+    check_plan_allowed,
+    check_room,
+    check_training_memory,
+    list_policy,
+)
+from medfl_common.ops.findings import Check, Finding, examine, not_checked, ok
+from medfl_common.plan.plan import Plan, load_plan
+
+
+def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
+    """Make every check of a site's directory, with a plan's needs where one is given."""
+    own: dict[str, Check] = {
+        "programs": check_decoders,
+        "keys": partial(check_keys, folder),
+        "running already": partial(check_lock, folder / "state"),
+        "state folder": partial(check_state, folder / "state"),
+    }
+    first = examine({"site file": lambda: ok(_describe(load_site_file(folder)))} | own)
+    if first[0].state == "fail":
+        return [*first, *examine({"the rest": _needs_site_file})]
+    site = load_site_file(folder)
+    found = first + examine(_data_checks(folder, site))
+    return found + _with_plan(folder, site, plan_file) + network_checks(folder, site)
+
+
+def _describe(site: SiteFile) -> str:
+    return f"{site.site}, data in {site.data.folder}"
+
+
+def _needs_site_file() -> Finding:
+    return not_checked("data, plan and network: the site file says where they are")
+
+
+def _data_checks(folder: Path, site: SiteFile) -> dict[str, Check]:
+    return {
+        "data folder": partial(check_data_folder, folder / site.data.folder),
+        "labels": partial(check_labels, folder, site.data),
+        "device": partial(check_device, site.compute.device),
+        "policy": partial(list_policy, site.policy),
+    }
+
+
+def _with_plan(folder: Path, site: SiteFile, plan_file: Path | None) -> list[Finding]:
+    """Make the checks that depend on a plan; without one, say what is left open."""
+    if plan_file is None:
+        return examine({"plan": _no_plan})
+    first = examine({"plan": partial(check_plan, plan_file)})
+    if first[0].state == "fail":
+        return first
+    return first + examine(_plan_checks(folder, site, load_plan(plan_file)))
+
+
+def _no_plan() -> Finding:
+    return not_checked(
+        "disk, memory, line and policy for a plan", "name it with --plan FILE", "you"
+    )
+
+
+def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:
+    files = cache(partial(count_files, folder / site.data.folder))
+    return {
+        "plan and policy": partial(check_plan_allowed, plan, site.policy),
+        "approval": partial(check_approval, plan, site.policy, folder / "state", folder),
+        "disk": lambda: check_room(folder, site.data, plan, files()),
+        "memory": partial(check_training_memory, plan, site.compute.device),
+        "line": partial(check_line, plan, site.policy),
+    }

@@ -1,0 +1,10 @@
+"""All that leaves a hospital, and the seven steps before a byte does.
+
+1. `approvals.require`: a person has approved this plan, and nobody has withdrawn.
+2. `guard.permit`: the policy allows the plan; no data has been read yet.
+3. `guard.release`: the result belongs to the task; small counts and unlisted metrics go.
+4. `inspection.inspect`: a second, independent look at the finished message.
+5. `guard.let_out`: the message is within the megabytes of the policy.
+6. `kept_reply.keep`: the reply is on the disk, so that it is made only once.
+7. `guard.sign` and `receipts`: the site signs it, and the ledger has its line.
+"""

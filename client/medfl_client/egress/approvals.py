@@ -1,0 +1,150 @@
+"""Which plans the hospital has approved, and from which it has withdrawn: `state/approvals.jsonl`.
+
+The file is chained as the ledger is. The last record of a plan's hash counts; a plan that was
+changed has another hash, so it is another plan.
+"""
+
+import os
+import pwd
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress import ledger
+from medfl_common.errors import NotApprovedError, RunError, WithdrawnError
+from medfl_common.files import write_atomic
+from medfl_common.plan.plan import Plan, plan_from_json
+
+FILE = "approvals.jsonl"
+PROPOSED = "proposed"  # plans that came with a task and are not approved
+N_PROPOSED = 20  # of which so many are kept, the newest
+Action = Literal["approve", "withdraw"]
+Status = Literal["approved", "withdrawn", "not approved"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Somebody approved a plan, or withdrew from it."""
+
+    time: float
+    action: str
+    plan: str  # hash
+    study: str
+    canonical: str  # the plan, whole; empty where it was withdrawn and never approved
+    by: str  # login name
+
+    @property
+    def day(self) -> str:
+        """Say when, in local time."""
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
+
+
+def read_records(state: Path) -> list[Record]:
+    """Read all records in their order; raises RunError where the file was tampered with."""
+    broken = ledger.first_broken_line(state / FILE)
+    if broken is not None:
+        raise RunError(
+            f"{state / FILE}, line {broken.line}: {broken.what}. Nothing counts as approved; put "
+            "the file and its .head aside as evidence, and approve the plan again"
+        )
+    names = Record.__dataclass_fields__
+    return [
+        Record(**{name: entry[name] for name in names})  # type: ignore[arg-type]
+        for entry in ledger.entries(state / FILE)
+    ]
+
+
+def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:
+    """Add a record under the login name of who runs this process."""
+    try:
+        who = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number without a name
+        who = f"user {os.getuid()}"
+    facts = {"action": action, "plan": plan, "study": study, "canonical": canonical, "by": who}
+    ledger.append(state / FILE, {**facts})
+
+
+def approve(state: Path, plan: Plan) -> None:
+    """Record that the hospital approves a plan."""
+    write_record(state, "approve", plan.hash(), plan.study, plan.canonical())
+
+
+def status_of(state: Path, plan: str) -> Status:
+    """Say what the last record of a plan's hash says."""
+    last = [record.action for record in read_records(state) if record.plan == plan][-1:]
+    return {"approve": "approved", "withdraw": "withdrawn"}.get(*last) if last else "not approved"  # type: ignore[return-value]
+
+
+def last_approved(state: Path, study: str = "") -> Record | None:
+    """Give the last approval, of one study where there is one, else of any."""
+    found = [record for record in read_records(state) if record.action == "approve"]
+    same = [record for record in found if record.study == study]
+    return (same or found)[-1] if found else None
+
+
+def require(state: Path, plan: Plan, policy: Policy) -> None:
+    """Refuse a plan that is withdrawn, or not approved where the policy wants it to be.
+
+    Raises WithdrawnError or NotApprovedError.
+    """
+    status = status_of(state, plan.hash())
+    if status == "withdrawn":
+        raise WithdrawnError(
+            f"the hospital has withdrawn from study {plan.study}; medfl-client approve undoes it"
+        )
+    if status == "approved" or policy.approval == "none":
+        return
+    path = propose(state, plan)
+    before = last_approved(state, plan.study)
+    is_changed = before is not None and before.study == plan.study
+    what = "was changed since it was approved" if is_changed else "is not approved here"
+    error = NotApprovedError(
+        f"the plan of study {plan.study} (hash {plan.hash()[:12]}) {what} {rule('approval')}; no "
+        f"data was read. To see and approve it: medfl-client approve {state.parent} {path}"
+    )
+    error.rule = RULES["approval"][0]
+    raise error
+
+
+def propose(state: Path, plan: Plan) -> Path:
+    """Keep a plan that came with a task as a file, for a person to read and approve."""
+    path = state / PROPOSED / f"{plan.hash()[:12]}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        text = f"# The plan of study {plan.study}, as the coordinator sent it.\n{_as_yaml(plan)}"
+        write_atomic(path, text.encode())
+        for old in proposed(state)[:-N_PROPOSED]:
+            old.unlink()
+    return path
+
+
+def proposed(state: Path) -> list[Path]:
+    """List the proposed plans, the newest last."""
+    found = (state / PROPOSED).glob("*.yaml")
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def approved_plan(record: Record) -> Plan:
+    """Read the plan of a record."""
+    return plan_from_json(record.canonical)
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes every text but plain words, so that no reader takes one for a number or a date."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    is_plain = len(text) > 1 and all(letter.islower() or letter == "_" for letter in text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
+
+
+_Quoting.add_representer(str, _quoted)
+
+
+def _as_yaml(plan: Plan) -> str:
+    values = plan.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_Quoting, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,188 @@
+"""The guard: the only way out of a hospital. It allows by list; what is not listed stays.
+
+`permit` looks at a plan before any data is read, `release` at a result before it becomes a message,
+`let_out` at every finished message, kept ones too; `refuse` makes the message of a failure, and
+`sign` adds the site's signature. No other module of the client makes a message.
+"""
+
+from dataclasses import replace
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import RecordDict
+
+from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.inspection import held_back, inspect
+from medfl_common.errors import DisclosureError
+from medfl_common.metrics.counts import Tally
+from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
+from medfl_common.metrics.subgroups import suppressed_groups
+from medfl_common.plan.plan import Plan, Task
+from medfl_common.wire.digest import n_bytes
+from medfl_common.wire.records import Kind, TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.wire.signature import SEAL, SIGNATURE, seal
+from medfl_common.wire.tensors import Shapes
+
+
+def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
+    """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
+    if kind == "describe" and not plan.federation.statistics:
+        raise DisclosureError(
+            "the coordinator asks for statistics, the plan does not (federation.statistics); no "
+            "data was read"
+        )
+    if policy.models != "all" and plan.model.name not in policy.models:
+        allowed = ", ".join(policy.models) or "none"
+        raise _refused(f"the plan trains {plan.model.name!r}, allowed here: {allowed}", "models")
+    if plan.federation.rounds > policy.max_rounds:
+        n = plan.federation.rounds
+        raise _refused(f"the plan has {n} rounds, {policy.max_rounds} are the most", "max_rounds")
+    if kind == "describe" and not policy.share_statistics:
+        raise _refused("statistics of the data do not leave this site", "share_statistics")
+    if policy.protection != "none":
+        wanted = policy.protection.replace("_", " ")
+        raise _refused(
+            f"this site takes part only with {wanted}, and the plan offers none", "protection"
+        )
+
+
+def _refused(what: str, setting: str) -> DisclosureError:
+    error = DisclosureError(f"{what} {rule(setting)}; no data was read")
+    error.rule = RULES[setting][0]
+    return error
+
+
+def release(
+    result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, sent_mb: float = 0.0
+) -> RecordDict:
+    """Turn a result into the message that leaves, or raise DisclosureError and send nothing.
+
+    Scores on a class with fewer images than the smallest cell are taken out, the update stays.
+
+    Args:
+        result: What the work gave.
+        task: What was asked.
+        policy: The site's.
+        shapes: The update's tensors.
+        sent_mb: What has left in the last 24 hours.
+    """
+    if (result.plan, result.round, result.nonce) != (
+        plan_number(task.plan),
+        task.round,
+        task.nonce,
+    ):
+        raise held_back("the result does not belong to the task")
+    if result.update is not None:
+        _check_update(result, policy, shapes)
+    if result.statistics is not None:
+        if task.kind != "describe":
+            raise held_back("statistics were not asked for")
+        result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
+    content = encode_result(_permitted_metrics(result, task, policy), task.plan)
+    let_out(content, task, policy, shapes, sent_mb)
+    return content
+
+
+def let_out(
+    content: RecordDict, task: TrainTask, policy: Policy, shapes: Shapes, sent_mb: float
+) -> None:
+    """Look at a finished reply a last time, whatever made it, and weigh it; or DisclosureError."""
+    inspect(content, task.plan, shapes, policy)
+    size = n_bytes(content) / 1e6
+    if size > policy.max_message_mb:
+        raise held_back(
+            f"the reply has {size:.1f} MB, {policy.max_message_mb} are the most", "max_message_mb"
+        )
+    if sent_mb + size > policy.max_mb_a_day:
+        raise held_back(
+            f"{sent_mb:.1f} MB left within 24 hours and the reply has {size:.1f}, "
+            f"{policy.max_mb_a_day} are the most",
+            "max_mb_a_day",
+        )
+
+
+def sign(content: RecordDict, task: TrainTask | None, key: Ed25519PrivateKey) -> RecordDict:
+    """Sign what was let out. Eight numbers are all that is added, or DisclosureError."""
+    names = [*content]
+    seal(content, task, key)
+    record = content.metric_records.get(SEAL)
+    words = record.get(SIGNATURE) if record is not None and len(record) == 1 else None
+    is_whole = isinstance(words, list) and [type(word) for word in words] == [int] * 8
+    if [*content] != [*names, SEAL] or not is_whole:
+        raise held_back("the signature is not of the form that is allowed")
+    return content
+
+
+def why_no_scores(policy: Policy) -> str:
+    """Say which rule keeps the scores of a finished reply back."""
+    if not policy.shares("scores"):
+        return f"scores are not shared {rule('metrics')}"
+    return f"a class has fewer images than {policy.min_cell} {rule('min_cell')}"
+
+
+def refuse(task: TrainTask | None, code: int, incident: int) -> RecordDict:
+    """Make the message that says a task could not be done: a code and an incident number."""
+    if task is None:  # it could not even be read
+        result = TrainResult(plan=0, round=0, nonce=0, code=code, incident=incident)
+    else:
+        number = plan_number(task.plan)
+        result = TrainResult(number, task.round, task.nonce, code, incident)
+    content = encode_result(result)
+    inspect(content, None, {}, Policy())
+    return content
+
+
+def _check_update(result: TrainResult, policy: Policy, shapes: Shapes) -> None:
+    update = result.update or {}
+    if result.n_images < policy.min_images:
+        raise held_back(
+            f"trained on {result.n_images} images, {policy.min_images} are the fewest",
+            "min_images",
+        )
+    if {name: tuple(tensor.shape) for name, tensor in update.items()} != dict(shapes):
+        raise held_back("the update has other tensors than the plan's model")
+
+
+def _permitted(statistics: SiteStatistics, task: Task, policy: Policy) -> SiteStatistics:
+    """Take small counts out of a site's statistics, or raise where none may leave."""
+    if not policy.share_statistics:
+        raise held_back("statistics of the data do not leave this site", "share_statistics")
+    if statistics.samples < policy.min_images:
+        raise held_back(
+            f"the statistics are of {statistics.samples} images, {policy.min_images} are the "
+            "fewest",
+            "min_images",
+        )
+    return suppressed(statistics, policy.min_cell, task)
+
+
+def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> TrainResult:
+    """Take out the metrics that are not listed, and those of few images with all they tell."""
+    if not policy.shares("train_loss"):
+        if result.start_loss is not None:
+            strategy = task.plan.federation.strategy
+            raise held_back(f"{strategy} needs the loss on the training images", "metrics")
+        result = replace(result, train_loss=0.0)
+    if not policy.shares("exact_auc"):
+        result = replace(result, exact_auc=None)
+    is_scored = result.tally is not None and _is_large_enough(result.tally, policy)
+    if not is_scored or not policy.shares("scores"):
+        return replace(result, tally=None, exact_auc=None, groups={})
+    return replace(result, groups=_permitted_groups(result, task, policy))
+
+
+def _permitted_groups(
+    result: TrainResult, task: TrainTask, policy: Policy
+) -> dict[str, list[Tally]]:
+    """Take small groups out; none leave where the whole stays or the policy says so."""
+    if task.kind != "evaluate" or result.tally is None or not policy.share_subgroups:
+        return {}
+    return suppressed_groups(result.groups, result.tally, policy.min_cell)
+
+
+def _is_large_enough(tally: Tally, policy: Policy) -> bool:
+    """Every class is absent or has at least the smallest cell of images.
+
+    Multilabel: so many images with each finding, and so many without.
+    """
+    per_class = tally.confusion.sum(axis=-1)
+    return all(n == 0 or n >= policy.min_cell for n in per_class.ravel().tolist())

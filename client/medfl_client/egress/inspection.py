@@ -1,0 +1,121 @@
+"""The last look at a finished message, whatever made it: what is not listed does not leave."""
+
+import math
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+
+from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_common.errors import DisclosureError, LinkError, MedflError
+from medfl_common.models.weights import is_finite
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.records import LISTS, SINGLE, decode_result, encode_result
+from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
+
+# The records that may leave, each with its only type. A new one is its own line and its own reason.
+RECORDS: dict[str, type] = {"numbers": MetricRecord, "update": ArrayRecord}
+
+
+def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Policy) -> None:
+    """Raise DisclosureError unless the message holds listed things only.
+
+    Args:
+        content: The message as it would be sent.
+        plan: What it answers; None: the task could not be read, and only a code may leave.
+        shapes: The update's tensors.
+        policy: The site's.
+    """
+    for name, record in content.items():
+        if type(record) is not RECORDS.get(name):
+            raise held_back("a record that is not on the list")
+    if "numbers" not in content:
+        raise held_back("a reply without numbers")
+    numbers = content.metric_records["numbers"]
+    for name, value in numbers.items():
+        _check_number(name, value)
+    if "update" in content:
+        _check_update(content.array_records["update"], plan, shapes)
+    _check_n_images(numbers, policy, "update" in content)
+    if plan is None and (len(content) > 1 or any(name in numbers for name in LISTS)):
+        raise held_back("more than a code, for a task that could not be read")
+    if plan is not None:
+        _check_structure(content, plan, shapes)
+        _check_cells(numbers, plan, policy)
+
+
+def held_back(what: str, setting: str = "") -> DisclosureError:
+    """Make the error that names what was wrong and, where one decided, the policy's rule."""
+    reason = f" {rule(setting)}" if setting else ""
+    error = DisclosureError(f"{what}{reason}; nothing was sent")
+    error.rule = RULES[setting][0] if setting else ""
+    return error
+
+
+def _check_number(name: str, value: object) -> None:
+    if name not in LISTS | SINGLE:
+        raise held_back("a number under a name that is not on the list")
+    is_right = type(value) is list if name in LISTS else type(value) in (int, float)
+    if not is_right or (isinstance(value, list) and any(type(v) is not int for v in value)):
+        raise held_back(f"{name} is not a number, or not a list of counts")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise held_back("a weight, loss or metric is a NaN or an infinity")
+
+
+def _check_update(record: ArrayRecord, plan: Plan | None, shapes: Shapes) -> None:
+    """The arrays in which the plan's update travels, each header to the byte, and finite."""
+    codec = codec_of(plan.federation.messages) if plan is not None else None
+    layout = layout_of(shapes, codec)
+    if set(record) != set(layout):
+        raise held_back("the update is not the plan's: it has other arrays")
+    for name, (dtype, n) in layout.items():
+        _check_array(record[name], dtype, n)
+    if codec is not None:
+        try:
+            values = decode_weights(record, shapes, codec)
+        except LinkError as error:
+            raise held_back(f"the update is not the plan's: {error}") from None
+        if not is_finite(values):
+            raise held_back("a weight, loss or metric is a NaN or an infinity")
+
+
+def _check_array(array: Array, dtype: str, n: int) -> None:
+    start = header(dtype, n)
+    if (array.dtype, tuple(array.shape), array.stype) != (dtype, (n,), "numpy.ndarray"):
+        raise held_back("the update is not the plan's: its header says another size or type")
+    if len(array.data) != len(start) + np.dtype(dtype).itemsize * n:
+        raise held_back("the update is not the plan's: its bytes are not those of its size")
+    if not array.data.startswith(start):
+        raise held_back("the update is not the plan's: its bytes are not those of its size")
+    if dtype == WHOLE:
+        values = np.frombuffer(array.data, np.float32, offset=len(start))
+        if not np.isfinite(np.add.reduce(values, dtype=np.float64)):  # one that is not stays one
+            raise held_back("a weight, loss or metric is a NaN or an infinity")
+
+
+def _check_n_images(numbers: MetricRecord, policy: Policy, has_update: bool) -> None:
+    n = numbers.get("n_images", 0)
+    is_too_few = not isinstance(n, int) or n < policy.min_images
+    if is_too_few and (n != 0 or has_update):
+        raise held_back(f"trained on {n} images, {policy.min_images} are the fewest", "min_images")
+
+
+def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
+    """Every list has the length that the plan gives it, and counts are counts."""
+    numbers = content.metric_records["numbers"]
+    try:
+        result = decode_result(RecordDict({"numbers": numbers}), shapes, plan)
+    except (MedflError, ValueError, TypeError, OverflowError) as error:
+        raise held_back(f"the reply is not one of this plan: {error}") from None
+    if dict(encode_result(result).metric_records["numbers"]) != dict(numbers):
+        raise held_back("numbers of which a coordinator makes nothing")
+
+
+def _check_cells(numbers: MetricRecord, plan: Plan, policy: Policy) -> None:
+    """Every class is absent or has at least the smallest cell of images, in groups too."""
+    size = plan.task.confusion_shape[-1]
+    for name in LISTS & set(numbers):
+        if not name.endswith("confusion"):
+            continue
+        per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
+        if any(0 < n < policy.min_cell for n in per_class.tolist()):
+            raise held_back("the scores of a class with few images", "min_cell")

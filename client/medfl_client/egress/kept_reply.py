@@ -1,0 +1,53 @@
+"""The last reply of each study is kept: asked again after a crash, a site trains nothing twice.
+
+A reply that was released under another policy is not sent again: the guard decides anew.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+from safetensors import safe_open
+from safetensors.torch import save
+
+from medfl_client.config.site_file import Policy
+from medfl_common.files import write_atomic
+from medfl_common.wire.records import TrainTask
+
+
+def keep(state: Path, task: TrainTask, policy: Policy, content: RecordDict) -> None:
+    """Keep what was released for a task, in place of the reply before."""
+    update = content.array_records.get("update")
+    tensors = {name: torch.from_numpy(array.numpy()) for name, array in (update or {}).items()}
+    numbers = json.dumps(dict(content.metric_records["numbers"]))
+    path = _path(state, task)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(
+        path, save(tensors, metadata={"task": _identity(task, policy), "numbers": numbers})
+    )
+
+
+def find(state: Path, task: TrainTask, policy: Policy) -> RecordDict | None:
+    """Give the reply that was released for this very task, if it is the one kept."""
+    path = _path(state, task)
+    if not path.exists():
+        return None
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        if metadata["task"] != _identity(task, policy):
+            return None
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    content = RecordDict({"numbers": MetricRecord(json.loads(metadata["numbers"]))})
+    if tensors:
+        arrays = {name: Array(tensor.numpy()) for name, tensor in tensors.items()}
+        content["update"] = ArrayRecord(arrays)
+    return content
+
+
+def _path(state: Path, task: TrainTask) -> Path:
+    return state / "replies" / f"{task.run}.safetensors"
+
+
+def _identity(task: TrainTask, policy: Policy) -> str:
+    return f"{task.kind} {task.round} {task.nonce} {task.plan.hash()} {policy.model_dump_json()}"

@@ -1,0 +1,45 @@
+"""The models that a site has scored last: it may question and use them without asking anyone."""
+
+from pathlib import Path
+
+from medfl_common.errors import ConfigError
+from medfl_common.metrics.counts import Tally
+from medfl_common.models.network import PARTS, Network
+from medfl_common.models.weights import Weights, shared_weights
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import WEIGHTS, read_scores, save_model
+
+LAST = "last"
+PERSONAL = "personal-"  # before the run's id: the site's own model beside the study's
+
+
+def personal_name(run: str) -> str:
+    """Name the site's own model of a study."""
+    return PERSONAL + run
+
+
+def keep_model(state: Path, run: str, plan: Plan, model: Network, scored: Tally | None) -> Path:
+    """Keep the model of a study as it stands here, with what the site's own images say of it."""
+    weights: Weights = {}
+    for part in PARTS:
+        weights |= shared_weights(model, part)
+    folder = state / "models" / run
+    save_model(folder, plan, weights, read_scores(scored, plan, 1))
+    return folder
+
+
+def find_model(site: Path, name: str) -> Path:
+    """Find a model by its folder, by the beginning of its name, or as `last`."""
+    if (Path(name) / WEIGHTS).exists():
+        return Path(name)
+    kept = [path.parent for path in (site / "state" / "models").glob(f"*/{WEIGHTS}")]
+    kept.sort(key=lambda path: (path / WEIGHTS).stat().st_mtime)
+    common = [path for path in kept if not path.name.startswith(PERSONAL)]
+    found = common[-1:] if name == LAST else [path for path in kept if path.name.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(path.name[: len(path.name) - 24] for path in kept) or "none yet"
+        raise ConfigError(
+            f"{name!r} is no folder with a model and {'no' if not found else 'more than one'} run "
+            f"kept here; kept: {known}. A model is kept when a study's final scoring is done"
+        )
+    return found[0]

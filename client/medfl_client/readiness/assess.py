@@ -1,0 +1,269 @@
+"""Is this site's data ready for a study? What a hospital should know before it joins.
+
+Everything here is for the hospital's own eyes; only `shareable` may go to a coordinator, where a
+plan asks for statistics and the policy allows it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from medfl_client.config.site_file import DataFiles, SiteFile
+from medfl_client.data.dataset import SiteData
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.index import rows
+from medfl_client.data.ingest import (
+    Collection,
+    Watch,
+    count_reasons,
+    decode,
+    index_folder,
+    site_data,
+)
+from medfl_client.data.labels import (
+    LabelRow,
+    Labels,
+    count_labels,
+    find_label,
+    read_csv,
+    read_labels,
+)
+from medfl_client.data.reader import DicomReader, Reader
+from medfl_client.data.selection import Sample, Selection, select
+from medfl_client.readiness.checks import (
+    UNLABELLED,
+    Finding,
+    Level,
+    check_damage,
+    check_files,
+    check_policy,
+    check_samples,
+    worst,
+)
+from medfl_common.errors import DataError
+from medfl_common.metrics.site_statistics import (
+    AGES,
+    SPACINGS,
+    SiteStatistics,
+    band_name,
+    suppressed,
+)
+from medfl_common.plan.plan import Plan, plan_from_values
+
+SURVEY = 200  # pictures that are looked at where there is no plan
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What is known of a site's data for a plan, or for none yet."""
+
+    plan: Plan
+    is_survey: bool  # there is no plan: everything was looked at
+    findings: list[Finding]
+    collection: Collection | None  # None: nothing could be used
+    data: SiteData | None
+    used: list[Sample]  # that can be used, as far as is known
+    refused: dict[str, str]  # file -> why it is left out
+    n_not_decoded: int  # of the samples, so many were not looked into
+    shareable: SiteStatistics | None
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Count what became of the files."""
+        return {"used": len({s.row.name for s in self.used}), **count_reasons(self.refused)}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Count samples by class or finding."""
+        return count_labels([sample.targets for sample in self.used], self.plan.task)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count samples by header fact and value."""
+        return count_facts([sample.row for sample in self.used])
+
+    @property
+    def verdict(self) -> Level:
+        """Give the worst of the findings."""
+        return worst(self.findings)
+
+
+def assess(
+    folder: Path,
+    site: SiteFile,
+    plan: Plan | None,
+    watch: Watch | None = None,
+    limit: int = 0,
+    reader: Reader | None = None,
+) -> Readiness:
+    """Index a site and judge it for a plan, or survey it without one.
+
+    Args:
+        folder: The site's directory.
+        site: Its site file.
+        plan: The study's plan, if there is one yet.
+        watch: Follows long work.
+        limit: Decode at most so many samples, evenly over all; 0: all.
+        reader: What reads the files; DICOM if not given.
+
+    Raises DataError where the data folder cannot be read at all.
+    """
+    reader, data, state = reader or DicomReader(), site.data, folder / "state"
+    database, secret = index_folder(folder, state, data, watch, reader)
+    findings: list[Finding] = []
+    is_survey = plan is None
+    if plan is None:
+        plan, limit = _survey_plan(folder, database, data), limit or SURVEY
+    selection, is_labelled = _select(folder, database, data, plan, secret, findings)
+    some = _some(selection, limit)
+    collection, shown = None, None
+    try:
+        collection = decode(some, folder / data.folder, state, plan, watch, reader)
+        shown = site_data(collection, plan, site.site)
+        findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
+        findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
+    except DataError as error:
+        findings.append(Finding("block", str(error), "see the list of files that are left out"))
+    refused = collection.refused if collection else selection.refused
+    used = _used(selection, some, collection)
+    findings += check_files(selection, refused, len(used))
+    return Readiness(
+        plan=plan,
+        is_survey=is_survey,
+        findings=findings or [Finding("pass", "nothing stands in the way")],
+        collection=collection,
+        data=shown,
+        used=used,
+        refused=refused,
+        n_not_decoded=len(selection.samples) - len(some.samples),
+        shareable=_shareable(shown, plan, site),
+    )
+
+
+def _shareable(shown: SiteData | None, plan: Plan, site: SiteFile) -> SiteStatistics | None:
+    if shown is None or shown.describe is None:
+        return None
+    return suppressed(shown.describe(), site.policy.min_cell, plan.task)
+
+
+def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
+    """Count samples by header facts, most frequent first."""
+    facts: dict[str, Callable[[Row], str]] = {
+        "modality": lambda row: row.modality,
+        "view": lambda row: row.view,
+        "laterality": lambda row: row.laterality,
+        "body part": lambda row: row.body_part,
+        "manufacturer": lambda row: row.manufacturer,
+        "model": lambda row: row.model,
+        "year": lambda row: str(row.year or ""),
+        "sex": lambda row: row.sex,
+        "age, years": lambda row: band_name(row.age, AGES, ""),
+        "size, rows x columns": lambda row: f"{row.height} x {row.width}",
+        "between pixels": lambda row: band_name(row.spacing_mm, SPACINGS, "mm"),
+        "photometric interpretation": lambda row: row.photometric,
+        "bits stored": lambda row: str(row.bits or ""),
+        "frames": lambda row: str(row.frames),
+    }
+    counted = {name: Counter(of(row) or "not known" for row in used) for name, of in facts.items()}
+    return {name: dict(counter.most_common()) for name, counter in counted.items()}
+
+
+def as_json(readiness: Readiness, site: str) -> dict[str, object]:
+    """Give the facts for a script: counts and findings, no file name and no patient."""
+    found, data = readiness.collection, readiness.data
+    return {
+        "site": site,
+        "plan": None if readiness.is_survey else readiness.plan.hash(),
+        "verdict": readiness.verdict,
+        "findings": [asdict(finding) for finding in readiness.findings],
+        "files": readiness.files,
+        "samples": len(readiness.used),
+        "patients": len(set(found.patients)) if found else 0,
+        "train": len(data.train) if data else 0,
+        "validation": len(data.validation) if data else 0,
+        "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
+        "counts": readiness.counts,
+        "shareable": asdict(readiness.shareable) if readiness.shareable else None,
+    }
+
+
+def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
+    """Make a plan that wants everything there is, to look at it."""
+    modalities: set[str] = set()
+    words: set[str] = set()
+    for row in rows(database):
+        if not row.reason:
+            modalities.add(row.modality or "OT")
+            if data.labels_from != "csv":
+                found = find_label(row, Labels({}, lambda row: []), data)
+                words |= {found[1].words[0]} if found else set()
+    is_one_each = not (data.separator or data.position_columns)
+    if data.labels_from == "csv" and data.label_column and is_one_each:
+        try:
+            labels = read_csv(folder / data.labels, data, (data.label_column,))
+            words = {label.words[0] for (label,) in labels.values()}
+        except DataError:
+            words = set()  # _select tells it
+    classes = sorted(words - {"", "unknown"})
+    if not 2 <= len(classes) <= 64:
+        classes = [UNLABELLED, "-"]
+    return plan_from_values(
+        {
+            "plan": 1,
+            "study": "survey",
+            "seed": 0,
+            "task": {"type": "multiclass", "classes": [*classes]},
+            "images": {"modality": [*sorted(modalities or {"OT"})], "size": 96},
+            "model": {"name": "small_cnn"},
+            "federation": {"rounds": 1},
+        }
+    )
+
+
+def _select(
+    folder: Path,
+    database: Path,
+    data: DataFiles,
+    plan: Plan,
+    secret: bytes,
+    findings: list[Finding],
+) -> tuple[Selection, bool]:
+    """Select with the labels, True; or, where these are at fault, without any, False."""
+    if UNLABELLED not in plan.task.classes:
+        try:
+            labels = read_labels(folder, data, plan, secret)
+            return select(rows(database), labels, data, plan, folder / data.folder), True
+        except DataError as error:
+            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+    elif data.labels_from == "csv":
+        try:
+            read_csv(folder / data.labels, data, (data.label_column,) if data.label_column else ())
+            what = "there is no plan, and the labels do not say what the classes are"
+            findings.append(Finding("warn", what, "index again with --plan"))
+        except DataError as error:
+            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+    every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
+    if plan.task.type == "multilabel":
+        every = LabelRow(0, ("0",) * len(plan.task.classes), {})
+    any_label = Labels({"": [every]}, lambda row: [""])
+    blind = data.model_copy(update={"labels_from": "csv", "separator": ""})
+    return select(rows(database), any_label, blind, plan, folder / data.folder), False
+
+
+def _used(selection: Selection, some: Selection, collection: Collection | None) -> list[Sample]:
+    """List what can be used, as far as is known; of a file, not each frame or candidate may be."""
+    if collection is None:
+        return [sample for sample in selection.samples if sample.row.name not in selection.refused]
+    left_out = {id(s) for s in some.samples} - {id(s) for s in collection.samples}
+    return [
+        sample
+        for sample in selection.samples
+        if sample.row.name not in collection.refused and id(sample) not in left_out
+    ]
+
+
+def _some(selection: Selection, limit: int) -> Selection:
+    """Keep at most `limit` samples, evenly over all."""
+    step = max(1, -(-len(selection.samples) // limit)) if limit else 1
+    return replace(selection, samples=selection.samples[::step])

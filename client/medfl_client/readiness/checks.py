@@ -1,0 +1,180 @@
+"""What is checked of a site's data before it joins, and the verdict: pass, warn or block."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from medfl_client.config.site_file import DataFiles, Policy
+from medfl_client.data.dataset import SiteData
+from medfl_client.data.ingest import Collection
+from medfl_client.data.selection import NO_LABEL, Selection
+from medfl_common.plan.plan import Plan
+
+Level = Literal["pass", "warn", "block"]
+
+MANY = 0.1  # part of the images from which a fault deserves a warning
+UNLABELLED = "unlabelled"  # the class of everything, where a survey finds no labels
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked."""
+
+    level: Level
+    what: str  # with the figure
+    advice: str = ""  # what a data manager can do about it
+
+
+def worst(findings: Sequence[Finding]) -> Level:
+    """Give the verdict."""
+    levels = {finding.level for finding in findings}
+    return "block" if "block" in levels else "warn" if "warn" in levels else "pass"
+
+
+def mixed_patients(collection: Collection) -> list[list[str]]:
+    """List, for each patient with samples of several classes, the files of that patient."""
+    names: dict[str, list[str]] = defaultdict(list)
+    classes: dict[str, set[int]] = defaultdict(set)
+    for patient, sample in zip(collection.patients, collection.samples, strict=True):
+        names[patient].append(sample.row.name)
+        classes[patient].add(sample.label)
+    return [
+        [*dict.fromkeys(names[patient])] for patient, found in classes.items() if len(found) > 1
+    ]
+
+
+def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> list[Finding]:
+    """Judge what the files and the label file have for each other."""
+    findings = []
+    unlabelled = sum(reason == NO_LABEL for reason in refused.values())
+    if unlabelled > MANY * (unlabelled + n_used):
+        findings.append(
+            Finding(
+                "warn",
+                f"images without a label: {unlabelled:,}",
+                "is the join column the right one?",
+            )
+        )
+    if selection.n_labels_unused:
+        findings.append(
+            Finding(
+                "warn",
+                f"lines of the label file without an image: {selection.n_labels_unused:,}",
+                "were all images exported?",
+            )
+        )
+    return findings
+
+
+def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list[Finding]:
+    """Judge the samples that were decoded: copies, persons, burned-in text, classes."""
+    n = len(collection.samples)
+    burned = sum(sample.row.burned_in for sample in collection.samples)
+    conflicts = sum("different labels" in reason for reason in collection.refused.values())
+    counted: list[tuple[int, Level, str, str]] = [
+        (
+            len(collection.twins),
+            "warn",
+            "pictures that are there more than once",
+            "one of each is used; see the list of equal pictures",
+        ),
+        (
+            collection.n_joined_patients,
+            "warn",
+            "patient numbers that share a picture with another (one person under two numbers?)",
+            "they are kept on one side of the split; ask who exported the data",
+        ),
+        (
+            sum(collection.refused_parts.values()),
+            "pass",
+            "frames or candidates left out of files that are used "
+            f"({', '.join(collection.refused_parts)})",
+            "",
+        ),
+        (
+            conflicts,
+            "warn",
+            "files left out because equal pictures, or one series, have different labels",
+            "correct the labels",
+        ),
+        (
+            burned,
+            "warn",
+            "pictures that may have text in them (BurnedInAnnotation, screen copy, ultrasound)",
+            "look at the pictures on the page; data.burned_in: leave out, to be sure",
+        ),
+        (
+            len(mixed_patients(collection)),
+            "pass",
+            "patients with samples of several classes",
+            "they stay together in the split",
+        ),
+    ]
+    findings = [
+        Finding(level, f"{what}: {count:,}", advice)
+        for count, level, what, advice in counted
+        if count
+    ]
+    present = {sample.label for sample in collection.samples}
+    if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
+        findings.append(
+            Finding("warn", f"all {n} samples are of one class; no AUC can be told", "")
+        )
+    return findings
+
+
+def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:
+    """Judge how much could not be decoded."""
+    n = collection.n_damaged
+    if not n:
+        return []
+    is_many = n > data.max_damaged * (n + len(collection.samples))
+    what = f"images that cannot be decoded: {n:,}"
+    if is_many:
+        what += f", more than data.max_damaged ({data.max_damaged:g}) allows"
+    return [Finding("block" if is_many else "warn", what, "export them again, or leave them out")]
+
+
+def check_policy(
+    shown: SiteData, plan: Plan, policy: Policy, collection: Collection
+) -> list[Finding]:
+    """Judge whether the site's own policy would let anything out."""
+    findings = []
+    if len(shown.train) < policy.min_images:
+        findings.append(
+            Finding(
+                "block",
+                f"images to train on: {len(shown.train)}, policy.min_images is {policy.min_images}",
+                "nothing would be sent; add images",
+            )
+        )
+    targets = shown.validation.targets
+    cells = [
+        int((targets[:, k] == value).sum()) for k in range(targets.shape[1]) for value in (0, 1)
+    ]
+    if not len(shown.validation) or any(0 < cell < policy.min_cell for cell in cells):
+        findings.append(
+            Finding(
+                "warn",
+                f"among {len(shown.validation)} images to score on a class has fewer than "
+                f"policy.min_cell ({policy.min_cell})",
+                "the site trains, its scores are kept back",
+            )
+        )
+    return findings + _check_needs(plan, collection)
+
+
+def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
+    """Say what the plan wants and the site has not."""
+    findings = []
+    rows = [sample.row for sample in collection.samples]
+    absent = sorted(set(plan.images.modality) - {row.modality for row in rows})
+    if absent:
+        what = f"modalities of the plan that this site has no sample of: {', '.join(absent)}"
+        findings.append(Finding("pass", what))
+    n_small = sum(max(row.height, row.width) < plan.images.size for row in rows)
+    if n_small > MANY * len(rows):
+        what = f"pictures smaller than the plan's {plan.images.size} pixels: {n_small:,}"
+        findings.append(Finding("warn", what, "they are enlarged; was a shrunken copy exported?"))
+    return findings

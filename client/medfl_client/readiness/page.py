@@ -1,0 +1,227 @@
+"""`readiness.html`: the page for the data manager. It never leaves the site."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_client.data.ingest import Collection
+from medfl_client.readiness.assess import Readiness
+from medfl_client.readiness.checks import UNLABELLED, mixed_patients
+from medfl_common import __version__
+from medfl_common.files import write_private
+from medfl_common.metrics.site_statistics import (
+    AGES,
+    N_GREYS,
+    PARTS,
+    SEXES,
+    SIDES,
+    SLICES,
+    SPACINGS,
+    SiteStatistics,
+    band_names,
+    grey_histogram,
+)
+from medfl_common.ui.page import Section, Table, line_plot, picture_grid, render
+
+QUESTION = "Is our data ready?"
+N_TILES = 48  # pictures on the sheet
+N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
+N_VALUES = 15  # rows of a count
+N_LINES = 6  # manufacturers in the picture of greys
+LONGEST = 18  # letters of a name there
+MARK = {"pass": "ok", "warn": "look", "block": "stops"}
+
+
+def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
+    """Write the page; only its owner may read the file."""
+    found = readiness.collection
+    sections = [_findings(readiness), _numbers(readiness)]
+    if found is not None:
+        sections += [_sheet(found, readiness), _greys(found)]
+    sections.append(_counts(readiness))
+    if found is not None:
+        sections.append(_doubles(found))
+    sections.append(_left_out(readiness.refused))
+    sections += [_shareable(readiness), _limits(readiness)]
+    title = f"medfl readiness of {site}" + (
+        "" if readiness.is_survey else f" for the study {readiness.plan.study}"
+    )
+    page = render(title, QUESTION, answer(readiness), sections, __version__)
+    write_private(path, page.encode())
+
+
+def answer(readiness: Readiness) -> str:
+    """Say in one sentence what a data manager wants to know."""
+    n_patients = len(set(readiness.collection.patients)) if readiness.collection else 0
+    n_left_out = sum(readiness.files.values()) - readiness.files["used"]
+    counted = (
+        f"{len(readiness.used):,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
+        f"{n_patients:,} patients can be used, {n_left_out:,} files are left out"
+    )
+    first = next((f.what for f in readiness.findings if f.level == readiness.verdict), "")
+    first = first.removesuffix("; nothing was trained and nothing was sent")
+    if readiness.verdict == "block":
+        return f"No: {first}. Nothing has left this site."
+    if readiness.verdict == "warn":
+        return f"Almost: {counted}. Look at this: {first}. Nothing has left this site."
+    return f"Yes: {counted}. Nothing has left this site."
+
+
+def _findings(readiness: Readiness) -> Section:
+    rows = [[MARK[f.level], f.what, f.advice] for f in readiness.findings]
+    table = Table(["", "what was found", "what to do"], rows, is_text=True)
+    return Section("What was checked", tables=[table])
+
+
+def _numbers(readiness: Readiness) -> Section:
+    rows = [[f"{n:,}", what] for what, n in readiness.files.items()]
+    tables = [Table(["files", "what became of them"], rows, is_text=True)]
+    if UNLABELLED not in readiness.labels:
+        rows = [[name, f"{n:,}"] for name, n in readiness.labels.items()]
+        tables.append(Table(["label", "samples"], rows))
+    if readiness.data is not None and not readiness.is_survey:
+        data = readiness.data
+        rows = [
+            ["to train on", f"{len(data.train):,}"],
+            ["to score on", f"{len(data.validation):,}"],
+        ]
+        tables.append(Table(["split by patient", "samples"], rows))
+    return Section("In numbers", tables=tables)
+
+
+def _sheet(found: Collection, readiness: Readiness) -> Section:
+    """Show pictures of every class, as the network gets them; of a volume, the middle slice."""
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for position, sample in enumerate(found.samples):
+        by_class[sample.label].append(position)
+    each = max(1, N_TILES // len(by_class))
+    tiles = []
+    for label, positions in sorted(by_class.items()):
+        step = -(-len(positions) // each)
+        for position in positions[::step]:
+            caption = _caption(readiness, label, found, position)
+            tiles.append((_tile(found.pixels[found.rows[position]]), caption))
+    text = (
+        "After rescale, window, inversion and resampling: what is wrong here is wrong for the "
+        "network. Look for text in a picture, inverted pictures, and pictures of something else."
+    )
+    return Section("What the network will really see", [text], sheet=picture_grid(tiles))
+
+
+def _caption(readiness: Readiness, label: int, found: Collection, position: int) -> str:
+    if UNLABELLED in readiness.labels:
+        return found.samples[position].row.modality
+    names = readiness.plan.task.classes
+    if readiness.plan.task.type == "multilabel":
+        names = ["none known", *names]
+    return names[label]
+
+
+def _tile(record: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Turn one record of a cache, (1 or 3, [D,] S, S), into (S, S) or (S, S, 3) of 8 bits."""
+    array = np.asarray(record)
+    if array.ndim == 4:
+        array = array[:, array.shape[1] // 2]
+    if array.dtype == np.uint16:
+        array = array >> 8
+    shown = array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
+    return np.ascontiguousarray(shown, dtype=np.uint8)
+
+
+def _greys(found: Collection) -> Section:
+    """Draw the histogram of each manufacturer's pictures."""
+    by_maker: dict[str, list[int]] = defaultdict(list)
+    for row, sample in zip(found.rows, found.samples, strict=True):
+        by_maker[sample.row.manufacturer or "manufacturer not known"].append(int(row))
+    largest = sorted(by_maker, key=lambda name: -len(by_maker[name]))[:N_LINES]
+    places = [(i + 0.5) / N_GREYS for i in range(N_GREYS)]
+    lines = {}
+    for name in largest:
+        step = -(-len(by_maker[name]) // 500)
+        greys = grey_histogram(found.pixels, np.array(by_maker[name][::step]))
+        shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+        lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
+    picture = line_plot(
+        lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
+    )
+    text = (
+        "All pictures of a manufacturer together, without pure black and pure white. Lines that "
+        "are far apart say that one machine's pictures look different to the network."
+    )
+    return Section("How bright the pictures are", [text], [picture])
+
+
+def _counts(readiness: Readiness) -> Section:
+    tables = []
+    for fact, counts in readiness.counts.items():
+        rows = [[value, f"{n:,}"] for value, n in [*counts.items()][:N_VALUES]]
+        if len(counts) > N_VALUES:
+            rest = sum([*counts.values()][N_VALUES:])
+            rows.append([f"{len(counts) - N_VALUES} others", f"{rest:,}"])
+        tables.append(Table([fact, "samples"], rows))
+    return Section("What the headers say", tables=tables)
+
+
+def _doubles(found: Collection) -> Section:
+    rows = [[name, twin] for name, twin in sorted(found.twins.items())[:N_FILES]]
+    tables = [Table(["left out", "has the pixels of"], rows, is_text=True)] if rows else []
+    mixed = [["; ".join(names)] for names in mixed_patients(found)[:N_FILES]]
+    if mixed:
+        tables.append(Table(["samples of one patient, of several classes"], mixed, is_text=True))
+    texts = [] if tables else ["No picture is there twice, and no patient has two classes."]
+    return Section("Equal pictures, and patients of two classes", texts, tables=tables)
+
+
+def _left_out(refused: dict[str, str]) -> Section:
+    rows = [[name, reason] for name, reason in sorted(refused.items())[:N_FILES]]
+    texts = [] if rows else ["Every file is used."]
+    if len(refused) > N_FILES:
+        texts = [f"The first {N_FILES} of {len(refused):,}; all are in state/left-out.csv."]
+    tables = [Table(["file", "reason"], rows, is_text=True)] if rows else []
+    return Section("Files that are left out", texts, tables=tables)
+
+
+def _shareable(readiness: Readiness) -> Section:
+    counts = readiness.shareable
+    text = (
+        "Where a plan asks for statistics and the policy allows them, this and nothing else is "
+        "told to the coordinator, once, before the first round. Counts below policy.min_cell are "
+        "0, and so is one more where the total would tell them. The histogram of greys goes along."
+    )
+    tables = _share_tables(counts, readiness.plan.task.classes) if counts else []
+    return Section("What may be told to a coordinator", [text], tables=tables)
+
+
+def _share_tables(counts: SiteStatistics, classes: Sequence[str]) -> list[Table]:
+    singles = ["samples", "patients", "left out"]
+    listed = {
+        "all": (singles, [counts.samples, counts.patients, counts.left_out]),
+        "label": (classes, counts.classes),
+        "longer side": (band_names(SIDES, "pixels"), counts.sides),
+        "between pixels": (band_names(SPACINGS, "mm"), counts.spacings),
+        "slice thickness": (band_names(SLICES, "mm"), counts.slices),
+        "age": (band_names(AGES, "years"), counts.ages),
+        "sex": (SEXES, counts.sexes),
+    }
+    return [
+        Table([what, "count"], [[n, f"{v:,}"] for n, v in zip(names, values, strict=True) if v])
+        for what, (names, values) in listed.items()
+    ]
+
+
+def _limits(readiness: Readiness) -> Section:
+    texts = ["This page holds file names and pictures of patients: protect it like the images."]
+    if readiness.n_not_decoded:
+        texts.append(
+            f"{readiness.n_not_decoded:,} of {len(readiness.used):,} samples were not decoded. "
+            "What is damaged or there twice among them is not known; --all decodes every one."
+        )
+    if readiness.is_survey:
+        texts.append(
+            "There was no plan: the pictures are shown by their own window. With --plan the page "
+            "says what that study needs and this site lacks."
+        )
+    return Section("What this page does not say", texts)

@@ -1,0 +1,1 @@
+"""One message from the coordinator, answered."""

@@ -1,0 +1,248 @@
+"""One task answered: permit, score, train, guard, ledger. Whatever goes wrong becomes a code.
+
+The firewall is `answer`: no exception passes it, and nothing of its text does. The site finds the
+text under the incident number in `incidents.jsonl`.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from flwr.app import RecordDict
+
+from medfl_client.config.site_file import Policy
+from medfl_client.data.dataset import SiteData
+from medfl_client.egress import approvals, ledger
+from medfl_client.egress import kept_reply as replies
+from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
+from medfl_client.egress.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
+from medfl_client.model_use.kept_models import keep_model, personal_name
+from medfl_client.model_use.local_report import local_report
+from medfl_client.task.session import Workbench, shapes_of
+from medfl_client.task.site import Site
+from medfl_client.training.evaluate import exact_auc, score, tally, tally_groups
+from medfl_client.training.local_round import leave_out, train_locally
+from medfl_client.training.memory import NEWEST, Memory, close_memory, open_memory
+from medfl_client.training.train import Trained
+from medfl_common.errors import code_of, new_incident
+from medfl_common.files import write_atomic
+from medfl_common.metrics.counts import Tally
+from medfl_common.models.network import Network
+from medfl_common.models.weights import load_shared, shared_weights
+from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.ui.screen import in_words
+from medfl_common.wire.digest import n_bytes
+from medfl_common.wire.records import (
+    TrainResult,
+    TrainTask,
+    decode_task_head,
+    decode_task_weights,
+    plan_number,
+)
+from medfl_common.wire.tensors import Shapes
+
+NOT_SENT = "not sent"  # how a line about a refusal begins
+Tell = Callable[[str], None]  # one line for the eyes of the site
+
+
+def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> RecordDict:
+    """Answer one task; the reply holds numbers and arrays that the guard released, or a code."""
+    task: TrainTask | None = None
+    try:
+        task = decode_task_head(content)
+        return _sealed(_answer(content, task, site, bench, tell), task, site)
+    except Exception as error:  # the firewall: texts and tracebacks stay here
+        incident = new_incident()
+        if bench.is_news(error):
+            tell(f"{NOT_SENT}: {error} (MEDFL-E{code_of(error)}, incident {incident})")
+        _write_incident(site.state, incident, error)
+        reply = refuse(task, code_of(error), incident)
+        _write_ledger(site, task, reply, {}, decision_of(error))
+        return _sealed(reply, task, site)
+
+
+def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict:
+    return sign(reply, task, site.signing) if site.signing is not None else reply
+
+
+def _answer(
+    content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
+) -> RecordDict:
+    _permit(head, site)
+    model = bench.model_for(head.plan, site.device)
+    shapes = shapes_of(model, "shared")
+    sent_mb = mb_of_last_day(site.state) if site.state else 0.0
+    kept = replies.find(site.state, head, site.policy) if site.state else None
+    if kept is not None:
+        let_out(kept, head, site.policy, shapes, sent_mb)
+        _write_ledger(site, head, kept, shapes, RELEASED)
+        tell(f"round {head.round}: answered before; the same reply is sent again")
+        return kept
+    if head.kind == "describe":
+        task, result = head, tell_of(head, bench.data_for(head.plan, site, head.site))
+    else:
+        task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
+        result = _work(task, model, site, bench)
+    reply = release(result, task, site.policy, shapes, sent_mb)
+    _permit(head, site)  # the hospital may have withdrawn while this worked
+    if site.state:
+        replies.keep(site.state, task, site.policy, reply)
+    _write_ledger(site, task, reply, shapes, RELEASED)
+    _tell_result(result, task, reply, site.policy, bench.seconds_left(task), tell)
+    return reply
+
+
+def _permit(task: TrainTask, site: Site) -> None:
+    """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
+    permit(task.plan, site.policy, task.kind)
+    if site.state is not None:
+        approvals.require(site.state, task.plan, site.policy)
+
+
+def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> TrainResult:
+    """Work with what is sent once, and with what stays here, in place."""
+    bench.take_start(task, model)
+    layers, kept = bench.local_for(task, site, model), bench.memory_for(task, site)
+    inputs = bench.inputs_for(task, site, model)
+    is_last = task.kind == "evaluate"  # then its round has been made, and its memory is the newest
+    memory = open_memory(kept, NEWEST if is_last else task.round)
+    result = work(task, model, inputs, site.device, memory=memory)
+    if layers is not None and task.kind == "train":
+        layers.keep(task.round, shared_weights(model, "local"))
+    close_memory(kept, task.round, memory)
+    if is_last and site.state is not None:
+        _keep_models(task, model, result, inputs, site, memory)
+    return result
+
+
+def _keep_models(
+    task: TrainTask, model: Network, result: TrainResult, data: SiteData, site: Site, memory: Memory
+) -> None:
+    """Keep the finished model for the site's own use, and its personal one where there is one."""
+    assert site.state is not None
+    _keep_model(site.state, task.run, task, model, result.tally, data, site.device)
+    if personal := memory.of("personal"):
+        load_shared(model, personal)
+        _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
+
+
+def _keep_model(
+    state: Path,
+    name: str,
+    task: TrainTask,
+    model: Network,
+    scored: Tally | None,
+    data: SiteData,
+    device: torch.device,
+) -> None:
+    logits_and_targets = None
+    if len(data.validation):
+        trunk = model if data.validation.is_pictures else model.head
+        logits_and_targets = score(trunk, data.validation, task.plan, device)
+        scored = scored or tally(*logits_and_targets, task.plan)
+    folder = keep_model(state, name, task.plan, model, scored)
+    if logits_and_targets is not None:
+        report = local_report(*logits_and_targets, task.plan)
+        write_atomic(folder / "scores.txt", report.encode())
+
+
+def work(
+    task: TrainTask,
+    model: Network,
+    data: SiteData,
+    device: torch.device,
+    max_steps: int | None = None,
+    memory: Memory | None = None,
+) -> TrainResult:
+    """Score the task's weights on the validation images; if asked to, train and give the update.
+
+    `data` holds features where the backbone is frozen (`feature_data`). `memory` has what the
+    algorithm kept before the round, and is given what it keeps after it.
+    """
+    started = time.monotonic()
+    load_shared(model, task.weights)
+    trunk = model if data.train.is_pictures else model.head
+    scored, area, groups = None, None, None
+    if len(data.validation):
+        logits, targets = score(trunk, data.validation, task.plan, device)
+        scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
+        if task.kind == "evaluate":
+            groups = tally_groups(logits, targets, data.groups, task.plan)
+    trained, update, start_loss = Trained(0, 0, 0.0), None, None
+    if task.kind == "train":
+        if task.plan.federation.strategy in NEED_START_LOSS:
+            start_loss = tally(*score(trunk, data.train, task.plan, device), task.plan).loss
+        memory = memory or Memory()
+        trained, update = train_locally(task, model, data.train, device, memory, max_steps)
+        update = leave_out(update, task.plan, memory)
+    return TrainResult(
+        plan=plan_number(task.plan),
+        round=task.round,
+        nonce=task.nonce,
+        n_images=trained.n_images,
+        n_steps=trained.n_steps,
+        train_loss=trained.loss,
+        start_loss=start_loss,
+        seconds=round(time.monotonic() - started, 3),
+        tally=scored,
+        exact_auc=area,
+        update=update,
+        groups=groups or {},
+    )
+
+
+def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
+    """Count the site's samples; nothing is trained or scored."""
+    started = time.monotonic()
+    counts = data.describe() if data.describe is not None else None
+    return TrainResult(
+        plan=plan_number(task.plan),
+        round=task.round,
+        nonce=task.nonce,
+        seconds=round(time.monotonic() - started, 3),
+        statistics=counts,
+    )
+
+
+def _tell_result(
+    result: TrainResult,
+    task: TrainTask,
+    reply: RecordDict,
+    policy: Policy,
+    left: float | None,
+    tell: Tell,
+) -> None:
+    n_rounds = task.plan.federation.rounds
+    is_last = task.kind == "evaluate"
+    parts = ["the study's last scoring" if is_last else f"round {task.round} of {n_rounds}"]
+    if result.statistics is not None:
+        parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
+    if result.tally is not None:
+        area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
+        parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
+        if "n_scored" not in reply.metric_records["numbers"]:
+            parts.append(f"scores kept back: {why_no_scores(policy)}")
+    if result.update is not None:
+        parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
+    parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
+    if left is not None and not is_last:
+        parts.append(f"{in_words(left)} left")
+    tell("; ".join(parts))
+
+
+def _write_ledger(
+    site: Site, task: TrainTask | None, reply: RecordDict, shapes: Shapes, decision: str
+) -> None:
+    if site.state is not None:
+        write_receipt(site.state, task, reply, shapes, site.server, decision)
+
+
+def _write_incident(state: Path | None, incident: int, error: Exception) -> None:
+    if state is None:
+        return
+    ledger.append(
+        state / "incidents.jsonl",
+        {"incident": incident, "error": "".join(traceback.format_exception(error))},
+    )

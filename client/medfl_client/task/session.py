@@ -1,0 +1,118 @@
+"""What one process keeps between tasks, so that a round costs its training and no more."""
+
+import time
+
+import torch
+
+from medfl_client.data.dataset import SiteData
+from medfl_client.task.site import Site
+from medfl_client.training.frozen_features import feature_data
+from medfl_client.training.memory import MEMORY, MOST
+from medfl_client.training.round_store import LocalLayers
+from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
+from medfl_common.models import build_model
+from medfl_common.models.memory_format import layout
+from medfl_common.models.network import Network, Part
+from medfl_common.models.weights import Weights, load_shared
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tensors import Shapes
+
+
+class Workbench:
+    """The plan's model and data, and what belongs to a run."""
+
+    def __init__(self) -> None:
+        self._plan = ""  # hash of the plan that the rest is for
+        self._model: Network | None = None
+        self._data: dict[str, SiteData] = {}  # by the site's name; one in a hospital
+        self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
+        self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
+        self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
+        self._memory: dict[tuple[str, str], LocalLayers] = {}  # of algorithms, the same
+        self._refusal = ""  # the last that a person was told of
+        self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
+
+    def model_for(self, plan: Plan, device: torch.device) -> Network:
+        """Give the plan's model, built once per plan."""
+        if self._model is None or self._plan != plan.hash():
+            use_threads(plan)
+            is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
+            memory = layout(4 if is_flat else 5)
+            self._model = build_model(plan).to(device).to(memory_format=memory)
+            self._plan, self._data, self._features, self._start = plan.hash(), {}, {}, ("", {})
+        return self._model
+
+    def take_start(self, task: TrainTask, model: Network) -> None:
+        """Put the weights that are sent once into the model; raises NoStartError without them."""
+        if task.start is not None:
+            if self._start[0] != task.run:
+                self._features = {}
+            own = {name: task.start[name] for name in model.names("local")}
+            self._start = (task.run, own)
+            load_shared(model, task.start)
+        elif self._start[0] != task.run and has_start(model):
+            raise NoStartError("the study's start weights are not here; they are asked for again")
+
+    def local_for(self, task: TrainTask, site: Site, model: Network) -> LocalLayers | None:
+        """Put the site's own layers into the model as they were before the task's round."""
+        if not model.names("local"):
+            return None
+        folder = None if site.local is None else site.local / task.run
+        layers = self._local.setdefault((task.run, task.site), LocalLayers(folder))
+        is_scored_only = task.kind == "evaluate"  # then its round has been made
+        own = layers.before(task.round + is_scored_only)
+        load_shared(model, own or self._start[1])
+        return layers
+
+    def memory_for(self, task: TrainTask, site: Site) -> LocalLayers:
+        """Give where the plan's algorithm keeps what it needs between rounds."""
+        folder = None if site.local is None else site.local / task.run / MEMORY
+        return self._memory.setdefault((task.run, task.site), LocalLayers(folder, MOST))
+
+    def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
+        """Give the site's images for the plan, read at the first task."""
+        if name not in self._data:
+            self._data[name] = site.data(plan, name)
+        return self._data[name]
+
+    def inputs_for(self, task: TrainTask, site: Site, model: Network) -> SiteData:
+        """Give what is trained on: images, or with a frozen backbone their features."""
+        data = self.data_for(task.plan, site, task.site)
+        if task.plan.model.freeze != "all":
+            return data
+        if task.site not in self._features:
+            self._features[task.site] = feature_data(model, data, task.plan, task.site, site.device)
+        return self._features[task.site]
+
+    def is_news(self, error: Exception) -> bool:
+        """Say whether a refusal is another than the last; one that waits is asked every seconds."""
+        told, self._refusal = self._refusal, str(error)
+        return told != self._refusal or not isinstance(error, NotApprovedError | WithdrawnError)
+
+    def seconds_left(self, task: TrainTask) -> float | None:
+        """Estimate the rest of the study from the pace since this process's first task of it."""
+        now = time.monotonic()
+        first, began = self._began.setdefault((task.run, task.site), (task.round, now))
+        if task.round == first:
+            return None
+        return (now - began) / (task.round - first) * (task.plan.federation.rounds - task.round)
+
+
+def has_start(model: Network) -> bool:
+    """Say whether the model has weights that are sent once."""
+    return bool(model.names("start") or model.names("local"))
+
+
+def shapes_of(model: Network, *parts: Part) -> Shapes:
+    """Give the shapes of some parts of a model."""
+    return {name: model.shapes[name] for part in parts for name in model.names(part)}
+
+
+def use_threads(plan: Plan) -> None:
+    """One CPU thread and fixed algorithms for a deterministic plan: threads change sums."""
+    if plan.deterministic:
+        torch.set_num_threads(1)
+        torch.set_deterministic_debug_mode("warn")  # its sister imports the compiler: 2 s
+        # Filling fresh memory is for finding bugs, and costs 5 %.
+        setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010

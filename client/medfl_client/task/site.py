@@ -1,0 +1,60 @@
+"""A hospital as the work sees it: its policy, its device, its data on demand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from medfl_client.config.identity import SIGNING_KEY, signing_key
+from medfl_client.config.site_file import Policy, SiteFile
+from medfl_client.data.dataset import SiteData
+from medfl_client.data.ingest import Watch, collect, site_data
+from medfl_common.errors import ConfigError
+from medfl_common.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hospital as the work sees it: its policy, its device, its data on demand."""
+
+    name: str
+    policy: Policy
+    device: torch.device
+    # (plan, the name under which the site is enrolled) -> its images, split by patient
+    data: Callable[[Plan, str], SiteData]
+    state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
+    signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
+    local: Path | None = None  # layers that stay at the site, by run; None: in memory only
+    server: str = "simulation"  # to whom replies go, for the ledger
+
+
+def choose_device(wish: str) -> torch.device:
+    """Turn a site file's device into one of torch's; `auto` takes a GPU where there is one."""
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"compute.device is {wish}, and torch sees no GPU here; set it to auto")
+    return torch.device(wish)
+
+
+def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
+    """Make the site of a folder; its data are read at the first task, which `watch` follows."""
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def data(plan: Plan, site: str) -> SiteData:
+        return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
+
+    device = choose_device(site_file.compute.device)
+    return Site(
+        site_file.site,
+        site_file.policy,
+        device,
+        data,
+        state,
+        signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
+        state / "local",
+        site_file.server.address if site_file.server else "simulation",
+    )

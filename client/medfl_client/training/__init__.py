@@ -1,0 +1,1 @@
+"""Training and scoring at one site; an algorithm changes them through `objectives`."""

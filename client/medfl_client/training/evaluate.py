@@ -1,0 +1,94 @@
+"""A model and a validation split become counts; predictions are not kept and never leave."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from medfl_client.data.dataset import Examples, Indices
+from medfl_client.training.losses import classes, log_odds, predicted, task_loss
+from medfl_common.metrics.counts import Counts, Tally, histogram
+from medfl_common.metrics.subgroups import group_names
+from medfl_common.plan.plan import Plan
+
+BATCH = 256  # images scored at a time, at most
+PIXELS = BATCH * 224 * 224  # and so many pixels
+
+
+def images_at_once(plan: Plan) -> int:
+    """Say how many images go through a network at a time where nothing is trained."""
+    return max(1, min(BATCH, PIXELS // math.prod(plan.images.shape[1:])))
+
+
+@torch.no_grad()
+def score(
+    model: nn.Module, images: Examples, plan: Plan, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give (N, K) float32 logits and (N, K) targets of a set, in its order."""
+    model.eval()
+    parts = list(images.batches(torch.arange(len(images)), images_at_once(plan)))
+    logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
+    return logits, torch.cat([targets for _, targets in parts])
+
+
+def tally(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Tally:
+    """Count scores of (N, K) logits against (N, K) targets; unknown ones do not count."""
+    odds = log_odds(logits, plan)
+    is_class, is_known = targets.numpy() > 0.5, ~torch.isnan(targets).numpy()
+    columns = list(zip(odds.numpy().T, is_class.T, is_known.T, strict=True))
+    return Tally(
+        n=len(targets),
+        loss=float(task_loss(plan)(logits, targets)) if len(targets) else 0.0,
+        confusion=_confusion(odds, targets, plan),
+        positive=np.stack([histogram(o[y & k]) for o, y, k in columns]),
+        negative=np.stack([histogram(o[~y & k]) for o, y, k in columns]),
+    )
+
+
+def tally_groups(
+    logits: torch.Tensor, targets: torch.Tensor, groups: Mapping[str, Indices], plan: Plan
+) -> dict[str, list[Tally]]:
+    """Count scores for each group of patients of each kind; `groups` as in SiteData."""
+    names = group_names(plan)
+    members = {
+        kind: [torch.from_numpy(groups[kind] == i) for i in range(len(names[kind]))]
+        for kind in names
+        if kind in groups
+    }
+    return {
+        kind: [tally(logits[chosen], targets[chosen], plan) for chosen in sets]
+        for kind, sets in members.items()
+    }
+
+
+def _confusion(odds: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Counts:
+    """Count (true, predicted) classes; multilabel: (absent, present) of each finding."""
+    shape = plan.task.confusion_shape
+    if plan.task.type == "multilabel":
+        known = ~torch.isnan(targets)
+        finding = known.nonzero()[:, 1]
+        guess = (torch.sigmoid(odds[known]) >= plan.evaluation.threshold).long()
+        cell = finding * 4 + targets[known].long() * 2 + guess
+    else:
+        cell = classes(targets, plan) * shape[1] + predicted(odds, plan)
+    counts = np.bincount(cell.numpy(), minlength=math.prod(shape))
+    return counts.reshape(shape).astype(np.int64)
+
+
+def exact_auc(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> float | None:
+    """Area under the ROC curve by scikit-learn, from the scores; None with one class only.
+
+    Else the mean over the classes, each against the rest, or the findings, that occur and do not.
+    """
+    from sklearn.metrics import roc_auc_score  # a second to import
+
+    odds = log_odds(logits, plan).numpy()
+    areas = []
+    for target, scores in zip(targets.numpy().T, odds.T, strict=True):
+        is_known = ~np.isnan(target)
+        truth = target[is_known] > 0.5
+        if truth.any() and not truth.all():
+            areas.append(roc_auc_score(truth, scores[is_known]))
+    return float(np.mean(areas)) if areas else None

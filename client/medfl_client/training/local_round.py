@@ -1,0 +1,95 @@
+"""One round's training at a site: the algorithm's objective, its memory, and what is left out."""
+
+import torch
+from torch import nn
+
+from medfl_client.data.dataset import Examples
+from medfl_client.training.memory import Memory
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.train import Trained, seed_layers, train
+from medfl_common.models.network import Network
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
+from medfl_common.plan.algorithms import objective_of
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.schedule import rate_of_round
+from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tensors import codec_of, through
+
+
+def train_locally(
+    task: TrainTask,
+    model: Network,
+    images: Examples,
+    device: torch.device,
+    memory: Memory,
+    max_steps: int | None = None,
+) -> tuple[Trained, Weights]:
+    """Train the loaded model; give what was done, and local minus global.
+
+    The update is a plain function of the weights, the data, the plan, the round and the memory.
+    """
+    here = _local_round(task, model, device, memory)
+    objective = OBJECTIVES.get(objective_of(task.plan))(here)
+    try:
+        trained = _train(task, model, images, objective, device, max_steps)
+        update = difference(shared_weights(model), task.weights)
+        memory.after["algorithm"] = objective.keep(trained.n_steps)
+        personal = objective.personal()
+    finally:
+        objective.close()
+    if personal is not None:
+        common = shared_weights(model)
+        load_shared(model, memory.of("personal") or task.weights)
+        _train(task, model, images, personal, device, max_steps)
+        memory.after["personal"] = shared_weights(model)
+        load_shared(model, common)
+    return trained, update
+
+
+def leave_out(update: Weights, plan: Plan, memory: Memory) -> Weights:
+    """Give what of an update travels in the plan's form; the rest is kept for a later round."""
+    codec = codec_of(plan.federation.messages)
+    if codec is None:
+        return update
+    residual = memory.of("residual")
+    wanted = {name: tensor + residual.get(name, 0) for name, tensor in update.items()}
+    sent = through(wanted, codec)
+    if codec.feeds_back:
+        memory.after["residual"] = {
+            name: wanted[name] - sent[name] for name in wanted if not is_statistic(name)
+        }
+    return {name: sent[name] for name in update}
+
+
+def _train(
+    task: TrainTask,
+    model: Network,
+    images: Examples,
+    objective: Objective,
+    device: torch.device,
+    max_steps: int | None,
+) -> Trained:
+    trunk: nn.Module = model if images.is_pictures else model.head
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seed_layers(task.plan, task.round, task.site, device)
+        return train(trunk, images, task.plan, task.round, task.site, objective, device, max_steps)
+
+
+def _local_round(
+    task: TrainTask, model: Network, device: torch.device, memory: Memory
+) -> LocalRound:
+    parameters = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name in task.weights and parameter.requires_grad
+    }
+    return LocalRound(
+        plan=task.plan,
+        rate=rate_of_round(task.plan, task.round),
+        model=model,
+        parameters=parameters,
+        start={name: task.weights[name].to(device) for name in parameters},
+        memory=memory.of("algorithm", device),
+        told={name: tensor.to(device) for name, tensor in task.told.items()},
+    )

@@ -1,0 +1,77 @@
+"""What an algorithm changes in a site's local training, one file each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from medfl_common.models.network import Network
+from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import Plan
+from medfl_common.registry import Registry
+
+
+@dataclass(frozen=True)
+class LocalRound:
+    """What an algorithm may look at in one round at one site; tensors are on the site's device.
+
+    rate: the step size; model: in training; parameters: those of it that are trained and shared, by
+    name; start: the round's weights by the same names; memory: what the algorithm kept here after
+    its last round, empty at first; told: what the coordinator's half says, empty at first.
+    """
+
+    plan: Plan
+    rate: float
+    model: Network
+    parameters: Mapping[str, nn.Parameter]
+    start: Weights
+    memory: Weights
+    told: Weights
+
+    def pull(self, towards: Weights, strength: float) -> None:
+        """Add the gradient of strength / 2 * |w - towards|^2."""
+        for name, parameter in self.parameters.items():
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - towards[name], alpha=strength)
+
+    def push(self, along: Weights, strength: float = 1.0) -> None:
+        """Add so many times a direction to the gradient; what it does not name stays."""
+        for name, direction in along.items():
+            gradient = self.parameters[name].grad
+            if gradient is not None:
+                gradient.add_(direction, alpha=strength)
+
+    def moved(self) -> Weights:
+        """Say how far the weights are from the round's: local minus global."""
+        return {n: p.detach() - self.start[n] for n, p in self.parameters.items()}
+
+
+class Objective:
+    """The task's loss and nothing else; an algorithm overrides what it changes."""
+
+    def __init__(self, here: LocalRound | None = None) -> None: ...
+
+    def before_epoch(self, epoch: int) -> None:
+        """Prepare for an epoch, counted from 0."""
+
+    def term(self, pixels: torch.Tensor) -> torch.Tensor | None:
+        """Give what is added to the mean loss of a batch that the model has just seen."""
+
+    def edit_gradients(self) -> None:
+        """Change the gradients of a step before they are clipped and made."""
+
+    def keep(self, n_steps: int) -> Weights:
+        """Give what the next round here needs, after so many steps; it never leaves the site."""
+        return {}
+
+    def personal(self) -> "Objective | None":
+        """Give what trains the site's own model after the round's, or None: there is none."""
+
+    def close(self) -> None:
+        """Leave the model as it was found; called even where training failed."""
+
+
+OBJECTIVES: Registry[Callable[[LocalRound], Objective]] = Registry(
+    "objective", "medfl_client.training.objectives"
+)

@@ -1,0 +1,28 @@
+"""Ditto: beside the common model each site trains one of its own, pulled to the common one.
+
+Li, Hu, Beirami, Smith: Ditto: Fair and Robust Federated Learning Through Personalization.
+ICML 2021. https://arxiv.org/abs/2012.04221
+The site's own model stays there; what leaves is FedAvg's update.
+"""
+
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+
+
+@OBJECTIVES.register("ditto")
+class Ditto(Objective):
+    """Train the common model as FedAvg does, then the site's own."""
+
+    def __init__(self, here: LocalRound) -> None:
+        self._here = here
+
+    def personal(self) -> Objective:
+        """Add lambda / 2 * |own - global|^2 to the own model's loss."""
+        return _Own(self._here)
+
+
+class _Own(Objective):
+    def __init__(self, here: LocalRound) -> None:
+        self._here, self._lambda = here, here.plan.federation.options.ditto_lambda
+
+    def edit_gradients(self) -> None:
+        self._here.pull(self._here.start, self._lambda)

@@ -1,0 +1,13 @@
+"""FedBN: norm layers stay at their site, where scanners differ; the rest is FedAvg.
+
+Li, Jiang, Zhang, Kamp, Dou: FedBN: Federated Learning on Non-IID Features via Local Batch
+Normalization. ICLR 2021. https://arxiv.org/abs/2102.07623
+Which layers stay is in `medfl_common.plan.algorithms`, since both ends must know.
+"""
+
+from medfl_client.training.objectives import OBJECTIVES, Objective
+
+
+@OBJECTIVES.register("fedbn")
+class FedBN(Objective):
+    """Train all layers together."""

@@ -1,0 +1,13 @@
+"""FedPer: each site has a head of its own on the common layers, both trained together.
+
+Arivazhagan, Aggarwal, Singh, Choudhary: Federated Learning with Personalization Layers. 2019.
+https://arxiv.org/abs/1912.00818
+Which layers stay is in `medfl_common.plan.algorithms`, since both ends must know.
+"""
+
+from medfl_client.training.objectives import OBJECTIVES, Objective
+
+
+@OBJECTIVES.register("fedper")
+class FedPer(Objective):
+    """Train all layers together."""

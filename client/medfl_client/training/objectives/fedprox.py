@@ -1,0 +1,19 @@
+"""FedProx: a pull to the round's weights, so that sites do not go far their own ways.
+
+Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith: Federated Optimization in Heterogeneous Networks.
+MLSys 2020. https://arxiv.org/abs/1812.06127
+"""
+
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+
+
+@OBJECTIVES.register("fedprox")
+class FedProx(Objective):
+    """Add mu / 2 * |w - global|^2 to the loss."""
+
+    def __init__(self, here: LocalRound) -> None:
+        self._here, self._mu = here, here.plan.federation.options.fedprox_mu
+
+    def edit_gradients(self) -> None:
+        """Add the term's gradient."""
+        self._here.pull(self._here.start, self._mu)

@@ -1,0 +1,31 @@
+"""FedRep: the site's own head is trained first, then the shared layers below it.
+
+Collins, Hassani, Mokhtari, Shakkottai: Exploiting Shared Representations for Personalized Federated
+Learning. ICML 2021. https://arxiv.org/abs/2102.07078
+"""
+
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+
+
+@OBJECTIVES.register("fedrep")
+class FedRep(Objective):
+    """Train the head alone for fedrep_head_epochs epochs, in the others the shared layers alone."""
+
+    def __init__(self, here: LocalRound) -> None:
+        self._head = [p for p in here.model.head.parameters() if p.requires_grad]
+        self._shared = [*here.parameters.values()]
+        self._n_head = here.plan.federation.options.fedrep_head_epochs
+
+    def before_epoch(self, epoch: int) -> None:
+        """Choose what is trained."""
+        self._train(epoch < self._n_head, epoch >= self._n_head)
+
+    def close(self) -> None:
+        """Let all be trained again."""
+        self._train(True, True)
+
+    def _train(self, head: bool, shared: bool) -> None:
+        for parameters, is_trained in ((self._head, head), (self._shared, shared)):
+            for parameter in parameters:
+                parameter.requires_grad_(is_trained)
+                parameter.grad = None

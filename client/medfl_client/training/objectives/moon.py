@@ -1,0 +1,52 @@
+"""MOON: a picture's features stay near those of the common model, away from the last local one's.
+
+Li, He, Song: Model-Contrastive Federated Learning. CVPR 2021. https://arxiv.org/abs/2103.16257
+Two more networks look at every batch, without gradients. Features are those before the head.
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_common.models.network import Network
+from medfl_common.models.weights import Weights, load_shared, shared_weights
+
+
+@OBJECTIVES.register("moon")
+class Moon(Objective):
+    """Add mu times -log(e^(s_global / t) / (e^(s_global / t) + e^(s_last / t))), s: cosines."""
+
+    def __init__(self, here: LocalRound) -> None:
+        options = here.plan.federation.options
+        self._here, self._mu, self._temperature = here, options.moon_mu, options.moon_temperature
+        self._common, self._last = _copy(here.model), _copy(here.model)
+        load_shared(self._last, here.memory)
+        self._features = torch.zeros(0)
+        self._hook = here.model.head.register_forward_pre_hook(self._look)
+
+    def term(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Compare the batch's features."""
+        with torch.no_grad():
+            common, last = self._common.features(pixels), self._last.features(pixels)
+        own = self._features.float()
+        cosines = [nn.functional.cosine_similarity(own, z.float()) for z in (common, last)]
+        logits = torch.stack(cosines, dim=1) / self._temperature
+        return self._mu * -nn.functional.log_softmax(logits, dim=1)[:, 0].mean()
+
+    def keep(self, n_steps: int) -> Weights:
+        """Give the local model."""
+        return shared_weights(self._here.model)
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._hook.remove()
+
+    def _look(self, head: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        self._features = inputs[0]
+
+
+def _copy(model: Network) -> Network:
+    copied = deepcopy(model).eval()
+    return copied.requires_grad_(False)

@@ -1,0 +1,84 @@
+"""One optimiser step over a batch, in parts where memory is short."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from medfl_client.training.losses import Loss
+from medfl_client.training.objectives import Objective
+from medfl_common.errors import TrainingError
+
+
+@dataclass
+class Stepper:
+    """Makes steps; halves the batch once where memory runs out.
+
+    The gradient of two halves, added up by their share of the batch, is that of the whole.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss_of: Loss
+    objective: Objective
+    clip_norm: float | None
+    product_type: torch.dtype
+    device: torch.device
+    n_parts: int = 1
+
+    def __post_init__(self) -> None:
+        """Make what keeps small float16 gradients from vanishing; other types need none."""
+        is_half = self.product_type == torch.float16
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=is_half)
+
+    def step(self, pixels: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Make one step; return the batch's mean loss, a scalar on the device, the term apart.
+
+        Raises TrainingError where half the batch does not fit into memory either.
+        """
+        try:
+            loss = self._gradient(pixels, targets)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if self.n_parts == 2 or len(pixels) < 2:
+                raise TrainingError(
+                    f"memory runs out with {-(-len(pixels) // self.n_parts)} images at a time on "
+                    f"{self.device}; lower training.batch_size or images.size in the plan, or "
+                    "choose another compute.device; nothing was sent"
+                ) from None
+            self.n_parts = 2
+            loss = None
+        if loss is None:  # outside the handler, which holds on to the memory of the failed try
+            return self.step(pixels, targets)
+        self._scaler.unscale_(self.optimizer)
+        self.objective.edit_gradients()
+        if self.clip_norm is not None:
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        return loss
+
+    def _gradient(self, pixels: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        parts = zip(pixels.chunk(self.n_parts), targets.chunk(self.n_parts), strict=True)
+        for some_pixels, some_targets in parts:
+            is_mixed = self.product_type != torch.float32
+            inputs, share = some_pixels.to(self.device), len(some_pixels) / len(pixels)
+            with torch.autocast(self.device.type, self.product_type, enabled=is_mixed):
+                logits = self.model(inputs)
+            loss = self.loss_of(logits, some_targets.to(self.device)) * share
+            total += loss.detach()
+            extra = self.objective.term(inputs)
+            self._backward(loss if extra is None else loss + extra * share)
+        return total
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell it from other failures; on a CPU torch has no class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,1 @@
+"""Counts that sites send, and the scores, curves and intervals that follow from them."""

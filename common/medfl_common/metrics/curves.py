@@ -1,0 +1,149 @@
+"""ROC and precision-recall from score histograms, with what the binning can have cost.
+
+Every function takes one class's (N_BINS,) counts of its images and of the rest, by log-odds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.metrics.counts import MAX_LOGIT, N_BINS, Counts, area, average_precision
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Images by truth and by whether they are called, at one threshold."""
+
+    true_positive: int
+    false_positive: int
+    true_negative: int
+    false_negative: int
+
+    @property
+    def sensitivity(self) -> float | None:
+        """Give the part of the positive images that are called."""
+        return _part(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def specificity(self) -> float | None:
+        """Give the part of the negative images that are not called."""
+        return _part(self.true_negative, self.true_negative + self.false_positive)
+
+    @property
+    def precision(self) -> float | None:
+        """Give the part of the called images that are positive."""
+        return _part(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def negative_predictive_value(self) -> float | None:
+        """Give the part of the images not called that are negative."""
+        return _part(self.true_negative, self.true_negative + self.false_negative)
+
+
+def edges() -> Floats:
+    """Give the N_BINS + 1 borders of the bins in log-odds."""
+    return np.linspace(-MAX_LOGIT, MAX_LOGIT, N_BINS + 1)
+
+
+def auc_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | None:
+    """Give the area under the ROC curve, and how far that of the scores themselves can be from it.
+
+    Images of one bin count as ties, a half each; unbinned they lie somewhere between none and all
+    in order, so the bound is half of the tied pairs' share. None without images of both kinds.
+    """
+    n_pairs = float(positive.sum()) * float(negative.sum())
+    if not n_pairs:
+        return None
+    return area(positive, negative), float((positive.astype(float) * negative).sum()) / (
+        2 * n_pairs
+    )
+
+
+def average_precision_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | None:
+    """Give the average precision, and how far that of the scores themselves can be from it.
+
+    As scikit-learn's with images of one bin as ties. None without images of both kinds.
+    """
+    if not positive.any() or not negative.any():
+        return None
+    value = average_precision(positive, negative)
+    worst, best = _average_precision_extremes(positive, negative)
+    return value, max(best - value, value - worst, 0.0)
+
+
+def _average_precision_extremes(positive: Counts, negative: Counts) -> tuple[float, float]:
+    """Give the least and the largest average precision of any order within the bins.
+
+    Least: negative images first, then the positive ones one by one. Largest: the positive images
+    first and tied, since each counts with the precision at the end of its tie; no order without
+    ties reaches it.
+    """
+    from scipy.special import digamma  # the sum of 1 / k over a run of whole numbers k
+
+    p, n = positive[::-1].astype(float), negative[::-1].astype(float)
+    true, false = np.cumsum(p), np.cumsum(n)
+    before, false_before = true - p, false - n
+    # with i positives and f negatives so far, precision is i / (i + f) = 1 - f / (i + f)
+    worst = p - false * (digamma(true + false + 1) - digamma(before + false + 1))
+    best = p * true / np.maximum(true + false_before, 1)
+    return float(worst.sum() / p.sum()), float(best.sum() / p.sum())
+
+
+def roc(positive: Counts, negative: Counts) -> tuple[Floats, Floats]:
+    """Give (N_BINS + 1,) false and true positive rates, from calling nothing to calling all.
+
+    The rate of a kind without images stays 0.
+    """
+    return _called(negative), _called(positive)
+
+
+def _called(counts: Counts) -> Floats:
+    """Give the part of the images at or above each border, the highest border first."""
+    return np.concatenate([[0.0], np.cumsum(counts[::-1]) / max(counts.sum(), 1)])
+
+
+def rates_at(positive: Counts, negative: Counts, threshold: float) -> Rates:
+    """Count at a threshold in log-odds, which is moved to the nearest border of two bins.
+
+    A score at or above it is called; at a border the counts are exact. Scores beyond the range
+    were clipped, so the first border stands for calling all images and the last for calling none.
+    """
+    within = np.clip(threshold, -MAX_LOGIT, MAX_LOGIT)
+    first = int(np.abs(edges() - within).argmin())
+    called, missed = int(positive[first:].sum()), int(positive[:first].sum())
+    return Rates(called, int(negative[first:].sum()), int(negative[:first].sum()), missed)
+
+
+def sensitivity_at(
+    positive: Counts, negative: Counts, specificity: float
+) -> tuple[float, float] | None:
+    """Give the best sensitivity with at least this specificity, and its threshold in log-odds.
+
+    Of equals the threshold with the highest specificity. None without images of both kinds.
+    """
+    if not positive.any() or not negative.any():
+        return None
+    false, true = roc(positive, negative)
+    allowed = np.flatnonzero(1 - false >= specificity - 1e-12)
+    best = int(allowed[np.argmax(true[allowed])])
+    return float(true[best]), float(edges()[::-1][best])
+
+
+def youden_threshold(positive: Counts, negative: Counts) -> float | None:
+    """Give the log-odds where sensitivity plus specificity is largest; of equals the middle one.
+
+    Youden: Index for rating diagnostic tests. Cancer 3:32 (1950).
+    """
+    if not positive.any() or not negative.any():
+        return None
+    false, true = roc(positive, negative)
+    gain = true - false
+    equal = np.flatnonzero(gain >= gain.max() - 1e-12)
+    return float(edges()[::-1][equal[len(equal) // 2]])
+
+
+def _part(n: int, of: int) -> float | None:
+    return n / of if of else None

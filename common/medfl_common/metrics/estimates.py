@@ -1,0 +1,127 @@
+"""Every score of one tally with its 95 % interval, and how sites differ."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medfl_common.metrics.calibration import brier, expected_calibration_error
+from medfl_common.metrics.counts import Counts, Tally, auc, scores
+from medfl_common.metrics.curves import sensitivity_at
+from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, wilson
+from medfl_common.seeds import numpy_generator
+
+SEED = 20260101  # of the draws: the same counts give the same intervals
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval; None where it has no images to stand on."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How one score differs between sites."""
+
+    worst: str  # the site
+    lowest: float
+    best: str
+    highest: float
+    deviation: float  # standard deviation over the sites there are, not of a sample of them
+
+    @property
+    def range(self) -> float:
+        """Give the distance of the best site from the worst."""
+        return self.highest - self.lowest
+
+
+def estimates(
+    tally: Tally, task_type: str, specificity: float = 0.9, *, quadratic: bool = False
+) -> dict[str, Estimate]:
+    """Give every score of a task of `task_type` (as in the plan) with its interval.
+
+    Accuracy: Wilson; for a binary task other proportions too, and DeLong for the AUC; all else by
+    the bootstrap. Kappa is quadratic for ordinal tasks, or where asked for. The sensitivity is that
+    at the best threshold with at least `specificity`.
+    """
+
+    def statistics(counted: Tally) -> dict[str, float | None]:
+        found = scores(counted, quadratic or task_type == "ordinal")
+        return found | _curve_scores(counted, specificity)
+
+    values = statistics(tally)
+    if not tally.n:
+        return dict.fromkeys(values, Estimate(None))
+    rng = numpy_generator(SEED, "intervals")
+    intervals = bootstrap_all(tally, statistics, rng) | _exact(tally, task_type)
+    return {name: _estimate(value, intervals[name]) for name, value in values.items()}
+
+
+def auc_estimate(tally: Tally, task_type: str) -> Estimate:
+    """Give the AUC alone with its interval; of one curve it costs no draws."""
+    value = auc(tally) if tally.n else None
+    if value is None:
+        return Estimate(None)
+    if task_type == "binary":
+        return _estimate(value, delong(tally.positive[0], tally.negative[0]))
+
+    def only(counted: Tally) -> dict[str, float | None]:
+        return {"auc": auc(counted)}
+
+    rng = numpy_generator(SEED, "intervals")
+    return _estimate(value, bootstrap_all(tally, only, rng)["auc"])
+
+
+def spread(sites: Mapping[str, float]) -> Spread | None:
+    """Say which site is worst and best; None where none is known."""
+    if not sites:
+        return None
+    worst, best = min(sites, key=sites.__getitem__), max(sites, key=sites.__getitem__)
+    return Spread(worst, sites[worst], best, sites[best], float(np.std([*sites.values()])))
+
+
+def _estimate(value: float | None, interval: Interval | None) -> Estimate:
+    """Join them; an interval is widened to its value, which the bootstrap may leave outside."""
+    if value is None or interval is None:
+        return Estimate(value)
+    return Estimate(value, min(interval[0], value), max(interval[1], value))
+
+
+def _exact(tally: Tally, task_type: str) -> dict[str, Interval | None]:
+    """Give the intervals that have a formula."""
+    right = np.trace(tally.confusion, axis1=-2, axis2=-1).sum()
+    found = {"accuracy": wilson(right, tally.confusion.sum())}
+    if task_type != "binary":
+        return found
+    (tn, fp), (fn, tp) = tally.confusion.tolist()
+    return found | {
+        "auc": delong(tally.positive[0], tally.negative[0]),
+        "precision": wilson(tp, tp + fp),
+        "recall": wilson(tp, tp + fn),
+        "specificity": wilson(tn, tn + fp),
+    }
+
+
+def _curve_scores(tally: Tally, specificity: float) -> dict[str, float | None]:
+    """Score the histograms beyond AUC and PR AUC; the mean over classes or findings."""
+
+    def sensitivity(positive: Counts, negative: Counts) -> float | None:
+        found = sensitivity_at(positive, negative, specificity)
+        return None if found is None else found[0]
+
+    return {
+        "sensitivity_at_specificity": _mean_over(tally, sensitivity),
+        "ece": _mean_over(tally, expected_calibration_error),
+        "brier": _mean_over(tally, brier),
+    }
+
+
+def _mean_over(tally: Tally, one: Callable[[Counts, Counts], float | None]) -> float | None:
+    """Take the mean over the classes or findings that have a value."""
+    found = [one(p, n) for p, n in zip(tally.positive, tally.negative, strict=True)]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None

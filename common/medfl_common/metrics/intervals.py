@@ -1,0 +1,111 @@
+"""95 % intervals from counts. They treat images as independent; a patient's images are not."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.metrics.counts import Counts, Tally
+
+Z = 1.959963984540054  # the normal distribution's 97.5 % point
+Interval = tuple[float, float]
+
+
+def wilson(successes: float, n: float) -> Interval | None:
+    """Give the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927)."""
+    if n <= 0:
+        return None
+    rate, spare = successes / n, Z * Z / n
+    middle = (rate + spare / 2) / (1 + spare)
+    half = Z * np.sqrt(rate * (1 - rate) / n + spare / (4 * n)) / (1 + spare)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def delong(positive: Counts, negative: Counts) -> Interval | None:
+    """Give the interval of the AUC of (N_BINS,) counts, on the logit scale so it stays in 0..1.
+
+    DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Where it has no
+    variance to go by (a perfect order or its reverse, or a kind with one image) it is Wilson's, as
+    if the area were a part of as many images as the smaller kind has: wide rather than sure.
+    """
+    n_positive, n_negative = int(positive.sum()), int(negative.sum())
+    if not n_positive or not n_negative:
+        return None
+    beaten = (np.cumsum(negative) - negative / 2) / n_negative  # by a positive image of each bin
+    beating = 1 - (np.cumsum(positive) - positive / 2) / n_positive
+    area = float((positive * beaten).sum() / n_positive)
+    n_least = min(n_positive, n_negative)
+    if n_least < 2 or not 0 < area < 1:
+        return wilson(area * n_least, n_least)
+    variance = _variance_of_mean(beaten, positive) + _variance_of_mean(beating, negative)
+    logit, spread = np.log(area / (1 - area)), np.sqrt(variance) / (area * (1 - area))
+    low, high = (1 / (1 + np.exp(-(logit + side * Z * spread))) for side in (-1, 1))
+    return float(low), float(high)
+
+
+def bootstrap(
+    tally: Tally,
+    statistic: Callable[[Tally], float | None],
+    rng: np.random.Generator,
+    n_draws: int = 500,
+) -> Interval | None:
+    """Give the percentile interval of one statistic; see bootstrap_all."""
+    return bootstrap_all(tally, lambda drawn: {"it": statistic(drawn)}, rng, n_draws).get("it")
+
+
+def bootstrap_all(
+    tally: Tally,
+    statistics: Callable[[Tally], Mapping[str, float | None]],
+    rng: np.random.Generator,
+    n_draws: int = 500,
+) -> dict[str, Interval | None]:
+    """Give percentile intervals of named statistics, all from the same draws of the images.
+
+    None where a statistic had fewer than two values. Efron, Tibshirani: An Introduction to the
+    Bootstrap (1993).
+    """
+    found: dict[str, list[float]] = {}
+    for drawn in _draws(tally, rng, n_draws):
+        for name, value in statistics(drawn).items():
+            values = found.setdefault(name, [])
+            if value is not None:
+                values.append(value)
+    return {name: _middle_95(values) for name, values in found.items()}
+
+
+def _draws(tally: Tally, rng: np.random.Generator, n_draws: int) -> Iterator[Tally]:
+    """Draw the images anew from the counts.
+
+    Cells of the confusion counts as one multinomial (multilabel: per finding), histograms as one
+    each of a class's images and of the rest.
+    """
+    for _ in range(n_draws):
+        yield Tally(
+            tally.n,
+            tally.loss,
+            _redraw(tally.confusion, rng, tally.confusion.ndim - 2),
+            _redraw(tally.positive, rng, 1),
+            _redraw(tally.negative, rng, 1),
+        )
+
+
+def _redraw(counts: Counts, rng: np.random.Generator, n_apart: int) -> Counts:
+    """Draw counts anew within each of the first `n_apart` axes."""
+    rows = counts.reshape(*counts.shape[:n_apart], -1)
+    n = rows.sum(axis=-1)
+    drawn = rng.multinomial(n, rows / np.maximum(n, 1)[..., None])
+    return drawn.astype(np.int64).reshape(counts.shape)
+
+
+def _middle_95(values: list[float]) -> Interval | None:
+    if len(values) < 2:
+        return None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _variance_of_mean(values: NDArray[np.float64], n: Counts) -> float:
+    """Give the sample variance of values that occur n times each, over their number."""
+    total = float(n.sum())
+    mean = (values * n).sum() / total
+    return float((n * (values - mean) ** 2).sum() / (total - 1) / total)

@@ -1,0 +1,119 @@
+"""What a site may tell of its data before training: counts in fixed bands, and one histogram.
+
+The same fixed bands everywhere, so that counts of sites can be laid side by side; no word, no name
+and no single image is in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.plan.plan import Task
+
+N_GREYS = 64  # bins of the intensity histogram, over 0..1 as the network sees it
+PARTS = 100_000  # the histogram counts parts of so many, not pixels
+
+SIDES = (0, 128, 256, 512, 1024, 2048, 4096)  # pixels on the longer side, each band from .. to next
+SPACINGS = (0.0, 1e-6, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # mm; the first band: not known
+SLICES = (0.0, 1e-6, 1.0, 2.0, 4.0, 8.0)  # mm; the first band: not known
+AGES = (-1, 0, 20, 40, 60, 80)  # years; the first band: not known
+SEXES = ("F", "M", "other or not known")
+
+
+@dataclass(frozen=True)
+class SiteStatistics:
+    """One site's samples, in numbers; bands as in the constants of this module."""
+
+    samples: int
+    patients: int
+    left_out: int  # files that do not take part, whatever the reason
+    classes: tuple[int, ...]  # samples per class; multilabel: with each finding
+    sides: tuple[int, ...]
+    spacings: tuple[int, ...]
+    slices: tuple[int, ...]
+    ages: tuple[int, ...]
+    sexes: tuple[int, ...]
+    # (N_GREYS,) parts of PARTS of all pixels but pure black and pure white, dark to bright
+    greys: tuple[int, ...]
+
+
+COUNTS = ("classes", "sides", "spacings", "slices", "ages", "sexes")
+
+
+def band(values: Sequence[float], bands: Sequence[float]) -> tuple[int, ...]:
+    """Count values per band: band i is bands[i] <= value < bands[i + 1], the last has no end."""
+    places = np.searchsorted(np.array(bands), np.array(values), side="right") - 1
+    return tuple(np.bincount(np.clip(places, 0, None), minlength=len(bands)).tolist())
+
+
+def band_names(bands: Sequence[float], unit: str) -> list[str]:
+    """Name the bands for a table; a first band that ends at 0 or 1e-6 is what is not known."""
+    ends = [*bands[1:], None]
+    names = [
+        f"{low:g} {unit} and more" if high is None else f"{low:g} to {high:g} {unit}"
+        for low, high in zip(bands, ends, strict=True)
+    ]
+    names = [name.replace("1e-06", "0") for name in names]
+    return ["not known", *names[1:]] if bands[1] in (0, 1e-6) else names
+
+
+def band_name(value: float, bands: Sequence[float], unit: str) -> str:
+    """Name the band of one value."""
+    return band_names(bands, unit)[band([value], bands).index(1)]
+
+
+def grey_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
+    """Count the greys of some records of a cache, each picture alike, in parts of PARTS.
+
+    Pure black and pure white are left out: padding, and what lies outside the window.
+    """
+    n_values = 256**pixels.dtype.itemsize
+    total = np.zeros(N_GREYS)
+    for row in rows:
+        values = np.bincount(np.asarray(pixels[row]).ravel(), minlength=n_values)
+        values[[0, -1]] = 0
+        total += values.reshape(N_GREYS, -1).sum(axis=1) / max(values.sum(), 1)
+    shares = total / max(len(rows), 1)
+    return tuple(np.rint(shares * PARTS).astype(int).tolist())
+
+
+def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatistics:
+    """Set counts below the smallest cell to 0, and what the total would tell of them.
+
+    The sum of a list is known from `samples`. So the next smallest go with the small ones until
+    those taken out are as many as a cell, together. Findings of a multilabel task overlap: there a
+    count goes that leaves fewer than a cell without the finding.
+    """
+    lists = {name: _suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
+    if task.type == "multilabel":
+        lists["classes"] = tuple(
+            n if n >= min_cell and not 0 < counts.samples - n < min_cell else 0
+            for n in counts.classes
+        )
+    n_left_out = counts.left_out if counts.left_out >= min_cell else 0
+    return replace(counts, left_out=n_left_out, **lists)  # type: ignore[arg-type]
+
+
+def _suppress(values: tuple[int, ...], min_cell: int, total: int) -> tuple[int, ...]:
+    left = [n if n >= min_cell else 0 for n in values]
+    while 0 < total - sum(left) < min_cell and any(left):
+        left[left.index(min(n for n in left if n))] = 0
+    return tuple(left)
+
+
+def lengths(n_classes: int) -> dict[str, int]:
+    """Give how many counts each list has."""
+    return {
+        "classes": n_classes,
+        "sides": len(SIDES),
+        "spacings": len(SPACINGS),
+        "slices": len(SLICES),
+        "ages": len(AGES),
+        "sexes": len(SEXES),
+        "greys": N_GREYS,
+    }
+
+
+NUMBERS = tuple(f.name for f in fields(SiteStatistics) if f.name not in lengths(0))

@@ -1,0 +1,1 @@
+"""Looks at the machine: checks of the doctors, certificates, Prometheus metrics."""

@@ -1,0 +1,78 @@
+"""Metrics for Prometheus on loopback, counted from a file of JSON lines that is being written.
+
+The library's own endpoint asks nobody who they are, so it is bound to this machine and no other.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from medfl_common.errors import LinkError
+from medfl_common.run.log import Event
+
+LOOPBACK = "127.0.0.1"
+
+
+class NewLines:
+    """The whole lines that a file of JSON lines has got since the last look.
+
+    A log of months is read once, not at every scrape. Nothing is written or cut here: another
+    thread may be in the middle of a line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file, self._read = 0, 0  # inode, bytes
+
+    def begin_again(self) -> bool:
+        """Say whether the file was replaced by another since the last look; then all lines are new.
+
+        A coordinator that goes on may rewrite its log: rounds whose checkpoint was lost.
+        """
+        inode = self._path.stat().st_ino if self._path.exists() else 0
+        is_other, self._file = inode != self._file, inode
+        if is_other:
+            self._read = 0
+        return is_other
+
+    def __call__(self) -> Iterator[Event]:
+        """Give the lines that are new, in the order written."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._read += len(line)
+                yield json.loads(line)
+
+
+def serve_metrics(collector: Collector, port: int) -> None:
+    """Answer scrapes on 127.0.0.1 from a thread that ends with the process.
+
+    Raises LinkError where the port is in use.
+    """
+    registry = CollectorRegistry()
+    registry.register(collector)
+    try:
+        start_http_server(port, addr=LOOPBACK, registry=registry)
+    except OSError as error:
+        raise LinkError(
+            f"port {port} on {LOOPBACK} cannot be used for metrics ({error.strerror}); stop what "
+            "uses it, or take another with --metrics-port"
+        ) from None
+
+
+def gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    """Make a figure that goes up and down."""
+    return GaugeMetricFamily(f"medfl_{name}", meaning, value=value)
+
+
+def counter(name: str, meaning: str, value: float) -> CounterMetricFamily:
+    """Make a figure that only grows; its name gets `_total`."""
+    return CounterMetricFamily(f"medfl_{name}", meaning, value=value)

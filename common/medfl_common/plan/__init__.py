@@ -1,0 +1,1 @@
+"""The study plan: its keys, ranges and rules, read strictly from YAML."""

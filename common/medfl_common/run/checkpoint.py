@@ -1,0 +1,85 @@
+"""All that the next round needs, written so that a crash at any moment loses at most one round.
+
+A checkpoint is `round-0007.safetensors` and `round-0007.json`, and `round-0007.state` where the
+strategy keeps something. The JSON names the SHA-256 of the tensors and is renamed into place last,
+so it is there only when all are whole.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from medfl_common.errors import RunError
+from medfl_common.files import Json, write_atomic
+from medfl_common.models.weights import Weights
+
+STATE = ".state"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a study after a round."""
+
+    round: int  # the last round folded in; 0 holds the start weights
+    weights: Weights
+    meta: dict[str, Json]  # what else the next round or the log needs
+    state: Weights = field(default_factory=dict)  # what the strategy keeps between rounds
+
+
+def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
+    """Write a checkpoint, drop all but the `keep` newest; return the SHA-256 of its tensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"round-{checkpoint.round:04d}"
+    data = tensors_to_bytes(checkpoint.weights)
+    sha256 = hashlib.sha256(data).hexdigest()
+    write_atomic(stem.with_suffix(".safetensors"), data)
+    meta = {"round": checkpoint.round, "sha256": sha256, "meta": checkpoint.meta}
+    if checkpoint.state:
+        state = tensors_to_bytes(checkpoint.state)
+        write_atomic(stem.with_suffix(STATE), state)
+        meta["state_sha256"] = hashlib.sha256(state).hexdigest()
+    write_atomic(stem.with_suffix(".json"), json.dumps(meta, indent=1).encode())
+    for old in sorted(folder.glob("round-*.json"))[:-keep]:
+        old.unlink()
+        for kind in (".safetensors", STATE):
+            old.with_suffix(kind).unlink(missing_ok=True)
+    return sha256
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Read the newest whole checkpoint, and a line of warning for each damaged one passed over."""
+    warnings: list[str] = []
+    for path in sorted(folder.glob("round-*.json"), reverse=True):
+        try:
+            return _load(path), warnings
+        except (OSError, ValueError, KeyError) as error:
+            warnings.append(f"checkpoint {path.stem} is damaged ({error}); the one before is used")
+    if warnings:
+        raise RunError(f"no checkpoint in {folder} is whole; " + "; ".join(warnings))
+    return None, warnings
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of the weights as a checkpoint stores them: equal hash, equal bits."""
+    return hashlib.sha256(tensors_to_bytes(dict(weights))).hexdigest()
+
+
+def _load(path: Path) -> Checkpoint:
+    meta = json.loads(path.read_text())
+    weights = _tensors(path.with_suffix(".safetensors"), meta["sha256"])
+    has_state = "state_sha256" in meta
+    state = _tensors(path.with_suffix(STATE), meta["state_sha256"]) if has_state else {}
+    return Checkpoint(int(meta["round"]), weights, meta["meta"], state)
+
+
+def _tensors(path: Path, sha256: str) -> Weights:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("its SHA-256 is not the one written down")
+    return tensors_from_bytes(data)

@@ -1,0 +1,1 @@
+"""Screen and pages, the same for all three commands."""

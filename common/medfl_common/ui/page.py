@@ -1,0 +1,178 @@
+"""The one HTML shell and the plots of every page that medfl writes.
+
+A page is one file: no script, no font and no picture from elsewhere. It asks a question, answers it
+in a sentence, and then shows pictures and tables. All text is escaped.
+"""
+
+import base64
+import html
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FOOTER = "Research software, not a medical device. Written by medfl {version}."
+
+# Colours that stay apart for colour-blind eyes (Okabe and Ito 2008). Six colours and seven marks
+# go round at their own pace, so that 42 names have looks of their own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("--", "-.", ":")
+MARKS = ("o", "s", "^", "v", "D", "P", "X")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the row whose first cell is `total` is set apart."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    total: str = ""
+    is_text: bool = False  # words, not numbers: set to the left
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, then texts, pictures (SVG), small pictures, tables, and text as it was written."""
+
+    heading: str
+    texts: Sequence[str] = ()
+    pictures: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    code: str = ""
+    sheet: str = ""  # what picture_grid gave
+
+
+def render(
+    title: str, question: str, answer: str, sections: Sequence[Section], version: str
+) -> str:
+    """Give the page as HTML; every text is escaped, only the pictures go in as they are."""
+    from jinja2 import Environment, select_autoescape
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    template = environment.from_string(
+        (files("medfl_common.ui") / "page.html.j2").read_text(encoding="utf-8")
+    )
+    shown = [
+        {
+            **vars(section),
+            "pictures": [Markup(svg) for svg in section.pictures],  # noqa: S704
+            "sheet": Markup(section.sheet),  # noqa: S704
+        }
+        for section in sections
+    ]
+    return template.render(
+        title=title,
+        question=question,
+        answer=answer,
+        sections=shown,
+        footer=FOOTER.format(version=version),
+    )
+
+
+def line_plot(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    names: Sequence[str],
+    bold: str = "",
+    y_range: tuple[float, float] | None = None,
+    marks: bool = True,
+    whole_x: bool = True,
+) -> str:
+    """Draw named lines of (x, y) as SVG.
+
+    Args:
+        lines: name -> (x, y).
+        x_label: What x is, with its unit.
+        y_label: What y is, with its unit.
+        names: Every name of the page, so that one has the same look in all its pictures.
+        bold: The name that matters most.
+        y_range: The lowest and highest y shown.
+        marks: Whether each point has its mark.
+        whole_x: Whether x is counted, so only whole numbers stand at its axis.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
+        figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        for name, (x, y) in lines.items():
+            look = _look(names.index(name), is_bold=name == bold)
+            if not marks:
+                look = {**look, "marker": ""}
+            axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        if y_range is not None:
+            axes.set_ylim(*y_range)
+        if whole_x and marks:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if lines:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        return as_svg(figure)
+
+
+def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) -> str:
+    """Draw named values with their intervals (value, low, high) beside a line at 0, as SVG."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
+        figure = Figure(figsize=(5.6, 1.2 + 0.28 * len(bars)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (value, low, high) in enumerate(bars.values()):
+            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
+            axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
+        axes.axvline(0, color="#1b2733", linewidth=1)
+        axes.set_yticks(range(len(bars)), [*bars])
+        axes.invert_yaxis()
+        axes.set_xlabel(x_label)
+        axes.grid(alpha=0.3, axis="x")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return as_svg(figure)
+
+
+def as_svg(figure: "Figure") -> str:
+    """Give a figure as an SVG element without metadata; call it inside the figure's settings."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    return text[text.index("<svg") :]
+
+
+def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool = False) -> str:
+    """Lay out small pictures, (H, W) or (H, W, 3) each with its caption, as HTML."""
+    look = "tile wide" if wide else "tile"
+    from PIL import Image
+
+    figures = []
+    for pixels, caption in pictures:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "png")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        text = html.escape(caption)
+        picture = f'<img src="data:image/png;base64,{data}" alt="{text}">'
+        figures.append(f'<span class="{look}">{picture}{text}</span>')
+    return f'<div class="sheet">{"".join(figures)}</div>'
+
+
+def _look(position: int, is_bold: bool) -> dict[str, str | float]:
+    mark = MARKS[position % len(MARKS)]
+    if is_bold:
+        return {"color": "#1b2733", "linestyle": "-", "linewidth": 2.8, "marker": mark}
+    colour, dash = COLOURS[position % len(COLOURS)], DASHES[position % len(DASHES)]
+    return {"color": colour, "linestyle": dash, "linewidth": 1.4, "marker": mark}

@@ -1,0 +1,1 @@
+"""What crosses the network: tasks and results as records, their codecs, hashes, signatures."""

@@ -1,0 +1,273 @@
+"""Tasks and results as Flower records, and back: the only file with record keys.
+
+A task may carry text, since it goes to the hospital. A result carries arrays and numbers, nothing
+else: there is no field in which a name or a path could leave.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast, get_args
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+from medfl_common.errors import LinkError, RunError
+from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
+from medfl_common.metrics.subgroups import KINDS, Groups, group_names, tally_of_counts
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import Weights, is_finite
+from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.plan.plan import Plan, Task, plan_from_json
+from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.record_values import counts, number, typed
+from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
+
+COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
+# Every name under which a number may leave a hospital: lists of counts, and single numbers.
+GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
+LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0))}
+HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
+SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
+SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
+
+Kind = Literal["train", "evaluate", "describe"]
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What the coordinator asks of one site in one round."""
+
+    kind: Kind  # train: score, then train; evaluate: score only; describe: tell of the data
+    run: str  # the study run, 32 hex digits
+    round: int  # train: the round to be made, from 1; evaluate: the last round made; describe: 0
+    nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
+    site: str  # the name under which the coordinator enrolled the site
+    plan: Plan
+    weights: Weights  # what is shared; describe: none
+    start: Weights | None = None  # what is not, with the first task after a site has connected
+    told: Weights = field(default_factory=dict)  # what the coordinator's strategy says beside them
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What leaves a hospital: an update, counts and the numbers that bind them to the task."""
+
+    plan: int  # first 62 bits of the plan's hash
+    round: int
+    nonce: int
+    code: int = 0  # 0, or the MEDFL-E code of a failure
+    incident: int = 0  # joins the code to the site's local log
+    n_images: int = 0  # images trained on: the weight of the update
+    n_steps: int = 0  # optimiser steps made
+    train_loss: float = 0.0  # mean over the images of the last local epoch
+    start_loss: float | None = None  # of the task's weights on the training images, if asked for
+    seconds: float = 0.0  # from task to reply at the site
+    tally: Tally | None = None  # the task's weights on the site's validation images
+    exact_auc: float | None = None  # the same, from the scores themselves
+    update: Weights | None = None  # local minus global
+    statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
+    # Of the final model, by the plan's kinds of groups: see medfl_common.metrics.subgroups.
+    groups: Groups = field(default_factory=dict)
+
+    @property
+    def is_finite(self) -> bool:
+        """Say whether every number and every weight is finite; both ends ask."""
+        numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
+        numbers += [self.tally.loss] if self.tally is not None else []
+        return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
+
+
+def plan_number(plan: Plan) -> int:
+    """Give the part of the plan's hash that a reply carries, 0..2**62-1."""
+    return int(plan.hash()[:16], 16) >> 2
+
+
+def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:
+    """Pack what goes to the sites each round."""
+    messages = plan.federation.messages
+    return encode_weights(weights, codec_of(messages, messages.weights))
+
+
+def encode_task(
+    task: TrainTask,
+    weights: ArrayRecord | None = None,
+    start: ArrayRecord | None = None,
+    told: ArrayRecord | None = None,
+) -> RecordDict:
+    """Write a task as records; the last three may hold the task's already packed."""
+    config: dict[str, int | str] = {
+        "protocol": PROTOCOL,
+        "kind": task.kind,
+        "run": task.run,
+        "round": task.round,
+        "nonce": task.nonce,
+        "site": task.site,
+        "plan": task.plan.canonical(),
+    }
+    packed = weights if weights is not None else pack_weights(task.weights, task.plan)
+    content = RecordDict({"weights": packed, "task": ConfigRecord({**config})})
+    if start is None and task.start is not None:
+        start = encode_weights(task.start)
+    if start is not None:
+        content["start"] = start
+    if told is None and task.told:
+        told = pack_weights(task.told, task.plan)
+    if told is not None:
+        content["told"] = told
+    return content
+
+
+def decode_task_head(content: RecordDict) -> TrainTask:
+    """Read all of a task but the weights, which need the model's shapes."""
+    config = content.config_records["task"]
+    protocol = int(typed(config, "protocol", int))
+    if protocol != PROTOCOL:
+        raise LinkError(
+            f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}; both need the same "
+            "version of medfl"
+        )
+    run = typed(config, "run", str)
+    if not re.fullmatch(r"[0-9a-f]{32}", run):
+        raise LinkError("the task's run is not 32 hex digits")
+    kind = typed(config, "kind", str)
+    if kind not in get_args(Kind):
+        raise LinkError(
+            f"the task is to {kind!r}, which this site does not know; update medfl here"
+        )
+    return TrainTask(
+        kind=cast(Kind, kind),
+        run=run,
+        round=typed(config, "round", int),
+        nonce=typed(config, "nonce", int),
+        site=typed(config, "site", str),
+        plan=plan_from_json(typed(config, "plan", str)),
+        weights={},
+    )
+
+
+def decode_task_weights(
+    content: RecordDict, head: TrainTask, shapes: Shapes, start_shapes: Shapes
+) -> TrainTask:
+    """Add the weights to the head of a task."""
+    messages, records = head.plan.federation.messages, content.array_records
+    codec = codec_of(messages, messages.weights)
+    trained = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
+    packed = records.get("start")
+    return replace(
+        head,
+        weights=decode_weights(records["weights"], shapes, codec),
+        start=decode_weights(packed, start_shapes) if packed is not None else None,
+        told=decode_weights(records["told"], trained, codec) if "told" in records else {},
+    )
+
+
+def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
+    """Write a result as one record of numbers and, if it has an update, one of arrays.
+
+    The plan says in what form an update travels.
+    """
+    numbers: dict[str, int | float | list[int]] = {
+        "protocol": PROTOCOL,
+        "plan": result.plan,
+        "round": result.round,
+        "nonce": result.nonce,
+        "code": result.code,
+        "incident": result.incident,
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+    }
+    if result.tally is not None:
+        numbers |= {
+            "n_scored": result.tally.n,
+            "loss": result.tally.loss,
+            "confusion": result.tally.confusion.ravel().tolist(),
+            "positive": result.tally.positive.ravel().tolist(),
+            "negative": result.tally.negative.ravel().tolist(),
+        }
+    for kind, tallies in result.groups.items():
+        for part in COUNTED:
+            counts = np.stack([getattr(tally, part) for tally in tallies])
+            numbers[f"{kind}_{part}"] = counts.ravel().tolist()
+    if result.exact_auc is not None:
+        numbers["exact_auc"] = result.exact_auc
+    if result.start_loss is not None:
+        numbers["start_loss"] = result.start_loss
+    if result.statistics is not None:
+        for name, value in vars(result.statistics).items():
+            numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
+    content = RecordDict({"numbers": MetricRecord({**numbers})})
+    if result.update is not None:
+        codec = codec_of(plan.federation.messages) if plan is not None else None
+        content["update"] = encode_weights(result.update, codec)
+    return content
+
+
+def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
+    """Read a result, or raise RunError that says what does not fit; nothing is trusted."""
+    if set(content) - {"numbers", "update", "seal"} or "numbers" not in content.metric_records:
+        raise RunError("the reply holds other records than numbers, update and seal")
+    numbers = content.metric_records["numbers"]
+    spoken = number(numbers, "protocol")
+    if spoken != PROTOCOL:
+        raise RunError(
+            f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}; both need the same "
+            "version of medfl"
+        )
+    update, task = content.array_records.get("update"), plan.task
+    codec = codec_of(plan.federation.messages)
+    is_asked = plan.federation.strategy in NEED_START_LOSS
+    has_start_loss = is_asked and "start_loss" in numbers
+    return TrainResult(
+        plan=int(number(numbers, "plan")),
+        round=int(number(numbers, "round")),
+        nonce=int(number(numbers, "nonce")),
+        code=int(number(numbers, "code")),
+        incident=int(number(numbers, "incident")),
+        n_images=int(number(numbers, "n_images")),
+        n_steps=int(number(numbers, "n_steps")),
+        train_loss=float(number(numbers, "train_loss")),
+        seconds=float(number(numbers, "seconds")),
+        tally=_tally(numbers, task) if "n_scored" in numbers else None,
+        exact_auc=float(number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
+        start_loss=float(number(numbers, "start_loss")) if has_start_loss else None,
+        update=decode_weights(update, shapes, codec) if update is not None else None,
+        statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
+        groups=_groups(numbers, plan),
+    )
+
+
+def _tally(numbers: MetricRecord, task: Task) -> Tally:
+    return Tally(
+        n=int(number(numbers, "n_scored")),
+        loss=float(number(numbers, "loss")),
+        confusion=counts(numbers, "confusion", task.confusion_shape),
+        positive=counts(numbers, "positive", (task.n_outputs, N_BINS)),
+        negative=counts(numbers, "negative", (task.n_outputs, N_BINS)),
+    )
+
+
+def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[Tally]]:
+    found = {}
+    for kind, names in group_names(plan).items():
+        if f"{kind}_confusion" not in numbers:
+            continue
+        curves = (len(names), plan.task.n_outputs, N_BINS)
+        shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
+        parts = [counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
+        found[kind] = [tally_of_counts(*counts) for counts in zip(*parts, strict=True)]
+    return found
+
+
+def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
+    single = {name: int(number(numbers, f"data_{name}")) for name in NUMBERS}
+    lists = {
+        name: tuple(counts(numbers, f"data_{name}", (length,)).tolist())
+        for name, length in lengths(len(task.classes)).items()
+    }
+    if min(single.values()) < 0:
+        raise RunError("the reply counts fewer than none")
+    return SiteStatistics(**single, **lists)  # type: ignore[arg-type]

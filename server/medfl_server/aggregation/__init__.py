@@ -1,0 +1,1 @@
+"""From replies to the next weights: admission, strategies, running statistics, outliers."""

@@ -1,0 +1,124 @@
+"""Is a reply what was asked for? What fails is quarantined with a reason, and the round goes on."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import torch
+from flwr.app import RecordDict
+
+from medfl_common.errors import MedflError, RunError
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import norm
+from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.wire.records import TrainResult, TrainTask, decode_result, plan_number
+from medfl_common.wire.signature import check_seal
+from medfl_common.wire.tensors import Shapes
+from medfl_server.roster.enrolment import Enrolled
+
+MAX_IMAGES = 10**8  # one site trains on fewer
+MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
+HARMLESS = 1e-3  # times the weights: never too large, even where training has come to rest
+MIN_HISTORY = 3  # norms that must be known before their median says anything
+
+
+def admit(
+    content: RecordDict,
+    task: TrainTask,
+    shapes: Shapes,
+    enrolled: Enrolled | None = None,
+    max_norm: float = math.inf,
+) -> TrainResult:
+    """Read a reply that belongs to the task, is finite and has the right shapes, or raise RunError.
+
+    A reply with a code is admitted as what it is: a site that says it could not.
+
+    Args:
+        content: The reply.
+        task: What was asked.
+        shapes: Of the tensors that the update changes.
+        enrolled: The site's keys and size; None for a virtual hospital, which signs nothing.
+        max_norm: The largest norm of an update, running statistics apart; see `norm_limit`.
+    """
+    try:
+        result = decode_result(content, shapes, task.plan)
+    except (MedflError, ValueError, TypeError, OverflowError) as error:
+        raise RunError(str(error)) from None
+    seen = (result.plan, result.round, result.nonce)
+    unread = result.code != 0 and seen == (0, 0, 0)  # the site could not read the task
+    if not unread and seen != (plan_number(task.plan), task.round, task.nonce):
+        raise RunError("the reply belongs to another plan, round or request")
+    if enrolled is not None:
+        check_seal(content, task, enrolled.signing, is_unread=unread)
+    if result.code == 0:
+        most = MAX_IMAGES if enrolled is None or not enrolled.max_images else enrolled.max_images
+        _check_numbers(result, task, most)
+        _check_norm(result, max_norm)
+    return result
+
+
+def norm_limit(
+    weights: Mapping[str, torch.Tensor], recent: Sequence[float], factor: float
+) -> float:
+    """Give the largest norm that an update of this round may have.
+
+    Args:
+        weights: What the updates change.
+        recent: Norms of the updates that were admitted in the last rounds, of all sites.
+        factor: How many times the median of them is too much.
+    """
+    size = max(trained_norm(weights), 1.0)
+    if len(recent) < MIN_HISTORY:
+        return MAX_OF_WEIGHTS * size
+    likely = max(factor * median(recent), HARMLESS * size)
+    return min(MAX_OF_WEIGHTS * size, likely)
+
+
+def trained_norm(weights: Mapping[str, torch.Tensor]) -> float:
+    """Give the norm of what is trained: running statistics are left out."""
+    return norm({name: tensor for name, tensor in weights.items() if not is_statistic(name)})
+
+
+def _check_norm(result: TrainResult, max_norm: float) -> None:
+    if result.update is not None and math.isfinite(max_norm):
+        seen = trained_norm(result.update)
+        if seen > max_norm:
+            raise RunError(
+                f"the update is too large: its norm is {seen:.3g}, {max_norm:.3g} is the most that "
+                "the weights and the last rounds make likely (federation.norm_limit)"
+            )
+
+
+def _check_groups(result: TrainResult) -> None:
+    """Groups of one kind are parts of the whole."""
+    for kind, tallies in result.groups.items():
+        whole = result.tally
+        if whole is None or (sum(t.confusion for t in tallies) > whole.confusion).any():
+            raise RunError(f"the groups by {kind} count more images than were scored")
+
+
+def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> None:
+    if task.kind == "train":
+        if result.update is None:
+            raise RunError("the reply has no update")
+        if not 1 <= result.n_images <= max_images:
+            raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
+        most_steps = task.plan.training.epochs * result.n_images
+        if not 1 <= result.n_steps <= most_steps:
+            raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
+        strategy = task.plan.federation.strategy
+        loss = result.start_loss
+        if strategy in NEED_START_LOSS and (loss is None or loss < 0):
+            raise RunError(f"start_loss is {loss}; {strategy} needs one that is not negative")
+    if task.kind == "describe" and result.statistics is None:
+        raise RunError("the reply has no statistics")
+    if not result.is_finite:
+        raise RunError("a weight, loss or metric is a NaN or an infinity")
+    if result.tally is not None:
+        n, counts = result.tally.n, result.tally.confusion
+        is_multilabel = counts.ndim == 3  # then not every finding is known of every image
+        per_image = counts.sum(axis=(1, 2)).max() if is_multilabel else counts.sum()
+        adds_up = per_image <= n if is_multilabel else per_image == n
+        if not adds_up or not 1 <= n <= MAX_IMAGES:
+            raise RunError(f"the confusion counts do not add up to n_scored {n}")
+    _check_groups(result)

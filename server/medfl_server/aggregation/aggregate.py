@@ -1,0 +1,111 @@
+"""One round's updates: trained weights to the strategy, running statistics to their pool."""
+
+from collections.abc import Mapping
+
+import torch
+
+from medfl_common.errors import ConfigError
+from medfl_common.files import Json
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms import STRATEGY_OF, strategy_of
+from medfl_common.plan.federation import Federation
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.schedule import rate_of_round
+from medfl_common.wire.records import TrainResult
+from medfl_server.aggregation.batchnorm import PooledStatistics
+from medfl_server.aggregation.outliers import Comparison
+from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent
+
+
+def quorum_of(federation: Federation, n_sites: int) -> int:
+    """Count the valid replies that a round needs: the plan's wish, and its strategy's need."""
+    asked = min(n_sites, n_asked(federation, n_sites))
+    wanted = max(asked, 1) if federation.min_sites == "all" else federation.min_sites
+    return max(wanted, needs(federation))
+
+
+def needs(federation: Federation) -> int:
+    """Count the updates below which the strategy's rule says nothing."""
+    return fold_of(Round(federation)).needs
+
+
+def fold_of(round_: Round) -> Fold:
+    """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
+    name, known = round_.federation.strategy, sorted({*STRATEGIES.names(), *STRATEGY_OF})
+    if name not in known:
+        raise ConfigError(f"unknown strategy {name!r}; known: {', '.join(known)}")
+    return STRATEGIES.get(strategy_of(name))(round_)
+
+
+def n_asked(federation: Federation, n_sites: int) -> int:
+    """Count the sites of whose replies a round is made."""
+    if federation.strategy == "fedbuff":
+        return federation.options.fedbuff_size
+    return 1 if federation.strategy == "cyclic" else federation.sites_per_round or n_sites
+
+
+def check_roster(federation: Federation, n_sites: int) -> None:
+    """Raise ConfigError where so few sites take part that no round could be made."""
+    needed = quorum_of(federation, n_sites)
+    if min(n_sites, n_asked(federation, n_sites)) < needed:
+        rule = needs(federation)
+        raise ConfigError(
+            f"{n_sites} hospitals take part, but a round of this plan needs {needed} valid replies "
+            f"(min_sites {federation.min_sites}; sites_per_round "
+            f"{federation.sites_per_round or 'all'}; strategy {federation.strategy}: {rule}); "
+            "enrol more of them, or agree on another plan"
+        )
+
+
+class RoundFold:
+    """Takes each site's admitted update in the roster's order.
+
+    Args:
+        plan: Names the strategy.
+        before: The shared weights that the updates are changes of.
+        number: The round.
+        n_sites: How many are on the roster.
+        state: What the strategy kept after the round before.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        before: Mapping[str, torch.Tensor],
+        number: int = 1,
+        n_sites: int = 1,
+        state: Weights | None = None,
+    ) -> None:
+        rate, self._number = rate_of_round(plan, number), number
+        self._fold = fold_of(
+            Round(plan.federation, plan.training, number, n_sites, rate, state or {})
+        )
+        self._statistics = PooledStatistics(before)
+        self._comparison = Comparison()
+        self._before = before
+
+    def add(self, site: str, result: TrainResult) -> None:
+        """Fold in one site's update; it may have been asked for some rounds ago."""
+        update = result.update or {}
+        trained = {name: t for name, t in update.items() if not is_statistic(name)}
+        self._comparison.add(site, trained)
+        sent = Sent(
+            result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
+        )
+        self._fold.add(trained, sent)
+        self._statistics.add(update, result.n_images, result.n_steps)
+
+    def comparison(self) -> dict[str, dict[str, Json]]:
+        """Give what the log keeps of each site's update beside the others'."""
+        return self._comparison.result()
+
+    def result(self) -> Weights:
+        """Give the shared weights after the round, in their order."""
+        trained = {name: t for name, t in self._before.items() if not is_statistic(name)}
+        after = self._fold.result(trained) | self._statistics.result()
+        return {name: after[name] for name in self._before}
+
+    def state(self) -> Weights:
+        """Give what the strategy needs for the next round; called after `result`."""
+        return self._fold.state()

@@ -1,0 +1,19 @@
+"""Bulyan: Multi-Krum's choice of updates, then the mean of the values nearest to their median.
+
+El Mhamdi, Guerraoui, Rouault: The Hidden Vulnerability of Distributed Learning in Byzantium.
+ICML 2018. https://arxiv.org/abs/1802.07927
+Flower chooses n - 2 f updates at once; the paper chooses them one after the other.
+Memory is O(sites x model).
+"""
+
+from flwr.serverapp.strategy import Bulyan
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower import FlowerFold
+
+
+@STRATEGIES.register("bulyan")
+def bulyan(round_: Round) -> FlowerFold:
+    """Withstand f bad sites out of 4 f + 3."""
+    bad = round_.federation.bad_sites
+    return FlowerFold(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))

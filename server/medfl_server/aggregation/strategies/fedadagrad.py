@@ -1,0 +1,17 @@
+"""Adagrad at the coordinator: a weight that has moved much moves less.
+
+Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
+ICLR 2021. https://arxiv.org/abs/2003.00295
+"""
+
+from flwr.serverapp.strategy import FedAdagrad
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
+
+
+@STRATEGIES.register("fedadagrad")
+def fedadagrad(round_: Round) -> FlowerOptimizer:
+    """Step with adaptive_lr, tau."""
+    o = round_.federation.options
+    return FlowerOptimizer(round_, lambda: FedAdagrad(eta=o.adaptive_lr, tau=o.tau))

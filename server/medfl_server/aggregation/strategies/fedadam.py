@@ -1,0 +1,19 @@
+"""Adam at the coordinator: each weight has a step size of its own.
+
+Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
+ICLR 2021. https://arxiv.org/abs/2003.00295
+"""
+
+from flwr.serverapp.strategy import FedAdam
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
+
+
+@STRATEGIES.register("fedadam")
+def fedadam(round_: Round) -> FlowerOptimizer:
+    """Step with adaptive_lr, tau, beta_1 and beta_2."""
+    o = round_.federation.options
+    return FlowerOptimizer(
+        round_, lambda: FedAdam(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
+    )

@@ -1,0 +1,37 @@
+"""Federated averaging.
+
+McMahan, Moore, Ramage, Hampson, Agueera y Arcas: Communication-Efficient Learning of Deep Networks
+from Decentralized Data. AISTATS 2017. https://arxiv.org/abs/1602.05629
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from medfl_common.models.weights import Weights
+from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies.sums import RunningSum
+
+
+@STRATEGIES.register("fedavg")
+class FedAvg:
+    """w <- w + sum_k(n_k * update_k) / sum_k(n_k), as a running sum."""
+
+    needs = 1
+
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._mean = RunningSum()
+
+    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+        """Add n_images times the update to the running sum."""
+        self._mean.add(update, sent.n_images)
+
+    def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
+        """Give the weights after the round."""
+        mean = self._mean.mean()
+        return {name: w + mean[name] for name, w in weights.items()}
+
+    def state(self) -> Weights:
+        """Keep nothing."""
+        return {}

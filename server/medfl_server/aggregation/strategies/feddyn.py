@@ -1,0 +1,40 @@
+"""FedDyn: each site's loss is bent so that the sites' minima meet at the common one.
+
+Acar, Zhao, Matas Navarro, Mattina, Whatmough, Saligrama: Federated Learning Based on Dynamic
+Regularization. ICLR 2021. https://arxiv.org/abs/2111.04263
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from medfl_common.models.weights import Weights
+from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies.sums import RunningSum
+
+
+@STRATEGIES.register("feddyn")
+class FedDyn:
+    """h <- h - alpha sum_k(update_k) / N, w <- w + mean_k(update_k) - h / alpha; sites alike."""
+
+    needs = 1
+
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._updates = RunningSum()
+
+    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+        """Add one site's update."""
+        self._updates.add(update, 1)
+
+    def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
+        """Give the weights after the round."""
+        alpha, mean = self._round.federation.options.feddyn_alpha, self._updates.mean()
+        corrections = self.state()
+        return {name: w + mean[name] - corrections[name] / alpha for name, w in weights.items()}
+
+    def state(self) -> Weights:
+        """Give h."""
+        part = self._round.federation.options.feddyn_alpha / self._round.n_sites
+        before = self._round.state
+        return {name: before.get(name, 0) - part * t for name, t in self._updates.total.items()}

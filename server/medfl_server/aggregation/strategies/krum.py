@@ -1,0 +1,18 @@
+"""Krum: the one update that lies closest to its nearest neighbours.
+
+Blanchard, El Mhamdi, Guerraoui, Stainer: Machine Learning with Adversaries: Byzantine Tolerant
+Gradient Descent. NeurIPS 2017. https://arxiv.org/abs/1703.02757
+Memory is O(sites x model).
+"""
+
+from flwr.serverapp.strategy import Krum
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower import FlowerFold
+
+
+@STRATEGIES.register("krum")
+def krum(round_: Round) -> FlowerFold:
+    """Withstand f bad sites out of 2 f + 3."""
+    bad = round_.federation.bad_sites
+    return FlowerFold(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))

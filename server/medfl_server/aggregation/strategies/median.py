@@ -1,0 +1,17 @@
+"""The median of the sites' updates, weight by weight.
+
+Yin, Chen, Ramchandran, Bartlett: Byzantine-Robust Distributed Learning: Towards Optimal
+Statistical Rates. ICML 2018. https://arxiv.org/abs/1803.01498
+Memory is O(sites x model).
+"""
+
+from flwr.serverapp.strategy import FedMedian
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower import FlowerFold
+
+
+@STRATEGIES.register("median")
+def median(round_: Round) -> FlowerFold:
+    """Withstand f bad sites out of 2 f + 1."""
+    return FlowerFold(2 * round_.federation.bad_sites + 1, lambda n: FedMedian())

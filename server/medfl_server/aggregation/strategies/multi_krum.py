@@ -1,0 +1,22 @@
+"""Multi-Krum: the mean of the updates that lie closest to their nearest neighbours.
+
+Blanchard, El Mhamdi, Guerraoui, Stainer: Machine Learning with Adversaries: Byzantine Tolerant
+Gradient Descent. NeurIPS 2017. https://arxiv.org/abs/1703.02757
+Of n updates with f bad ones n - f - 2 are taken: as many as each is compared with.
+Memory is O(sites x model).
+"""
+
+from flwr.serverapp.strategy import MultiKrum
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower import FlowerFold
+
+
+@STRATEGIES.register("multi_krum")
+def multi_krum(round_: Round) -> FlowerFold:
+    """Withstand f bad sites out of 2 f + 3."""
+    bad = round_.federation.bad_sites
+    return FlowerFold(
+        2 * bad + 3,
+        lambda n: MultiKrum(num_malicious_nodes=bad, num_nodes_to_select=n - bad - 2),
+    )

@@ -1,0 +1,21 @@
+"""The mean of the sites' updates without the largest and smallest values, weight by weight.
+
+Yin, Chen, Ramchandran, Bartlett: Byzantine-Robust Distributed Learning: Towards Optimal
+Statistical Rates. ICML 2018. https://arxiv.org/abs/1803.01498
+Memory is O(sites x model).
+"""
+
+from itertools import count
+
+from flwr.serverapp.strategy import FedTrimmedAvg
+
+from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies.from_flower import FlowerFold
+
+
+@STRATEGIES.register("trimmed_mean")
+def trimmed_mean(round_: Round) -> FlowerFold:
+    """Withstand as many bad sites as are cut at each end: the whole part of trim times sites."""
+    part = round_.federation.trim
+    needs = next(n for n in count(1) if int(part * n) >= round_.federation.bad_sites)
+    return FlowerFold(needs, lambda n: FedTrimmedAvg(beta=part))

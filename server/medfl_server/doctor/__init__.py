@@ -1,0 +1,1 @@
+"""What would go wrong at the coordinator, each with what to do."""

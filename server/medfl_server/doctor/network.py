@@ -1,0 +1,140 @@
+"""Checks of what hospitals meet: certificates, keys, the port and the public name."""
+
+import socket
+import ssl
+from functools import partial
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from medfl_common.errors import LinkError
+from medfl_common.files import holder
+from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
+from medfl_common.ops.findings import Check, Finding, fail, not_checked, ok, warn
+from medfl_server.superlink.listener import bind
+
+CONNECT_S = 5.0
+
+
+def door_checks(folder: Path, port: int) -> dict[str, Check]:
+    """List the checks of the way by which hospitals come."""
+    return {
+        "authority (ca.crt)": partial(check_authority, folder),
+        "server certificate": partial(check_server_certificate, folder),
+        "private keys": partial(check_private_keys, folder / "tls"),
+        "port": partial(check_port, folder, port),
+        "public name": partial(check_name, folder),
+        "from outside": partial(check_way_in, folder, port),
+    }
+
+
+def check_authority(folder: Path) -> Finding:
+    """Look at the certificate by which hospitals know this coordinator."""
+    path = folder / "tls" / "ca.crt"
+    found = check_end(valid_until(path), "make a new study with a new authority", "you")
+    shown = f"{found.seen}; compare by telephone: {certificate_fingerprint(path)}"
+    return Finding("", found.state, shown, found.todo, found.who)
+
+
+def check_server_certificate(folder: Path) -> Finding:
+    """Look whether the server's certificate is valid, of this authority, and for its key."""
+    tls, todo = folder / "tls", f"medfl-server renew {folder}, then start run again"
+    certificate = _certificate(tls / "server.crt")
+    try:
+        certificate.verify_directly_issued_by(_certificate(tls / "ca.crt"))
+    except Exception:  # each kind of wrong signature has its own error
+        return fail("server.crt is not signed by ca.crt", todo)
+    key = serialization.load_pem_private_key((tls / "server.key").read_bytes(), password=None)
+    if key.public_key() != certificate.public_key():
+        return fail("server.key does not belong to server.crt", todo)
+    found = check_end(certificate.not_valid_after_utc, todo, "you")
+    shown = f"{found.seen}; for {', '.join(names_of(folder))}"
+    return Finding("", found.state, shown, found.todo, found.who)
+
+
+def check_private_keys(tls: Path) -> Finding:
+    """Look whether the keys are there and nobody else can read them."""
+    for name in ("ca.key", "server.key"):
+        path = tls / name
+        if not path.exists():
+            return fail(f"{path.resolve()} is missing", "put it back from a copy")
+        if path.stat().st_mode & 0o077:
+            todo = f"chmod 600 {path.resolve()}; if others may have read it, renew it"
+            return fail(f"other users of this machine can read {name}", todo)
+    return ok("ca.key and server.key are this user's alone")
+
+
+def check_port(folder: Path, port: int) -> Finding:
+    """Say whether the port is free, or used by this very study."""
+    owner = holder(folder)
+    try:
+        bind("0.0.0.0", port).close()  # noqa: S104  what run does
+    except LinkError as error:
+        if owner and _trouble(folder, "localhost", port) is None:
+            return ok(f"{port} is used by this study's medfl-server, process {owner}")
+        seen, _, todo = str(error).partition("; ")
+        return fail(seen, todo)
+    if owner:
+        return warn(
+            f"{port} is free, and process {owner} runs this study on another",
+            "name that one with --port",
+        )
+    return ok(f"{port} is free; name it in your firewall's rule for incoming connections")
+
+
+def check_name(folder: Path) -> Finding:
+    """Look the name in the certificate up, as a hospital will."""
+    host = names_of(folder)[0]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return warn(
+            f"the name {host} of the certificate is not known here",
+            f"enter it in the DNS that hospitals use, or medfl-server renew {folder} --host NAME",
+            "your IT department",
+        )
+    return ok(f"{host} is {', '.join(dict.fromkeys(str(entry[4][0]) for entry in found))}")
+
+
+def check_way_in(folder: Path, port: int) -> Finding:
+    """Connect by the public name; from inside it may fail where hospitals get through."""
+    host = names_of(folder)[0]
+    if not holder(folder):
+        return not_checked(f"{host}:{port}", "start medfl-server run, then doctor again", "you")
+    trouble = _trouble(folder, host, port)
+    if trouble is None:
+        return ok(f"{host}:{port} answers with this study's certificate")
+    return warn(
+        f"{host}:{port}: {trouble}",
+        "ask a hospital to run medfl-client doctor; if it fails there too, let the firewall pass "
+        f"incoming TCP to port {port}",
+        "your IT department",
+    )
+
+
+def names_of(folder: Path) -> list[str]:
+    """Give the names in the server's certificate, the public one first."""
+    certificate = _certificate(folder / "tls" / "server.crt")
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
+
+
+def _trouble(folder: Path, host: str, port: int) -> str | None:
+    """Make one handshake that trusts this study's authority only; None where it works."""
+    try:
+        context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
+        with (
+            socket.create_connection((host, port), timeout=CONNECT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return None
+    except OSError as error:
+        return str(error.strerror or error)
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        raise LinkError(f"{path} is missing or no certificate") from None

@@ -1,0 +1,153 @@
+"""`medfl-server doctor`: everything that could stop the study later, looked at before the start.
+
+Nothing is changed, and nothing is sent but TLS handshakes to this coordinator itself.
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+from medfl_common.ops.findings import Check, Finding, examine, fail, not_checked, ok, warn
+from medfl_common.ops.machine import available_memory, check_disk, check_memory, check_versions
+from medfl_common.run.checkpoint import load_newest
+from medfl_common.wire.cost import TRAINING, sizes
+from medfl_server.doctor.network import door_checks
+from medfl_server.roster.enrolment import read_roster
+from medfl_server.study.run_directory import Study, open_study
+
+PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower
+CHECKPOINTS = 5  # two newest, the best, and each of these while it is written anew
+ALL_WEIGHTS = 3  # the start, the final model, and one while it is written
+LOG_BYTES = 10_000  # a line of the run log, for each site and round
+LARGE_S = 120.0  # a checkpoint is read whole
+
+
+def examine_study(folder: Path, port: int) -> list[Finding]:
+    """Make every check of a study's directory and of the port on which hospitals connect."""
+    first = examine(
+        {
+            "study": partial(check_study, folder),
+            "programs": partial(check_versions, ("torch", "torchvision", "uvicorn")),
+            "time": check_time,
+            "privacy of Flower": check_telemetry,
+        }
+    )
+    if first[0].state == "fail":
+        return [*first, *examine({"the rest": _needs_study})]
+    study = open_study(folder)
+    found = first + examine(_folder_checks(study)) + examine(door_checks(folder, port))
+    return found + examine({"newest checkpoint": partial(check_checkpoint, study)}, LARGE_S)
+
+
+def _folder_checks(study: Study) -> dict[str, Check]:
+    return {
+        "study folder": partial(check_folder, study.folder),
+        "hospitals": partial(check_roster, study),
+        "run log": partial(check_log, study.folder / "log.jsonl"),
+        "disk": partial(check_room, study),
+        "memory": partial(check_working_memory, study),
+    }
+
+
+def check_study(folder: Path) -> Finding:
+    """Open the study: its plan must be the one that it was made for."""
+    study = open_study(folder)  # its errors say what to do
+    return ok(
+        f"{study.plan.study}, {study.plan.federation.rounds} rounds of {study.plan.model.name}; "
+        f"the plan is unchanged. Hash, to compare by telephone: {study.plan.hash()}"
+    )
+
+
+def check_folder(folder: Path) -> Finding:
+    """Look whether the study's directory can be written, and not read by everyone."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        todo = f"let the user that runs medfl-server write in {folder.resolve()}"
+        return fail(f"{folder.resolve()} cannot be written", todo, "your IT department")
+    if folder.stat().st_mode & 0o007:
+        todo = f"chmod 750 {folder.resolve()}"
+        return warn("every user of this machine can read it; it holds the model", todo)
+    return ok(f"{folder.resolve()}: writable, and closed to other users")
+
+
+def check_roster(study: Study) -> Finding:
+    """Say who is enrolled, and whether they are enough for a round."""
+    roster, wanted = read_roster(study.folder), study.plan.federation.min_sites
+    shown = "\n".join(f"{name} {site.fingerprint}" for name, site in roster.items())
+    todo = f"medfl-server enrol {study.folder} NAME identity.pub, with what each hospital sends"
+    if not roster:
+        return fail("no hospital is enrolled", todo)
+    if wanted != "all" and len(roster) < wanted:
+        return fail(f"{shown}\nthese are {len(roster)}, a round needs {wanted}", todo)
+    if wanted == "all":
+        return ok(f"{shown}\na round needs them all: one that is away stops it")
+    return ok(f"{shown}\na round needs {wanted} of these {len(roster)}")
+
+
+def check_log(path: Path) -> Finding:
+    """Read the run log; only its last line may be torn, by a crash."""
+    if not path.exists():
+        return ok("none yet; the study has not begun")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        kinds = Counter(json.loads(line)["event"] for line in lines[:-1] if line)
+    except (ValueError, KeyError, TypeError):
+        return fail(
+            f"{path.resolve()} has a line that is no event",
+            "put the file back from a copy; the report is made from it",
+        )
+    torn = "; the last line was torn by a crash, medfl-server run mends it" if lines[-1] else ""
+    made, done = kinds["round"], ", finished" if kinds["finished"] else ""
+    return ok(f"{sum(kinds.values())} events, {made} rounds made{done}{torn}")
+
+
+def check_room(study: Study) -> Finding:
+    """Compare the free disk with the checkpoints, the models and the log."""
+    n_weights, shared, _ = sizes(study.plan)
+    lines = study.plan.federation.rounds * max(len(read_roster(study.folder)), 1)
+    needed = CHECKPOINTS * shared + ALL_WEIGHTS * 4 * n_weights + LOG_BYTES * lines
+    return check_disk(study.folder, needed, "checkpoints, models and the log")
+
+
+def check_working_memory(study: Study) -> Finding:
+    """Compare the memory with the model at work, and an update of each site that waits."""
+    _, shared, _ = sizes(study.plan)
+    n = max(len(read_roster(study.folder)), 1)
+    needed = PROGRAM_BYTES + (TRAINING + n) * shared
+    what_for = f"{study.plan.model.name} and an update of each hospital"
+    return check_memory(needed, what_for, available_memory())
+
+
+def check_checkpoint(study: Study) -> Finding:
+    """Read the newest checkpoint, from which the study would go on."""
+    newest, warnings = load_newest(study.checkpoints)  # its error: none is whole
+    if newest is None:
+        return ok("none yet; the study begins from its start weights")
+    if warnings:
+        return warn(
+            "; ".join(warnings) + f"; the study goes on after round {newest.round}",
+            "look after the disk; a round is made again",
+            "your IT department",
+        )
+    return ok(f"whole; the study goes on after round {newest.round}")
+
+
+def check_time() -> Finding:
+    """Say what time this machine has; hospitals are refused when theirs is another."""
+    now = f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}"
+    if Path("/run/systemd/timesync/synchronized").exists():
+        return ok(f"{now}; kept by the system's time synchronisation")
+    return ok(f"{now}; compare it with a clock: a hospital 5 s ahead of it is refused")
+
+
+def check_telemetry() -> Finding:
+    """Look whether Flower is told to send nothing about its use."""
+    if os.environ.get("FLWR_TELEMETRY_ENABLED") != "0":
+        return fail("Flower's telemetry is on", "unset what sets FLWR_TELEMETRY_ENABLED")
+    return ok("its telemetry and its look for updates are off")
+
+
+def _needs_study() -> Finding:
+    return not_checked("hospitals, certificates, port, disk: the study's directory says which")

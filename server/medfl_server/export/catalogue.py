@@ -1,0 +1,61 @@
+"""The networks that a plan can name, with what a round of each costs on the line."""
+
+from medfl_common.errors import ConfigError
+from medfl_common.models import MODELS
+from medfl_common.plan.plan import Plan, plan_from_values
+from medfl_common.plan.strict_yaml import Value
+from medfl_common.wire.cost import build_empty, sizes
+
+HEADER = ["model", "input", "weights", "MB/round", "head only", "norm layers"]
+TITLE = "MB each way for each site: all weights, or with freeze: all; for a binary task"
+PICTURES: dict[str, Value] = {"modality": ["OT"], "size": 224}
+VOLUMES: dict[str, Value] = {
+    "modality": ["OT"],
+    "size": 112,
+    "depth": 16,
+    "dimensions": 3,
+    "sample": "series",
+}
+ONLY_VOLUMES = ("r3d_18",)
+
+
+def catalogue() -> list[list[str]]:
+    """Give a row for each network: pictures of 224 pixels, volumes of 16 x 112 x 112, binary."""
+    return [_row(name) for name in MODELS.names()]
+
+
+def _row(name: str) -> list[str]:
+    images = VOLUMES if name in ONLY_VOLUMES else PICTURES
+    n_weights, whole, _ = sizes(_plan(name, images, "none"))
+    _, head, _ = sizes(_plan(name, images, "all"))
+    shape = "x".join(str(side) for side in (images.get("depth"), images["size"]) if side)
+    return [
+        name,
+        f"{shape}x{images['size']}",
+        f"{n_weights / 1e6:.1f} M",
+        f"{whole / 1e6:,.1f}",
+        f"{head / 1e6:.3f}",
+        _norm(name, images),
+    ]
+
+
+def _norm(name: str, images: dict[str, Value]) -> str:
+    """Say which norm layers the plan may choose."""
+    try:
+        build_empty(_plan(name, images, "none", "batch"))
+    except ConfigError:
+        return "own"
+    return "by plan"
+
+
+def _plan(name: str, images: dict[str, Value], freeze: str, norm: str = "own") -> Plan:
+    values: dict[str, Value] = {
+        "plan": 1,
+        "study": "catalogue",
+        "seed": 0,
+        "task": {"type": "binary", "classes": ["no", "yes"]},
+        "images": images,
+        "model": {"name": name, "freeze": freeze, "norm": norm},
+        "federation": {"rounds": 1},
+    }
+    return plan_from_values(values)

@@ -1,0 +1,161 @@
+"""`medfl-server export`: the final model for other programs, with how to feed it beside it."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medfl_common import __version__
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.files import Json, write_atomic
+from medfl_common.models.network import Network
+from medfl_common.plan.algorithms import own_layers
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model
+
+TOLERANCE = 1e-3  # largest difference of logits from torch's, of about 1
+SIZES = (1, 3)  # images at a time in the parity check
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
+    """Write weights, plan, `preprocessing.json` and the forms asked for; say what was written.
+
+    Raises RunError where an exported form does not give torch's logits, ConfigError where a package
+    is missing or the model is no single one (norm layers that are each site's own).
+    """
+    plan, model, reading = load_model(run)
+    if own := own_layers(plan):
+        raise ConfigError(
+            f"the {' and '.join(sorted(own))} layers stay at their site, so each site has a model "
+            "of its own; use medfl-client predict there, there is no common one to export"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, PLAN, READING):
+        if (run / name).resolve() != (out / name).resolve():
+            shutil.copyfile(run / name, out / name)
+    parity: dict[str, float] = {}
+    if onnx:
+        parity["model.onnx"] = _check(model, plan, _write_onnx(model, plan, out / "model.onnx"))
+    if torchscript:
+        parity["model.pt"] = _check(model, plan, _write_script(model, plan, out / "model.pt"))
+    facts = json.dumps(preprocessing(plan, reading, parity), indent=1)
+    write_atomic(out / "preprocessing.json", facts.encode())
+    said = [f"{n}: logits within {d:.1e} of torch's" for n, d in parity.items()]
+    return [*said, f"how to feed it, and what its scores mean: {out / 'preprocessing.json'}"]
+
+
+def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dict[str, Json]:
+    """Describe input and output so that another program can do the same."""
+    images, task = plan.images, plan.task
+    is_one_of_many = task.is_one_of_many
+    return {
+        "medfl": __version__,
+        "not_for_diagnosis": "research software, not a medical device",
+        "plan_sha256": plan.hash(),
+        "input": {
+            "name": "pixels",
+            "shape": ["batch", images.channels, *images.shape[1:]],
+            "type": "float32",
+            "value": "(grey - 0.5) / 0.25, grey 0 is black and 1 is white",
+        },
+        "images": images.model_dump(mode="json"),
+        "steps": _steps(plan),
+        "output": {
+            "name": "logits",
+            "shape": ["batch", task.n_outputs],
+            "classes": [*task.classes],
+            "activation": "softmax" if is_one_of_many else "sigmoid",
+            "of": task.classes[1] if task.type == "binary" else "each class in order",
+        },
+        "reading": dict(vars(reading)),
+        "parity": {name: round(value, 9) for name, value in parity.items()},
+    }
+
+
+def _steps(plan: Plan) -> list[Json]:
+    images = plan.images
+    rule = images.intensity
+    windows = {
+        "dicom": "the file's own VOI window or table (PS3.3 C.11.2)",
+        "fixed": "a window of the centre and width under images.intensity, after rescale",
+        "percentile": "from the low to the high percentile of the image's own values",
+    }
+    fit = (
+        "resample to spacing_mm (and slice_mm), crop or pad with black around the centre"
+        if images.spacing_mm is not None
+        else "shrink or enlarge into the size, keeping the shape, and pad with black"
+    )
+    steps: list[Json] = [
+        "modality rescale or table (PS3.3 C.11.1); pixel padding becomes black",
+        windows[rule.rule] + ", clipped to 0..1",
+        "MONOCHROME1 is turned round, so that 1 is white",
+        fit + "; bilinear with antialiasing, as Pillow's",
+        f"round to {images.bits} bits",
+    ]
+    if images.dimensions == 3:
+        steps.append("slices from feet to head, rows to the patient's left, columns to the back")
+    if images.channels == 3 and not images.colour:
+        steps.append("repeat the grey channel three times")
+    return steps
+
+
+def _example(plan: Plan, n: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(n)
+    return torch.randn((n, plan.images.channels, *plan.images.shape[1:]), generator=generator)
+
+
+def _check(model: Network, plan: Plan, run: Run) -> float:
+    """Give the largest difference of logits over batches of several sizes."""
+    with torch.no_grad():
+        apart = [(run(x) - model(x)).abs().max() for n in SIZES for x in [_example(plan, n)]]
+    largest = float(max(apart))
+    if not largest <= TOLERANCE:
+        raise RunError(f"the exported model's logits differ from torch's by {largest:.2g}")
+    return largest
+
+
+def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise ConfigError("--onnx needs more packages: pip install 'medfl[export]'") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts
+        torch.onnx.export(
+            model,
+            (_example(plan, 2),),
+            path,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        (logits,) = session.run(None, {"pixels": pixels.numpy()})
+        return torch.from_numpy(np.asarray(logits))
+
+    return run
+
+
+def _write_script(model: Network, plan: Plan, path: Path) -> Run:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have torch.export
+        traced = torch.jit.trace(model, _example(plan, 2), check_trace=False)  # type: ignore[no-untyped-call]
+        traced.save(str(path))
+        loaded = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = loaded(pixels)
+        return logits
+
+    return run

@@ -1,0 +1,136 @@
+"""`medfl-server run --metrics-port`: the state of a study for Prometheus, from its run log."""
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from medfl_common.ops.certificate import valid_until
+from medfl_common.ops.prometheus import NewLines, counter, gauge, serve_metrics
+from medfl_common.run.log import Event
+from medfl_server.roster.enrolment import read_roster
+from medfl_server.study.run_directory import Study
+from medfl_server.superlink.transport import Presence
+
+PER_SITE = {  # counter -> what it says of a site
+    "rounds_missed": "Rounds that were made, or tried, without this site.",
+    "quarantined": "Replies of this site that were not admitted.",
+    "late_replies": "Replies of this site that came after their round was closed.",
+    "bytes_received": "Bytes of this site's admitted replies.",
+    "bytes_sent": "Bytes of the tasks that this site answered.",
+}
+
+Ask = Callable[[], dict[str, Presence]]
+
+
+def watch(study: Study, presence: Ask, port: int) -> Ask:
+    """Serve the study's metrics; give the `presence` that the round loop is to use."""
+    monitor = Monitor(study, presence)
+    serve_metrics(monitor, port)
+    return monitor.presence
+
+
+class Monitor(Collector):
+    """What a study looks like from outside; the run directory is the truth.
+
+    Args:
+        study: The run directory and its plan.
+        presence: Lists the connected sites. Only the round loop's thread may ask, so the loop is
+            given this object's `presence`, and a scrape gets what the loop saw last.
+    """
+
+    def __init__(self, study: Study, presence: Ask) -> None:
+        self._study = study
+        self._ask = presence
+        self._connected: frozenset[str] = frozenset()
+        self._new_lines = NewLines(study.folder / "log.jsonl")
+        self._lock = threading.Lock()  # two scrapes at once would count lines twice
+        self._forget()
+
+    def _forget(self) -> None:
+        self._rounds = Counter[str]()
+        self._sites: dict[str, Counter[str]] = {name: Counter() for name in PER_SITE}
+        self._answered: frozenset[str] = frozenset()
+        self._seconds = self._newest = 0.0
+        self._state = ""
+
+    def presence(self) -> dict[str, Presence]:
+        """List the connected sites, and remember them for the next scrape."""
+        present = self._ask()
+        self._connected = frozenset(present)
+        return present
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer a scrape."""
+        with self._lock:
+            if self._new_lines.begin_again():
+                self._forget()
+            for event in self._new_lines():
+                self._count(event)
+            return [*self._of_study(), *self._of_sites()]
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand: the registry need not read the log for it."""
+        return []
+
+    def _count(self, event: Event) -> None:
+        kind, facts = str(event["event"]), dict[str, Any](event)
+        self._newest = float(facts["time"])
+        self._rounds[kind] += 1
+        if kind in ("resumed", "paused", "finished", "round", "round_without_quorum"):
+            self._state = kind
+        if kind == "late_reply":
+            self._sites["late_replies"][facts["site"]] += 1
+        for site, answer in facts.get("sites", {}).items() if kind != "started" else ():
+            for name in ("bytes_received", "bytes_sent"):
+                self._sites[name][site] += answer.get(name, 0)
+        for site, reason in facts.get("missing", {}).items():
+            self._sites["quarantined"][site] += reason.startswith("quarantined")
+        if kind in ("round", "round_without_quorum"):
+            self._seconds, self._answered = facts["seconds"], frozenset(facts["sites"])
+            self._sites["rounds_missed"].update(facts["missing"].keys())
+
+    def _of_study(self) -> Iterable[Metric]:
+        made = self._rounds
+        yield gauge("rounds_made", "Rounds of this study that were made.", made["round"])
+        yield gauge("rounds_planned", "Rounds of the plan.", self._study.plan.federation.rounds)
+        yield counter(
+            "rounds_without_quorum",
+            "Rounds with too few good replies: the model was unchanged.",
+            made["round_without_quorum"],
+        )
+        yield gauge("round_seconds", "Seconds that the last round took.", self._seconds)
+        yield counter("pauses", "Times that the study was paused.", made["paused"])
+        yield gauge("paused", "1 while the study is paused.", self._state == "paused")
+        yield gauge("finished", "1 when the study is finished.", self._state == "finished")
+        yield gauge("last_event_timestamp_seconds", "Time of the last log line.", self._newest)
+        yield gauge(
+            "certificate_ends_timestamp_seconds",
+            "Time at which the server's certificate file ends.",
+            valid_until(self._study.folder / "tls" / "server.crt").timestamp(),
+        )
+        free = shutil.disk_usage(self._study.folder).free
+        yield gauge("disk_free_bytes", "Free bytes where the study's directory is.", free)
+
+    def _of_sites(self) -> Iterable[Metric]:
+        enrolled = read_roster(self._study.folder)
+        connected = self._connected & enrolled.keys()
+        yield gauge("sites_enrolled", "Hospitals on the roster.", len(enrolled))
+        yield gauge("sites_connected", "Hospitals that are connected.", len(connected))
+        yield gauge("sites_answered", "Hospitals in the last round.", len(self._answered))
+        is_there = GaugeMetricFamily(
+            "medfl_site_connected", "1 while this site is connected.", labels=["site"]
+        )
+        for site in enrolled:
+            is_there.add_metric([site], site in connected)
+        yield is_there
+        for name, meaning in PER_SITE.items():
+            counted = CounterMetricFamily(f"medfl_site_{name}", meaning, labels=["site"])
+            for site in enrolled:
+                counted.add_metric([site], self._sites[name][site])
+            yield counted

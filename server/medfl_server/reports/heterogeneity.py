@@ -1,0 +1,118 @@
+"""Do the sites' data fit together? Their statistics before training, compared.
+
+A site is compared with a typical one of the others: a site with another window, inverted pictures
+or another resolution stands out before a round is lost on it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfl_common.metrics.site_statistics import (
+    N_GREYS,
+    SIDES,
+    SLICES,
+    SPACINGS,
+    SiteStatistics,
+    band_names,
+)
+from medfl_server.study.run_directory import Study
+
+MAX_GREY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
+MAX_BANDS = 2  # bands between the middle picture of a site and of the others
+
+Statistics = Mapping[str, SiteStatistics]
+
+
+def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, str]] | None:
+    """Read what sites told, and who did not with the reason; None where nobody was asked."""
+    events = study.log.events("statistics")
+    if not events:
+        return None
+    sites: dict[str, Any] = events[-1]["sites"]  # type: ignore[assignment]
+    missing: dict[str, str] = events[-1]["missing"]  # type: ignore[assignment]
+    told = {}
+    for site, facts in sites.items():
+        values = facts["statistics"].items()
+        counts = {name: v if isinstance(v, int) else tuple(v) for name, v in values}
+        told[site] = SiteStatistics(**counts)  # type: ignore[arg-type]
+    return told, missing
+
+
+def differences(told: Statistics) -> dict[str, list[str]]:
+    """Say in words how each site differs from the others; no remark: it does not."""
+    remarks: dict[str, list[str]] = {}
+    for site, own in told.items():
+        others = [counts for name, counts in told.items() if name != site]
+        remarks[site] = _differences(own, others) if others else []
+    return remarks
+
+
+def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[str]:
+    remarks = []
+    usual, distance = _typical(own, others)
+    if distance > MAX_GREY_DISTANCE:
+        turned = _distance(own.greys[::-1], usual.greys)
+        shift = _mean_grey(own.greys) - _mean_grey(usual.greys)
+        if turned < distance / 2:
+            remarks.append(
+                f"its pictures look inverted: turned round, their greys would be {turned:.2f} of "
+                f"the range from the others', as they are {distance:.2f} "
+                "(PhotometricInterpretation?)"
+            )
+        else:
+            remarks.append(
+                f"its greys are {distance:.2f} of the range from the others', "
+                f"{'brighter' if shift > 0 else 'darker'} on average by {abs(shift):.2f} (another "
+                "window, rescale or kind of picture?)"
+            )
+    for name, bands, unit, what in (
+        ("sides", SIDES, "pixels", "pictures have"),
+        ("spacings", SPACINGS, "mm", "pixels lie"),
+        ("slices", SLICES, "mm", "slices are"),
+    ):
+        first = 0 if name == "sides" else 1  # the first band of the others is what is not known
+        middle = _middle_band(getattr(own, name), first)
+        found = [_middle_band(getattr(other, name), first) for other in others]
+        bands_of_others = [other for other in found if other is not None]
+        if middle is None or not bands_of_others:
+            continue
+        near = sorted(bands_of_others, key=lambda other: abs(middle - other))
+        typical = near[(len(near) - 1) // 2]
+        if abs(middle - typical) < MAX_BANDS:
+            continue
+        names = band_names(bands, unit)
+        remarks.append(
+            f"its {what} {names[middle]}, the others' {names[typical]} (another "
+            "machine or a shrunken export?)"
+        )
+    return remarks
+
+
+def _typical(own: SiteStatistics, others: Sequence[SiteStatistics]) -> tuple[SiteStatistics, float]:
+    """Give the other site at the median distance, the nearer one of two, and the distance.
+
+    So one odd site among three does not make the two that agree look odd.
+    """
+    near = sorted(others, key=lambda other: _distance(own.greys, other.greys))
+    typical = near[(len(near) - 1) // 2]
+    return typical, _distance(own.greys, typical.greys)
+
+
+def _distance(one: Sequence[int], other: Sequence[int]) -> float:
+    """Earth mover's distance of two histograms, as a part of the range from black to white."""
+    sums = [np.cumsum(np.array(greys)) / max(sum(greys), 1) for greys in (one, other)]
+    return float(np.abs(sums[0] - sums[1]).sum() / N_GREYS)
+
+
+def _mean_grey(greys: Sequence[int]) -> float:
+    return float(np.dot(greys, (np.arange(N_GREYS) + 0.5) / N_GREYS) / max(sum(greys), 1))
+
+
+def _middle_band(counts: Sequence[int], first: int) -> int | None:
+    """Give the band of the median picture; None where nothing is known."""
+    known = np.array(counts[first:])
+    if not known.sum():
+        return None
+    return first + int(np.searchsorted(np.cumsum(known), known.sum() / 2))

@@ -1,0 +1,102 @@
+"""The page on which the coordinator sees whether the sites' data fit together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.metrics.site_statistics import (
+    AGES,
+    N_GREYS,
+    PARTS,
+    SEXES,
+    SIDES,
+    SLICES,
+    SPACINGS,
+    band_names,
+)
+from medfl_common.ui.page import Section, Table, line_plot, render
+from medfl_server.reports.heterogeneity import (
+    MAX_GREY_DISTANCE,
+    Statistics,
+    differences,
+    read_statistics,
+)
+from medfl_server.study.run_directory import Study
+
+QUESTION = "Do the hospitals' data fit together?"
+
+
+def write_harmony(study: Study) -> Path:
+    """Write `harmony.html` into the run directory from the newest statistics in its log."""
+    told, missing = read_statistics(study) or ({}, {})
+    remarks = differences(told)
+    sections = [_remarks(remarks, missing), *([_greys(told), _tables(study, told)] if told else [])]
+    title = f"medfl data of the hospitals: {study.plan.study}"
+    page = render(title, QUESTION, _answer(told, remarks), sections, __version__)
+    path = study.folder / "harmony.html"
+    write_atomic(path, page.encode())
+    return path
+
+
+def _answer(told: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
+    different = [site for site, texts in remarks.items() if texts]
+    if len(told) < 2:
+        return f"Nothing can be compared: {len(told)} hospital told of its data."
+    if not different:
+        return (
+            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the greys "
+            f"differ by {MAX_GREY_DISTANCE:g} of the range, or the resolution by more than a band."
+        )
+    return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}."
+
+
+def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -> Section:
+    rows = [[site, "; ".join(texts) or "nothing stands out"] for site, texts in remarks.items()]
+    rows += [[site, f"told nothing: {reason}"] for site, reason in missing.items()]
+    text = (
+        "Each hospital against a typical one of the others. A difference is no fault: the "
+        "hospital's data manager can say whether another machine, another export or another group "
+        "of patients is behind it."
+    )
+    return Section(
+        "What stands out", [text], tables=[Table(["site", "remarks"], rows, is_text=True)]
+    )
+
+
+def _greys(told: Statistics) -> Section:
+    places = [(i + 0.5) / N_GREYS for i in range(N_GREYS)]
+    lines = {site: (places, [n / PARTS * 100 for n in c.greys]) for site, c in told.items()}
+    picture = line_plot(
+        lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*told],
+    )  # fmt: skip
+    text = (
+        "All pictures of a hospital together, after rescale, window and inversion. Pure black and "
+        "pure white (padding, and what lies outside the window) are not counted."
+    )
+    return Section("How bright the pictures are", [text], [picture])
+
+
+def _tables(study: Study, told: Statistics) -> Section:
+    tables = [
+        _table("samples", told, ["samples", "patients", "left out"],
+               lambda c: [c.samples, c.patients, c.left_out]),
+        _table("label", told, study.plan.task.classes, lambda c: list(c.classes)),
+        _table("longer side", told, band_names(SIDES, "pixels"), lambda c: list(c.sides)),
+        _table("between pixels", told, band_names(SPACINGS, "mm"), lambda c: list(c.spacings)),
+        _table("slice thickness", told, band_names(SLICES, "mm"), lambda c: list(c.slices)),
+        _table("age", told, band_names(AGES, "years"), lambda c: list(c.ages)),
+        _table("sex", told, SEXES, lambda c: list(c.sexes)),
+    ]  # fmt: skip
+    text = "Counts of samples. A 0 may stand for a count below a hospital's smallest cell."
+    return Section("In numbers", [text], tables=tables)
+
+
+def _table(caption: str, told: Statistics, names: Sequence[str], counts: Any) -> Table:
+    """Lay out counts, leaving out columns that are 0 everywhere."""
+    rows = {site: counts(one) for site, one in told.items()}
+    shown = [i for i in range(len(names)) if any(row[i] for row in rows.values())]
+    header = ["site", *(names[i] for i in shown)]
+    cells = [[site, *(str(row[i]) for i in shown)] for site, row in rows.items()]
+    return Table(header, cells, caption=caption)

@@ -1,0 +1,48 @@
+"""The report's section on what a round's messages weigh, beside what the model is worth."""
+
+from statistics import median
+
+from medfl_common.metrics.counts import merge, scores
+from medfl_common.plan.plan import Plan
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table
+from medfl_common.wire.cost import build_empty
+from medfl_common.wire.tensors import size_of
+from medfl_server.reports.run_facts import sites_of
+from medfl_server.reports.scores import tallies
+
+HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
+
+
+def messages_section(plan: Plan, rounds: list[Event], scored: list[Event]) -> Section:
+    """Put the bytes of a site's messages beside the newest scores over all sites.
+
+    Args:
+        plan: The study's.
+        rounds: The rounds made.
+        scored: What was scored; the last one counts.
+    """
+    facts = [site for event in rounds for site in sites_of(event).values()]
+    if not facts:
+        return Section("What messages weigh", ["No round has been made yet."])
+    counted = tallies(scored[-1]) if scored else {}
+    found = scores(merge([*counted.values()])) if counted else {}
+    worth = [_shown(found.get(name)) for name in ("auc", "accuracy")]
+    messages, model = plan.federation.messages, build_empty(plan)
+    whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
+    rows = []
+    for way, form, key in (
+        ("to a site", messages.weights, "bytes_sent"),
+        ("from a site", messages.update, "bytes_received"),
+    ):
+        size = median(site[key] for site in facts)
+        rows.append([way, form, f"{size:,.0f}", f"{size / whole:.1%}", *worth])
+    text = (
+        f"The model's weights that travel are {whole:,} bytes as float32; a message also holds "
+        "counts, and the first one to a site what is sent once."
+    )
+    return Section("What messages weigh", [text], tables=[Table(HEADER, rows)])
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "n/a"

@@ -1,0 +1,198 @@
+"""The model card that a finished run writes, as Markdown and as a page.
+
+Mitchell et al.: Model Cards for Model Reporting. FAT* 2019. https://arxiv.org/abs/1810.03993
+Sites are letters here, so that a card can be given away.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.metrics.counts import merge
+from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.plan.plan import Plan
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table, render
+from medfl_server.reports.heterogeneity import read_statistics
+from medfl_server.reports.results import detail_sections, score_table, shown
+from medfl_server.reports.scores import ALL, model_round, score_sites, tallies
+from medfl_server.study.run_directory import Study
+
+
+def write_model_card(study: Study) -> Path | None:
+    """Write `model-card.md` and `model-card.html` of a finished study; None where it is not."""
+    finished = study.log.events("finished")
+    if not finished:
+        return None
+    event = finished[-1]
+    letters = _letters(study)
+    sections = [
+        *_uses(study.plan),
+        _data(study, event, letters),
+        _training(study, event),
+        _scores(study.plan, event, letters),
+        *[s for s in detail_sections(event, study.plan) if s.heading in SHOWN],
+        _limits(study.plan),
+        _identity(study, event),
+    ]
+    title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
+    answer = _answer(study.plan, event)
+    page = render(title, question, answer, sections, __version__)
+    write_atomic(study.folder / "model-card.html", page.encode())
+    text = as_markdown(title, answer, sections)
+    path = study.folder / "model-card.md"
+    write_atomic(path, text.encode())
+    return path
+
+
+SHOWN = ("Is it as good for everyone?", "Finding by finding", "Which threshold?")
+
+
+def as_markdown(title: str, answer: str, sections: Sequence[Section]) -> str:
+    """Write sections as Markdown; pictures are on the page only."""
+    parts = [f"# {title}", answer]
+    for section in sections:
+        parts.append(f"## {section.heading}")
+        parts += section.texts
+        for table in section.tables:
+            parts += [f"**{table.caption}**"] if table.caption else []
+            head = [_row(table.header), _row(["---"] * len(table.header))]
+            parts.append("\n".join(head + [_row(row) for row in table.rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+
+
+def _letters(study: Study) -> dict[str, str]:
+    """Give each site a letter, or a number from the 27th on, in the roster's order."""
+    names: dict[str, None] = {}
+    for event in study.log.events():
+        known: Any = event.get("sites", [])
+        names |= dict.fromkeys(map(str, known))
+    return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
+
+
+def _answer(plan: Plan, event: Event) -> str:
+    found = score_sites(event).get(ALL)
+    what = _what(plan)
+    if found is None or found.values["auc"] is None:
+        return f"{what} Its scores were kept back by the hospitals' policies."
+    return (
+        f"{what} On {found.n} held-out images of the hospitals that trained it, its AUC is "
+        f"{found.values['auc']:.3f}."
+    )
+
+
+def _what(plan: Plan) -> str:
+    images = "volumes" if plan.images.dimensions == 3 else "pictures"
+    classes = ", ".join(plan.task.classes)
+    kinds = {
+        "binary": f"tells {plan.task.classes[-1]} from {plan.task.classes[0]}",
+        "multiclass": f"sorts into {classes}",
+        "ordinal": f"grades from least to most: {classes}",
+        "multilabel": f"finds {classes}",
+    }
+    modality = "/".join(plan.images.modality)
+    return f"A {plan.model.name} that {kinds[plan.task.type]} in {modality} {images}."
+
+
+def _uses(plan: Plan) -> list[Section]:
+    images = plan.images
+    return [
+        Section(
+            "Intended use",
+            [
+                "Research on federated learning and on the question above. Research software, not "
+                "a medical device: not for diagnosis, not for decisions about a person.",
+                f"Input: {'/'.join(images.modality)} images prepared as the plan says "
+                f"({images.size} pixels on a side; see preprocessing.json of an export). Output: "
+                f"a probability for each of {', '.join(plan.task.classes)}.",
+            ],
+        ),
+        Section(
+            "Not intended",
+            [
+                "Other modalities, views or body parts; patients unlike those below, children "
+                "where there were none among them; images from machines or settings that no site "
+                "had. medfl-client predict says whether a picture looks unusual, and can be wrong.",
+            ],
+        ),
+    ]
+
+
+def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
+    told = read_statistics(study)
+    statistics = told[0] if told else {}
+    trained: dict[str, int] = {}
+    for one in study.log.events("round"):
+        sites: Any = one["sites"]
+        trained |= {name: facts["n_images"] for name, facts in sites.items()}
+    counted = tallies(event)
+    rows = []
+    for name, n in trained.items():
+        own = statistics.get(name)
+        classes = "not told" if own is None else " / ".join(map(str, own.classes))
+        scored = str(counted[name].n) if name in counted else "not told"
+        patients = "not told" if own is None else str(own.patients)
+        rows.append([letters[name], str(n), scored, patients, classes])
+    header = ["site", "training images", "held-out images", "patients", "images by class"]
+    text = (
+        f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are "
+        "told as 0. Training and held-out images belong to different patients. No image left its "
+        "site."
+    )
+    return Section("Data", [text], tables=[Table(header, rows)])
+
+
+def _training(study: Study, event: Event) -> Section:
+    plan = study.plan
+    start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
+    rows = [
+        ["network", plan.model.name],
+        ["start weights", start],
+        ["frozen", str(plan.model.freeze)],
+        ["optimiser, step size", f"{plan.training.optimizer}, {plan.training.lr:g}"],
+        ["rounds made, local epochs a round", f"{event.get('last', event['round'])}, "
+         f"{plan.training.epochs}"],
+        ["model of round", str(model_round(event))],
+        ["strategy", plan.federation.strategy],
+    ]  # fmt: skip
+    return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
+
+
+def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
+    counted = tallies(event)
+    if not counted:
+        return Section("Scores", ["No site let scores out."])
+    rows = []
+    for name, tally in counted.items():
+        area = shown(auc_estimate(tally, plan.task.type))
+        rows.append([letters[name], str(tally.n), *area])
+    sites = Table(["site", "images", "AUC", "95 % interval"], rows)
+    return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])
+
+
+def _limits(plan: Plan) -> Section:
+    texts = [
+        "Scored on held-out patients of the same hospitals that trained it: at another hospital it "
+        "may be worse. Validate it there first, on patients of that hospital.",
+        "Intervals treat images as independent. Groups of patients that a site held too few of are "
+        "not shown, which does not mean that the model is good for them.",
+    ]
+    if plan.evaluation.keep == "best":
+        texts.append("The round was chosen on the images it is scored on: a little too good.")
+    return Section("Limits", texts)
+
+
+def _identity(study: Study, event: Event) -> Section:
+    rows = [
+        ["study", study.plan.study],
+        ["plan, SHA-256", study.plan.hash()],
+        ["shared weights, SHA-256", str(event["sha256"])],
+        ["medfl", __version__],
+    ]
+    return Section("Which model exactly", tables=[Table(["fact", "value"], rows, is_text=True)])

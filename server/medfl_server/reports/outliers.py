@@ -1,0 +1,137 @@
+"""The report's section on sites whose replies are unlike the others', in plain words."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.run_facts import mapping, sites_of
+
+FACTOR = 3.0  # so many times the median site's change, or as small a part of it, is unlike
+MISSED = 0.1  # part of the rounds that a site misses while most sites do not
+MIN_SITES = 3  # of two that differ, none can be told to be the one that stands out
+QUARANTINED = "quarantined: "
+ROUNDS = ("round", "round_without_quorum")
+HEADER = [
+    "site", "rounds answered", "change, of the median site's", "cosine with the others",
+    "replies refused", "rounds missed",
+]  # fmt: skip
+CAREFUL = (
+    "To stand out is no proof of a fault or an attack: a hospital with other patients, another "
+    "scanner, few images or another way of labelling stands out too. Ask it. The reverse holds as "
+    "well: a site that does harm with care need not stand out."
+)
+HOW = (
+    "Change: the norm of the site's update divided by that of the median site in the same round. "
+    "Cosine: 1 where the update points the same way as the mean of the others', 0 where it has "
+    "nothing to do with it, below 0 where it points against it; from up to 100,000 weights. Both "
+    "are medians over the rounds, running statistics left out."
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One site over all rounds."""
+
+    site: str
+    asked: int  # rounds in which it belonged to the study
+    answered: int
+    missed: int
+    refused: list[str]  # the reasons, one for each reply
+    size: float | None  # None: no round tells
+    cosine: float | None
+
+    @property
+    def missed_part(self) -> float:
+        """Give the part of the rounds that it was asked for and missed."""
+        return self.missed / max(self.asked, 1)
+
+
+def stand_out_section(asked: list[Event], names: list[str]) -> Section:
+    """Say which sites stand out and by what, or that none does, with the figures.
+
+    Args:
+        asked: The events that hold sites' replies.
+        names: The sites, in the report's order.
+    """
+    standings = [_standing(site, asked) for site in names]
+    found = {one.site: _reasons(one, standings) for one in standings}
+    lines = [f"{site} stands out: {'; '.join(why)}." for site, why in found.items() if why]
+    if sum(one.size is not None for one in standings) < MIN_SITES:
+        lines.append("Changes of fewer than three sites cannot tell which of them is unlike.")
+    if not any(found.values()):
+        lines.insert(0, "No site stands out.")
+    table = Table(HEADER, [_row(one) for one in standings])
+    texts = [*lines, CAREFUL, HOW] if any(found.values()) else [*lines, HOW]
+    return Section("Does a site stand out?", texts, tables=[table])
+
+
+def _standing(site: str, asked: list[Event]) -> Standing:
+    rounds = [event for event in asked if event["event"] in ROUNDS]
+    reasons = [str(mapping(event["missing"]).get(site, "")) for event in asked]
+    refused = [why.removeprefix(QUARANTINED) for why in reasons if why.startswith(QUARANTINED)]
+    missed = [why for event in rounds if (why := str(mapping(event["missing"]).get(site, "")))]
+    sizes, cosines = [], []
+    for event in rounds:
+        norms = {s: f["norm"] for s, f in sites_of(event).items() if "norm" in f}
+        middle = median(norms.values()) if norms else 0.0
+        if site in norms and middle > 0:
+            sizes.append(norms[site] / middle)
+        cosine = sites_of(event).get(site, {}).get("cosine")
+        if cosine is not None:
+            cosines.append(cosine)
+    return Standing(
+        site,
+        sum(site in sites_of(event) or site in mapping(event["missing"]) for event in rounds),
+        sum(site in sites_of(event) for event in rounds),
+        sum(not why.startswith(QUARANTINED) for why in missed),
+        refused,
+        median(sizes) if sizes else None,
+        median(cosines) if cosines else None,
+    )
+
+
+def _reasons(one: Standing, all_sites: list[Standing]) -> list[str]:
+    """Say by what a site stands out; nothing where it does not."""
+    others = [other for other in all_sites if other.site != one.site]
+    found = _of_changes(one, others)
+    if one.refused:
+        different = sorted(set(one.refused))
+        more = f" and {len(different) - 3} other reasons" if len(different) > 3 else ""
+        n = len(one.refused)
+        words = "1 of its replies was" if n == 1 else f"{n} of its replies were"
+        found.append(f"{words} refused ({'; '.join(different[:3])}{more})")
+    usual = median([other.missed_part for other in others]) if others else 0.0
+    if one.missed and one.missed_part >= MISSED and one.missed_part > usual:
+        found.append(f"it missed {one.missed} of {one.asked} rounds")
+    return found
+
+
+def _of_changes(one: Standing, others: list[Standing]) -> list[str]:
+    known = [o for o in others if o.size is not None]
+    if one.size is None or len(known) + 1 < MIN_SITES:
+        return []
+    found = []
+    if one.size > FACTOR:
+        found.append(f"its changes are {one.size:.1f} times as large as the median site's")
+    elif one.size < 1 / FACTOR:
+        found.append(f"its changes are {one.size:.2g} times the median site's, so much smaller")
+    cosines = [o.cosine for o in known if o.cosine is not None]
+    usual = median(cosines) if cosines else 0.0
+    if one.cosine is not None and one.cosine < 0 < usual:
+        found.append(
+            f"its changes point against the others' (cosine {one.cosine:.2f}, where the other "
+            f"sites have {usual:.2f})"
+        )
+    return found
+
+
+def _row(one: Standing) -> list[str]:
+    return [
+        one.site,
+        str(one.answered),
+        "n/a" if one.size is None else f"{one.size:.2f}",
+        "n/a" if one.cosine is None else f"{one.cosine:.2f}",
+        str(len(one.refused)),
+        str(one.missed),
+    ]

@@ -1,0 +1,1 @@
+"""Which hospitals take part: their keys, and the certificates of the study."""

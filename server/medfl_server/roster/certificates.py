@@ -1,0 +1,156 @@
+"""The study's certificate authority, and the server's certificate that it signs.
+
+DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinator
+    tls/ca.crt       goes to every hospital: by it they know this coordinator
+    tls/server.key   0600
+    tls/server.crt   valid for DAYS_VALID days; `medfl-server renew` makes a new one
+"""
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from medfl_common.errors import LinkError
+from medfl_common.files import write_atomic, write_private
+from medfl_common.ops.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
+
+DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
+
+
+def create_authority(folder: Path, study: str, host: str) -> str:
+    """Make the study's certificate authority and the server's certificate for `host`.
+
+    Returns the authority's fingerprint, which a hospital can compare with that of its copy.
+    """
+    tls = folder / "tls"
+    tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key, name = ec.generate_private_key(ec.SECP384R1()), _name(f"medfl {study}")
+    authority = _certificate(name, key, name, key, days=3650, host=None)
+    write_private(tls / "ca.key", _pem(key))
+    write_atomic(tls / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
+    _write_server_certificate(tls, authority, key, host)
+    return certificate_fingerprint(tls / "ca.crt")
+
+
+def renew(folder: Path, host: str = "") -> datetime:
+    """Make a new server certificate and key, for the same host if none is given.
+
+    Hospitals need nothing new: they trust the authority. Returns when it ends; raises LinkError
+    where the authority's files are missing or damaged.
+    """
+    tls = folder / "tls"
+    try:
+        authority = x509.load_pem_x509_certificate((tls / "ca.crt").read_bytes())
+        key = serialization.load_pem_private_key((tls / "ca.key").read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("it is another kind of key")
+        before = x509.load_pem_x509_certificate((tls / "server.crt").read_bytes())
+    except (OSError, ValueError) as error:
+        raise LinkError(f"the study's certificates in {tls} cannot be read ({error})") from None
+    names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    _write_server_certificate(tls, authority, key, host or str(next(iter(names)).value))
+    return valid_until(tls / "server.crt")
+
+
+def expiry_warning(folder: Path, now: datetime) -> str | None:
+    """Say how long the certificates are valid where that is WARN_DAYS[0] days or less."""
+    ends = {name: valid_until(folder / "tls" / name) for name in ("server.crt", "ca.crt")}
+    name, first = min(ends.items(), key=lambda item: item[1])
+    left = (first - now).days
+    if left > WARN_DAYS[0]:
+        return None
+    what = f"{folder / 'tls' / name} ends on {first:%Y-%m-%d}, in {left} days"
+    if left < 0:
+        what = f"{folder / 'tls' / name} ended on {first:%Y-%m-%d}: no hospital can connect"
+    if name == "ca.crt":
+        return f"{urgency(left)}{what}; make a new study with a new authority before then"
+    return (
+        f"{urgency(left)}{what}; run medfl-server renew {folder}, then start medfl-server run again"
+    )
+
+
+def _write_server_certificate(
+    tls: Path, authority: x509.Certificate, authority_key: ec.EllipticCurvePrivateKey, host: str
+) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    certificate = _certificate(
+        _name(host), key, authority.subject, authority_key, days=DAYS_VALID, host=host
+    )
+    write_private(tls / "server.key", _pem(key))
+    write_atomic(tls / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _certificate(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    days: int,
+    host: str | None,
+) -> x509.Certificate:
+    """Sign a certificate; without a host it is the authority's own."""
+    now = datetime.now(UTC)
+    is_authority = host is None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=10))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(_usage(is_authority), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
+        )
+    )
+    if host is not None:
+        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(server, critical=False)
+        builder = builder.add_extension(_alternative_names(host), critical=False)
+    return builder.sign(issuer_key, hashes.SHA384())
+
+
+def _usage(is_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _alternative_names(host: str) -> x509.SubjectAlternativeName:
+    """Name the host, and this machine itself for tests on it."""
+    names: list[x509.GeneralName] = []
+    for name in dict.fromkeys((host, "localhost", "127.0.0.1")):
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            names.append(x509.DNSName(name))
+    return x509.SubjectAlternativeName(names)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,146 @@
+"""Who belongs to a study: the roster of enrolled hospitals, which may change while it runs.
+
+DIR/roster.json      name -> public keys of each enrolled hospital, in the order of enrolment
+    revoked.json     fingerprint -> name and time of each key that was let out again
+"""
+
+import json
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from medfl_common.errors import ConfigError, LinkError
+from medfl_common.files import write_atomic
+from medfl_common.plan.settings import NAME, NAME_IN_WORDS
+from medfl_common.wire.keys import fingerprint
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A hospital of the roster."""
+
+    transport: str  # OpenSSH line of the P-384 key that Flower's requests are signed with
+    signing: str  # OpenSSH line of the Ed25519 key that replies are signed with
+    max_images: int | None = None  # it said so at enrolment; more in a reply is not admitted
+
+    @property
+    def fingerprint(self) -> str:
+        """Give what both ends compare by telephone."""
+        return fingerprint((self.transport, self.signing))
+
+
+Roster = dict[str, Enrolled]
+
+
+def read_roster(folder: Path) -> Roster:
+    """Read the enrolled sites by name, in the order of enrolment."""
+    path = folder / "roster.json"
+    if not path.exists():
+        return {}
+    return {name: Enrolled(**keys) for name, keys in json.loads(path.read_text()).items()}
+
+
+class LiveRoster:
+    """The roster of a running study: read again when the file was replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "roster.json"
+        self._seen: tuple[int, int] | None = None
+        self._roster: Roster = {}
+
+    def __call__(self) -> Roster:
+        """Give the roster as it is now."""
+        if self._path.exists():
+            facts = self._path.stat()
+            seen = (facts.st_ino, facts.st_mtime_ns)
+            if seen != self._seen:
+                self._seen, self._roster = seen, read_roster(self._path.parent)
+        return self._roster
+
+
+def enrol(
+    folder: Path,
+    name: str,
+    key_file: Path,
+    max_images: int | None = None,
+    replace: bool = False,
+) -> str:
+    """Add a hospital to the roster, or give it new keys; return its keys' fingerprint.
+
+    Raises ConfigError for a name or a key that is taken, or a key that was revoked, and LinkError
+    for what is no such key.
+    """
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"the name {name!r} is not allowed; write {NAME_IN_WORDS}")
+    roster = read_roster(folder)
+    site = Enrolled(*_read_public_keys(key_file), max_images)
+    others = {other.fingerprint: who for who, other in roster.items() if who != name}
+    if site.fingerprint in others:
+        raise ConfigError("this key is enrolled under another name; each hospital has its own")
+    if site.fingerprint in _revoked(folder):
+        raise ConfigError(f"the key {site.fingerprint} was revoked; the site needs new ones")
+    known = roster.get(name)
+    if known is not None and known.fingerprint != site.fingerprint and not replace:
+        raise ConfigError(
+            f"{name} is enrolled with another key, {known.fingerprint}; if the hospital has made "
+            "new keys, and said so by telephone, add --replace"
+        )
+    if known is not None and known.fingerprint != site.fingerprint:
+        _note_revoked(folder, name, known)
+    _write(folder, {**roster, name: site})
+    return site.fingerprint
+
+
+def revoke(folder: Path, name: str) -> str:
+    """Take a hospital off the roster, for good for its keys; return their fingerprint.
+
+    Raises ConfigError where it is not on it.
+    """
+    roster = read_roster(folder)
+    site = roster.pop(name, None)
+    if site is None:
+        raise ConfigError(f"{name} is not enrolled; enrolled: {', '.join(roster) or 'none'}")
+    _note_revoked(folder, name, site)
+    _write(folder, roster)
+    return site.fingerprint
+
+
+def _write(folder: Path, roster: Roster) -> None:
+    values = {name: asdict(site) for name, site in roster.items()}
+    write_atomic(folder / "roster.json", json.dumps(values, indent=1).encode())
+
+
+def _revoked(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / "revoked.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _note_revoked(folder: Path, name: str, site: Enrolled) -> None:
+    when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    notes = {**_revoked(folder), site.fingerprint: {"site": name, "time": when}}
+    write_atomic(folder / "revoked.json", json.dumps(notes, indent=1).encode())
+
+
+def _read_public_keys(path: Path) -> tuple[str, str]:
+    """Read the two lines of an identity.pub."""
+    try:
+        lines = [line.split()[:2] for line in path.read_bytes().splitlines() if line.strip()]
+        keys = [serialization.load_ssh_public_key(b" ".join(line)) for line in lines]
+    except OSError:
+        raise LinkError(f"the key file {path.resolve()} cannot be read") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise LinkError(f"{path} holds no OpenSSH public key; ask for identity.pub") from None
+    is_right = len(keys) == 2 and isinstance(keys[0], ec.EllipticCurvePublicKey)
+    if not is_right or not isinstance(keys[1], Ed25519PublicKey):
+        raise LinkError(
+            f"{path} holds other keys than the two that medfl-client init makes; ask the site for "
+            "its whole identity.pub"
+        )
+    transport, signing = (b" ".join(line).decode() for line in lines)
+    return transport, signing

@@ -1,0 +1,1 @@
+"""The round loop, and the collection of one round's replies."""

@@ -1,0 +1,46 @@
+"""The Flower ServerApp. Glue only: a Grid in, the round loop, the final weights into the run."""
+
+from collections.abc import Callable, Mapping
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from medfl_common.metrics.counts import merge
+from medfl_common.run.model_file import read_scores, save_model
+from medfl_server.reports.scores import tallies
+from medfl_server.rounds.in_flight import Speed
+from medfl_server.rounds.loop import Follow, RoundLoop
+from medfl_server.study.run_directory import Study
+from medfl_server.study.start_weights import start_weights
+from medfl_server.superlink.allocator import quick_collections
+from medfl_server.superlink.transport import Announce, Post, Presence, ReadRoster
+
+TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
+
+
+def build_app(
+    study: Study,
+    roster: ReadRoster,
+    presence: Callable[[], Mapping[str, Presence]],
+    announce: Announce,
+    follow: Follow,
+    sites_keep_models: bool = True,
+    speed: Speed | None = None,
+) -> ServerApp:
+    """Make the app of one study, for real sites or virtual ones; see `RoundLoop`."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
+        post = Post(grid, presence, roster, ttl_s)
+        with quick_collections():
+            shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
+        _, start = start_weights(study)
+        counted = tallies(study.log.events("finished")[-1])
+        reading = read_scores(
+            merge([*counted.values()]) if counted else None, study.plan, len(counted)
+        )
+        save_model(study.folder, study.plan, start | shared, reading)
+
+    return app

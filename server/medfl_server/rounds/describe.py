@@ -1,0 +1,45 @@
+"""The first question of a study: each site counts its data, before any training."""
+
+from medfl_common.models.weights import Weights
+from medfl_common.wire.records import TrainResult
+from medfl_server.reports.heterogeneity import differences
+from medfl_server.rounds.collect import Collection
+from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.start_handout import Handout
+from medfl_server.study.run_directory import Study
+from medfl_server.superlink.transport import Announce, Post
+
+
+def describe_sites(study: Study, post: Post, announce: Announce, late: LateReplies) -> None:
+    """Ask every site once and log what they tell; who does not answer is not waited for long."""
+
+    def nothing(site: str, result: TrainResult) -> None:
+        return None
+
+    no_weights: Weights = {}
+    collection = Collection(study, post, announce, nothing, Handout({}), late)
+    replies = collection.run("describe", 0, no_weights, lambda: 1)
+    told = {
+        site: answered.result.statistics
+        for site, answered in replies.answered.items()
+        if answered.result.statistics is not None
+    }
+    study.log.write(
+        "statistics",
+        round=0,
+        sites={
+            site: {
+                "bytes_received": replies.answered[site].bytes_received,
+                "bytes_sent": replies.answered[site].bytes_sent,
+                "statistics": {
+                    name: value if isinstance(value, int) else list(value)
+                    for name, value in vars(counts).items()
+                },
+            }
+            for site, counts in told.items()
+        },
+        missing={**replies.missing},
+    )
+    for site, remarks in differences(told).items():
+        for remark in remarks:
+            announce(f"{site}: {remark}")

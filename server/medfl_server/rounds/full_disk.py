@@ -1,0 +1,50 @@
+"""A full disk stops nothing for good: what must be written is tried again until it can be."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from medfl_common.files import Json
+from medfl_common.run.log import RunLog
+from medfl_server.superlink.transport import Announce
+
+AGAIN_S = 5.0  # between two tries
+Result = TypeVar("Result")
+
+
+def write_patiently(write: Callable[[], Result], folder: Path, announce: Announce) -> Result:
+    """Call `write` until the disk takes it; what it writes stays in memory meanwhile.
+
+    Args:
+        write: Writes below `folder`, whole or not at all; raises OSError where it cannot.
+        folder: Whose disk to tell about.
+        announce: Takes the line that says what is wrong, once.
+    """
+    is_told = False
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            free = shutil.disk_usage(folder).free / 1e6
+            if not is_told:
+                is_told = True
+                announce(
+                    f"{folder} cannot be written ({error.strerror or error}; {free:,.0f} MB are "
+                    "free). The study waits, nothing is lost: make room, it goes on by itself"
+                )
+            time.sleep(AGAIN_S)
+
+
+class PatientLog(RunLog):
+    """A run log that waits for room on the disk."""
+
+    def __init__(self, folder: Path, announce: Announce) -> None:
+        super().__init__(folder)
+        self._announce = announce
+
+    def write(self, event: str, **values: Json) -> None:
+        """Append one event as soon as the disk takes it."""
+        write = super().write
+        write_patiently(lambda: write(event, **values), self.path.parent, self._announce)

@@ -1,0 +1,314 @@
+"""THE round loop: ask, wait for a quorum, admit, fold, checkpoint, log; and go on where it stopped.
+
+One message per site and round: the site scores the global weights, then trains from them. A round
+is made when its checkpoint is on the disk; the log line follows, and is written from the
+checkpoint if a crash came between.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from medfl_common.errors import RunError
+from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms import TELL_STATE
+from medfl_common.plan.plan import Plan
+from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
+from medfl_common.seeds import numpy_generator
+from medfl_common.ui.screen import in_words
+from medfl_common.wire.records import Kind, TrainResult
+from medfl_server.aggregation.admission import norm_limit
+from medfl_server.aggregation.aggregate import RoundFold, quorum_of
+from medfl_server.reports.heterogeneity_page import write_harmony
+from medfl_server.rounds.best_round import (
+    as_json,
+    better,
+    forget_others,
+    keep_weights,
+    load_weights,
+    read_best,
+    value_of,
+)
+from medfl_server.rounds.collect import Collection, Fold, ignore_part
+from medfl_server.rounds.collect_async import AsynchronousCollection
+from medfl_server.rounds.describe import describe_sites
+from medfl_server.rounds.full_disk import PatientLog, write_patiently
+from medfl_server.rounds.in_flight import InFlight, Speed
+from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.outcome import Replies
+from medfl_server.rounds.round_facts import facts_of_round, summary
+from medfl_server.rounds.start_handout import Handout
+from medfl_server.study.run_directory import Study
+from medfl_server.study.start_weights import start_weights
+from medfl_server.superlink.transport import Announce, Post
+
+NORM_ROUNDS = 3  # whose norms say what is likely
+JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
+
+
+class PausedError(RunError):
+    """Too few sites answered too often; the study can go on later."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study is, for a person who follows it."""
+
+    round: int  # rounds made
+    n_rounds: int
+    seconds_left: float | None  # from the median of the rounds made in this sitting
+    part: float = 0.0  # of the round that is being made: the sites that are done with it
+
+
+Written = TypeVar("Written")
+Follow = Callable[[Progress], None]
+
+
+def choose_sites(plan: Plan, roster: Sequence[str], round_: int) -> set[str]:
+    """Draw the sites that a round asks (McMahan et al., AISTATS 2017: the fraction C)."""
+    if plan.federation.strategy == "cyclic":
+        return {roster[(round_ - 1) % len(roster)]}
+    n = min(plan.federation.sites_per_round or len(roster), len(roster))
+    drawn = numpy_generator(plan.seed, "sites of the round", round_).permutation(len(roster))[:n]
+    return {roster[i] for i in drawn}
+
+
+def _nothing(site: str, result: TrainResult) -> None:
+    """Fold nothing in: the sites only score."""
+
+
+class RoundLoop:
+    """A study from its newest checkpoint to its end.
+
+    Args:
+        study: The run directory and its plan.
+        post: Where tasks go and replies come from; its roster is the order of folding.
+        announce: Takes one line per event.
+        follow: Takes the progress after each reply and each round.
+        sites_keep_models: Whether a site keeps the final model; virtual ones do not.
+        speed: How long virtual sites take, where no round waits for all.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        post: Post,
+        announce: Announce,
+        follow: Follow,
+        sites_keep_models: bool = True,
+        speed: Speed | None = None,
+    ) -> None:
+        self._study = study
+        self._plan = study.plan
+        self._post = post
+        self._announce = announce
+        self._follow = follow
+        self._sites_keep_models = sites_keep_models
+        self._log = PatientLog(study.folder, announce)
+        self._times: list[float] = []
+        self._n_made = 0  # rounds, as last told
+        self._handout = Handout({})
+        self._late = LateReplies(post, self._log, announce)
+        is_asynchronous = study.plan.federation.strategy == "fedbuff"
+        self._flight = InFlight(speed) if is_asynchronous else None
+
+    def run(self) -> Weights:
+        """Make the rounds that are left; return the final weights. Raises PausedError."""
+        checkpoint = self._resume()
+        if self._log.events("finished"):
+            self._announce("this study is finished; nothing is left to do")
+            return checkpoint.weights
+        self._wait_for_sites()
+        if self._plan.federation.statistics and not self._log.events("statistics"):
+            describe_sites(self._study, self._post, self._announce, self._late)
+            self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
+        empty = 0
+        while checkpoint.round < self._plan.federation.rounds and not self._is_over(checkpoint):
+            self._tell_progress(checkpoint.round)
+            made = self._make_round(checkpoint)
+            empty = 0 if made else empty + 1
+            if empty == self._plan.federation.empty_rounds:
+                self._pause(checkpoint.round, empty)
+            checkpoint = made or checkpoint
+        self._tell_progress(checkpoint.round)
+        return self._finish(checkpoint)
+
+    @property
+    def _roster(self) -> list[str]:
+        return [*self._post.roster()]
+
+    def quorum(self) -> int:
+        """Count the valid replies that a round needs now."""
+        return quorum_of(self._plan.federation, len(self._roster))
+
+    def _resume(self) -> Checkpoint:
+        """Load the newest whole checkpoint, or write the start weights as round 0."""
+        checkpoint, warnings = load_newest(self._study.checkpoints)
+        for warning in warnings:
+            self._announce(warning)
+        model, start = start_weights(self._study)
+        shared = model.names("shared")
+        self._handout = Handout({name: t for name, t in start.items() if name not in shared})
+        if checkpoint is None:
+            checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
+            save(self._study.checkpoints, checkpoint)
+        if self._flight is not None and "in_flight" in checkpoint.meta:
+            self._flight.restore(
+                cast("dict[str, Any]", checkpoint.meta["in_flight"]), checkpoint.state
+            )
+        if not self._log.events("started"):
+            self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
+            return checkpoint
+        logged = {event["round"] for event in self._log.events("round")}
+        self._log.take_back_rounds(after=checkpoint.round)
+        if checkpoint.round and checkpoint.round not in logged:
+            self._log.write("round", sha256=digest(checkpoint.weights), **checkpoint.meta)
+        if not self._log.events("finished"):
+            self._log.write("resumed", round=checkpoint.round)
+            self._announce(f"going on after round {checkpoint.round}")
+        return checkpoint
+
+    def _wait_for_sites(self) -> None:
+        """Wait as long as it takes for a quorum to connect, then a little for the others."""
+        since: float | None = None
+        told: list[str] = []
+        while True:
+            present = self._post.presence()
+            away = [site for site in self._roster if site not in present]
+            if not away:
+                return
+            if len(present) >= self.quorum():
+                since = since or time.monotonic()
+                if time.monotonic() - since > min(JOIN_GRACE_S, self._plan.federation.deadline_s):
+                    return
+            if away != told:
+                self._announce(
+                    f"{len(present)} of {len(self._roster)} sites are connected; "
+                    f"waiting for {', '.join(away)}"
+                )
+                told = away
+            time.sleep(0.1)
+
+    def _make_round(self, before: Checkpoint) -> Checkpoint | None:
+        """Make the next round, or return None where there was no quorum."""
+        round_ = before.round + 1
+        fold = RoundFold(self._plan, before.weights, round_, len(self._roster), before.state)
+        replies = self._collect("train", before, round_, fold.add)
+        facts = facts_of_round(round_, replies, fold.comparison())
+        if len(replies.answered) < self.quorum():
+            self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
+            self._announce(
+                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a good "
+                f"reply; {self.quorum()} are needed, so the model is unchanged"
+            )
+            return None
+        best = better(read_best(before), before.round, value_of(replies, self._plan))
+        if best is not None and best.round == before.round:
+            self._write(lambda folder: keep_weights(folder, best, before.weights))
+        facts["best"] = as_json(best)
+        weights = fold.result()
+        state = fold.state()
+        if self._flight is not None:
+            facts["in_flight"], state = self._flight.facts(), self._flight.state()
+        checkpoint = Checkpoint(round_, weights, facts, state)
+        sha256 = self._write(lambda folder: save(folder, checkpoint))
+        forget_others(self._study.checkpoints, best)
+        self._log.write("round", sha256=sha256, **facts)
+        self._times.append(replies.seconds)
+        n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
+        ending = "" if left is None else f"; {in_words(left)} left"
+        self._announce(f"round {round_} of {n_rounds}: {summary(replies)}{ending}")
+        return checkpoint
+
+    def _write(self, write: Callable[[Path], Written]) -> Written:
+        """Write into the folder of checkpoints, as soon as the disk takes it."""
+        folder = self._study.checkpoints
+        return write_patiently(lambda: write(folder), folder, self._announce)
+
+    def _pause(self, round_: int, empty: int) -> None:
+        self._log.write("paused", round=round_)
+        raise PausedError(
+            f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
+            f"{len(self._roster)} sites answered; nothing is lost. Ask the missing sites, then "
+            "start medfl-server run again"
+        )
+
+    def _is_over(self, checkpoint: Checkpoint) -> bool:
+        """Say whether the plan's patience is spent: so many rounds have brought no better model."""
+        patience, best = self._plan.evaluation.early_stop, read_best(checkpoint)
+        if patience is None or best is None or checkpoint.round - 1 - best.round < patience:
+            return False
+        self._announce(
+            f"stopped after round {checkpoint.round}: none was better since {best.round}"
+        )
+        return True
+
+    def _finish(self, last: Checkpoint) -> Weights:
+        """Have the last model scored everywhere, and the best one where it is another; close."""
+        if self._flight is not None:
+            self._flight.give_up(self._late)
+        replies = self._score(last)
+        best = better(read_best(last), last.round, value_of(replies, self._plan))
+        kept = last
+        if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
+            weights = load_weights(self._study.checkpoints, best)
+            if weights is None:
+                self._announce(f"the weights of round {best.round} are gone; the last are taken")
+            else:
+                self._log.write("scored", **facts_of_round(last.round, replies))
+                self._announce(f"model of round {last.round}: {summary(replies)}")
+                kept = Checkpoint(best.round, weights, {})
+                replies = self._score(kept)
+        facts = {**facts_of_round(kept.round, replies), "best": as_json(best), "last": last.round}
+        self._log.write("finished", sha256=digest(kept.weights), **facts)
+        self._announce(f"final model, of round {kept.round}: {summary(replies)}")
+        return kept.weights
+
+    def _score(self, checkpoint: Checkpoint) -> Replies:
+        """Have a finished model scored everywhere, and kept there; nobody is asked in vain."""
+        if self._sites_keep_models or self._plan.evaluation.validation:
+            return self._collect("evaluate", checkpoint, checkpoint.round)
+        return Replies()
+
+    def _collect(
+        self, kind: Kind, checkpoint: Checkpoint, round_: int, fold: Fold = _nothing
+    ) -> Replies:
+        """Ask the sites to work with a checkpoint's weights."""
+        chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
+        make: Callable[..., Collection] = Collection
+        if self._flight is not None and kind == "train":
+            make = partial(AsynchronousCollection, self._flight)
+        collection = make(
+            self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
+            self._tell_part if kind == "train" else ignore_part,
+        )  # fmt: skip
+        factor = self._plan.federation.norm_limit
+        most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
+        is_told = kind == "train" and self._plan.federation.strategy in TELL_STATE
+        told = checkpoint.state if is_told else None
+        return collection.run(kind, round_, checkpoint.weights, self.quorum, most, told)
+
+    def _recent_norms(self) -> list[float]:
+        """List the norms of the updates that were admitted in the last rounds."""
+        recent = self._log.events("round")[-NORM_ROUNDS:]
+        sites: list[dict[str, Any]] = [event["sites"] for event in recent]  # type: ignore[misc]
+        return [facts["norm"] for each in sites for facts in each.values() if "norm" in facts]
+
+    def _tell_progress(self, round_: int, part: float = 0.0) -> None:
+        n_rounds = self._plan.federation.rounds
+        left = self._seconds_left(round_ + part)
+        self._n_made = round_
+        self._follow(Progress(round_, n_rounds, left, part))
+
+    def _tell_part(self, part: float) -> None:
+        self._tell_progress(self._n_made, part)
+
+    def _seconds_left(self, n_made: float) -> float | None:
+        """Estimate from the median of the rounds made in this sitting."""
+        if not self._times:
+            return None
+        return statistics.median(self._times) * (self._plan.federation.rounds - n_made)

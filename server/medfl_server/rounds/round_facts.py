@@ -1,0 +1,85 @@
+"""What the run log and the checkpoint keep of a round, and the line that tells of it."""
+
+from collections.abc import Mapping
+
+from medfl_common.files import Json
+from medfl_common.metrics.counts import Tally, merge, scores
+from medfl_server.rounds.outcome import Answered, Replies
+
+
+def facts_of_round(
+    round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
+) -> dict[str, Json]:
+    """Give all about a round that the log keeps; scores are those of the weights before it.
+
+    Args:
+        round_: The round.
+        replies: Who answered what, who did not and why.
+        compared: What is known of each site's update beside the others'; see stand_out.
+    """
+    return {
+        "round": round_,
+        "seconds": round(replies.seconds, 3),
+        "sites": {
+            site: {**_site_facts(answered, round_), **(compared or {}).get(site, {})}
+            for site, answered in replies.answered.items()
+        },
+        "missing": {**replies.missing},
+    }
+
+
+def _site_facts(answered: Answered, round_: int) -> dict[str, Json]:
+    result = answered.result
+    facts: dict[str, Json] = {
+        "n_images": result.n_images,
+        "n_steps": result.n_steps,
+        "train_loss": result.train_loss,
+        "seconds": result.seconds,
+        "bytes_received": answered.bytes_received,
+        "bytes_sent": answered.bytes_sent,
+        "sha256": answered.sha256,
+    }
+    if result.round != round_:  # asynchronous: what it was asked for
+        facts["for_round"] = result.round
+    if result.tally is not None:
+        facts["tally"] = _tally_facts(result.tally)
+        facts["exact_auc"] = result.exact_auc
+    if result.groups:
+        facts["groups"] = {
+            kind: [_tally_facts(tally) for tally in tallies]
+            for kind, tallies in result.groups.items()
+        }
+    return facts
+
+
+def _tally_facts(tally: Tally) -> dict[str, Json]:
+    """Give what the log keeps of a tally."""
+    return {
+        "n": tally.n,
+        "loss": tally.loss,
+        "confusion": tally.confusion.tolist(),
+        "positive": tally.positive.tolist(),
+        "negative": tally.negative.tolist(),
+    }
+
+
+def summary(replies: Replies) -> str:
+    """Say in one line what a round gave."""
+    if not replies.answered and not replies.missing:
+        return "no site had to be asked"
+    tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
+    parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
+    trained = [a.result for a in replies.answered.values() if a.result.n_images]
+    if trained:
+        n = sum(result.n_images for result in trained)
+        loss = sum(result.train_loss * result.n_images for result in trained) / n
+        parts.append(f"training loss {loss:.3f} over {n} images")
+    if tallies:
+        merged = merge(tallies)
+        area = scores(merged)["auc"]
+        shown = "n/a" if area is None else f"{area:.3f}"
+        which = "model before it: " if trained else ""
+        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} held-out images")
+    if replies.missing:
+        parts.append(f"missing: {', '.join(replies.missing)}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""The run directory, and the weights that a study begins with."""

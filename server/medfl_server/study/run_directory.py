@@ -1,0 +1,105 @@
+"""The run directory: the truth about a study. Whatever stops, it goes on from here.
+
+DIR/plan.yaml          the plan, as the coordinator wrote it
+    study.json         the run's id and the plan's hash
+    log.jsonl          one line per event
+    weights.safetensors  the start weights that came as a file, where the plan names one
+    start.safetensors  all weights that the study starts from
+    checkpoints/       the shared weights after the last rounds, and of the best round
+    model.safetensors  all final weights, once finished; with plan.json and reading.json
+    model-card.md      what the model is for and how good it is; .html too
+    harmony.html       how the sites' data differ, where the plan asks for statistics
+    report.html        written by `medfl-server report` and at the end of a run
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfl_common import __version__
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.files import write_atomic
+from medfl_common.plan.plan import Plan, WeightsFile, load_plan
+from medfl_common.run.log import RunLog
+from medfl_common.wire.records import Kind
+from medfl_server.aggregation.aggregate import needs
+
+START_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study run."""
+
+    folder: Path
+    plan: Plan
+    run: str  # 32 hex digits
+
+    @property
+    def log(self) -> RunLog:
+        """Open the run log."""
+        return RunLog(self.folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Say where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    def nonce(self, kind: Kind, round_: int, site: str) -> int:
+        """Number a request: the same whenever this run asks this again, 0..2**62-1."""
+        text = f"{self.run}|{kind}|{round_}|{site}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
+
+
+def create_study(folder: Path, plan_file: Path) -> Study:
+    """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit."""
+    plan = load_plan(plan_file)
+    if (folder / "study.json").exists():
+        raise RunError(f"{folder} holds a study already; choose another directory")
+    needs(plan.federation)  # raises where there is no such strategy, before anything is written
+    choice = plan.model.weights
+    weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if weights is not None:
+        write_atomic(folder / START_FILE, weights)
+    write_atomic(folder / "plan.yaml", plan_file.read_bytes())
+    run = secrets.token_hex(16)
+    facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
+    write_atomic(folder / "study.json", json.dumps(facts, indent=1).encode())
+    return Study(folder, plan, run)
+
+
+def check_file(choice: WeightsFile, folder: Path) -> bytes:
+    """Read a weights file whose path is relative to `folder`; ConfigError if it is another."""
+    path = folder / choice.file
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ConfigError(f"model.weights.file: {path.resolve()} cannot be read") from None
+    seen = hashlib.sha256(data).hexdigest()
+    if seen != choice.sha256:
+        raise ConfigError(
+            f"model.weights.file: {path.resolve()} has SHA-256 {seen}, the plan says "
+            f"{choice.sha256}; it is another file, or was changed"
+        )
+    return data
+
+
+def open_study(folder: Path) -> Study:
+    """Open a run directory; raises RunError if it is none, or its plan was changed since."""
+    try:
+        facts = json.loads((folder / "study.json").read_text())
+        run, plan_hash = str(facts["run"]), facts["plan_sha256"]
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no study; make one with medfl-server init") from None
+    except (ValueError, KeyError):
+        raise RunError(f"{folder / 'study.json'} is damaged; nothing was changed") from None
+    plan = load_plan(folder / "plan.yaml")
+    if plan.hash() != plan_hash:
+        raise RunError(
+            f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:8]}, "
+            f"was {plan_hash[:8]}); put it back, or make a new study for the new plan"
+        )
+    return Study(folder, plan, run)

@@ -1,0 +1,95 @@
+"""Single ASGI requests and answers, within limits."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from medfl_server.superlink.limits import BODY_S, MAX_BODY
+
+Scope = MutableMapping[str, Any]  # as ASGI has it
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TooLargeError(Exception):
+    """A body is larger than any that Flower sends."""
+
+
+def bounded(receive: Receive) -> Receive:
+    """Receive a body within the limits of size and time; raises TooLargeError or TimeoutError."""
+    n_bytes, ends = 0, time.monotonic() + BODY_S
+
+    async def within() -> Event:
+        nonlocal n_bytes
+        if n_bytes < 0:  # the body is there; what comes now is the end of the connection
+            return await receive()
+        event = await asyncio.wait_for(receive(), ends - time.monotonic())
+        n_bytes += len(event.get("body", b""))
+        if n_bytes > MAX_BODY:
+            raise TooLargeError
+        if not event.get("more_body"):
+            n_bytes = -1
+        return event
+
+    return within
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Receive a whole body."""
+    parts = []
+    while True:
+        event = await receive()
+        parts.append(event.get("body", b""))
+        if not event.get("more_body"):
+            return b"".join(parts)
+
+
+def given(body: bytes) -> Receive:
+    """Give a body that is there already."""
+
+    async def receive() -> Event:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def arrived(receive: Receive) -> Receive:
+    """Wait until a body is there, before anything is held up for it."""
+    return given(await read_body(receive))
+
+
+def drained(send: Send) -> Send:
+    """Let an answer end only when its body is on its way: uvicorn waits before the next send."""
+
+    async def told(event: Event) -> None:
+        if event["type"] == "http.response.body" and not event.get("more_body"):
+            await send({**event, "more_body": True})
+            event = {"type": "http.response.body", "body": b""}
+        await send(event)
+
+    return told
+
+
+def announced_bytes(scope: Scope) -> int:
+    """Read the size that a request says its body has; 0 where it does not."""
+    size = header(scope, b"content-length")
+    return int(size) if size.isdigit() else 0
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """Give a header's value; empty where there is none."""
+    return next((bytes(value) for key, value in scope.get("headers", ()) if key == name), b"")
+
+
+def address(scope: Scope) -> str:
+    """Say from which address a request comes."""
+    return str((scope.get("client") or ("unknown",))[0])
+
+
+async def answer(send: Send, status: int) -> None:
+    """Answer with a status and nothing else."""
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b""})

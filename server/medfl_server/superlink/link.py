@@ -1,0 +1,308 @@
+"""Flower's SuperLink in this process: its fleet API behind our listener, the rest as calls.
+
+The only file of the server with private flwr imports; a contract test holds them. A SuperLink of
+its own serves the hospitals' API together with a control API that asks nobody who they are. Here
+only the fleet API has a port; starting the run, its ServerApp task and its messages are calls.
+"""
+
+import asyncio
+import base64
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import cast
+
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from flwr.app import Message
+from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SubStatus
+from flwr.common.serde import context_from_proto, run_from_proto
+from flwr.proto.control_pb2 import StartRunRequest
+from flwr.proto.fab_pb2 import Fab as FabProto
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ConfirmMessageReceivedResponse,
+    PullObjectRequest,
+    PullObjectResponse,
+    PushObjectRequest,
+    PushObjectResponse,
+)
+from flwr.proto.runtime_pb2 import (
+    AcquireTaskRequest,
+    GetNodesRequest,
+    GetNodesResponse,
+    PullAppMessagesRequest,
+    PullAppMessagesResponse,
+    PullTaskInputRequest,
+    PushAppMessagesRequest,
+    PushAppMessagesResponse,
+    PushTaskOutputRequest,
+)
+from flwr.proto.task_pb2 import Task
+from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
+from flwr.serverapp import ServerApp
+from flwr.supercore.auth.typing import AccountInfo
+from flwr.supercore.constant import NodeStatus, TaskType
+from flwr.supercore.fab import Fab
+from flwr.supercore.heartbeat import HeartbeatSender
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supercore.run import Run
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
+from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
+from flwr.superlink.config_loader import SuperLinkLifespanConfig
+from flwr.superlink.grid.http_grid import HttpGrid
+from flwr.superlink.main import create_app
+from flwr.superlink.servicer.control import control_handlers
+from flwr.superlink.servicer.runtime import runtime_handlers
+
+from medfl_common.errors import LinkError
+from medfl_server.roster.enrolment import Roster
+from medfl_server.superlink.duplicate_clients import TWO_CLIENTS
+from medfl_server.superlink.empty_bundle import empty_bundle
+from medfl_server.superlink.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
+from medfl_server.superlink.session_takeover import let_restarted_sites_back
+from medfl_server.superlink.transport import Announce, Presence
+
+START_S = 30.0  # how long the SuperLink may take to come up
+MAX_ARRIVING = 3  # replies in memory that are being delivered, or wait to be read
+STOP_S = 3.0  # how long open requests may take when it goes down
+FEDERATION = "@none/default"
+APP = "@medfl/medfl"
+
+
+class DirectRuntime:
+    """Flower's Runtime API as function calls: no port, no HTTP between the SuperLink and the loop.
+
+    Has the methods of RuntimeHttpClient that HttpGrid uses.
+    """
+
+    def __init__(self, state: InMemoryLinkState, task: Task) -> None:
+        self.state = state
+        self._task = task
+
+    def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:  # noqa: N802, D102
+        return runtime_handlers.push_messages(request, self.state, self._task)
+
+    def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:  # noqa: N802, D102
+        return runtime_handlers.pull_messages(request, self.state, self._task)
+
+    def PushObject(self, request: PushObjectRequest) -> PushObjectResponse:  # noqa: N802, D102
+        return runtime_handlers.push_object(request, self.state, self._task)
+
+    def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802, D102
+        return runtime_handlers.pull_object(request, self.state, self._task)
+
+    def ConfirmMessageReceived(  # noqa: N802, D102
+        self, request: ConfirmMessageReceivedRequest
+    ) -> ConfirmMessageReceivedResponse:
+        return runtime_handlers.confirm_message_received(request, self.state, self._task)
+
+    def GetNodes(self, request: GetNodesRequest) -> GetNodesResponse:  # noqa: N802, D102
+        return runtime_handlers.get_nodes(request, self.state, self._task)
+
+
+class StudyGrid(HttpGrid):
+    """Flower's Grid, which rings for the hospitals and fetches a reply only when it is whole."""
+
+    def __init__(self, run: Run, runtime: DirectRuntime, bell: Bell) -> None:
+        super().__init__(insecure=True, token="in this process")  # noqa: S106
+        self._client = cast(RuntimeHttpClient, runtime)
+        self._state = runtime.state
+        self._bell = bell
+        self.set_run(run)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Put messages out and wake the hospitals."""
+        ids = super().push_messages(messages)
+        self._bell.ring()
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Fetch the replies that are whole; Flower would sleep a second on one still arriving."""
+        arriving = {
+            reply.metadata.reply_to_message_id
+            for reply in list(self._state.message_res_store.values())
+            if not self._is_whole(reply.metadata.message_id)
+        }
+        replies = list(super().pull_messages([i for i in message_ids if i not in arriving]))
+        for reply in replies:  # a site that has died never confirmed the task, so Flower keeps it
+            self._state.object_store.delete(reply.metadata.reply_to_message_id)
+        return replies
+
+    def _is_whole(self, reply_id: str) -> bool:
+        store = self._state.object_store
+        tree = store.get_object_tree(reply_id)
+        return all(store.get(node.object_id) for node in iterate_object_tree(tree))
+
+
+class Link:
+    """A SuperLink with the sites of one roster.
+
+    Args:
+        roster: Gives the sites with their keys as they are now; it may change meanwhile.
+        listener: Where hospitals connect.
+        announce: Takes one line for the coordinator's eyes.
+    """
+
+    def __init__(
+        self, roster: Callable[[], Roster], listener: Listener, announce: Announce
+    ) -> None:
+        self._roster = roster
+        self._announce = announce
+        self._socket = bind(listener.host, listener.port)
+        app = create_app(_superlink_config(), SuperLinkLifespan)
+        self._state: InMemoryLinkState = app.state.linkstate_factory.state()
+        let_restarted_sites_back(self._state)
+        self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
+        self._follow_roster()
+        self._bell = Bell()
+        arriving = self._state.message_res_store  # a few at once, or memory grows with the sites
+        face = FleetOnly(
+            app,
+            self._bell,
+            lambda: len(arriving) < MAX_ARRIVING,
+            self._tell_of_two_clients,
+            listener.max_reply,
+        )
+        self._server = uvicorn.Server(uvicorn_config(face, listener))
+        self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
+
+    def presence(self) -> dict[str, Presence]:
+        """List the connected sites by name."""
+        self._follow_roster()
+        online = self._state.get_node_info(statuses=[NodeStatus.ONLINE])
+        sessions = {info.node_id: str(info.last_activated_at) for info in online}
+        return {
+            name: Presence(node, sessions[node])
+            for name, (_, node) in self._nodes.items()
+            if node in sessions
+        }
+
+    def _follow_roster(self) -> None:
+        """Let new sites in, and put those out that were revoked or have new keys."""
+        roster = self._roster()
+        for name, (line, node) in list(self._nodes.items()):
+            if name not in roster or roster[name].transport != line:
+                self._put_out(node)
+                del self._nodes[name]
+        for name, site in roster.items():
+            if name not in self._nodes:
+                self._nodes[name] = (site.transport, self._enter(site.transport))
+
+    def run(self, app: ServerApp) -> None:
+        """Serve the hospitals while the app runs; its exceptions pass through."""
+        self._thread.start()
+        try:
+            self._wait_until_started()
+            self._run_app(app)
+        finally:
+            self._bell.close()
+            self._server.should_exit = True
+            self._thread.join(timeout=STOP_S)
+
+    def _enter(self, key_line: str) -> int:
+        key = load_ssh_public_key(key_line.encode())
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise LinkError("the roster holds a key that is not an elliptic-curve key")
+        return self._state.create_node(
+            NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
+        )
+
+    def _tell_of_two_clients(self, key: bytes) -> None:
+        for name, (_, node) in self._nodes.items():
+            if base64.b64encode(self._state.nodes[node].public_key) == key:
+                self._announce(TWO_CLIENTS.format(name=name))
+
+    def _put_out(self, node: int) -> None:
+        """Delete a node, so that its key is turned away from now on."""
+        self._state.activate_node(node, 0.0)  # Flower deletes only what was once connected
+        self._state.delete_node(NOOP_FLWR_AID, node)
+        key = self._state.nodes[node].public_key
+        self._state.node_public_key_to_node_id.pop(key, None)  # or it could never come back
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def _wait_until_started(self) -> None:
+        ends = time.monotonic() + START_S
+        while not self._server.started:
+            if time.monotonic() > ends or not self._thread.is_alive():
+                raise LinkError("Flower's SuperLink did not start; see superlink.log")
+            time.sleep(0.02)
+
+    def _run_app(self, app: ServerApp) -> None:
+        """Start a Flower run and be the executor of its ServerApp task in this process."""
+        task = self._start_run()
+        heartbeat = HeartbeatSender(lambda: self._state.acknowledge_task_heartbeat(task.task_id))
+        heartbeat.start()
+        outcome = SubStatus.FAILED
+        try:
+            given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self._state, task)
+            TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+            TaskIdentity.node_id = given.context.node_id
+            grid = StudyGrid(
+                run_from_proto(given.run), DirectRuntime(self._state, task), self._bell
+            )
+            app(grid=grid, context=context_from_proto(given.context))
+            outcome = SubStatus.COMPLETED
+        finally:
+            heartbeat.stop()
+            ended = PushTaskOutputRequest(sub_status=outcome, details="")
+            runtime_handlers.push_task_output(ended, self._state, task)
+
+    def _start_run(self) -> Task:
+        """Start a run of the empty bundle, and take its ServerApp task."""
+        content = empty_bundle()
+        fab = Fab(sha256(content).hexdigest(), content, {})
+        self._state.store_app(
+            fab=fab,
+            federation_id=FEDERATION,
+            app_id=APP,
+            app_type=TaskType.SERVER_APP,
+            added_by=NOOP_FLWR_AID,
+            is_hub_app=False,
+            display_name=None,
+            description=None,
+            color=None,
+        )
+        request = StartRunRequest(
+            fab=FabProto(hash_str=fab.hash_str), app_spec=APP, federation=FEDERATION
+        )
+        account = AccountInfo(flwr_aid=NOOP_FLWR_AID, account_name=NOOP_ACCOUNT_NAME)
+        control_handlers.start_run(request, account, self._state, fleet_api_type=None)
+        wanted = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
+        return runtime_handlers.acquire_task(wanted, self._state).task
+
+
+def _superlink_config() -> SuperLinkLifespanConfig:
+    """Configure a SuperLink in memory that starts no process and opens no port of its own."""
+    return SuperLinkLifespanConfig(
+        control_address="",
+        health_server_address=None,
+        host="127.0.0.1",
+        port=0,
+        insecure=True,  # unused: the listener before it has TLS
+        certificates=None,
+        superexec_auth_secret=secrets.token_bytes(32),
+        authn_plugin=NoOpControlAuthnPlugin(),
+        event_log_plugin=None,
+        fleet_event_log_plugin=None,
+        enable_event_log=False,
+        artifact_provider=None,
+        enable_supernode_auth=True,
+        fleet_api_type="grpc-rere",
+        fleet_api_address=None,
+        simulation=False,
+        ssl_ca_certfile=None,
+        ssl_certfile=None,
+        ssl_keyfile=None,
+        database=":flwr-in-memory:",
+        isolation="process",
+        runtime_dependency_install=False,
+    )

@@ -1,0 +1,289 @@
+"""The public face of the SuperLink: TLS, the hospitals' API and health; nothing else."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from medfl_common.errors import LinkError
+from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_server.superlink.asgi import (
+    Asgi,
+    Event,
+    Receive,
+    Scope,
+    Send,
+    TooLargeError,
+    address,
+    announced_bytes,
+    answer,
+    arrived,
+    bounded,
+    drained,
+    given,
+    header,
+    read_body,
+)
+from medfl_server.superlink.duplicate_clients import Doubles
+from medfl_server.superlink.limits import (
+    MAX_BODY,
+    MAX_CONNECTIONS,
+    MAX_GIVING,
+    MAX_REPLY,
+    Allowance,
+    Meter,
+)
+
+HTTP_OK = 200
+REFUSED = (401, 403)
+KEY_HEADER = b"flwr-public-key"  # Flower's name for the header that says who asks
+HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
+PULL_MESSAGES = "/v1/fleet/pull-messages"
+PUSH_MESSAGES = "/v1/fleet/push-messages"
+PULL_OBJECT = "/v1/fleet/pull-object"
+PUSH_OBJECT = "/v1/fleet/push-object"
+# What a SuperNode with an enrolled key asks for; of the rest nothing is to be had.
+OPEN = {
+    "/health",
+    *(
+        f"/v1/fleet/{name}"
+        for name in (
+            "activate-node", "deactivate-node", "send-node-heartbeat", "pull-messages",
+            "push-messages", "get-run", "get-fab", "push-object", "pull-object",
+            "confirm-message-received",
+        )
+    ),
+}  # fmt: skip
+ROOM_S = 0.1  # between looks for room
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where hospitals connect: an address with TLS."""
+
+    host: str
+    port: int
+    certificate: Path
+    key: Path
+    max_reply: int = MAX_REPLY  # bytes of the largest reply that may come in
+
+
+class Bell:
+    """Wakes the hospitals' held requests when a message was put out; rung from any thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rung = asyncio.Event()
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Let all that wait go, for good."""
+        self.is_closed = True
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._swing)
+
+    def listen(self) -> asyncio.Event:
+        """Give what the next ring sets; taken before a look, no ring after the look is missed."""
+        self._loop = asyncio.get_running_loop()
+        return self._rung
+
+    def _swing(self) -> None:
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+
+class FleetOnly:
+    """The public face of the SuperLink: the fleet API and health, nothing else.
+
+    A hospital that looks for messages and finds none is held until there is one, so that its
+    SuperNode does not sleep its three seconds between looks.
+
+    Args:
+        app: Flower's SuperLink.
+        bell: Rings when a message was put out.
+        has_room: Says whether one more reply may come in.
+        tell_double: Takes the public key that two programs use at once.
+        max_reply: Bytes of the largest reply that may come in.
+    """
+
+    def __init__(
+        self,
+        app: Asgi,
+        bell: Bell,
+        has_room: Callable[[], bool] = lambda: True,
+        tell_double: Callable[[bytes], None] = lambda key: None,
+        max_reply: int = MAX_REPLY,
+    ) -> None:
+        self._app = app
+        self._bell = bell
+        self._has_room = has_room
+        self._n_entering = 0
+        self._giving = asyncio.Semaphore(MAX_GIVING)
+        self._meter = Meter()
+        self._doubles = Doubles(tell_double)
+        self._allowance = Allowance(max_reply)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 404, or 503 where there is too much of them."""
+        path = scope.get("path", "")
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] != "http":
+            return
+        elif path not in OPEN:
+            await answer(send, 404)
+        elif not self._meter.is_allowed(address(scope), header(scope, KEY_HEADER)):
+            await answer(send, 503)
+        elif self._is_too_large(path, scope):
+            await answer(send, 413)
+        else:
+            await self._pass_on(path, scope, bounded(receive), self._watched(path, scope, send))
+
+    def _is_too_large(self, path: str, scope: Scope) -> bool:
+        n_bytes, key = announced_bytes(scope), header(scope, KEY_HEADER)
+        if path == PUSH_OBJECT and not header(scope, b"content-length"):
+            return True  # Flower always says how much it sends
+        is_over = path == PUSH_OBJECT and not self._allowance.is_enough(key, n_bytes)
+        return is_over or n_bytes > MAX_BODY
+
+    async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; where few may be at work at once, its body has come before."""
+        try:
+            if path == PULL_MESSAGES:
+                await self._hold(scope, receive, send)
+            elif path == PUSH_MESSAGES:
+                await self._let_in(scope, await arrived(receive), send)
+            elif path == PULL_OBJECT:
+                body = await arrived(receive)
+                async with self._giving:
+                    await self._app(scope, body, drained(send))
+            else:
+                await self._app(scope, receive, send)
+        except TooLargeError:
+            await answer(send, 413)
+        except TimeoutError:
+            await answer(send, 503)
+
+    def _watched(self, path: str, scope: Scope, send: Send) -> Send:
+        """Count what is refused and what was let in; health names the protocol."""
+
+        async def told(event: Event) -> None:
+            if event["type"] == "http.response.start":
+                if path == "/health":
+                    spoken = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
+                    event = {**event, "headers": [*event.get("headers", ()), spoken]}
+                elif event["status"] == HTTP_OK:
+                    self._note_let_in(path, scope)
+                elif event["status"] in REFUSED:
+                    self._meter.note_refused(address(scope))
+            await send(event)
+
+        return told
+
+    def _note_let_in(self, path: str, scope: Scope) -> None:
+        key = header(scope, KEY_HEADER)
+        self._meter.note_known(key)
+        if path == PUSH_MESSAGES:
+            self._allowance.begin(key)
+        elif path == PUSH_OBJECT:
+            self._allowance.take(key, announced_bytes(scope))
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a reply in when there is room for it, or have the site try again later."""
+        ends = time.monotonic() + HOLD_S
+        while not self._has_room() or self._n_entering:
+            if time.monotonic() > ends:
+                await answer(send, 503)
+                return
+            await asyncio.sleep(ROOM_S)
+        self._n_entering += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._n_entering -= 1
+
+    async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a look for messages when there is one, at the latest after HOLD_S."""
+        body, key = await read_body(receive), header(scope, KEY_HEADER)
+        is_known = False
+        gone = asyncio.ensure_future(receive())  # ends when the hospital hangs up
+        ends = time.monotonic() + HOLD_S
+        try:
+            while not gone.done():  # a message taken for one who has hung up would be lost
+                rung = self._bell.listen()
+                events = await self._ask(scope, body)
+                is_let_in = events[0]["status"] == HTTP_OK
+                found = not is_let_in or any(e.get("body") for e in events[1:])
+                if is_let_in and not is_known:
+                    is_known = True
+                    self._doubles.begin(key)
+                left = ends - time.monotonic()
+                if found or left <= 0 or self._bell.is_closed:
+                    for event in events:
+                        await send(event)
+                    return
+                await _first_of(rung, gone, left)
+        finally:
+            if is_known:
+                self._doubles.end(key)
+            gone.cancel()
+
+    async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
+        """Put the request to the SuperLink and keep its answer."""
+        events: list[Event] = []
+
+        async def send(event: Event) -> None:
+            events.append(event)
+
+        await self._app(dict(scope), given(body), send)
+        return events
+
+
+async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s: float) -> None:
+    ring = asyncio.ensure_future(rung.wait())
+    both: list[asyncio.Future[Any]] = [ring, gone]
+    await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    ring.cancel()
+
+
+def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
+    """Serve the app with the listener's certificate, over TLS 1.2 or newer."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        ws="none",
+        timeout_graceful_shutdown=1,
+        limit_concurrency=MAX_CONNECTIONS,
+        ssl_certfile=listener.certificate,
+        ssl_keyfile=str(listener.key),
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port, 0 for any; raises LinkError naming the one that is in use."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise LinkError(
+            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it, or take "
+            "another with --port"
+        ) from None
+    return listener

@@ -1,0 +1,62 @@
+"""Messages to and from sites, by name, over a Flower Grid of any kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from medfl_server.roster.enrolment import Enrolled
+
+Announce = Callable[[str], None]  # one line for the coordinator's eyes
+ReadRoster = Callable[[], Mapping[str, Enrolled | None]]  # None: a virtual hospital has no keys
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A connected site."""
+
+    node: int  # Flower's id of it
+    session: str  # changes whenever the site connects anew
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What came back for a message: content, or the fact that none will come."""
+
+    content: RecordDict | None
+
+
+class Post:
+    """Sends tasks and fetches replies one at a time.
+
+    Args:
+        grid: Where the sites are.
+        presence: Lists the connected sites by their enrolled names.
+        roster: Gives the sites that belong to the study now, in the order of enrolment.
+        ttl_s: How long a message may wait for its reply.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        presence: Callable[[], Mapping[str, Presence]],
+        roster: ReadRoster,
+        ttl_s: float,
+    ) -> None:
+        self._grid = grid
+        self.presence = presence
+        self.roster = roster
+        self._ttl_s = ttl_s
+
+    def send(self, to: Presence, content: RecordDict, round_: int) -> str | None:
+        """Send a task; return the id under which to fetch its reply, None if it was not taken."""
+        message = Message(content, to.node, "train", ttl=self._ttl_s, group_id=str(round_))
+        ids = list(self._grid.push_messages([message]))
+        return ids[0] if ids else None
+
+    def fetch(self, message_id: str) -> Arrival | None:
+        """Give what came back for a message, or None while nothing has."""
+        for reply in self._grid.pull_messages([message_id]):
+            return Arrival(None if reply.has_error() else reply.content)
+        return None

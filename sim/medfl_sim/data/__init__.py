@@ -1,0 +1,1 @@
+"""Where virtual hospitals get their images: folders, public data sets, phantoms, partitions."""

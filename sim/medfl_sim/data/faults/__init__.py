@@ -1,0 +1,72 @@
+"""Faults that a simulation makes on order, one file each, so that rules can be compared.
+
+Each is a group of settings. What it does says its methods: it keeps sites away from a round, spoils
+a site's training labels, or spoils an update after the site's guard has let it out, as a hostile
+site would. The coordinator's admission and strategy see it as they would a real one.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from pydantic import Field
+
+from medfl_client.data.dataset import SiteData
+from medfl_common.errors import ConfigError
+from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import Settings
+from medfl_common.registry import Registry
+
+# All sites, so many (the first of the roster), or these.
+Sites = Literal["all"] | Annotated[int, Field(ge=1)] | list[str]
+
+
+class Fault(Protocol):
+    """Something that goes wrong at some sites."""
+
+    @property
+    def sites(self) -> Sites:
+        """Say where."""
+
+
+@runtime_checkable
+class Delay(Fault, Protocol):
+    """Makes a site slow, or keeps it away."""
+
+    def seconds(self, rng: np.random.Generator) -> float:
+        """Draw how long a site takes in one round; infinite: it does not come."""
+
+
+@runtime_checkable
+class DataFault(Fault, Protocol):
+    """Spoils a site's data."""
+
+    def spoil_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
+        """Give the data that the site takes for its own."""
+
+
+@runtime_checkable
+class UpdateFault(Fault, Protocol):
+    """Spoils what a site sends."""
+
+    def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
+        """Give the update that is sent in place of the honest one."""
+
+
+# Each is a `Fault`.
+FAULTS: Registry[type[Settings]] = Registry("fault", "medfl_sim.data.faults")
+
+
+def struck(fault: Fault, roster: Sequence[str]) -> list[str]:
+    """List the sites of a fault; raises ConfigError where it names one that is not there."""
+    if fault.sites == "all":
+        return [*roster]
+    if isinstance(fault.sites, int):
+        return [*roster[: fault.sites]]
+    if unknown := set(fault.sites) - set(roster):
+        raise ConfigError(
+            f"a fault names the site {min(unknown)!r}, which is not there; sites: "
+            f"{', '.join(roster[:20])}{', ...' if len(roster) > 20 else ''}"
+        )
+    return [*fault.sites]

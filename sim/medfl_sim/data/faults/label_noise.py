@@ -1,0 +1,40 @@
+"""Sites with wrong labels on some training images."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from medfl_client.data.dataset import SiteData
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import Number, Settings
+from medfl_sim.data.faults import FAULTS, Sites
+
+
+@FAULTS.register("label_noise")
+class LabelNoise(Settings):
+    """Each training image has another label than its own with this probability.
+
+    Binary and multilabel: 0 and 1 change places, what is unknown stays so; of many classes another
+    one is drawn. Held-out images keep their labels.
+    """
+
+    probability: Annotated[Number, Field(ge=0, le=1)]
+    sites: Sites = "all"
+
+    def spoil_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
+        """Give the data with wrong labels in training."""
+        train: Any = data.train  # a frozen dataclass with targets, whatever the images are
+        targets = train.targets.clone()
+        if plan.task.is_one_of_many:
+            hit = torch.from_numpy(rng.random(len(targets)) < self.probability)
+            n_classes = targets.shape[1]
+            others = targets.argmax(1) + torch.from_numpy(rng.integers(1, n_classes, len(targets)))
+            wrong = torch.nn.functional.one_hot(others % n_classes, n_classes).float()
+            targets[hit] = wrong[hit]
+        else:
+            hit = torch.from_numpy(rng.random(targets.shape) < self.probability)
+            targets[hit] = 1 - targets[hit]
+        return replace(data, train=replace(train, targets=targets))

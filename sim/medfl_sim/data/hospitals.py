@@ -1,0 +1,154 @@
+"""Virtual hospitals: folders as they are, or one data set dealt out by a partitioner."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
+from medfl_client.data.dataset import Indices, SiteData
+from medfl_client.data.dicom.header import pseudonym
+from medfl_client.data.ingest import Collection, Watch, collect, site_data
+from medfl_client.data.reader import Reader
+from medfl_client.task.site import Site, choose_device
+from medfl_common.errors import ConfigError
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import load
+from medfl_sim.data.corruption import spoiled
+from medfl_sim.data.partitioners import Table
+from medfl_sim.data.scanner_shift import Shift, shifted
+from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
+
+AS_IT_IS = Scenario()
+# A hospital that the simulation made up has nobody whose policy it could follow.
+NO_POLICY = Policy(approval="none", min_images=1, min_cell=1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One folder with a site file, read for a plan."""
+
+    name: str
+    folder: Path  # of the images
+    site_file: SiteFile
+    collection: Collection
+    secret: bytes  # of the pseudonyms
+
+
+def virtual_sites(
+    data: Path,
+    plan: Plan,
+    scenario: Scenario = AS_IT_IS,
+    site_file: Path | None = None,
+    watch: Watch | None = None,
+    reader: Reader | None = None,
+) -> dict[str, Site]:
+    """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
+
+    Folders that are taken as they are keep the policy of their site file.
+
+    Args:
+        data: A folder with a site file, or a folder of such folders.
+        plan: What to read them for.
+        scenario: How they are dealt out, and what is changed.
+        site_file: Describes `data` in place of `data/site.yaml`.
+        watch: Follows long work, such as decoding.
+        reader: What reads the files; DICOM if not given.
+    """
+    # Whole paths: what decodes is a process of its own, and may have begun in another folder.
+    sources = _sources(data.resolve(), plan, site_file, watch, reader)
+    if scenario.partition["kind"] == AS_THEY_ARE:
+        made: dict[str, tuple[SiteFile, Collection, Indices | None]]
+        made = {s.name: (s.site_file, s.collection, None) for s in sources}
+    else:
+        whole = _pool([source.collection for source in sources])
+        parts = read_way(scenario.partition).parts(_table(sources, whole), plan.seed)
+        made = {name: (sources[0].site_file, whole, part) for name, part in parts.items()}
+    _check_names(scenario.shift, made)
+    sites = {name: _site(name, *facts, scenario.shift, plan) for name, facts in made.items()}
+    return spoiled(sites, read_faults(scenario))
+
+
+def _check_names(shifts: Sequence[Shift], sites: Container[str]) -> None:
+    for shift in shifts:
+        for name in shift.sites if shift.sites != "all" else []:
+            if name not in sites:
+                raise ConfigError(f"the shift names the site {name!r}, which is not there")
+
+
+def _table(sources: list[Source], whole: Collection) -> Table:
+    homes = [source for source in sources for _ in source.collection.samples]
+    prefixes = [f"{s.name}/" if len(sources) > 1 else "" for s in homes]
+    rows = [sample.row for sample in whole.samples]
+    return Table(
+        patients=whole.patients,
+        cells=[sample.cells for sample in whole.samples],
+        labels=[sample.label for sample in whole.samples],
+        files=[source.folder / row.path for source, row in zip(homes, rows, strict=True)],
+        names=[prefix + row.name for prefix, row in zip(prefixes, rows, strict=True)],
+        years=[row.year for row in rows],
+        pseudonym=partial(pseudonym, sources[0].secret),
+    )
+
+
+def _site(
+    name: str,
+    site_file: SiteFile,
+    collection: Collection,
+    part: Indices | None,
+    shifts: Sequence[Shift],
+    plan: Plan,
+) -> Site:
+    policy = site_file.policy if part is None else NO_POLICY
+    if shifts:
+        every = np.arange(len(collection.samples)) if part is None else np.sort(part)
+        collection, part = shifted(collection, every, shifts, name, plan.seed)
+
+    def data(plan: Plan, site: str) -> SiteData:
+        return site_data(collection, plan, site, part)
+
+    return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
+
+
+def _sources(
+    data: Path,
+    plan: Plan,
+    site_file: Path | None,
+    watch: Watch | None,
+    reader: Reader | None,
+) -> list[Source]:
+    if site_file is not None:
+        return [_source(data, load(SiteFile, site_file), plan, watch, reader)]
+    folders = [data] if (data / "site.yaml").exists() else []
+    folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
+    if not folders:
+        raise ConfigError(
+            f"neither {data} nor a folder in it has a site.yaml; write one "
+            "(see configs/) or name one with --site-file"
+        )
+    return [_source(folder, load_site_file(folder), plan, watch, reader) for folder in folders]
+
+
+def _source(
+    folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None, reader: Reader | None
+) -> Source:
+    collection = collect(folder, folder / "state", site_file.data, plan, watch, reader)
+    images = folder / site_file.data.folder
+    return Source(site_file.site, images, site_file, collection, site_secret(folder / "state"))
+
+
+def _pool(collections: list[Collection]) -> Collection:
+    """Join collections into one, in their order."""
+    if len(collections) == 1:
+        return collections[0]
+    starts = np.cumsum([0] + [len(c.pixels) for c in collections[:-1]])
+    return Collection(
+        samples=[sample for c in collections for sample in c.samples],
+        pixels=np.concatenate([c.pixels for c in collections]),
+        rows=np.concatenate([c.rows + start for c, start in zip(collections, starts, strict=True)]),
+        patients=[patient for c in collections for patient in c.patients],
+        refused={path: reason for c in collections for path, reason in c.refused.items()},
+        n_labels_unused=sum(c.n_labels_unused for c in collections),
+    )

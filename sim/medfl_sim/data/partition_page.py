@@ -1,0 +1,125 @@
+"""partition.html: which hospital has how much of what, drawn before training starts."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_client.task.site import Site
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.plan.plan import Plan
+from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
+
+NAMED = 60  # sites whose names stand beside a picture; of more, their numbers
+
+
+def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path:
+    """Write partition.html and partition.csv; return the page's path."""
+    names, patients, samples, counts = [], [], [], []
+    for name, site in sites.items():
+        data = site.data(plan, name)
+        told = data.describe() if data.describe is not None else None
+        if told is not None:
+            names.append(name)
+            patients.append(told.patients)
+            samples.append(told.samples)
+            counts.append(told.classes)
+    classes, table = plan.task.classes, np.array(counts, dtype=np.int64)
+    header = ["site", "patients", "images", *classes]
+    rows = [
+        [name, str(n), str(m), *map(str, own)]
+        for name, n, m, own in zip(names, patients, samples, table.tolist(), strict=True)
+    ]
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    write_atomic(folder / "partition.csv", file.getvalue().encode())
+    pictures = [_classes(names, classes, table), _sizes(names, samples)]
+    sections = [
+        Section("Which site has what", _explain(plan), pictures),
+        Section("In numbers", tables=[Table(header, rows)]),
+    ]
+    page = render(
+        f"medfl partition: {plan.study}",
+        "How are the data dealt out?",
+        answer(samples, sum(patients), classes, table),
+        sections,
+        __version__,
+    )
+    write_atomic(folder / "partition.html", page.encode())
+    return folder / "partition.html"
+
+
+def answer(
+    samples: Sequence[int], n_patients: int, classes: Sequence[str], counts: NDArray[np.int64]
+) -> str:
+    """Say in two sentences how large the sites are, and how unlike in their classes."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    widest = int(np.ptp(shares, axis=0).argmax())
+    low, high = shares[:, widest].min(), shares[:, widest].max()
+    return (
+        f"{len(samples)} hospitals have {sum(samples)} images of {n_patients} patients, from "
+        f"{min(samples)} to {max(samples)} each (median {np.median(samples):g}). "
+        f"The share of {classes[widest]!r} goes from {low:.0%} to {high:.0%}."
+    )
+
+
+def _explain(plan: Plan) -> list[str]:
+    texts = ["Every patient is whole at one site. The darker, the more of a site's images."]
+    if plan.task.type == "multilabel":
+        texts.append("An image with several findings counts with each.")
+    return texts
+
+
+def _classes(names: Sequence[str], classes: Sequence[str], counts: NDArray[np.int64]) -> str:
+    """Draw sites x classes as a map of the shares within each site, with the counts."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    is_named = len(names) <= NAMED
+    height = 1.6 + (0.26 * len(names) if is_named else 5.0)
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 10}):
+        figure = Figure(figsize=(min(7.0, 2.6 + 0.7 * len(classes)), height), layout="constrained")
+        axes = figure.add_subplot()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+        axes.set_xlabel("class")
+        if is_named:
+            axes.set_yticks(range(len(names)), names)
+        else:
+            axes.set_ylabel("site")
+        for (row, column), share in np.ndenumerate(shares) if is_named else ():
+            colour = "white" if share > 0.55 else "#1b2733"
+            text = str(counts[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        return as_svg(figure)
+
+
+def _sizes(names: Sequence[str], samples: Sequence[int]) -> str:
+    """Draw each site's number of images; of many sites in the order of size."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    is_named = len(names) <= NAMED
+    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 10}):
+        if is_named:
+            figure = Figure(figsize=(5.6, 1.2 + 0.26 * len(names)), layout="constrained")
+            axes = figure.add_subplot()
+            axes.barh(range(len(names)), samples, color=COLOURS[0])
+            axes.set_yticks(range(len(names)), names)
+            axes.invert_yaxis()
+            axes.set_xlabel("images")
+        else:
+            figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+            axes = figure.add_subplot()
+            axes.plot(sorted(samples, reverse=True), color=COLOURS[0])
+            axes.set_xlabel("sites in the order of size")
+            axes.set_ylabel("images")
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        return as_svg(figure)

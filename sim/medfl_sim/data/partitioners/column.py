@@ -1,0 +1,28 @@
+"""One virtual hospital per value of a column of the label file."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from medfl_common.errors import ConfigError
+from medfl_common.plan.settings import Settings
+from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value, refuse_two_values
+
+
+@PARTITIONERS.register("column")
+class Column(Settings):
+    """Group images by a column; sites are named `column-value` and ordered by value."""
+
+    column: str
+
+    least: ClassVar[int] = 1
+    needs_sites: ClassVar[bool] = False
+
+    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+        """Group the images; ConfigError without the column, or where a patient has two values."""
+        if self.column not in table.cells[0]:
+            known = ", ".join(table.cells[0])
+            raise ConfigError(f"the label file has no column {self.column!r}; known: {known}")
+        values = [cells[self.column] for cells in table.cells]
+        refuse_two_values(table, values, f"column {self.column}")
+        return by_value(table, values, self.column)

@@ -1,0 +1,67 @@
+"""Sites as a file says: for partitions that were published, or made by another program."""
+
+import csv
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from medfl_common.errors import ConfigError
+from medfl_common.plan.settings import Settings
+from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value, refuse_two_values
+
+
+@PARTITIONERS.register("csv")
+class Csv(Settings):
+    """Read a CSV with a column `site`, and `file` or `patient`.
+
+    `file` is an image's path below the data folder (with several data folders: SITE/path), as
+    `medfl-client index` shows it; `patient` is its PatientID. Images that are not in the file, and
+    patients at two sites, are errors.
+    """
+
+    file: str
+
+    least: ClassVar[int] = 1
+    needs_sites: ClassVar[bool] = False
+
+    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+        """Give each image to the site that its file or patient has there."""
+        kind, homes = self._read()
+        keys = table.names if kind == "file" else table.patients
+        if kind == "patient":
+            homes = {
+                key: site
+                for patient, site in homes.items()
+                for key in (table.pseudonym(patient), f"column {patient.upper()}")
+            }
+        missing = sum(key not in homes for key in keys)
+        if missing:
+            raise ConfigError(
+                f"{self.file} says of {missing} of {len(keys)} images not at which site they are; "
+                f"its column {kind} must name every one"
+            )
+        values = [homes[key] for key in keys]
+        refuse_two_values(table, values, self.file)
+        return by_value(table, values, "")
+
+    def _read(self) -> tuple[str, dict[str, str]]:
+        """Give what the file names, and name -> site."""
+        try:
+            with Path(self.file).open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file, strict=True)
+                columns = reader.fieldnames or []
+                rows = list(reader)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ConfigError(f"{Path(self.file).resolve()} cannot be read: {error}") from None
+        kind = next((name for name in ("file", "patient") if name in columns), None)
+        if kind is None or "site" not in columns:
+            raise ConfigError(
+                f"{self.file} has the columns {', '.join(columns)}; site, and file or patient, "
+                "are needed"
+            )
+        homes: dict[str, str] = {}
+        for row in rows:
+            if homes.setdefault(row[kind], row["site"]) != row["site"]:
+                raise ConfigError(f"{self.file} gives {row[kind]!r} two sites")
+        return kind, homes

@@ -1,0 +1,192 @@
+"""What a simulation adds to a plan: how the data are dealt out, what is changed, what goes wrong.
+
+A scenario is a YAML file with the keys `partition`, `shift` and `faults`, or what the command line
+says. The plan stays what a real study would run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self, cast
+
+import numpy as np
+from pydantic import Field, JsonValue, model_validator
+
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.files import write_atomic
+from medfl_common.plan.settings import Settings, check, load
+from medfl_common.plan.strict_yaml import parse_yaml
+from medfl_common.seeds import numpy_generator
+from medfl_sim.data.faults import FAULTS, Fault
+from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, Way
+from medfl_sim.data.scanner_shift import Shift
+
+AS_THEY_ARE = "folder"  # each folder with a site file is a hospital
+FILE = "scenario.json"
+MAX_DRAWS = 1000
+
+Values = dict[str, JsonValue]
+
+
+class Dealing(Settings):
+    """What is asked of every partition."""
+
+    kind: str
+    sites: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    min_patients: Annotated[int, Field(ge=1)] | None = None  # at each site
+    min_per_class: Annotated[int, Field(ge=0)] = 0  # patients of each class at each site
+
+
+class Scenario(Settings):
+    """How virtual hospitals come about and what befalls them."""
+
+    partition: Values = Field(default={"kind": AS_THEY_ARE})
+    shift: list[Shift] = Field(default=[])
+    faults: list[Values] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _parts_are_known(self) -> Self:
+        try:
+            read_faults(self)
+            if self.partition.get("kind") != AS_THEY_ARE:
+                read_way(self.partition)
+            elif len(self.partition) > 1:
+                raise ConfigError(f"the partition {AS_THEY_ARE} has no settings")
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read and check a scenario file."""
+    return load(Scenario, path)
+
+
+def choose_scenario(
+    source: Path | Mapping[str, JsonValue] | None, partition: str | None, n_sites: int | None
+) -> Scenario:
+    """Read a scenario from a file or settings; a partition that is named takes its own's place."""
+    if source is None:
+        scenario = Scenario()
+    elif isinstance(source, Path):
+        scenario = load_scenario(source)
+    else:
+        scenario = check(Scenario, dict(source), "the scenario")
+    if partition is None and n_sites is not None:
+        raise ConfigError("how many sites belongs to a partition; name one (--partition)")
+    if partition is None:
+        return scenario
+    dealt = partitioned(partition, n_sites)
+    return scenario.model_copy(update={"partition": dealt.partition})
+
+
+def keep_scenario(folder: Path, scenario: Scenario) -> None:
+    """Write the scenario into a new run directory; raises RunError if another is there."""
+    path, text = folder / FILE, json.dumps(scenario.model_dump(mode="json"), indent=1)
+    if not path.exists():
+        write_atomic(path, text.encode())
+    elif path.read_text() != text:
+        raise RunError(
+            f"{folder} was begun with another scenario ({path}); give the same partition, shift "
+            "and faults to go on, or another --out"
+        )
+
+
+def read_partition(text: str, n_sites: int | None = None) -> Values:
+    """Read `KIND`, `KIND:VALUE`, `KIND:key=value,key=value` as a command line has it."""
+    kind, _, rest = text.partition(":")
+    values: Values = {"kind": kind} if n_sites is None else {"kind": kind, "sites": n_sites}
+    if kind == AS_THEY_ARE:
+        if rest:
+            raise ConfigError(f"partition {text}: {kind} takes no value after the colon")
+        return values
+    main: list[JsonValue] = []
+    for part in rest.split(",") if rest else []:
+        key, equals, word = part.partition("=")
+        if equals:
+            values[key.strip()] = _scalar(word)
+        else:
+            main.append(_scalar(part))
+    if main:
+        values[_main_key(kind, text)] = main if kind == "year" or len(main) > 1 else main[0]
+    return values
+
+
+def partitioned(text: str, n_sites: int | None = None) -> Scenario:
+    """Make the scenario that only deals the data out, as a command line has it."""
+    return check(Scenario, {"partition": read_partition(text, n_sites)}, "the partition")
+
+
+def _main_key(kind: str, text: str) -> str:
+    fields = PARTITIONERS.get(kind).model_fields
+    if not fields:
+        raise ConfigError(f"partition {text}: {kind} takes no value after the colon")
+    return next(iter(fields))
+
+
+def _scalar(word: str) -> JsonValue:
+    return parse_yaml(f"value: {word.strip()}", f"the value {word.strip()!r}")["value"]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A way to deal out, and what every site must have."""
+
+    dealing: Dealing
+    way: Way
+
+    def parts(self, table: Table, seed: int) -> Parts:
+        """Deal a table out; draws anew until each site has enough, or raises ConfigError."""
+        dealing, least = self.dealing, self.dealing.min_patients or self.way.least
+        rng = numpy_generator(seed, f"partition {dealing.kind}")
+        lack = ""
+        for _ in range(MAX_DRAWS if self.way.needs_sites else 1):
+            parts = self.way.deal(table, dealing.sites or 0, rng)
+            lack = lacking(parts, table, least, dealing.min_per_class)
+            if not lack:
+                return parts
+        raise ConfigError(
+            f"partition {dealing.kind}: {lack}; take fewer sites, a milder setting, or lower "
+            "min_patients or min_per_class"
+        )
+
+
+def lacking(parts: Parts, table: Table, min_patients: int, min_per_class: int) -> str:
+    """Say which site has too few patients, or too few of a class; empty: none."""
+    label_of = table.patient_labels()
+    n_classes = max(label_of.values()) + 1
+    for site, images in parts.items():
+        labels = [label_of[p] for p in {table.patients[i] for i in images}]
+        if len(labels) < min_patients:
+            return f"{site} would have {len(labels)} patients, {min_patients} are the fewest"
+        fewest = np.bincount(labels, minlength=n_classes).min() if labels else 0
+        if fewest < min_per_class:
+            return f"{site} would have {fewest} patients of a class, {min_per_class} are the fewest"
+    return ""
+
+
+def read_way(values: Values) -> Partition:
+    """Turn settings into a partition; raises ConfigError."""
+    common = {key: value for key, value in values.items() if key in Dealing.model_fields}
+    dealing = check(Dealing, common, "the partition")
+    made = PARTITIONERS.get(dealing.kind)
+    own = {key: value for key, value in values.items() if key not in common}
+    way = cast("Way", check(made, own, f"the partition {dealing.kind}"))
+    if way.needs_sites and dealing.sites is None:
+        raise ConfigError(f"the partition {dealing.kind} must be told how many sites (--sites N)")
+    if dealing.sites is not None and not way.needs_sites:
+        raise ConfigError(
+            f"the partition {dealing.kind} makes as many sites as the data say; leave out how many"
+        )
+    return Partition(dealing, way)
+
+
+def read_faults(scenario: Scenario) -> list[Fault]:
+    """Turn the scenario's faults into what makes them; raises ConfigError."""
+    faults = []
+    for values in scenario.faults:
+        own = {key: value for key, value in values.items() if key != "kind"}
+        kind = str(values.get("kind", ""))
+        faults.append(cast("Fault", check(FAULTS.get(kind), own, f"the fault {kind}")))
+    return faults

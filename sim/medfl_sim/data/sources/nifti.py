@@ -1,0 +1,99 @@
+"""NIfTI volumes, read by nibabel; each is of a patient of its own, or a CSV column says whose.
+
+A volume is turned to the axes of DICOM's patient: slices to the head, rows to the back, columns to
+the left. Values are scaled by the file's slope and intercept: Hounsfield units where it has them.
+In 2D plans every slice is an image, or the middle one (`frames`).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medfl_client.data.dicom.geometry import Array
+from medfl_client.data.dicom.header import Row, Rules, pseudonym
+from medfl_client.data.dicom.pixels import to_picture
+from medfl_client.data.dicom.series import resize_in_plane, to_volume
+from medfl_client.data.reader import Source
+from medfl_common.errors import DataError
+from medfl_common.plan.plan import Images
+from medfl_sim.data.sources import OTHER, SOURCES
+
+MAX_BYTES = 1 * 2**30  # of one volume as float32
+
+
+@SOURCES.register("nifti")
+@dataclass(frozen=True)
+class NiftiReader:
+    """Reads .nii and .nii.gz."""
+
+    name: str = "nifti"
+
+    def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
+        """Read the header; raises DataError for another kind of file."""
+        facts = path.stat()
+        image = _load(path)
+        (width, height, depth), zooms = image.shape[:3], image.header.get_zooms()
+        row = Row(
+            path=name,
+            size=facts.st_size,
+            mtime_ns=facts.st_mtime_ns,
+            sop=name,
+            series=name,
+            study=name,
+            patient=pseudonym(rules.secret, name),
+            modality=OTHER,
+            height=int(height),
+            width=int(width),
+            frames=int(depth),
+            photometric="MONOCHROME2",
+            spacing_mm=float(zooms[1]),
+            slice_mm=float(zooms[2]),
+        )
+        return [row]
+
+    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+        """Read one slice, or the volume."""
+        if source.position is not None:
+            raise DataError("candidates are read from DICOM series; this is a NIfTI file")
+        row = source.rows[0]
+        volume, (step, down, across) = _upright(folder / row.path, row.mtime_ns)
+        facts = Dataset()
+        facts.PixelSpacing = [down, across]
+        if images.dimensions == 2:
+            return to_picture(volume[source.frame], "MONOCHROME2", facts, images)
+        slices = np.stack([resize_in_plane(part, facts, images) for part in volume])
+        return to_volume(slices, np.arange(len(slices), dtype=np.float64) * step, facts, images)
+
+
+def _load(path: Path) -> Any:
+    try:
+        import nibabel
+    except ImportError:
+        raise DataError("NIfTI needs nibabel: pip install nibabel") from None
+    try:
+        image: Any = nibabel.load(path)  # the header; voxels are read later
+    except (nibabel.filebasedimages.ImageFileError, EOFError) as error:
+        raise DataError(f"no NIfTI file ({type(error).__name__})") from None
+    if len(image.shape) != 3:
+        raise DataError(f"the volume has {len(image.shape)} dimensions, 3 are read")
+    if int(np.prod(image.shape, dtype=np.int64)) * 4 > MAX_BYTES:
+        raise DataError(f"the volume of {image.shape} is above {MAX_BYTES // 2**20:,} MB")
+    return image
+
+
+@lru_cache(maxsize=1)
+def _upright(path: Path, mtime_ns: int) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+    """Give (D, H, W) to head, back and left, and the mm between slices, rows and columns."""
+    import nibabel
+
+    to_canonical: Any = nibabel.as_closest_canonical
+    image = to_canonical(_load(path))  # axes to right, front and head
+    right_front_head = np.asarray(image.get_fdata(dtype=np.float32))
+    volume = np.ascontiguousarray(right_front_head.transpose(2, 1, 0)[:, ::-1, ::-1])
+    across, down, step = (float(mm) for mm in image.header.get_zooms()[:3])
+    return volume, (step, down, across)

@@ -1,0 +1,106 @@
+"""NumPy archives in the form of MedMNIST: `train_images`, `train_labels`, and so on.
+
+Yang et al.: MedMNIST v2. Sci Data 10:41 (2023). Arrays `PREFIX_images` are (N, H, W) or
+(N, H, W, 3) of 8 or 16 bits, `PREFIX_labels` (N, 1), or (N, K) of 0 and 1 for K findings. A site
+file for them has `labels_from: file`; labels are the numbers as text, findings are joined by |,
+with `none` for none. A picture's name is `FILE.npz#PREFIX/000017`, and it is of a patient of its
+own: MedMNIST has no patients.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_client.data.dicom.geometry import Array
+from medfl_client.data.dicom.header import Row, Rules, pseudonym
+from medfl_client.data.labels import NONE
+from medfl_client.data.reader import Source
+from medfl_common.errors import DataError
+from medfl_common.plan.plan import Images
+from medfl_sim.data.sources import OTHER, SOURCES, whole_range
+
+MAX_BYTES = 1 * 2**30  # of the arrays of one archive
+IMAGES = "images"
+
+
+@SOURCES.register("npz")
+@dataclass(frozen=True)
+class NpzReader:
+    """Reads archives of many pictures."""
+
+    name: str = "npz"
+
+    def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
+        """Make a row for each picture; raises DataError for another kind of file."""
+        if not zipfile.is_zipfile(path):
+            raise DataError("no npz archive")
+        with zipfile.ZipFile(path) as archive:
+            prefixes = [n.removesuffix(f"{IMAGES}.npy") for n in archive.namelist()]
+            prefixes = [p for p, n in zip(prefixes, archive.namelist(), strict=True) if p != n]
+        if not prefixes:
+            raise DataError(f"no array whose name ends in {IMAGES}")
+        return [row for prefix in prefixes for row in _rows(path, name, prefix, rules)]
+
+    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+        """Take one picture out of its array."""
+        if images.dimensions == 3:
+            raise DataError("volumes in npz are not read; the plan has dimensions: 3")
+        row = source.rows[0]
+        prefix, _, number = row.item.rpartition("/")
+        array = _array(folder / row.path, row.mtime_ns, f"{prefix}_{IMAGES}" if prefix else IMAGES)
+        return whole_range(array[int(number)], images)
+
+
+def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
+    facts = path.stat()
+    pictures = _array(path, facts.st_mtime_ns, f"{prefix}{IMAGES}")
+    if pictures.dtype not in (np.uint8, np.uint16) or pictures.ndim not in (3, 4):
+        raise DataError(f"{prefix}{IMAGES} is {pictures.dtype} {pictures.shape}; not pictures")
+    with np.load(path, allow_pickle=False) as archive:
+        has_labels = f"{prefix}labels" in archive.files
+        labels = archive[f"{prefix}labels"] if has_labels else np.full((len(pictures), 0), 0)
+    folder = prefix.rstrip("_")
+    rows = []
+    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        item = f"{folder}/{i:06d}"
+        is_grey = picture.ndim == 2
+        rows.append(
+            Row(
+                path=name,
+                item=item,
+                size=facts.st_size,
+                mtime_ns=facts.st_mtime_ns,
+                sop=f"{name}#{item}",
+                patient=pseudonym(rules.secret, f"{name}#{item}"),
+                modality=OTHER,
+                height=picture.shape[0],
+                width=picture.shape[1],
+                samples=1 if is_grey else 3,
+                bits=8 * picture.dtype.itemsize,
+                photometric="MONOCHROME2" if is_grey else "RGB",
+                tag_label=_label(np.atleast_1d(label)),
+            )
+        )
+    return rows
+
+
+def _label(label: NDArray[np.generic]) -> str:
+    if len(label) <= 1:
+        return str(int(label[0])) if len(label) else ""
+    return "|".join(str(k) for k in np.flatnonzero(label)) or NONE
+
+
+@lru_cache(maxsize=2)
+def _array(path: Path, mtime_ns: int, key: str) -> NDArray[np.generic]:
+    """Read one array; kept, because a worker takes one picture after the other out of it."""
+    with zipfile.ZipFile(path) as archive:
+        n_bytes = archive.getinfo(f"{key}.npy").file_size
+    if n_bytes > MAX_BYTES:
+        raise DataError(f"{key} has {n_bytes / 2**20:,.0f} MB, above {MAX_BYTES // 2**20:,}")
+    with np.load(path, allow_pickle=False) as arrays:
+        array: NDArray[np.generic] = arrays[key]
+    return array

@@ -1,0 +1,1 @@
+"""The study's rounds on one machine, without a network."""

@@ -1,0 +1,112 @@
+"""Faults on order in a round: a mod of the sites' Flower app delays, drops and corrupts replies."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from flwr.app import Context, Message
+from flwr.clientapp.typing import ClientAppCallable, Mod
+
+from medfl_client.egress.guard import refuse
+from medfl_client.task.session import shapes_of
+from medfl_common.errors import SimulatedAbsenceError, new_incident
+from medfl_common.models import build_model
+from medfl_common.models.norms import is_statistic
+from medfl_common.plan.plan import Plan, plan_from_json
+from medfl_common.seeds import numpy_generator
+from medfl_common.wire.records import decode_task_head
+from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
+from medfl_server.aggregation.aggregate import quorum_of
+from medfl_server.rounds.loop import choose_sites
+from medfl_sim.data.faults import Delay, Fault, UpdateFault, struck
+
+
+def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
+    """Make the mods of the app of all virtual hospitals; none where no fault needs one."""
+    delays = [(f, struck(f, roster)) for f in faults if isinstance(f, Delay)]
+    updates = [(f, struck(f, roster)) for f in faults if isinstance(f, UpdateFault)]
+    if not delays and not updates:
+        return []
+
+    @lru_cache(maxsize=2)
+    def times_in(plan: str, round_: int) -> dict[str, float]:
+        return times_of_round(delays, plan_from_json(plan), roster, round_)
+
+    def mod(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+        task, site = decode_task_head(message.content), str(context.node_config["site"])
+        if task.kind != "train":
+            return call_next(message, context)
+        times = times_in(task.plan.canonical(), task.round)
+        if math.isinf(times.get(site, 0.0)):
+            code = SimulatedAbsenceError.code
+            return Message(refuse(task, code, new_incident()), reply_to=message)
+        reply = call_next(message, context)
+        if times.get(site, 0.0) and "numbers" in reply.content.metric_records:
+            reply.content.metric_records["numbers"]["seconds"] = times[site]
+        mine = [fault for fault, sites in updates if site in sites]
+        _spoil_update(reply, mine, task.plan, task.round, site)
+        return reply
+
+    return [mod]
+
+
+def times_of_round(
+    delays: Sequence[tuple[Delay, Sequence[str]]], plan: Plan, roster: Sequence[str], round_: int
+) -> dict[str, float]:
+    """Draw how long each delayed site takes in a round; infinite: it is away.
+
+    Away is, too, who passes the deadline. So that a round can be made, no more sites are away than
+    the plan's quorum bears: of more, some come all the same, at once. The draws depend on seed,
+    round and site alone: a round made again has the same faults.
+    """
+    times: dict[str, float] = {}
+    for fault, sites in delays:
+        for site in sites:
+            rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
+            times[site] = times.get(site, 0.0) + fault.seconds(rng)
+    asked = choose_sites(plan, roster, round_)
+    late = [s for s in times if s in asked and times[s] > plan.federation.deadline_s]
+    most = max(0, len(asked) - quorum_of(plan.federation, len(roster)))
+    order = numpy_generator(plan.seed, "who is away", round_).permutation(len(late))
+    for place, chosen in enumerate(order):
+        times[late[chosen]] = math.inf if place < most else 0.0
+    return times
+
+
+def speed_of(
+    faults: Sequence[Fault], plan: Plan, roster: Sequence[str]
+) -> Callable[[str, int], float]:
+    """Say how long a site takes in a round, in simulated seconds: 1, and its delay.
+
+    Who is away is told so by its app, after 1 second.
+    """
+    delays = [(fault, struck(fault, roster)) for fault in faults if isinstance(fault, Delay)]
+
+    def speed(site: str, round_: int) -> float:
+        seconds = times_of_round(delays, plan, roster, round_).get(site, 0.0)
+        return 1.0 if math.isinf(seconds) else 1.0 + seconds
+
+    return speed
+
+
+def _spoil_update(
+    reply: Message, faults: Sequence[UpdateFault], plan: Plan, round_: int, site: str
+) -> None:
+    """Change what a reply carries; running statistics stay, they are no update."""
+    record = reply.content.array_records.get("update")
+    if record is None or not faults:
+        return
+    codec = codec_of(plan.federation.messages)
+    update = decode_weights(record, _shapes(plan.canonical()), codec)
+    trained = {name: tensor for name, tensor in update.items() if not is_statistic(name)}
+    for fault in faults:
+        rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
+        trained = fault.spoil_update(trained, rng)
+    reply.content["update"] = encode_weights(
+        {name: trained.get(name, t) for name, t in update.items()}, codec
+    )
+
+
+@lru_cache(maxsize=2)
+def _shapes(plan: str) -> Shapes:
+    return shapes_of(build_model(plan_from_json(plan)), "shared")

@@ -1,0 +1,110 @@
+"""A study on one machine: virtual hospitals, the real apps, a real run directory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+
+from medfl_client.task.app import build_app as build_client_app
+from medfl_client.task.handler import NOT_SENT
+from medfl_client.task.session import use_threads
+from medfl_client.task.site import Site
+from medfl_common.files import locked
+from medfl_common.wire.cost import sizes
+from medfl_server.aggregation.aggregate import check_roster
+from medfl_server.rounds.app import build_app as build_server_app
+from medfl_server.rounds.loop import Follow
+from medfl_server.study.run_directory import Study
+from medfl_server.superlink.allocator import give_back_large_blocks
+from medfl_server.superlink.transport import Announce
+from medfl_sim.data.faults import Fault
+from medfl_sim.engine.engines import ENGINES
+from medfl_sim.engine.fault_injection import misbehaviour, speed_of
+from medfl_sim.engine.grid import SimulatedGrid, run_apps
+
+ROOM = 65_536  # bytes of a message beside the model's
+IN_PROCESS = "inprocess"
+MANY = 1000  # hospitals; of more, memory is given back at once, which costs some time
+NOT_SENT_FILE = "not-sent.log"
+
+
+def silent(line: str) -> None:
+    """Take a line and say nothing."""
+
+
+def run_study(
+    study: Study,
+    sites: Mapping[str, Site],
+    announce: Announce = silent,
+    follow: Follow | None = None,
+    engine: str = IN_PROCESS,
+    n_workers: int | None = None,
+    faults: Sequence[Fault] = (),
+) -> None:
+    """Run a study over virtual hospitals to its end, or on from where it stopped.
+
+    Args:
+        study: The run directory and its plan.
+        sites: Name -> virtual hospital, in the roster's order.
+        announce: Takes one line per event.
+        follow: Takes the progress after each round.
+        engine: A file in medfl_sim/engine/engines; the weights do not depend on it.
+        n_workers: How many workers, where the engine has some; its own choice if not given.
+        faults: What goes wrong on order, in rounds and updates.
+    """
+    check_roster(study.plan.federation, len(sites))
+    folder = study.folder.resolve()  # workers may be in another directory
+    if len(sites) > MANY:
+        give_back_large_blocks()
+    use_threads(study.plan)  # here too where others train: threads that wait would take their cores
+    here = {name: replace(s, local=folder / "local" / name) for name, s in sites.items()}
+    with locked(study.folder):
+        most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much that a strategy tells
+        running = ENGINES.get(engine)(
+            partial(make_app, here, faults, folder / NOT_SENT_FILE), n_workers, most
+        )
+        try:
+            grid = SimulatedGrid(running, [*sites])
+            app = build_server_app(
+                study,
+                lambda: dict.fromkeys(sites),
+                grid.presence,
+                announce,
+                follow or (lambda progress: None),
+                sites_keep_models=False,
+                speed=speed_of(faults, study.plan, [*sites]),
+            )
+            run_apps(app, grid)
+        finally:
+            running.close()
+            if (study.folder / NOT_SENT_FILE).exists():
+                announce(f"what hospitals did not send, and why: {study.folder / NOT_SENT_FILE}")
+
+
+def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:
+    """Make the app of all virtual hospitals, in the process that is to run it.
+
+    What they refuse, and why, goes to the file `not_sent`: they keep no incidents of their own.
+    """
+
+    def find_site(context: Context) -> Site:
+        return sites[str(context.node_config["site"])]
+
+    def tell(line: str) -> None:
+        if line.startswith(NOT_SENT):
+            not_sent.touch(mode=0o600)  # it may name files
+            with not_sent.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    return build_client_app(find_site, tell, misbehaviour(faults, [*sites]))
+
+
+def default_out(plan_file: Path) -> Path:
+    """Name a run directory that is not there yet: runs/<plan>-1, runs/<plan>-2, ..."""
+    number = 1
+    while (out := Path("runs") / f"{plan_file.stem}-{number}").exists():
+        number += 1
+    return out

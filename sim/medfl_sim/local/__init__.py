@@ -1,0 +1,1 @@
+"""A real deployment on loopback: processes for a coordinator and hospitals."""

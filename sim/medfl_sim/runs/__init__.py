@@ -1,0 +1,1 @@
+"""Run directories of simulations: made, compared, shown elsewhere."""

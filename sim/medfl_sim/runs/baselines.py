@@ -1,0 +1,121 @@
+"""What there would be without the federation: each hospital alone, and all in one place.
+
+Both are studies of one site with the plan's own loop, rounds and budget, so they stop and go on as
+any other: DIR/baselines/alone/SITE and DIR/baselines/pooled are run directories. Each hospital
+holds back the same patients in all three; the pooled model never sees them either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import yaml
+
+from medfl_client.data.dataset import Batches, Examples, SiteData
+from medfl_client.task.site import Site
+from medfl_common.files import write_atomic
+from medfl_common.plan.plan import Plan, WeightsFile
+from medfl_server.study.run_directory import START_FILE, Study, create_study, open_study
+from medfl_server.superlink.transport import Announce
+from medfl_sim.engine.simulation import run_study, silent
+
+POOLED = "pooled"
+# One site takes part: nothing is to be withstood, and messages are whole.
+FEDERATION: dict[str, object] = {
+    "strategy": "fedavg", "messages": {}, "min_sites": "all", "sites_per_round": None,
+    "statistics": False,
+}  # fmt: skip
+
+
+def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
+    """Train each hospital alone and all pooled, or go on with it; what is finished stays."""
+    plan_file = _write_plan(study)
+    for number, (name, site) in enumerate(sites.items(), start=1):
+        _run(alone_folder(study, name), plan_file, {name: site})
+        announce(f"trained alone: {name} ({number} of {len(sites)})")
+    _run(pooled_folder(study), plan_file, {POOLED: pooled_site(sites)})
+    announce(f"trained on the images of all {len(sites)} hospitals in one place")
+
+
+def alone_folder(study: Study, site: str) -> Path:
+    """Say where the run of one hospital alone is."""
+    return study.folder / "baselines" / "alone" / site
+
+
+def pooled_folder(study: Study) -> Path:
+    """Say where the run over all images in one place is."""
+    return study.folder / "baselines" / POOLED
+
+
+def pooled_site(sites: Mapping[str, Site]) -> Site:
+    """Make one site of all, each split into training and held-out patients as it is by itself."""
+
+    def data(plan: Plan, site: str) -> SiteData:
+        parts = [one.data(plan, name) for name, one in sites.items()]
+        return SiteData(Joined([p.train for p in parts]), Joined([p.validation for p in parts]))
+
+    first = next(iter(sites.values()))
+    return replace(first, name=POOLED, data=data)
+
+
+@dataclass(frozen=True)
+class Joined(Batches):
+    """Sets of examples one after the other, as one."""
+
+    parts: list[Examples]
+
+    @property
+    def is_pictures(self) -> bool:
+        """Say whether a batch is pictures."""
+        return self.parts[0].is_pictures
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return sum(len(part) for part in self.parts)
+
+    @cached_property
+    def targets(self) -> torch.Tensor:
+        """Give (N, K) of all parts."""
+        return torch.cat([part.targets for part in self.parts])
+
+    @cached_property
+    def _ends(self) -> torch.Tensor:
+        return torch.tensor([len(part) for part in self.parts]).cumsum(0)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give inputs and targets at some positions, in their order."""
+        home = torch.searchsorted(self._ends, index, right=True)
+        found, places = [], []
+        for number in home.bincount().nonzero()[:, 0].tolist():
+            here = (home == number).nonzero()[:, 0]
+            start = int(self._ends[number]) - len(self.parts[number])
+            ((pixels, _),) = self.parts[number].batches(index[here] - start, len(here))
+            found.append(pixels)
+            places.append(here)
+        if len(found) == 1:
+            return found[0], self.targets[index]
+        order = torch.cat(places).argsort()
+        is_flat = found[0].dim() == 4
+        memory = torch.channels_last if is_flat else torch.preserve_format
+        return torch.cat(found)[order].contiguous(memory_format=memory), self.targets[index]
+
+
+def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
+    exists = (folder / "study.json").exists()
+    study = open_study(folder) if exists else create_study(folder, plan_file)
+    if not study.log.events("finished"):
+        run_study(study, sites)
+
+
+def _write_plan(study: Study) -> Path:
+    """Write the study's plan as one for a single site; start weights stay those of the study."""
+    values = study.plan.model_dump(mode="json")
+    values["federation"] |= FEDERATION
+    values["training"]["objective"] = None
+    if isinstance(study.plan.model.weights, WeightsFile):
+        values["model"]["weights"]["file"] = START_FILE
+    path = study.folder / "baseline.yaml"
+    write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
+    return path

@@ -1,0 +1,77 @@
+"""medfl-sim ls, show and compare: over the run directories that there are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfl_common.ui.screen import Screen, errors_for_people
+
+PAGES = ("report", "partition", "compare", "harmony", "model-card")
+
+
+def ls(
+    folder: Annotated[Path, typer.Argument(help="Where to look, and below it.")] = Path("runs"),
+) -> None:
+    """List the runs in a folder, the newest last."""
+    from medfl_sim.runs.directories import LS_HEADER, list_rows
+
+    with errors_for_people():
+        rows = list_rows(folder)
+        if rows:
+            Screen().table(LS_HEADER, rows)
+        else:
+            Screen().say(f"there is no run in {folder.resolve()} or below it")
+
+
+def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Say what one run is, how it stands and what came out."""
+    from medfl_server.reports.report import final_table
+    from medfl_sim.runs.compare import read_comparison
+    from medfl_sim.runs.compare_page import answer
+    from medfl_sim.runs.directories import facts_of, scenario_of
+
+    with errors_for_people():
+        screen, facts = Screen(), facts_of(run)
+        plan = facts.study.plan
+        screen.say(f"{run}: {plan.study}, plan {plan.hash()[:8]}, {facts.state}")
+        screen.say(
+            f"{plan.task.type} ({', '.join(plan.task.classes)}), {plan.model.name}, "
+            f"{plan.federation.strategy}, seed {plan.seed}; {facts.n_hospitals} hospitals, "
+            f"{facts.n_rounds} of {plan.federation.rounds} rounds"
+        )
+        for part, value in scenario_of(facts).items():
+            if value:
+                screen.say(f"{part}: {value}")
+        screen.table(*final_table(facts.study))
+        if rows := read_comparison(run):
+            screen.say(answer(rows[:-1], rows[-1]))
+        for name in PAGES:
+            if (path := run / f"{name}.html").exists():
+                screen.say(f"page: {path}")
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two run directories or more.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("comparison.html"),
+) -> None:
+    """Lay runs side by side: scores, cost, and in which settings they differ."""
+    from medfl_common.errors import ConfigError
+    from medfl_sim.runs.directories import (
+        COMPARE_HEADER,
+        compare_rows,
+        facts_of,
+        settings_that_differ,
+    )
+    from medfl_sim.runs.page import answer, write_runs
+
+    with errors_for_people():
+        if len(runs) < 2:
+            raise ConfigError("compare needs two run directories or more (medfl-sim ls lists them)")
+        screen, facts = Screen(), [facts_of(run) for run in runs]
+        screen.table(COMPARE_HEADER, compare_rows(facts))
+        if differing := settings_that_differ(facts):
+            screen.table(["setting", *map(str, runs)], differing)
+        screen.say(answer(facts))
+        write_runs(out, facts)
+        screen.say(f"page: {out}")

@@ -1,0 +1,117 @@
+"""compare.html: did joining help? Each hospital, with intervals; and against the pooled model."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
+from medfl_server.study.run_directory import Study, open_study
+from medfl_sim.runs.baselines import pooled_folder
+from medfl_sim.runs.compare import ALL, Difference, Row
+from medfl_sim.runs.directories import curve, number
+
+MOST = 60  # hospitals in the picture; of more, the largest
+HEADER = [
+    "hospital", "training images", "held-out images", "AUC alone", "AUC federated", "AUC pooled",
+    "federated - alone", "95 % interval", "did joining help?",
+]  # fmt: skip
+
+
+def write_comparison(study: Study, rows: Sequence[Row]) -> Path:
+    """Write the page into the run directory."""
+    hospitals, whole = rows[:-1], rows[-1]
+    sections = [_hospitals(hospitals, whole), _rounds(study), _how(study)]
+    title = f"medfl comparison: {study.plan.study}"
+    page = render(title, "Did joining help?", answer(hospitals, whole), sections, __version__)
+    path = study.folder / "compare.html"
+    write_atomic(path, page.encode())
+    return path
+
+
+def answer(hospitals: Sequence[Row], whole: Row) -> str:
+    """Say in a sentence how many hospitals are better off, and what pooling would have given."""
+    n = Counter(row.helped.verdict for row in hospitals)
+    said = [
+        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own held-out images "
+        "with what the federation gave them than with a model trained alone"
+    ]
+    if n["harmed"]:
+        said.append(f"{n['harmed']} worse")
+    if n["no clear difference"]:
+        said.append(f"at {n['no clear difference']} their images do not suffice to tell")
+    if n["cannot be said"]:
+        said.append(f"at {n['cannot be said']} it cannot be said, for want of held-out images")
+    return (
+        f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
+        f"federated, {number(whole.auc['alone'])} with each hospital's trained alone, and "
+        f"{number(whole.auc['pooled'])} had all images been in one place "
+        f"(n = {whole.n_held_out} held-out images)."
+    )
+
+
+def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
+    largest = sorted(hospitals, key=lambda row: -row.n_held_out)[:MOST]
+    shown = [row for row in hospitals if row in largest]
+    bars = {
+        f"{row.name} (n = {row.n_held_out})": (d.value, d.low, d.high)
+        for row in [*shown, whole]
+        if (d := row.helped).value is not None and d.low is not None and d.high is not None
+    }
+    left_out = len(hospitals) - len(shown)
+    texts = ["Right of the line the federation's model is better, left of it that trained alone."]
+    texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
+    rows = [_cells(row) for row in [*hospitals, whole]]
+    picture = interval_plot(bars, "AUC of the federated model minus AUC alone")
+    return Section(
+        "At each hospital", texts, [picture] if bars else [], [Table(HEADER, rows, total=ALL)]
+    )
+
+
+def _rounds(study: Study) -> Section:
+    studies = {"federated": study, "pooled": open_study(pooled_folder(study))}
+    found = {name: curve(one) for name, one in studies.items()}
+    lines = {name: points for name, points in found.items() if points[0]}
+    if not lines:
+        return Section("Over the rounds", ["The sites' policy lets no scores out."])
+    picture = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
+    title = "Over the rounds, against all images in one place"
+    text = "Federated: the model that hospitals share, also where each ends with one of its own."
+    return Section(title, [text], [picture])
+
+
+def _how(study: Study) -> Section:
+    training = study.plan.training
+    return Section(
+        "How it was compared",
+        [
+            f"Each model was trained by the same loop from the same start weights: "
+            f"{study.plan.federation.rounds} rounds of {training.epochs} epochs over its images. "
+            "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
+            "which is what federated learning makes unnecessary. Each hospital holds back the same "
+            "patients from all three, and is judged by them.",
+            "Intervals: 500 draws of the held-out images, the same for both models (paired "
+            "bootstrap). They treat images as independent; several images of a patient make them "
+            "too narrow. Which round's model is kept is chosen on the same held-out images, for "
+            "all three alike. One hospital in twenty is called helped or harmed by chance.",
+        ],
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.name,
+        str(row.n_trained),
+        str(row.n_held_out),
+        *(number(row.auc[model]) for model in ("alone", "federated", "pooled")),
+        "n/a" if row.helped.value is None else f"{row.helped.value:+.3f}",
+        _interval(row.helped),
+        row.helped.verdict,
+    ]
+
+
+def _interval(difference: Difference) -> str:
+    if difference.low is None or difference.high is None:
+        return "n/a"
+    return f"{difference.low:+.3f} to {difference.high:+.3f}"

@@ -1,0 +1,174 @@
+"""What run directories hold, for a list, a look and a comparison."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medfl_common.errors import MedflError
+from medfl_common.run.log import Event
+from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
+from medfl_server.study.run_directory import Study, open_study
+from medfl_sim.data.scenario import FILE as SCENARIO
+
+DEPTH = 4  # folders below the given one in which runs are looked for
+SCORED = ("round", "scored", "finished")
+LS_HEADER = ["run", "study", "plan", "hospitals", "rounds", "state", "AUC", "last change"]
+COMPARE_HEADER = [
+    "run", "state", "AUC", "loss", "accuracy", "model of round", "rounds", "seconds", "MB received",
+]  # fmt: skip
+
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the log of one run says."""
+
+    study: Study
+    state: str
+    n_hospitals: int
+    n_rounds: int  # made
+    seconds: float  # of all rounds
+    mb_received: float
+    scored: Scored | None  # the kept model, or the newest; over all hospitals
+    scored_round: int | None  # whose model that is
+
+
+def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
+    """Give (rounds made, `value` of the model after them), in order; empty where none is known.
+
+    The final model may be of an earlier round, which is there already.
+    """
+    events = [event for event in study.log.events() if event["event"] in SCORED]
+    points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
+    return sorted(points), [points[round_] for round_ in sorted(points)]
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """List the run directories at a folder or below it, the one that changed last at the end."""
+    return sorted(_runs_in(folder, DEPTH), key=_changed)
+
+
+def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
+    if (folder / "study.json").exists():
+        yield folder
+    elif depth and folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                yield from _runs_in(path, depth - 1)
+
+
+def facts_of(folder: Path) -> Facts:
+    """Read one run directory; raises RunError where it is none."""
+    study = open_study(folder)
+    events = study.log.events()
+    rounds = [event for event in events if event["event"] == "round"]
+    sites = [_sites(event) for event in rounds]
+    started: Event = next((event for event in events if event["event"] == "started"), {"sites": []})
+    newest = next((event for event in reversed(events) if event["event"] in SCORED), None)
+    return Facts(
+        study=study,
+        state=_state(events),
+        n_hospitals=len(list(started["sites"])),  # type: ignore[arg-type]
+        n_rounds=len(rounds),
+        seconds=sum(float(str(event["seconds"])) for event in rounds),
+        mb_received=sum(s["bytes_received"] for each in sites for s in each.values()) / 1e6,
+        scored=score_sites(newest).get(ALL) if newest else None,
+        scored_round=model_round(newest) if newest else None,
+    )
+
+
+def _sites(event: Event) -> dict[str, Any]:
+    return event["sites"]  # type: ignore[return-value]
+
+
+def _state(events: Sequence[Event]) -> str:
+    """Say how a run stands; whether a stopped one is running still, a log cannot know."""
+    last = events[-1]["event"] if events else "created"
+    if last in ("created", "finished", "paused"):
+        return str(last)
+    return "running or stopped"
+
+
+def list_rows(folder: Path) -> Rows:
+    """Give a row for each run below a folder; a damaged one says so."""
+    return [_list_row(path, folder) for path in find_runs(folder)]
+
+
+def _list_row(path: Path, folder: Path) -> list[str]:
+    name = path.name if path == folder else path.relative_to(folder).as_posix()
+    changed = datetime.fromtimestamp(_changed(path), UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        facts = facts_of(path)
+    except (MedflError, ValueError, KeyError, OSError):
+        return [name, "damaged", *[""] * (len(LS_HEADER) - 3), changed]
+    plan = facts.study.plan
+    return [
+        name, plan.study, plan.hash()[:8], str(facts.n_hospitals),
+        f"{facts.n_rounds}/{plan.federation.rounds}", facts.state, auc_of(facts), changed,
+    ]  # fmt: skip
+
+
+def _changed(path: Path) -> float:
+    log = path / "log.jsonl"
+    return (log if log.exists() else path).stat().st_mtime
+
+
+def auc_of(facts: Facts) -> str:
+    """Write the AUC over all hospitals."""
+    return "none shared" if facts.scored is None else number(facts.scored.values["auc"])
+
+
+def number(value: float | None) -> str:
+    """Write a score, or n/a."""
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def compare_rows(runs: Sequence[Facts]) -> Rows:
+    """Give a row of figures for each run."""
+    rows = []
+    for facts in runs:
+        scored = facts.scored
+        values = [None] * 2 if scored is None else [scored.loss, scored.values["accuracy"]]
+        rows.append([
+            str(facts.study.folder), facts.state, auc_of(facts), *map(number, values),
+            "n/a" if facts.scored_round is None else str(facts.scored_round),
+            f"{facts.n_rounds}/{facts.study.plan.federation.rounds}",
+            f"{facts.seconds:.1f}", f"{facts.mb_received:.1f}",
+        ])  # fmt: skip
+    return rows
+
+
+def settings_that_differ(runs: Sequence[Facts]) -> Rows:
+    """Give rows of (setting, its value in each run) of plan and scenario, where not all agree."""
+    settings = [
+        flat(facts.study.plan.model_dump(mode="json")) | flat(scenario_of(facts), "scenario.")
+        for facts in runs
+    ]
+    names = dict.fromkeys(name for one in settings for name in one if name != "study")
+    return [
+        [name, *(one.get(name, "not set") for one in settings)]
+        for name in names
+        if len({one.get(name) for one in settings}) > 1
+    ]
+
+
+def scenario_of(facts: Facts) -> dict[str, Any]:
+    """Read a run's scenario; empty where it has none, as a real study."""
+    path = facts.study.folder / SCENARIO
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Name settings by dots, with their values as text: federation.rounds."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = str(value)
+    return found

@@ -1,0 +1,103 @@
+"""One simulation from a plan to its pages; the command line, sweeps and notebooks all do this."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medfl_client.data.ingest import Watch
+from medfl_client.task.site import Site
+from medfl_common.errors import RunError
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.ui.screen import log_to
+from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.report import write_report
+from medfl_server.rounds.loop import Follow, Progress
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_server.superlink.transport import Announce
+from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.partition_page import write_partition
+from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
+from medfl_sim.data.sources import SOURCES
+from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
+from medfl_sim.runs.baselines import run_baselines
+from medfl_sim.runs.compare import compare
+from medfl_sim.runs.compare_page import write_comparison
+from medfl_sim.runs.sinks import feeding
+
+# Shows the progress of a study of so many rounds, for as long as the context is open.
+Bar = Callable[[int], AbstractContextManager[Follow]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to simulate.
+
+    plan: the plan file; data: a folder with a site.yaml, or of such folders; source: what the
+    images are, a file in medfl_sim/data/sources; engine: a file in medfl_sim/engine/engines;
+    sinks: files in medfl_sim/runs/sinks, which take the log too.
+    """
+
+    plan: Path
+    data: Path
+    scenario: Scenario = field(default_factory=Scenario)
+    site_file: Path | None = None
+    source: str = "dicom"
+    engine: str = IN_PROCESS
+    n_workers: int | None = None
+    baselines: bool = True
+    sinks: tuple[str, ...] = ()
+
+    def hospitals(self, plan: Plan, watch: Watch | None = None) -> dict[str, Site]:
+        """Read the data and deal them out."""
+        reader = SOURCES.get(self.source)()
+        return virtual_sites(self.data, plan, self.scenario, self.site_file, watch, reader)
+
+
+def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:
+    """Show nothing."""
+    return nullcontext(lambda progress: None)
+
+
+def do(
+    job: Job,
+    folder: Path,
+    say: Announce = silent,
+    watch: Watch | None = None,
+    bar: Bar = no_bar,
+) -> Study:
+    """Do a job in a run directory, or go on with it; what is finished is not done again.
+
+    Args:
+        job: What to simulate.
+        folder: The run directory.
+        say: Takes one line per event.
+        watch: Follows long work, such as decoding.
+        bar: Follows the rounds.
+    """
+    exists = (folder / "study.json").exists()
+    study = open_study(folder) if exists else create_study(folder, job.plan)
+    if load_plan(job.plan) != study.plan:
+        raise RunError(
+            f"{folder} was begun with another plan than {job.plan}; give that one to go on "
+            f"({folder / 'plan.yaml'}), or another --out"
+        )
+    keep_scenario(folder, job.scenario)
+    say(f"run directory {folder}")
+    hospitals = job.hospitals(study.plan, watch)
+    say(f"{len(hospitals)} virtual hospitals: {write_partition(folder, hospitals, study.plan)}")
+    faults = read_faults(job.scenario)
+    with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:
+        log_to(folder / "flower.log")
+
+        def follow_and_feed(progress: Progress) -> None:
+            follow(progress)
+            if not progress.part:
+                feed()
+
+        run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, faults)
+    say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
+    if job.baselines and len(hospitals) > 1:
+        run_baselines(study, hospitals, say)
+        say(f"did joining help? {write_comparison(study, compare(study, hospitals))}")
+    return study

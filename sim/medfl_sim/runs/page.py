@@ -1,0 +1,60 @@
+"""Several runs side by side, as a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medfl_common import __version__
+from medfl_common.files import write_atomic
+from medfl_common.ui.page import Section, Table, line_plot, render
+from medfl_sim.runs.directories import (
+    COMPARE_HEADER,
+    Facts,
+    compare_rows,
+    curve,
+    settings_that_differ,
+)
+
+
+def write_runs(path: Path, runs: Sequence[Facts]) -> None:
+    """Write the page."""
+    names = [str(facts.study.folder) for facts in runs]
+    found = {name: curve(facts.study) for name, facts in zip(names, runs, strict=True)}
+    lines = {name: points for name, points in found.items() if points[0]}
+    picture = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
+    differing = settings_that_differ(runs)
+    same = [] if differing else ["All settings are the same."]
+    table = [Table(["setting", *names], differing, is_text=True)] if differing else []
+    sections = [
+        Section("The runs", pictures=picture, tables=[Table(COMPARE_HEADER, compare_rows(runs))]),
+        Section("In which settings they differ", same, tables=table),
+    ]
+    page = render(
+        "medfl: runs side by side",
+        "How do these runs compare?",
+        answer(runs),
+        sections,
+        __version__,
+    )
+    write_atomic(path, page.encode())
+
+
+def answer(runs: Sequence[Facts]) -> str:
+    """Name the run with the highest AUC, and what speaks against taking it at its word."""
+    known = {
+        str(facts.study.folder): area
+        for facts in runs
+        if facts.scored and (area := facts.scored.values["auc"]) is not None
+    }
+    if not known:
+        return "None of these runs has an AUC over all hospitals."
+    best = max(known, key=lambda name: known[name])
+    said = [f"{best} has the highest AUC over all hospitals, {known[best]:.3f}"]
+    others = [f"{name} {area:.3f}" for name, area in known.items() if name != best]
+    said += [f"the others: {', '.join(others)}"] * bool(others)
+    said += ["one seed each does not say whether that is chance (medfl-sim sweep does)"]
+    differing = {row[0] for row in settings_that_differ(runs)}
+    if "seed" in differing or any(name.startswith("scenario.") for name in differing):
+        said.append("they were not scored on the same patients")
+    if unfinished := [f.study.folder.name for f in runs if f.state != "finished"]:
+        said.append(f"not finished: {', '.join(unfinished)}")
+    return "; ".join(said) + "."

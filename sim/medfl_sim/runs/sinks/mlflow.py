@@ -1,0 +1,51 @@
+"""MLflow, where MLFLOW_TRACKING_URI says, else ./mlruns (pip install 'medfl[mlflow]').
+
+The study is the experiment, the run directory the run; one that goes on is the same MLflow run.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from medfl_common.errors import ConfigError
+from medfl_common.files import write_atomic
+from medfl_server.study.run_directory import Study
+from medfl_sim.runs.directories import flat
+from medfl_sim.runs.sinks import SINKS
+
+FILE = "mlflow.json"
+MAX_PARAM = 500  # letters of a parameter that MLflow takes
+
+
+@SINKS.register("mlflow")
+class MLflow:
+    """Logs the plan as parameters and the figures as metrics."""
+
+    def __init__(self, study: Study) -> None:
+        try:
+            mlflow: Any = import_module("mlflow")
+        except ImportError:
+            raise ConfigError("--log-to mlflow needs MLflow: pip install 'medfl[mlflow]'") from None
+        mlflow.set_experiment(study.plan.study)
+        self._mlflow, self._path = mlflow, study.folder / FILE
+        kept = json.loads(self._path.read_text()) if self._path.exists() else {}
+        name = study.folder.resolve().name
+        run = mlflow.start_run(run_id=kept.get("run"), run_name=None if kept else name)
+        self._run, self._n_known, self._n = run.info.run_id, kept.get("writes", 0), 0
+        if not kept:
+            settings = flat(study.plan.model_dump(mode="json"))
+            mlflow.log_params({name: text[:MAX_PARAM] for name, text in settings.items()})
+            mlflow.log_artifact(str(study.folder / "plan.yaml"))
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        """Log metrics, but those that the MLflow run has from before."""
+        self._n += 1
+        if self._n <= self._n_known:
+            return
+        self._mlflow.log_metrics(dict(figures), step=step)
+        write_atomic(self._path, json.dumps({"run": self._run, "writes": self._n}).encode())
+
+    def close(self) -> None:
+        """End the MLflow run."""
+        self._mlflow.end_run()

@@ -1,6 +1,0 @@
-"""DICOM files, as a hospital has them."""
-
-from medfl_client.dicom.reader import DicomReader
-from medfl_sim.sources import SOURCES
-
-SOURCES.register("dicom")(DicomReader)
