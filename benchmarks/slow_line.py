@@ -19,7 +19,7 @@ from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment, free_port, run_command
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.proxy import Proxy
+from tests.system.proxy import Proxy
 
 FORMS = (
     ("float32", "float32"), ("bfloat16", "bfloat16"), ("int8", "bfloat16"), ("top_k", "bfloat16"),

@@ -11,7 +11,8 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 PLAN = """\
 plan: 1

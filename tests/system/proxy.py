@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tests.in_between import InBetween
+from tests.system.in_between import InBetween
 
 
 class Proxy:

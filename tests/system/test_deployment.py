@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.conftest import MakePlan
 
 from medfl_common.errors import RunError
 from medfl_common.run.log import Event, read_events
 from medfl_sim.local.deployment import Deployment, run_command, wait_until
-from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
-from tests.conftest import MakePlan
+from tests.conftest import ROOT, MakePlan
 
 from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
@@ -285,7 +285,7 @@ def test_a_patient_is_the_same_person_whatever_blanks_and_case_do() -> None:
 def test_no_real_ct_slice_is_refused_but_the_six_that_are_there_twice(
     ct_folder: Path, tmp_path: Path, make_plan: MakePlan
 ) -> None:
-    plan = load_plan(Path(__file__).parents[2] / "configs" / "ct-contrast.yaml")
+    plan = load_plan(ROOT / "configs" / "ct-contrast.yaml")
 
     found = collect(ct_folder, tmp_path / "state", CT_LABELS, plan)
 

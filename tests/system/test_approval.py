@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.conftest import MakePlan
 
 from medfl_client.egress import ledger
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.log import Event, read_events
 from medfl_sim.local.deployment import Deployment, Process, run_command, wait_until
-from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
 

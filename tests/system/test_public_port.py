@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.main import create_app
+from tests.conftest import MakePlan
 
 from medfl_server.superlink.limits import MAX_BODY
 from medfl_server.superlink.link import _superlink_config
 from medfl_server.superlink.listener import OPEN
 from medfl_sim.local.deployment import Deployment, wait_until
-from tests.conftest import MakePlan
 
 pytestmark = pytest.mark.processes
 

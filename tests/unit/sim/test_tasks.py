@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-from tests.client.test_series import AXIAL, FEET_FIRST, write_slice
 from tests.conftest import MakePlan
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, write_slice
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import collect, count_reasons

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
-from tests.conftest import MakePlan
+from tests.conftest import ROOT, MakePlan
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.readiness.assess import Readiness, as_json, assess
@@ -178,7 +178,7 @@ def test_the_real_ct_sites_doubles_and_mixed_patients_are_shown(
 ) -> None:
     (tmp_path / "dicom").symlink_to(ct_folder / "dicom")
     shutil.copy(ct_folder / "labels.csv", tmp_path)
-    configs = Path(__file__).parents[2] / "configs"
+    configs = ROOT / "configs"
     shutil.copy(configs / "ct-contrast.site.yaml", tmp_path / "site.yaml")
 
     found = judge(tmp_path, load_plan(configs / "ct-contrast.yaml"))

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from tests.conftest import MakePlan
 
 from medfl_common.run.log import Event, read_events
 from medfl_sim.local.deployment import Deployment, run_command, wait_until
-from tests.conftest import MakePlan
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

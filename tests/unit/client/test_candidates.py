@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from tests.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 from tests.conftest import MakePlan
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file
 from medfl_client.data import cache as preprocess

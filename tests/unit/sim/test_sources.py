@@ -6,8 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from tests.client.test_series import AXIAL, geometry, volume_plan, write_slice
 from tests.conftest import SHARED, MakePlan
+from tests.unit.client.test_series import AXIAL, geometry, volume_plan, write_slice
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Rules

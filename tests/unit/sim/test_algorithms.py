@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 import torch
 import yaml
-from tests.conftest import PLAN, MakePlan
+from tests.conftest import PLAN, ROOT, MakePlan
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
@@ -178,7 +178,7 @@ def test_it_learns_and_a_stop_changes_nothing(
 
 
 def test_the_guide_names_every_algorithm_and_message_format() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "algorithms.md").read_text()
+    guide = (ROOT / "docs" / "algorithms.md").read_text()
     for name in {*STRATEGIES.names(), *STRATEGY_OF, *CODECS.names()} - {"without_largest"}:
         assert f"`{name}`" in guide
 

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.conftest import PLAN, MakePlan
+from tests.conftest import PLAN, ROOT, MakePlan
 
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan, load_plan, plan_from_json
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)

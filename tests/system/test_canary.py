@@ -12,13 +12,13 @@ from pathlib import Path
 import pydicom
 import pytest
 import yaml
+from tests.conftest import MakePlan
+from tests.system.wiretap import Wiretap
 
 from medfl_client.commands.run import free_port
 from medfl_common.run.log import read_events
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment, wait_until
-from tests.conftest import MakePlan
-from tests.wiretap import Wiretap
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

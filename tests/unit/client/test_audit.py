@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from tests.client.test_approvals import Said
+from tests.unit.client.test_approvals import Said
 
 from medfl_client.audit.page import write_audit
 from medfl_client.audit.records import export, read_ledger, rows_of, totals_of, verify

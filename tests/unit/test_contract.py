@@ -10,10 +10,10 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
+from tests.conftest import ROOT
 
 from medfl_server.superlink.link import DirectRuntime
 
-ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "flwr.app",
     "flwr.clientapp",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import ROOT
 
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
@@ -12,7 +13,7 @@ from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.engine.simulation import run_study
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 @pytest.mark.parametrize(

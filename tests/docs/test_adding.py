@@ -1,14 +1,13 @@
 """The guide's own example works as it is printed."""
 
-from pathlib import Path
-
 import pytest
 import torch
+from tests.conftest import ROOT
 
 from medfl_common.plan.federation import Federation
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
-GUIDE = Path(__file__).parents[2] / "docs" / "adding-an-algorithm.md"
+GUIDE = ROOT / "docs" / "adding-an-algorithm.md"
 
 
 def test_the_guides_strategy_forgets_the_largest_update() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from tests.in_between import InBetween
+from tests.system.in_between import InBetween
 
 
 class Wiretap:

@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.conftest import MakePlan
+from tests.system.proxy import Proxy
 
 from medfl_client.commands.run import free_port
 from medfl_common.run.log import Event, read_events
@@ -13,8 +15,6 @@ from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
 from medfl_sim.local.deployment import Deployment, run_command, wait_until
 from medfl_sim.local.kills import Storm
-from tests.conftest import MakePlan
-from tests.proxy import Proxy
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

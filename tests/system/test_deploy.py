@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from tests.conftest import ROOT, MakePlan
 
 from medfl_client.commands.run import free_port
 from medfl_sim.local.deployment import Deployment, command, wait_until
-from tests.conftest import MakePlan
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = ROOT / "deploy"
 EXPOSURE = 1.5  # of 10, by systemd's own count
 SIDES = ("client", "server")
 WAIT_S = 90.0  # for what takes seconds on an idle machine

@@ -15,8 +15,6 @@ from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.sinks import figures_of
 from medfl_sim.runs.sinks.tensorboard import FOLDER
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "does-joining-help.ipynb"
-
 
 def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path) -> None:
     said: list[str] = []
@@ -38,20 +36,6 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
         simulate({**yaml.safe_load(PLAN), "seed": 4}, hospitals, out=tmp_path / "r")
     with pytest.raises(ConfigError, match="belongs to a partition"):
         simulate(yaml.safe_load(PLAN), hospitals, sites=3, out=tmp_path / "other")
-
-
-def test_every_cell_of_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    cells = json.loads(NOTEBOOK.read_text())["cells"]
-    names: dict[str, object] = {}
-
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
-
-    assert not any(cell.get("outputs") for cell in cells)
-    assert (tmp_path / "notebook-run" / "uneven" / "compare.html").exists()
 
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="TensorBoard is not installed")
