@@ -26,7 +26,7 @@ from medfl_client.data.cache import CHUNK, cached_pixels
 from medfl_client.data.dicom.header import Rules
 from medfl_client.data.reader import DicomReader, Source, read_pixels
 from medfl_client.data.sandbox import in_sandbox
-from medfl_common.plan.plan import FixedWindow, Images
+from medfl_common.plan.images import FixedWindow, Images
 
 SIDE, SIZE, REPEATS = 1024, 224, 5
 SYNTAXES = {

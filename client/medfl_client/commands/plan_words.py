@@ -6,7 +6,9 @@ from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.algorithms import NEED_START_LOSS, objective_of, own_layers
-from medfl_common.plan.plan import Images, Plan, WeightsFile
+from medfl_common.plan.images import Images
+from medfl_common.plan.model_choice import WeightsFile
+from medfl_common.plan.plan import Plan
 from medfl_common.plan.strict_yaml import Value
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, size_of

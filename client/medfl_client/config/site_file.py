@@ -21,28 +21,41 @@ HOURS = rf"any|(?!({CLOCK})-\1){CLOCK}-{CLOCK}"  # the end is not the start
 class DataFiles(Settings):
     """Where the images and labels are; paths are relative to the site file."""
 
-    folder: str  # DICOM files, sub-folders included
-    # csv: the file `labels`; folder: the name of the first folder below `folder`; tag: `label_tag`;
-    # file: the images' own file says it (npz)
+    folder: str
+    """The folder with the DICOM files, sub-folders included."""
     labels_from: Literal["csv", "folder", "tag", "file"] = "csv"
-    labels: str = ""  # CSV, first line names the columns
-    encoding: str = "utf-8"  # of the CSV
-    join: Join = "SOPInstanceUID"  # what the join column holds; path: relative to the folder
-    join_column: str = ""  # column that says which image, series, study or patient a label is of
-    label_column: str = ""  # column that holds the label; multilabel: empty, or with `separator`
-    label_columns: dict[str, str] = Field(default={})  # multilabel: finding -> its column
-    separator: str = Field(default="", max_length=1)  # multilabel: between findings in one column
-    # What the CSV, folder or tag says -> the plan's class, `unknown`, or (multilabel) 1, 0, none.
+    """Where a label is: in the CSV `labels`; the name of the first folder below `folder`; the DICOM
+    tag `label_tag`; the image's own file (npz)."""
+    labels: str = ""
+    """The CSV of labels. Its first line names the columns."""
+    encoding: str = "utf-8"
+    """Encoding of the CSV."""
+    join: Join = "SOPInstanceUID"
+    """What the join column holds; `path`: relative to `folder`."""
+    join_column: str = ""
+    """The column that says which image, series, study or patient a label is of."""
+    label_column: str = ""
+    """The column that holds the label; multilabel: empty, unless `separator` is set."""
+    label_columns: dict[str, str] = Field(default={})
+    """Multilabel: the column of each finding, where it has another name than the finding."""
+    separator: str = Field(default="", max_length=1)
+    """Multilabel: what stands between findings in one column."""
     values: dict[str, str] = Field(default={})
-    # Columns of the CSV that hold x, y and z of a candidate's position: mm to the patient's left,
-    # back and head, as ImagePositionPatient. For plans with images.sample: candidate; else empty.
+    """What the CSV, folder or tag says -> the plan's class, or `unknown`; multilabel: 1, 0 or
+    `none`."""
     position_columns: list[str] = Field(default=[])
-    label_tag: str = ""  # keyword of the DICOM tag that is the label
-    patient_column: str = ""  # column of the CSV that says who a picture is of; empty: the header
-    patient_from_study: bool = False  # without PatientID: the study stands for the patient
-    # With a larger part of the plan's images that cannot be decoded, the site does not train.
+    """For `sample: candidate`: the columns of x, y and z, in mm to the patient's left, back and
+    head, as ImagePositionPatient has them."""
+    label_tag: str = ""
+    """The keyword of the DICOM tag that is the label."""
+    patient_column: str = ""
+    """The column of the CSV that says who an image is of; empty: the header's PatientID."""
+    patient_from_study: bool = False
+    """Without PatientID: the study stands for the patient."""
     max_damaged: Annotated[Number, Field(ge=0, le=1)] = 0.05
-    burned_in: Literal["keep", "leave out"] = "keep"  # pictures that text may be written into
+    """If more than this part of the plan's images cannot be decoded, the site does not train."""
+    burned_in: Literal["keep", "leave out"] = "keep"
+    """What becomes of images that may have text written into them."""
 
     @model_validator(mode="after")
     def _labels_are_named(self) -> Self:
@@ -72,7 +85,9 @@ class Server(Settings):
     address: Annotated[
         str, matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
     ]
-    ca: str = "ca.crt"  # certificate of the study's authority
+    """The coordinator, as host:port."""
+    ca: str = "ca.crt"
+    """The certificate of the study's authority."""
 
 
 class Compute(Settings):
@@ -81,6 +96,7 @@ class Compute(Settings):
     device: Annotated[
         str, matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
     ] = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:NUMBER` or `mps`; `auto` takes a GPU where there is one."""
 
 
 Metric = Literal["train_loss", "scores", "exact_auc"]
@@ -89,22 +105,34 @@ Metric = Literal["train_loss", "scores", "exact_auc"]
 class Policy(Settings):
     """What the hospital allows. Policy beats plan, always."""
 
-    # required: a plan is worked on only after `medfl-client approve`; none: any plan of the server
     approval: Literal["required", "none"] = "required"
-    models: list[str] | Literal["all"] = "all"  # networks that may be trained here
-    max_rounds: int = Field(default=1000, ge=1)  # a plan with more is refused
-    min_images: int = Field(default=20, ge=1)  # fewer training images: nothing leaves
-    min_cell: int = Field(default=10, ge=1)  # a class with fewer scored images: no scores leave
-    # scores: the counts from which all scores follow, and groups; what is not listed is taken out
+    """`required`: this site works on a plan only after `medfl-client approve`. `none`: on any plan
+    of the coordinator."""
+    models: list[str] | Literal["all"] = "all"
+    """Networks that may be trained here."""
+    max_rounds: int = Field(default=1000, ge=1)
+    """A plan with more rounds is refused."""
+    min_images: int = Field(default=20, ge=1)
+    """With fewer training images nothing leaves."""
+    min_cell: int = Field(default=10, ge=1)
+    """If a class has fewer scored images, no scores leave; smaller groups and counts are taken
+    out."""
     metrics: list[Metric] | Literal["all"] = "all"
-    share_statistics: bool = True  # counts and a grey histogram of the data, where a plan asks
-    share_subgroups: bool = True  # scores by sex, age band, manufacturer, where a plan asks
-    max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0  # a larger reply is not sent
-    max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0  # in any 24 hours, all studies
-    # Local time in which tasks are taken up; may pass midnight. Work begun inside is finished.
+    """Kinds of metrics that may leave. `scores`: the counts from which all scores follow, and
+    groups. What is not listed is taken out."""
+    share_statistics: bool = True
+    """Counts and an intensity histogram of the data may leave, where a plan asks."""
+    share_subgroups: bool = True
+    """Scores by sex, age band and manufacturer may leave, where a plan asks."""
+    max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0
+    """A reply of more megabytes is not sent."""
+    max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0
+    """So many megabytes at most leave in any 24 hours, all studies together."""
     hours: Annotated[str, matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
-    # What a plan must offer to protect what leaves; no plan offers one yet
+    """The local time in which tasks are taken up, such as "20:00-06:00". Work begun inside is
+    finished."""
     protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
+    """What a plan must offer to protect what leaves; no plan offers one yet."""
 
     @model_validator(mode="after")
     def _exact_auc_goes_with_scores(self) -> Self:
@@ -142,11 +170,16 @@ def rule(setting: str) -> str:
 class SiteFile(Settings):
     """One hospital, whole."""
 
-    site: Name  # as the coordinator sees it
+    site: Name
+    """The site's name, as the coordinator sees it."""
     data: DataFiles
+    """Where images and labels are."""
     server: Server | None = None
+    """The coordinator; `medfl-client init --server` writes it."""
     compute: Compute = Compute()
+    """What trains here."""
     policy: Policy = Policy()
+    """What the hospital allows; it beats every plan."""
 
 
 def load_site_file(folder: Path) -> SiteFile:

@@ -26,7 +26,7 @@ from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import Reader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 VERSION = 3  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work

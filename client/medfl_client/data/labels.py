@@ -15,7 +15,8 @@ from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row, pseudonym
 from medfl_client.data.dicom.patch import Position
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Plan, Task
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.task import Task
 
 UNKNOWN = "unknown"  # a word of data.values: this label is not known
 NONE = "none"  # a word of data.values: no finding of the plan

@@ -13,7 +13,7 @@ from medfl_client.data.dicom.patch import Position, read_patch
 from medfl_client.data.dicom.pixels import read_picture
 from medfl_client.data.dicom.series import read_volume
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 ALL_FRAMES = -1
 

@@ -12,7 +12,8 @@ from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images, Plan
+from medfl_common.plan.images import Images
+from medfl_common.plan.plan import Plan
 
 COPY = "copy of another file"
 NO_LABEL = "no label"

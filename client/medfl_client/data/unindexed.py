@@ -16,7 +16,7 @@ from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import DicomReader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 TIMEOUT_S = 600.0
 

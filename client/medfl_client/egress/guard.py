@@ -16,7 +16,8 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import Tally
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
-from medfl_common.plan.plan import Plan, Task
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.task import Task
 from medfl_common.wire.digest import n_bytes
 from medfl_common.wire.records import Kind, TrainResult, TrainTask, encode_result, plan_number
 from medfl_common.wire.signature import SEAL, SIGNATURE, seal

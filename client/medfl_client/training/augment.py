@@ -2,7 +2,7 @@
 
 import torch
 
-from medfl_common.plan.plan import Augmentation
+from medfl_common.plan.training import Augmentation
 
 BLACK = -2.0  # grey 0 as the network sees it: (0 - CENTRE) / SPREAD of dataset.py
 SPREAD = 4.0  # from black to white as the network sees it

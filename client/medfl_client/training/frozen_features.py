@@ -9,7 +9,8 @@ from medfl_client.training.augment import augment
 from medfl_client.training.evaluate import images_at_once
 from medfl_client.training.precision import product_type
 from medfl_common.models.network import Network
-from medfl_common.plan.plan import Augmentation, Plan
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.training import Augmentation
 from medfl_common.seeds import torch_generator
 
 

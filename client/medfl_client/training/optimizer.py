@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from medfl_common.plan.plan import Training
+from medfl_common.plan.training import Training
 
 
 def make_optimizer(model: nn.Module, settings: Training, rate: float) -> torch.optim.Optimizer:

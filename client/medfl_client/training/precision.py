@@ -2,7 +2,7 @@
 
 import torch
 
-from medfl_common.plan.plan import Training
+from medfl_common.plan.training import Training
 
 
 def product_type(settings: Training, device: torch.device) -> torch.dtype:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.plan.plan import Task
+from medfl_common.plan.task import Task
 
 N_GREYS = 64  # bins of the intensity histogram, over 0..1 as the network sees it
 PARTS = 100_000  # the histogram counts parts of so many, not pixels

@@ -2,7 +2,7 @@
 
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models.from_torchvision import backbone_of
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 
 @MODELS.register("densenet121")

@@ -8,7 +8,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_norm
 from medfl_common.plan.algorithms import Layers
-from medfl_common.plan.plan import LastLayers, ModelChoice
+from medfl_common.plan.model_choice import LastLayers, ModelChoice
 
 
 def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) -> None:

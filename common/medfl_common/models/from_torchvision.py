@@ -5,7 +5,7 @@ from torch import nn
 from medfl_common.errors import ConfigError
 from medfl_common.models import Backbone
 from medfl_common.models.norms import replace_batch_norms
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 OWN_LAYER_NORM = "layer"  # the family's norm layers are part of its design
 

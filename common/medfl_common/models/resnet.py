@@ -4,7 +4,7 @@ from torch import nn
 
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models.from_torchvision import backbone_of
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 
 @MODELS.register("resnet18")

@@ -5,7 +5,7 @@ from torch import nn
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models.norms import norm_layer
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 N_FEATURES = 128
 

@@ -8,7 +8,7 @@ from medfl_common.models.from_torchvision import (
     backbone_of,
     remove_head,
 )
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 PATCH = 16  # pixels on a side of a patch
 

@@ -28,36 +28,44 @@ class Options(Settings):
 
 
 class Messages(Settings):
-    """How numbers travel; a file each in common/medfl_common/codecs."""
+    """How numbers travel; a file each in common/medfl_common/wire/codecs."""
 
-    # float32, bfloat16, float16; int8 and top_k send what they leave out with a later update.
     update: str = "float32"
-    top: Annotated[Number, Field(gt=0, le=1)] = 0.01  # top_k: the part of the weights that is sent
-    weights: Literal["float32", "bfloat16", "float16"] = "float32"  # from the coordinator
+    """Format of a site's update: `float32`, `bfloat16`, `float16`, `int8` or `top_k`. The last two
+    add what they leave out to a later update."""
+    top: Annotated[Number, Field(gt=0, le=1)] = 0.01
+    """`top_k`: the part of the weights that is sent."""
+    weights: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Format of the weights from the coordinator."""
 
 
 class Federation(Settings):
     """Rounds, who must answer, and how updates are joined."""
 
     rounds: int = Field(ge=1, le=10_000)
-    # The algorithm, by its name: a file in server/medfl_server/aggregation/strategies, or a line in
-    # common/medfl_common/plan/algorithms.py.
+    """Rounds of the study."""
     strategy: str = "fedavg"
+    """The algorithm: a name from the list of algorithms."""
     options: Options = Options()
+    """Numbers of the algorithm."""
     messages: Messages = Messages()
-    # Of median, trimmed_mean, krum, multi_krum, bulyan: how many bad sites a round must withstand,
-    # which says how many replies it needs; and trimmed_mean's part that is cut at each end.
+    """How numbers travel."""
     bad_sites: int = Field(default=1, ge=0, le=1000)
+    """Robust rules: so many bad sites a round must withstand; it says how many replies a round
+    needs."""
     trim: Annotated[Number, Field(ge=0, lt=0.5)] = 0.2
-    # The quorum: a round with fewer valid replies changes nothing. "all": every enrolled site.
+    """`trimmed_mean`: the part of the sites that is cut at each end."""
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
+    """The quorum: a round with fewer valid replies changes nothing. `all`: every enrolled site."""
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
-    # So many sites, drawn anew for each round, are asked; not given: all. The quorum is of those.
+    """Seconds that a round waits for replies."""
     sites_per_round: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    # An update whose norm is more than so many times the median of the last rounds is quarantined;
-    # a thousandth of the weights' norm never is.
+    """So many sites, drawn anew for each round, are asked, and the quorum is of those. Without it
+    all are asked."""
     norm_limit: Annotated[Number, Field(ge=2)] = 30.0
-    # Before the first round each site tells counts of its data, as far as its policy allows.
+    """An update is quarantined if its norm is more than so many times the median of the last
+    rounds, and more than a thousandth of the weights' norm."""
     statistics: bool = False
-    # So many rounds in a row without a quorum pause the study.
+    """Before the first round each site tells counts of its data, as far as its policy allows."""
     empty_rounds: int = Field(default=3, ge=1, le=1000)
+    """So many rounds in a row without a quorum pause the study."""

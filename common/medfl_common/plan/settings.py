@@ -35,10 +35,18 @@ Number = Annotated[float, Field(strict=False)]  # an integer may stand where a f
 
 
 class Settings(BaseModel):
-    """A frozen group of settings; an unknown key, a wrong type or a wrong range is an error."""
+    """A frozen group of settings; an unknown key, a wrong type or a wrong range is an error.
+
+    The text below a key says what it means, and becomes its line in docs/reference.
+    """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
     )
 
 

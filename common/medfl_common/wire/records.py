@@ -19,7 +19,8 @@ from medfl_common.metrics.subgroups import KINDS, Groups, group_names, tally_of_
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, is_finite
 from medfl_common.plan.algorithms import NEED_START_LOSS
-from medfl_common.plan.plan import Plan, Task, plan_from_json
+from medfl_common.plan.plan import Plan, plan_from_json
+from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.record_values import counts, number, typed
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights

@@ -21,7 +21,8 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
-from medfl_common.plan.plan import Plan, WeightsFile, load_plan
+from medfl_common.plan.model_choice import WeightsFile
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.log import RunLog
 from medfl_common.wire.records import Kind
 from medfl_server.aggregation.aggregate import needs

@@ -46,14 +46,23 @@ class Shift(Settings):
     """What some hospitals' scanners do to a picture; what is not given is left alone."""
 
     sites: list[str] | Literal["all"] = "all"
-    resolution: OneOrRange[Part] = 1.0  # part of the pixels a side
-    blur: OneOrRange[Sigma] = 0.0  # sigma of a Gaussian, pixels
+    """The hospitals whose scanners differ."""
+    resolution: OneOrRange[Part] = 1.0
+    """The part of the pixels on a side that is left."""
+    blur: OneOrRange[Sigma] = 0.0
+    """Sigma of a Gaussian blur, in pixels."""
     gain: OneOrRange[Factor] = 1.0
+    """Intensities times this."""
     offset: OneOrRange[Offset] = 0.0
+    """Intensities plus this."""
     gamma: OneOrRange[Factor] = 1.0
-    noise: OneOrRange[Noise] = 0.0  # standard deviation
-    window: OneOrRange[Width] = 1.0  # width around the middle
-    inversion: bool = False  # black becomes white
+    """Intensities to this power."""
+    noise: OneOrRange[Noise] = 0.0
+    """Standard deviation of Gaussian noise."""
+    window: OneOrRange[Width] = 1.0
+    """Width of the window around the middle; below 1 contrast grows."""
+    inversion: bool = False
+    """Black becomes white."""
 
 
 def shifted(

@@ -33,17 +33,24 @@ class Dealing(Settings):
     """What is asked of every partition."""
 
     kind: str
+    """The way to deal the data out."""
     sites: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    min_patients: Annotated[int, Field(ge=1)] | None = None  # at each site
-    min_per_class: Annotated[int, Field(ge=0)] = 0  # patients of each class at each site
+    """How many hospitals; for ways that the data do not decide."""
+    min_patients: Annotated[int, Field(ge=1)] | None = None
+    """Patients that each site has at least; without it the way's own least."""
+    min_per_class: Annotated[int, Field(ge=0)] = 0
+    """Patients of each class that each site has at least."""
 
 
 class Scenario(Settings):
     """How virtual hospitals come about and what befalls them."""
 
     partition: Values = Field(default={"kind": AS_THEY_ARE})
+    """How the data become hospitals: `kind`, and the settings of that kind."""
     shift: list[Shift] = Field(default=[])
+    """What some hospitals' scanners do to images."""
     faults: list[Values] = Field(default=[])
+    """What goes wrong: a list of `kind`, and the settings of that kind."""
 
     @model_validator(mode="after")
     def _parts_are_known(self) -> Self:

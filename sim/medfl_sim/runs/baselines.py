@@ -16,7 +16,8 @@ import yaml
 from medfl_client.data.dataset import Batches, Examples, SiteData
 from medfl_client.task.site import Site
 from medfl_common.files import write_atomic
-from medfl_common.plan.plan import Plan, WeightsFile
+from medfl_common.plan.model_choice import WeightsFile
+from medfl_common.plan.plan import Plan
 from medfl_server.study.run_directory import START_FILE, Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.engine.simulation import run_study, silent

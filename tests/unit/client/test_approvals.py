@@ -15,8 +15,9 @@ from medfl_client.egress.approvals import read_records, status_of
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
-from medfl_common.plan.plan import Plan, Task, load_plan
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plan.settings import loads
+from medfl_common.plan.task import Task
 from medfl_common.ui.screen import Screen
 
 

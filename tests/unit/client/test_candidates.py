@@ -20,7 +20,8 @@ from medfl_client.data.ingest import Collection, collect, count_reasons, site_da
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_client.readiness.assess import assess
 from medfl_common.errors import ConfigError, DataError
-from medfl_common.plan.plan import Images, Plan, load_plan
+from medfl_common.plan.images import Images
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_sim.data.sources.nifti import NiftiReader
 
 BALL = (11.0, -7.5, 22.0)  # where it lies in the patient

@@ -6,7 +6,7 @@ import pytest
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import LabelRow, encode, read_csv
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Task
+from medfl_common.plan.task import Task
 
 DATA = DataFiles(
     folder="d", labels="l.csv", join_column="id", label_column="finding", values={"1": "ill"}

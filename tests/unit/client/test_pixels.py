@@ -20,7 +20,7 @@ from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
 from medfl_client.data.dicom.geometry import fit, resize
 from medfl_client.data.dicom.pixels import open_image, read_picture
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import DicomWindow, FixedWindow, Images, PercentileWindow
+from medfl_common.plan.images import DicomWindow, FixedWindow, Images, PercentileWindow
 
 RAMP = np.tile(np.arange(16, dtype=np.int16) * 100, (16, 1))  # 0..1500 from left to right
 WHOLE = {"WindowCenter": 750.5, "WindowWidth": 1501}

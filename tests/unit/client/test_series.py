@@ -12,7 +12,7 @@ from medfl_client.data.dicom.header import Rules, read_row
 from medfl_client.data.dicom.series import arrange, read_volume
 from medfl_client.data.reader import ALL_FRAMES, DicomReader, Source, read_pixels
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import FixedWindow, Images
+from medfl_common.plan.images import FixedWindow, Images
 
 SERIES, STUDY = generate_uid(), generate_uid()
 AXIAL = (1, 0, 0, 0, 1, 0)

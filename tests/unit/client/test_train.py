@@ -12,7 +12,8 @@ from medfl_common.errors import TrainingError
 from medfl_common.metrics.counts import auc
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
-from medfl_common.plan.plan import Augmentation, Plan, load_plan
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plan.training import Augmentation
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,7 @@ from medfl_client.data.dicom.reading import HEADER_TAGS, PIXEL_TAGS, read_header
 from medfl_client.data.reader import DicomReader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 PLAN = Images(modality=["CT"], size=16)
 

@@ -16,7 +16,7 @@ from medfl_common.metrics.site_statistics import (
     lengths,
     suppressed,
 )
-from medfl_common.plan.plan import Task
+from medfl_common.plan.task import Task
 from medfl_server.reports.heterogeneity import differences, read_statistics
 from medfl_server.reports.report import write_report
 from medfl_server.study.run_directory import create_study

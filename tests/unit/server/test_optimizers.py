@@ -9,8 +9,9 @@ from tests.conftest import MakePlan
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
-from medfl_common.plan.plan import Training, load_plan
+from medfl_common.plan.plan import load_plan
 from medfl_common.plan.schedule import effective_steps
+from medfl_common.plan.training import Training
 from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent
 from medfl_server.rounds.loop import choose_sites
 

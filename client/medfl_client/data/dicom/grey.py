@@ -21,7 +21,7 @@ from pydicom.pixels.processing import (
 
 from medfl_client.data.dicom.frames import Stored
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import DicomWindow, FixedWindow, Intensity, PercentileWindow
+from medfl_common.plan.images import DicomWindow, FixedWindow, Intensity, PercentileWindow
 
 Picture = NDArray[np.float32]
 Values = NDArray[np.float64]

@@ -20,7 +20,7 @@ from medfl_client.data.dicom.grey import show
 from medfl_client.data.dicom.pixels import pixel_spacing
 from medfl_client.data.dicom.series import Geometry, Places, read_slices, upright
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 OUTSIDE = "the position is outside the volume"
 MAX_INSIDE = 2**18  # values of a volume that a window by its values is taken from

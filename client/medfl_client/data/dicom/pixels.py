@@ -10,7 +10,7 @@ from medfl_client.data.dicom.geometry import Array, fit
 from medfl_client.data.dicom.grey import luminance, to_colour, to_grey
 from medfl_client.data.dicom.reading import read_image
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 
 def read_picture(path: Path, images: Images, frame: int = 0) -> Array:

@@ -21,7 +21,7 @@ from medfl_client.data.dicom.grey import luminance, show, to_colour, to_values
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.pixels import in_plane_scale, open_image
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 
 MIN_SLICES = 3
 SAME_PLACE_MM = 0.01

@@ -12,7 +12,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
-from medfl_common.plan.plan import Training
+from medfl_common.plan.training import Training
 from medfl_common.registry import Registry
 
 

@@ -15,7 +15,9 @@ class Dropout(Settings):
     """In each round a site is away with this probability, each round anew."""
 
     probability: Annotated[Number, Field(ge=0, le=1)]
+    """The probability that a site is away from a round."""
     sites: Sites = "all"
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def seconds(self, rng: np.random.Generator) -> float:
         """Draw 0 or infinity."""

@@ -19,7 +19,9 @@ class Gaussian(Settings):
     """Gaussian noise in place of the update, with so many times the update's standard deviation."""
 
     factor: Annotated[Number, Field(gt=0)] = 1.0
+    """Standard deviation of the noise, in the update's own."""
     sites: Sites = 1
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give noise, tensor by tensor."""

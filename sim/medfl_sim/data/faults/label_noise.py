@@ -22,7 +22,9 @@ class LabelNoise(Settings):
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]
+    """The probability that a training label is wrong."""
     sites: Sites = "all"
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def spoil_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
         """Give the data with wrong labels in training."""

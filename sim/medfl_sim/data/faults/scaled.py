@@ -16,7 +16,9 @@ class Scaled(Settings):
     """The update times a factor."""
 
     factor: Number
+    """The update is multiplied by this."""
     sites: Sites = 1
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give the update, multiplied."""

@@ -16,7 +16,9 @@ class SignFlip(Settings):
     """The update with its sign changed, times a factor."""
 
     factor: Number = 1.0
+    """The opposite of the update is multiplied by this."""
     sites: Sites = 1
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give the opposite of the update."""

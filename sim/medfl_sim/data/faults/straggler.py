@@ -18,7 +18,9 @@ class Straggler(Settings):
     """
 
     time_s: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2, max_length=2)]
+    """`[low, high]`: between these a round takes, in simulated seconds."""
     sites: Sites = "all"
+    """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
     def seconds(self, rng: np.random.Generator) -> float:
         """Draw the time of a round."""

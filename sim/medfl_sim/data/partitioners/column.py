@@ -14,6 +14,7 @@ class Column(Settings):
     """Group images by a column; sites are named `column-value` and ordered by value."""
 
     column: str
+    """A column of the label file."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False

@@ -21,6 +21,7 @@ class Csv(Settings):
     """
 
     file: str
+    """The CSV with the columns `site`, and `file` or `patient`."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False

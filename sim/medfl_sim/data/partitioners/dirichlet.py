@@ -21,6 +21,7 @@ class Dirichlet(Settings):
     """
 
     alpha: Annotated[Number, Field(gt=0)]
+    """Small: sites see few classes. Large: all are alike."""
 
     least: ClassVar[int] = 10
     needs_sites: ClassVar[bool] = True

@@ -23,6 +23,7 @@ class Pathological(Settings):
     """
 
     classes: Annotated[int, Field(ge=1)] = 2
+    """Classes that each site has."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = True

@@ -22,7 +22,9 @@ class Quantity(Settings):
     """
 
     skew: Annotated[Number, Field(ge=0, le=10)] = 1.0
+    """How unlike the sizes are; 0: all alike."""
     law: Literal["log-normal", "power"] = "log-normal"
+    """`log-normal`: sizes as exp(skew z). `power`: the k-th site's size as k**-skew."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = True

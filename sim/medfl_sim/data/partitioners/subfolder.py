@@ -18,6 +18,7 @@ class Subfolder(Settings):
     """
 
     level: Annotated[int, Field(ge=1)] = 1
+    """Which folder of an image's path, counted from 1."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False

@@ -43,7 +43,8 @@ class ByTag(Settings):
     A patient with images of several values goes, whole, to the most frequent.
     """
 
-    tag: Annotated[str, AfterValidator(_usable)]  # DICOM keyword (PS3.6)
+    tag: Annotated[str, AfterValidator(_usable)]
+    """The keyword of a DICOM element (PS3.6), such as Manufacturer."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False

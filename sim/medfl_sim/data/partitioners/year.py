@@ -18,7 +18,8 @@ class Year(Settings):
     at `year-0`.
     """
 
-    begins: list[int] = Field(default=[])  # [2010, 2015]: before 2010, 2010 to 2014, from 2015
+    begins: list[int] = Field(default=[])
+    """Years in which spans begin. `[2010, 2015]`: before 2010, 2010 to 2014, from 2015."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False

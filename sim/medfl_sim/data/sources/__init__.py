@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.pixels import to_picture
 from medfl_client.data.reader import Reader
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 from medfl_common.registry import Registry
 
 SOURCES: Registry[Callable[[], Reader]] = Registry("format", "medfl_sim.data.sources")

@@ -20,7 +20,7 @@ from medfl_client.data.dicom.pixels import to_picture
 from medfl_client.data.dicom.series import resize_in_plane, to_volume
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 from medfl_sim.data.sources import OTHER, SOURCES
 
 MAX_BYTES = 1 * 2**30  # of one volume as float32

@@ -20,7 +20,7 @@ from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.labels import NONE
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 from medfl_sim.data.sources import OTHER, SOURCES, whole_range
 
 MAX_BYTES = 1 * 2**30  # of the arrays of one archive

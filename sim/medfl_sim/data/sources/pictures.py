@@ -11,7 +11,7 @@ from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
-from medfl_common.plan.plan import Images
+from medfl_common.plan.images import Images
 from medfl_sim.data.sources import OTHER, SOURCES, whole_range
 
 DEEP = ("I;16", "I;16L", "I;16B")  # Pillow's names of 16-bit grey

@@ -1,0 +1,32 @@
+"""The plan's section on how models are scored, and which is kept."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medfl_common.plan.settings import Number, Settings
+
+Probability = Annotated[Number, Field(ge=0, le=1)]
+
+
+class Evaluation(Settings):
+    """How the global model is scored at each site, on patients it is not trained on there."""
+
+    validation: Annotated[Number, Field(ge=0, le=0.9)] = 0.2
+    """The part of a site's patients that it scores on and does not train on."""
+    threshold: Probability = 0.5
+    """Binary and multilabel: a probability at or above it is positive."""
+    metric: Literal["auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa"] = "auc"
+    """The score that says which round's model is best; `loss` is best when low."""
+    keep: Literal["best", "last"] = "best"
+    """Which round's model is the study's result."""
+    early_stop: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Stop after so many rounds without a better model; without it all rounds are made."""
+    specificity: Annotated[Number, Field(gt=0, lt=1)] = 0.9
+    """The specificity at which the report gives the sensitivity."""
+    subgroups: list[Literal["sex", "age", "manufacturer"]] = Field(default=[])
+    """Groups of patients by which the final model is scored, where a site's policy allows it."""
+    manufacturers: list[Annotated[str, Field(min_length=2, max_length=32)]] = Field(
+        default=[], max_length=16
+    )
+    """How DICOM's Manufacturer begins, for the subgroup `manufacturer`; the rest are others."""

@@ -1,0 +1,98 @@
+"""The plan's section on images: which take part, and how each becomes the same array."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medfl_common.plan.settings import Number, Settings, matching
+
+
+class DicomWindow(Settings):
+    """Use the window that the file itself carries (DICOM PS3.3 C.11.2)."""
+
+    rule: Literal["dicom"] = "dicom"
+    """Take the window of each file."""
+
+
+class FixedWindow(Settings):
+    """Use one window for every image."""
+
+    rule: Literal["fixed"]
+    """Take one window for all."""
+    centre: Number
+    """The value in the middle, in the units after rescale (CT: Hounsfield units)."""
+    width: Number = Field(ge=1)
+    """From black to white, in the same units."""
+
+
+class PercentileWindow(Settings):
+    """Stretch each image between two of its own percentiles."""
+
+    rule: Literal["percentile"]
+    """Take the window from the image's own values."""
+    low: Annotated[Number, Field(ge=0, le=49)] = 1.0
+    """The percentile that becomes black."""
+    high: Annotated[Number, Field(ge=51, le=100)] = 99.0
+    """The percentile that becomes white."""
+
+
+Intensity = DicomWindow | FixedWindow | PercentileWindow
+Word = Annotated[str, matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
+
+
+class Images(Settings):
+    """Which images take part, and how each becomes the same array everywhere."""
+
+    modality: list[Word] = Field(min_length=1)
+    """DICOM modalities that take part, such as `[DX, CR]`. Data that are not DICOM are `OT`."""
+    view: list[Word] | Literal["any"] = "any"
+    """Values of DICOM's ViewPosition that take part, such as `[PA, AP]`."""
+    sample: Literal["image", "series", "study", "candidate"] = "image"
+    """What has one label and is one input of the network. A `series` or `study` gives its volume
+    (of a study: the series with the most images), or in 2D its middle image. A `candidate` gives
+    the patch around a position in a series; beyond the volume the patch is black."""
+    frames: Literal["all", "middle"] = "all"
+    """Of a multi-frame file: every frame is an image, or only the middle one."""
+    dimensions: Literal[2, 3] = 2
+    """2: the network sees images. 3: it sees volumes."""
+    size: int = Field(ge=16, le=2048)
+    """Pixels on a side. An image keeps its shape and is padded with black."""
+    depth: int | None = Field(default=None, ge=4, le=512)
+    """Slices of a volume; 3D only."""
+    spacing_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
+    """Millimetres between pixels after resampling; what is larger than `size` is cropped around
+    its centre. Without it the image is fitted into `size`."""
+    slice_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
+    """Millimetres between slices after resampling; 3D only."""
+    channels: Literal[1, 3] = 1
+    """Channels of the network's input. 3 repeats a grey image, for networks made for colour."""
+    colour: bool = False
+    """`true` keeps red, green and blue; `false` turns colour into grey."""
+    bits: Literal[8, 16] = 8
+    """Bits a pixel in the site's cache."""
+    intensity: Annotated[Intensity, Field(discriminator="rule")] = DicomWindow()
+    """How stored values become black to white."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.dimensions == 3) != (self.depth is not None):
+            raise ValueError("depth belongs to dimensions: 3, and must be given there")
+        if self.dimensions == 3 and self.sample == "image":
+            raise ValueError("a volume is made of a series or a study; set sample to one of them")
+        if self.slice_mm is not None and self.dimensions == 2:
+            raise ValueError("slice_mm belongs to dimensions: 3")
+        spacings = (self.spacing_mm, self.slice_mm)
+        if self.sample == "candidate" and (self.dimensions == 2 or None in spacings):
+            raise ValueError(
+                "sample: candidate is a patch of so many millimetres: it needs dimensions: 3, "
+                "depth, spacing_mm and slice_mm"
+            )
+        if self.colour and (self.channels == 1 or self.dimensions == 3):
+            raise ValueError("colour needs channels: 3 and dimensions: 2")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the shape of one sample in the cache: (1 or 3, [depth,] size, size)."""
+        depth = () if self.depth is None else (self.depth,)
+        return (3 if self.colour else 1, *depth, self.size, self.size)

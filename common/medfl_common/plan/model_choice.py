@@ -1,0 +1,45 @@
+"""The plan's section on the network, its layers and its start."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medfl_common.plan.settings import Number, Settings, matching
+
+
+class WeightsFile(Settings):
+    """Initial weights from the coordinator's file; hospitals get them with the first task."""
+
+    file: str
+    """A safetensors file, relative to the plan's file."""
+    sha256: Annotated[str, matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
+    """The file's SHA-256, 64 hex digits."""
+
+
+class LastLayers(Settings):
+    """Train the head and the layers before it, and freeze the rest."""
+
+    last: int = Field(ge=1, le=1000)
+    """How many convolutions and dense layers are trained, each with its norm layer."""
+
+
+class ModelChoice(Settings):
+    """Which network, and from which weights it starts."""
+
+    name: str
+    """The network: a name from the list of models."""
+    norm: Literal["own", "none", "group", "batch"] = "own"
+    """Norm layers. `own`: as published, where the network starts from published weights or has no
+    choice; else group. The others stand in place of every norm layer."""
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """The part of the features that is dropped before the head."""
+    weights: Literal["none", "imagenet", "kinetics"] | WeightsFile = "none"
+    """Initial weights. `none`: drawn from the seed. `imagenet`, `kinetics`: torchvision's; the
+    coordinator fetches them. Or a file of the coordinator's."""
+    freeze: Literal["none", "all"] | LastLayers = "none"
+    """What is not trained. `all`: everything but the head, which is always trained."""
+    slices: Literal["mean", "max"] | None = None
+    """For a 2D network on volumes: how it joins the features of the slices."""
+    norm_layers: Literal["shared", "local"] = "shared"
+    """`local`: norm layers stay at their site and are never averaged (FedBN; Li et al., ICLR 2021,
+    https://arxiv.org/abs/2102.07623)."""

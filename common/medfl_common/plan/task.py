@@ -1,0 +1,45 @@
+"""The plan's section on the question: its type and classes."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medfl_common.plan.settings import Settings
+
+
+class Task(Settings):
+    """What the model is asked."""
+
+    type: Literal["binary", "multiclass", "multilabel", "ordinal"]
+    """The kind of question. `multilabel`: an image may have none, one or many findings.
+    `ordinal`: the classes have an order, such as grades; medfl trains it as multiclass and also
+    reports the quadratic kappa."""
+    classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        min_length=2, max_length=64
+    )
+    """The classes in the order of the model's outputs. `binary`: the negative one first.
+    `ordinal`: from least to most. `multilabel`: the findings."""
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("each class may be named once")
+        if self.type == "binary" and len(self.classes) != 2:
+            raise ValueError("a binary task has two classes: the negative one, then the positive")
+        return self
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Say whether an image has exactly one class out of a list: multiclass and ordinal."""
+        return self.type in ("multiclass", "ordinal")
+
+    @property
+    def n_outputs(self) -> int:
+        """Count the model's outputs: one logit for binary, else one per class."""
+        return 1 if self.type == "binary" else len(self.classes)
+
+    @property
+    def confusion_shape(self) -> tuple[int, ...]:
+        """Give the shape of the confusion counts: (K, K), or (K, 2, 2) for multilabel."""
+        k = len(self.classes)
+        return (k, 2, 2) if self.type == "multilabel" else (k, k)

@@ -1,0 +1,77 @@
+"""The plan's section on one site's local training in one round."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medfl_common.plan.settings import Number, Settings
+
+
+class Augmentation(Settings):
+    """Random changes to a training image; all off by default. A volume changes as a whole."""
+
+    flip: bool = False
+    """Mirror left and right, half the time."""
+    flip_vertical: bool = False
+    """Mirror top and bottom, half the time; not for a chest."""
+    rotation_deg: Annotated[Number, Field(ge=0, le=180)] = 0.0
+    """Rotate by up to so many degrees either way."""
+    shift: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
+    """Move by up to this part of the side, either way."""
+    zoom: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
+    """Scale by up to this part either way; 0.1: between 0.9 and 1.1 times."""
+    shear_deg: Annotated[Number, Field(ge=0, le=45)] = 0.0
+    """Shear by up to so many degrees either way."""
+    contrast: Annotated[Number, Field(ge=0, le=0.9)] = 0.0
+    """Change contrast by up to this part; 0.2: between 0.8 and 1.2 times."""
+    noise: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
+    """Add Gaussian noise of this standard deviation; from black to white is 1."""
+
+
+class Schedule(Settings):
+    """How the learning rate changes over the rounds; within a round it is constant."""
+
+    kind: Literal["constant", "cosine", "step"] = "constant"
+    """`cosine` falls to 0 after the last round; `step` falls now and then."""
+    warmup_rounds: int = Field(default=0, ge=0, le=1000)
+    """Over so many rounds the rate rises from lr / (n + 1) to lr."""
+    every_rounds: int = Field(default=10, ge=1, le=10_000)
+    """`step`: rounds between two falls."""
+    factor: Annotated[Number, Field(gt=0, lt=1)] = 0.1
+    """`step`: each fall multiplies the rate by this."""
+
+
+class Training(Settings):
+    """One site's local training in one round."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """The optimizer at the sites; it begins anew in each round."""
+    lr: Annotated[Number, Field(gt=0, le=10)] = 0.01
+    """The learning rate."""
+    schedule: Schedule = Schedule()
+    """How the learning rate changes over the rounds."""
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    """Momentum of `sgd`; the others ignore it."""
+    weight_decay: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    """Weight decay of the optimizer."""
+    epochs: int = Field(default=1, ge=1, le=1000)
+    """Passes over the site's training images in each round."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Samples in one step."""
+    class_balance: Literal["none", "weights", "sampling"] = "none"
+    """Makes up for a site's rare classes: a larger weight in the loss, or their images drawn more
+    often. Both go with one over the class's share."""
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
+    clip_norm: Annotated[Number, Field(gt=0)] | None = None
+    """The largest norm of a step's gradient; without it nothing is clipped."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format in training. `auto`: bfloat16 where the processor multiplies it in hardware,
+    float16 on older GPUs. Scoring is always float32."""
+    feature_copies: int = Field(default=1, ge=1, le=64)
+    """With `freeze: all` and augmentation: so many changed copies of each image have their features
+    computed once, and each epoch takes one copy at random."""
+    objective: str | None = None
+    """Another objective at the sites than the algorithm's own."""
+    augmentation: Augmentation = Augmentation()
+    """Random changes to training images."""
