@@ -3,7 +3,7 @@
     training.py [REPEATS]
 
 The pictures are those of the simulation jobs: noise, and a faint pattern in half of them. The same
-network, start weights, steps and batch order in every row; one thread.
+network, initial weights, steps and batch order in every row; one thread.
 """
 
 import statistics

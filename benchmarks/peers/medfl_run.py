@@ -2,7 +2,7 @@
 
     medfl_run.py JOB [PRECISION [ENGINE [WORKERS]]]     reads data/JOB_*.npy, writes a run directory
 
-The same data, start weights, sites a round, steps and batch order as the plain loop; `run.sh` runs
+The same data, initial weights, sites a round, steps and batch order as the plain loop; `run.sh` runs
 the engines in turn. PRECISION `plain` is the plain loop's arithmetic: float32, channels first;
 `float32` is medfl's layout, `auto` what it does by itself. Events for `measure.py` go to the file
 that PERF_EVENTS names.
@@ -139,7 +139,7 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
         mark("round_end", r=progress.round, acc=accuracy)
         print(f"round {progress.round}: {time.monotonic() - START:.2f} s, accuracy {accuracy:.3f}")
 
-    # The start weights of the other engines: a checkpoint of round 0, gone on with.
+    # The initial weights of the other engines: a checkpoint of round 0, gone on with.
     theirs = common.make_model(c["kind"]).state_dict().values()
     start = [tensor for tensor in theirs if tensor.is_floating_point()]
     names = shared_weights(model)

@@ -95,7 +95,7 @@ MEANING = {
     410: "the plan is not approved there yet (medfl-client approve)",
     420: "the site has withdrawn from this study",
     500: "its connection, key or certificate is wrong",
-    510: "it lacks the study's start weights",
+    510: "it lacks the study's initial weights",
     520: "the scenario kept it away",
     600: "its local records of this run are damaged",
     900: "something unforeseen happened there",

@@ -124,7 +124,7 @@ def check_checkpoint(study: Study) -> Finding:
     """Read the newest checkpoint, from which the study would go on."""
     newest, warnings = load_newest(study.checkpoints)  # its error: none is whole
     if newest is None:
-        return ok("none yet; the study begins from its start weights")
+        return ok("none yet; the study begins from its initial weights")
     if warnings:
         return warn(
             "; ".join(warnings) + f"; the study goes on after round {newest.round}",

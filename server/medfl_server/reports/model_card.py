@@ -153,7 +153,7 @@ def _training(study: Study, event: Event) -> Section:
     start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
     rows = [
         ["network", plan.model.name],
-        ["start weights", start],
+        ["initial weights", start],
         ["frozen", str(plan.model.freeze)],
         ["optimiser, step size", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         ["rounds made, local epochs a round", f"{event.get('last', event['round'])}, "

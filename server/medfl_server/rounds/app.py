@@ -10,8 +10,8 @@ from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import tallies
 from medfl_server.rounds.in_flight import Speed
 from medfl_server.rounds.loop import Follow, RoundLoop
+from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
-from medfl_server.study.start_weights import start_weights
 from medfl_server.superlink.allocator import quick_collections
 from medfl_server.superlink.transport import Announce, Post, Presence, ReadRoster
 
@@ -36,7 +36,7 @@ def build_app(
         post = Post(grid, presence, roster, ttl_s)
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
-        _, start = start_weights(study)
+        _, start = initial_weights(study)
         counted = tallies(study.log.events("finished")[-1])
         reading = read_scores(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)

@@ -42,8 +42,8 @@ from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.start_handout import Handout
+from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
-from medfl_server.study.start_weights import start_weights
 from medfl_server.superlink.transport import Announce, Post
 
 NORM_ROUNDS = 3  # whose norms say what is likely
@@ -146,11 +146,11 @@ class RoundLoop:
         return quorum_of(self._plan.federation, len(self._roster))
 
     def _resume(self) -> Checkpoint:
-        """Load the newest whole checkpoint, or write the start weights as round 0."""
+        """Load the newest whole checkpoint, or write the initial weights as round 0."""
         checkpoint, warnings = load_newest(self._study.checkpoints)
         for warning in warnings:
             self._announce(warning)
-        model, start = start_weights(self._study)
+        model, start = initial_weights(self._study)
         shared = model.names("shared")
         self._handout = Handout({name: t for name, t in start.items() if name not in shared})
         if checkpoint is None:

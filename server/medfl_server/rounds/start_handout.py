@@ -11,7 +11,7 @@ from medfl_server.superlink.transport import Presence
 
 
 class Handout:
-    """Who has been given the start weights.
+    """Who has been given the initial weights.
 
     Args:
         weights: Every tensor of the start that is not shared each round; may be empty.

@@ -3,7 +3,7 @@
 DIR/plan.yaml          the plan, as the coordinator wrote it
     study.json         the run's id and the plan's hash
     log.jsonl          one line per event
-    weights.safetensors  the start weights that came as a file, where the plan names one
+    weights.safetensors  the initial weights that came as a file, where the plan names one
     start.safetensors  all weights that the study starts from
     checkpoints/       the shared weights after the last rounds, and of the best round
     model.safetensors  all final weights, once finished; with plan.json and reading.json

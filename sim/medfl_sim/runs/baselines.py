@@ -111,7 +111,7 @@ def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
 
 
 def _write_plan(study: Study) -> Path:
-    """Write the study's plan as one for a single site; start weights stay those of the study."""
+    """Write the study's plan as one for a single site; initial weights stay those of the study."""
     values = study.plan.model_dump(mode="json")
     values["federation"] |= FEDERATION
     values["training"]["objective"] = None

@@ -86,7 +86,7 @@ def _how(study: Study) -> Section:
     return Section(
         "How it was compared",
         [
-            f"Each model was trained by the same loop from the same start weights: "
+            f"Each model was trained by the same loop from the same initial weights: "
             f"{study.plan.federation.rounds} rounds of {training.epochs} epochs over its images. "
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
             "which is what federated learning makes unnecessary. Each hospital holds back the same "

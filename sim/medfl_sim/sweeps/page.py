@@ -146,7 +146,7 @@ def _how(found: Sequence[Result]) -> Section:
     return Section(
         "How to read this",
         [
-            "A seed decides the start weights, the split of patients, a drawn partition and every "
+            "A seed decides the initial weights, the split of patients, a drawn partition and every "
             "order of batches: runs with the same seed are alike in all that, so settings are "
             "compared seed by seed (paired, Student's t). The deviation is over seeds.",
             f"All figures are on the held-out images on which settings are chosen here: the best "

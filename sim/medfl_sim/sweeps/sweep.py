@@ -210,7 +210,7 @@ def _write_plan(
 
 
 def _make_absolute(values: dict[str, Value], home: Path) -> None:
-    """Say where a file of start weights is, whose path is relative to the plan."""
+    """Say where a file of initial weights is, whose path is relative to the plan."""
     model = values.get("model")
     weights = model.get("weights") if isinstance(model, dict) else None
     if isinstance(weights, dict) and isinstance(weights.get("file"), str):

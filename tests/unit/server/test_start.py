@@ -13,8 +13,8 @@ from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
 from medfl_common.models.weights import load_shared
 from medfl_common.plan.plan import load_plan
+from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import create_study
-from medfl_server.study.start_weights import start_weights
 
 
 def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, str]:
@@ -31,10 +31,10 @@ def test_a_file_of_colour_weights_answers_grey_pictures_as_before(
         images={"size": 32}, model={"name": "resnet18", "norm": "batch", "weights": weights}
     )
 
-    model, start = start_weights(create_study(tmp_path / "s", plan))
+    model, start = initial_weights(create_study(tmp_path / "s", plan))
     load_shared(model, start)
     (tmp_path / "w.safetensors").unlink()  # the study holds a copy
-    again, _ = start_weights(create_study(tmp_path / "s2", make_plan()))
+    again, _ = initial_weights(create_study(tmp_path / "s2", make_plan()))
 
     grey = torch.randn(2, 1, 32, 32)
     net.fc = torch.nn.Identity()
@@ -50,7 +50,7 @@ def test_a_model_that_medfl_wrote_is_a_start_with_its_head(
     tensors = {name: tensor + 1 for name, tensor in first.state_dict().items()}
     weights = write_weights(tmp_path / "model.safetensors", tensors)
 
-    _, start = start_weights(create_study(tmp_path / "s", make_plan(model={"weights": weights})))
+    _, start = initial_weights(create_study(tmp_path / "s", make_plan(model={"weights": weights})))
 
     assert all(torch.equal(start[name], tensor) for name, tensor in tensors.items())
 
@@ -77,7 +77,7 @@ def test_weights_of_another_network_name_the_tensor(make_plan: MakePlan, tmp_pat
     study = create_study(tmp_path / "s", make_plan(model={"weights": weights}))
 
     with pytest.raises(ConfigError, match=r"do not fit small_cnn: backbone\.0\.weight is"):
-        start_weights(study)
+        initial_weights(study)
 
 
 def test_imagenet_weights_come_from_torchvision_in_units_of_medfl(
@@ -93,7 +93,7 @@ def test_imagenet_weights_come_from_torchvision_in_units_of_medfl(
         images=images, model={"name": "resnet18", "norm": "own", "weights": "imagenet"}
     )
 
-    model, start = start_weights(create_study(tmp_path / "s", plan))
+    model, start = initial_weights(create_study(tmp_path / "s", plan))
     load_shared(model, start)
 
     colours = torch.rand(1, 3, 32, 32)

@@ -69,7 +69,7 @@ def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: 
         torch.testing.assert_close(tensor, shared_weights(other)[name], atol=1e-5, rtol=1e-4)
 
 
-def test_a_site_without_the_start_weights_asks_for_them(
+def test_a_site_without_the_initial_weights_asks_for_them(
     hospitals: Path, make_plan: MakePlan
 ) -> None:
     plan = load_plan(make_plan(model={"freeze": "all"}))

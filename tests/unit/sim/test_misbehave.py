@@ -12,8 +12,8 @@ from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.plan import load_plan
 from medfl_common.plan.settings import check
 from medfl_common.run.checkpoint import load_newest
+from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study, create_study
-from medfl_server.study.start_weights import start_weights
 from medfl_sim.data.faults import Delay
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.scenario import Scenario, partitioned, read_faults
@@ -38,7 +38,7 @@ def run(
 def step_of(study: Study) -> Weights:
     """How far the last round's weights are from the start."""
     checkpoint, _ = load_newest(study.checkpoints)
-    _, start = start_weights(study)
+    _, start = initial_weights(study)
     assert checkpoint is not None
     return {name: tensor - start[name] for name, tensor in checkpoint.weights.items()}
 

@@ -22,8 +22,8 @@ from medfl_server.study.run_directory import START_FILE, Study, check_file
 SPREAD, CENTRE = 0.25, 0.5  # the network sees (grey - CENTRE) / SPREAD, as hospitals make batches
 
 
-def start_weights(study: Study) -> tuple[Network, Weights]:
-    """Give the plan's model and all its start weights; made once per study, then kept in a file.
+def initial_weights(study: Study) -> tuple[Network, Weights]:
+    """Give the plan's model and all its initial weights; made once per study, then kept in a file.
 
     Raises ConfigError where they do not fit the model or cannot be fetched.
     """
@@ -114,7 +114,7 @@ def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> We
         if given is None or given.shape != tensor.shape:
             seen = "nothing of that name" if given is None else f"{tuple(given.shape)}"
             raise ConfigError(
-                f"the start weights do not fit {plan.model.name}: {name} is {tuple(tensor.shape)}, "
+                f"the initial weights do not fit {plan.model.name}: {name} is {tuple(tensor.shape)}, "
                 f"they have {seen}; is it another network, or another norm layer?"
             )
         fitted[name] = given.float()
