@@ -22,7 +22,7 @@ from medfl_client.data.dataset import ImageSet, SiteData
 from medfl_client.task.handler import work
 from medfl_client.task.session import Workbench
 from medfl_client.task.site import Site
-from medfl_common.metrics.counts import Tally, auc, merge
+from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import load_newest
@@ -47,12 +47,12 @@ def train(plan_file: Path, sites: dict[str, Site], out: Path) -> Weights:
 def score(plan: Plan, weights: Weights, data: dict[str, SiteData]) -> float | None:
     """AUC on the held-out images of these hospitals together."""
     model = Workbench().model_for(plan, torch.device("cpu"))
-    tallies: list[Tally] = []
+    score_counts: list[ScoreCounts] = []
     for name, one in data.items():
         task = TrainTask("evaluate", "0" * 32, 1, 0, name, plan, weights)
-        found = work(task, model, one, torch.device("cpu")).tally
-        tallies += [found] if found is not None else []
-    return auc(merge(tallies)) if tallies else None
+        found = work(task, model, one, torch.device("cpu")).score_counts
+        score_counts += [found] if found is not None else []
+    return auc(merge(score_counts)) if score_counts else None
 
 
 def probe(data: dict[str, SiteData]) -> float:

@@ -110,7 +110,7 @@ def _show_reply(
     ]
     screen.table(["weight change", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
-    if result.tally is not None and "n_scored" not in reply.metric_records["numbers"]:
+    if result.score_counts is not None and "n_scored" not in reply.metric_records["numbers"]:
         screen.say(f"scores would be kept back: {why_no_scores(policy)}")
     screen.say(
         f"in all {n_bytes(reply):,} bytes a round (norm of the change {norm(update):.3g}); "

@@ -13,7 +13,7 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.inspection import held_back, inspect
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import Tally
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
@@ -165,25 +165,25 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
         result = replace(result, train_loss=0.0)
     if not policy.shares("exact_auc"):
         result = replace(result, exact_auc=None)
-    is_scored = result.tally is not None and _is_large_enough(result.tally, policy)
+    is_scored = result.score_counts is not None and _is_large_enough(result.score_counts, policy)
     if not is_scored or not policy.shares("scores"):
-        return replace(result, tally=None, exact_auc=None, groups={})
+        return replace(result, score_counts=None, exact_auc=None, groups={})
     return replace(result, groups=_permitted_groups(result, task, policy))
 
 
 def _permitted_groups(
     result: TrainResult, task: TrainTask, policy: Policy
-) -> dict[str, list[Tally]]:
+) -> dict[str, list[ScoreCounts]]:
     """Take small groups out; none leave where the whole stays or the policy says so."""
-    if task.kind != "evaluate" or result.tally is None or not policy.share_subgroups:
+    if task.kind != "evaluate" or result.score_counts is None or not policy.share_subgroups:
         return {}
-    return suppressed_groups(result.groups, result.tally, policy.min_cell)
+    return suppressed_groups(result.groups, result.score_counts, policy.min_cell)
 
 
-def _is_large_enough(tally: Tally, policy: Policy) -> bool:
+def _is_large_enough(score_counts: ScoreCounts, policy: Policy) -> bool:
     """Every class is absent or has at least the smallest cell of images.
 
     Multilabel: so many images with each finding, and so many without.
     """
-    per_class = tally.confusion.sum(axis=-1)
+    per_class = score_counts.confusion.sum(axis=-1)
     return all(n == 0 or n >= policy.min_cell for n in per_class.ravel().tolist())

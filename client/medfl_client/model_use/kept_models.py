@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medfl_common.errors import ConfigError
-from medfl_common.metrics.counts import Tally
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import PARTS, Network
 from medfl_common.models.weights import Weights, shared_weights
 from medfl_common.plan.plan import Plan
@@ -18,7 +18,9 @@ def personal_name(run: str) -> str:
     return PERSONAL + run
 
 
-def keep_model(state: Path, run: str, plan: Plan, model: Network, scored: Tally | None) -> Path:
+def keep_model(
+    state: Path, run: str, plan: Plan, model: Network, scored: ScoreCounts | None
+) -> Path:
     """Keep the model of a study as it stands here, with what the site's own images say of it."""
     weights: Weights = {}
     for part in PARTS:

@@ -22,13 +22,13 @@ from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Workbench, shapes_of
 from medfl_client.task.site import Site
-from medfl_client.training.evaluate import exact_auc, score, tally, tally_groups
+from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
 from medfl_client.training.local_round import leave_out, train_locally
 from medfl_client.training.memory import NEWEST, Memory, close_memory, open_memory
 from medfl_client.training.train import Trained
 from medfl_common.errors import code_of, new_incident
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import Tally
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
 from medfl_common.plan.algorithms import NEED_START_LOSS
@@ -122,7 +122,7 @@ def _keep_models(
 ) -> None:
     """Keep the finished model for the site's own use, and its personal one where there is one."""
     assert site.state is not None
-    _keep_model(site.state, task.run, task, model, result.tally, data, site.device)
+    _keep_model(site.state, task.run, task, model, result.score_counts, data, site.device)
     if personal := memory.of("personal"):
         load_shared(model, personal)
         _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
@@ -133,7 +133,7 @@ def _keep_model(
     name: str,
     task: TrainTask,
     model: Network,
-    scored: Tally | None,
+    scored: ScoreCounts | None,
     data: SiteData,
     device: torch.device,
 ) -> None:
@@ -141,7 +141,7 @@ def _keep_model(
     if len(data.validation):
         trunk = model if data.validation.is_pictures else model.head
         logits_and_targets = score(trunk, data.validation, task.plan, device)
-        scored = scored or tally(*logits_and_targets, task.plan)
+        scored = scored or count_scores(*logits_and_targets, task.plan)
     folder = keep_model(state, name, task.plan, model, scored)
     if logits_and_targets is not None:
         report = local_report(*logits_and_targets, task.plan)
@@ -167,13 +167,16 @@ def work(
     scored, area, groups = None, None, None
     if len(data.validation):
         logits, targets = score(trunk, data.validation, task.plan, device)
-        scored, area = tally(logits, targets, task.plan), exact_auc(logits, targets, task.plan)
+        scored, area = (
+            count_scores(logits, targets, task.plan),
+            exact_auc(logits, targets, task.plan),
+        )
         if task.kind == "evaluate":
-            groups = tally_groups(logits, targets, data.groups, task.plan)
+            groups = count_subgroups(logits, targets, data.groups, task.plan)
     trained, update, start_loss = Trained(0, 0, 0.0), None, None
     if task.kind == "train":
         if task.plan.federation.strategy in NEED_START_LOSS:
-            start_loss = tally(*score(trunk, data.train, task.plan, device), task.plan).loss
+            start_loss = count_scores(*score(trunk, data.train, task.plan, device), task.plan).loss
         memory = memory or Memory()
         trained, update = train_locally(task, model, data.train, device, memory, max_steps)
         update = leave_out(update, task.plan, memory)
@@ -186,7 +189,7 @@ def work(
         train_loss=trained.loss,
         start_loss=start_loss,
         seconds=round(time.monotonic() - started, 3),
-        tally=scored,
+        score_counts=scored,
         exact_auc=area,
         update=update,
         groups=groups or {},
@@ -219,9 +222,9 @@ def _tell_result(
     parts = ["the study's last scoring" if is_last else f"round {task.round} of {n_rounds}"]
     if result.statistics is not None:
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
-    if result.tally is not None:
+    if result.score_counts is not None:
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
-        parts.append(f"global model here: loss {result.tally.loss:.3f}, AUC {area}")
+        parts.append(f"global model here: loss {result.score_counts.loss:.3f}, AUC {area}")
         if "n_scored" not in reply.metric_records["numbers"]:
             parts.append(f"scores kept back: {why_no_scores(policy)}")
     if result.update is not None:

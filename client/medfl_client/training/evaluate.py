@@ -9,7 +9,7 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.losses import classes, log_odds, predicted, task_loss
-from medfl_common.metrics.counts import Counts, Tally, histogram
+from medfl_common.metrics.counts import Counts, ScoreCounts, histogram
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 
@@ -33,12 +33,12 @@ def score(
     return logits, torch.cat([targets for _, targets in parts])
 
 
-def tally(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Tally:
+def count_scores(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> ScoreCounts:
     """Count scores of (N, K) logits against (N, K) targets; unknown ones do not count."""
     odds = log_odds(logits, plan)
     is_class, is_known = targets.numpy() > 0.5, ~torch.isnan(targets).numpy()
     columns = list(zip(odds.numpy().T, is_class.T, is_known.T, strict=True))
-    return Tally(
+    return ScoreCounts(
         n=len(targets),
         loss=float(task_loss(plan)(logits, targets)) if len(targets) else 0.0,
         confusion=_confusion(odds, targets, plan),
@@ -47,9 +47,9 @@ def tally(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Tally:
     )
 
 
-def tally_groups(
+def count_subgroups(
     logits: torch.Tensor, targets: torch.Tensor, groups: Mapping[str, Indices], plan: Plan
-) -> dict[str, list[Tally]]:
+) -> dict[str, list[ScoreCounts]]:
     """Count scores for each group of patients of each kind; `groups` as in SiteData."""
     names = group_names(plan)
     members = {
@@ -58,7 +58,7 @@ def tally_groups(
         if kind in groups
     }
     return {
-        kind: [tally(logits[chosen], targets[chosen], plan) for chosen in sets]
+        kind: [count_scores(logits[chosen], targets[chosen], plan) for chosen in sets]
         for kind, sets in members.items()
     }
 

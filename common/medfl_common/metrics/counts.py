@@ -16,7 +16,7 @@ MAX_LOGIT = 8.0  # scores are log-odds, clipped to +-8: probabilities 0.0003..0.
 
 
 @dataclass(frozen=True)
-class Tally:
+class ScoreCounts:
     """One model scored on one set of images, as counts that can be added up.
 
     confusion: (K, K) images by true class (row) and predicted class (column). Multilabel:
@@ -39,24 +39,24 @@ def histogram(log_odds: NDArray[np.float64]) -> Counts:
     return counts.astype(np.int64)
 
 
-def merge(tallies: list[Tally]) -> Tally:
-    """Add up tallies of disjoint sets of images; the loss is weighted by images."""
-    n = sum(tally.n for tally in tallies)
-    return Tally(
+def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:
+    """Add up score counts of disjoint sets of images; the loss is weighted by images."""
+    n = sum(score_counts.n for score_counts in score_counts)
+    return ScoreCounts(
         n=n,
-        loss=sum(tally.loss * tally.n for tally in tallies) / max(n, 1),
-        confusion=np.sum([tally.confusion for tally in tallies], axis=0),
-        positive=np.sum([tally.positive for tally in tallies], axis=0),
-        negative=np.sum([tally.negative for tally in tallies], axis=0),
+        loss=sum(score_counts.loss * score_counts.n for score_counts in score_counts) / max(n, 1),
+        confusion=np.sum([score_counts.confusion for score_counts in score_counts], axis=0),
+        positive=np.sum([score_counts.positive for score_counts in score_counts], axis=0),
+        negative=np.sum([score_counts.negative for score_counts in score_counts], axis=0),
     )
 
 
-def auc(tally: Tally) -> float | None:
+def auc(score_counts: ScoreCounts) -> float | None:
     """Area under the ROC curve from the histograms; multiclass: mean of one against the rest.
 
     Images in one bin count as ties. None where a class, or the rest, has no image.
     """
-    pairs = zip(tally.positive, tally.negative, strict=True)
+    pairs = zip(score_counts.positive, score_counts.negative, strict=True)
     return _mean([area(p, n) for p, n in pairs if p.any() and n.any()])
 
 
@@ -74,15 +74,19 @@ def average_precision(positive: Counts, negative: Counts) -> float:
     return float((p * precision).sum() / p.sum())
 
 
-def scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
-    """All scores of a tally: AUC and PR AUC, then those of its confusion counts."""
-    pairs = zip(tally.positive, tally.negative, strict=True)
+def scores(score_counts: ScoreCounts, quadratic: bool = False) -> dict[str, float | None]:
+    """All scores of score counts: AUC and PR AUC, then those of its confusion counts."""
+    pairs = zip(score_counts.positive, score_counts.negative, strict=True)
     precisions = [average_precision(p, n) for p, n in pairs if p.any() and n.any()]
-    found = {"auc": auc(tally), "pr_auc": _mean(precisions), **confusion_scores(tally, quadratic)}
-    return found if tally.n and tally.confusion.any() else dict.fromkeys(found)
+    found = {
+        "auc": auc(score_counts),
+        "pr_auc": _mean(precisions),
+        **confusion_scores(score_counts, quadratic),
+    }
+    return found if score_counts.n and score_counts.confusion.any() else dict.fromkeys(found)
 
 
-def confusion_scores(tally: Tally, quadratic: bool = False) -> dict[str, float | None]:
+def confusion_scores(score_counts: ScoreCounts, quadratic: bool = False) -> dict[str, float | None]:
     """Accuracy, balanced accuracy, precision, recall, specificity, F1 and Cohen's kappa.
 
     As scikit-learn defines them. Binary: of the positive class; multiclass: the unweighted mean
@@ -90,8 +94,14 @@ def confusion_scores(tally: Tally, quadratic: bool = False) -> dict[str, float |
     quadratic, for grades (Cohen, Psychol Bull 70:213, 1968). A value that has no images to stand
     on is None.
     """
-    tables = tally.confusion if tally.confusion.ndim == 3 else tally.confusion[None]
-    only = slice(1, 2) if tally.confusion.ndim == 3 or len(tally.positive) == 1 else slice(None)
+    tables = (
+        score_counts.confusion if score_counts.confusion.ndim == 3 else score_counts.confusion[None]
+    )
+    only = (
+        slice(1, 2)
+        if score_counts.confusion.ndim == 3 or len(score_counts.positive) == 1
+        else slice(None)
+    )
     rows = [_of_table(table.astype(float), only, quadratic) for table in tables]
     names = rows[0].keys()
     means = {name: _mean([row[name] for row in rows if np.isfinite(row[name])]) for name in names}

@@ -1,4 +1,4 @@
-"""Every score of one tally with its 95 % interval, and how sites differ."""
+"""Every score of score counts with its 95 % interval, and how sites differ."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medfl_common.metrics.calibration import brier, expected_calibration_error
-from medfl_common.metrics.counts import Counts, Tally, auc, scores
+from medfl_common.metrics.counts import Counts, ScoreCounts, auc, scores
 from medfl_common.metrics.curves import sensitivity_at
 from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, wilson
 from medfl_common.seeds import numpy_generator
@@ -40,7 +40,7 @@ class Spread:
 
 
 def estimates(
-    tally: Tally, task_type: str, specificity: float = 0.9, *, quadratic: bool = False
+    score_counts: ScoreCounts, task_type: str, specificity: float = 0.9, *, quadratic: bool = False
 ) -> dict[str, Estimate]:
     """Give every score of a task of `task_type` (as in the plan) with its interval.
 
@@ -49,31 +49,31 @@ def estimates(
     at the best threshold with at least `specificity`.
     """
 
-    def statistics(counted: Tally) -> dict[str, float | None]:
+    def statistics(counted: ScoreCounts) -> dict[str, float | None]:
         found = scores(counted, quadratic or task_type == "ordinal")
         return found | _curve_scores(counted, specificity)
 
-    values = statistics(tally)
-    if not tally.n:
+    values = statistics(score_counts)
+    if not score_counts.n:
         return dict.fromkeys(values, Estimate(None))
     rng = numpy_generator(SEED, "intervals")
-    intervals = bootstrap_all(tally, statistics, rng) | _exact(tally, task_type)
+    intervals = bootstrap_all(score_counts, statistics, rng) | _exact(score_counts, task_type)
     return {name: _estimate(value, intervals[name]) for name, value in values.items()}
 
 
-def auc_estimate(tally: Tally, task_type: str) -> Estimate:
+def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
     """Give the AUC alone with its interval; of one curve it costs no draws."""
-    value = auc(tally) if tally.n else None
+    value = auc(score_counts) if score_counts.n else None
     if value is None:
         return Estimate(None)
     if task_type == "binary":
-        return _estimate(value, delong(tally.positive[0], tally.negative[0]))
+        return _estimate(value, delong(score_counts.positive[0], score_counts.negative[0]))
 
-    def only(counted: Tally) -> dict[str, float | None]:
+    def only(counted: ScoreCounts) -> dict[str, float | None]:
         return {"auc": auc(counted)}
 
     rng = numpy_generator(SEED, "intervals")
-    return _estimate(value, bootstrap_all(tally, only, rng)["auc"])
+    return _estimate(value, bootstrap_all(score_counts, only, rng)["auc"])
 
 
 def spread(sites: Mapping[str, float]) -> Spread | None:
@@ -91,22 +91,22 @@ def _estimate(value: float | None, interval: Interval | None) -> Estimate:
     return Estimate(value, min(interval[0], value), max(interval[1], value))
 
 
-def _exact(tally: Tally, task_type: str) -> dict[str, Interval | None]:
+def _exact(score_counts: ScoreCounts, task_type: str) -> dict[str, Interval | None]:
     """Give the intervals that have a formula."""
-    right = np.trace(tally.confusion, axis1=-2, axis2=-1).sum()
-    found = {"accuracy": wilson(right, tally.confusion.sum())}
+    right = np.trace(score_counts.confusion, axis1=-2, axis2=-1).sum()
+    found = {"accuracy": wilson(right, score_counts.confusion.sum())}
     if task_type != "binary":
         return found
-    (tn, fp), (fn, tp) = tally.confusion.tolist()
+    (tn, fp), (fn, tp) = score_counts.confusion.tolist()
     return found | {
-        "auc": delong(tally.positive[0], tally.negative[0]),
+        "auc": delong(score_counts.positive[0], score_counts.negative[0]),
         "precision": wilson(tp, tp + fp),
         "recall": wilson(tp, tp + fn),
         "specificity": wilson(tn, tn + fp),
     }
 
 
-def _curve_scores(tally: Tally, specificity: float) -> dict[str, float | None]:
+def _curve_scores(score_counts: ScoreCounts, specificity: float) -> dict[str, float | None]:
     """Score the histograms beyond AUC and PR AUC; the mean over classes or findings."""
 
     def sensitivity(positive: Counts, negative: Counts) -> float | None:
@@ -114,14 +114,16 @@ def _curve_scores(tally: Tally, specificity: float) -> dict[str, float | None]:
         return None if found is None else found[0]
 
     return {
-        "sensitivity_at_specificity": _mean_over(tally, sensitivity),
-        "ece": _mean_over(tally, expected_calibration_error),
-        "brier": _mean_over(tally, brier),
+        "sensitivity_at_specificity": _mean_over(score_counts, sensitivity),
+        "ece": _mean_over(score_counts, expected_calibration_error),
+        "brier": _mean_over(score_counts, brier),
     }
 
 
-def _mean_over(tally: Tally, one: Callable[[Counts, Counts], float | None]) -> float | None:
+def _mean_over(
+    score_counts: ScoreCounts, one: Callable[[Counts, Counts], float | None]
+) -> float | None:
     """Take the mean over the classes or findings that have a value."""
-    found = [one(p, n) for p, n in zip(tally.positive, tally.negative, strict=True)]
+    found = [one(p, n) for p, n in zip(score_counts.positive, score_counts.negative, strict=True)]
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.metrics.counts import Counts, Tally
+from medfl_common.metrics.counts import Counts, ScoreCounts
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % point
 Interval = tuple[float, float]
@@ -44,18 +44,20 @@ def delong(positive: Counts, negative: Counts) -> Interval | None:
 
 
 def bootstrap(
-    tally: Tally,
-    statistic: Callable[[Tally], float | None],
+    score_counts: ScoreCounts,
+    statistic: Callable[[ScoreCounts], float | None],
     rng: np.random.Generator,
     n_draws: int = 500,
 ) -> Interval | None:
     """Give the percentile interval of one statistic; see bootstrap_all."""
-    return bootstrap_all(tally, lambda drawn: {"it": statistic(drawn)}, rng, n_draws).get("it")
+    return bootstrap_all(score_counts, lambda drawn: {"it": statistic(drawn)}, rng, n_draws).get(
+        "it"
+    )
 
 
 def bootstrap_all(
-    tally: Tally,
-    statistics: Callable[[Tally], Mapping[str, float | None]],
+    score_counts: ScoreCounts,
+    statistics: Callable[[ScoreCounts], Mapping[str, float | None]],
     rng: np.random.Generator,
     n_draws: int = 500,
 ) -> dict[str, Interval | None]:
@@ -65,7 +67,7 @@ def bootstrap_all(
     Bootstrap (1993).
     """
     found: dict[str, list[float]] = {}
-    for drawn in _draws(tally, rng, n_draws):
+    for drawn in _draws(score_counts, rng, n_draws):
         for name, value in statistics(drawn).items():
             values = found.setdefault(name, [])
             if value is not None:
@@ -73,19 +75,21 @@ def bootstrap_all(
     return {name: _middle_95(values) for name, values in found.items()}
 
 
-def _draws(tally: Tally, rng: np.random.Generator, n_draws: int) -> Iterator[Tally]:
+def _draws(
+    score_counts: ScoreCounts, rng: np.random.Generator, n_draws: int
+) -> Iterator[ScoreCounts]:
     """Draw the images anew from the counts.
 
     Cells of the confusion counts as one multinomial (multilabel: per finding), histograms as one
     each of a class's images and of the rest.
     """
     for _ in range(n_draws):
-        yield Tally(
-            tally.n,
-            tally.loss,
-            _redraw(tally.confusion, rng, tally.confusion.ndim - 2),
-            _redraw(tally.positive, rng, 1),
-            _redraw(tally.negative, rng, 1),
+        yield ScoreCounts(
+            score_counts.n,
+            score_counts.loss,
+            _redraw(score_counts.confusion, rng, score_counts.confusion.ndim - 2),
+            _redraw(score_counts.positive, rng, 1),
+            _redraw(score_counts.negative, rng, 1),
         )
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import MAX_LOGIT, Tally
+from medfl_common.metrics.counts import MAX_LOGIT, ScoreCounts
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
@@ -40,14 +40,14 @@ class Reading:
     sites: int = 0
 
 
-def read_scores(tally: Tally | None, plan: Plan, n_sites: int) -> Reading:
+def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> Reading:
     """Find temperature and thresholds from counts; without them only the plan's threshold."""
     from medfl_common.metrics.calibration import temperature
     from medfl_common.metrics.curves import sensitivity_at, youden_threshold
 
-    if tally is None:
+    if score_counts is None:
         return Reading(plan.evaluation.threshold)
-    positive, negative = tally.positive.sum(axis=0), tally.negative.sum(axis=0)
+    positive, negative = score_counts.positive.sum(axis=0), score_counts.negative.sum(axis=0)
     is_binary = plan.task.type == "binary" and positive.any() and negative.any()
     best = youden_threshold(positive, negative) if is_binary else None
     at = sensitivity_at(positive, negative, plan.evaluation.specificity) if is_binary else None
@@ -58,7 +58,7 @@ def read_scores(tally: Tally | None, plan: Plan, n_sites: int) -> Reading:
         temperature=temperature(positive, negative),
         youden=_probability(best),
         at_specificity=_probability(at[1]) if at is not None else None,
-        n_images=tally.n,
+        n_images=score_counts.n,
         sites=n_sites,
     )
 

@@ -13,9 +13,9 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from medfl_common.errors import LinkError, RunError
-from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
-from medfl_common.metrics.subgroups import KINDS, Groups, group_names, tally_of_counts
+from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, is_finite
 from medfl_common.plan.algorithms import NEED_START_LOSS
@@ -25,7 +25,7 @@ from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.record_values import counts, number, typed
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
-COUNTED = ("confusion", "positive", "negative")  # the counts of a tally
+COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0))}
@@ -65,7 +65,7 @@ class TrainResult:
     train_loss: float = 0.0  # mean over the images of the last local epoch
     start_loss: float | None = None  # of the task's weights on the training images, if asked for
     seconds: float = 0.0  # from task to reply at the site
-    tally: Tally | None = None  # the task's weights on the site's validation images
+    score_counts: ScoreCounts | None = None  # the task's weights on the site's validation images
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
@@ -76,7 +76,7 @@ class TrainResult:
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
         numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
-        numbers += [self.tally.loss] if self.tally is not None else []
+        numbers += [self.score_counts.loss] if self.score_counts is not None else []
         return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
 
 
@@ -181,17 +181,17 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
         "train_loss": result.train_loss,
         "seconds": result.seconds,
     }
-    if result.tally is not None:
+    if result.score_counts is not None:
         numbers |= {
-            "n_scored": result.tally.n,
-            "loss": result.tally.loss,
-            "confusion": result.tally.confusion.ravel().tolist(),
-            "positive": result.tally.positive.ravel().tolist(),
-            "negative": result.tally.negative.ravel().tolist(),
+            "n_scored": result.score_counts.n,
+            "loss": result.score_counts.loss,
+            "confusion": result.score_counts.confusion.ravel().tolist(),
+            "positive": result.score_counts.positive.ravel().tolist(),
+            "negative": result.score_counts.negative.ravel().tolist(),
         }
-    for kind, tallies in result.groups.items():
+    for kind, score_counts in result.groups.items():
         for part in COUNTED:
-            counts = np.stack([getattr(tally, part) for tally in tallies])
+            counts = np.stack([getattr(score_counts, part) for score_counts in score_counts])
             numbers[f"{kind}_{part}"] = counts.ravel().tolist()
     if result.exact_auc is not None:
         numbers["exact_auc"] = result.exact_auc
@@ -232,7 +232,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         n_steps=int(number(numbers, "n_steps")),
         train_loss=float(number(numbers, "train_loss")),
         seconds=float(number(numbers, "seconds")),
-        tally=_tally(numbers, task) if "n_scored" in numbers else None,
+        score_counts=_score_counts(numbers, task) if "n_scored" in numbers else None,
         exact_auc=float(number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
         start_loss=float(number(numbers, "start_loss")) if has_start_loss else None,
         update=decode_weights(update, shapes, codec) if update is not None else None,
@@ -241,8 +241,8 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     )
 
 
-def _tally(numbers: MetricRecord, task: Task) -> Tally:
-    return Tally(
+def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
+    return ScoreCounts(
         n=int(number(numbers, "n_scored")),
         loss=float(number(numbers, "loss")),
         confusion=counts(numbers, "confusion", task.confusion_shape),
@@ -251,7 +251,7 @@ def _tally(numbers: MetricRecord, task: Task) -> Tally:
     )
 
 
-def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[Tally]]:
+def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:
     found = {}
     for kind, names in group_names(plan).items():
         if f"{kind}_confusion" not in numbers:
@@ -259,7 +259,7 @@ def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[Tally]]:
         curves = (len(names), plan.task.n_outputs, N_BINS)
         shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
         parts = [counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
-        found[kind] = [tally_of_counts(*counts) for counts in zip(*parts, strict=True)]
+        found[kind] = [score_counts_of_group(*counts) for counts in zip(*parts, strict=True)]
     return found
 
 

@@ -91,9 +91,9 @@ def _check_norm(result: TrainResult, max_norm: float) -> None:
 
 def _check_groups(result: TrainResult) -> None:
     """Groups of one kind are parts of the whole."""
-    for kind, tallies in result.groups.items():
-        whole = result.tally
-        if whole is None or (sum(t.confusion for t in tallies) > whole.confusion).any():
+    for kind, score_counts in result.groups.items():
+        whole = result.score_counts
+        if whole is None or (sum(t.confusion for t in score_counts) > whole.confusion).any():
             raise RunError(f"the groups by {kind} count more images than were scored")
 
 
@@ -114,8 +114,8 @@ def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> Non
         raise RunError("the reply has no statistics")
     if not result.is_finite:
         raise RunError("a weight, loss or metric is a NaN or an infinity")
-    if result.tally is not None:
-        n, counts = result.tally.n, result.tally.confusion
+    if result.score_counts is not None:
+        n, counts = result.score_counts.n, result.score_counts.confusion
         is_multilabel = counts.ndim == 3  # then not every finding is known of every image
         per_image = counts.sum(axis=(1, 2)).max() if is_multilabel else counts.sum()
         adds_up = per_image <= n if is_multilabel else per_image == n

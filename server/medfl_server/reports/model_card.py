@@ -17,7 +17,7 @@ from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.heterogeneity import read_statistics
 from medfl_server.reports.results import detail_sections, score_table, shown
-from medfl_server.reports.scores import ALL, model_round, score_sites, tallies
+from medfl_server.reports.scores import ALL, model_round, score_counts, score_sites
 from medfl_server.study.run_directory import Study
 
 
@@ -131,7 +131,7 @@ def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
     for one in study.log.events("round"):
         sites: Any = one["sites"]
         trained |= {name: facts["n_images"] for name, facts in sites.items()}
-    counted = tallies(event)
+    counted = score_counts(event)
     rows = []
     for name, n in trained.items():
         own = statistics.get(name)
@@ -165,13 +165,13 @@ def _training(study: Study, event: Event) -> Section:
 
 
 def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
-    counted = tallies(event)
+    counted = score_counts(event)
     if not counted:
         return Section("Scores", ["No site let scores out."])
     rows = []
-    for name, tally in counted.items():
-        area = shown(auc_estimate(tally, plan.task.type))
-        rows.append([letters[name], str(tally.n), *area])
+    for name, score_counts in counted.items():
+        area = shown(auc_estimate(score_counts, plan.task.type))
+        rows.append([letters[name], str(score_counts.n), *area])
     sites = Table(["site", "images", "AUC", "95 % interval"], rows)
     return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])
 

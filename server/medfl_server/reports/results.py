@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medfl_common.metrics.calibration import reliability
-from medfl_common.metrics.counts import Tally, confusion_scores, merge
+from medfl_common.metrics.counts import ScoreCounts, confusion_scores, merge
 from medfl_common.metrics.curves import (
     auc_with_bound,
     rates_at,
@@ -17,7 +17,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.log import Event
 from medfl_common.run.model_file import read_scores
 from medfl_common.ui.page import Section, Table, line_plot
-from medfl_server.reports.scores import ALL, score_sites, tallies, tallies_of_groups
+from medfl_server.reports.scores import ALL, score_counts, score_counts_of_groups, score_sites
 
 NAMES = {
     "auc": "AUC (ROC)",
@@ -35,16 +35,18 @@ NAMES = {
 }
 
 
-def score_table(tally: Tally, plan: Plan) -> Table:
+def score_table(score_counts: ScoreCounts, plan: Plan) -> Table:
     """List every score over all sites with its 95 % interval."""
-    found = estimates(tally, plan.task.type, plan.evaluation.specificity)
+    found = estimates(score_counts, plan.task.type, plan.evaluation.specificity)
     rows = []
     for name, estimate in found.items():
         words = NAMES[name].format(specificity=plan.evaluation.specificity)
         if name == "kappa" and plan.task.type == "ordinal":
             words = "Cohen's kappa, quadratic"
         rows.append([words, *shown(estimate)])
-    return Table(["score", "value", "95 % interval"], rows, caption=f"all sites, n = {tally.n}")
+    return Table(
+        ["score", "value", "95 % interval"], rows, caption=f"all sites, n = {score_counts.n}"
+    )
 
 
 def shown(estimate: Estimate) -> tuple[str, str]:
@@ -62,7 +64,7 @@ def _plain(value: float | None) -> str:
 
 def detail_sections(event: Event, plan: Plan) -> list[Section]:
     """Give what stands behind the first table: intervals, sites, curves, thresholds, groups."""
-    counted = tallies(event)
+    counted = score_counts(event)
     if not counted:
         return []
     whole = merge([*counted.values()])
@@ -74,7 +76,7 @@ def detail_sections(event: Event, plan: Plan) -> list[Section]:
     ]  # fmt: skip
     if plan.task.type == "binary":
         sections.append(_thresholds(whole, plan))
-    groups = tallies_of_groups(event, plan)
+    groups = score_counts_of_groups(event, plan)
     if plan.evaluation.subgroups:
         sections.append(_groups(groups, plan))
     if plan.task.type == "multilabel":
@@ -82,7 +84,7 @@ def detail_sections(event: Event, plan: Plan) -> list[Section]:
     return sections
 
 
-def _bound(whole: Tally) -> str:
+def _bound(whole: ScoreCounts) -> str:
     pairs = zip(whole.positive, whole.negative, strict=True)
     bounds = [found[1] for p, n in pairs if (found := auc_with_bound(p, n)) is not None]
     widest = f"at most {max(bounds):.4f}" if bounds else "not known"
@@ -103,13 +105,13 @@ def _differ(event: Event) -> str:
     )
 
 
-def _labelled(whole: Tally, plan: Plan) -> list[tuple[str, Any, Any]]:
+def _labelled(whole: ScoreCounts, plan: Plan) -> list[tuple[str, Any, Any]]:
     """Give (class or finding, positive, negative) of each curve."""
     names = plan.task.classes[-1:] if plan.task.type == "binary" else plan.task.classes
     return list(zip(names, whole.positive, whole.negative, strict=True))
 
 
-def _curves(whole: Tally, plan: Plan) -> Section:
+def _curves(whole: ScoreCounts, plan: Plan) -> Section:
     lines = {}
     for name, positive, negative in _labelled(whole, plan):
         if positive.any() and negative.any():
@@ -122,7 +124,7 @@ def _curves(whole: Tally, plan: Plan) -> Section:
     return Section("Sensitivity against specificity", [text], [picture] if lines else [])
 
 
-def _calibration(whole: Tally, plan: Plan, n_sites: int) -> Section:
+def _calibration(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section:
     lines: dict[str, tuple[list[float], list[float]]] = {"perfect": ([0.0, 1.0], [0.0, 1.0])}
     for name, positive, negative in _labelled(whole, plan):
         groups = reliability(positive, negative)
@@ -141,7 +143,7 @@ def _calibration(whole: Tally, plan: Plan, n_sites: int) -> Section:
     return Section("Do its probabilities mean what they say?", [advice], [picture])
 
 
-def _thresholds(whole: Tally, plan: Plan) -> Section:
+def _thresholds(whole: ScoreCounts, plan: Plan) -> Section:
     positive, negative = whole.positive[0], whole.negative[0]
     reading = read_scores(whole, plan, 1)
     at = sensitivity_at(positive, negative, plan.evaluation.specificity)
@@ -164,15 +166,15 @@ def _thresholds(whole: Tally, plan: Plan) -> Section:
     return Section("Which threshold?", [text], tables=[Table(header, rows)])
 
 
-def _groups(groups: Mapping[str, Mapping[str, Tally]], plan: Plan) -> Section:
+def _groups(groups: Mapping[str, Mapping[str, ScoreCounts]], plan: Plan) -> Section:
     tables = []
     header = ["group", "images", "AUC", "95 % interval", "sensitivity", "specificity"]
     for kind in plan.evaluation.subgroups:
         rows = []
-        for name, tally in groups.get(kind, {}).items():
-            area, rates = auc_estimate(tally, plan.task.type), confusion_scores(tally)
+        for name, score_counts in groups.get(kind, {}).items():
+            area, rates = auc_estimate(score_counts, plan.task.type), confusion_scores(score_counts)
             cells = [_plain(rates[k]) for k in ("recall", "specificity")]
-            rows.append([name, str(tally.n), *shown(area), *cells])
+            rows.append([name, str(score_counts.n), *shown(area), *cells])
         tables.append(Table(header, rows or [["none told", *[""] * 5]], caption=f"by {kind}"))
     text = (
         "The final model by groups of patients. A site tells of a group only if it is large, "
@@ -181,10 +183,10 @@ def _groups(groups: Mapping[str, Mapping[str, Tally]], plan: Plan) -> Section:
     return Section("Is it as good for everyone?", [text], tables=tables)
 
 
-def _findings(whole: Tally, plan: Plan) -> Section:
+def _findings(whole: ScoreCounts, plan: Plan) -> Section:
     rows = []
     for i, name in enumerate(plan.task.classes):
-        one = Tally(
+        one = ScoreCounts(
             int(whole.confusion[i].sum()), 0.0, whole.confusion[i],
             whole.positive[i : i + 1], whole.negative[i : i + 1],
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medfl_common.metrics.counts import Tally, merge, scores
+from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.log import Event
@@ -28,26 +28,26 @@ class Scored:
     values: dict[str, float | None]  # of medfl_common.metrics.counts.scores
 
 
-def tallies(event: Event) -> dict[str, Tally]:
-    """Read the counts of an event: site -> tally, for the sites that let them out."""
+def score_counts(event: Event) -> dict[str, ScoreCounts]:
+    """Read the counts of an event: site -> score counts, for the sites that let them out."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    return {s: read_tally(facts["tally"]) for s, facts in sites.items() if "tally" in facts}
+    return {s: read_score_counts(facts["tally"]) for s, facts in sites.items() if "tally" in facts}
 
 
-def read_tally(facts: Mapping[str, Any]) -> Tally:
-    """Read one tally as the log keeps it."""
+def read_score_counts(facts: Mapping[str, Any]) -> ScoreCounts:
+    """Read score counts as the log keeps it."""
     counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
-    return Tally(facts["n"], facts["loss"], *counts)
+    return ScoreCounts(facts["n"], facts["loss"], *counts)
 
 
-def tallies_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, Tally]]:
-    """Add up the sites' counts by group: kind -> group -> tally, for groups with images."""
+def score_counts_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
+    """Add up the sites' counts by group: kind -> group -> score counts, for groups with images."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    found: dict[str, dict[str, Tally]] = {}
+    found: dict[str, dict[str, ScoreCounts]] = {}
     for kind, names in group_names(plan).items():
         told = [f["groups"][kind] for f in sites.values() if kind in f.get("groups", {})]
         for i, name in enumerate(names):
-            parts = [read_tally(groups[i]) for groups in told if groups[i]["n"]]
+            parts = [read_score_counts(groups[i]) for groups in told if groups[i]["n"]]
             if parts:
                 found.setdefault(kind, {})[name] = merge(parts)
     return found
@@ -56,11 +56,11 @@ def tallies_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, Tally]]:
 def score_sites(event: Event) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty where no counts came."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    counted = tallies(event)
+    counted = score_counts(event)
     found = {}
-    for site, tally in counted.items():
-        values = scores(tally) | {"auc": sites[site].get("exact_auc")}  # exact at the site
-        found[site] = _scored(tally, values)
+    for site, score_counts in counted.items():
+        values = scores(score_counts) | {"auc": sites[site].get("exact_auc")}  # exact at the site
+        found[site] = _scored(score_counts, values)
     if counted:
         merged = merge([*counted.values()])
         found[ALL] = _scored(merged, scores(merged))
@@ -90,5 +90,5 @@ def model_round(event: Event) -> int:
     return int(str(event["round"])) - (event["event"] == "round")
 
 
-def _scored(tally: Tally, values: dict[str, float | None]) -> Scored:
-    return Scored(tally.n, tally.loss, tally.confusion.tolist(), values)
+def _scored(score_counts: ScoreCounts, values: dict[str, float | None]) -> Scored:
+    return Scored(score_counts.n, score_counts.loss, score_counts.confusion.tolist(), values)

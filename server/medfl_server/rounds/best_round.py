@@ -30,10 +30,14 @@ def value_of(replies: Replies, plan: Plan) -> float | None:
     """
     if plan.federation.strategy in CHOOSE:
         return None
-    tallies = [a.result.tally for a in replies.answered.values() if a.result.tally is not None]
-    if not tallies:
+    score_counts = [
+        a.result.score_counts
+        for a in replies.answered.values()
+        if a.result.score_counts is not None
+    ]
+    if not score_counts:
         return None
-    merged = merge(tallies)
+    merged = merge(score_counts)
     if plan.evaluation.metric == "loss":
         return -merged.loss
     return scores(merged, quadratic=plan.task.type == "ordinal")[plan.evaluation.metric]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from medfl_common.files import Json
-from medfl_common.metrics.counts import Tally, merge, scores
+from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_server.rounds.outcome import Answered, Replies
 
 
@@ -41,25 +41,25 @@ def _site_facts(answered: Answered, round_: int) -> dict[str, Json]:
     }
     if result.round != round_:  # asynchronous: what it was asked for
         facts["for_round"] = result.round
-    if result.tally is not None:
-        facts["tally"] = _tally_facts(result.tally)
+    if result.score_counts is not None:
+        facts["tally"] = _score_count_facts(result.score_counts)
         facts["exact_auc"] = result.exact_auc
     if result.groups:
         facts["groups"] = {
-            kind: [_tally_facts(tally) for tally in tallies]
-            for kind, tallies in result.groups.items()
+            kind: [_score_count_facts(score_counts) for score_counts in score_counts]
+            for kind, score_counts in result.groups.items()
         }
     return facts
 
 
-def _tally_facts(tally: Tally) -> dict[str, Json]:
-    """Give what the log keeps of a tally."""
+def _score_count_facts(score_counts: ScoreCounts) -> dict[str, Json]:
+    """Give what the log keeps of score counts."""
     return {
-        "n": tally.n,
-        "loss": tally.loss,
-        "confusion": tally.confusion.tolist(),
-        "positive": tally.positive.tolist(),
-        "negative": tally.negative.tolist(),
+        "n": score_counts.n,
+        "loss": score_counts.loss,
+        "confusion": score_counts.confusion.tolist(),
+        "positive": score_counts.positive.tolist(),
+        "negative": score_counts.negative.tolist(),
     }
 
 
@@ -67,15 +67,17 @@ def summary(replies: Replies) -> str:
     """Say in one line what a round gave."""
     if not replies.answered and not replies.missing:
         return "no site had to be asked"
-    tallies: list[Tally] = [a.result.tally for a in replies.answered.values() if a.result.tally]
+    score_counts: list[ScoreCounts] = [
+        a.result.score_counts for a in replies.answered.values() if a.result.score_counts
+    ]
     parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
     trained = [a.result for a in replies.answered.values() if a.result.n_images]
     if trained:
         n = sum(result.n_images for result in trained)
         loss = sum(result.train_loss * result.n_images for result in trained) / n
         parts.append(f"training loss {loss:.3f} over {n} images")
-    if tallies:
-        merged = merge(tallies)
+    if score_counts:
+        merged = merge(score_counts)
         area = scores(merged)["auc"]
         shown = "n/a" if area is None else f"{area:.3f}"
         which = "model before it: " if trained else ""

@@ -9,7 +9,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import permit, release, sign
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.records import TrainResult, TrainTask, plan_number
@@ -25,9 +25,15 @@ def task(plan: Plan) -> TrainTask:
 def result(plan: Plan, confusion: list[list[int]]) -> TrainResult:
     counts = np.array(confusion)
     curve = np.zeros((1, N_BINS), dtype=np.int64)
-    tally = Tally(int(counts.sum()), 0.5, counts, curve, curve)
+    score_counts = ScoreCounts(int(counts.sum()), 0.5, counts, curve, curve)
     return TrainResult(
-        plan_number(plan), 1, 99, n_images=50, tally=tally, exact_auc=0.9, update=UPDATE
+        plan_number(plan),
+        1,
+        99,
+        n_images=50,
+        score_counts=score_counts,
+        exact_auc=0.9,
+        update=UPDATE,
     )
 
 
@@ -77,11 +83,11 @@ def test_what_is_not_listed_does_not_leave(
 def test_a_finding_that_few_images_have_keeps_the_scores_back(make_plan: MakePlan) -> None:
     plan = load_plan(make_plan(task={"type": "multilabel"}))
     for few, is_sent in (([[30, 1], [5, 5]], True), ([[35, 1], [4, 5]], False)):
-        both = replace(result(plan, [[1]]), tally=None)
+        both = replace(result(plan, [[1]]), score_counts=None)
         counts = np.array([[[20, 3], [9, 9]], few])  # absent and present, of two findings
         curve = np.zeros((2, N_BINS), dtype=np.int64)
         reply = release(
-            replace(both, tally=Tally(41, 0.5, counts, curve, curve), exact_auc=None),
+            replace(both, score_counts=ScoreCounts(41, 0.5, counts, curve, curve), exact_auc=None),
             task(plan), Policy(min_cell=10), SHAPES,
         )  # fmt: skip
         assert ("n_scored" in reply.metric_records["numbers"]) == is_sent

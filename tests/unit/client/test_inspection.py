@@ -13,7 +13,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
@@ -27,11 +27,17 @@ NAME = "DOE^JOHN"
 
 def good(plan: Plan) -> RecordDict:
     counts, curve = np.array([[30, 2], [4, 14]]), np.full((1, N_BINS), 1, dtype=np.int64)
-    tally = Tally(50, 0.5, counts, curve, curve)
+    score_counts = ScoreCounts(50, 0.5, counts, curve, curve)
     update = {name: torch.ones(shape) for name, shape in SHAPES.items()}
     return encode_result(
         TrainResult(
-            plan_number(plan), 1, 99, n_images=50, tally=tally, exact_auc=0.9, update=update
+            plan_number(plan),
+            1,
+            99,
+            n_images=50,
+            score_counts=score_counts,
+            exact_auc=0.9,
+            update=update,
         )
     )
 
@@ -128,14 +134,14 @@ def too_few(content: RecordDict, rng: random.Random) -> None:
         numbers["confusion"] = rng.choice([[30, 2, 4, 5], [9, 0, 41, 0], [0, 1, 49, 0]])
 
 
-def half_a_tally(content: RecordDict, rng: random.Random) -> None:
+def half_the_score_counts(content: RecordDict, rng: random.Random) -> None:
     del content.metric_records["numbers"][rng.choice(["confusion", "loss", "n_scored"])]
 
 
 CHANGES: list[Change] = [
     stray_number, stray_record, another_kind_of_record, text_for_a_number, list_for_a_number,
     floats_for_counts, longer_list, list_without_use, not_finite, another_update,
-    more_than_an_update, too_few, half_a_tally,
+    more_than_an_update, too_few, half_the_score_counts,
 ]  # fmt: skip
 
 
@@ -198,14 +204,16 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     plan = load_plan(
         make_plan(evaluation={"subgroups": [*KINDS], "manufacturers": ["Acme"]}),
     )
-    tally = Tally(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3)
+    score_counts = ScoreCounts(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3)
     counts = SiteStatistics(
         **{f.name: (0,) if f.name in lengths(0) else 0 for f in fields(SiteStatistics)}  # type: ignore[arg-type]
     )
     whole = TrainResult(
-        0, 0, 0, start_loss=0.5, tally=tally, exact_auc=0.5, statistics=counts
+        0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts
     )  # fmt: skip
 
-    content = encode_result(replace(whole, groups={kind: [tally] for kind in group_names(plan)}))
+    content = encode_result(
+        replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
+    )
 
     assert set(content.metric_records["numbers"]) == LISTS | SINGLE

@@ -5,7 +5,7 @@ from tests.conftest import MakePlan
 
 from medfl_client.data.dataset import ImageSet
 from medfl_client.training.augment import BLACK, augment
-from medfl_client.training.evaluate import exact_auc, score, tally
+from medfl_client.training.evaluate import count_scores, exact_auc, score
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.train import train
 from medfl_common.errors import TrainingError
@@ -87,7 +87,7 @@ def test_counts_add_up_and_their_auc_is_the_exact_one(make_plan: MakePlan) -> No
     truth = torch.tensor(rng.integers(0, 2, 500), dtype=torch.float32)[:, None]
     logits = torch.tensor(rng.normal(0, 2, (500, 1)), dtype=torch.float32) + truth
 
-    counted = tally(logits, truth, plan)
+    counted = count_scores(logits, truth, plan)
 
     assert counted.confusion.sum() == counted.n == 500
     assert counted.positive.sum() == truth.sum()
@@ -99,7 +99,7 @@ def test_multiclass_counts_go_by_true_row_and_predicted_column(make_plan: MakePl
     logits = torch.tensor([[9.0, 0, 0], [0, 0, 9.0], [0, 9.0, 0]])
     truth = torch.eye(3)[[0, 1, 1]]
 
-    assert tally(logits, truth, plan).confusion.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert count_scores(logits, truth, plan).confusion.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
 
 
 def test_augmentation_moves_pictures_and_fills_with_black() -> None:

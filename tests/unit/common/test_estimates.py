@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from medfl_common.metrics.counts import Tally, histogram, scores
+from medfl_common.metrics.counts import ScoreCounts, histogram, scores
 from medfl_common.metrics.estimates import estimates, spread
 from medfl_common.metrics.intervals import delong, wilson
 
@@ -25,7 +25,7 @@ NAMES = [
 TASKS = ["binary", "multiclass", "ordinal", "multilabel"]
 
 
-def tally_of(task: str, n: int = 200) -> Tally:
+def score_counts_of(task: str, n: int = 200) -> ScoreCounts:
     rng = np.random.default_rng(7)
     odds = rng.normal(-0.3, 1.5, n)
     truth = rng.random(n) < 1 / (1 + np.exp(-odds))
@@ -36,12 +36,12 @@ def tally_of(task: str, n: int = 200) -> Tally:
     if task == "multilabel":
         cells = np.stack([cells, cells, np.zeros((2, 2), dtype=np.int64)])
     curves = (np.stack([histogram(odds[kind])] * n_curves) for kind in (truth, ~truth))
-    return Tally(n, 0.5, cells, *curves)
+    return ScoreCounts(n, 0.5, cells, *curves)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_estimate_lies_in_its_interval(task: str) -> None:
-    found = estimates(tally_of(task), task)
+    found = estimates(score_counts_of(task), task)
 
     assert list(found) == NAMES
     for estimate in found.values():
@@ -51,8 +51,8 @@ def test_every_estimate_lies_in_its_interval(task: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_without_images_every_name_is_there_and_nothing_is_invented(task: str) -> None:
-    full = tally_of(task)
-    empty = Tally(0, 0.0, full.confusion * 0, full.positive * 0, full.negative * 0)
+    full = score_counts_of(task)
+    empty = ScoreCounts(0, 0.0, full.confusion * 0, full.positive * 0, full.negative * 0)
 
     found = estimates(empty, task)
 
@@ -64,13 +64,13 @@ def test_without_images_every_name_is_there_and_nothing_is_invented(task: str) -
 
 
 def test_intervals_of_a_binary_task_are_those_with_a_formula() -> None:
-    tally = tally_of("binary")
-    (tn, fp), (fn, tp) = tally.confusion.tolist()
+    score_counts = score_counts_of("binary")
+    (tn, fp), (fn, tp) = score_counts.confusion.tolist()
 
-    found = estimates(tally, "binary")
+    found = estimates(score_counts, "binary")
 
     pairs = {name: (found[name].low, found[name].high) for name in found}
-    assert pairs["auc"] == delong(tally.positive[0], tally.negative[0])
+    assert pairs["auc"] == delong(score_counts.positive[0], score_counts.negative[0])
     assert pairs["accuracy"] == wilson(tp + tn, 200)
     assert pairs["precision"] == wilson(tp, tp + fp)
     assert pairs["recall"] == wilson(tp, tp + fn)
@@ -78,24 +78,26 @@ def test_intervals_of_a_binary_task_are_those_with_a_formula() -> None:
 
 
 def test_the_same_counts_give_the_same_intervals() -> None:
-    assert estimates(tally_of("ordinal"), "ordinal") == estimates(tally_of("ordinal"), "ordinal")
+    assert estimates(score_counts_of("ordinal"), "ordinal") == estimates(
+        score_counts_of("ordinal"), "ordinal"
+    )
 
 
 def test_kappa_is_quadratic_for_grades_and_where_asked_for() -> None:
-    tally = tally_of("ordinal")
-    plain, quadratic = scores(tally)["kappa"], scores(tally, quadratic=True)["kappa"]
+    score_counts = score_counts_of("ordinal")
+    plain, quadratic = scores(score_counts)["kappa"], scores(score_counts, quadratic=True)["kappa"]
 
     assert plain != quadratic
-    assert estimates(tally, "multiclass")["kappa"].value == plain
-    assert estimates(tally, "multiclass", quadratic=True)["kappa"].value == quadratic
-    assert estimates(tally, "ordinal")["kappa"].value == quadratic
+    assert estimates(score_counts, "multiclass")["kappa"].value == plain
+    assert estimates(score_counts, "multiclass", quadratic=True)["kappa"].value == quadratic
+    assert estimates(score_counts, "ordinal")["kappa"].value == quadratic
 
 
 def test_more_specificity_leaves_no_more_sensitivity() -> None:
-    tally = tally_of("binary")
+    score_counts = score_counts_of("binary")
 
     wide, strict = (
-        estimates(tally, "binary", at)["sensitivity_at_specificity"].value or 0
+        estimates(score_counts, "binary", at)["sensitivity_at_specificity"].value or 0
         for at in (0.5, 0.99)
     )
 
@@ -103,11 +105,11 @@ def test_more_specificity_leaves_no_more_sensitivity() -> None:
 
 
 def test_a_hundred_times_the_images_make_an_interval_ten_times_narrower() -> None:
-    few = tally_of("binary")
-    many = Tally(20_000, 0.5, few.confusion * 100, few.positive * 100, few.negative * 100)
+    few = score_counts_of("binary")
+    many = ScoreCounts(20_000, 0.5, few.confusion * 100, few.positive * 100, few.negative * 100)
 
     for name in ("auc", "f1", "brier", "kappa"):
-        one, other = (estimates(tally, "binary")[name] for tally in (few, many))
+        one, other = (estimates(score_counts, "binary")[name] for score_counts in (few, many))
         assert _width(one) / _width(other) == pytest.approx(10, rel=0.2)
 
 
@@ -116,10 +118,10 @@ def _width(estimate) -> float:  # type: ignore[no-untyped-def]
 
 
 def test_the_estimates_of_a_binary_task_take_less_than_a_second() -> None:
-    tally = tally_of("binary", 20_000)
+    score_counts = score_counts_of("binary", 20_000)
     start = perf_counter()
 
-    estimates(tally, "binary")
+    estimates(score_counts, "binary")
 
     assert perf_counter() - start < 1  # 0.25 s on two cores
 

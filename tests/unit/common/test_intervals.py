@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from medfl_common.metrics.counts import N_BINS, Counts, Tally, auc, confusion_scores, histogram
+from medfl_common.metrics.counts import (
+    N_BINS,
+    Counts,
+    ScoreCounts,
+    auc,
+    confusion_scores,
+    histogram,
+)
 from medfl_common.metrics.curves import edges
 from medfl_common.metrics.intervals import Z, bootstrap, bootstrap_all, delong, wilson
 
@@ -68,16 +75,18 @@ def test_without_images_of_a_kind_there_is_no_interval() -> None:
 
     assert delong(positive, nothing) is None
     assert (
-        bootstrap(Tally(3, 0.1, np.diag([0, 3]), positive[None], nothing[None]), auc, RNG(0))
+        bootstrap(ScoreCounts(3, 0.1, np.diag([0, 3]), positive[None], nothing[None]), auc, RNG(0))
         is None
     )
 
 
 def test_the_bootstrap_is_the_same_again_and_agrees_with_delong() -> None:
     positive, negative = counts(*drawn(400, 6))
-    tally = Tally(400, 0.5, np.eye(2, dtype=np.int64) * 200, positive[None], negative[None])
+    score_counts = ScoreCounts(
+        400, 0.5, np.eye(2, dtype=np.int64) * 200, positive[None], negative[None]
+    )
 
-    one, other = (bootstrap(tally, auc, RNG(1)) for _ in range(2))
+    one, other = (bootstrap(score_counts, auc, RNG(1)) for _ in range(2))
 
     assert one == other
     assert one == pytest.approx(delong(positive, negative), abs=0.02)
@@ -85,9 +94,9 @@ def test_the_bootstrap_is_the_same_again_and_agrees_with_delong() -> None:
 
 def test_the_bootstrap_of_an_accuracy_agrees_with_wilson() -> None:
     curve = np.zeros((1, N_BINS), dtype=np.int64)
-    tally = Tally(400, 0.5, np.array([[150, 50], [30, 170]]), curve, curve)
+    score_counts = ScoreCounts(400, 0.5, np.array([[150, 50], [30, 170]]), curve, curve)
 
-    found = bootstrap(tally, lambda one: confusion_scores(one)["accuracy"], RNG(2), 2000)
+    found = bootstrap(score_counts, lambda one: confusion_scores(one)["accuracy"], RNG(2), 2000)
 
     assert found == pytest.approx(wilson(320, 400), abs=0.01)
 
@@ -95,10 +104,10 @@ def test_the_bootstrap_of_an_accuracy_agrees_with_wilson() -> None:
 def test_no_image_moves_to_another_finding_or_from_its_class_in_a_draw() -> None:
     confusion = np.array([[[5, 1], [2, 3]], [[0, 0], [0, 0]], [[1, 0], [0, 2]]])
     positive = np.stack([few((n, 0), (n, 0))[0] for n in (3, 0, 1)])
-    tally = Tally(11, 0.5, confusion, positive, positive * 2)
-    seen: list[Tally] = []
+    score_counts = ScoreCounts(11, 0.5, confusion, positive, positive * 2)
+    seen: list[ScoreCounts] = []
 
-    bootstrap_all(tally, lambda one: {"n": seen.append(one)}, RNG(3), 20)  # type: ignore[func-returns-value]
+    bootstrap_all(score_counts, lambda one: {"n": seen.append(one)}, RNG(3), 20)  # type: ignore[func-returns-value]
 
     assert len(seen) == 20
     for one in seen:
@@ -108,9 +117,9 @@ def test_no_image_moves_to_another_finding_or_from_its_class_in_a_draw() -> None
 
 
 def test_a_statistic_with_one_value_has_no_interval() -> None:
-    tally = Tally(
+    score_counts = ScoreCounts(
         0, 0.0, np.zeros((2, 2), dtype=np.int64), *np.zeros((2, 1, N_BINS), dtype=np.int64)
     )
 
-    assert bootstrap(tally, lambda _: 0.5, RNG(0), n_draws=1) is None
-    assert bootstrap(tally, lambda _: 0.5, RNG(0), n_draws=2) == (0.5, 0.5)
+    assert bootstrap(score_counts, lambda _: 0.5, RNG(0), n_draws=1) is None
+    assert bootstrap(score_counts, lambda _: 0.5, RNG(0), n_draws=2) == (0.5, 0.5)

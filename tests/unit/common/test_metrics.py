@@ -11,14 +11,22 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from medfl_common.metrics.counts import MAX_LOGIT, N_BINS, Tally, auc, histogram, merge, scores
+from medfl_common.metrics.counts import (
+    MAX_LOGIT,
+    N_BINS,
+    ScoreCounts,
+    auc,
+    histogram,
+    merge,
+    scores,
+)
 
 
-def tally_of(odds: np.ndarray, truth: np.ndarray) -> Tally:
+def score_counts_of(odds: np.ndarray, truth: np.ndarray) -> ScoreCounts:
     guess = (odds >= 0).astype(int)
     confusion = np.zeros((2, 2), dtype=np.int64)
     np.add.at(confusion, (truth, guess), 1)
-    return Tally(
+    return ScoreCounts(
         len(odds),
         0.5,
         confusion,
@@ -33,7 +41,7 @@ def test_scores_of_pooled_counts_are_those_of_the_pooled_images() -> None:
     odds = rng.normal(truth * 1.5, 1.0) - 0.75
     parts = np.array_split(np.arange(3000), [200, 900])
 
-    pooled = merge([tally_of(odds[part], truth[part]) for part in parts])
+    pooled = merge([score_counts_of(odds[part], truth[part]) for part in parts])
 
     found = scores(pooled)
     guess = odds >= 0
@@ -48,7 +56,7 @@ def test_scores_of_pooled_counts_are_those_of_the_pooled_images() -> None:
 
 
 def test_one_class_gives_no_auc_instead_of_a_half() -> None:
-    assert auc(tally_of(np.array([0.1, 2.0]), np.array([1, 1]))) is None
+    assert auc(score_counts_of(np.array([0.1, 2.0]), np.array([1, 1]))) is None
 
 
 def test_a_score_beyond_the_range_is_counted_in_the_last_bin() -> None:
@@ -61,7 +69,7 @@ def test_three_classes_are_averaged_without_weights() -> None:
     confusion = np.array([[8, 2, 0], [0, 5, 5], [0, 0, 10]])
     curve = np.zeros((3, N_BINS), dtype=np.int64)
 
-    found = scores(Tally(30, 0.1, confusion, curve, curve))
+    found = scores(ScoreCounts(30, 0.1, confusion, curve, curve))
 
     assert found["accuracy"] == pytest.approx(23 / 30)
     assert found["recall"] == pytest.approx((0.8 + 0.5 + 1.0) / 3)
@@ -69,9 +77,9 @@ def test_three_classes_are_averaged_without_weights() -> None:
     assert found["balanced_accuracy"] == found["recall"]
 
 
-def classes_tally(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> Tally:
+def class_score_counts(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> ScoreCounts:
     cells = confusion_matrix(truth, guess, labels=range(n_classes))
-    return Tally(len(truth), 0.1, cells, *np.zeros((2, n_classes, N_BINS), dtype=np.int64))
+    return ScoreCounts(len(truth), 0.1, cells, *np.zeros((2, n_classes, N_BINS), dtype=np.int64))
 
 
 @pytest.mark.parametrize("quadratic", [False, True])
@@ -80,7 +88,7 @@ def test_kappa_of_grades_is_scikit_learns(quadratic: bool) -> None:
     truth = rng.integers(0, 5, 400)
     guess = np.clip(truth + rng.integers(-2, 3, 400), 0, 4)
 
-    found = scores(classes_tally(truth, guess, 5), quadratic)
+    found = scores(class_score_counts(truth, guess, 5), quadratic)
 
     weights = "quadratic" if quadratic else None
     assert found["kappa"] == pytest.approx(cohen_kappa_score(truth, guess, weights=weights))
@@ -90,7 +98,7 @@ def test_kappa_of_grades_is_scikit_learns(quadratic: bool) -> None:
 def test_a_grade_that_nobody_has_still_keeps_its_neighbours_apart() -> None:
     truth, guess = np.array([0, 0, 1, 3, 3]), np.array([0, 1, 1, 3, 0])  # grade 2 is empty
 
-    found = scores(classes_tally(truth, guess, 4), quadratic=True)["kappa"]
+    found = scores(class_score_counts(truth, guess, 4), quadratic=True)["kappa"]
 
     expected = cohen_kappa_score(truth, guess, labels=range(4), weights="quadratic")
     assert found == pytest.approx(expected)
@@ -100,7 +108,7 @@ def test_findings_without_data_do_not_count_in_the_mean() -> None:
     confusion = np.array([[[6, 2], [1, 3]], [[4, 0], [4, 4]], [[0, 0], [0, 0]]])
     curve = np.zeros((3, N_BINS), dtype=np.int64)
 
-    found = scores(Tally(12, 0.1, confusion, curve, curve))
+    found = scores(ScoreCounts(12, 0.1, confusion, curve, curve))
 
     assert found["specificity"] == pytest.approx((6 / 8 + 4 / 4) / 2)
     assert found["balanced_accuracy"] == pytest.approx(((6 / 8 + 3 / 4) / 2 + (1 + 4 / 8) / 2) / 2)
@@ -109,7 +117,7 @@ def test_findings_without_data_do_not_count_in_the_mean() -> None:
 
 
 def test_a_score_with_nothing_to_stand_on_is_none() -> None:
-    all_negative = scores(tally_of(np.array([-2.0, -1.0]), np.array([0, 0])))
+    all_negative = scores(score_counts_of(np.array([-2.0, -1.0]), np.array([0, 0])))
 
     none = ("auc", "pr_auc", "precision", "recall", "f1", "kappa")
     assert [name for name, value in all_negative.items() if value is None] == [
@@ -122,7 +130,7 @@ def test_a_score_with_nothing_to_stand_on_is_none() -> None:
 def test_without_images_every_score_is_there_and_none(shape: tuple[int, ...]) -> None:
     curve = np.zeros((1 if shape == (2, 2) else shape[0], N_BINS), dtype=np.int64)
 
-    found = scores(Tally(0, 0.0, np.zeros(shape, dtype=np.int64), curve, curve))
+    found = scores(ScoreCounts(0, 0.0, np.zeros(shape, dtype=np.int64), curve, curve))
 
-    some = scores(tally_of(np.array([-2.0, 1.0]), np.array([0, 1])))
+    some = scores(score_counts_of(np.array([-2.0, 1.0]), np.array([0, 1])))
     assert found == dict.fromkeys(some)

@@ -1,16 +1,16 @@
 import numpy as np
 
-from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.subgroups import suppressed_groups
 
 
-def group(negative: int, positive: int) -> Tally:
+def group(negative: int, positive: int) -> ScoreCounts:
     curve = np.zeros((1, N_BINS), dtype=np.int64)
     cells = np.array([[negative, 0], [0, positive]])
-    return Tally(negative + positive, 0.0, cells, curve, curve)
+    return ScoreCounts(negative + positive, 0.0, cells, curve, curve)
 
 
-def kept(groups: list[Tally], min_cell: int = 5) -> list[int]:
+def kept(groups: list[ScoreCounts], min_cell: int = 5) -> list[int]:
     whole = group(*np.sum([np.diag(g.confusion) for g in groups], axis=0).tolist())
     return [t.n for t in suppressed_groups({"sex": groups}, whole, min_cell)["sex"]]
 

@@ -11,7 +11,7 @@ from tests.conftest import MakePlan
 
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.errors import RunError
-from medfl_common.metrics.counts import N_BINS, Tally
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.records import TrainResult, TrainTask, encode_result, plan_number
 from medfl_common.wire.signature import seal
@@ -22,7 +22,7 @@ SHAPES = {"w": (2, 2), "b": (3,)}
 UPDATE = {"w": torch.ones(2, 2), "b": torch.zeros(3)}
 CURVE = np.zeros((1, N_BINS), dtype=np.int64)
 BIGGER = {**UPDATE, "w": 2 * UPDATE["w"]}
-TALLY = Tally(4, 0.5, np.array([[2, 0], [1, 1]]), CURVE, CURVE)
+TALLY = ScoreCounts(4, 0.5, np.array([[2, 0], [1, 1]]), CURVE, CURVE)
 
 
 def task(plan: Plan) -> TrainTask:
@@ -30,7 +30,9 @@ def task(plan: Plan) -> TrainTask:
 
 
 def good(plan: Plan) -> TrainResult:
-    return TrainResult(plan_number(plan), 2, 77, n_images=9, n_steps=2, tally=TALLY, update=UPDATE)
+    return TrainResult(
+        plan_number(plan), 2, 77, n_images=9, n_steps=2, score_counts=TALLY, update=UPDATE
+    )
 
 
 def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:

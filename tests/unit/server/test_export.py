@@ -75,8 +75,8 @@ def test_the_card_tells_scores_groups_and_limits_and_no_sites_name(
     for event in study.log.events("finished"):
         for facts in event["sites"].values():
             whole = np.array(facts["tally"]["confusion"])
-            for tallies in facts["groups"].values():
-                assert (sum(np.array(t["confusion"]) for t in tallies) <= whole).all()
+            for score_counts in facts["groups"].values():
+                assert (sum(np.array(t["confusion"]) for t in score_counts) <= whole).all()
 
 
 def test_an_unfinished_study_has_no_card(make_plan: MakePlan, tmp_path: Path) -> None:

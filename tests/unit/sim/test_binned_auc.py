@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.conftest import SHARED
 
 from medfl_client.config.site_file import SiteFile
-from medfl_client.training.evaluate import score, tally
+from medfl_client.training.evaluate import count_scores, score
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.curves import auc_with_bound, average_precision_with_bound
 from medfl_common.models import build_model
@@ -62,14 +62,14 @@ def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousand
 
     model = build_model(study.plan)
     load_shared(model, load_file(study.folder / "model.safetensors"))
-    odds, truth, tallies = [], [], []
+    odds, truth, score_counts = [], [], []
     for name, one in sites.items():
         held_out = one.data(study.plan, name).validation
         logits, targets = score(model, held_out, study.plan, one.device)
         odds.append(logits.numpy()[:, 0])
         truth.append(targets.numpy()[:, 0])
-        tallies.append(tally(logits, targets, study.plan))
-    whole = merge(tallies)
+        score_counts.append(count_scores(logits, targets, study.plan))
+    whole = merge(score_counts)
     exact = roc_auc_score(np.concatenate(truth), np.concatenate(odds))
     binned, bound = auc_with_bound(whole.positive[0], whole.negative[0]) or (0.0, 0.0)
     precision, reach = average_precision_with_bound(whole.positive[0], whole.negative[0]) or (0, 0)

@@ -134,5 +134,5 @@ def test_the_best_round_is_kept_and_the_study_stops_when_patience_is_spent(
 
 
 def _loss(event: dict[str, object]) -> float:
-    tallies = [facts["tally"] for facts in event["sites"].values()]  # type: ignore[attr-defined]
-    return sum(t["loss"] * t["n"] for t in tallies) / sum(t["n"] for t in tallies)
+    score_counts = [facts["tally"] for facts in event["sites"].values()]  # type: ignore[attr-defined]
+    return sum(t["loss"] * t["n"] for t in score_counts) / sum(t["n"] for t in score_counts)

@@ -155,9 +155,12 @@ def test_a_study_of_two_findings_with_unknown_labels_runs_to_its_end(
     run_study(study, virtual_sites(hospitals, study.plan))
 
     (finished,) = study.log.events("finished")
-    tally = finished["sites"]["site-1"]["tally"]  # type: ignore[index,call-overload]
-    counts = np.array(tally["confusion"])
+    score_counts = finished["sites"]["site-1"]["tally"]  # type: ignore[index,call-overload]
+    counts = np.array(score_counts["confusion"])
     assert counts.shape == (2, 2, 2)
-    assert counts[0].sum() == tally["n"]
-    assert 0 < counts[1].sum() < tally["n"]  # some heights are not known
-    assert np.array(tally["positive"]).sum() + np.array(tally["negative"]).sum() == counts.sum()
+    assert counts[0].sum() == score_counts["n"]
+    assert 0 < counts[1].sum() < score_counts["n"]  # some heights are not known
+    assert (
+        np.array(score_counts["positive"]).sum() + np.array(score_counts["negative"]).sum()
+        == counts.sum()
+    )
