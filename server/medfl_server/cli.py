@@ -217,13 +217,13 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     listener = Listener(bind, port, tls / "server.crt", tls / "server.key", most)
     link = Link(read_roster, listener, screen.say)
     screen.say(f"listening on port {port} for {', '.join(roster)}")
-    presence = link.presence
+    connected_sites = link.connected_sites
     if metrics_port is not None:
         from medfl_server.prometheus import watch
 
-        presence = watch(study, presence, metrics_port)
+        connected_sites = watch(study, connected_sites, metrics_port)
     with screen.progress(study.plan.federation.rounds) as follow:
-        link.run(build_app(study, read_roster, presence, screen.say, follow))
+        link.run(build_app(study, read_roster, connected_sites, screen.say, follow))
 
 
 def _report(study: Study, screen: Screen) -> None:

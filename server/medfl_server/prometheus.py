@@ -15,7 +15,7 @@ from medfl_common.ops.prometheus import NewLines, counter, gauge, serve_metrics
 from medfl_common.run.log import Event
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study
-from medfl_server.superlink.transport import Presence
+from medfl_server.superlink.transport import ConnectedSite
 
 PER_SITE = {  # counter -> what it says of a site
     "rounds_missed": "Rounds that were made, or tried, without this site.",
@@ -25,14 +25,14 @@ PER_SITE = {  # counter -> what it says of a site
     "bytes_sent": "Bytes of the tasks that this site answered.",
 }
 
-Ask = Callable[[], dict[str, Presence]]
+Ask = Callable[[], dict[str, ConnectedSite]]
 
 
-def watch(study: Study, presence: Ask, port: int) -> Ask:
-    """Serve the study's metrics; give the `presence` that the round loop is to use."""
-    monitor = Monitor(study, presence)
+def watch(study: Study, connected_sites: Ask, port: int) -> Ask:
+    """Serve the study's metrics; give the `connected_sites` that the round loop is to use."""
+    monitor = Monitor(study, connected_sites)
     serve_metrics(monitor, port)
-    return monitor.presence
+    return monitor.connected_sites
 
 
 class Monitor(Collector):
@@ -40,13 +40,13 @@ class Monitor(Collector):
 
     Args:
         study: The run directory and its plan.
-        presence: Lists the connected sites. Only the round loop's thread may ask, so the loop is
-            given this object's `presence`, and a scrape gets what the loop saw last.
+        connected_sites: Lists the connected sites. Only the round loop's thread may ask, so the loop is
+            given this object's `connected_sites`, and a scrape gets what the loop saw last.
     """
 
-    def __init__(self, study: Study, presence: Ask) -> None:
+    def __init__(self, study: Study, connected_sites: Ask) -> None:
         self._study = study
-        self._ask = presence
+        self._ask = connected_sites
         self._connected: frozenset[str] = frozenset()
         self._new_lines = NewLines(study.folder / "log.jsonl")
         self._lock = threading.Lock()  # two scrapes at once would count lines twice
@@ -59,7 +59,7 @@ class Monitor(Collector):
         self._seconds = self._newest = 0.0
         self._state = ""
 
-    def presence(self) -> dict[str, Presence]:
+    def connected_sites(self) -> dict[str, ConnectedSite]:
         """List the connected sites, and remember them for the next scrape."""
         present = self._ask()
         self._connected = frozenset(present)

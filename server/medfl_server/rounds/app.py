@@ -13,7 +13,7 @@ from medfl_server.rounds.loop import Follow, RoundLoop
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import quick_collections
-from medfl_server.superlink.transport import Announce, Post, Presence, ReadRoster
+from medfl_server.superlink.transport import Announce, ConnectedSite, Post, ReadRoster
 
 TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
 
@@ -21,7 +21,7 @@ TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
 def build_app(
     study: Study,
     roster: ReadRoster,
-    presence: Callable[[], Mapping[str, Presence]],
+    connected_sites: Callable[[], Mapping[str, ConnectedSite]],
     announce: Announce,
     follow: Follow,
     sites_keep_models: bool = True,
@@ -33,7 +33,7 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
-        post = Post(grid, presence, roster, ttl_s)
+        post = Post(grid, connected_sites, roster, ttl_s)
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = initial_weights(study)

@@ -31,7 +31,7 @@ from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.reply_buffer import WaitingUpdates
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.run_directory import Study
-from medfl_server.superlink.transport import Announce, Post, Presence
+from medfl_server.superlink.transport import Announce, ConnectedSite, Post
 
 POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
@@ -48,7 +48,7 @@ def ignore_part(part: float) -> None:
 
 @dataclass
 class _Asked:
-    to: Presence
+    to: ConnectedSite
     message: str | None  # the id to fetch under; None: no reply will come for it
     n_bytes: int
     again_at: float = math.inf  # on the monotonic clock, where no reply will come
@@ -117,11 +117,11 @@ class Collection:
         tasks = {site: self._task(kind, self._round_of(site), site) for site in self._roster}
         started = time.monotonic()
         while True:
-            for site, presence in self._newly_present().items():
-                start = self._handout.due(site, presence) if weights else None
+            for site, connected_sites in self._newly_present().items():
+                start = self._handout.due(site, connected_sites) if weights else None
                 asked = tasks[site].round
                 content = encode_task(tasks[site], self._packed_for(asked), start, beside)
-                self._ask(site, presence, content, asked)
+                self._ask(site, connected_sites, content, asked)
             for site in self._to_look_at():
                 self._fetch(site, tasks[site], shapes, max_norm)
                 n_done = len(self._replies.answered) + len(self._failed)
@@ -170,12 +170,12 @@ class Collection:
         """Say whether the round is made, though others could answer too."""
         return False
 
-    def _newly_present(self) -> dict[str, Presence]:
+    def _newly_present(self) -> dict[str, ConnectedSite]:
         """List the sites to ask: connected, without an answer, not asked in this session.
 
         A site that said "not yet" is asked again after a while.
         """
-        present, now = self._post.presence(), time.monotonic()
+        present, now = self._post.connected_sites(), time.monotonic()
         return {
             site: present[site]
             for site in self._roster
@@ -188,11 +188,13 @@ class Collection:
             )
         }
 
-    def _ask(self, site: str, presence: Presence, content: RecordDict, round_: int) -> None:
-        if site in self._asked and self._asked[site].to != presence:
+    def _ask(
+        self, site: str, connected_sites: ConnectedSite, content: RecordDict, round_: int
+    ) -> None:
+        if site in self._asked and self._asked[site].to != connected_sites:
             self._announce(f"{site} is back and is asked again")
-        message = self._post.send(presence, content, round_)
-        self._asked[site] = _Asked(presence, message, n_bytes(content))
+        message = self._post.send(connected_sites, content, round_)
+        self._asked[site] = _Asked(connected_sites, message, n_bytes(content))
         self._replies.missing.pop(site, None)
 
     def _out(self) -> list[str]:

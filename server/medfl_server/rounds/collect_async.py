@@ -11,7 +11,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.wire.records import TrainResult, pack_weights
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.in_flight import InFlight
-from medfl_server.superlink.transport import Presence
+from medfl_server.superlink.transport import ConnectedSite
 
 
 class AsynchronousCollection(Collection):
@@ -37,8 +37,10 @@ class AsynchronousCollection(Collection):
             self._packed[round_] = pack_weights(weights, self._study.plan)
         return self._packed[round_]
 
-    def _ask(self, site: str, presence: Presence, content: RecordDict, round_: int) -> None:
-        super()._ask(site, presence, content, round_)
+    def _ask(
+        self, site: str, connected_sites: ConnectedSite, content: RecordDict, round_: int
+    ) -> None:
+        super()._ask(site, connected_sites, content, round_)
         self._flight.begin(site, round_)
 
     def _to_look_at(self) -> list[str]:

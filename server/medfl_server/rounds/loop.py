@@ -177,7 +177,7 @@ class RoundLoop:
         since: float | None = None
         told: list[str] = []
         while True:
-            present = self._post.presence()
+            present = self._post.connected_sites()
             away = [site for site in self._roster if site not in present]
             if not away:
                 return

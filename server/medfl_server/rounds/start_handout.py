@@ -7,7 +7,7 @@ from flwr.app import ArrayRecord
 
 from medfl_common.models.weights import Weights
 from medfl_common.wire.tensors import encode_weights
-from medfl_server.superlink.transport import Presence
+from medfl_server.superlink.transport import ConnectedSite
 
 
 class Handout:
@@ -19,14 +19,14 @@ class Handout:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._given: dict[str, Presence] = {}
+        self._given: dict[str, ConnectedSite] = {}
         self._packed: ArrayRecord | None = None
 
-    def due(self, site: str, presence: Presence) -> ArrayRecord | None:
+    def due(self, site: str, connected_sites: ConnectedSite) -> ArrayRecord | None:
         """Give what to send along with a task; None where the connection has had it."""
-        if not self._weights or self._given.get(site) == presence:
+        if not self._weights or self._given.get(site) == connected_sites:
             return None
-        self._given[site] = presence
+        self._given[site] = connected_sites
         if self._packed is None:
             self._packed = encode_weights(self._weights)
         return self._packed

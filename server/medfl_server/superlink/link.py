@@ -67,7 +67,7 @@ from medfl_server.superlink.duplicate_clients import TWO_CLIENTS
 from medfl_server.superlink.empty_bundle import empty_bundle
 from medfl_server.superlink.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
-from medfl_server.superlink.transport import Announce, Presence
+from medfl_server.superlink.transport import Announce, ConnectedSite
 
 START_S = 30.0  # how long the SuperLink may take to come up
 MAX_ARRIVING = 3  # replies in memory that are being delivered, or wait to be read
@@ -173,13 +173,13 @@ class Link:
         self._server = uvicorn.Server(uvicorn_config(face, listener))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
-    def presence(self) -> dict[str, Presence]:
+    def connected_sites(self) -> dict[str, ConnectedSite]:
         """List the connected sites by name."""
         self._follow_roster()
         online = self._state.get_node_info(statuses=[NodeStatus.ONLINE])
         sessions = {info.node_id: str(info.last_activated_at) for info in online}
         return {
-            name: Presence(node, sessions[node])
+            name: ConnectedSite(node, sessions[node])
             for name, (_, node) in self._nodes.items()
             if node in sessions
         }

@@ -13,7 +13,7 @@ ReadRoster = Callable[[], Mapping[str, Enrolled | None]]  # None: a virtual hosp
 
 
 @dataclass(frozen=True)
-class Presence:
+class ConnectedSite:
     """A connected site."""
 
     node: int  # Flower's id of it
@@ -32,7 +32,7 @@ class Post:
 
     Args:
         grid: Where the sites are.
-        presence: Lists the connected sites by their enrolled names.
+        connected_sites: Lists the connected sites by their enrolled names.
         roster: Gives the sites that belong to the study now, in the order of enrolment.
         ttl_s: How long a message may wait for its reply.
     """
@@ -40,16 +40,16 @@ class Post:
     def __init__(
         self,
         grid: Grid,
-        presence: Callable[[], Mapping[str, Presence]],
+        connected_sites: Callable[[], Mapping[str, ConnectedSite]],
         roster: ReadRoster,
         ttl_s: float,
     ) -> None:
         self._grid = grid
-        self.presence = presence
+        self.connected_sites = connected_sites
         self.roster = roster
         self._ttl_s = ttl_s
 
-    def send(self, to: Presence, content: RecordDict, round_: int) -> str | None:
+    def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str | None:
         """Send a task; return the id under which to fetch its reply, None if it was not taken."""
         message = Message(content, to.node, "train", ttl=self._ttl_s, group_id=str(round_))
         ids = list(self._grid.push_messages([message]))

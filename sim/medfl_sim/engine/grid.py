@@ -13,7 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from medfl_server.superlink.transport import Presence
+from medfl_server.superlink.transport import ConnectedSite
 from medfl_sim.engine.engines import Engine
 
 RUN_ID = 1
@@ -35,8 +35,8 @@ class SimulatedGrid(Grid):
             node: Context(RUN_ID, node, {"site": site, "partition-id": node - 1}, RecordDict(), {})
             for node, site in enumerate(sites, start=1)
         }
-        self._presence = {
-            str(context.node_config["site"]): Presence(node, "simulated")
+        self._connected_sites = {
+            str(context.node_config["site"]): ConnectedSite(node, "simulated")
             for node, context in self._contexts.items()
         }
         self._waiting: set[str] = set()
@@ -91,9 +91,9 @@ class SimulatedGrid(Grid):
         """Answer messages; `timeout` is not looked at, every virtual hospital answers."""
         return self.pull_messages(self.push_messages(messages))
 
-    def presence(self) -> Mapping[str, Presence]:
+    def connected_sites(self) -> Mapping[str, ConnectedSite]:
         """Say who is there: every virtual hospital, always."""
-        return self._presence
+        return self._connected_sites
 
 
 def be_a_task() -> None:

@@ -71,7 +71,7 @@ def run_study(
             app = build_server_app(
                 study,
                 lambda: dict.fromkeys(sites),
-                grid.presence,
+                grid.connected_sites,
                 announce,
                 follow or (lambda progress: None),
                 sites_keep_models=False,

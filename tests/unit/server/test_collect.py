@@ -15,7 +15,7 @@ from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.run_directory import create_study
-from medfl_server.superlink.transport import Arrival, Post, Presence
+from medfl_server.superlink.transport import Arrival, ConnectedSite, Post
 
 SITES = ("a", "b", "c")
 WEIGHTS = {"w": torch.zeros(600_000)}  # large enough to wait on the disk
@@ -28,13 +28,13 @@ class Letters(Post):
         self._due, self._failing = list(order), failing
         self._tasks: dict[str, RecordDict] = {}
 
-    def presence(self) -> Mapping[str, Presence]:
-        return {site: Presence(node, "here") for node, site in enumerate(SITES)}
+    def connected_sites(self) -> Mapping[str, ConnectedSite]:
+        return {site: ConnectedSite(node, "here") for node, site in enumerate(SITES)}
 
     def roster(self) -> Mapping[str, None]:
         return dict.fromkeys(SITES)
 
-    def send(self, to: Presence, content: RecordDict, round_: int) -> str:
+    def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str:
         self._tasks[SITES[to.node]] = content
         return SITES[to.node]
 

@@ -18,7 +18,7 @@ from medfl_server.prometheus import Monitor, watch
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import enrol
 from medfl_server.study.run_directory import Study, create_study
-from medfl_server.superlink.transport import Presence
+from medfl_server.superlink.transport import ConnectedSite
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def scrape(port: int, address: str = "127.0.0.1") -> dict[tuple[str, str], float
 
 
 def test_a_scrape_shows_what_the_run_log_says_and_who_is_connected(study: Study) -> None:
-    here = {"south": Presence(1, "a"), "north": Presence(2, "b")}
+    here = {"south": ConnectedSite(1, "a"), "north": ConnectedSite(2, "b")}
     port = free_port()
     watch(study, lambda: here, port)()
 
