@@ -5,7 +5,7 @@
 
 Eight hospitals by Dirichlet(ALPHA) over the classes. Every algorithm has the same network (small
 CNN, BatchNorm), start, batch order, rounds and plain SGD; its own numbers are the defaults
-of the plan. Each model is judged on the held-out patients of each hospital, 30 %, by the model that
+of the plan. Each model is judged on the validation patients of each hospital, 30 %, by the model that
 the hospital would use (the common one, with its own layers, or its own), and on everybody's. One
 line per run is added to WORK/algorithms.jsonl; what is there is not run again.
 """
@@ -64,7 +64,7 @@ def make_plan(work: Path, job: str, seed: int, strategy: str) -> Path:
 
 
 def judge(models: Mapping[str, Used], sites: Mapping[str, Site]) -> dict[str, dict[str, float]]:
-    """Judge the hospitals' models on held-out images: on each hospital's own, and on everybody's.
+    """Judge the hospitals' models on validation images: on each hospital's own, and on everybody's.
 
     Where classes differ much, a model that always says what is usual at its hospital does well on
     its own patients and badly on others: `own` is what the hospital sees, `all` what was learnt.

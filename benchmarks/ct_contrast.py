@@ -3,7 +3,7 @@
     ct_contrast.py CT_FOLDER WORK_FOLDER [SEED...]
 
 CT_FOLDER holds dicom/ and labels.csv (README, "Your own data"). For every seed (split, start
-weights, orders) each model is scored on the held-out patients of all five hospitals together.
+weights, orders) each model is scored on the validation patients of all five hospitals together.
 """
 
 import statistics
@@ -45,7 +45,7 @@ def train(plan_file: Path, sites: dict[str, Site], out: Path) -> Weights:
 
 
 def score(plan: Plan, weights: Weights, data: dict[str, SiteData]) -> float | None:
-    """AUC on the held-out images of these hospitals together."""
+    """AUC on the validation images of these hospitals together."""
     model = Workbench().model_for(plan, torch.device("cpu"))
     score_counts: list[ScoreCounts] = []
     for name, one in data.items():
@@ -91,7 +91,7 @@ def main(ct: Path, out: Path, seeds: list[int]) -> None:
         for name, value in row.items():
             found.setdefault(name.split(" (")[0], []).append(value or float("nan"))
         shown = ", ".join(f"{name} {value:.3f}" for name, value in row.items() if value is not None)
-        print(f"seed {seed}, {n} held-out images: {shown}", flush=True)
+        print(f"seed {seed}, {n} validation images: {shown}", flush=True)
     for name, values in found.items():
         print(f"{name}: mean {statistics.mean(values):.3f}, {min(values):.3f} to {max(values):.3f}")
 

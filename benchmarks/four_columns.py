@@ -3,7 +3,7 @@
     four_columns.py DATA WORK STUDY [SEED...]      STUDY: a key of STUDIES below
 
 DATA holds medmnist/, cxr_nih/, ct_tcga_dcm/ (unpacked: dicom/, labels.csv) and brain_mri/. For each
-seed a part of the patients is held out before anything else and never trained on; every model is
+seed a part of the patients is validation before anything else and never trained on; every model is
 scored on it once, after its last round: nothing is chosen by it. Each model sees every image of its
 hospitals rounds x epochs times. One line of JSON per seed goes to WORK/STUDY.jsonl.
 """
@@ -67,7 +67,7 @@ class Job:
     rounds: int
     training: dict[str, Any] = field(default_factory=dict)
     images: dict[str, Any] = field(default_factory=lambda: {"modality": ["OT"], "size": 28})
-    held_out: float = 0.1
+    validation: float = 0.1
     n_sites: int = 5
     unlike: str = "dirichlet:0.3"
     alone: tuple[str, ...] = ("like", "unlike")
@@ -150,18 +150,18 @@ def make_plan(job: Job, work: Path, study: str, seed: int) -> Path:
 
 
 def hold_out(found: Collection, job: Job, plan: Plan) -> tuple[Indices, Indices]:
-    """Split positions by patient within each kind of patient: training, held out."""
+    """Split positions by patient within each kind of patient: training, validation."""
     cells = [sample.cells for sample in found.samples]
     column = job.unlike.partition(":")[2] if job.unlike.startswith("column") else ""
     kind = {
         p: (c.get(column, ""), s.label)
         for p, c, s in zip(found.patients, cells, found.samples, strict=True)
     }
-    rng = numpy_generator(plan.seed, "held out")
+    rng = numpy_generator(plan.seed, "validation")
     chosen: set[str] = set()
     for one in sorted(set(kind.values())):
         group = [p for p in kind if kind[p] == one]
-        n = round(len(group) * job.held_out)
+        n = round(len(group) * job.validation)
         chosen |= {group[i] for i in rng.permutation(len(group))[:n]}
     is_out = np.array([p in chosen for p in found.patients])
     return np.flatnonzero(~is_out), np.flatnonzero(is_out)
@@ -186,9 +186,9 @@ def deal(
 
 
 def train(
-    found: Collection, parts: Mapping[str, Indices], plan_file: Path, out: Path, held_out: Indices
+    found: Collection, parts: Mapping[str, Indices], plan_file: Path, out: Path, validation: Indices
 ) -> dict[str, float]:
-    """Run a study over some hospitals; give AUC and accuracy on the held-out images."""
+    """Run a study over some hospitals; give AUC and accuracy on the validation images."""
     study = create_study(out, plan_file)
     policy = Policy(min_images=1, min_cell=1)
 
@@ -206,7 +206,7 @@ def train(
     load_shared(model, load_file(out / "model.safetensors"))
     model = model.to(memory_format=torch.channels_last)
     plan = study.plan
-    images = site_data(found, plan, "held out", held_out).train
+    images = site_data(found, plan, "validation", validation).train
     logits, targets = score(model, images, plan, torch.device("cpu"))
     accuracy = float(((logits > 0) == (targets > 0.5)).double().mean())
     area = exact_auc(logits, targets, plan)
@@ -225,9 +225,9 @@ def main(data: Path, work: Path, name: str, seeds: list[int]) -> None:
         found = collect(
             folder, work / "state" / name, site.data, plan, None, SOURCES.get(job.source)()
         )
-        rest, held_out = hold_out(found, job, plan)
+        rest, validation = hold_out(found, job, plan)
         out = work / "runs" / f"{name}-{seed}-{time.time_ns()}"
-        run = partial(train, found, plan_file=plan_file, held_out=held_out)
+        run = partial(train, found, plan_file=plan_file, validation=validation)
         like = deal(found, rest, "iid", job.n_sites, plan)
         n_unlike = None if job.unlike.startswith("column") else job.n_sites
         unlike = deal(found, rest, job.unlike, n_unlike, plan)
@@ -235,7 +235,7 @@ def main(data: Path, work: Path, name: str, seeds: list[int]) -> None:
             "study": name,
             "seed": seed,
             "n": len(rest),
-            "held_out": len(held_out),
+            "held_out": len(validation),
         }
         row["pooled"] = run({"all": rest}, out=out / "pooled")
         row["like"] = run(like, out=out / "like")

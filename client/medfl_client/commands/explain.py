@@ -37,7 +37,7 @@ GLOW = np.array([255.0, 80.0, 0.0])  # what was looked at; its strength is the c
 
 @dataclass(frozen=True)
 class Case:
-    """One held-out image that is shown."""
+    """One validation image that is shown."""
 
     position: int
     kind: str  # a key of KINDS
@@ -49,7 +49,7 @@ class Case:
 
 
 def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
-    """Write `explain.html` into the site's directory: overlays of about n held-out images.
+    """Write `explain.html` into the site's directory: overlays of about n validation images.
 
     A third each are called wrong, uncertain and called right, as far as there are such.
     """
@@ -72,7 +72,7 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     ]
     path = folder / "explain.html"
     write_atomic(path, _page(plan, cases, pictures).encode())
-    screen.say(f"{len(cases)} of {len(targets)} held-out images; for your eyes only: {path}")
+    screen.say(f"{len(cases)} of {len(targets)} validation images; for your eyes only: {path}")
     return path
 
 
@@ -162,7 +162,7 @@ def _page(
     )
     n_wrong = sum(case.kind == "wrong" for case in cases)
     answer = (
-        f"{len(cases)} held-out images, {n_wrong} of them called wrong; the orange veil lies where "
+        f"{len(cases)} validation images, {n_wrong} of them called wrong; the orange veil lies where "
         f"{plan.model.name} looked. This page stays at your hospital."
     )
     title = f"medfl: what the model of {plan.study} looked at"

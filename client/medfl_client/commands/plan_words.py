@@ -31,7 +31,7 @@ def plan_in_words(plan: Plan) -> Rows:
     """Give rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
     mb = reply_mb(plan)
-    held_out = f"{plan.evaluation.validation:.0%} of the patients here"
+    validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
         ["what is learnt", _question(plan)],
@@ -40,7 +40,7 @@ def plan_in_words(plan: Plan) -> Rows:
         ["what is trained", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
         ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
-        ["kept apart", f"{held_out} are never trained on; the model is scored on their images"],
+        ["kept apart", f"{validation} are never trained on; the model is scored on their images"],
         [
             "what leaves each round",
             f"the change of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "

@@ -135,8 +135,8 @@ def split(
         group = [patient for patient, value in highest.items() if value == label]
         n_validation = min(round(len(group) * plan.evaluation.validation), len(group) - 1)
         chosen |= {group[i] for i in rng.permutation(len(group))[:n_validation]}
-    held_out = np.array([patient in chosen for patient in patients], dtype=bool)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    validation = np.array([patient in chosen for patient in patients], dtype=bool)
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Exact scores of a model on a site's held-out images, by scikit-learn; they stay at the site."""
+"""Exact scores of a model on a site's validation images, by scikit-learn; they stay at the site."""
 
 import torch
 
@@ -14,7 +14,7 @@ def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str
     from sklearn.metrics import classification_report, confusion_matrix
 
     odds = log_odds(logits, plan)
-    parts = [f"held-out images of this site: {len(targets)}"]
+    parts = [f"validation images of this site: {len(targets)}"]
     for title, names, truth, called in _tables(odds, targets, plan):
         labels = list(range(len(names)))
         parts.append(title)

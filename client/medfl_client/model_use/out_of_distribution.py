@@ -15,39 +15,39 @@ from medfl_client.training.evaluate import images_at_once
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 
-MIN_IMAGES = 20  # of training and of held-out images; with fewer nothing is said
+MIN_IMAGES = 20  # of training and of validation images; with fewer nothing is said
 MAX_IMAGES = 2000
-UNUSUAL = 0.99  # farther than this part of the held-out images: not like them
+UNUSUAL = 0.99  # farther than this part of the validation images: not like them
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Familiar:
-    """What is usual at a site: centre and precision of features, and distances held out."""
+    """What is usual at a site: centre and precision of features, and distances validation."""
 
     centre: Floats  # (F,)
     precision: Floats  # (F, F)
     usual: Floats  # (M,) sorted distances of images that were not trained on
 
     def rank(self, features: Floats) -> Floats:
-        """Give for each of (N, F) the part of the held-out images that are nearer, 0..1."""
+        """Give for each of (N, F) the part of the validation images that are nearer, 0..1."""
         distances = _distances(features, self.centre, self.precision)
         return np.asarray(np.searchsorted(self.usual, distances) / len(self.usual))
 
 
 def learn_usual(
-    model: Network, train: Examples, held_out: Examples, plan: Plan, device: torch.device
+    model: Network, train: Examples, validation: Examples, plan: Plan, device: torch.device
 ) -> Familiar | None:
     """Learn what is usual from a site's own images; None with too few of them."""
     from sklearn.covariance import LedoitWolf
 
-    if min(len(train), len(held_out)) < MIN_IMAGES:
+    if min(len(train), len(validation)) < MIN_IMAGES:
         return None
     some = torch.arange(0, len(train), max(1, len(train) // MAX_IMAGES))
     known = features_of(model, train, plan, device, some)
     fitted = LedoitWolf().fit(known)
-    others = features_of(model, held_out, plan, device)
+    others = features_of(model, validation, plan, device)
     usual = np.sort(_distances(others, fitted.location_, fitted.precision_))
     return Familiar(fitted.location_, fitted.precision_, usual)
 

@@ -26,7 +26,7 @@ WEIGHTS, PLAN, READING = "model.safetensors", "plan.json", "reading.json"
 
 @dataclass(frozen=True)
 class Reading:
-    """What the scores of a model mean, from held-out images.
+    """What the scores of a model mean, from validation images.
 
     Scores are log-odds of each class; divided by the temperature they are calibrated. Guo et al.:
     On Calibration of Modern Neural Networks. ICML 2017. Thresholds are probabilities before that.

@@ -82,7 +82,7 @@ def _answer(plan: Plan, event: Event) -> str:
     if found is None or found.values["auc"] is None:
         return f"{what} Its scores were kept back by the hospitals' policies."
     return (
-        f"{what} On {found.n} held-out images of the hospitals that trained it, its AUC is "
+        f"{what} On {found.n} validation images of the hospitals that trained it, its AUC is "
         f"{found.values['auc']:.3f}."
     )
 
@@ -139,10 +139,10 @@ def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
         scored = str(counted[name].n) if name in counted else "not told"
         patients = "not told" if own is None else str(own.patients)
         rows.append([letters[name], str(n), scored, patients, classes])
-    header = ["site", "training images", "held-out images", "patients", "images by class"]
+    header = ["site", "training images", "validation images", "patients", "images by class"]
     text = (
         f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are "
-        "told as 0. Training and held-out images belong to different patients. No image left its "
+        "told as 0. Training and validation images belong to different patients. No image left its "
         "site."
     )
     return Section("Data", [text], tables=[Table(header, rows)])
@@ -178,7 +178,7 @@ def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
 
 def _limits(plan: Plan) -> Section:
     texts = [
-        "Scored on held-out patients of the same hospitals that trained it: at another hospital it "
+        "Scored on validation patients of the same hospitals that trained it: at another hospital it "
         "may be worse. Validate it there first, on patients of that hospital.",
         "Intervals treat images as independent. Groups of patients that a site held too few of are "
         "not shown, which does not mean that the model is good for them.",

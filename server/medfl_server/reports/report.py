@@ -66,7 +66,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     made = model_round(events[-1])
     title = f"model after round {made}"
     if finished:
-        title = f"final model (of round {made}) on held-out patients"
+        title = f"final model (of round {made}) on validation patients"
     return HEADER, _score_rows(events[-1]), title
 
 
@@ -84,7 +84,7 @@ def _answer(rounds: list[Event], finished: Event | None) -> str:
     if finished is None and len(rounds) == 1:
         return (
             f"{made} the common model has not been scored yet; before training it had AUC "
-            f"{_shown(last.values['auc'])} on {last.n} held-out images."
+            f"{_shown(last.values['auc'])} on {last.n} validation images."
         )
     first = score_sites(rounds[0]).get(ALL)
     on = f" on {first.n} images" if first and first.n != last.n else ""
@@ -92,7 +92,7 @@ def _answer(rounds: list[Event], finished: Event | None) -> str:
     which = f"the model of round {model_round(finished or rounds[-1])}"
     return (
         f"{made} {which} has AUC {_shown(last.values['auc'])} (loss {last.loss:.3f}) on {last.n} "
-        f"held-out images of patients whom it was not trained on{started}."
+        f"validation images of patients whom it was not trained on{started}."
         f"{_chosen(finished)}"
     )
 
@@ -166,12 +166,12 @@ def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Secti
     loss, area = curves(in_order, "loss"), curves(in_order, "auc")
     pictures = []
     if loss:
-        pictures.append(line_plot(loss, "rounds made", "loss on held-out images", names, ALL))
+        pictures.append(line_plot(loss, "rounds made", "loss on validation images", names, ALL))
     if area:
         lowest = min(min(y) for _, y in area.values())
         range_ = (min(0.45, lowest - 0.05), 1.02)
         pictures.append(
-            line_plot(area, "rounds made", "AUC on held-out images", names, ALL, range_)
+            line_plot(area, "rounds made", "AUC on validation images", names, ALL, range_)
         )
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
@@ -182,7 +182,7 @@ def _curves(sites: list[str], rounds: list[Event], scored: list[Event]) -> Secti
     if train:
         pictures.append(line_plot(train, "round", "loss in local training", names))
     text = (
-        "The common model on each hospital's held-out patients, before the first round and after "
+        "The common model on each hospital's validation patients, before the first round and after "
         "every round. 0.5 is chance for the AUC, 1 is perfect."
         if loss
         else "No hospital let scores out, so only the loss of local training can be shown."
@@ -240,7 +240,7 @@ def _limits() -> Section:
         "Research software, not a medical device: nothing here is fit for diagnosis.",
         "The scores over all sites come from histograms of 128 bins that the hospitals add up, "
         "not from predictions; scores in one bin count as ties. A site's own AUC is exact.",
-        "Where few patients are held out, a score can move by a tenth by chance alone; compare n "
+        "Where few patients are validation, a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]
     return Section("Limits", texts)

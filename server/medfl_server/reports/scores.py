@@ -20,7 +20,7 @@ ALL = "all sites"
 
 @dataclass(frozen=True)
 class Scored:
-    """One model on one site's held-out images, or on those of all sites together."""
+    """One model on one site's validation images, or on those of all sites together."""
 
     n: int
     loss: float

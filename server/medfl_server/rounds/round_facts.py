@@ -81,7 +81,7 @@ def summary(replies: Replies) -> str:
         area = scores(merged)["auc"]
         shown = "n/a" if area is None else f"{area:.3f}"
         which = "model before it: " if trained else ""
-        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} held-out images")
+        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} validation images")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)

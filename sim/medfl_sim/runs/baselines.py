@@ -51,7 +51,7 @@ def pooled_folder(study: Study) -> Path:
 
 
 def pooled_site(sites: Mapping[str, Site]) -> Site:
-    """Make one site of all, each split into training and held-out patients as it is by itself."""
+    """Make one site of all, each split into training and validation patients as it is by itself."""
 
     def data(plan: Plan, site: str) -> SiteData:
         parts = [one.data(plan, name) for name, one in sites.items()]

@@ -1,4 +1,4 @@
-"""Did joining help? Each hospital's held-out images, seen by three models: a table and a page.
+"""Did joining help? Each hospital's validation images, seen by three models: a table and a page.
 
 The models are scored here, in the simulator, which has all images: no policy holds anything back.
 """
@@ -58,11 +58,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """One hospital, or all: how many images, and the AUC of each model on the held-out ones."""
+    """One hospital, or all: how many images, and the AUC of each model on the validation ones."""
 
     name: str
     n_trained: int
-    n_held_out: int
+    n_validation: int
     auc: dict[str, float | None]  # by MODELS; `alone` over all hospitals: each at its own
     helped: Difference  # federated minus alone
     to_pooled: Difference  # federated minus pooled
@@ -115,7 +115,7 @@ class Finished:
         self._kept = int(str(study.log.events("finished")[-1]["round"]))
 
     def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
-        """Give the number of training images, (N, K) log-odds and (N, K) targets of those held out.
+        """Give the number of training images, (N, K) log-odds and (N, K) targets of those validation.
 
         `local` names the site whose own layers the model has, where it has any; where the algorithm
         gives each site a model of its own, it is that one.
@@ -139,7 +139,7 @@ def _row(name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32]) 
     return Row(
         name=name,
         n_trained=n_trained,
-        n_held_out=len(targets),
+        n_validation=len(targets),
         auc=dict(zip(MODELS, areas, strict=True)),
         helped=_difference(areas[0], areas[1], draws[:, 0] - draws[:, 1]),
         to_pooled=_difference(areas[0], areas[2], draws[:, 0] - draws[:, 2]),

@@ -14,7 +14,7 @@ from medfl_sim.runs.directories import curve, number
 
 MOST = 60  # hospitals in the picture; of more, the largest
 HEADER = [
-    "hospital", "training images", "held-out images", "AUC alone", "AUC federated", "AUC pooled",
+    "hospital", "training images", "validation images", "AUC alone", "AUC federated", "AUC pooled",
     "federated - alone", "95 % interval", "did joining help?",
 ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     """Say in a sentence how many hospitals are better off, and what pooling would have given."""
     n = Counter(row.helped.verdict for row in hospitals)
     said = [
-        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own held-out images "
+        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own validation images "
         "with what the federation gave them than with a model trained alone"
     ]
     if n["harmed"]:
@@ -42,20 +42,20 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     if n["no clear difference"]:
         said.append(f"at {n['no clear difference']} their images do not suffice to tell")
     if n["cannot be said"]:
-        said.append(f"at {n['cannot be said']} it cannot be said, for want of held-out images")
+        said.append(f"at {n['cannot be said']} it cannot be said, for want of validation images")
     return (
         f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
         f"federated, {number(whole.auc['alone'])} with each hospital's trained alone, and "
         f"{number(whole.auc['pooled'])} had all images been in one place "
-        f"(n = {whole.n_held_out} held-out images)."
+        f"(n = {whole.n_validation} validation images)."
     )
 
 
 def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
-    largest = sorted(hospitals, key=lambda row: -row.n_held_out)[:MOST]
+    largest = sorted(hospitals, key=lambda row: -row.n_validation)[:MOST]
     shown = [row for row in hospitals if row in largest]
     bars = {
-        f"{row.name} (n = {row.n_held_out})": (d.value, d.low, d.high)
+        f"{row.name} (n = {row.n_validation})": (d.value, d.low, d.high)
         for row in [*shown, whole]
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
@@ -91,9 +91,9 @@ def _how(study: Study) -> Section:
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
             "which is what federated learning makes unnecessary. Each hospital holds back the same "
             "patients from all three, and is judged by them.",
-            "Intervals: 500 draws of the held-out images, the same for both models (paired "
+            "Intervals: 500 draws of the validation images, the same for both models (paired "
             "bootstrap). They treat images as independent; several images of a patient make them "
-            "too narrow. Which round's model is kept is chosen on the same held-out images, for "
+            "too narrow. Which round's model is kept is chosen on the same validation images, for "
             "all three alike. One hospital in twenty is called helped or harmed by chance.",
         ],
     )
@@ -103,7 +103,7 @@ def _cells(row: Row) -> list[str]:
     return [
         row.name,
         str(row.n_trained),
-        str(row.n_held_out),
+        str(row.n_validation),
         *(number(row.auc[model]) for model in ("alone", "federated", "pooled")),
         "n/a" if row.helped.value is None else f"{row.helped.value:+.3f}",
         _interval(row.helped),

@@ -60,7 +60,7 @@ def results(variants: Sequence[Variant], failed: Mapping[str, str]) -> list[Resu
 
 
 def figures(variant: Variant) -> dict[str, float | None]:
-    """Read one finished run's figures; scores are those of the kept model on held-out images."""
+    """Read one finished run's figures; scores are those of the kept model on validation images."""
     facts, rows = facts_of(variant.folder), read_comparison(variant.folder)
     scored = facts.scored
     return {

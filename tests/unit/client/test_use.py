@@ -50,7 +50,7 @@ def test_the_model_that_was_scored_last_is_kept_with_its_calibration(folder: Pat
     for name, tensor in shared_weights(build_model(plan)).items():
         assert torch.equal(tensor, model.state_dict()[name])
     scores = (find_model(folder, "last") / "scores.txt").read_text()
-    assert f"held-out images of this site: {reading.n_images}" in scores
+    assert f"validation images of this site: {reading.n_images}" in scores
     assert "macro avg" in scores
     assert reading.temperature is not None
     assert reading.n_images > 10

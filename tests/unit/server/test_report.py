@@ -46,7 +46,7 @@ def test_the_answer_names_the_final_auc(study: Study) -> None:
     page = write_report(study).read_text()
 
     assert "After 1 round over 2 hospitals the model of round 1 has AUC 0.750" in page
-    assert "on 8 held-out images" in page
+    assert "on 8 validation images" in page
     assert "1,234,567" in page
     assert final_table(study)[1][-1][:2] == ["all sites", "8"]
 

@@ -43,7 +43,7 @@ def test_a_federation_of_one_hospital_is_that_hospital_alone(
     assert digest(pooled_folder(study)) != digest(study.folder)
 
 
-def test_the_pooled_model_sees_no_held_out_patient(hospitals: Path, make_plan: MakePlan) -> None:
+def test_the_pooled_model_sees_no_validation_patient(hospitals: Path, make_plan: MakePlan) -> None:
     plan = load_plan(make_plan())
     sites = virtual_sites(hospitals, plan)
     parts = {name: site.data(plan, name) for name, site in sites.items()}
@@ -51,13 +51,13 @@ def test_the_pooled_model_sees_no_held_out_patient(hospitals: Path, make_plan: M
     data = pooled_site(sites).data(plan, "pooled")
 
     assert len(data.train) == sum(len(part.train) for part in parts.values())
-    held_out = {
+    validation = {
         pixels.numpy().tobytes()
         for part in parts.values()
         for pixels, _ in part.validation.batches(torch.arange(len(part.validation)), 1)
     }
     trained = data.train.batches(torch.arange(len(data.train)), 1)
-    assert not held_out & {pixels.numpy().tobytes() for pixels, _ in trained}
+    assert not validation & {pixels.numpy().tobytes() for pixels, _ in trained}
 
 
 def test_joined_sets_give_each_image_with_its_target() -> None:

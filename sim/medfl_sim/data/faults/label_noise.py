@@ -18,7 +18,7 @@ class LabelNoise(Settings):
     """Each training image has another label than its own with this probability.
 
     Binary and multilabel: 0 and 1 change places, what is unknown stays so; of many classes another
-    one is drawn. Held-out images keep their labels.
+    one is drawn. Validation images keep their labels.
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]
