@@ -9,7 +9,7 @@ def class_weights(targets: torch.Tensor, plan: Plan) -> torch.Tensor:
     """Give (2, K) weights of a target's absence (row 0) and presence (row 1).
 
     Each goes with one over its share of the site's known targets (N, K), so that every class that
-    occurs weighs alike; their mean over the images is 1, so the step size keeps its meaning.
+    occurs weighs alike; their mean over the images is 1, so the learning rate keeps its meaning.
     """
     known = ~torch.isnan(targets)
     present = ((targets > 0.5) & known).sum(dim=0).double()

@@ -12,7 +12,7 @@ from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
 from medfl_common.plan.algorithms import objective_of
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import rate_of_round
+from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.records import TrainTask
 from medfl_common.wire.tensors import codec_of, through
 
@@ -86,7 +86,7 @@ def _local_round(
     }
     return LocalRound(
         plan=task.plan,
-        rate=rate_of_round(task.plan, task.round),
+        rate=learning_rate_of_round(task.plan, task.round),
         model=model,
         parameters=parameters,
         start={name: task.weights[name].to(device) for name in parameters},

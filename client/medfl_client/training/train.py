@@ -15,7 +15,7 @@ from medfl_client.training.precision import product_type
 from medfl_client.training.step import Stepper
 from medfl_common.errors import TrainingError
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import rate_of_round
+from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.seeds import derive_seed, torch_generator
 
 
@@ -47,7 +47,7 @@ def train(
     settings = plan.training
     stepper = Stepper(
         model=model,
-        optimizer=make_optimizer(model, settings, rate_of_round(plan, round_)),
+        optimizer=make_optimizer(model, settings, learning_rate_of_round(plan, round_)),
         loss_of=training_loss(plan, images.targets),
         objective=objective,
         clip_norm=settings.clip_norm,

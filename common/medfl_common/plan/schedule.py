@@ -1,12 +1,12 @@
-"""How far a site's steps go: the step size of a round, and how many plain steps momentum makes."""
+"""How far a site's steps go: the learning rate of a round, and how many plain steps momentum makes."""
 
 import math
 
 from medfl_common.plan.plan import Plan
 
 
-def rate_of_round(plan: Plan, round_: int) -> float:
-    """Give the step size of a round, counted from 1: warm-up, then the schedule.
+def learning_rate_of_round(plan: Plan, round_: int) -> float:
+    """Give the learning rate of a round, counted from 1: warm-up, then the schedule.
 
     Cosine: Loshchilov, Hutter: SGDR. ICLR 2017. It is over the rounds after the warm-up.
     """

@@ -11,7 +11,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms import STRATEGY_OF, strategy_of
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import rate_of_round
+from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.records import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
@@ -77,7 +77,7 @@ class RoundFold:
         n_sites: int = 1,
         state: Weights | None = None,
     ) -> None:
-        rate, self._number = rate_of_round(plan, number), number
+        rate, self._number = learning_rate_of_round(plan, number), number
         self._fold = fold_of(
             Round(plan.federation, plan.training, number, n_sites, rate, state or {})
         )

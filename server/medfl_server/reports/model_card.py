@@ -155,7 +155,7 @@ def _training(study: Study, event: Event) -> Section:
         ["network", plan.model.name],
         ["initial weights", start],
         ["frozen", str(plan.model.freeze)],
-        ["optimiser, step size", f"{plan.training.optimizer}, {plan.training.lr:g}"],
+        ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         ["rounds made, local epochs a round", f"{event.get('last', event['round'])}, "
          f"{plan.training.epochs}"],
         ["model of round", str(model_round(event))],

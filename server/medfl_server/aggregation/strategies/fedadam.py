@@ -1,4 +1,4 @@
-"""Adam at the coordinator: each weight has a step size of its own.
+"""Adam at the coordinator: each weight has a learning rate of its own.
 
 Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
 ICLR 2021. https://arxiv.org/abs/2003.00295

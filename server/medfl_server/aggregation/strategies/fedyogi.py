@@ -1,4 +1,4 @@
-"""Yogi at the coordinator: Adam whose step sizes change more slowly.
+"""Yogi at the coordinator: Adam whose learning rates change more slowly.
 
 Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
 ICLR 2021. https://arxiv.org/abs/2003.00295
