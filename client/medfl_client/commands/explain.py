@@ -11,7 +11,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import CENTRE, SPREAD, Examples
 from medfl_client.data.ingest import collect, site_data
 from medfl_client.model_use.kept_models import find_model
-from medfl_client.model_use.saliency import looked_at
+from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import score
@@ -126,7 +126,7 @@ def _tile(
 ) -> tuple[NDArray[np.uint8], str]:
     """Lay the picture and its overlay side by side, with a caption."""
     ((pixels, _),) = images.batches(torch.tensor([case.position]), 1)
-    places = looked_at(model, pixels.to(device), case.output, case.is_absent).cpu()[0]
+    places = grad_cam(model, pixels.to(device), case.output, case.is_absent).cpu()[0]
     grey = ((pixels[0] * SPREAD + CENTRE) * 255).clamp(0, 255)
     if grey.dim() == 4:  # the slice that counted most
         depth = int(places.flatten(1).sum(dim=1).argmax())

@@ -12,7 +12,7 @@ from medfl_common.models.network import Network
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 
 
-def looked_at(
+def grad_cam(
     model: Network, pixels: torch.Tensor, output: int, is_against: bool = False
 ) -> torch.Tensor:
     """Give (B, [D,] S, S) in 0..1 how much each place spoke for an output (or against it).

@@ -15,7 +15,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.egress.approvals import approve
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import Familiar
-from medfl_client.model_use.saliency import looked_at
+from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.handler import answer
 from medfl_client.task.session import Workbench
 from medfl_client.task.site import open_site
@@ -132,7 +132,7 @@ def test_every_kind_of_network_says_where_it_looked(
     plan = load_plan(make_plan(images=images, model=model))
     pixels = torch.randn(2, 1, *plan.images.shape[1:])
 
-    places = looked_at(build_model(plan), pixels, 0)
+    places = grad_cam(build_model(plan), pixels, 0)
 
     assert places.shape == (2, *plan.images.shape[1:])
     assert float(places.max()) <= 1.0
