@@ -100,7 +100,7 @@ def add_an_unknown_class(site: Path, run: str) -> None:
     write_site_file(site, data={"values": {}})
 
 
-def spoil_the_encoding(site: Path, run: str) -> None:
+def corrupt_the_encoding(site: Path, run: str) -> None:
     with (site / f"{NAME}.csv").open("ab") as file:
         file.write(f"1,{NAME}^J\xfcrgen,{NAME} normal\n".encode("latin-1"))
 
@@ -129,7 +129,7 @@ def hold_back_by_policy(site: Path, run: str) -> None:
 
 
 FAILURES: tuple[Callable[[Path, str], None], ...] = (
-    lose_labels, add_an_unknown_class, spoil_the_encoding, damage_files, block_the_cache,
+    lose_labels, add_an_unknown_class, corrupt_the_encoding, damage_files, block_the_cache,
     damage_the_kept_reply, lose_the_images, hold_back_by_policy,
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ def train(
 
     `max_steps` ends it early, to try a step.
 
-    Raises TrainingError where the loss is not a finite number; the model is then spoilt.
+    Raises TrainingError where the loss is not a finite number; the model is then corrupted.
     """
     settings = plan.training
     stepper = Stepper(

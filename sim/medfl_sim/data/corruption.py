@@ -10,19 +10,19 @@ from medfl_common.seeds import numpy_generator
 from medfl_sim.data.faults import DataFault, Fault, struck
 
 
-def spoiled(sites: Mapping[str, Site], faults: Sequence[Fault]) -> dict[str, Site]:
+def corrupted(sites: Mapping[str, Site], faults: Sequence[Fault]) -> dict[str, Site]:
     """Give the sites with what the faults do to their data."""
     result, roster = dict(sites), [*sites]
     for fault in faults:
         for name in struck(fault, roster):
             if isinstance(fault, DataFault):
-                result[name] = _spoil(result[name], fault)
+                result[name] = _corrupt(result[name], fault)
     return result
 
 
-def _spoil(site: Site, fault: DataFault) -> Site:
+def _corrupt(site: Site, fault: DataFault) -> Site:
     def data(plan: Plan, name: str) -> SiteData:
         rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", 0, name)
-        return fault.spoil_data(site.data(plan, name), plan, rng)
+        return fault.corrupt_data(site.data(plan, name), plan, rng)
 
     return replace(site, data=data)

@@ -16,7 +16,7 @@ from medfl_client.task.site import Site, choose_device
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import load
-from medfl_sim.data.corruption import spoiled
+from medfl_sim.data.corruption import corrupted
 from medfl_sim.data.partitioners import Table
 from medfl_sim.data.scanner_shift import Shift, shifted
 from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
@@ -68,7 +68,7 @@ def virtual_sites(
         made = {name: (sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
     sites = {name: _site(name, *facts, scenario.shift, plan) for name, facts in made.items()}
-    return spoiled(sites, read_faults(scenario))
+    return corrupted(sites, read_faults(scenario))
 
 
 def _check_names(shifts: Sequence[Shift], sites: Container[str]) -> None:

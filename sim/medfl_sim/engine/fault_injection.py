@@ -44,7 +44,7 @@ def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
         if times.get(site, 0.0) and "numbers" in reply.content.metric_records:
             reply.content.metric_records["numbers"]["seconds"] = times[site]
         mine = [fault for fault, sites in updates if site in sites]
-        _spoil_update(reply, mine, task.plan, task.round, site)
+        _corrupt_update(reply, mine, task.plan, task.round, site)
         return reply
 
     return [mod]
@@ -89,7 +89,7 @@ def speed_of(
     return speed
 
 
-def _spoil_update(
+def _corrupt_update(
     reply: Message, faults: Sequence[UpdateFault], plan: Plan, round_: int, site: str
 ) -> None:
     """Change what a reply carries; running statistics stay, they are no update."""
@@ -101,7 +101,7 @@ def _spoil_update(
     trained = {name: tensor for name, tensor in update.items() if not is_statistic(name)}
     for fault in faults:
         rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
-        trained = fault.spoil_update(trained, rng)
+        trained = fault.corrupt_update(trained, rng)
     reply.content["update"] = encode_weights(
         {name: trained.get(name, t) for name, t in update.items()}, codec
     )

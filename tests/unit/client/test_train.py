@@ -73,12 +73,12 @@ def test_training_learns_what_can_be_learnt(make_plan: MakePlan) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_round(make_plan: MakePlan) -> None:
     plan = load_plan(make_plan(training={"lr": 10.0, "epochs": 50}))
-    spoilt = build_model(plan)
+    corrupted = build_model(plan)
     with torch.no_grad():
-        next(spoilt.parameters()).fill_(float("inf"))
+        next(corrupted.parameters()).fill_(float("inf"))
 
     with pytest.raises(TrainingError, match="nothing was sent"):
-        train(spoilt, images(), plan, 1, "north", Plain(), CPU)
+        train(corrupted, images(), plan, 1, "north", Plain(), CPU)
 
 
 def test_counts_add_up_and_their_auc_is_the_exact_one(make_plan: MakePlan) -> None:

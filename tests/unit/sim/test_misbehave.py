@@ -87,7 +87,7 @@ def test_who_is_away_follows_the_deadline_and_never_breaks_the_quorum(make_plan:
 @pytest.mark.parametrize(
     ("fault", "factor"), [({"kind": "scaled", "factor": 3.0}, 3.0), ({"kind": "sign_flip"}, -1.0)]
 )
-def test_a_spoiled_update_is_the_honest_one_times_a_factor(
+def test_a_corrupted_update_is_the_honest_one_times_a_factor(
     fault: dict[str, object], factor: float, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     """One site: the global model's step is its update."""

@@ -1,7 +1,7 @@
 """Faults that a simulation makes on order, one file each, so that rules can be compared.
 
-Each is a group of settings. What it does says its methods: it keeps sites away from a round, spoils
-a site's training labels, or spoils an update after the site's guard has let it out, as a hostile
+Each is a group of settings. What it does says its methods: it keeps sites away from a round, corrupts
+a site's training labels, or corrupts an update after the site's guard has let it out, as a hostile
 site would. The coordinator's admission and strategy see it as they would a real one.
 """
 
@@ -40,17 +40,17 @@ class Delay(Fault, Protocol):
 
 @runtime_checkable
 class DataFault(Fault, Protocol):
-    """Spoils a site's data."""
+    """Corrupts a site's data."""
 
-    def spoil_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
+    def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
         """Give the data that the site takes for its own."""
 
 
 @runtime_checkable
 class UpdateFault(Fault, Protocol):
-    """Spoils what a site sends."""
+    """Corrupts what a site sends."""
 
-    def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
+    def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give the update that is sent in place of the honest one."""
 
 

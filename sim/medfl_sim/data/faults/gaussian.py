@@ -23,7 +23,7 @@ class Gaussian(Settings):
     sites: Sites = 1
     """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
-    def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
+    def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give noise, tensor by tensor."""
         return {name: self._noise(tensor, rng) for name, tensor in update.items()}
 

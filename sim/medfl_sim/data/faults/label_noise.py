@@ -26,7 +26,7 @@ class LabelNoise(Settings):
     sites: Sites = "all"
     """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
-    def spoil_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
+    def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
         """Give the data with wrong labels in training."""
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are
         targets = train.targets.clone()

@@ -20,6 +20,6 @@ class Scaled(Settings):
     sites: Sites = 1
     """The sites it strikes: `all`, so many (the first of the roster), or these."""
 
-    def spoil_update(self, update: Weights, rng: np.random.Generator) -> Weights:
+    def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
         """Give the update, multiplied."""
         return {name: tensor * self.factor for name, tensor in update.items()}
