@@ -5,7 +5,8 @@
 
 Eight hospitals by Dirichlet(ALPHA) over the classes. Every algorithm has the same network (small
 CNN, BatchNorm), start, batch order, rounds and plain SGD; its own numbers are the defaults
-of the plan. Each model is judged on the validation patients of each hospital, 30 %, by the model that
+of the plan. Each model is judged on the validation patients of each hospital, 30 %, by the model
+that
 the hospital would use (the common one, with its own layers, or its own), and on everybody's. One
 line per run is added to WORK/algorithms.jsonl; what is there is not run again.
 """

@@ -2,7 +2,7 @@
 
     medfl_run.py JOB [PRECISION [ENGINE [WORKERS]]]     reads data/JOB_*.npy, writes a run directory
 
-The same data, initial weights, sites a round, steps and batch order as the plain loop; `run.sh` runs
+Data, initial weights, sites a round, steps and batch order are the plain loop's; `run.sh` runs
 the engines in turn. PRECISION `plain` is the plain loop's arithmetic: float32, channels first;
 `float32` is medfl's layout, `auto` what it does by itself. Events for `measure.py` go to the file
 that PERF_EVENTS names.

@@ -116,7 +116,7 @@ def explain(
     ],
     n: Annotated[int, typer.Option("--n", help="How many images.", min=3, max=500)] = 20,
 ) -> None:
-    """Show where the model looked in validation images: right, wrong and uncertain. Sends nothing."""
+    """Show where the model looked in validation images, right, wrong, uncertain. Sends nothing."""
     from medfl_client.commands.explain import explain
 
     with errors_for_people():

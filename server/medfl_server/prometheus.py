@@ -40,7 +40,7 @@ class Monitor(Collector):
 
     Args:
         study: The run directory and its plan.
-        connected_sites: Lists the connected sites. Only the round loop's thread may ask, so the loop is
+        connected_sites: Lists them. Only the round loop's thread may ask, so the loop is
             given this object's `connected_sites`, and a scrape gets what the loop saw last.
     """
 

@@ -162,8 +162,8 @@ def _page(
     )
     n_wrong = sum(case.kind == "wrong" for case in cases)
     answer = (
-        f"{len(cases)} validation images, {n_wrong} of them called wrong; the orange veil lies where "
-        f"{plan.model.name} looked. This page stays at your hospital."
+        f"{len(cases)} validation images, {n_wrong} of them called wrong; the orange veil lies "
+        f"where {plan.model.name} looked. This page stays at your hospital."
     )
     title = f"medfl: what the model of {plan.study} looked at"
     return render(title, "What did the model look at?", answer, sections, __version__)

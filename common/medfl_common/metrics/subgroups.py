@@ -26,7 +26,7 @@ def group_names(plan: Plan) -> dict[str, list[str]]:
 
 
 def score_counts_of_group(confusion: Counts, positive: Counts, negative: Counts) -> ScoreCounts:
-    """Make the score counts of a group; its loss is not told. Multilabel: n is of the best known one."""
+    """Make the score counts of a group, without loss. Multilabel: n is of the best known one."""
     per_finding = confusion.sum(axis=(1, 2)).max() if confusion.ndim == 3 else confusion.sum()
     return ScoreCounts(int(per_finding), 0.0, confusion, positive, negative)
 

@@ -1,4 +1,4 @@
-"""How far a site's steps go: the learning rate of a round, and how many plain steps momentum makes."""
+"""How far a site's steps go: the round's learning rate, and the plain steps that momentum makes."""
 
 import math
 

@@ -9,7 +9,7 @@ from medfl_common.ui.page import Section, Table
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
 from medfl_server.reports.run_facts import sites_of
-from medfl_server.reports.scores import score_counts
+from medfl_server.reports.scores import score_counts_in
 
 HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
 
@@ -25,7 +25,7 @@ def messages_section(plan: Plan, rounds: list[Event], scored: list[Event]) -> Se
     facts = [site for event in rounds for site in sites_of(event).values()]
     if not facts:
         return Section("What messages weigh", ["No round has been made yet."])
-    counted = score_counts(scored[-1]) if scored else {}
+    counted = score_counts_in(scored[-1]) if scored else {}
     found = scores(merge([*counted.values()])) if counted else {}
     worth = [_shown(found.get(name)) for name in ("auc", "accuracy")]
     messages, model = plan.federation.messages, build_empty(plan)

@@ -17,7 +17,7 @@ from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.heterogeneity import read_statistics
 from medfl_server.reports.results import detail_sections, score_table, shown
-from medfl_server.reports.scores import ALL, model_round, score_counts, score_sites
+from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
 from medfl_server.study.run_directory import Study
 
 
@@ -131,7 +131,7 @@ def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
     for one in study.log.events("round"):
         sites: Any = one["sites"]
         trained |= {name: facts["n_images"] for name, facts in sites.items()}
-    counted = score_counts(event)
+    counted = score_counts_in(event)
     rows = []
     for name, n in trained.items():
         own = statistics.get(name)
@@ -165,7 +165,7 @@ def _training(study: Study, event: Event) -> Section:
 
 
 def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
-    counted = score_counts(event)
+    counted = score_counts_in(event)
     if not counted:
         return Section("Scores", ["No site let scores out."])
     rows = []
@@ -178,8 +178,8 @@ def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
 
 def _limits(plan: Plan) -> Section:
     texts = [
-        "Scored on validation patients of the same hospitals that trained it: at another hospital it "
-        "may be worse. Validate it there first, on patients of that hospital.",
+        "Scored on validation patients of the same hospitals that trained it: at another hospital "
+        "it may be worse. Validate it there first, on patients of that hospital.",
         "Intervals treat images as independent. Groups of patients that a site held too few of are "
         "not shown, which does not mean that the model is good for them.",
     ]

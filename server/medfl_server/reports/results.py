@@ -17,7 +17,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.log import Event
 from medfl_common.run.model_file import read_scores
 from medfl_common.ui.page import Section, Table, line_plot
-from medfl_server.reports.scores import ALL, score_counts, score_counts_of_groups, score_sites
+from medfl_server.reports.scores import ALL, score_counts_in, score_counts_of_groups, score_sites
 
 NAMES = {
     "auc": "AUC (ROC)",
@@ -64,7 +64,7 @@ def _plain(value: float | None) -> str:
 
 def detail_sections(event: Event, plan: Plan) -> list[Section]:
     """Give what stands behind the first table: intervals, sites, curves, thresholds, groups."""
-    counted = score_counts(event)
+    counted = score_counts_in(event)
     if not counted:
         return []
     whole = merge([*counted.values()])

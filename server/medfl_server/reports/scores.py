@@ -28,7 +28,7 @@ class Scored:
     values: dict[str, float | None]  # of medfl_common.metrics.counts.scores
 
 
-def score_counts(event: Event) -> dict[str, ScoreCounts]:
+def score_counts_in(event: Event) -> dict[str, ScoreCounts]:
     """Read the counts of an event: site -> score counts, for the sites that let them out."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
     return {s: read_score_counts(facts["tally"]) for s, facts in sites.items() if "tally" in facts}
@@ -56,7 +56,7 @@ def score_counts_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, Scor
 def score_sites(event: Event) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty where no counts came."""
     sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    counted = score_counts(event)
+    counted = score_counts_in(event)
     found = {}
     for site, score_counts in counted.items():
         values = scores(score_counts) | {"auc": sites[site].get("exact_auc")}  # exact at the site

@@ -7,7 +7,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from medfl_common.metrics.counts import merge
 from medfl_common.run.model_file import read_scores, save_model
-from medfl_server.reports.scores import score_counts
+from medfl_server.reports.scores import score_counts_in
 from medfl_server.rounds.in_flight import Speed
 from medfl_server.rounds.loop import Follow, RoundLoop
 from medfl_server.study.initial_weights import initial_weights
@@ -37,7 +37,7 @@ def build_app(
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = initial_weights(study)
-        counted = score_counts(study.log.events("finished")[-1])
+        counted = score_counts_in(study.log.events("finished")[-1])
         reading = read_scores(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)
         )

@@ -1,4 +1,4 @@
-"""Which round's model is the best so far, by the plan's metric over the sites' validation images."""
+"""Which round's model is the best so far, by the plan's metric over all validation images."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -115,7 +115,7 @@ class Finished:
         self._kept = int(str(study.log.events("finished")[-1]["round"]))
 
     def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
-        """Give the number of training images, (N, K) log-odds and (N, K) targets of those validation.
+        """Give the number of training images, (N, K) log-odds and (N, K) targets of validation.
 
         `local` names the site whose own layers the model has, where it has any; where the algorithm
         gives each site a model of its own, it is that one.

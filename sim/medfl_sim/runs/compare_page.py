@@ -34,8 +34,8 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     """Say in a sentence how many hospitals are better off, and what pooling would have given."""
     n = Counter(row.helped.verdict for row in hospitals)
     said = [
-        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own validation images "
-        "with what the federation gave them than with a model trained alone"
+        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own validation "
+        "images with what the federation gave them than with a model trained alone"
     ]
     if n["harmed"]:
         said.append(f"{n['harmed']} worse")

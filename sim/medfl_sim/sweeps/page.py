@@ -146,9 +146,9 @@ def _how(found: Sequence[Result]) -> Section:
     return Section(
         "How to read this",
         [
-            "A seed decides the initial weights, the split of patients, a drawn partition and every "
-            "order of batches: runs with the same seed are alike in all that, so settings are "
-            "compared seed by seed (paired, Student's t). The deviation is over seeds.",
+            "A seed decides the initial weights, the split of patients, a drawn partition and "
+            "every order of batches: runs with the same seed are alike in all that, so settings "
+            "are compared seed by seed (paired, Student's t). The deviation is over seeds.",
             f"All figures are on the validation images on which settings are chosen here: the best "
             f"of {len(by_settings(found))} looks a little too good. Confirm the winner with other "
             "seeds, or on patients that no run has seen.",

@@ -16,7 +16,7 @@ from medfl_common.registry import Registry
 class LocalRound:
     """What an algorithm may look at in one round at one site; tensors are on the site's device.
 
-    rate: the learning rate; model: in training; parameters: those of it that are trained and shared, by
+    rate: the learning rate; model: in training; parameters: of it those trained and shared, by
     name; start: the round's weights by the same names; memory: what the algorithm kept here after
     its last round, empty at first; told: what the coordinator's half says, empty at first.
     """

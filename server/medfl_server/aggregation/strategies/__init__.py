@@ -20,7 +20,7 @@ from medfl_common.registry import Registry
 class Round:
     """What a strategy may look at.
 
-    number: the round, from 1; n_sites: on the roster; rate: the learning rate at the sites; state: what
+    number: the round, from 1; n_sites: on the roster; rate: the sites' learning rate; state: what
     the strategy kept after the round before, empty at first.
     """
 

@@ -1,6 +1,6 @@
 """Faults that a simulation makes on order, one file each, so that rules can be compared.
 
-Each is a group of settings. What it does says its methods: it keeps sites away from a round, corrupts
+Each is a group of settings. Its methods say what it does: it keeps sites out of a round, corrupts
 a site's training labels, or corrupts an update after the site's guard has let it out, as a hostile
 site would. The coordinator's admission and strategy see it as they would a real one.
 """
