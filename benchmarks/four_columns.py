@@ -167,7 +167,7 @@ def hold_out(found: Collection, job: Job, plan: Plan) -> tuple[Indices, Indices]
     return np.flatnonzero(~is_out), np.flatnonzero(is_out)
 
 
-def deal(
+def partition(
     found: Collection, rest: Indices, spec: str, n: int | None, plan: Plan
 ) -> dict[str, Indices]:
     """Deal the training images out to hospitals."""
@@ -228,9 +228,9 @@ def main(data: Path, work: Path, name: str, seeds: list[int]) -> None:
         rest, validation = hold_out(found, job, plan)
         out = work / "runs" / f"{name}-{seed}-{time.time_ns()}"
         run = partial(train, found, plan_file=plan_file, validation=validation)
-        like = deal(found, rest, "iid", job.n_sites, plan)
+        like = partition(found, rest, "iid", job.n_sites, plan)
         n_unlike = None if job.unlike.startswith("column") else job.n_sites
-        unlike = deal(found, rest, job.unlike, n_unlike, plan)
+        unlike = partition(found, rest, job.unlike, n_unlike, plan)
         row: dict[str, Any] = {
             "study": name,
             "seed": seed,

@@ -2,7 +2,7 @@
 
     growth.py [N ...]
 
-20,000 images of 28 x 28 are dealt out evenly in batches of 2, so every run makes 10,000 steps a
+20,000 images of 28 x 28 are partitioned evenly in batches of 2, so every run makes 10,000 steps a
 round, two rounds. What grows is the number of messages. Each run is a process of its own.
 """
 

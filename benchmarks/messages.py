@@ -77,8 +77,8 @@ def accuracy(data: Path, work: Path) -> None:
             plan_file = work / f"messages-{update}-{weights}-{seed}.yaml"
             plan_file.write_text(yaml.safe_dump(values))
             plan, reader = load_plan(plan_file), SOURCES.get("npz")()
-            dealt = partitioned("dirichlet:0.5", 5)
-            sites = virtual_sites(folder, plan, dealt, site_file, None, reader)
+            partitioned_sites = partitioned("dirichlet:0.5", 5)
+            sites = virtual_sites(folder, plan, partitioned_sites, site_file, None, reader)
             study = create_study(work / "runs" / f"{plan_file.stem}-{time.time_ns()}", plan_file)
             started = time.process_time()
             run_study(study, sites)

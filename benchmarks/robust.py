@@ -2,7 +2,7 @@
 
     robust.py DATA WORK [SEED ...]
 
-PneumoniaMNIST dealt out evenly by chance, a small CNN without running statistics, ten rounds. With
+PneumoniaMNIST partitioned evenly by chance, a small CNN without running statistics, ten rounds. With
 `admission` the coordinator quarantines what is far too large, as it does by default, and goes on
 with seven sites; without, the rule alone is left to it. Prints a line per run.
 """
@@ -58,8 +58,8 @@ def one(data: Path, work: Path, rule: str, fault: str, seed: int, admits: bool) 
     plan_file.parent.mkdir(parents=True, exist_ok=True)
     plan_file.write_text(yaml.safe_dump(values))
     plan = load_plan(plan_file)
-    dealt = {"partition": {"kind": "iid", "sites": 8}, "faults": FAULTS[fault]}
-    scenario = check(Scenario, dealt, "the benchmark")  # type: ignore[arg-type]
+    partitioned_sites = {"partition": {"kind": "iid", "sites": 8}, "faults": FAULTS[fault]}
+    scenario = check(Scenario, partitioned_sites, "the benchmark")  # type: ignore[arg-type]
     sites = virtual_sites(folder, plan, scenario, site_file, None, SOURCES.get("npz")())
     study = create_study(work / "runs" / f"robust-{name}-{time.time_ns()}", plan_file)
     run_study(study, sites, faults=read_faults(scenario))

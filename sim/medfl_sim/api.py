@@ -109,7 +109,7 @@ def simulate(
     Args:
         plan: A plan file, or its settings.
         data: A folder with a site.yaml, or a folder of such.
-        partition: How the data are dealt out, as on the command line; else as they are.
+        partition: How the data are partitioned, as on the command line; else as they are.
         sites: How many hospitals, where the partition must be told.
         scenario: A scenario file, or its settings: partition, shift, faults.
         site_file: Describes `data` in place of its site.yaml.

@@ -1,4 +1,4 @@
-"""Virtual hospitals: folders as they are, or one data set dealt out by a partitioner."""
+"""Virtual hospitals: folders as they are, or one data set partitioned by a partitioner."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def virtual_sites(
     Args:
         data: A folder with a site file, or a folder of such folders.
         plan: What to read them for.
-        scenario: How they are dealt out, and what is changed.
+        scenario: How they are partitioned, and what is changed.
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
         reader: What reads the files; DICOM if not given.

@@ -44,7 +44,7 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
     ]
     page = render(
         f"medfl partition: {plan.study}",
-        "How are the data dealt out?",
+        "How are the data partitioned?",
         answer(samples, sum(patients), classes, table),
         sections,
         __version__,

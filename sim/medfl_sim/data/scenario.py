@@ -1,4 +1,4 @@
-"""What a simulation adds to a plan: how the data are dealt out, what is changed, what goes wrong.
+"""What a simulation adds to a plan: how the data are partitioned, what is changed, what goes wrong.
 
 A scenario is a YAML file with the keys `partition`, `shift` and `faults`, or what the command line
 says. The plan stays what a real study would run.
@@ -29,7 +29,7 @@ MAX_DRAWS = 1000
 Values = dict[str, JsonValue]
 
 
-class Dealing(Settings):
+class PartitionSettings(Settings):
     """What is asked of every partition."""
 
     kind: str
@@ -84,8 +84,8 @@ def choose_scenario(
         raise ConfigError("how many sites belongs to a partition; name one (--partition)")
     if partition is None:
         return scenario
-    dealt = partitioned(partition, n_sites)
-    return scenario.model_copy(update={"partition": dealt.partition})
+    partitioned_sites = partitioned(partition, n_sites)
+    return scenario.model_copy(update={"partition": partitioned_sites.partition})
 
 
 def keep_scenario(folder: Path, scenario: Scenario) -> None:
@@ -121,7 +121,7 @@ def read_partition(text: str, n_sites: int | None = None) -> Values:
 
 
 def partitioned(text: str, n_sites: int | None = None) -> Scenario:
-    """Make the scenario that only deals the data out, as a command line has it."""
+    """Make the scenario that only partitions the data, as a command line has it."""
     return check(Scenario, {"partition": read_partition(text, n_sites)}, "the partition")
 
 
@@ -138,23 +138,23 @@ def _scalar(word: str) -> JsonValue:
 
 @dataclass(frozen=True)
 class Partition:
-    """A way to deal out, and what every site must have."""
+    """A way to partition, and what every site must have."""
 
-    dealing: Dealing
+    settings: PartitionSettings
     way: Way
 
     def parts(self, table: Table, seed: int) -> Parts:
         """Deal a table out; draws anew until each site has enough, or raises ConfigError."""
-        dealing, least = self.dealing, self.dealing.min_patients or self.way.least
-        rng = numpy_generator(seed, f"partition {dealing.kind}")
+        settings, least = self.settings, self.settings.min_patients or self.way.least
+        rng = numpy_generator(seed, f"partition {settings.kind}")
         lack = ""
         for _ in range(MAX_DRAWS if self.way.needs_sites else 1):
-            parts = self.way.deal(table, dealing.sites or 0, rng)
-            lack = lacking(parts, table, least, dealing.min_per_class)
+            parts = self.way.partition(table, settings.sites or 0, rng)
+            lack = lacking(parts, table, least, settings.min_per_class)
             if not lack:
                 return parts
         raise ConfigError(
-            f"partition {dealing.kind}: {lack}; take fewer sites, a milder setting, or lower "
+            f"partition {settings.kind}: {lack}; take fewer sites, a milder setting, or lower "
             "min_patients or min_per_class"
         )
 
@@ -175,18 +175,18 @@ def lacking(parts: Parts, table: Table, min_patients: int, min_per_class: int) -
 
 def read_way(values: Values) -> Partition:
     """Turn settings into a partition; raises ConfigError."""
-    common = {key: value for key, value in values.items() if key in Dealing.model_fields}
-    dealing = check(Dealing, common, "the partition")
-    made = PARTITIONERS.get(dealing.kind)
+    common = {key: value for key, value in values.items() if key in PartitionSettings.model_fields}
+    settings = check(PartitionSettings, common, "the partition")
+    made = PARTITIONERS.get(settings.kind)
     own = {key: value for key, value in values.items() if key not in common}
-    way = cast("Way", check(made, own, f"the partition {dealing.kind}"))
-    if way.needs_sites and dealing.sites is None:
-        raise ConfigError(f"the partition {dealing.kind} must be told how many sites (--sites N)")
-    if dealing.sites is not None and not way.needs_sites:
+    way = cast("Way", check(made, own, f"the partition {settings.kind}"))
+    if way.needs_sites and settings.sites is None:
+        raise ConfigError(f"the partition {settings.kind} must be told how many sites (--sites N)")
+    if settings.sites is not None and not way.needs_sites:
         raise ConfigError(
-            f"the partition {dealing.kind} makes as many sites as the data say; leave out how many"
+            f"the partition {settings.kind} makes as many sites as the data say; leave out how many"
         )
-    return Partition(dealing, way)
+    return Partition(settings, way)
 
 
 def read_faults(scenario: Scenario) -> list[Fault]:

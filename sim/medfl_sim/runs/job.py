@@ -49,7 +49,7 @@ class Job:
     sinks: tuple[str, ...] = ()
 
     def hospitals(self, plan: Plan, watch: Watch | None = None) -> dict[str, Site]:
-        """Read the data and deal them out."""
+        """Read the data and partition them."""
         reader = SOURCES.get(self.source)()
         return virtual_sites(self.data, plan, self.scenario, self.site_file, watch, reader)
 

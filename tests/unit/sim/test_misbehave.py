@@ -22,8 +22,8 @@ from medfl_sim.engine.simulation import run_study
 
 
 def scenario(*faults: dict[str, object], n_sites: int = 5) -> Scenario:
-    dealt = partitioned("iid", n_sites).partition
-    return check(Scenario, {"partition": dealt, "faults": [*faults]}, "the test")  # type: ignore[dict-item]
+    partitioned_sites = partitioned("iid", n_sites).partition
+    return check(Scenario, {"partition": partitioned_sites, "faults": [*faults]}, "the test")  # type: ignore[dict-item]
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Data sets dealt out to virtual hospitals."""
+"""Data sets partitioned to virtual hospitals."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def table_of(n_patients: int = 40, n_images: int = 160, n_classes: int = 4) -> T
     )
 
 
-def deal(text: str, table: Table, n_sites: int | None = None, seed: int = 1) -> Parts:
+def partition(text: str, table: Table, n_sites: int | None = None, seed: int = 1) -> Parts:
     return read_way(read_partition(text, n_sites)).parts(table, seed)
 
 
@@ -51,35 +51,37 @@ def test_no_image_is_lost_and_no_patient_is_at_two_sites(
 ) -> None:
     table = table_of()
 
-    parts = deal(text, table, n_sites)
+    parts = partition(text, table, n_sites)
 
     assert len(parts) == n_made
     assert sorted(np.concatenate([*parts.values()]).tolist()) == list(range(160))
     homes = [{table.patients[i] for i in part} for part in parts.values()]
     assert sum(map(len, homes)) == 40
-    again = deal(text, table, n_sites)
+    again = partition(text, table, n_sites)
     assert all((again[name] == part).all() for name, part in parts.items())
 
 
 def test_pathological_sites_have_two_classes_each_and_each_class_is_at_as_many_sites() -> None:
     table = table_of()
 
-    seen = [{table.labels[i] for i in part} for part in deal("pathological:2", table, 6).values()]
+    seen = [
+        {table.labels[i] for i in part} for part in partition("pathological:2", table, 6).values()
+    ]
 
     assert {len(classes) for classes in seen} == {2}
     assert [sum(label in classes for classes in seen) for label in range(4)] == [3, 3, 3, 3]
     with pytest.raises(ConfigError, match="1 sites of 2 classes cannot have all 4"):
-        deal("pathological:2", table, 1)
+        partition("pathological:2", table, 1)
 
 
 def test_sizes_by_the_power_law_are_as_one_half_a_third_a_quarter() -> None:
-    parts = deal("quantity:law=power,skew=1", table_of(1204, 1204), 4)
+    parts = partition("quantity:law=power,skew=1", table_of(1204, 1204), 4)
 
     assert [len(part) for part in parts.values()] == [577, 289, 193, 145]  # 1 + 1200 x 12/25, ...
 
 
 def test_years_are_cut_where_the_settings_say() -> None:
-    parts = deal("year:2002,2004", table_of(5, 5))
+    parts = partition("year:2002,2004", table_of(5, 5))
 
     assert {name: part.tolist() for name, part in parts.items()} == {
         "year-before-2002": [0, 1], "year-from-2002": [2, 3], "year-from-2004": [4],
@@ -92,7 +94,7 @@ def test_a_patient_of_several_values_goes_whole_to_the_most_frequent() -> None:
         ["x/1", "y/2", "y/3", "x/4"], [0] * 4, str,
     )  # fmt: skip
 
-    parts = deal("subfolder", table)
+    parts = partition("subfolder", table)
 
     assert {name: part.tolist() for name, part in parts.items()} == {
         "folder-x": [3], "folder-y": [0, 1, 2],
@@ -104,7 +106,7 @@ def test_values_that_look_alike_stay_apart() -> None:
         ["a", "b"], [{"c": "A+"}, {"c": "A-"}], [0, 0], [Path()] * 2, ["1", "2"], [0, 0], str
     )
 
-    assert [*deal("column:c", table)] == ["c-a", "c-a-2"]
+    assert [*partition("column:c", table)] == ["c-a", "c-a-2"]
 
 
 def test_a_patient_with_two_values_in_the_column_is_an_error() -> None:
@@ -113,20 +115,20 @@ def test_a_patient_with_two_values_in_the_column_is_an_error() -> None:
     )
 
     with pytest.raises(ConfigError, match="can be at one hospital only"):
-        deal("column:c", table)
+        partition("column:c", table)
 
 
 def test_too_little_at_a_site_is_drawn_anew_or_said() -> None:
     table = table_of()
 
-    parts = deal("dirichlet:1,min_patients=1,min_per_class=1", table, 3)
+    parts = partition("dirichlet:1,min_patients=1,min_per_class=1", table, 3)
 
     for part in parts.values():
         assert {table.labels[i] for i in part} == {0, 1, 2, 3}
     with pytest.raises(ConfigError, match="site-1 would have 10 patients, 11 are the fewest"):
-        deal("iid:min_patients=11", table, 4)
+        partition("iid:min_patients=11", table, 4)
     with pytest.raises(ConfigError, match="folder-ward-0 would have 14 patients, 20 are"):
-        deal("subfolder:min_patients=20", table)
+        partition("subfolder:min_patients=20", table)
 
 
 def test_what_cannot_be_read_says_what_is_wrong() -> None:
@@ -163,7 +165,7 @@ def test_what_would_name_a_person_or_say_nothing_is_refused() -> None:
         check(Scenario, {"partition": {"kind": "folder", "sites": 2}}, "the test")
 
 
-def test_a_tag_and_a_file_deal_real_files_out(hospitals: Path, plan: Plan, tmp_path: Path) -> None:
+def test_a_tag_and_a_file_partition_real_files(hospitals: Path, plan: Plan, tmp_path: Path) -> None:
     """The phantom's scanners by their header, and the same again by a CSV of patients."""
     by_tag = virtual_sites(hospitals, plan, partitioned("tag:Manufacturer"))
     folders = virtual_sites(hospitals, plan)

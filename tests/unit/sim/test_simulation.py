@@ -198,7 +198,7 @@ def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -
     assert (study.folder / "model.safetensors").exists()
 
 
-def test_a_pooled_data_set_is_dealt_out_and_trains(
+def test_a_pooled_data_set_is_partitioned_and_trains(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = load_plan(make_plan(federation={"rounds": 1}))

@@ -1,6 +1,6 @@
 """One data set becomes virtual hospitals, one file per way; no image is lost, none is at two.
 
-Each way is a group of settings that can deal a table out. Its first setting is what may stand
+Each way is a group of settings that can partition a table. Its first setting is what may stand
 after the colon on a command line: `dirichlet:0.3`. How many sites there are, and how little one
 may have, is the same question for every way and is asked in `scenario`.
 """
@@ -55,7 +55,7 @@ class Way(Protocol):
     least: ClassVar[int]  # patients that a site has at least, where nothing else is said
     needs_sites: ClassVar[bool]  # whether it must be told how many; else the data say it
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Give every image to one site; raises ConfigError where that cannot be."""
 
 

@@ -19,7 +19,7 @@ class Column(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Group the images; ConfigError without the column, or where a patient has two values."""
         if self.column not in table.cells[0]:
             known = ", ".join(table.cells[0])

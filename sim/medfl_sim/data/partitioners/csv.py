@@ -26,7 +26,7 @@ class Csv(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Give each image to the site that its file or patient has there."""
         kind, homes = self._read()
         keys = table.names if kind == "file" else table.patients

@@ -26,7 +26,7 @@ class Dirichlet(Settings):
     least: ClassVar[int] = 10
     needs_sites: ClassVar[bool] = True
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Deal the patients out, class by class."""
         at_least(table, n_sites)
         classes = table.patient_labels()

@@ -1,4 +1,4 @@
-"""Patients dealt out at random: every virtual hospital sees the same distribution."""
+"""Patients partitioned at random: every virtual hospital sees the same distribution."""
 
 from typing import ClassVar
 
@@ -10,15 +10,15 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, at_least, by
 
 @PARTITIONERS.register("iid")
 class Iid(Settings):
-    """Shuffle the patients and deal them round-robin to site-1, site-2, ... site-N."""
+    """Shuffle the patients and assign them round-robin to site-1, site-2, ... site-N."""
 
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = True
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Deal the patients out; sizes differ by one patient at most."""
         at_least(table, n_sites)
         order = list(dict.fromkeys(table.patients))
-        dealt = rng.permutation(len(order))
-        home = {order[patient]: turn % n_sites for turn, patient in enumerate(dealt)}
+        partitioned_sites = rng.permutation(len(order))
+        home = {order[patient]: turn % n_sites for turn, patient in enumerate(partitioned_sites)}
         return by_home(table, home, n_sites)

@@ -19,7 +19,7 @@ class Pathological(Settings):
     """Give each site patients of so many classes; every class is at as many sites as another.
 
     The classes are put into a random order and the sites take the next ones round and round. A
-    class's patients are dealt evenly to the sites that have it.
+    class's patients are spread evenly to the sites that have it.
     """
 
     classes: Annotated[int, Field(ge=1)] = 2
@@ -28,7 +28,7 @@ class Pathological(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = True
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Deal the patients out; raises ConfigError where a class would be at no site."""
         at_least(table, n_sites)
         label_of = table.patient_labels()

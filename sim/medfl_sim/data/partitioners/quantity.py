@@ -29,7 +29,7 @@ class Quantity(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = True
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Deal the patients out; each site has one patient at least."""
         at_least(table, n_sites)
         order = list(dict.fromkeys(table.patients))

@@ -23,7 +23,7 @@ class Subfolder(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Group the images; raises ConfigError where one does not lie so deep."""
         folders = [name.split("/")[:-1] for name in table.names]
         if shallow := sum(len(parts) < self.level for parts in folders):

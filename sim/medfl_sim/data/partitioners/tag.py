@@ -49,7 +49,7 @@ class ByTag(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Read the element from every image's file; one without it is `empty`."""
         read = dict.fromkeys(table.files, "")
         for path in read:

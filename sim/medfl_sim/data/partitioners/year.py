@@ -24,7 +24,7 @@ class Year(Settings):
     least: ClassVar[int] = 1
     needs_sites: ClassVar[bool] = False
 
-    def deal(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
+    def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
         """Group the images; sites are in the order of time."""
         begins = sorted(self.begins)
         spans = [f"before-{begins[0]}", *(f"from-{year}" for year in begins)] if begins else []
