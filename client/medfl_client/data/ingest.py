@@ -28,11 +28,11 @@ from medfl_common.metrics.site_statistics import (
     SPACINGS,
     SiteStatistics,
     band,
-    grey_histogram,
+    intensity_histogram,
 )
 from medfl_common.plan.plan import Plan
 
-MAX_HISTOGRAM = 2000  # pictures whose greys are counted; of more, every second, third, ...
+MAX_HISTOGRAM = 2000  # pictures whose intensities are counted; of more, every second, third, ...
 Watch = Callable[[str], Progress]  # names a long piece of work, gives what takes (done, of)
 
 
@@ -256,7 +256,7 @@ def describe(
         slices=band([row.slice_mm for row in rows], SLICES),
         ages=band([row.age for row in rows], AGES),
         sexes=_sexes([row.sex for row in rows]),
-        greys=grey_histogram(collection.pixels, collection.rows[positions[::steps]]),
+        greys=intensity_histogram(collection.pixels, collection.rows[positions[::steps]]),
     )
 
 

@@ -14,7 +14,7 @@ from medfl_common import __version__
 from medfl_common.files import write_private
 from medfl_common.metrics.site_statistics import (
     AGES,
-    N_GREYS,
+    N_INTENSITY_BINS,
     PARTS,
     SEXES,
     SIDES,
@@ -22,7 +22,7 @@ from medfl_common.metrics.site_statistics import (
     SPACINGS,
     SiteStatistics,
     band_names,
-    grey_histogram,
+    intensity_histogram,
 )
 from medfl_common.ui.page import Section, Table, line_plot, picture_grid, render
 
@@ -30,7 +30,7 @@ QUESTION = "Is our data ready?"
 N_TILES = 48  # pictures on the sheet
 N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
 N_VALUES = 15  # rows of a count
-N_LINES = 6  # manufacturers in the picture of greys
+N_LINES = 6  # manufacturers in the picture of intensities
 LONGEST = 18  # letters of a name there
 MARK = {"pass": "ok", "warn": "look", "block": "stops"}
 
@@ -137,11 +137,11 @@ def _greys(found: Collection) -> Section:
     for row, sample in zip(found.rows, found.samples, strict=True):
         by_maker[sample.row.manufacturer or "manufacturer not known"].append(int(row))
     largest = sorted(by_maker, key=lambda name: -len(by_maker[name]))[:N_LINES]
-    places = [(i + 0.5) / N_GREYS for i in range(N_GREYS)]
+    places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
     lines = {}
     for name in largest:
         step = -(-len(by_maker[name]) // 500)
-        greys = grey_histogram(found.pixels, np.array(by_maker[name][::step]))
+        greys = intensity_histogram(found.pixels, np.array(by_maker[name][::step]))
         shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
         lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
     picture = line_plot(
@@ -189,7 +189,7 @@ def _shareable(readiness: Readiness) -> Section:
     text = (
         "Where a plan asks for statistics and the policy allows them, this and nothing else is "
         "told to the coordinator, once, before the first round. Counts below policy.min_cell are "
-        "0, and so is one more where the total would tell them. The histogram of greys goes along."
+        "0, and so is one more where the total would tell them. The histogram of intensities goes along."
     )
     tables = _share_tables(counts, readiness.plan.task.classes) if counts else []
     return Section("What may be told to a coordinator", [text], tables=tables)

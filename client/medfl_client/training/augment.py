@@ -58,7 +58,7 @@ def _move(image: torch.Tensor, settings: Augmentation, draws: list[float]) -> to
 
 
 def _contrast(pixels: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Spread each picture's greys around its own mean, within black to white."""
+    """Spread each picture's intensities around its own mean, within black to white."""
     shape = (-1, *([1] * (pixels.dim() - 1)))
     middle = pixels.flatten(1).mean(dim=1).reshape(shape)
     spread = (pixels - middle) * factors.reshape(shape) + middle

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medfl_common.plan.task import Task
 
-N_GREYS = 64  # bins of the intensity histogram, over 0..1 as the network sees it
+N_INTENSITY_BINS = 64  # bins of the intensity histogram, over 0..1 as the network sees it
 PARTS = 100_000  # the histogram counts parts of so many, not pixels
 
 SIDES = (0, 128, 256, 512, 1024, 2048, 4096)  # pixels on the longer side, each band from .. to next
@@ -64,17 +64,17 @@ def band_name(value: float, bands: Sequence[float], unit: str) -> str:
     return band_names(bands, unit)[band([value], bands).index(1)]
 
 
-def grey_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
-    """Count the greys of some records of a cache, each picture alike, in parts of PARTS.
+def intensity_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
+    """Count the intensities of some records of a cache, each picture alike, in parts of PARTS.
 
     Pure black and pure white are left out: padding, and what lies outside the window.
     """
     n_values = 256**pixels.dtype.itemsize
-    total = np.zeros(N_GREYS)
+    total = np.zeros(N_INTENSITY_BINS)
     for row in rows:
         values = np.bincount(np.asarray(pixels[row]).ravel(), minlength=n_values)
         values[[0, -1]] = 0
-        total += values.reshape(N_GREYS, -1).sum(axis=1) / max(values.sum(), 1)
+        total += values.reshape(N_INTENSITY_BINS, -1).sum(axis=1) / max(values.sum(), 1)
     shares = total / max(len(rows), 1)
     return tuple(np.rint(shares * PARTS).astype(int).tolist())
 
@@ -112,7 +112,7 @@ def lengths(n_classes: int) -> dict[str, int]:
         "slices": len(SLICES),
         "ages": len(AGES),
         "sexes": len(SEXES),
-        "greys": N_GREYS,
+        "greys": N_INTENSITY_BINS,
     }
 
 

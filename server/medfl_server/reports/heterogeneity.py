@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medfl_common.metrics.site_statistics import (
-    N_GREYS,
+    N_INTENSITY_BINS,
     SIDES,
     SLICES,
     SPACINGS,
@@ -19,7 +19,7 @@ from medfl_common.metrics.site_statistics import (
 )
 from medfl_server.study.run_directory import Study
 
-MAX_GREY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
+MAX_INTENSITY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
 MAX_BANDS = 2  # bands between the middle picture of a site and of the others
 
 Statistics = Mapping[str, SiteStatistics]
@@ -52,18 +52,18 @@ def differences(told: Statistics) -> dict[str, list[str]]:
 def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[str]:
     remarks = []
     usual, distance = _typical(own, others)
-    if distance > MAX_GREY_DISTANCE:
+    if distance > MAX_INTENSITY_DISTANCE:
         turned = _distance(own.greys[::-1], usual.greys)
-        shift = _mean_grey(own.greys) - _mean_grey(usual.greys)
+        shift = _mean_intensity(own.greys) - _mean_intensity(usual.greys)
         if turned < distance / 2:
             remarks.append(
-                f"its pictures look inverted: turned round, their greys would be {turned:.2f} of "
+                f"its pictures look inverted: turned round, their intensities would be {turned:.2f} of "
                 f"the range from the others', as they are {distance:.2f} "
                 "(PhotometricInterpretation?)"
             )
         else:
             remarks.append(
-                f"its greys are {distance:.2f} of the range from the others', "
+                f"its intensities are {distance:.2f} of the range from the others', "
                 f"{'brighter' if shift > 0 else 'darker'} on average by {abs(shift):.2f} (another "
                 "window, rescale or kind of picture?)"
             )
@@ -103,11 +103,13 @@ def _typical(own: SiteStatistics, others: Sequence[SiteStatistics]) -> tuple[Sit
 def _distance(one: Sequence[int], other: Sequence[int]) -> float:
     """Earth mover's distance of two histograms, as a part of the range from black to white."""
     sums = [np.cumsum(np.array(greys)) / max(sum(greys), 1) for greys in (one, other)]
-    return float(np.abs(sums[0] - sums[1]).sum() / N_GREYS)
+    return float(np.abs(sums[0] - sums[1]).sum() / N_INTENSITY_BINS)
 
 
-def _mean_grey(greys: Sequence[int]) -> float:
-    return float(np.dot(greys, (np.arange(N_GREYS) + 0.5) / N_GREYS) / max(sum(greys), 1))
+def _mean_intensity(greys: Sequence[int]) -> float:
+    return float(
+        np.dot(greys, (np.arange(N_INTENSITY_BINS) + 0.5) / N_INTENSITY_BINS) / max(sum(greys), 1)
+    )
 
 
 def _middle_band(counts: Sequence[int], first: int) -> int | None:

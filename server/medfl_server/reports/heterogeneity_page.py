@@ -8,7 +8,7 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.site_statistics import (
     AGES,
-    N_GREYS,
+    N_INTENSITY_BINS,
     PARTS,
     SEXES,
     SIDES,
@@ -18,7 +18,7 @@ from medfl_common.metrics.site_statistics import (
 )
 from medfl_common.ui.page import Section, Table, line_plot, render
 from medfl_server.reports.heterogeneity import (
-    MAX_GREY_DISTANCE,
+    MAX_INTENSITY_DISTANCE,
     Statistics,
     differences,
     read_statistics,
@@ -46,8 +46,8 @@ def _answer(told: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
         return f"Nothing can be compared: {len(told)} hospital told of its data."
     if not different:
         return (
-            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the greys "
-            f"differ by {MAX_GREY_DISTANCE:g} of the range, or the resolution by more than a band."
+            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the intensities "
+            f"differ by {MAX_INTENSITY_DISTANCE:g} of the range, or the resolution by more than a band."
         )
     return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}."
 
@@ -66,7 +66,7 @@ def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -
 
 
 def _greys(told: Statistics) -> Section:
-    places = [(i + 0.5) / N_GREYS for i in range(N_GREYS)]
+    places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
     lines = {site: (places, [n / PARTS * 100 for n in c.greys]) for site, c in told.items()}
     picture = line_plot(
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*told],

@@ -8,7 +8,7 @@ from pydicom import dcmread
 from tests.conftest import MakePlan
 
 from medfl_common.metrics.site_statistics import (
-    N_GREYS,
+    N_INTENSITY_BINS,
     SIDES,
     SiteStatistics,
     band,
@@ -26,7 +26,9 @@ from medfl_sim.engine.simulation import run_study
 
 def site(**changes: object) -> SiteStatistics:
     zeros = {name: (0,) * n for name, n in lengths(2).items()}
-    greys = tuple(1000 if i < N_GREYS // 4 else 100 for i in range(N_GREYS))  # mostly dark
+    greys = tuple(
+        1000 if i < N_INTENSITY_BINS // 4 else 100 for i in range(N_INTENSITY_BINS)
+    )  # mostly dark
     sides = band([500.0] * 30, SIDES)
     counts = SiteStatistics(30, 20, 0, **zeros)  # type: ignore[arg-type]
     return replace(counts, **{"greys": greys, "sides": sides, **changes})  # type: ignore[arg-type]
