@@ -107,8 +107,8 @@ def write_brain(source: Path, folder: Path) -> None:
         p for p, s in zip(arrays["patient"], arrays["scanner"], strict=True) if s[0] == "S"
     }
     lines = ["file,patient,home,tumour"]
-    for i, picture in enumerate(arrays["images"]):
-        Image.fromarray(picture).save(folder / "images" / f"{i:03d}.png")
+    for i, image in enumerate(arrays["images"]):
+        Image.fromarray(image).save(folder / "images" / f"{i:03d}.png")
         patient = arrays["patient"][i]
         home = "siemens" if patient in has_second else "ge"
         lines.append(f"{i:03d}.png,p{patient},{home},{arrays['tumour'][i]}")

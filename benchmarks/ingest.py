@@ -39,7 +39,7 @@ RULE = FixedWindow(rule="fixed", centre=1000, width=3000)
 PLAN = Images(modality=["DX"], size=SIZE, intensity=RULE)
 
 
-def picture(rng: np.random.Generator) -> np.ndarray:
+def image(rng: np.random.Generator) -> np.ndarray:
     """Draw a smooth field with noise, 12 bits: it packs about as a chest film does."""
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     waves = sum(
@@ -63,7 +63,7 @@ def write_files(folder: Path, n: int) -> None:
             dataset.PatientID, dataset.Modality = f"P{i}", "DX"
             dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid.generate_uid(), "1.2"
             dataset.RescaleSlope, dataset.RescaleIntercept = 1, -500
-            pixels = picture(np.random.default_rng(i))
+            pixels = image(np.random.default_rng(i))
             dataset.set_pixel_data(pixels, "MONOCHROME2", 12)
             if kind != "raw":
                 dataset.compress(syntax)

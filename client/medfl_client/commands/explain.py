@@ -22,7 +22,7 @@ from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import load_model
-from medfl_common.ui.page import Section, picture_grid, render
+from medfl_common.ui.page import Section, image_grid, render
 from medfl_common.ui.screen import Screen
 
 KINDS = {
@@ -143,7 +143,7 @@ def _page(
     plan: Plan, cases: list[Case], pictures: list[tuple[str, tuple[NDArray[np.uint8], str]]]
 ) -> str:
     sections = [
-        Section(heading, sheet=picture_grid([tile for k, tile in pictures if k == kind], wide=True))
+        Section(heading, sheet=image_grid([tile for k, tile in pictures if k == kind], wide=True))
         for kind, heading in KINDS.items()
         if any(k == kind for k, _ in pictures)
     ]

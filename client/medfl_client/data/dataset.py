@@ -26,7 +26,7 @@ class Examples(Protocol):
         """Give (N, K) float32; NaN where unknown."""
 
     @property
-    def is_pictures(self) -> bool:
+    def is_images(self) -> bool:
         """Say whether a batch is pictures, which may be changed at random."""
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Batches:
     """How examples are gone through, whatever they are."""
 
     @property
-    def is_pictures(self) -> bool:
+    def is_images(self) -> bool:
         """Say whether a batch is pictures."""
         return True
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, read_row
 from medfl_client.data.dicom.patch import Position, read_patch
-from medfl_client.data.dicom.pixels import read_picture
+from medfl_client.data.dicom.pixels import load_image
 from medfl_client.data.dicom.series import read_volume
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -37,7 +37,7 @@ class Reader(Protocol):
     def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
         """Read the header of one file: a row for each picture in it; raises DataError."""
 
-    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+    def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one sample as images.shape float32 in 0..1; raises DataError."""
 
 
@@ -51,14 +51,14 @@ class DicomReader:
         """Read one header."""
         return [read_row(path, name, rules)]
 
-    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+    def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Decode one frame, a volume, or a patch of one."""
         if source.position is not None:
             files = tuple((folder / row.path, row.size, row.mtime_ns) for row in source.rows)
             return read_patch(files, images, source.position)
         if images.dimensions == 3:
             return read_volume([folder / row.path for row in source.rows], images)
-        return read_picture(folder / source.rows[0].path, images, source.frame)
+        return load_image(folder / source.rows[0].path, images, source.frame)
 
 
 def read_pixels(
@@ -72,6 +72,6 @@ def read_pixels(
         facts = (folder / row.path).stat(follow_symlinks=False)
         if (facts.st_size, facts.st_mtime_ns) != (row.size, row.mtime_ns):
             raise DataError("the file has changed since it was indexed; start again")
-    picture = reader.picture(folder, source, images)
+    image = reader.image(folder, source, images)
     dtype, highest = (np.uint8, 255) if images.bits == 8 else (np.uint16, 65535)
-    return np.asarray(np.rint(picture * np.float32(highest)).astype(dtype))
+    return np.asarray(np.rint(image * np.float32(highest)).astype(dtype))

@@ -24,7 +24,7 @@ from medfl_common.metrics.site_statistics import (
     band_names,
     intensity_histogram,
 )
-from medfl_common.ui.page import Section, Table, line_plot, picture_grid, render
+from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
 N_TILES = 48  # pictures on the sheet
@@ -108,7 +108,7 @@ def _sheet(found: Collection, readiness: Readiness) -> Section:
         "After rescale, window, inversion and resampling: what is wrong here is wrong for the "
         "network. Look for text in a picture, inverted pictures, and pictures of something else."
     )
-    return Section("What the network will really see", [text], sheet=picture_grid(tiles))
+    return Section("What the network will really see", [text], sheet=image_grid(tiles))
 
 
 def _caption(readiness: Readiness, label: int, found: Collection, position: int) -> str:
@@ -144,14 +144,14 @@ def _greys(found: Collection) -> Section:
         greys = intensity_histogram(found.pixels, np.array(by_maker[name][::step]))
         shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
         lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
-    picture = line_plot(
+    image = line_plot(
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
     )
     text = (
         "All pictures of a manufacturer together, without pure black and pure white. Lines that "
         "are far apart say that one machine's pictures look different to the network."
     )
-    return Section("How bright the pictures are", [text], [picture])
+    return Section("How bright the pictures are", [text], [image])
 
 
 def _counts(readiness: Readiness) -> Section:

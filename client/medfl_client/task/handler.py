@@ -139,7 +139,7 @@ def _keep_model(
 ) -> None:
     logits_and_targets = None
     if len(data.validation):
-        trunk = model if data.validation.is_pictures else model.head
+        trunk = model if data.validation.is_images else model.head
         logits_and_targets = score(trunk, data.validation, task.plan, device)
         scored = scored or count_scores(*logits_and_targets, task.plan)
     folder = keep_model(state, name, task.plan, model, scored)
@@ -163,7 +163,7 @@ def work(
     """
     started = time.monotonic()
     load_shared(model, task.weights)
-    trunk = model if data.train.is_pictures else model.head
+    trunk = model if data.train.is_images else model.head
     scored, area, groups = None, None, None
     if len(data.validation):
         logits, targets = score(trunk, data.validation, task.plan, device)

@@ -26,7 +26,7 @@ class FeatureSet(Batches):
     targets: torch.Tensor
 
     @property
-    def is_pictures(self) -> bool:
+    def is_images(self) -> bool:
         """Say that they are not pictures any more."""
         return False
 

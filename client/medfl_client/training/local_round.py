@@ -70,7 +70,7 @@ def _train(
     device: torch.device,
     max_steps: int | None,
 ) -> Trained:
-    trunk: nn.Module = model if images.is_pictures else model.head
+    trunk: nn.Module = model if images.is_images else model.head
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site, device)
         return train(trunk, images, task.plan, task.round, task.site, objective, device, max_steps)

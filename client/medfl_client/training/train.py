@@ -62,7 +62,7 @@ def train(
         objective.before_epoch(epoch)
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):
-            if images.is_pictures:
+            if images.is_images:
                 pixels = augment(pixels, settings.augmentation, changes)
             total += stepper.step(pixels, targets) * len(pixels)
             n_seen += len(pixels)

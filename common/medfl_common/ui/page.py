@@ -154,7 +154,7 @@ def as_svg(figure: "Figure") -> str:
     return text[text.index("<svg") :]
 
 
-def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool = False) -> str:
+def image_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool = False) -> str:
     """Lay out small pictures, (H, W) or (H, W, 3) each with its caption, as HTML."""
     look = "tile wide" if wide else "tile"
     from PIL import Image
@@ -165,8 +165,8 @@ def picture_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool =
         Image.fromarray(pixels).save(buffer, "png")
         data = base64.b64encode(buffer.getvalue()).decode()
         text = html.escape(caption)
-        picture = f'<img src="data:image/png;base64,{data}" alt="{text}">'
-        figures.append(f'<span class="{look}">{picture}{text}</span>')
+        image = f'<img src="data:image/png;base64,{data}" alt="{text}">'
+        figures.append(f'<span class="{look}">{image}{text}</span>')
     return f'<div class="sheet">{"".join(figures)}</div>'
 
 

@@ -68,14 +68,14 @@ def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -
 def _greys(told: Statistics) -> Section:
     places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
     lines = {site: (places, [n / PARTS * 100 for n in c.greys]) for site, c in told.items()}
-    picture = line_plot(
+    image = line_plot(
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*told],
     )  # fmt: skip
     text = (
         "All pictures of a hospital together, after rescale, window and inversion. Pure black and "
         "pure white (padding, and what lies outside the window) are not counted."
     )
-    return Section("How bright the pictures are", [text], [picture])
+    return Section("How bright the pictures are", [text], [image])
 
 
 def _tables(study: Study, told: Statistics) -> Section:

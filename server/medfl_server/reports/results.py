@@ -117,11 +117,11 @@ def _curves(whole: ScoreCounts, plan: Plan) -> Section:
         if positive.any() and negative.any():
             false, true = roc(positive, negative)
             lines[name] = (false.tolist(), true.tolist())
-    picture = line_plot(
+    image = line_plot(
         lines, "1 - specificity", "sensitivity", [*lines], y_range=(0, 1.02), marks=False
     )
     text = "All sites together. The diagonal would be chance, the upper left corner perfect."
-    return Section("Sensitivity against specificity", [text], [picture] if lines else [])
+    return Section("Sensitivity against specificity", [text], [image] if lines else [])
 
 
 def _calibration(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section:
@@ -129,7 +129,7 @@ def _calibration(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section:
     for name, positive, negative in _labelled(whole, plan):
         groups = reliability(positive, negative)
         lines[name] = ([g.predicted for g in groups], [g.observed for g in groups])
-    picture = line_plot(
+    image = line_plot(
         lines, "predicted probability", "part that is positive", [*lines], y_range=(0, 1.02),
         whole_x=False,
     )  # fmt: skip
@@ -140,7 +140,7 @@ def _calibration(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section:
         else f"Dividing the log-odds by {found:.2f} makes the probabilities fit best; "
         f"the model was {'too sure' if found > 1 else 'not sure enough'} by that factor."
     )
-    return Section("Do its probabilities mean what they say?", [advice], [picture])
+    return Section("Do its probabilities mean what they say?", [advice], [image])
 
 
 def _thresholds(whole: ScoreCounts, plan: Plan) -> Section:

@@ -68,9 +68,9 @@ class Joined(Batches):
     parts: list[Examples]
 
     @property
-    def is_pictures(self) -> bool:
+    def is_images(self) -> bool:
         """Say whether a batch is pictures."""
-        return self.parts[0].is_pictures
+        return self.parts[0].is_images
 
     def __len__(self) -> int:
         """Count the images."""

@@ -63,9 +63,9 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
     texts = ["Right of the line the federation's model is better, left of it that trained alone."]
     texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
-    picture = interval_plot(bars, "AUC of the federated model minus AUC alone")
+    image = interval_plot(bars, "AUC of the federated model minus AUC alone")
     return Section(
-        "At each hospital", texts, [picture] if bars else [], [Table(HEADER, rows, total=ALL)]
+        "At each hospital", texts, [image] if bars else [], [Table(HEADER, rows, total=ALL)]
     )
 
 
@@ -75,10 +75,10 @@ def _rounds(study: Study) -> Section:
     lines = {name: points for name, points in found.items() if points[0]}
     if not lines:
         return Section("Over the rounds", ["The sites' policy lets no scores out."])
-    picture = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
+    image = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
     title = "Over the rounds, against all images in one place"
     text = "Federated: the model that hospitals share, also where each ends with one of its own."
-    return Section(title, [text], [picture])
+    return Section(title, [text], [image])
 
 
 def _how(study: Study) -> Section:

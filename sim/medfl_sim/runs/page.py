@@ -20,12 +20,12 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     names = [str(facts.study.folder) for facts in runs]
     found = {name: curve(facts.study) for name, facts in zip(names, runs, strict=True)}
     lines = {name: points for name, points in found.items() if points[0]}
-    picture = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
+    image = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
     differing = settings_that_differ(runs)
     same = [] if differing else ["All settings are the same."]
     table = [Table(["setting", *names], differing, is_text=True)] if differing else []
     sections = [
-        Section("The runs", pictures=picture, tables=[Table(COMPARE_HEADER, compare_rows(runs))]),
+        Section("The runs", pictures=image, tables=[Table(COMPARE_HEADER, compare_rows(runs))]),
         Section("In which settings they differ", same, tables=table),
     ]
     page = render(

@@ -125,8 +125,8 @@ def _curves(found: Sequence[Result]) -> Section:
     texts = ["Means of the seeds."]
     if len(groups) > MOST_CURVES:
         texts.append(f"The first {MOST_CURVES} of {len(groups)} settings.")
-    picture = line_plot(lines, "rounds made", "AUC, all hospitals", [*lines])
-    return Section("Over the rounds", texts, [picture])
+    image = line_plot(lines, "rounds made", "AUC, all hospitals", [*lines])
+    return Section("Over the rounds", texts, [image])
 
 
 def _runs(found: Sequence[Result], shown: Sequence[str]) -> Section:

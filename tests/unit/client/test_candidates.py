@@ -336,4 +336,4 @@ def test_nifti_refuses_candidates_in_words(tmp_path: Path) -> None:
     source = Source((read_row(path, path.name, Rules(b"k")),), ALL_FRAMES, BALL)
 
     with pytest.raises(DataError, match="candidates are read from DICOM series"):
-        NiftiReader().picture(tmp_path, source, images())
+        NiftiReader().image(tmp_path, source, images())

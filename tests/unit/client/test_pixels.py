@@ -18,7 +18,7 @@ from tests.conftest import SHARED
 
 from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
 from medfl_client.data.dicom.geometry import fit, resize
-from medfl_client.data.dicom.pixels import open_image, read_picture
+from medfl_client.data.dicom.pixels import load_image, open_image
 from medfl_common.errors import DataError
 from medfl_common.plan.images import DicomWindow, FixedWindow, Images, PercentileWindow
 
@@ -58,7 +58,7 @@ FIXED = images(intensity=FixedWindow(rule="fixed", centre=0, width=1000))
 
 
 def row_of(path: Path, plan: Images) -> np.ndarray:
-    (plane,) = read_picture(path, plan)
+    (plane,) = load_image(path, plan)
     return plane[0]
 
 
@@ -85,7 +85,7 @@ def test_monochrome1_is_turned_round_after_the_window(tmp_path: Path) -> None:
     plain = write(tmp_path / "a.dcm", RAMP, **WHOLE)
     turned = write(tmp_path / "b.dcm", RAMP, PhotometricInterpretation="MONOCHROME1", **WHOLE)
 
-    one, other = read_picture(plain, images()), read_picture(turned, images())
+    one, other = load_image(plain, images()), load_image(turned, images())
 
     assert one[0, 0, 0] == pytest.approx(0.0, abs=1e-6)
     np.testing.assert_allclose(one, 1 - other, atol=1e-6)
@@ -135,7 +135,7 @@ def test_percentiles_are_each_pictures_own_and_those_of_numpy(tmp_path: Path) ->
 
     low, high = np.percentile(noise * -2.0 + 7, [3, 90])
     expected = np.clip((noise * -2.0 + 7 - low) / (high - low), 0, 1)
-    np.testing.assert_allclose(read_picture(path, plan)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(load_image(path, plan)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -164,7 +164,7 @@ def test_overlays_in_unused_bits_are_taken_off(tmp_path: Path) -> None:
     dataset.BitsStored, dataset.HighBit = 12, 11
     dataset.save_as(overlaid)
 
-    assert np.array_equal(read_picture(plain, images()), read_picture(overlaid, images()))
+    assert np.array_equal(load_image(plain, images()), load_image(overlaid, images()))
 
 
 def test_colour_becomes_luminance_or_stays_by_the_plan(tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_colour_becomes_luminance_or_stays_by_the_plan(tmp_path: Path) -> None:
     colour[:, :8] = (255, 0, 51)
     path = write(tmp_path / "a.dcm", colour, PhotometricInterpretation="RGB")
 
-    grey = read_picture(path, images())
-    kept = read_picture(path, images(channels=3, colour=True))
+    grey = load_image(path, images())
+    kept = load_image(path, images(channels=3, colour=True))
 
     assert grey[0, 0, 0] == pytest.approx(0.299 + 0.2 * 0.114)
     assert kept[:, 0, 0].tolist() == pytest.approx([1.0, 0.0, 0.2])
@@ -187,8 +187,8 @@ def test_a_palette_is_looked_up_and_then_grey_or_colour() -> None:
     expected = colours / np.iinfo(colours.dtype).max
     whole = images(size=800, modality=["US"])  # 350 x 800: black above and below
 
-    grey = read_picture(path, whole)[0, 225:575]
-    kept = read_picture(path, whole.model_copy(update={"colour": True, "channels": 3}))
+    grey = load_image(path, whole)[0, 225:575]
+    kept = load_image(path, whole.model_copy(update={"colour": True, "channels": 3}))
 
     np.testing.assert_allclose(grey, expected @ [0.299, 0.587, 0.114], atol=1e-4)
     np.testing.assert_allclose(kept[:, 225:575], np.moveaxis(expected, -1, 0), atol=1e-6)
@@ -213,11 +213,11 @@ def test_a_frame_has_its_own_rescale_and_window(tmp_path: Path) -> None:
         PerFrameFunctionalGroupsSequence=Sequence(own),
     )
 
-    first, second = (read_picture(path, images(), frame)[0, 0] for frame in (0, 1))
+    first, second = (load_image(path, images(), frame)[0, 0] for frame in (0, 1))
 
     assert first[5] == pytest.approx(0.5)  # stored 500 is -500 HU
     assert second[10] == pytest.approx(0.5)  # 0 HU
-    resampled = read_picture(path, images(spacing_mm=4.0), 0)[0]
+    resampled = load_image(path, images(spacing_mm=4.0), 0)[0]
     assert (resampled > 0).any(axis=0).sum() == 8  # 16 pixels of 2 mm are 8 of 4 mm
 
 
@@ -225,7 +225,7 @@ def test_a_plans_spacing_needs_the_files(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", RAMP)
 
     with pytest.raises(DataError, match=r"PixelSpacing \(0028,0030\) is missing.*to millimetres"):
-        read_picture(path, images(spacing_mm=4.0))
+        load_image(path, images(spacing_mm=4.0))
 
 
 def test_a_picture_keeps_its_shape_and_is_padded_with_black() -> None:
@@ -238,11 +238,11 @@ def test_a_picture_keeps_its_shape_and_is_padded_with_black() -> None:
 
 @pytest.mark.parametrize("shape", [(20, 31), (97, 120), (300, 90)])
 def test_resampling_is_pillows_bilinear(shape: tuple[int, int]) -> None:
-    picture = np.random.default_rng(0).random((97, 120), dtype=np.float32)
+    image = np.random.default_rng(0).random((97, 120), dtype=np.float32)
 
-    oracle = Image.fromarray(picture).resize(shape[::-1], Image.Resampling.BILINEAR)
+    oracle = Image.fromarray(image).resize(shape[::-1], Image.Resampling.BILINEAR)
 
-    np.testing.assert_allclose(resize(picture, shape), np.asarray(oracle), atol=1e-6)
+    np.testing.assert_allclose(resize(image, shape), np.asarray(oracle), atol=1e-6)
 
 
 def test_values_that_fill_their_range_are_looked_up_right(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_values_that_fill_their_range_are_looked_up_right(tmp_path: Path) -> Non
     path = write(tmp_path / "a.dcm", np.clip(mixed, 0, 255))
     plan = images(intensity=PercentileWindow(rule="percentile", low=0, high=100))
 
-    assert read_picture(path, plan)[0] == pytest.approx(np.clip(mixed, 0, 255) / 255, abs=1e-6)
+    assert load_image(path, plan)[0] == pytest.approx(np.clip(mixed, 0, 255) / 255, abs=1e-6)
 
 
 def jpeg_that_lies(path: Path) -> None:
@@ -292,7 +292,7 @@ def test_what_is_no_picture_is_refused_with_tag_and_value(
     change(path)
 
     with pytest.raises(DataError, match=message):
-        read_picture(path, images())
+        load_image(path, images())
 
 
 def test_whatever_pydicom_decodes_is_decoded_to_the_same_values() -> None:
@@ -327,13 +327,11 @@ def test_one_picture_in_many_transfer_syntaxes_is_one_array() -> None:
         syntax = str(dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
         if syntax.endswith(REFUSED):
             with pytest.raises(DataError, match=rf"{syntax}\)"):
-                read_picture(path, images())
+                load_image(path, images())
             continue
         stored, _ = decode(open_image(path), 0)
         if syntax.endswith("1.2.4.50"):  # 8 bits of it, by its own rescale
-            grey = read_picture(
-                path, images(size=512, intensity=PercentileWindow(rule="percentile"))
-            )
+            grey = load_image(path, images(size=512, intensity=PercentileWindow(rule="percentile")))
             assert np.corrcoef(grey.ravel(), reference.ravel())[0, 1] > 0.9
             continue
         worst = np.abs(stored.astype(int) - reference).max()

@@ -16,10 +16,10 @@ def test_ten_lines_have_ten_looks() -> None:
 
 def test_a_page_escapes_its_texts_and_a_picture_its_labels() -> None:
     evil = "</text><script>x</script>"
-    picture = line_plot({evil: ([0, 1], [0, 1])}, evil, evil, [evil])
-    section = Section(evil, [evil], [picture], [Table([evil], [[evil]], evil)], evil)
+    image = line_plot({evil: ([0, 1], [0, 1])}, evil, evil, [evil])
+    section = Section(evil, [evil], [image], [Table([evil], [[evil]], evil)], evil)
 
     page = render(evil, evil, evil, [section], "0")
 
     assert "<script>" not in page
-    assert "&lt;script&gt;" in picture
+    assert "&lt;script&gt;" in image

@@ -19,8 +19,8 @@ NEUTRAL = {name: float(value) for name, value in Shift().model_dump(exclude={"si
 
 
 def changed(grey: list[float], **settings: float) -> NDArray[np.float32]:
-    picture = np.array(grey, np.float32).reshape(1, 1, 1, -1)
-    return change(picture, NEUTRAL | settings, np.random.default_rng(0)).ravel()
+    image = np.array(grey, np.float32).reshape(1, 1, 1, -1)
+    return change(image, NEUTRAL | settings, np.random.default_rng(0)).ravel()
 
 
 def test_each_change_gives_the_numbers_worked_out_by_hand() -> None:

@@ -12,32 +12,32 @@ Band = tuple[slice, slice, Array]  # new places, old places that they are made o
 BAND = 16  # new lines made at a time: a small dense product is faster than a sparse large one
 
 
-def fit(picture: Array, size: int, scale: tuple[float, float] | None = None) -> Array:
+def fit(image: Array, size: int, scale: tuple[float, float] | None = None) -> Array:
     """Resample (H, W) to (size, size), black where the picture does not reach.
 
     Args:
-        picture: (H, W) in 0..1.
+        image: (H, W) in 0..1.
         size: Pixels on a side of the result.
         scale: New pixels per old one, down and across; what then is too large is cropped around
             its centre. None: as large as fits, the picture keeps its shape.
 
     Bilinear with a filter as wide as a new pixel (antialiased), the same as Pillow's.
     """
-    height, width = picture.shape
+    height, width = image.shape
     down, across = scale or (size / max(height, width),) * 2
     shape = (max(1, round(height * down)), max(1, round(width * across)))
-    return centred(np.clip(resize(picture, shape), 0, 1), (size, size))
+    return centred(np.clip(resize(image, shape), 0, 1), (size, size))
 
 
-def resize(picture: Array, shape: tuple[int, int]) -> Array:
+def resize(image: Array, shape: tuple[int, int]) -> Array:
     """Resample (H, W) to `shape`, first down, then across."""
-    if picture.shape == shape:
-        return picture
-    lines = np.empty((shape[0], picture.shape[1]), dtype=np.float32)
-    for new, old, weights in _bands(picture.shape[0], shape[0]):
-        np.matmul(weights, picture[old], out=lines[new])
+    if image.shape == shape:
+        return image
+    lines = np.empty((shape[0], image.shape[1]), dtype=np.float32)
+    for new, old, weights in _bands(image.shape[0], shape[0]):
+        np.matmul(weights, image[old], out=lines[new])
     result = np.empty(shape, dtype=np.float32)
-    for new, old, weights in _bands(picture.shape[1], shape[1]):
+    for new, old, weights in _bands(image.shape[1], shape[1]):
         result[:, new] = lines[:, old] @ weights.T
     return result
 

@@ -141,10 +141,10 @@ def _look_up(stored: Stored, values: Stored, is_table: bool, table: Values) -> P
         places -= int(values[0])
         return np.take(table.astype(np.float32), places).reshape(stored.shape)
     slope, offset = line
-    picture = stored.astype(np.float32)
-    picture *= np.float32(slope)
-    picture += np.float32(offset)
-    return np.clip(picture, table.min(), table.max(), out=picture)
+    image = stored.astype(np.float32)
+    image *= np.float32(slope)
+    image += np.float32(offset)
+    return np.clip(image, table.min(), table.max(), out=image)
 
 
 def _straight_line(values: Stored, table: Values) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
 
-def read_picture(path: Path, images: Images, frame: int = 0) -> Array:
+def load_image(path: Path, images: Images, frame: int = 0) -> Array:
     """Read one frame as (1 or 3, images.size, images.size) float32 in 0..1, black to white.
 
     Three channels only where the plan keeps colour. Raises DataError naming the tag and the value
@@ -22,11 +22,11 @@ def read_picture(path: Path, images: Images, frame: int = 0) -> Array:
     dataset = open_image(path)
     facts = frame_facts(dataset, frame)
     stored, photometric = decode(dataset, frame)
-    return to_picture(stored, photometric, facts, images)
+    return to_image(stored, photometric, facts, images)
 
 
-def to_picture(stored: Stored, photometric: str, facts: Dataset, images: Images) -> Array:
-    """Turn stored values, (H, W) or (H, W, 3), into the picture that `read_picture` gives.
+def to_image(stored: Stored, photometric: str, facts: Dataset, images: Images) -> Array:
+    """Turn stored values, (H, W) or (H, W, 3), into the picture that `load_image` gives.
 
     Args:
         stored: What a decoder gave.

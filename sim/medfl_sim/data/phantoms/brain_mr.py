@@ -103,10 +103,10 @@ def scan(origin: Origin, person: Person, head: Head, series: int) -> list[Datase
     box = Box(SHAPE, scanner.spacing_mm, scanner.slice_mm, (x, y, z), scanner.is_turned)
     shift = rng.normal(0, 2, 3)
     right, back, up = (axis + way for axis, way in zip(box.space(), shift, strict=True))
-    picture = draw_head(head, (right, back, up))
+    image = draw_head(head, (right, back, up))
     coil = 1 + sum(rng.normal(0, 0.0012) * axis for axis in box.space())
     channels = rng.normal(0, scanner.noise, (2, *SHAPE))
-    measured = np.hypot(picture * coil + channels[0], channels[1])  # Rician noise of a magnitude
+    measured = np.hypot(image * coil + channels[0], channels[1])  # Rician noise of a magnitude
     gain = scanner.gain * rng.uniform(0.6, 1.6)
     stored = np.clip(np.rint(gain * measured), 0, 2**16 - 1).astype(np.uint16)
     own = {
@@ -125,32 +125,32 @@ def draw_head(head: Head, space: Space) -> Picture:
     away = np.sqrt((x / (70 * narrow)) ** 2 + (y / 86) ** 2 + ((up + 10) / 82) ** 2)
     depth = (0.87 - away) * 75  # mm below the brain's surface
     folds, a = draw_folds((x, y, up), np.random.default_rng(head.seed)), head.atrophy
-    picture = SCALP * edge((1 - away) * 75, 0.8)
-    picture += edge((0.95 - away) * 75, 0.8) * (BONE - picture)
-    picture += edge((0.885 - away) * 75, 0.8) * (FLUID - picture)
-    picture += edge(depth, 0.8) * (GREY - picture)
-    picture += edge(depth - 8 - 4 * folds, 1.2) * (WHITE - picture)
+    image = SCALP * edge((1 - away) * 75, 0.8)
+    image += edge((0.95 - away) * 75, 0.8) * (BONE - image)
+    image += edge((0.885 - away) * 75, 0.8) * (FLUID - image)
+    image += edge(depth, 0.8) * (GREY - image)
+    image += edge(depth - 8 - 4 * folds, 1.2) * (WHITE - image)
     sulci = edge(folds - (1.2 - 0.8 * a), 0.15) * edge(8 + 6 * a - depth, 1.2)
     fissure = edge(1 + 1.5 * a - np.abs(x), 0.8) * edge(up - 8 + 0.2 * np.abs(y), 2)
-    picture += edge(depth, 0.8) * np.maximum(sulci, fissure) * (FLUID - picture)
-    draw_inside(picture, (x, y, up), a)
-    return blur(picture, 0.4, 0.4)
+    image += edge(depth, 0.8) * np.maximum(sulci, fissure) * (FLUID - image)
+    draw_inside(image, (x, y, up), a)
+    return blur(image, 0.4, 0.4)
 
 
-def draw_inside(picture: Picture, space: Space, a: float) -> None:
+def draw_inside(image: Picture, space: Space, a: float) -> None:
     """Put thalami, ventricles and hippocampi into a brain of atrophy `a`, in place."""
     x, y, z = space
     side = np.abs(x)
     thalami = ellipsoid((side - 10, y - 4, z + 2), (8, 13, 9))
-    picture += thalami * (GREY - picture)
+    image += thalami * (GREY - image)
     middle = 8 + 4 * a + 0.12 * np.clip(y, -20, None)
     ventricles = ellipsoid((side - middle, y - 4, z - 12), (4 + 7 * a, 25 + 9 * a, 8 + 7 * a))
-    picture += ventricles * (FLUID - picture)
+    image += ventricles * (FLUID - image)
     horns = ellipsoid((side - 29, y - 6, z + 20), (8.5 + 2 * a, 17 + 2 * a, 8.5 + 2 * a))
-    picture += horns * (FLUID - picture)
+    image += horns * (FLUID - image)
     shrunk = 1.05 - 0.5 * a
     hippocampi = ellipsoid((side - 28, y - 6, z + 21), (8 * shrunk, 16 * shrunk, 8 * shrunk))
-    picture += hippocampi * (GREY - picture)
+    image += hippocampi * (GREY - image)
 
 
 def ellipsoid(offset: Space, size: tuple[float, float, float]) -> Picture:

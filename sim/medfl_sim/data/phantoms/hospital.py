@@ -176,18 +176,18 @@ def put_pixels(
     image.set_pixel_data(pixels, photometric, bits, generate_instance_uid=False)
 
 
-def stamp(picture: NDArray[np.generic], value: float, at_right: bool = False) -> None:
+def stamp(image: NDArray[np.generic], value: float, at_right: bool = False) -> None:
     """Burn SYN into an upper corner of (..., H, W), in place."""
     height, width = SYN.shape
-    left = picture.shape[-1] - width - 3 if at_right else 3
-    picture[..., 3 : 3 + height, left : left + width][..., SYN] = value
+    left = image.shape[-1] - width - 3 if at_right else 3
+    image[..., 3 : 3 + height, left : left + width][..., SYN] = value
 
 
-def blur(picture: Picture, *sigmas: float) -> Picture:
+def blur(image: Picture, *sigmas: float) -> Picture:
     """Blur the last axes by a Gaussian each; sigmas in pixels, > 0, for axes -len(sigmas)..-1."""
     for axis, sigma in zip(range(-len(sigmas), 0), sigmas, strict=True):
-        place = np.arange(picture.shape[axis], dtype=np.float32)
+        place = np.arange(image.shape[axis], dtype=np.float32)
         weights = np.exp(-(((place[:, None] - place) / sigma) ** 2) / 2)
         weights /= weights.sum(axis=1, keepdims=True)
-        picture = np.moveaxis(np.moveaxis(picture, axis, -1) @ weights.T, -1, axis)
-    return picture
+        image = np.moveaxis(np.moveaxis(image, axis, -1) @ weights.T, -1, axis)
+    return image

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array
-from medfl_client.data.dicom.pixels import to_picture
+from medfl_client.data.dicom.pixels import to_image
 from medfl_client.data.reader import Reader
 from medfl_common.plan.images import Images
 from medfl_common.registry import Registry
@@ -30,4 +30,4 @@ def whole_range(pixels: NDArray[np.generic], images: Images) -> Array:
     facts.PixelRepresentation = 0
     facts.WindowCenter, facts.WindowWidth = n_values / 2, n_values  # PS3.3 C.11.2.1.2.1
     photometric = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
-    return to_picture(pixels, photometric, facts, images)
+    return to_image(pixels, photometric, facts, images)

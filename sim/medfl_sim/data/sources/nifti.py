@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
-from medfl_client.data.dicom.pixels import to_picture
+from medfl_client.data.dicom.pixels import to_image
 from medfl_client.data.dicom.series import resize_in_plane, to_volume
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
@@ -56,7 +56,7 @@ class NiftiReader:
         )
         return [row]
 
-    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+    def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one slice, or the volume."""
         if source.position is not None:
             raise DataError("candidates are read from DICOM series; this is a NIfTI file")
@@ -65,7 +65,7 @@ class NiftiReader:
         facts = Dataset()
         facts.PixelSpacing = [down, across]
         if images.dimensions == 2:
-            return to_picture(volume[source.frame], "MONOCHROME2", facts, images)
+            return to_image(volume[source.frame], "MONOCHROME2", facts, images)
         slices = np.stack([resize_in_plane(part, facts, images) for part in volume])
         return to_volume(slices, np.arange(len(slices), dtype=np.float64) * step, facts, images)
 

@@ -45,7 +45,7 @@ class NpzReader:
             raise DataError(f"no array whose name ends in {IMAGES}")
         return [row for prefix in prefixes for row in _rows(path, name, prefix, rules)]
 
-    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+    def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Take one picture out of its array."""
         if images.dimensions == 3:
             raise DataError("volumes in npz are not read; the plan has dimensions: 3")
@@ -65,9 +65,9 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
         labels = archive[f"{prefix}labels"] if has_labels else np.full((len(pictures), 0), 0)
     folder = prefix.rstrip("_")
     rows = []
-    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+    for i, (image, label) in enumerate(zip(pictures, labels, strict=True)):
         item = f"{folder}/{i:06d}"
-        is_grey = picture.ndim == 2
+        is_grey = image.ndim == 2
         rows.append(
             Row(
                 path=name,
@@ -77,10 +77,10 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
                 sop=f"{name}#{item}",
                 patient=pseudonym(rules.secret, f"{name}#{item}"),
                 modality=OTHER,
-                height=picture.shape[0],
-                width=picture.shape[1],
+                height=image.shape[0],
+                width=image.shape[1],
                 samples=1 if is_grey else 3,
-                bits=8 * picture.dtype.itemsize,
+                bits=8 * image.dtype.itemsize,
                 photometric="MONOCHROME2" if is_grey else "RGB",
                 tag_label=_label(np.atleast_1d(label)),
             )

@@ -44,7 +44,7 @@ class PictureReader:
         )
         return [row]
 
-    def picture(self, folder: Path, source: Source, images: Images) -> Array:
+    def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Decode one file."""
         if images.dimensions == 3:
             raise DataError("a picture is no volume; the plan has dimensions: 3")
