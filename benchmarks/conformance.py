@@ -39,7 +39,7 @@ def judge(path: Path) -> tuple[str, str]:
         if expected is not None:
             return syntax, f"REFUSED, THOUGH PYDICOM DECODES IT: {error}"
         has_pixels = "no PixelData" not in str(error)
-        return syntax, "refused with a reason" if has_pixels else "no picture: refused"
+        return syntax, "refused with a reason" if has_pixels else "no image: refused"
     if expected is None:
         return syntax, "decoded, though pydicom does not"
     same = np.array_equal(stored.reshape(expected.shape), expected)

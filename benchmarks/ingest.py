@@ -167,7 +167,7 @@ def main() -> None:
         cached = statistics.median(epochs)
         decoded = statistics.median(times[f"{kind}: full"])
         print(
-            f"{kind}: cached epoch {cached:.4f} ms a picture, 1/{decoded / cached:.0f} of decoding"
+            f"{kind}: cached epoch {cached:.4f} ms an image, 1/{decoded / cached:.0f} of decoding"
         )
 
 

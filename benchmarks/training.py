@@ -2,7 +2,7 @@
 
     training.py [REPEATS]
 
-The pictures are those of the simulation jobs: noise, and a faint pattern in half of them. The same
+The images are those of the simulation jobs: noise, and a faint pattern in half of them. The same
 network, initial weights, steps and batch order in every row; one thread.
 """
 
@@ -47,7 +47,7 @@ def make_plan(job: str, precision: str) -> Plan:
 
 
 def make_images(job: str, seed: int) -> ImageSet:
-    """Draw noise with the pattern in half of the pictures, as float32."""
+    """Draw noise with the pattern in half of the images, as float32."""
     _, _, size, channels, _, n, _, strength = JOBS[job]
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] / size

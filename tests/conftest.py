@@ -29,7 +29,7 @@ evaluation: {validation: 0.25}
 
 @pytest.fixture(scope="session")
 def hospitals_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three hospitals of 40 pictures, written once; copy before changing them."""
+    """Three hospitals of 40 images, written once; copy before changing them."""
     folder = tmp_path_factory.mktemp("hospitals")
     for site in write_hospitals(folder, n_sites=3, n_images=40, seed=1):
         with (site / "site.yaml").open("a") as file:

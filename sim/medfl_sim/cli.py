@@ -28,7 +28,7 @@ ScenarioFile = Annotated[
 ]
 SiteFile = Annotated[Path | None, typer.Option(help="Describes --data in place of its site.yaml.")]
 Format = Annotated[
-    str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
+    str, typer.Option("--format", help="What the images are: dicom | images | npz | nifti.")
 ]
 EngineName = Annotated[
     str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")
@@ -46,7 +46,7 @@ def phantom(
     folder: Annotated[Path, typer.Argument(help="Where the hospitals' folders are made.")],
     sites: Annotated[int, typer.Option(help="How many hospitals.", min=1)] = 3,
     images: Annotated[
-        int, typer.Option(help="Samples at each hospital: pictures, candidates, series.", min=2)
+        int, typer.Option(help="Samples at each hospital: images, candidates, series.", min=2)
     ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
     kind: Annotated[

@@ -30,8 +30,8 @@ KINDS = {
     "uncertain": "Uncertain, the most first",
     "right": "Called right, the surest first",
 }
-AT_ONCE = 4  # pictures explained at a time
-SIDE = 192  # pixels of a picture on the page
+AT_ONCE = 4  # images explained at a time
+SIDE = 192  # pixels of an image on the page
 GLOW = np.array([255.0, 80.0, 0.0])  # what was looked at; its strength is the cover
 
 
@@ -124,7 +124,7 @@ def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan
 def _tile(
     model: Network, images: Examples, case: Case, device: torch.device
 ) -> tuple[NDArray[np.uint8], str]:
-    """Lay the picture and its overlay side by side, with a caption."""
+    """Lay the image and its overlay side by side, with a caption."""
     ((pixels, _),) = images.batches(torch.tensor([case.position]), 1)
     places = grad_cam(model, pixels.to(device), case.output, case.is_absent).cpu()[0]
     grey = ((pixels[0] * SPREAD + CENTRE) * 255).clamp(0, 255)
@@ -151,11 +151,11 @@ def _page(
         Section(
             "How to read this",
             [
-                "Left the picture as the network sees it, right the same with an orange veil where "
+                "Left the image as the network sees it, right the same with an orange veil where "
                 "it looked for what it called; its true label comes first in the caption. p is the "
                 "probability that the network gave, before calibration.",
                 "A veil on a marker, a tube or the border says that the network may have learnt "
-                "how the picture was made, not the finding. A veil at the right place proves "
+                "how the image was made, not the finding. A veil at the right place proves "
                 "nothing: Grad-CAM shows where, coarsely, and not why.",
             ],
         )

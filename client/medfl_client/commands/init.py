@@ -22,7 +22,7 @@ data:
   join_column: sop_instance_uid  # the column that says to what a label belongs
   label_column: finding          # the column that holds the label
   # labels_from: folder          # without a CSV: the first folder's name; or tag, with label_tag
-  # burned_in: leave out         # pictures that text may be written into; kept if not said
+  # burned_in: leave out         # images that text may be written into; kept if not said
   # values:                      # what the CSV writes -> the plan's class, where they differ
   #   "1": opacity
 

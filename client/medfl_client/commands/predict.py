@@ -64,12 +64,12 @@ def _usual(
     try:
         found = collect(folder, folder / "state", site.data, plan, screen.watch)
     except MedflError as error:
-        screen.say(f"whether pictures look usual is not said: {error}")
+        screen.say(f"whether images look usual is not said: {error}")
         return None
     data = site_data(found, plan, site.site)
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
-        screen.say("whether pictures look usual is not said: the site has too few of its own")
+        screen.say("whether images look usual is not said: the site has too few of its own")
     return usual
 
 

@@ -30,7 +30,7 @@ from medfl_common.plan.images import Images
 
 VERSION = 3  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work
-CHUNK = 8  # pictures that a worker decodes at a time; a volume goes alone
+CHUNK = 8  # images that a worker decodes at a time; a volume goes alone
 CANDIDATES = 16  # patches at a time: a worker reads a series once for those that it has of it
 TIMEOUT_S = 120.0  # for a chunk
 VOLUME_TIMEOUT_S = 600.0

@@ -27,7 +27,7 @@ class Examples(Protocol):
 
     @property
     def is_images(self) -> bool:
-        """Say whether a batch is pictures, which may be changed at random."""
+        """Say whether a batch is images, which may be changed at random."""
 
     def __len__(self) -> int:
         """Count the images."""

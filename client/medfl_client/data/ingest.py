@@ -32,7 +32,7 @@ from medfl_common.metrics.site_statistics import (
 )
 from medfl_common.plan.plan import Plan
 
-MAX_HISTOGRAM = 2000  # pictures whose intensities are counted; of more, every second, third, ...
+MAX_HISTOGRAM = 2000  # images whose intensities are counted; of more, every second, third, ...
 Watch = Callable[[str], Progress]  # names a long piece of work, gives what takes (done, of)
 
 
@@ -41,7 +41,7 @@ class Collection:
     """Every sample of a folder that takes part in a plan, decoded; and what does not, with why.
 
     pixels: (N_cache, C, [D,] S, S); rows: (N,) the place of each sample in it.
-    patients: (N,) who each sample is of; pseudonyms that share a picture count as one person.
+    patients: (N,) who each sample is of; pseudonyms that share an image count as one person.
     """
 
     samples: list[Sample]
@@ -113,7 +113,7 @@ def decode(
 
 
 def _join(selection: Selection, cache: Cache) -> Collection:
-    """Leave out what could not be decoded, and pictures that are there more than once."""
+    """Leave out what could not be decoded, and images that are there more than once."""
     samples, refused = selection.samples, dict(selection.refused)
     doubles, twins = _doubles(samples, cache)
     without = dict(cache.reasons) | doubles
@@ -143,9 +143,9 @@ def _join(selection: Selection, cache: Cache) -> Collection:
 def _doubles(samples: Sequence[Sample], cache: Cache) -> tuple[dict[int, str], dict[int, int]]:
     """Find samples that are not the only one with their pixels or their UID.
 
-    Gives position -> reason, and position -> that of the equal picture which stays. Of equal
-    pictures with one label the first stays. Where labels differ, or where one UID stands for
-    different pictures, nobody can say which is right: all are left out.
+    Gives position -> reason, and position -> that of the equal image which stays. Of equal
+    images with one label the first stays. Where labels differ, or where one UID stands for
+    different images, nobody can say which is right: all are left out.
     """
     reasons: dict[int, str] = {}
     twins: dict[int, int] = {}
@@ -179,7 +179,7 @@ def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
-    """Join pseudonyms that share a picture: one person under two numbers. Pseudonym -> person."""
+    """Join pseudonyms that share an image: one person under two numbers. Pseudonym -> person."""
     person = {sample.patient: sample.patient for sample in samples}
 
     def find(name: str) -> str:

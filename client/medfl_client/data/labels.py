@@ -150,7 +150,7 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
 
 
 def _keys(row: Row, data: DataFiles) -> list[str]:
-    if data.join == "path":  # of the picture, its file or its folder
+    if data.join == "path":  # of the image, its file or its folder
         keys = [row.name, row.path, row.path.rpartition("/")[0]]
     else:
         keys = [

@@ -35,7 +35,7 @@ class Reader(Protocol):
         """Give the word for it in a site file or on a command line."""
 
     def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
-        """Read the header of one file: a row for each picture in it; raises DataError."""
+        """Read the header of one file: a row for each image in it; raises DataError."""
 
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one sample as images.shape float32 in 0..1; raises DataError."""
@@ -66,7 +66,7 @@ def read_pixels(
 ) -> NDArray[np.generic]:
     """Read one sample as the numbers of the cache: images.shape uint8 or uint16.
 
-    Raises DataError where a file is not the one that was indexed, or is no picture of the plan.
+    Raises DataError where a file is not the one that was indexed, or is no image of the plan.
     """
     for row in source.rows:
         facts = (folder / row.path).stat(follow_symlinks=False)

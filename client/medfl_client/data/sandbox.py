@@ -222,7 +222,7 @@ def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library reuse the memory of one picture for the next.
+    """Have the C library reuse the memory of one image for the next.
 
     Taking it from the system anew costs a third of the time that an uncompressed file needs.
     """

@@ -109,7 +109,7 @@ def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
     if images.view != "any" and row.view not in images.view:
         return f"view {row.view or 'missing'}: not in the plan"
     if row.burned_in and data.burned_in == "leave out":
-        return "text may be written into the picture (data.burned_in: leave out)"
+        return "text may be written into the image (data.burned_in: leave out)"
     return ""
 
 
@@ -154,18 +154,18 @@ def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Sourc
         refused |= left_out
         return Source(tuple(slices), ALL_FRAMES)
     middle = middle_of(series)
-    reason = "the middle picture of its series is taken"
+    reason = "the middle image of its series is taken"
     refused |= {row.name: reason for row in series if row is not middle}
     return Source((middle,), middle.frames // 2)
 
 
 def _largest_series(rows: list[Row], refused: dict[str, str]) -> list[Row]:
-    """Keep the series with the most pictures of a study."""
+    """Keep the series with the most images of a study."""
     by_uid: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_uid[row.series].append(row)
     best = max(by_uid, key=lambda uid: (sum(row.frames for row in by_uid[uid]), uid))
-    reason = "another series of its study has more pictures"
+    reason = "another series of its study has more images"
     refused |= {row.name: reason for row in rows if row.series != best}
     return by_uid[best]
 

@@ -1,4 +1,4 @@
-"""Does a picture look like what the model was trained on? By its distance in the features.
+"""Does an image look like what the model was trained on? By its distance in the features.
 
 Lee et al.: A Simple Unified Framework for Detecting Out-of-Distribution Samples. NeurIPS 2018: the
 Mahalanobis distance, here with one class and the covariance of Ledoit and Wolf (2004).

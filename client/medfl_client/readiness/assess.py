@@ -51,7 +51,7 @@ from medfl_common.metrics.site_statistics import (
 )
 from medfl_common.plan.plan import Plan, plan_from_values
 
-SURVEY = 200  # pictures that are looked at where there is no plan
+SURVEY = 200  # images that are looked at where there is no plan
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,13 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
         (
             len(collection.twins),
             "warn",
-            "pictures that are there more than once",
-            "one of each is used; see the list of equal pictures",
+            "images that are there more than once",
+            "one of each is used; see the list of equal images",
         ),
         (
             collection.n_joined_patients,
             "warn",
-            "patient numbers that share a picture with another (one person under two numbers?)",
+            "patient numbers that share an image with another (one person under two numbers?)",
             "they are kept on one side of the split; ask who exported the data",
         ),
         (
@@ -95,14 +95,14 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
         (
             conflicts,
             "warn",
-            "files left out because equal pictures, or one series, have different labels",
+            "files left out because equal images, or one series, have different labels",
             "correct the labels",
         ),
         (
             burned,
             "warn",
-            "pictures that may have text in them (BurnedInAnnotation, screen copy, ultrasound)",
-            "look at the pictures on the page; data.burned_in: leave out, to be sure",
+            "images that may have text in them (BurnedInAnnotation, screen copy, ultrasound)",
+            "look at the images on the page; data.burned_in: leave out, to be sure",
         ),
         (
             len(mixed_patients(collection)),
@@ -175,6 +175,6 @@ def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
         findings.append(Finding("pass", what))
     n_small = sum(max(row.height, row.width) < plan.images.size for row in rows)
     if n_small > MANY * len(rows):
-        what = f"pictures smaller than the plan's {plan.images.size} pixels: {n_small:,}"
+        what = f"images smaller than the plan's {plan.images.size} pixels: {n_small:,}"
         findings.append(Finding("warn", what, "they are enlarged; was a shrunken copy exported?"))
     return findings

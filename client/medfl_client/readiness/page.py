@@ -27,10 +27,10 @@ from medfl_common.metrics.site_statistics import (
 from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
-N_TILES = 48  # pictures on the sheet
+N_TILES = 48  # images on the sheet
 N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
 N_VALUES = 15  # rows of a count
-N_LINES = 6  # manufacturers in the picture of intensities
+N_LINES = 6  # manufacturers in the image of intensities
 LONGEST = 18  # letters of a name there
 MARK = {"pass": "ok", "warn": "look", "block": "stops"}
 
@@ -93,7 +93,7 @@ def _numbers(readiness: Readiness) -> Section:
 
 
 def _sheet(found: Collection, readiness: Readiness) -> Section:
-    """Show pictures of every class, as the network gets them; of a volume, the middle slice."""
+    """Show images of every class, as the network gets them; of a volume, the middle slice."""
     by_class: dict[int, list[int]] = defaultdict(list)
     for position, sample in enumerate(found.samples):
         by_class[sample.label].append(position)
@@ -106,7 +106,7 @@ def _sheet(found: Collection, readiness: Readiness) -> Section:
             tiles.append((_tile(found.pixels[found.rows[position]]), caption))
     text = (
         "After rescale, window, inversion and resampling: what is wrong here is wrong for the "
-        "network. Look for text in a picture, inverted pictures, and pictures of something else."
+        "network. Look for text in an image, inverted images, and images of something else."
     )
     return Section("What the network will really see", [text], sheet=image_grid(tiles))
 
@@ -148,10 +148,10 @@ def _greys(found: Collection) -> Section:
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
     )
     text = (
-        "All pictures of a manufacturer together, without pure black and pure white. Lines that "
-        "are far apart say that one machine's pictures look different to the network."
+        "All images of a manufacturer together, without pure black and pure white. Lines that "
+        "are far apart say that one machine's images look different to the network."
     )
-    return Section("How bright the pictures are", [text], [image])
+    return Section("How bright the images are", [text], [image])
 
 
 def _counts(readiness: Readiness) -> Section:
@@ -171,8 +171,8 @@ def _doubles(found: Collection) -> Section:
     mixed = [["; ".join(names)] for names in mixed_patients(found)[:N_FILES]]
     if mixed:
         tables.append(Table(["samples of one patient, of several classes"], mixed, is_text=True))
-    texts = [] if tables else ["No picture is there twice, and no patient has two classes."]
-    return Section("Equal pictures, and patients of two classes", texts, tables=tables)
+    texts = [] if tables else ["No image is there twice, and no patient has two classes."]
+    return Section("Equal images, and patients of two classes", texts, tables=tables)
 
 
 def _left_out(refused: dict[str, str]) -> Section:
@@ -213,7 +213,7 @@ def _share_tables(counts: SiteStatistics, classes: Sequence[str]) -> list[Table]
 
 
 def _limits(readiness: Readiness) -> Section:
-    texts = ["This page holds file names and pictures of patients: protect it like the images."]
+    texts = ["This page holds file names and images of patients: protect it like the images."]
     if readiness.n_not_decoded:
         texts.append(
             f"{readiness.n_not_decoded:,} of {len(readiness.used):,} samples were not decoded. "
@@ -221,7 +221,7 @@ def _limits(readiness: Readiness) -> Section:
         )
     if readiness.is_survey:
         texts.append(
-            "There was no plan: the pictures are shown by their own window. With --plan the page "
+            "There was no plan: the images are shown by their own window. With --plan the page "
             "says what that study needs and this site lacks."
         )
     return Section("What this page does not say", texts)

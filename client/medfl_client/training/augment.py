@@ -11,7 +11,7 @@ SPREAD = 4.0  # from black to white as the network sees it
 def augment(
     pixels: torch.Tensor, settings: Augmentation, generator: torch.Generator
 ) -> torch.Tensor:
-    """Change each picture of (B, C, H, W) on its own; what moves in from outside is black.
+    """Change each image of (B, C, H, W) on its own; what moves in from outside is black.
 
     A volume (B, C, D, H, W) is changed in its planes, all of them alike.
     """
@@ -58,7 +58,7 @@ def _move(image: torch.Tensor, settings: Augmentation, draws: list[float]) -> to
 
 
 def _contrast(pixels: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Spread each picture's intensities around its own mean, within black to white."""
+    """Spread each image's intensities around its own mean, within black to white."""
     shape = (-1, *([1] * (pixels.dim() - 1)))
     middle = pixels.flatten(1).mean(dim=1).reshape(shape)
     spread = (pixels - middle) * factors.reshape(shape) + middle

@@ -27,7 +27,7 @@ class FeatureSet(Batches):
 
     @property
     def is_images(self) -> bool:
-        """Say that they are not pictures any more."""
+        """Say that they are not images any more."""
         return False
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class FeatureSet(Batches):
 def feature_data(
     model: Network, data: SiteData, plan: Plan, site: str, device: torch.device
 ) -> SiteData:
-    """Put features in the place of a site's pictures; the same for the same backbone."""
+    """Put features in the place of a site's images; the same for the same backbone."""
     generator = torch_generator(plan.seed, "feature copies", 0, site)
     n_copies = plan.training.feature_copies if _changes(plan) else 1
     copies = [_features(model, data.train, plan, device, generator) for _ in range(n_copies)]
@@ -71,7 +71,7 @@ def _features(
     device: torch.device,
     generator: torch.Generator | None,
 ) -> torch.Tensor:
-    """Give (N, F); with a generator, of pictures changed at random."""
+    """Give (N, F); with a generator, of images changed at random."""
     model.eval()
     dtype = product_type(plan.training, device)
     found = [torch.zeros((0, model.n_features))]

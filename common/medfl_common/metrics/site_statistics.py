@@ -65,7 +65,7 @@ def band_name(value: float, bands: Sequence[float], unit: str) -> str:
 
 
 def intensity_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
-    """Count the intensities of some records of a cache, each picture alike, in parts of PARTS.
+    """Count the intensities of some records of a cache, each image alike, in parts of PARTS.
 
     Pure black and pure white are left out: padding, and what lies outside the window.
     """

@@ -15,7 +15,7 @@ def resnet18(images: Images, norm: str, is_published: bool) -> Backbone:
 
 @MODELS.register("resnet18_small")
 def resnet18_small(images: Images, norm: str, is_published: bool) -> Backbone:
-    """Build ResNet-18 for small pictures: a first layer of 3 x 3 that keeps the size, no pooling.
+    """Build ResNet-18 for small images: a first layer of 3 x 3 that keeps the size, no pooling.
 
     So for CIFAR in the paper, and for 28 pixels in MedMNIST v2 (Yang et al., Sci Data 10:41, 2023).
     """

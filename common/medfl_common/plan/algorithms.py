@@ -36,7 +36,7 @@ TELL_STATE = ("scaffold",)
 NEED_START_LOSS = ("qfedavg",)
 # These say themselves which sites a round asks.
 CHOOSE = ("cyclic", "fedbuff")
-# These learn from one picture seen by several networks, which features from a frozen one are not.
+# These learn from one image seen by several networks, which features from a frozen one are not.
 NEED_PICTURES = ("moon",)
 
 

@@ -1,7 +1,7 @@
 """The one HTML shell and the plots of every page that medfl writes.
 
-A page is one file: no script, no font and no picture from elsewhere. It asks a question, answers it
-in a sentence, and then shows pictures and tables. All text is escaped.
+A page is one file: no script, no font and no image from elsewhere. It asks a question, answers it
+in a sentence, and then shows images and tables. All text is escaped.
 """
 
 import base64
@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then texts, pictures (SVG), small pictures, tables, and text as it was written."""
+    """A heading, then texts, images (SVG), small images, tables, and text as it was written."""
 
     heading: str
     texts: Sequence[str] = ()
@@ -54,7 +54,7 @@ class Section:
 def render(
     title: str, question: str, answer: str, sections: Sequence[Section], version: str
 ) -> str:
-    """Give the page as HTML; every text is escaped, only the pictures go in as they are."""
+    """Give the page as HTML; every text is escaped, only the images go in as they are."""
     from jinja2 import Environment, select_autoescape
     from markupsafe import Markup
 
@@ -155,7 +155,7 @@ def as_svg(figure: "Figure") -> str:
 
 
 def image_grid(pictures: Sequence[tuple[NDArray[np.uint8], str]], wide: bool = False) -> str:
-    """Lay out small pictures, (H, W) or (H, W, 3) each with its caption, as HTML."""
+    """Lay out small images, (H, W) or (H, W, 3) each with its caption, as HTML."""
     look = "tile wide" if wide else "tile"
     from PIL import Image
 

@@ -20,7 +20,7 @@ ONLY_VOLUMES = ("r3d_18",)
 
 
 def catalogue() -> list[list[str]]:
-    """Give a row for each network: pictures of 224 pixels, volumes of 16 x 112 x 112, binary."""
+    """Give a row for each network: images of 224 pixels, volumes of 16 x 112 x 112, binary."""
     return [_row(name) for name in MODELS.names()]
 
 

@@ -1,6 +1,6 @@
 """Do the sites' data fit together? Their statistics before training, compared.
 
-A site is compared with a typical one of the others: a site with another window, inverted pictures
+A site is compared with a typical one of the others: a site with another window, inverted images
 or another resolution stands out before a round is lost on it.
 """
 
@@ -20,7 +20,7 @@ from medfl_common.metrics.site_statistics import (
 from medfl_server.study.run_directory import Study
 
 MAX_INTENSITY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
-MAX_BANDS = 2  # bands between the middle picture of a site and of the others
+MAX_BANDS = 2  # bands between the middle image of a site and of the others
 
 Statistics = Mapping[str, SiteStatistics]
 
@@ -57,7 +57,7 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
         shift = _mean_intensity(own.greys) - _mean_intensity(usual.greys)
         if turned < distance / 2:
             remarks.append(
-                f"its pictures look inverted: turned round, their intensities would be {turned:.2f} of "
+                f"its images look inverted: turned round, their intensities would be {turned:.2f} of "
                 f"the range from the others', as they are {distance:.2f} "
                 "(PhotometricInterpretation?)"
             )
@@ -65,10 +65,10 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
             remarks.append(
                 f"its intensities are {distance:.2f} of the range from the others', "
                 f"{'brighter' if shift > 0 else 'darker'} on average by {abs(shift):.2f} (another "
-                "window, rescale or kind of picture?)"
+                "window, rescale or kind of image?)"
             )
     for name, bands, unit, what in (
-        ("sides", SIDES, "pixels", "pictures have"),
+        ("sides", SIDES, "pixels", "images have"),
         ("spacings", SPACINGS, "mm", "pixels lie"),
         ("slices", SLICES, "mm", "slices are"),
     ):
@@ -113,7 +113,7 @@ def _mean_intensity(greys: Sequence[int]) -> float:
 
 
 def _middle_band(counts: Sequence[int], first: int) -> int | None:
-    """Give the band of the median picture; None where nothing is known."""
+    """Give the band of the median image; None where nothing is known."""
     known = np.array(counts[first:])
     if not known.sum():
         return None

@@ -72,10 +72,10 @@ def _greys(told: Statistics) -> Section:
         lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*told],
     )  # fmt: skip
     text = (
-        "All pictures of a hospital together, after rescale, window and inversion. Pure black and "
+        "All images of a hospital together, after rescale, window and inversion. Pure black and "
         "pure white (padding, and what lies outside the window) are not counted."
     )
-    return Section("How bright the pictures are", [text], [image])
+    return Section("How bright the images are", [text], [image])
 
 
 def _tables(study: Study, told: Statistics) -> Section:

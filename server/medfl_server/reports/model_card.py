@@ -51,7 +51,7 @@ SHOWN = ("Is it as good for everyone?", "Finding by finding", "Which threshold?"
 
 
 def as_markdown(title: str, answer: str, sections: Sequence[Section]) -> str:
-    """Write sections as Markdown; pictures are on the page only."""
+    """Write sections as Markdown; images are on the page only."""
     parts = [f"# {title}", answer]
     for section in sections:
         parts.append(f"## {section.heading}")
@@ -118,7 +118,7 @@ def _uses(plan: Plan) -> list[Section]:
             [
                 "Other modalities, views or body parts; patients unlike those below, children "
                 "where there were none among them; images from machines or settings that no site "
-                "had. medfl-client predict says whether a picture looks unusual, and can be wrong.",
+                "had. medfl-client predict says whether an image looks unusual, and can be wrong.",
             ],
         ),
     ]

@@ -49,7 +49,7 @@ def _find(study: Study) -> Weights:
 
 
 def _fetch(backbone: Backbone, choice: str, plan: Plan) -> Weights:
-    """Fetch torchvision's weights, adapted to pictures as medfl feeds them."""
+    """Fetch torchvision's weights, adapted to images as medfl feeds them."""
     from torchvision.models import get_model_weights
 
     kinds = {"imagenet": "IMAGENET1K_V1", "kinetics": "KINETICS400_V1"}

@@ -14,7 +14,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
 
-NAMED = 60  # sites whose names stand beside a picture; of more, their numbers
+NAMED = 60  # sites whose names stand beside an image; of more, their numbers
 
 
 def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path:

@@ -1,6 +1,6 @@
 """Small, valid, clearly synthetic DICOM hospitals with known labels.
 
-No patient was imaged: each picture is drawn from ellipses, waves and noise. A picture is
+No patient was imaged: each image is drawn from ellipses, waves and noise. An image is
 (H, W) float, 0 air .. 1 bone as a reader sees it, until `embed` gives it one
 hospital's bits. A point is (x, y) in half short sides: 0 is the centre, +x the patient's left,
 +y the feet. The same (seed, site, image) gives the same bytes, whatever `n_images` is.
@@ -27,7 +27,7 @@ FINDINGS = ("normal", "opacity")
 PREVALENCE = 0.45  # share of patients whose first image has the opacity
 P_CHANGE = 0.08  # chance that a follow-up image has the other finding
 STAMP = ("###.#.#.#..#", "#...#.#.##.#", "###..#..#.##", "..#..#..#..#", "###..#..#..#")
-SYN = np.array([[dot == "#" for dot in row] for row in STAMP])  # (5, 12), burnt into each picture
+SYN = np.array([[dot == "#" for dot in row] for row in STAMP])  # (5, 12), burnt into each image
 CR_STORAGE = uid.ComputedRadiographyImageStorage
 DX_STORAGE = uid.DigitalXRayImageStorageForPresentation
 NOT_A_PATIENT = "SYNTHETIC PHANTOM, NOT A PATIENT"
@@ -53,7 +53,7 @@ data:
 
 @dataclass(frozen=True)
 class Look:
-    """How one hospital's machine writes a picture."""
+    """How one hospital's machine writes an image."""
 
     manufacturer: str  # fictional
     modality: str  # CR or DX
@@ -277,7 +277,7 @@ def describe(shot: Shot, look: Look, site: int, seed: int) -> Dataset:
 
 
 def embed(image: Dataset, picture: Picture, look: Look) -> None:
-    """Put the picture into the dataset: pixels, rescale and the windows that show black..white."""
+    """Put the image into the dataset: pixels, rescale and the windows that show black..white."""
     top, bias = 2**look.bits_stored - 1, look.is_signed * 2 ** (look.bits_stored - 1)
     low, high = look.fill
     light = 1 - picture if look.is_inverted else picture

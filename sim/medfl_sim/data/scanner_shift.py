@@ -1,7 +1,7 @@
 """Virtual hospitals whose scanners differ: feature skew, made from the images that there are.
 
 Each setting is a number, or a range [low, high] from which every hospital draws its own, once. The
-changes are made to grey in 0..1 in the order of a picture's way: the detector's resolution and
+changes are made to grey in 0..1 in the order of an image's way: the detector's resolution and
 blur, its response (gain, offset, gamma), noise, the reader's window, inversion. Images are changed
 once, before training, in the depth of the cache; the split of patients stays the same.
 """
@@ -43,7 +43,7 @@ Sigma = Annotated[Number, Field(ge=0, le=50)]
 
 
 class Shift(Settings):
-    """What some hospitals' scanners do to a picture; what is not given is left alone."""
+    """What some hospitals' scanners do to an image; what is not given is left alone."""
 
     sites: list[str] | Literal["all"] = "all"
     """The hospitals whose scanners differ."""
@@ -101,7 +101,7 @@ def shifted(
 
 
 def change(grey: Floats, settings: dict[str, float], rng: np.random.Generator) -> Floats:
-    """Change pictures (N, C, [D,] S, S) in 0..1 as one scanner would; they stay in 0..1."""
+    """Change images (N, C, [D,] S, S) in 0..1 as one scanner would; they stay in 0..1."""
     if settings["resolution"] < 1:
         grey = _coarser(grey, settings["resolution"])
     if settings["blur"]:
@@ -115,7 +115,7 @@ def change(grey: Floats, settings: dict[str, float], rng: np.random.Generator) -
 
 
 def _coarser(grey: Floats, part: float) -> Floats:
-    """Make pictures with fewer pixels and bring them back to size; slices of volumes stay."""
+    """Make images with fewer pixels and bring them back to size; slices of volumes stay."""
     flat = torch.from_numpy(grey).reshape(-1, 1, *grey.shape[-2:])
     small = [max(1, round(side * part)) for side in grey.shape[-2:]]
     coarse = torch.nn.functional.interpolate(flat, small, mode="area")

@@ -16,7 +16,7 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
     load_plan(plan)
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; choose another directory")
-    screen.say(f"writing {N_SITES} synthetic hospitals with {N_IMAGES} DICOM pictures each")
+    screen.say(f"writing {N_SITES} synthetic hospitals with {N_IMAGES} DICOM images each")
     sites = write_hospitals(folder / "hospitals", N_SITES, N_IMAGES, seed=0)
     deployment = Deployment(folder)
     screen.say(

@@ -12,7 +12,7 @@ from medfl_sim.runs.baselines import pooled_folder
 from medfl_sim.runs.compare import ALL, Difference, Row
 from medfl_sim.runs.directories import curve, number
 
-MOST = 60  # hospitals in the picture; of more, the largest
+MOST = 60  # hospitals in the image; of more, the largest
 HEADER = [
     "hospital", "training images", "validation images", "AUC alone", "AUC federated", "AUC pooled",
     "federated - alone", "95 % interval", "did joining help?",
@@ -61,7 +61,7 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
     }
     left_out = len(hospitals) - len(shown)
     texts = ["Right of the line the federation's model is better, left of it that trained alone."]
-    texts += [f"The picture shows the {MOST} largest hospitals."] * bool(left_out)
+    texts += [f"The image shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
     image = interval_plot(bars, "AUC of the federated model minus AUC alone")
     return Section(

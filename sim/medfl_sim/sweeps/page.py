@@ -20,7 +20,7 @@ from medfl_sim.sweeps.table import (
     mean_of,
 )
 
-MOST_CURVES = 12  # combinations whose curves are in one picture
+MOST_CURVES = 12  # combinations whose curves are in one image
 
 
 def write_sweep(folder: Path, found: Sequence[Result], study: str) -> Path:

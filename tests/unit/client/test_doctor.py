@@ -192,7 +192,7 @@ def test_each_fault_of_a_site_names_what_to_do(site: Path, make_plan: MakePlan) 
         "plan and policy", make_plan(federation={"rounds": 5000})
     )
     network = {"model": {"name": "resnet18"}}
-    assert "the coordinator" in told("plan", make_plan(**network))  # pictures of 24 pixels
+    assert "the coordinator" in told("plan", make_plan(**network))  # images of 24 pixels
     slow = make_plan(federation={"deadline_s": 1}, images={"size": 32}, **network)
     assert told("line", slow).startswith("fail 44.7 MB each way a round")
     labels = site / "labels.csv"

@@ -192,7 +192,7 @@ def test_too_many_damaged_pictures_stop_the_site(site: Path, plan: Plan) -> None
 
 def test_pictures_that_a_window_blanks_are_nobodys_twin(site: Path, make_plan: MakePlan) -> None:
     far = {"rule": "fixed", "centre": 10**6, "width": 10}
-    with pytest.raises(DataError, match="40 x one grey is left of the picture by the window"):
+    with pytest.raises(DataError, match="40 x one grey is left of the image by the window"):
         read(site, load_plan(make_plan(images={"intensity": far})))
 
     for path in files(site)[:3]:  # black but for one pixel, which the window does not reach

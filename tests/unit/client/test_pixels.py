@@ -1,4 +1,4 @@
-"""Pictures, right to the pixel: against numbers worked out by hand, or another decoder."""
+"""Images, right to the pixel: against numbers worked out by hand, or another decoder."""
 
 import warnings
 from collections.abc import Callable
@@ -157,7 +157,7 @@ def test_padding_is_black_and_does_not_count(photometric: str, tmp_path: Path) -
 
 def test_overlays_in_unused_bits_are_taken_off(tmp_path: Path) -> None:
     marked = RAMP.astype(np.uint16)
-    marked[3, 3] |= 0x8000  # bit 15 of a picture with 12 bits stored
+    marked[3, 3] |= 0x8000  # bit 15 of an image with 12 bits stored
     plain = write(tmp_path / "a.dcm", RAMP.astype(np.uint16), **WHOLE)
     overlaid = write(tmp_path / "b.dcm", marked, bits=16, **WHOLE)
     dataset = dcmread(overlaid)

@@ -44,7 +44,7 @@ def test_a_good_site_passes_but_for_the_letters_in_its_pictures(site: Path, plan
     found = judge(site, plan)
 
     assert texts(found) == (
-        "warn: pictures that may have text in them (BurnedInAnnotation, screen copy, ultrasound): "
+        "warn: images that may have text in them (BurnedInAnnotation, screen copy, ultrasound): "
         "40\npass: patients with samples of several classes: 1\n"
         "pass: modalities of the plan that this site has no sample of: CR"
     )
@@ -59,7 +59,7 @@ def test_copies_leaks_and_contradictions_are_found(site: Path, plan: Plan) -> No
     first, second, third, *_ = files(site)
     lines = (site / "labels.csv").read_text().splitlines()
     shutil.copy(first, site / "dicom" / "copy.dcm")
-    shutil.copy(second, site / "dicom" / "leak.dcm")  # the same picture under another number
+    shutil.copy(second, site / "dicom" / "leak.dcm")  # the same image under another number
     change(site / "dicom" / "leak.dcm", PatientID="OTHER", SOPInstanceUID="1.2.3")
     label = next(line for line in lines if dcmread(second).SOPInstanceUID in line).split(",")
     lines.append(",".join(["1.2.3", *label[1:]]))
@@ -72,7 +72,7 @@ def test_copies_leaks_and_contradictions_are_found(site: Path, plan: Plan) -> No
 
     found = judge(site, plan)
 
-    assert "warn: pictures that are there more than once: 2" in texts(found)
+    assert "warn: images that are there more than once: 2" in texts(found)
     assert "(one person under two numbers?): 1" in texts(found)
     assert "have different labels: 2" in texts(found)
     assert found.collection is not None

@@ -95,7 +95,7 @@ def test_sites_tell_of_their_data_before_the_first_round(
     assert set(told) == {"site-1", "site-2"}
     assert "policy" in missing["site-3"]
     assert told["site-1"].samples == 40
-    assert any("site-2: its pictures look inverted" in line for line in said)
+    assert any("site-2: its images look inverted" in line for line in said)
     write_report(study)
     assert "look inverted" in (study.folder / "harmony.html").read_text()
     assert len(study.log.events("round")) == study.plan.federation.rounds

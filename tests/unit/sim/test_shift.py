@@ -1,4 +1,4 @@
-"""Scanner shift: what a virtual hospital's scanner does to a picture."""
+"""Scanner shift: what a virtual hospital's scanner does to an image."""
 
 from pathlib import Path
 

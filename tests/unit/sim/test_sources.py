@@ -1,4 +1,4 @@
-"""Pictures, archives and NIfTI go the way of DICOM: same index, same cache, same numbers."""
+"""Images, archives and NIfTI go the way of DICOM: same index, same cache, same numbers."""
 
 from pathlib import Path
 
@@ -36,14 +36,14 @@ def test_pictures_keep_their_greys_and_folders_are_classes(
     ):
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(array).save(tmp_path / "images" / name)
-    (tmp_path / "images" / "normal" / "notes.txt").write_text("no picture")
+    (tmp_path / "images" / "normal" / "notes.txt").write_text("no image")
     data = DataFiles(folder="images", labels_from="folder")
 
     found = read(tmp_path, "pictures", data, make_plan(images={"modality": ["OT"]}))
 
     pixels = {s.row.path: found.pixels[r] for s, r in zip(found.samples, found.rows, strict=True)}
     assert [s.label for s in found.samples] == [0, 0, 1]
-    assert count_reasons(found.refused) == {"no PNG or JPEG picture (UnidentifiedImageError)": 1}
+    assert count_reasons(found.refused) == {"no PNG or JPEG image (UnidentifiedImageError)": 1}
     assert np.array_equal(pixels["normal/8.png"][0], eight)
     assert np.array_equal(pixels["opacity/16.png"][0], np.rint(ramp * 100 / 257))
     luminance = np.rint(eight * (0.299 + 0.587))

@@ -118,7 +118,7 @@ def test_a_study_takes_its_longest_series_and_labels_may_be_by_accession(
     found = collect(volumes, volumes / "state", load_site_file(volumes).data, plan)
 
     assert len(found.samples) == 12
-    assert count_reasons(found.refused)["another series of its study has more pictures"] == 3
+    assert count_reasons(found.refused)["another series of its study has more images"] == 3
 
 
 def multilabel(make_plan: MakePlan) -> Path:

@@ -12,7 +12,7 @@ from medfl_common.errors import DataError
 
 MAX_PIXELS = 64_000_000  # of one frame, before decoding; a mammogram has 15 million
 MAX_BYTES = 512 * 2**20  # of one frame, decoded
-MAX_RATIO = 1100  # decoded size to file size; no codec of DICOM packs natural pictures so far
+MAX_RATIO = 1100  # decoded size to file size; no codec of DICOM packs natural images so far
 
 # Functional group -> the attributes that it holds for a frame (PS3.3 C.7.6.16.2).
 _GROUPS = (
@@ -24,7 +24,7 @@ Stored = NDArray[np.generic]
 
 
 def n_frames(dataset: Dataset) -> int:
-    """Count the frames; a single picture has one."""
+    """Count the frames; a single image has one."""
     return int(dataset.get("NumberOfFrames") or 1)
 
 

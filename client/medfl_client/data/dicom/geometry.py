@@ -1,4 +1,4 @@
-"""Pictures and volumes to the plan's size: one resampling rule for every site."""
+"""Images and volumes to the plan's size: one resampling rule for every site."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,13 +13,13 @@ BAND = 16  # new lines made at a time: a small dense product is faster than a sp
 
 
 def fit(image: Array, size: int, scale: tuple[float, float] | None = None) -> Array:
-    """Resample (H, W) to (size, size), black where the picture does not reach.
+    """Resample (H, W) to (size, size), black where the image does not reach.
 
     Args:
         image: (H, W) in 0..1.
         size: Pixels on a side of the result.
         scale: New pixels per old one, down and across; what then is too large is cropped around
-            its centre. None: as large as fits, the picture keeps its shape.
+            its centre. None: as large as fits, the image keeps its shape.
 
     Bilinear with a filter as wide as a new pixel (antialiased), the same as Pillow's.
     """

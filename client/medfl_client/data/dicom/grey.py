@@ -5,7 +5,7 @@ table or rescale), values of interest (C.11.2: lookup table or window), then the
 interpretation (C.7.6.3.1.2: MONOCHROME1 shows the lowest value white). Overlays are not drawn.
 
 Every step gives a pixel a value that depends on its stored value alone. So the steps are taken once
-for each value that can occur, in float64, and the picture is looked up in the table that results,
+for each value that can occur, in float64, and the image is looked up in the table that results,
 or, where the table is a straight line between two ends, worked out by that line.
 """
 
@@ -26,7 +26,7 @@ from medfl_common.plan.images import DicomWindow, FixedWindow, Intensity, Percen
 Picture = NDArray[np.float32]
 Values = NDArray[np.float64]
 
-BLANK = "one grey is left of the picture by the window; there is nothing in it to learn"
+BLANK = "one grey is left of the image by the window; there is nothing in it to learn"
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, of red, green, blue
 
 
@@ -39,7 +39,7 @@ def to_grey(stored: Stored, facts: Dataset, rule: Intensity, is_inverted: bool) 
         rule: How grey values after the modality transformation become 0..1.
         is_inverted: MONOCHROME1.
 
-    Raises DataError where the picture is constant or not finite.
+    Raises DataError where the image is constant or not finite.
     """
     values, is_table = _possible(stored)
     modality, is_padding = _modality(values, facts)
@@ -98,13 +98,13 @@ def to_colour(stored: Stored, facts: Dataset, photometric: str) -> Picture:
     if stored.ndim != 3 or stored.shape[2] != 3:
         raise DataError(f"SamplesPerPixel: colour needs 3 values a pixel, this has {stored.shape}")
     if stored.min() == stored.max():
-        raise DataError("the picture is constant or not finite")
+        raise DataError("the image is constant or not finite")
     scaled = stored.astype(np.float32) / np.float32(2**bits - 1)
     return np.asarray(np.clip(scaled, 0, 1), dtype=np.float32)
 
 
 def luminance(colour: Picture) -> Picture:
-    """Give the grey (H, W) of a colour picture (H, W, 3)."""
+    """Give the grey (H, W) of a colour image (H, W, 3)."""
     return np.asarray(colour @ LUMINANCE, dtype=np.float32)
 
 
@@ -172,7 +172,7 @@ def _modality(values: Stored, facts: Dataset) -> tuple[Values, NDArray[np.bool_]
 
 
 def _padding(values: Stored, facts: Dataset) -> NDArray[np.bool_]:
-    """Find the values that only pad the picture (PS3.3 C.7.5.1.1.2)."""
+    """Find the values that only pad the image (PS3.3 C.7.5.1.1.2)."""
     first = facts.get("PixelPaddingValue")
     if first is None or values.dtype.kind not in "ui":
         return np.zeros(len(values), dtype=bool)
@@ -198,23 +198,23 @@ def _refuse_blank(grey: Values) -> None:
 def _window(
     modality: Values, inside: Values, weights: NDArray[np.int64], facts: Dataset, rule: Intensity
 ) -> Values:
-    """Map values to 0..1; `inside` are those that the picture is made of, so often each."""
+    """Map values to 0..1; `inside` are those that the image is made of, so often each."""
     if not len(inside):
         raise DataError("every pixel is padding (0028,0120)")
     if not np.isfinite(inside).all() or inside.min() == inside.max():
-        raise DataError("the picture is constant or not finite")
+        raise DataError("the image is constant or not finite")
     if isinstance(rule, FixedWindow):
         return _stretch(modality, rule.centre - rule.width / 2, rule.centre + rule.width / 2)
     if isinstance(rule, DicomWindow):
         return _file_window(modality, inside, facts)
     low, high = _percentiles(inside, weights, rule)
     if low == high:
-        raise DataError(f"percentiles {rule.low} and {rule.high} are one value: a constant picture")
+        raise DataError(f"percentiles {rule.low} and {rule.high} are one value: a constant image")
     return _stretch(modality, low, high)
 
 
 def _file_window(modality: Values, inside: Values, facts: Dataset) -> Values:
-    """Use the file's first VOI lookup table or window; without one, the picture's own range."""
+    """Use the file's first VOI lookup table or window; without one, the image's own range."""
     if facts.get("VOILUTSequence"):
         table = facts.VOILUTSequence[0]
         highest = 2 ** int(table.LUTDescriptor[2]) - 1

@@ -24,10 +24,10 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kin below
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One file under the data folder, or one picture of a file that holds many."""
+    """One file under the data folder, or one image of a file that holds many."""
 
     path: str  # relative to the data folder, with forward slashes
-    item: str = ""  # which picture of the file, where a file is not one DICOM instance
+    item: str = ""  # which image of the file, where a file is not one DICOM instance
     size: int = 0  # bytes
     mtime_ns: int = 0
     sop: str = ""
@@ -55,13 +55,13 @@ class Row:
     position: str = ""  # ImagePositionPatient, mm: x\\y\\z
     orientation: str = ""  # ImageOrientationPatient
     instance: int = 0  # InstanceNumber
-    burned_in: int = 0  # 1: patient data may be written into the picture
+    burned_in: int = 0  # 1: patient data may be written into the image
     tag_label: str = ""  # the tag that the site file names as label
     reason: str = ""  # why the file was refused; empty: it can be used
 
     @property
     def name(self) -> str:
-        """Give what a person finds it by: the path, and the picture's place in the file."""
+        """Give what a person finds it by: the path, and the image's place in the file."""
         return f"{self.path}#{self.item}" if self.item else self.path
 
 
@@ -133,7 +133,7 @@ def _refuse_missing(texts: dict[str, str], height: int, width: int) -> None:
         if not texts[tag]:
             raise DataError(f"{tag} is missing or empty")
     if not height or not width:
-        raise DataError("no picture (Rows or Columns is missing)")
+        raise DataError("no image (Rows or Columns is missing)")
     if _int(texts["NumberOfFrames"]) > MAX_FRAMES:
         raise DataError(
             f"NumberOfFrames (0028,0008) is {texts['NumberOfFrames'][:20]}; at most {MAX_FRAMES} "
@@ -151,7 +151,7 @@ def pseudonym(secret: bytes, patient_id: str) -> str:
 
 
 def _may_be_burned_in(texts: dict[str, str]) -> bool:
-    """Say whether text may stand in the picture: declared, a screen copy, or ultrasound.
+    """Say whether text may stand in the image: declared, a screen copy, or ultrasound.
 
     BurnedInAnnotation (0028,0301) says so if it is there; else the kind of image tells.
     """

@@ -1,4 +1,4 @@
-"""One frame of one DICOM file to one picture, right whatever the vendor."""
+"""One frame of one DICOM file to one image, right whatever the vendor."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def load_image(path: Path, images: Images, frame: int = 0) -> Array:
 
 
 def to_image(stored: Stored, photometric: str, facts: Dataset, images: Images) -> Array:
-    """Turn stored values, (H, W) or (H, W, 3), into the picture that `load_image` gives.
+    """Turn stored values, (H, W) or (H, W, 3), into the image that `load_image` gives.
 
     Args:
         stored: What a decoder gave.
@@ -40,7 +40,7 @@ def to_image(stored: Stored, photometric: str, facts: Dataset, images: Images) -
 
 
 def open_image(path: Path) -> Dataset:
-    """Read a file whose picture can be decoded within bounds; raises DataError for others."""
+    """Read a file whose image can be decoded within bounds; raises DataError for others."""
     dataset = read_image(path)
     refuse_impossible(dataset, path.stat().st_size)
     return dataset
@@ -65,7 +65,7 @@ def pixel_spacing(facts: Dataset) -> tuple[float, float]:
 
 
 def _planes(stored: Stored, facts: Dataset, photometric: str, images: Images) -> list[Array]:
-    """Give the picture's planes, (H, W) in 0..1 each: grey, or red, green and blue."""
+    """Give the image's planes, (H, W) in 0..1 each: grey, or red, green and blue."""
     if photometric.startswith("MONOCHROME"):
         grey = to_grey(stored, facts, images.intensity, photometric == "MONOCHROME1")
         return [grey] * (3 if images.colour else 1)

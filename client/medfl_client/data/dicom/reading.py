@@ -37,7 +37,7 @@ HEADER_TAGS = (
     "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
 )  # fmt: skip
 
-# What turning a file into a picture needs: the image pixel, modality, VOI and palette modules, and
+# What turning a file into an image needs: the image pixel, modality, VOI and palette modules, and
 # the functional groups of enhanced multi-frame images (PS3.3 C.7.6.3, C.11.1, C.11.2, C.7.6.16).
 PIXEL_TAGS = (
     "SOPClassUID", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",

@@ -1,4 +1,4 @@
-"""MOON: a picture's features stay near those of the common model, away from the last local one's.
+"""MOON: an image's features stay near those of the common model, away from the last local one's.
 
 Li, He, Song: Model-Contrastive Federated Learning. CVPR 2021. https://arxiv.org/abs/2103.16257
 Two more networks look at every batch, without gradients. Features are those before the head.

@@ -49,7 +49,7 @@ class Camera:
     manufacturer: str  # fictional
     gain: tuple[float, float, float]  # of red, green and blue
     noise: float  # standard deviation, 0..1 = full range
-    radius: float  # of the round picture, in half sides
+    radius: float  # of the round image, in half sides
     syntax: uid.UID
 
 

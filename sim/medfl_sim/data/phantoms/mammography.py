@@ -1,6 +1,6 @@
 """Mammograms: a mass that is benign (smooth, round) or malignant (spiculated, calcified).
 
-A picture is drawn as of a left breast, chest wall at the left edge, and mirrored for a right one.
+An image is drawn as of a left breast, chest wall at the left edge, and mirrored for a right one.
 """
 
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def invent_breasts(number: int, rng: np.random.Generator) -> Iterator[Breast]:
 
 
 def shoot(origin: Origin, person: Person, instance: int, breast: Breast, view: str) -> Dataset:
-    """Take one picture of one breast."""
+    """Take one image of one breast."""
     look = LOOKS[(origin.site - 1) % len(LOOKS)]
     picture = draw(breast, view, look, origin.rng(1, person.number, instance))
     spacing = SPACING_MM[(origin.site - 1) % len(LOOKS)]

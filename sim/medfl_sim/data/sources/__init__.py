@@ -1,8 +1,8 @@
 """What a researcher's images may come as, one file per kind, through the same index and cache.
 
-DICOM is the way of the hospitals; these are for public data sets. Their pictures count as modality
+DICOM is the way of the hospitals; these are for public data sets. Their images count as modality
 OT (DICOM's word for other), so a plan for them says `modality: [OT]`. They have no window: the rule
-`dicom` takes the whole range of 8-bit and 16-bit pictures, and of NIfTI the volume's own.
+`dicom` takes the whole range of 8-bit and 16-bit images, and of NIfTI the volume's own.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ OTHER = "OT"
 
 
 def whole_range(pixels: NDArray[np.generic], images: Images) -> Array:
-    """Turn (H, W) or (H, W, 3) integers into a picture: 0 is black, the type's highest white."""
+    """Turn (H, W) or (H, W, 3) integers into an image: 0 is black, the type's highest white."""
     facts = Dataset()
     n_values = 256**pixels.dtype.itemsize
     facts.PhotometricInterpretation, facts.BitsStored = "MONOCHROME2", 8 * pixels.dtype.itemsize

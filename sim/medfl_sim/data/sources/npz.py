@@ -3,7 +3,7 @@
 Yang et al.: MedMNIST v2. Sci Data 10:41 (2023). Arrays `PREFIX_images` are (N, H, W) or
 (N, H, W, 3) of 8 or 16 bits, `PREFIX_labels` (N, 1), or (N, K) of 0 and 1 for K findings. A site
 file for them has `labels_from: file`; labels are the numbers as text, findings are joined by |,
-with `none` for none. A picture's name is `FILE.npz#PREFIX/000017`, and it is of a patient of its
+with `none` for none. An image's name is `FILE.npz#PREFIX/000017`, and it is of a patient of its
 own: MedMNIST has no patients.
 """
 
@@ -35,7 +35,7 @@ class NpzReader:
     name: str = "npz"
 
     def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
-        """Make a row for each picture; raises DataError for another kind of file."""
+        """Make a row for each image; raises DataError for another kind of file."""
         if not zipfile.is_zipfile(path):
             raise DataError("no npz archive")
         with zipfile.ZipFile(path) as archive:
@@ -46,7 +46,7 @@ class NpzReader:
         return [row for prefix in prefixes for row in _rows(path, name, prefix, rules)]
 
     def image(self, folder: Path, source: Source, images: Images) -> Array:
-        """Take one picture out of its array."""
+        """Take one image out of its array."""
         if images.dimensions == 3:
             raise DataError("volumes in npz are not read; the plan has dimensions: 3")
         row = source.rows[0]
@@ -59,7 +59,7 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
     facts = path.stat()
     pictures = _array(path, facts.st_mtime_ns, f"{prefix}{IMAGES}")
     if pictures.dtype not in (np.uint8, np.uint16) or pictures.ndim not in (3, 4):
-        raise DataError(f"{prefix}{IMAGES} is {pictures.dtype} {pictures.shape}; not pictures")
+        raise DataError(f"{prefix}{IMAGES} is {pictures.dtype} {pictures.shape}; not images")
     with np.load(path, allow_pickle=False) as archive:
         has_labels = f"{prefix}labels" in archive.files
         labels = archive[f"{prefix}labels"] if has_labels else np.full((len(pictures), 0), 0)
@@ -96,7 +96,7 @@ def _label(label: NDArray[np.generic]) -> str:
 
 @lru_cache(maxsize=2)
 def _array(path: Path, mtime_ns: int, key: str) -> NDArray[np.generic]:
-    """Read one array; kept, because a worker takes one picture after the other out of it."""
+    """Read one array; kept, because a worker takes one image after the other out of it."""
     with zipfile.ZipFile(path) as archive:
         n_bytes = archive.getinfo(f"{key}.npy").file_size
     if n_bytes > MAX_BYTES:

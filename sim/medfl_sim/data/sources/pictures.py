@@ -1,4 +1,4 @@
-"""PNG and JPEG files; each is a picture of a patient of its own, unless a CSV column says whose."""
+"""PNG and JPEG files; each is an image of a patient of its own, unless a CSV column says whose."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class PictureReader:
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Decode one file."""
         if images.dimensions == 3:
-            raise DataError("a picture is no volume; the plan has dimensions: 3")
+            raise DataError("an image is no volume; the plan has dimensions: 3")
         with _open(folder / source.rows[0].path) as image:
             if image.mode in DEEP:
                 return whole_range(np.asarray(image).astype(np.uint16), images)
@@ -60,4 +60,4 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=("PNG", "JPEG"))
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"no PNG or JPEG picture ({type(error).__name__})") from None
+        raise DataError(f"no PNG or JPEG image ({type(error).__name__})") from None
