@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from medfl_client.data.dataset import ImageSet, SiteData
 from medfl_client.task.handler import work
-from medfl_client.task.session import Workbench
+from medfl_client.task.session import Session
 from medfl_client.task.site import Site
 from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.models.weights import Weights
@@ -46,7 +46,7 @@ def train(plan_file: Path, sites: dict[str, Site], out: Path) -> Weights:
 
 def score(plan: Plan, weights: Weights, data: dict[str, SiteData]) -> float | None:
     """AUC on the validation images of these hospitals together."""
-    model = Workbench().model_for(plan, torch.device("cpu"))
+    model = Session().model_for(plan, torch.device("cpu"))
     score_counts: list[ScoreCounts] = []
     for name, one in data.items():
         task = TrainTask("evaluate", "0" * 32, 1, 0, name, plan, weights)

@@ -12,7 +12,7 @@ from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out
 from medfl_client.task.handler import work
-from medfl_client.task.session import Workbench, shapes_of
+from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import choose_device
 from medfl_client.training.frozen_features import feature_data
 from medfl_common.errors import DisclosureError
@@ -43,7 +43,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     data = site_data(found, plan, site.site)
     _show_split(found, plan, len(data.train), len(data.validation), screen)
     device = choose_device(site.compute.device)
-    model = Workbench().model_for(plan, device)
+    model = Session().model_for(plan, device)
     shapes = shapes_of(model, "shared")
     task = TrainTask("train", "0" * 32, 1, 0, site.site, plan, shared_weights(model))
     if plan.model.freeze == "all":

@@ -7,7 +7,7 @@ from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import Mod
 
 from medfl_client.task.handler import Tell, answer
-from medfl_client.task.session import Workbench
+from medfl_client.task.session import Session
 from medfl_client.task.site import Site
 
 
@@ -22,10 +22,10 @@ def build_app(
         mods: Flower mods around the work; a simulation makes faults with them.
     """
     app = ClientApp(mods=[*mods])
-    bench = Workbench()
+    session = Session()
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        return Message(answer(message.content, find_site(context), bench, tell), reply_to=message)
+        return Message(answer(message.content, find_site(context), session, tell), reply_to=message)
 
     return app

@@ -20,7 +20,7 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign, wh
 from medfl_client.egress.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
-from medfl_client.task.session import Workbench, shapes_of
+from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
 from medfl_client.training.local_round import leave_out, train_locally
@@ -47,15 +47,15 @@ NOT_SENT = "not sent"  # how a line about a refusal begins
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
 
-def answer(content: RecordDict, site: Site, bench: Workbench, tell: Tell) -> RecordDict:
+def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> RecordDict:
     """Answer one task; the reply holds numbers and arrays that the guard released, or a code."""
     task: TrainTask | None = None
     try:
         task = decode_task_head(content)
-        return _sealed(_answer(content, task, site, bench, tell), task, site)
+        return _sealed(_answer(content, task, site, session, tell), task, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
-        if bench.is_news(error):
+        if session.is_news(error):
             tell(f"{NOT_SENT}: {error} (MEDFL-E{code_of(error)}, incident {incident})")
         _write_incident(site.state, incident, error)
         reply = refuse(task, code_of(error), incident)
@@ -68,10 +68,10 @@ def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict
 
 
 def _answer(
-    content: RecordDict, head: TrainTask, site: Site, bench: Workbench, tell: Tell
+    content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
     _permit(head, site)
-    model = bench.model_for(head.plan, site.device)
+    model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent_mb = mb_of_last_day(site.state) if site.state else 0.0
     kept = replies.find(site.state, head, site.policy) if site.state else None
@@ -81,16 +81,16 @@ def _answer(
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
     if head.kind == "describe":
-        task, result = head, tell_of(head, bench.data_for(head.plan, site, head.site))
+        task, result = head, tell_of(head, session.data_for(head.plan, site, head.site))
     else:
         task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
-        result = _work(task, model, site, bench)
+        result = _work(task, model, site, session)
     reply = release(result, task, site.policy, shapes, sent_mb)
     _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
         replies.keep(site.state, task, site.policy, reply)
     _write_ledger(site, task, reply, shapes, RELEASED)
-    _tell_result(result, task, reply, site.policy, bench.seconds_left(task), tell)
+    _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
     return reply
 
 
@@ -101,11 +101,11 @@ def _permit(task: TrainTask, site: Site) -> None:
         approvals.require(site.state, task.plan, site.policy)
 
 
-def _work(task: TrainTask, model: Network, site: Site, bench: Workbench) -> TrainResult:
+def _work(task: TrainTask, model: Network, site: Site, session: Session) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
-    bench.take_start(task, model)
-    layers, kept = bench.local_for(task, site, model), bench.memory_for(task, site)
-    inputs = bench.inputs_for(task, site, model)
+    session.take_start(task, model)
+    layers, kept = session.local_for(task, site, model), session.memory_for(task, site)
+    inputs = session.inputs_for(task, site, model)
     is_last = task.kind == "evaluate"  # then its round has been made, and its memory is the newest
     memory = open_memory(kept, NEWEST if is_last else task.round)
     result = work(task, model, inputs, site.device, memory=memory)

@@ -19,7 +19,7 @@ from medfl_common.wire.records import TrainTask
 from medfl_common.wire.tensors import Shapes
 
 
-class Workbench:
+class Session:
     """The plan's model and data, and what belongs to a run."""
 
     def __init__(self) -> None:

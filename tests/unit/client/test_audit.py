@@ -11,7 +11,7 @@ from medfl_client.audit.records import export, read_ledger, rows_of, totals_of, 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import approvals, ledger
 from medfl_client.task.handler import answer
-from medfl_client.task.session import Workbench
+from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
@@ -28,7 +28,7 @@ def folder(hospitals: Path, plan: Plan) -> Path:
     folder = hospitals / "site-1"
     with (folder / "site.yaml").open("a") as file:
         file.write("server: {address: 'fl.example.org:8443'}\n")
-    site, bench = open_site(folder, load_site_file(folder)), Workbench()
+    site, session = open_site(folder, load_site_file(folder)), Session()
     approvals.approve(folder / "state", plan)
     other = plan.model_copy(update={"seed": 9})
     for run, round_, asked in (
@@ -39,7 +39,7 @@ def folder(hospitals: Path, plan: Plan) -> Path:
     ):
         weights = shared_weights(build_model(asked))
         task = TrainTask("train", run, round_, 5, "site-1", asked, weights)
-        answer(encode_task(task), site, bench, lambda line: None)
+        answer(encode_task(task), site, session, lambda line: None)
     return folder
 
 

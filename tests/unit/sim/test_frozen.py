@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.conftest import MakePlan
 
 from medfl_client.task.handler import answer
-from medfl_client.task.session import Workbench
+from medfl_client.task.session import Session
 from medfl_client.training.frozen_features import FeatureSet
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.train import train
@@ -56,9 +56,9 @@ def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: 
     )
     site = virtual_sites(hospitals / "site-1", plan)["site-1"]
     task = TrainTask("train", "0" * 32, 1, 0, "site-1", plan, {})
-    bench = Workbench()
-    model = bench.model_for(plan, site.device)
-    inputs = bench.inputs_for(task, site, model)
+    session = Session()
+    model = session.model_for(plan, site.device)
+    inputs = session.inputs_for(task, site, model)
     other = build_model(plan)
 
     train(model.head, inputs.train, plan, 1, "site-1", Plain(), site.device)
@@ -76,11 +76,11 @@ def test_a_site_without_the_initial_weights_asks_for_them(
     site = virtual_sites(hospitals / "site-1", plan)["site-1"]
     model = build_model(plan)
     task = TrainTask("train", "0" * 32, 2, 0, "site-1", plan, shared_weights(model))
-    bench = Workbench()
+    session = Session()
 
-    refused = answer(encode_task(task), site, bench, print)
+    refused = answer(encode_task(task), site, session, print)
     given = replace(task, start=shared_weights(model, "start"))
-    done = answer(encode_task(given), site, bench, print)
+    done = answer(encode_task(given), site, session, print)
 
     assert refused.metric_records["numbers"]["code"] == NoStartError.code
     assert done.metric_records["numbers"]["code"] == 0
