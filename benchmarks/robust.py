@@ -2,7 +2,7 @@
 
     robust.py DATA WORK [SEED ...]
 
-PneumoniaMNIST partitioned evenly by chance, a small CNN without running statistics, ten rounds. With
+PneumoniaMNIST partitioned at random, a small CNN without running statistics, ten rounds. With
 `admission` the coordinator quarantines what is far too large, as it does by default, and goes on
 with seven sites; without, the rule alone is left to it. Prints a line per run.
 """

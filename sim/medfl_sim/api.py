@@ -113,7 +113,7 @@ def simulate(
         sites: How many hospitals, where the partition must be told.
         scenario: A scenario file, or its settings: partition, shift, faults.
         site_file: Describes `data` in place of its site.yaml.
-        source: What the images are: dicom, images, npz, nifti.
+        source: What the images are: dicom, pictures, npz, nifti.
         out: The run directory; runs/... if not given. One that is there is gone on with.
         engine: inprocess, processes or ray.
         workers: How many, for processes and ray.

@@ -28,7 +28,7 @@ ScenarioFile = Annotated[
 ]
 SiteFile = Annotated[Path | None, typer.Option(help="Describes --data in place of its site.yaml.")]
 Format = Annotated[
-    str, typer.Option("--format", help="What the images are: dicom | images | npz | nifti.")
+    str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
 ]
 EngineName = Annotated[
     str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")

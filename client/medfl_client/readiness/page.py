@@ -189,7 +189,8 @@ def _shareable(readiness: Readiness) -> Section:
     text = (
         "Where a plan asks for statistics and the policy allows them, this and nothing else is "
         "told to the coordinator, once, before the first round. Counts below policy.min_cell are "
-        "0, and so is one more where the total would tell them. The histogram of intensities goes along."
+        "0, and so is one more where the total would tell them. "
+        "The histogram of intensities goes along."
     )
     tables = _share_tables(counts, readiness.plan.task.classes) if counts else []
     return Section("What may be told to a coordinator", [text], tables=tables)

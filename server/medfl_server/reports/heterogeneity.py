@@ -57,8 +57,8 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
         shift = _mean_intensity(own.greys) - _mean_intensity(usual.greys)
         if turned < distance / 2:
             remarks.append(
-                f"its images look inverted: turned round, their intensities would be {turned:.2f} of "
-                f"the range from the others', as they are {distance:.2f} "
+                f"its images look inverted: turned round, their intensities would be "
+                f"{turned:.2f} of the range from the others', as they are {distance:.2f} "
                 "(PhotometricInterpretation?)"
             )
         else:

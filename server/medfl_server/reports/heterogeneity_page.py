@@ -46,8 +46,9 @@ def _answer(told: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
         return f"Nothing can be compared: {len(told)} hospital told of its data."
     if not different:
         return (
-            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the intensities "
-            f"differ by {MAX_INTENSITY_DISTANCE:g} of the range, or the resolution by more than a band."
+            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the "
+            f"intensities differ by {MAX_INTENSITY_DISTANCE:g} of the range, or the resolution by "
+            "more than a band."
         )
     return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}."
 
