@@ -20,7 +20,10 @@ _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _TRAPS = (
     (re.compile(r"(?i:yes|no|on|off|y|n|true|false)"), "write true or false, or quote a text"),
     (re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+"), "write a decimal point, as in 1.0e-3 or 0.001"),
-    (re.compile(r"[-+]?0[0-9_xob][0-9a-fA-F_]*"), "write a plain decimal number, or quote a text"),
+    (
+        re.compile(r"[-+]?0([0-9_]+|x[0-9a-fA-F_]+|o[0-7_]+|b[01_]+)"),
+        "write a plain decimal number, or quote a text",
+    ),
     (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*"), "write the digits without underscores"),
     (re.compile(r"[0-9]+(:[0-9]{2})+(\.[0-9]*)?"), "quote a time or a ratio"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"), "quote a date"),

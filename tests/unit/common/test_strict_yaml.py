@@ -24,6 +24,12 @@ def test_values_that_readers_take_differently_are_errors(trap: str) -> None:
         parse_yaml(f"part:\n  key: {trap}\n", "file")
 
 
+def test_a_hash_that_begins_with_a_zero_is_a_text() -> None:
+    sha256 = "03d3368c891d3d9b51f886a740303b2ebf6fb40f15534b9a008b976b09fef432"
+
+    assert parse_yaml(f"sha256: {sha256}", "a test") == {"sha256": sha256}
+
+
 def test_a_key_that_is_there_twice_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"line 3: part\.rounds is there twice"):
         parse_yaml("part:\n  rounds: 5\n  rounds: 50\n", "file")
