@@ -58,7 +58,10 @@ def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:
         ({"n_images": 10**18}, "n_images is 1000000000000000000"),
         ({"train_loss": float("nan")}, "NaN or an infinity"),
         ({"score_counts": replace(TALLY, n=5)}, "do not add up"),
-        ({"score_counts": replace(TALLY, confusion=np.array([[9, -5], [0, 0]]))}, "other than counts"),
+        (
+            {"score_counts": replace(TALLY, confusion=np.array([[9, -5], [0, 0]]))},
+            "other than counts",
+        ),
     ],
 )
 def test_a_reply_that_is_not_what_was_asked_for_is_quarantined(
