@@ -108,10 +108,10 @@ def fedavg_after(
         ({"strategy": "moon", "options": {"moon_mu": 0}}, 2, 0.0),
         ({"strategy": "fedbuff", "options": {"fedbuff_size": 3}}, 2, 0.0),  # all are as fast
         ({"strategy": "scaffold"}, 1, 0.0),  # its variates are 0 in the first round
-        ({"strategy": "fednova"}, 2, 1e-6),  # the sites make as many steps each
-        ({"strategy": "qfedavg", "options": {"q": 0}}, 2, 1e-6),  # and have as many images
-        ({"strategy": "trimmed_mean", "trim": 0, "bad_sites": 0}, 2, 1e-6),  # here too
-        ({"strategy": "bulyan", "bad_sites": 0}, 2, 1e-6),
+        ({"strategy": "fednova"}, 1, 1e-6),  # the sites make as many steps each
+        ({"strategy": "qfedavg", "options": {"q": 0}}, 1, 1e-6),  # and have as many images
+        ({"strategy": "trimmed_mean", "trim": 0, "bad_sites": 0}, 1, 1e-6),  # here too
+        ({"strategy": "bulyan", "bad_sites": 0}, 1, 1e-6),
     ],
     ids=str,
 )
