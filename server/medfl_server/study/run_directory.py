@@ -17,6 +17,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
@@ -24,8 +25,9 @@ from medfl_common.files import write_atomic
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.log import RunLog
-from medfl_common.wire.records import Kind
-from medfl_server.aggregation.aggregate import needs
+
+if TYPE_CHECKING:
+    from medfl_common.wire.records import Kind
 
 START_FILE = "weights.safetensors"
 
@@ -48,7 +50,7 @@ class Study:
         """Say where the checkpoints are."""
         return self.folder / "checkpoints"
 
-    def nonce(self, kind: Kind, round_: int, site: str) -> int:
+    def nonce(self, kind: "Kind", round_: int, site: str) -> int:
         """Number a request: the same whenever this run asks this again, 0..2**62-1."""
         text = f"{self.run}|{kind}|{round_}|{site}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
@@ -56,6 +58,8 @@ class Study:
 
 def create_study(folder: Path, plan_file: Path) -> Study:
     """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit."""
+    from medfl_server.aggregation.aggregate import needs  # imports torch and Flower
+
     plan = load_plan(plan_file)
     if (folder / "study.json").exists():
         raise RunError(f"{folder} holds a study already; choose another directory")

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from scipy.stats import rankdata
 
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import score
@@ -176,6 +175,8 @@ def _areas(odds: Floats, targets: NDArray[np.float32]) -> list[float | None]:
 
     The share of pairs in the right order, by ranks. Hanley, McNeil: Radiology 143:29 (1982).
     """
+    from scipy.stats import rankdata  # a second to import
+
     found: list[list[float]] = [[] for _ in odds]
     for k in range(targets.shape[1]):
         is_known = ~np.isnan(targets[:, k])

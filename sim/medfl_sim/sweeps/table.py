@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import t as student
-
 from medfl_sim.runs.compare import read_comparison
 from medfl_sim.runs.directories import facts_of
 from medfl_sim.sweeps.sweep import Variant
@@ -101,6 +99,8 @@ def difference(
 
     None with fewer than three seeds that both have.
     """
+    from scipy.stats import t as student  # a second to import
+
     other = {r.variant.seed: r.figures.get(value) for r in reference}
     pairs = [
         (one, two)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss
 
 from medfl_common.metrics.calibration import (
     Group,
@@ -51,6 +50,8 @@ def test_the_temperature_takes_the_calibration_error_away() -> None:
 
 
 def test_brier_is_scikit_learns_but_for_the_width_of_a_bin() -> None:
+    from sklearn.metrics import brier_score_loss
+
     odds, truth = scored(2_000, 6)
 
     exact = brier_score_loss(truth, 1 / (1 + np.exp(-odds)))

@@ -2,7 +2,6 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from medfl_common.metrics.counts import N_BINS, Counts, histogram
 from medfl_common.metrics.curves import (
@@ -41,6 +40,8 @@ NOTHING = np.zeros(N_BINS, dtype=np.int64)
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_scores_own_areas_lie_within_the_bounds_of_the_counts(seed: int) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     odds, truth = drawn(300, seed, scale=0.2)  # narrow, so that many are tied
 
     area, bound = auc_with_bound(*counts(odds, truth)) or (0, 0)
@@ -56,6 +57,8 @@ def test_the_scores_own_areas_lie_within_the_bounds_of_the_counts(seed: int) -> 
 def test_the_bounds_are_reached_by_some_order_within_the_bins_and_passed_by_none(
     bins: list[tuple[int, int]],
 ) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     positive, negative = few(*bins)
     ranked = [_truth_and_scores(order) for order in product(*(_orders(*b) for b in bins))]
 
@@ -137,6 +140,8 @@ def _youden(rates: Rates) -> float:
 
 
 def test_the_plotted_curve_goes_through_scikit_learns_points() -> None:
+    from sklearn.metrics import roc_curve
+
     odds, truth = drawn(300, 4)
     binned = np.digitize(odds, edges()[1:-1])
     false, true, _ = roc_curve(truth, binned, drop_intermediate=False)

@@ -2,7 +2,6 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix
 
 from medfl_common.metrics.counts import ScoreCounts, histogram, scores
 from medfl_common.metrics.estimates import estimates, spread
@@ -26,6 +25,8 @@ TASKS = ["binary", "multiclass", "ordinal", "multilabel"]
 
 
 def score_counts_of(task: str, n: int = 200) -> ScoreCounts:
+    from sklearn.metrics import confusion_matrix
+
     rng = np.random.default_rng(7)
     odds = rng.normal(-0.3, 1.5, n)
     truth = rng.random(n) < 1 / (1 + np.exp(-odds))

@@ -1,15 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    cohen_kappa_score,
-    confusion_matrix,
-    f1_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
 
 from medfl_common.metrics.counts import (
     MAX_LOGIT,
@@ -36,6 +26,16 @@ def score_counts_of(odds: np.ndarray, truth: np.ndarray) -> ScoreCounts:
 
 
 def test_scores_of_pooled_counts_are_those_of_the_pooled_images() -> None:
+    from sklearn.metrics import (
+        average_precision_score,
+        balanced_accuracy_score,
+        cohen_kappa_score,
+        f1_score,
+        precision_score,
+        recall_score,
+        roc_auc_score,
+    )
+
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 3000)
     odds = rng.normal(truth * 1.5, 1.0) - 0.75
@@ -78,12 +78,16 @@ def test_three_classes_are_averaged_without_weights() -> None:
 
 
 def class_score_counts(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> ScoreCounts:
+    from sklearn.metrics import confusion_matrix
+
     cells = confusion_matrix(truth, guess, labels=range(n_classes))
     return ScoreCounts(len(truth), 0.1, cells, *np.zeros((2, n_classes, N_BINS), dtype=np.int64))
 
 
 @pytest.mark.parametrize("quadratic", [False, True])
 def test_kappa_of_grades_is_scikit_learns(quadratic: bool) -> None:
+    from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 5, 400)
     guess = np.clip(truth + rng.integers(-2, 3, 400), 0, 4)
@@ -96,6 +100,8 @@ def test_kappa_of_grades_is_scikit_learns(quadratic: bool) -> None:
 
 
 def test_a_grade_that_nobody_has_still_keeps_its_neighbours_apart() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
     truth, guess = np.array([0, 0, 1, 3, 3]), np.array([0, 1, 1, 3, 0])  # grade 2 is empty
 
     found = scores(class_score_counts(truth, guess, 4), quadratic=True)["kappa"]

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from tests.conftest import MakePlan
@@ -27,6 +26,8 @@ def finish(folder: Path, plan_file: Path, hospitals: Path) -> Study:
 def test_exported_forms_give_torchs_logits_for_any_batch(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    import onnxruntime
+
     study = finish(tmp_path / "s", make_plan(federation={"rounds": 1}), hospitals)
 
     export(study.folder, tmp_path / "out", onnx=True, torchscript=True)

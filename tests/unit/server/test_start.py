@@ -1,4 +1,7 @@
-"""Where a study's weights come from, and what of them travels."""
+"""Where a study's weights come from, and what of them travels.
+
+torchvision takes two seconds to import, so it is imported where it is used.
+"""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.conftest import MakePlan
-from torchvision.models import ResNet18_Weights, resnet18
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
@@ -25,6 +27,8 @@ def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, str
 def test_a_file_of_colour_weights_answers_grey_pictures_as_before(
     make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    from torchvision.models import resnet18
+
     net = resnet18(num_classes=7).eval()
     weights = write_weights(tmp_path / "w.safetensors", net.state_dict())
     plan = make_plan(
@@ -73,6 +77,8 @@ def test_a_file_that_is_not_the_plans_stops_the_study_before_it_is_made(
 
 
 def test_weights_of_another_network_name_the_tensor(make_plan: MakePlan, tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
     weights = write_weights(tmp_path / "w.safetensors", resnet18().state_dict())
     study = create_study(tmp_path / "s", make_plan(model={"weights": weights}))
 
@@ -83,6 +89,8 @@ def test_weights_of_another_network_name_the_tensor(make_plan: MakePlan, tmp_pat
 def test_imagenet_weights_come_from_torchvision_in_units_of_medfl(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from torchvision.models import ResNet18_Weights, resnet18
+
     net = resnet18().eval()  # stands for the published file where torch keeps what it fetched
     name = ResNet18_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.torch import load_file
-from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.conftest import SHARED
 
 from medfl_client.config.site_file import SiteFile
@@ -39,6 +38,8 @@ evaluation: {validation: 0.2, keep: last}
 def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousandths(
     tmp_path: Path,
 ) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     if not ARCHIVE.exists():
         pytest.skip("PneumoniaMNIST is not on this machine (../shared/data/medmnist)")
     folder = tmp_path / "data"

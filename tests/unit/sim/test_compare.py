@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
 from medfl_client.data.dataset import ImageSet
@@ -74,6 +73,8 @@ def test_joined_sets_give_each_image_with_its_target() -> None:
 
 
 def test_areas_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
     rng = np.random.default_rng(0)
     odds, targets = rng.normal(size=(2, 50, 3)).round(1), rng.integers(0, 2, (50, 3)) * 1.0
     targets[:7, 1] = np.nan
