@@ -28,7 +28,7 @@ from medfl_common.wire.tensors import Shapes
 from medfl_server.aggregation.admission import admit
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Answered, Replies
-from medfl_server.rounds.reply_buffer import WaitingUpdates
+from medfl_server.rounds.reorder_buffer import ReorderBuffer
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, ConnectedSite, Post
@@ -82,7 +82,7 @@ class Collection:
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._n_put_off: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
-        self._waiting = WaitingUpdates(study.folder / "waiting")  # an earlier site is still out
+        self._waiting = ReorderBuffer(study.folder / "waiting")  # an earlier site is still out
         self._round, self._packed_weights = 0, ArrayRecord()
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._turn = 0  # position in the roster of the first site that has not been passed on

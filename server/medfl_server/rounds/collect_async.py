@@ -10,14 +10,14 @@ from flwr.app import ArrayRecord, RecordDict
 from medfl_common.models.weights import Weights
 from medfl_common.wire.records import TrainResult, pack_weights
 from medfl_server.rounds.collect import Collection
-from medfl_server.rounds.in_flight import InFlight
+from medfl_server.rounds.pending import PendingTasks
 from medfl_server.superlink.transport import ConnectedSite
 
 
 class AsynchronousCollection(Collection):
-    """Closed as soon as the quorum has answered; see `Collection` and `InFlight`."""
+    """Closed as soon as the quorum has answered; see `Collection` and `PendingTasks`."""
 
-    def __init__(self, flight: InFlight, *arguments: Any, **named: Any) -> None:
+    def __init__(self, flight: PendingTasks, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._flight = flight
         self._packed: dict[int, ArrayRecord] = {}  # by the round that they were handed out for

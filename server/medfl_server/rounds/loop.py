@@ -36,10 +36,10 @@ from medfl_server.rounds.best_round import (
 from medfl_server.rounds.collect import Collection, Fold, ignore_part
 from medfl_server.rounds.collect_async import AsynchronousCollection
 from medfl_server.rounds.describe import describe_sites
-from medfl_server.rounds.full_disk import PatientLog, write_patiently
-from medfl_server.rounds.in_flight import InFlight, Speed
+from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
+from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.initial_weights import initial_weights
@@ -108,13 +108,13 @@ class RoundLoop:
         self._announce = announce
         self._follow = follow
         self._sites_keep_models = sites_keep_models
-        self._log = PatientLog(study.folder, announce)
+        self._log = RetryingLog(study.folder, announce)
         self._times: list[float] = []
         self._n_made = 0  # rounds, as last told
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
         is_asynchronous = study.plan.federation.strategy == "fedbuff"
-        self._flight = InFlight(speed) if is_asynchronous else None
+        self._flight = PendingTasks(speed) if is_asynchronous else None
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -227,7 +227,7 @@ class RoundLoop:
     def _write(self, write: Callable[[Path], Written]) -> Written:
         """Write into the folder of checkpoints, as soon as the disk takes it."""
         folder = self._study.checkpoints
-        return write_patiently(lambda: write(folder), folder, self._announce)
+        return write_with_retry(lambda: write(folder), folder, self._announce)
 
     def _pause(self, round_: int, empty: int) -> None:
         self._log.write("paused", round=round_)

@@ -18,7 +18,7 @@ from medfl_server.aggregation.strategies.fedavg import FedAvg
 class FedBuff(FedAvg):
     """w <- w + lr * sum_k(n_k * s_k * update_k) / sum_k(n_k), s_k = 1 / sqrt(1 + staleness_k).
 
-    The mean is weighted by images; the paper's is not. Who is asked when: see `in_flight`.
+    The mean is weighted by images; the paper's is not. Who is asked when: see `pending`.
     """
 
     def __init__(self, round_: Round) -> None:

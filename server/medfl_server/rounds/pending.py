@@ -16,7 +16,7 @@ Speed = Callable[[str, int], float]  # (site, round) -> seconds that it takes, i
 PREFIX = "in-flight-"
 
 
-class InFlight:
+class PendingTasks:
     """Who works on what.
 
     Args:

@@ -14,7 +14,7 @@ AGAIN_S = 5.0  # between two tries
 Result = TypeVar("Result")
 
 
-def write_patiently(write: Callable[[], Result], folder: Path, announce: Announce) -> Result:
+def write_with_retry(write: Callable[[], Result], folder: Path, announce: Announce) -> Result:
     """Call `write` until the disk takes it; what it writes stays in memory meanwhile.
 
     Args:
@@ -37,7 +37,7 @@ def write_patiently(write: Callable[[], Result], folder: Path, announce: Announc
             time.sleep(AGAIN_S)
 
 
-class PatientLog(RunLog):
+class RetryingLog(RunLog):
     """A run log that waits for room on the disk."""
 
     def __init__(self, folder: Path, announce: Announce) -> None:
@@ -47,4 +47,4 @@ class PatientLog(RunLog):
     def write(self, event: str, **values: Json) -> None:
         """Append one event as soon as the disk takes it."""
         write = super().write
-        write_patiently(lambda: write(event, **values), self.path.parent, self._announce)
+        write_with_retry(lambda: write(event, **values), self.path.parent, self._announce)

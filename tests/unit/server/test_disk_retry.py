@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.run.checkpoint import load_newest
-from medfl_server.rounds import full_disk as patience
+from medfl_server.rounds import disk_retry
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
@@ -28,7 +28,7 @@ def test_a_full_disk_is_told_once_and_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patience, "AGAIN_S", 0.05)
+    monkeypatch.setattr(disk_retry, "AGAIN_S", 0.05)
     study = create_study(tmp_path / "run", make_plan())
     partial = study.checkpoints / f"{LAST}.safetensors.partial"
     said: list[str] = []

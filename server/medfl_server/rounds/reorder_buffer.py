@@ -17,7 +17,7 @@ from medfl_common.wire.records import TrainResult
 SMALL = 1_000_000  # bytes of an update that may as well stay in memory
 
 
-class WaitingUpdates:
+class ReorderBuffer:
     """Admitted results by site, the large updates in files of one folder."""
 
     def __init__(self, folder: Path) -> None:
