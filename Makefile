@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # The tool that lists the environment stands beside it, not in it.
 SBOM   := $(VENV)/sbom
+# Tests wait more than they compute: three at a time on two cores.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint unit slow bench-peers sbom clean
@@ -33,7 +35,7 @@ lint: $(READY)  ## style, types, imports
 	$(BIN)/lint-imports
 
 unit: $(READY)  ## the tests, real processes included
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
 	$(BIN)/python -m pytest -m slow

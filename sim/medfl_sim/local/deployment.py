@@ -4,12 +4,15 @@ For the demonstration, the tests and the benchmarks; what runs are the commands 
 and a hospital would type.
 """
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -37,17 +40,17 @@ class Deployment:
 
     def create(self, plan: Path, sites: dict[str, Path], approve: bool = True) -> None:
         """Make the study, enrol site directories that hold a site.yaml, and approve the plan."""
-        run_command("server", "init", self.study, "--plan", plan, "--host", "localhost")
+        run_here("server", "init", self.study, "--plan", plan, "--host", "localhost")
         for name, site in sites.items():
             self.init_site(site, approve)
-            run_command("server", "enrol", self.study, name, site / "identity.pub")
+            run_here("server", "enrol", self.study, name, site / "identity.pub")
 
     def init_site(self, site: Path, approve: bool = True) -> None:
         """Give a site its key, the server's address and certificate, and approve the plan there."""
         ca = self.study / "tls" / "ca.crt"
-        run_command("client", "init", site, "--server", f"localhost:{self.port}", "--ca", ca)
+        run_here("client", "init", site, "--server", f"localhost:{self.port}", "--ca", ca)
         if approve:
-            run_command("client", "approve", site, self.study / "plan.yaml", "--yes")
+            run_here("client", "approve", site, self.study / "plan.yaml", "--yes")
 
     def start_server(self, show: bool = False) -> Process:
         """Start the coordinator; `show` lets it write to this terminal."""
@@ -99,6 +102,20 @@ def run_command(side: str, *arguments: object) -> str:
     if done.returncode != 0:
         raise RunError(f"medfl-{side} {arguments[0]} ended with {done.returncode}:\n{text}")
     return text
+
+
+def run_here(side: str, *arguments: object) -> str:
+    """Run one short command as `run_command` does, in this process: each new one imports anew."""
+    app = import_module(f"medfl_{side}.cli").app
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            status = app([*map(str, arguments)], standalone_mode=False)
+    except SystemExit as ended:
+        status = ended.code
+    if status:
+        raise RunError(f"medfl-{side} {arguments[0]} ended with {status}:\n{said.getvalue()}")
+    return said.getvalue()
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
