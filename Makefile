@@ -9,7 +9,7 @@ SBOM   := $(VENV)/sbom
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit slow bench-peers sbom clean
+.PHONY: help setup demo test lint unit slow reference bench-peers sbom clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ unit: $(READY)  ## the tests, real processes included
 
 slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
 	$(BIN)/python -m pytest -m slow
+
+reference: $(READY)  ## docs/reference, from the code
+	$(BIN)/python -m tools.reference
 
 bench-peers: $(READY)  ## jobs J1 to J3 against the plain loop and other simulators (see benchmarks/)
 	for job in J1 J2 J3; do PY=$(BIN)/python benchmarks/peers/run.sh $$job 3; done

@@ -9,7 +9,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import Settings, models_in
 from medfl_sim.data.faults import FAULTS
 from medfl_sim.data.partitioners import PARTITIONERS
-from medfl_sim.data.scenario import Dealing, Scenario
+from medfl_sim.data.scenario import PartitionSettings, Scenario
 
 FAULT_KINDS = [FAULTS.get(name) for name in FAULTS.names()]
 WAYS = [PARTITIONERS.get(name) for name in PARTITIONERS.names()]
@@ -23,7 +23,9 @@ def _keys(group: type[Settings]) -> Iterator[tuple[str, str | None]]:
             yield from _keys(inner)
 
 
-@pytest.mark.parametrize("group", [Plan, SiteFile, Scenario, Dealing, *FAULT_KINDS, *WAYS])
+@pytest.mark.parametrize(
+    "group", [Plan, SiteFile, Scenario, PartitionSettings, *FAULT_KINDS, *WAYS]
+)
 def test_every_key_says_what_it_means(group: type[Settings]) -> None:
     silent = [key for key, words in _keys(group) if not words and key.split(".")[0] not in WITHOUT]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_common.files import write_private
-from medfl_common.plan.settings import Name, Number, Settings, load, matching
+from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
 Join = Literal[
     "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "AccessionNumber",
@@ -83,7 +83,7 @@ class Server(Settings):
     """The coordinator, as it told the hospital."""
 
     address: Annotated[
-        str, matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
+        str, Matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
     ]
     """The coordinator, as host:port."""
     ca: str = "ca.crt"
@@ -94,7 +94,7 @@ class Compute(Settings):
     """What trains here."""
 
     device: Annotated[
-        str, matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
+        str, Matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
     ] = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:NUMBER` or `mps`; `auto` takes a GPU where there is one."""
 
@@ -128,7 +128,7 @@ class Policy(Settings):
     """A reply of more megabytes is not sent."""
     max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0
     """So many megabytes at most leave in any 24 hours, all studies together."""
-    hours: Annotated[str, matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
+    hours: Annotated[str, Matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
     """The local time in which tasks are taken up, such as "20:00-06:00". Work begun inside is
     finished."""
     protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
@@ -168,7 +168,7 @@ def rule(setting: str) -> str:
 
 
 class SiteFile(Settings):
-    """One hospital, whole."""
+    """What one hospital says of its data, its device and its policy."""
 
     site: Name
     """The site's name, as the coordinator sees it."""

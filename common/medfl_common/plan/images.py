@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.plan.settings import Number, Settings, matching
+from medfl_common.plan.settings import Matching, Number, Settings
 
 
 class DicomWindow(Settings):
@@ -37,7 +37,7 @@ class PercentileWindow(Settings):
 
 
 Intensity = DicomWindow | FixedWindow | PercentileWindow
-Word = Annotated[str, matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
+Word = Annotated[str, Matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
 
 
 class Images(Settings):

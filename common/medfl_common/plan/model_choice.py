@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medfl_common.plan.settings import Number, Settings, matching
+from medfl_common.plan.settings import Matching, Number, Settings
 
 
 class WeightsFile(Settings):
@@ -12,7 +12,7 @@ class WeightsFile(Settings):
 
     file: str
     """A safetensors file, relative to the plan's file."""
-    sha256: Annotated[str, matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
+    sha256: Annotated[str, Matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
     """The file's SHA-256, 64 hex digits."""
 
 

@@ -23,7 +23,7 @@ from medfl_common.plan.training import Training
 
 
 class Plan(Settings):
-    """A study, whole."""
+    """What every site of a study builds the same from."""
 
     plan: Literal[1]
     """The version of this format."""

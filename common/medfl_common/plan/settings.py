@@ -2,11 +2,20 @@
 
 import difflib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, ErrorDetails
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from medfl_common.errors import ConfigError
 from medfl_common.plan.strict_yaml import Value, parse_yaml, read_yaml
@@ -18,19 +27,34 @@ _UNION_TAG = re.compile(
 )
 
 
-def matching(pattern: str, words: str) -> AfterValidator:
-    """Check a text against a pattern; the message says in words what is legal."""
+@dataclass(frozen=True)
+class Matching:
+    """Checks a text against a pattern; messages and editors say in words what is legal."""
 
-    def check_text(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"write {words}")
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check after the text's own checks."""
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        """Tell editors the pattern, and what to say where a text does not match."""
+        legal = {"pattern": f"^({self.pattern})$", "patternErrorMessage": f"write {self.words}"}
+        return {**handler(schema), **legal}
+
+    def _check(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(f"write {self.words}")
         return text
-
-    return AfterValidator(check_text)
 
 
 NAME, NAME_IN_WORDS = r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front"
-Name = Annotated[str, matching(NAME, NAME_IN_WORDS)]
+Name = Annotated[str, Matching(NAME, NAME_IN_WORDS)]
 Number = Annotated[float, Field(strict=False)]  # an integer may stand where a float is meant
 
 

@@ -1,0 +1,57 @@
+"""The scores of a report, with definition and range."""
+
+import numpy as np
+from tools.reference.markdown import code, page, table
+
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.estimates import estimates
+from medfl_server.reports.results import NAMES
+
+INTRO = """Sites send counts, never predictions: a confusion matrix, and for each class a histogram
+of 128 bins over the log-odds from -8 to 8. All scores follow from them, with the definitions of
+scikit-learn. Scores in one bin count as ties, and the report says how far the AUC can be off by
+that. A site computes its own AUC exactly. A value without images to stand on is `n/a`.
+
+Binary: precision, recall, specificity and F1 are of the positive class. Multiclass and ordinal: the
+mean over the classes, each against the rest. Multilabel: the mean over the findings."""
+INTERVALS = """## Intervals
+
+95 %. Accuracy, and for a binary task precision, recall and specificity: Wilson. The AUC of a binary
+task: DeLong. All else: bootstrap of the counts. They treat images as independent; several images
+of a patient make them too narrow."""
+# Of each score: definition, range, which way is better.
+SCORES = {
+    "loss": ("mean of the task's loss over the images", "≥ 0", "low"),
+    "auc": ("area under the ROC curve; ties count half; several classes: the mean of each against "
+            "the rest", "0 to 1; chance 0.5", "high"),
+    "pr_auc": ("average precision: mean of the precision at each positive image",
+               "0 to 1; chance: share of positives", "high"),
+    "accuracy": ("share of images whose predicted class is the true one", "0 to 1", "high"),
+    "balanced_accuracy": ("mean over the classes of their recall", "0 to 1; chance 1 / classes",
+                          "high"),
+    "precision": ("of the images called positive, the share that is", "0 to 1", "high"),
+    "recall": ("sensitivity: of the positive images, the share that is called", "0 to 1", "high"),
+    "specificity": ("of the negative images, the share that is not called", "0 to 1", "high"),
+    "f1": ("2 precision recall / (precision + recall)", "0 to 1", "high"),
+    "kappa": ("agreement beyond chance (Cohen); ordinal: with quadratic weights",
+              "-1 to 1; chance 0", "high"),
+    "sensitivity_at_specificity": ("the best sensitivity at a specificity of at least "
+                                   "`evaluation.specificity`", "0 to 1", "high"),
+    "ece": ("expected calibration error: mean distance of predicted probability and observed "
+            "share over ten groups of probability, weighted by images", "0 to 1", "low"),
+    "brier": ("mean squared distance of probability and truth", "0 to 1", "low"),
+}  # fmt: skip
+
+
+def metrics() -> str:
+    """Give the page; a score without a definition, or the other way round, is a KeyError."""
+    counts = np.ones((1, N_BINS), int)
+    known = estimates(ScoreCounts(4, 1.0, np.ones((2, 2), int), counts, counts), "binary")
+    rows = []
+    for name in ("loss", *known):
+        title = NAMES[name].split(" at a specificity")[0] if name in NAMES else name
+        rows.append([code(name), title, *SCORES[name]])
+    if left := set(SCORES) - {"loss", *known}:
+        raise KeyError(f"no score is called {', '.join(sorted(left))}")
+    header = ("score", "name in the report", "definition", "range", "better")
+    return page("Metrics", INTRO, table(header, rows), INTERVALS)
