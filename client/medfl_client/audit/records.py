@@ -1,7 +1,5 @@
 """The ledger for a person: is it whole, what left in each round, to whom, and by which decision."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from medfl_client.egress.ledger import Entry
 from medfl_client.egress.receipts import LEDGER, RELEASED
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
+from medfl_common.ui.spreadsheet import csv_text
 
 HEADER = ["time", "kind", "round", "what left", "kB", "norm", "to", "decision"]
 COLUMNS = [
@@ -20,7 +19,6 @@ COLUMNS = [
     "numbers", "sha256", "decision", "cut", "previous", "hash",
 ]  # fmt: skip
 REQUIRED = {*COLUMNS} - {"cut"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins a formula
 
 
 @dataclass(frozen=True)
@@ -139,25 +137,19 @@ def in_a_sentence(totals: Totals) -> str:
 def export(folder: Path, out: Path) -> int:
     """Write the ledger as CSV, without texts of incidents; return the number of lines."""
     entries = read_ledger(folder)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for entry in entries:
-        writer.writerow([_cell(entry.get(name), name) for name in COLUMNS])
-    out.write_text(buffer.getvalue(), encoding="utf-8")
+    rows = [[_cell(entry.get(name), name) for name in COLUMNS] for entry in entries]
+    out.write_text(csv_text([COLUMNS, *rows]), encoding="utf-8")
     return len(entries)
 
 
 def _cell(value: object, name: str) -> str:
     if name == "time":
-        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(float(str(value))))
-    elif isinstance(value, dict):
-        text = "; ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in value.items())
-    elif isinstance(value, list):
-        text = "; ".join(map(str, value))
-    else:
-        text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+        return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(float(str(value))))
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _clock(entry: Entry) -> str:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from medfl_client.config.site_file import load_site_file
-from medfl_client.data.dataset import CENTRE, SPREAD, Examples
+from medfl_client.data.dataset import Examples
 from medfl_client.data.ingest import collect, site_data
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.saliency import grad_cam
@@ -19,6 +19,7 @@ from medfl_client.training.losses import log_odds
 from medfl_common import __version__
 from medfl_common.errors import DataError
 from medfl_common.files import write_atomic
+from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import load_model

@@ -1,6 +1,5 @@
 """`medfl-client predict`: what a model says of DICOM files, as a CSV at the hospital."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, load_model
 from medfl_common.ui.screen import Screen
+from medfl_common.ui.spreadsheet import csv_text
 
 
 def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: Screen) -> None:
@@ -128,7 +128,5 @@ def _write(out: Path, lines: Sequence[dict[str, str]], plan: Plan) -> None:
     for name in _scored_classes(plan):
         columns += [f"probability {name}", f"calibrated {name}"]
     columns += ["threshold", "nearer than it", "looks usual", "remark"]
-    with out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(lines)
+    rows = [[line.get(name, "") for name in columns] for line in lines]
+    out.write_text(csv_text([columns, *rows]), encoding="utf-8", errors="surrogateescape")

@@ -14,15 +14,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from medfl_client.connection import clock
 from medfl_common.errors import LinkError
 from medfl_common.ops.certificate import certificate_fingerprint
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 
 AUTHORITY = "medfl "  # so the names of the studies' authorities begin
 CONNECT_S = 10.0  # for one attempt to reach the coordinator
-# Flower takes a request that was signed less than 5 s in its future and 305 s in its past; the Date
-# header knows whole seconds only.
-MAX_AHEAD_S, MAX_BEHIND_S = 4.5, 300.0
 
 
 @dataclass(frozen=True)
@@ -108,13 +106,11 @@ def look(route: Route, context: ssl.SSLContext) -> str | None:
 
 def explain_clock(ahead_s: float) -> str | None:
     """Say what is wrong with this computer's clock, or None where Flower accepts it."""
-    if -MAX_BEHIND_S <= ahead_s <= MAX_AHEAD_S:
+    if clock.is_accepted(ahead_s):
         return None
-    way = "ahead of" if ahead_s > 0 else "behind"
     return (
-        f"this computer's clock is {abs(ahead_s):,.0f} s {way} the coordinator's; 5 s ahead or 5 "
-        "min behind is too much. Have this computer's clock set (NTP); if it is right, the "
-        "coordinator's is wrong"
+        f"this computer's clock is {clock.difference_in_words(ahead_s)}. Have this computer's "
+        "clock set (NTP); if it is right, the coordinator's is wrong"
     )
 
 

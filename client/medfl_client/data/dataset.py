@@ -9,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.memory_format import layout
 from medfl_common.plan.plan import Plan
 from medfl_common.seeds import numpy_generator
 
 Indices = NDArray[np.int64]
-
-CENTRE, SPREAD = 0.5, 0.25  # the network sees (grey - CENTRE) / SPREAD, grey in 0..1
 
 
 class Examples(Protocol):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from medfl_client.config.identity import PRIVATE
 from medfl_client.config.site_file import SiteFile
+from medfl_client.connection import clock
 from medfl_client.connection.coordinator import (
     CONNECT_S,
-    MAX_BEHIND_S,
     Health,
     Route,
     ask_health,
@@ -24,8 +24,6 @@ from medfl_client.connection.coordinator import (
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.findings import Check, Finding, Who, examine, fail, not_checked, ok, warn
 from medfl_common.wire.protocol import PROTOCOL
-
-FAST_S, SLOW_S = 5.0, MAX_BEHIND_S  # Flower refuses a site whose clock is further off
 
 
 def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
@@ -169,16 +167,12 @@ def check_health(health: Health) -> Finding:
 
 def check_clock(ahead_s: float) -> Finding:
     """Compare this clock with the coordinator's; signed requests with a wrong time are refused."""
-    seen = "the same time as the coordinator's, within 2 s"
-    if abs(ahead_s) > 2:
-        way = "ahead of" if ahead_s > 0 else "behind"
-        seen = f"{abs(ahead_s):,.0f} s {way} the coordinator's"
-    limits = f"it may be {FAST_S:.0f} s ahead or {SLOW_S:.0f} s behind"
+    seen = clock.difference_in_words(ahead_s)
     todo = "switch time synchronisation (NTP) on here; if this clock is right, tell the coordinator"
-    if ahead_s >= FAST_S - 1 or ahead_s <= 1 - SLOW_S:
-        return fail(f"{seen}; {limits}", todo, "your IT department")
-    if ahead_s > FAST_S / 2 or ahead_s < -SLOW_S / 5:
-        return warn(f"{seen}; {limits}", todo, "your IT department")
+    if not clock.is_accepted(ahead_s):
+        return fail(seen, todo, "your IT department")
+    if clock.is_close_to_limit(ahead_s):
+        return warn(seen, todo, "your IT department")
     return ok(seen)
 
 

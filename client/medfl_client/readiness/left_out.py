@@ -1,13 +1,11 @@
 """The list of files that take no part, for the hospital's own eyes."""
 
-import csv
 from pathlib import Path
+
+from medfl_common.ui.spreadsheet import csv_text
 
 
 def write_left_out(refused: dict[str, str], path: Path) -> None:
-    """Write (file, reason) rows; a cell that a spreadsheet would run as a formula is quoted."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "reason"])
-        for name, reason in sorted(refused.items()):
-            writer.writerow([f"'{name}" if name[:1] in "=+-@" else name, reason])
+    """Write (file, reason) rows."""
+    rows = [("file", "reason"), *sorted(refused.items())]
+    path.write_text(csv_text(rows), encoding="utf-8", errors="surrogateescape", newline="")

@@ -2,10 +2,8 @@
 
 import torch
 
+from medfl_common.models.input_scale import BLACK, RANGE
 from medfl_common.plan.training import Augmentation
-
-BLACK = -2.0  # grey 0 as the network sees it: (0 - CENTRE) / SPREAD of dataset.py
-SPREAD = 4.0  # from black to white as the network sees it
 
 
 def augment(
@@ -25,7 +23,7 @@ def augment(
         pixels = _contrast(pixels, 1 + draws[:, 7] * settings.contrast)
     if settings.noise:
         grain = torch.randn(pixels.shape, generator=generator)
-        pixels = pixels + grain * (settings.noise * SPREAD)
+        pixels = pixels + grain * (settings.noise * RANGE)
     return pixels
 
 
@@ -62,4 +60,4 @@ def _contrast(pixels: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     shape = (-1, *([1] * (pixels.dim() - 1)))
     middle = pixels.flatten(1).mean(dim=1).reshape(shape)
     spread = (pixels - middle) * factors.reshape(shape) + middle
-    return spread.clamp(BLACK, BLACK + SPREAD)
+    return spread.clamp(BLACK, BLACK + RANGE)

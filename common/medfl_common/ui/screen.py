@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from medfl_common.errors import MedflError
 
@@ -43,19 +43,20 @@ class Screen:
     """Prints to the terminal, or plain lines where there is none."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        # Data are shown as they are: rich would make emoji of `:CD:`, and styles of `[bold]`.
+        self._console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
 
     def say(self, line: str) -> None:
         """Print one line with the time of day."""
-        self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {escape(line)}")
+        self._console.print(Text.assemble((time.strftime("%H:%M:%S"), "dim"), " ", line))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
         # A hash or a path that is too long for its column goes on in the next line, whole.
         columns = [Column(name, overflow="fold") for name in header]
-        table = Table(*columns, title=escape(title) or None, title_justify="left")
+        table = Table(*columns, title=title or None, title_justify="left")
         for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+            table.add_row(*row)
         self._console.print(table)
 
     def watch(self, work: str) -> Callable[[int, int], None]:

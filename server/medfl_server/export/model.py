@@ -12,6 +12,7 @@ import torch
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json, write_atomic
+from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
 from medfl_common.plan.algorithms import own_layers
 from medfl_common.plan.plan import Plan
@@ -61,7 +62,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
             "name": "pixels",
             "shape": ["batch", images.channels, *images.shape[1:]],
             "type": "float32",
-            "value": "(grey - 0.5) / 0.25, grey 0 is black and 1 is white",
+            "value": IN_WORDS,
         },
         "images": images.model_dump(mode="json"),
         "steps": _steps(plan),

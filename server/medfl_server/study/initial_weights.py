@@ -12,14 +12,13 @@ from safetensors.torch import load, save
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.models import Backbone, build_backbone, build_model
+from medfl_common.models.input_scale import SPREAD
 from medfl_common.models.network import Network
 from medfl_common.models.norms import RUNNING
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
 from medfl_server.study.run_directory import START_FILE, Study, check_file
-
-SPREAD, CENTRE = 0.25, 0.5  # the network sees (grey - CENTRE) / SPREAD, as hospitals make batches
 
 
 def initial_weights(study: Study) -> tuple[Network, Weights]:

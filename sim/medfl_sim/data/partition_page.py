@@ -1,7 +1,5 @@
 """partition.html: which hospital has how much of what, drawn before training starts."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
+from medfl_common.ui.spreadsheet import csv_text
 
 NAMED = 60  # sites whose names stand beside an image; of more, their numbers
 
@@ -34,9 +33,7 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
         [name, str(n), str(m), *map(str, own)]
         for name, n, m, own in zip(names, patients, samples, table.tolist(), strict=True)
     ]
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    write_atomic(folder / "partition.csv", file.getvalue().encode())
+    write_atomic(folder / "partition.csv", csv_text([header, *rows]).encode())
     pictures = [_classes(names, classes, table), _sizes(names, samples)]
     sections = [
         Section("Which site has what", _explain(plan), pictures),

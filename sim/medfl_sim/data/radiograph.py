@@ -6,7 +6,6 @@ hospital's bits. A point is (x, y) in half short sides: 0 is the centre, +x the 
 +y the feet. The same (seed, site, image) gives the same bytes, whatever `n_images` is.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from medfl_common.errors import ConfigError
+from medfl_common.ui.spreadsheet import CsvWriter
 
 Picture = NDArray[np.floating]
 Grid = tuple[Picture, Picture]  # x and y of each pixel
@@ -130,8 +130,8 @@ def write_hospital(home: Path, site: int, n_images: int, seed: int) -> None:
     home.mkdir(parents=True, exist_ok=True)
     (home / "site.yaml").write_text(SITE_FILE.format(site=home.name), encoding="utf-8")
     with (home / "labels.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("sop_instance_uid", "patient_id", "finding", "sex", "age"))
+        rows = CsvWriter(file)
+        rows.row(("sop_instance_uid", "patient_id", "finding", "sex", "age"))
         for shot in invent_shots(site, n_images, seed):
             picture = draw(shot, look, np.random.default_rng([seed, site, 1, shot.number]))
             image = describe(shot, look, site, seed)
@@ -140,7 +140,7 @@ def write_hospital(home: Path, site: int, n_images: int, seed: int) -> None:
             study.parent.mkdir(parents=True, exist_ok=True)
             image.save_as(study, enforce_file_format=True)
             about = (shot.finding, shot.patient.sex, shot.patient.age + shot.follow_up)
-            rows.writerow((image.SOPInstanceUID, image.PatientID, *about))
+            rows.row((image.SOPInstanceUID, image.PatientID, *about))
 
 
 def invent_shots(site: int, n_images: int, seed: int) -> Iterator[Shot]:

@@ -1,12 +1,11 @@
 """The runs of a sweep as tables: one line per run, and means over seeds for each combination."""
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medfl_common.ui.spreadsheet import csv_text
 from medfl_sim.runs.compare import read_comparison
 from medfl_sim.runs.directories import facts_of
 from medfl_sim.sweeps.sweep import Variant
@@ -119,15 +118,13 @@ def difference(
 def as_csv(found: Sequence[Result]) -> str:
     """Write one line per run."""
     keys = [*found[0].variant.settings]
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*keys, "seed", *VALUES, "error", "run"])
+    rows: list[list[object]] = [[*keys, "seed", *VALUES, "error", "run"]]
     for result in found:
         numbers = [result.figures.get(value) for value in VALUES]
         settings = result.variant.settings.values()
         cells = ["" if number is None else f"{number:.6g}" for number in numbers]
-        writer.writerow([*settings, result.variant.seed, *cells, result.error, result.variant.name])
-    return file.getvalue()
+        rows.append([*settings, result.variant.seed, *cells, result.error, result.variant.name])
+    return csv_text(rows)
 
 
 def as_latex(found: Sequence[Result], shown: Sequence[str]) -> str:

@@ -1,7 +1,15 @@
 import logging
 from pathlib import Path
 
-from medfl_common.ui.screen import LOG_BYTES, LOG_FILES, LOG_LINES_A_SECOND, BoundedLog
+import pytest
+
+from medfl_common.ui.screen import (
+    LOG_BYTES,
+    LOG_FILES,
+    LOG_LINES_A_SECOND,
+    BoundedLog,
+    Screen,
+)
 
 
 def record(second: float, text: str) -> logging.LogRecord:
@@ -46,3 +54,17 @@ def test_a_log_takes_no_more_than_its_files_of_ten_megabytes(tmp_path: Path) -> 
     assert len(files) == 1 + LOG_FILES
     assert all(file.stat().st_size <= LOG_BYTES for file in files)
     assert (tmp_path / "log").read_text().splitlines()[-1].startswith("79 ")
+
+
+def test_data_are_shown_as_they_are_without_emoji_or_styles(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fingerprint = "CA:93:CD:AB:26 [bold]x[/bold] :smile:"
+    screen = Screen()
+
+    screen.say(fingerprint)
+    screen.table(["keys", ":CD:"], [[fingerprint, "1"]], title=f"of {fingerprint}")
+
+    shown = capsys.readouterr().out
+    assert shown.count(fingerprint) == 3
+    assert shown.count(":CD:") == 4

@@ -1,6 +1,5 @@
 """What synthetic hospitals of every kind share: people, headers, the stamp, labels, site file."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from medfl_common.errors import ConfigError
+from medfl_common.ui.spreadsheet import CsvWriter
 from medfl_sim.data.radiograph import HEADER, SYN, Picture
 
 OF_A_RADIOGRAPH = {
@@ -119,10 +119,10 @@ def _write_hospital(home: Path, labels: LabelFile, cases: Iterable[Case]) -> Non
     )
     (home / "site.yaml").write_text(text + labels.more + POLICY, encoding="utf-8")
     with (home / "labels.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(labels.columns)
+        table = CsvWriter(file)
+        table.row(labels.columns)
         for case in cases:
-            table.writerows(case.rows)
+            table.rows(case.rows)
             for image in case.images:
                 _save(image, home / "dicom")
 
