@@ -202,8 +202,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     from medfl_server.roster.certificates import expiry_warning
     from medfl_server.roster.enrolment import LiveRoster
     from medfl_server.rounds.app import build_app
-    from medfl_server.superlink.link import Link
     from medfl_server.superlink.listener import Listener
+    from medfl_server.superlink.superlink import SuperLink
 
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
@@ -215,7 +215,7 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
         screen.say(warning)
     most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
     listener = Listener(bind, port, tls / "server.crt", tls / "server.key", most)
-    link = Link(read_roster, listener, screen.say)
+    link = SuperLink(read_roster, listener, screen.say)
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     connected_sites = link.connected_sites
     if metrics_port is not None:

@@ -15,8 +15,8 @@ from flwr.superlink.main import create_app
 from tests.conftest import MakePlan
 
 from medfl_server.superlink.limits import MAX_BODY
-from medfl_server.superlink.link import _superlink_config
 from medfl_server.superlink.listener import OPEN
+from medfl_server.superlink.superlink import _superlink_config
 from medfl_sim.local.deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.processes

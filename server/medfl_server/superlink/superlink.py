@@ -1,8 +1,8 @@
 """Flower's SuperLink in this process: its fleet API behind our listener, the rest as calls.
 
-The only file of the server with private flwr imports; a contract test holds them. A SuperLink of
-its own serves the hospitals' API together with a control API that asks nobody who they are. Here
-only the fleet API has a port; starting the run, its ServerApp task and its messages are calls.
+A SuperLink of its own serves the hospitals' API together with a control API that asks nobody who
+they are. Here only the fleet API has a port; starting the run, its ServerApp task and its messages
+are calls. This file and http_grid.py have private flwr imports; a contract test holds them.
 """
 
 import asyncio
@@ -10,35 +10,19 @@ import base64
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import sha256
-from typing import cast
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from flwr.app import Message
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SubStatus
 from flwr.common.serde import context_from_proto, run_from_proto
 from flwr.proto.control_pb2 import StartRunRequest
 from flwr.proto.fab_pb2 import Fab as FabProto
-from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedRequest,
-    ConfirmMessageReceivedResponse,
-    PullObjectRequest,
-    PullObjectResponse,
-    PushObjectRequest,
-    PushObjectResponse,
-)
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
-    GetNodesRequest,
-    GetNodesResponse,
-    PullAppMessagesRequest,
-    PullAppMessagesResponse,
     PullTaskInputRequest,
-    PushAppMessagesRequest,
-    PushAppMessagesResponse,
     PushTaskOutputRequest,
 )
 from flwr.proto.task_pb2 import Task
@@ -48,15 +32,11 @@ from flwr.supercore.auth.typing import AccountInfo
 from flwr.supercore.constant import NodeStatus, TaskType
 from flwr.supercore.fab import Fab
 from flwr.supercore.heartbeat import HeartbeatSender
-from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supercore.run import Run
-from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
-from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.main import create_app
 from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
@@ -65,6 +45,7 @@ from medfl_common.errors import LinkError
 from medfl_server.roster.enrolment import Roster
 from medfl_server.superlink.duplicate_clients import TWO_CLIENTS
 from medfl_server.superlink.empty_bundle import empty_bundle
+from medfl_server.superlink.http_grid import DirectRuntime, StudyGrid
 from medfl_server.superlink.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
 from medfl_server.superlink.transport import Announce, ConnectedSite
@@ -76,72 +57,7 @@ FEDERATION = "@none/default"
 APP = "@medfl/medfl"
 
 
-class DirectRuntime:
-    """Flower's Runtime API as function calls: no port, no HTTP between the SuperLink and the loop.
-
-    Has the methods of RuntimeHttpClient that HttpGrid uses.
-    """
-
-    def __init__(self, state: InMemoryLinkState, task: Task) -> None:
-        self.state = state
-        self._task = task
-
-    def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:  # noqa: N802, D102
-        return runtime_handlers.push_messages(request, self.state, self._task)
-
-    def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:  # noqa: N802, D102
-        return runtime_handlers.pull_messages(request, self.state, self._task)
-
-    def PushObject(self, request: PushObjectRequest) -> PushObjectResponse:  # noqa: N802, D102
-        return runtime_handlers.push_object(request, self.state, self._task)
-
-    def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802, D102
-        return runtime_handlers.pull_object(request, self.state, self._task)
-
-    def ConfirmMessageReceived(  # noqa: N802, D102
-        self, request: ConfirmMessageReceivedRequest
-    ) -> ConfirmMessageReceivedResponse:
-        return runtime_handlers.confirm_message_received(request, self.state, self._task)
-
-    def GetNodes(self, request: GetNodesRequest) -> GetNodesResponse:  # noqa: N802, D102
-        return runtime_handlers.get_nodes(request, self.state, self._task)
-
-
-class StudyGrid(HttpGrid):
-    """Flower's Grid, which rings for the hospitals and fetches a reply only when it is whole."""
-
-    def __init__(self, run: Run, runtime: DirectRuntime, bell: Bell) -> None:
-        super().__init__(insecure=True, token="in this process")  # noqa: S106
-        self._client = cast(RuntimeHttpClient, runtime)
-        self._state = runtime.state
-        self._bell = bell
-        self.set_run(run)
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Put messages out and wake the hospitals."""
-        ids = super().push_messages(messages)
-        self._bell.ring()
-        return ids
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Fetch the replies that are whole; Flower would sleep a second on one still arriving."""
-        arriving = {
-            reply.metadata.reply_to_message_id
-            for reply in list(self._state.message_res_store.values())
-            if not self._is_whole(reply.metadata.message_id)
-        }
-        replies = list(super().pull_messages([i for i in message_ids if i not in arriving]))
-        for reply in replies:  # a site that has died never confirmed the task, so Flower keeps it
-            self._state.object_store.delete(reply.metadata.reply_to_message_id)
-        return replies
-
-    def _is_whole(self, reply_id: str) -> bool:
-        store = self._state.object_store
-        tree = store.get_object_tree(reply_id)
-        return all(store.get(node.object_id) for node in iterate_object_tree(tree))
-
-
-class Link:
+class SuperLink:
     """A SuperLink with the sites of one roster.
 
     Args:
