@@ -25,7 +25,8 @@ from safetensors.torch import load_file
 
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.data.dataset import Indices
-from medfl_client.data.ingest import Collection, collect, site_data
+from medfl_client.data.ingest import Collection, collect
+from medfl_client.data.split import site_data
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import exact_auc, score
 from medfl_common.models import build_model

@@ -87,10 +87,10 @@ def approve(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Show a plan in plain words, and approve it. Without approval a plan does not run here."""
-    from medfl_client.commands.consent import decide
+    from medfl_client.commands.approve import approve_plan
 
     with errors_for_people():
-        if not decide(folder, plan, lambda text: yes or typer.confirm(text), Screen()):
+        if not approve_plan(folder, plan, lambda text: yes or typer.confirm(text), Screen()):
             raise typer.Exit(1)
 
 
@@ -102,7 +102,7 @@ def withdraw(
     ] = None,
 ) -> None:
     """Leave the study: nothing more is sent, and a running client of this directory ends."""
-    from medfl_client.commands.consent import withdraw
+    from medfl_client.commands.withdraw import withdraw
 
     with errors_for_people():
         withdraw(folder, plan, Screen())

@@ -6,8 +6,9 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from medfl_client.config.site_file import Policy, load_site_file
-from medfl_client.data.ingest import Collection, collect, count_reasons, site_data
+from medfl_client.data.ingest import Collection, collect, count_reasons
 from medfl_client.data.labels import count_labels
+from medfl_client.data.split import site_data
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import Examples
-from medfl_client.data.ingest import collect, site_data
+from medfl_client.data.ingest import collect
+from medfl_client.data.split import site_data
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.session import use_threads

@@ -8,9 +8,10 @@ import torch
 
 from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
-from medfl_client.data.ingest import collect, site_data
+from medfl_client.data.ingest import collect
 from medfl_client.data.reader import Source
 from medfl_client.data.selection import sources_of
+from medfl_client.data.split import site_data
 from medfl_client.data.unindexed import decode, read_headers
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual

@@ -12,7 +12,6 @@ from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.memory_format import layout
 from medfl_common.plan.plan import Plan
-from medfl_common.seeds import numpy_generator
 
 Indices = NDArray[np.int64]
 
@@ -115,27 +114,6 @@ class SiteData:
     describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
     # Of the validation images: kind of group -> (N,) which of the kind's groups each belongs to.
     groups: Mapping[str, Indices] = field(default_factory=dict)
-
-
-def split(
-    patients: Sequence[str], labels: Sequence[int], plan: Plan, site: str
-) -> tuple[Indices, Indices]:
-    """Split images (N,) into training and validation positions by patient, within each class.
-
-    A patient's class is the highest among its images. Patients are taken in the order of their
-    first image, so names and pseudonyms do not matter. A class with one patient stays in training.
-    """
-    rng = numpy_generator(plan.seed, "split", 0, site)
-    highest: dict[str, int] = {}
-    for patient, label in zip(patients, labels, strict=True):
-        highest[patient] = max(label, highest.get(patient, 0))
-    chosen: set[str] = set()
-    for label in sorted(set(highest.values())):
-        group = [patient for patient, value in highest.items() if value == label]
-        n_validation = min(round(len(group) * plan.evaluation.validation), len(group) - 1)
-        chosen |= {group[i] for i in rng.permutation(len(group))[:n_validation]}
-    validation = np.array([patient in chosen for patient in patients], dtype=bool)
-    return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

@@ -13,14 +13,7 @@ from medfl_client.config.site_file import DataFiles, SiteFile
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import rows
-from medfl_client.data.ingest import (
-    Collection,
-    Watch,
-    count_reasons,
-    decode,
-    index_folder,
-    site_data,
-)
+from medfl_client.data.ingest import Collection, Watch, count_reasons, decode, index_folder
 from medfl_client.data.labels import (
     LabelRow,
     Labels,
@@ -31,6 +24,7 @@ from medfl_client.data.labels import (
 )
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.selection import Sample, Selection, select
+from medfl_client.data.split import site_data
 from medfl_client.readiness.checks import (
     UNLABELLED,
     Finding,

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from medfl_client.config.identity import SIGNING_KEY, signing_key
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.data.dataset import SiteData
-from medfl_client.data.ingest import Watch, collect, site_data
+from medfl_client.data.ingest import Watch, collect
+from medfl_client.data.split import site_data
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
 

@@ -10,8 +10,9 @@ import numpy as np
 from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
-from medfl_client.data.ingest import Collection, Watch, collect, site_data
+from medfl_client.data.ingest import Collection, Watch, collect
 from medfl_client.data.reader import Reader
+from medfl_client.data.split import site_data
 from medfl_client.task.site import Site, choose_device
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan

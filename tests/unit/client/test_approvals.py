@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_client.commands.consent import decide, withdraw
-from medfl_client.commands.plan_words import differences, n_weights, plan_in_words, reply_mb
+from medfl_client.commands.approve import approve_plan
+from medfl_client.commands.plan_summary import differences, n_weights, reply_mb, summarise
+from medfl_client.commands.withdraw import withdraw
 from medfl_client.config.hours import OpenHours, is_within
 from medfl_client.config.site_file import RULES, Policy
 from medfl_client.egress import approvals
@@ -55,9 +56,9 @@ def test_a_plan_is_shown_asked_for_and_approved_under_a_name(
     said, path = Said(), make_plan()
     plan = load_plan(path)
 
-    assert not decide(site, path, lambda text: False, said)
+    assert not approve_plan(site, path, lambda text: False, said)
     assert status_of(site / "state", plan.hash()) == "not approved"
-    assert decide(site, path, lambda text: plan.hash()[:12] in text, said)
+    assert approve_plan(site, path, lambda text: plan.hash()[:12] in text, said)
 
     (record,) = read_records(site / "state")
     assert (record.action, record.study, record.plan) == ("approve", "small", plan.hash())
@@ -82,12 +83,12 @@ def test_a_changed_plan_shows_what_changed_and_what_the_policy_says(
         file.write("  \n")
     text = (site / "site.yaml").read_text().replace("min_cell: 1}", "min_cell: 1, max_rounds: 4}")
     (site / "site.yaml").write_text(text)
-    decide(site, make_plan(), lambda text: True, Said())
+    approve_plan(site, make_plan(), lambda text: True, Said())
     changed = make_plan("other.yaml", training={"lr": 0.5}, federation={"rounds": 9})
     said = Said()
     path = approvals.propose(site / "state", load_plan(changed))
 
-    assert decide(site, None, lambda text: True, said)
+    assert approve_plan(site, None, lambda text: True, said)
 
     assert load_plan(path) == load_plan(changed)
     assert "training.lr | 0.01 | 0.5" in said.text
@@ -102,14 +103,14 @@ def test_withdrawing_takes_back_every_approval_and_approving_again_undoes_it(
     paths = [make_plan(), make_plan("other.yaml", training={"lr": 0.5})]
     hashes = [load_plan(path).hash() for path in paths]
     for path in paths:
-        decide(site, path, lambda text: True, Said())
+        approve_plan(site, path, lambda text: True, Said())
     said = Said()
 
     withdraw(site, None, said)
 
     assert [status_of(site / "state", plan) for plan in hashes] == ["withdrawn"] * 2
     assert "cannot be called back" in said.text
-    decide(site, paths[0], lambda text: True, Said())
+    approve_plan(site, paths[0], lambda text: True, Said())
     assert status_of(site / "state", hashes[0]) == "approved"
     withdraw(site, paths[0], Said())
     assert status_of(site / "state", hashes[0]) == "withdrawn"
@@ -148,7 +149,7 @@ def test_a_proposed_plan_is_the_plan_whatever_its_words_are(
     path = approvals.propose(tmp_path, plan)
 
     assert load_plan(path).hash() == plan.hash()
-    shown = "".join(cell for row in plan_in_words(plan) for cell in row)
+    shown = "".join(cell for row in summarise(plan) for cell in row)
     assert shown.isprintable()
     assert "\\x1b[2Jnothing" in shown
 

@@ -12,8 +12,9 @@ from tests.conftest import ROOT, MakePlan
 from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.dicom.index import Progress, rows, scan
-from medfl_client.data.ingest import Collection, Watch, collect, count_reasons, site_data
+from medfl_client.data.ingest import Collection, Watch, collect, count_reasons
 from medfl_client.data.reader import DicomReader
+from medfl_client.data.split import site_data
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan, load_plan
 

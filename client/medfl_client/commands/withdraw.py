@@ -1,57 +1,21 @@
-"""`medfl-client approve` and `withdraw`: shown in words, asked, recorded, and acted on at once."""
+"""`medfl-client withdraw`: recorded first, then the running client ends."""
 
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from medfl_client.commands.plan_words import differences, plan_in_words
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import ledger
-from medfl_client.egress.approvals import (
-    Record,
-    approve,
-    approved_plan,
-    last_approved,
-    proposed,
-    read_records,
-    status_of,
-    write_record,
-)
-from medfl_client.egress.guard import permit
+from medfl_client.egress.approvals import Record, read_records, write_record
 from medfl_client.egress.receipts import LEDGER, RELEASED
-from medfl_common.errors import ConfigError, DisclosureError, RunError
+from medfl_common.errors import RunError
 from medfl_common.files import holder
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
 
 STOP_S = 10.0  # for a running client to end by itself
 LOOK_S = 0.05  # between looks whether it has
-Ask = Callable[[str], bool]
-
-
-def decide(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
-    """Show a plan in words, and record the approval if the person says yes."""
-    site, state = load_site_file(folder), folder / "state"
-    plan = load_plan(plan_file or _newest_proposed(state))
-    screen.table(["question", "answer"], plan_in_words(plan), title=f"what {plan.study} does here")
-    try:
-        permit(plan, site.policy)
-        screen.say("your policy allows this plan")
-    except DisclosureError as error:
-        screen.say(f"your policy would refuse this plan, approved or not: {error}")
-    _show_differences(plan, state, screen)
-    if status_of(state, plan.hash()) == "approved":
-        screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
-        return True
-    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}?"):
-        screen.say("not approved; nothing was changed")
-        return False
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    approve(state, plan)
-    screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
-    return True
 
 
 def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
@@ -80,28 +44,6 @@ def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None
     for plan, (study, canonical) in plans.items():
         write_record(state, "withdraw", plan, study, canonical)
         screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
-
-
-def _newest_proposed(state: Path) -> Path:
-    found = proposed(state)
-    if not found:
-        raise ConfigError(
-            "name the plan file; no plan has come with a task yet that waits for approval"
-        )
-    return found[-1]
-
-
-def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:
-    before = last_approved(state, plan.study)
-    if before is None:
-        screen.say("no plan was approved here before; this is the first")
-        return
-    rows = differences(approved_plan(before), plan)
-    if not rows:
-        screen.say(f"it is the same plan that {before.by} approved on {before.day}")
-        return
-    title = f"against the plan of {before.study} that {before.by} approved on {before.day}"
-    screen.table(["setting", "before", "now"], rows, title=title)
 
 
 def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:

@@ -27,7 +27,7 @@ KEPT = {  # by the algorithm's half at the sites
 SCORES = "the number of scored images, their mean loss and exact AUC, counts of right and wrong "
 
 
-def plan_in_words(plan: Plan) -> Rows:
+def summarise(plan: Plan) -> Rows:
     """Give rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
     mb = reply_mb(plan)

@@ -1,0 +1,65 @@
+"""`medfl-client approve`: a plan shown in plain words, asked about, and recorded."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from medfl_client.commands.plan_summary import differences, summarise
+from medfl_client.config.site_file import load_site_file
+from medfl_client.egress.approvals import (
+    approve,
+    approved_plan,
+    last_approved,
+    proposed,
+    status_of,
+)
+from medfl_client.egress.guard import permit
+from medfl_common.errors import ConfigError, DisclosureError
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.ui.screen import Screen
+
+Ask = Callable[[str], bool]
+
+
+def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
+    """Show a plan in words, and record the approval if the person says yes."""
+    site, state = load_site_file(folder), folder / "state"
+    plan = load_plan(plan_file or _newest_proposed(state))
+    screen.table(["question", "answer"], summarise(plan), title=f"what {plan.study} does here")
+    try:
+        permit(plan, site.policy)
+        screen.say("your policy allows this plan")
+    except DisclosureError as error:
+        screen.say(f"your policy would refuse this plan, approved or not: {error}")
+    _show_differences(plan, state, screen)
+    if status_of(state, plan.hash()) == "approved":
+        screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
+        return True
+    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}?"):
+        screen.say("not approved; nothing was changed")
+        return False
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    approve(state, plan)
+    screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
+    return True
+
+
+def _newest_proposed(state: Path) -> Path:
+    found = proposed(state)
+    if not found:
+        raise ConfigError(
+            "name the plan file; no plan has come with a task yet that waits for approval"
+        )
+    return found[-1]
+
+
+def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:
+    before = last_approved(state, plan.study)
+    if before is None:
+        screen.say("no plan was approved here before; this is the first")
+        return
+    rows = differences(approved_plan(before), plan)
+    if not rows:
+        screen.say(f"it is the same plan that {before.by} approved on {before.day}")
+        return
+    title = f"against the plan of {before.study} that {before.by} approved on {before.day}"
+    screen.table(["setting", "before", "now"], rows, title=title)
