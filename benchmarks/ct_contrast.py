@@ -26,7 +26,7 @@ from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import load_newest
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.scenario import partitioned

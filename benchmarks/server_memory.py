@@ -33,14 +33,9 @@ from flwr.supernode.fleet_http_connection import http_request_response
 from medfl_client.commands.run import free_port
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.run.log import read_events
-from medfl_common.wire.records import (
-    TrainResult,
-    TrainTask,
-    decode_task_head,
-    encode_result,
-    plan_number,
-)
+from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
+from medfl_common.wire.tasks import TrainTask, decode_task_head
 from medfl_server.roster.enrolment import enrol
 from medfl_sim.local.deployment import command, run_command
 

@@ -1,4 +1,4 @@
-"""A site's folder to the data of a plan: index, labels, selection, cache, split."""
+"""A site's folder to the samples of a plan: index, labels, selection, cache, duplicates."""
 
 from collections import Counter
 from collections.abc import Callable

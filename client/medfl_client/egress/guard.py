@@ -19,8 +19,9 @@ from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.records import Kind, TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import SEAL, SIGNATURE, seal
+from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 
 

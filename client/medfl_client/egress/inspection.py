@@ -9,7 +9,7 @@ from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_common.errors import DisclosureError, LinkError, MedflError
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.records import LISTS, SINGLE, decode_result, encode_result
+from medfl_common.wire.results import LISTS, SINGLE, decode_result, encode_result
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
 
 # The records that may leave, each with its only type. A new one is its own line and its own reason.

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 
 
 def keep(state: Path, task: TrainTask, policy: Policy, content: RecordDict) -> None:

@@ -9,7 +9,7 @@ from medfl_client.egress import ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.models.weights import norm
 from medfl_common.wire.digest import content_sha256, n_bytes
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights
 
 LEDGER = "ledger.jsonl"

@@ -34,13 +34,8 @@ from medfl_common.models.weights import load_shared, shared_weights
 from medfl_common.plan.algorithms import NEED_START_LOSS
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.records import (
-    TrainResult,
-    TrainTask,
-    decode_task_head,
-    decode_task_weights,
-    plan_number,
-)
+from medfl_common.wire.results import TrainResult, plan_number
+from medfl_common.wire.tasks import TrainTask, decode_task_head, decode_task_weights
 from medfl_common.wire.tensors import Shapes
 
 NOT_SENT = "not sent"  # how a line about a refusal begins

@@ -15,7 +15,7 @@ from medfl_common.models.memory_format import layout
 from medfl_common.models.network import Network, Part
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 
 

@@ -13,7 +13,7 @@ from medfl_common.models.weights import Weights, difference, load_shared, shared
 from medfl_common.plan.algorithms import objective_of
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.schedule import learning_rate_of_round
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import codec_of, through
 
 

@@ -15,7 +15,7 @@ from flwr.app import MetricRecord, RecordDict
 from medfl_common.errors import RunError
 from medfl_common.wire.digest import content_sha256
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 
 SEAL, SIGNATURE = "seal", "signature"  # record and key; eight signed 64-bit numbers
 WORDS = struct.Struct(">8q")

@@ -11,8 +11,9 @@ from medfl_common.errors import MedflError, RunError
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
 from medfl_common.plan.algorithms import NEED_START_LOSS
-from medfl_common.wire.records import TrainResult, TrainTask, decode_result, plan_number
+from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.signature import check_seal
+from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 from medfl_server.roster.enrolment import Enrolled
 

@@ -12,7 +12,7 @@ from medfl_common.plan.algorithms import STRATEGY_OF, strategy_of
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.schedule import learning_rate_of_round
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
 from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent

@@ -8,7 +8,8 @@ from typing import Any
 from flwr.app import ArrayRecord, RecordDict
 
 from medfl_common.models.weights import Weights
-from medfl_common.wire.records import TrainResult, pack_weights
+from medfl_common.wire.results import TrainResult
+from medfl_common.wire.tasks import pack_weights
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.pending import PendingTasks
 from medfl_server.superlink.transport import ConnectedSite

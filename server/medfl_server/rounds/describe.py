@@ -1,7 +1,7 @@
 """The first question of a study: each site counts its data, before any training."""
 
 from medfl_common.models.weights import Weights
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 from medfl_server.reports.heterogeneity import differences
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies

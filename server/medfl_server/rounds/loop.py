@@ -20,7 +20,8 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.seeds import numpy_generator
 from medfl_common.ui.screen import in_words
-from medfl_common.wire.records import Kind, TrainResult
+from medfl_common.wire.results import TrainResult
+from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregate import RoundFold, quorum_of
 from medfl_server.reports.heterogeneity_page import write_harmony

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from medfl_common.models.weights import Weights
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 
 SMALL = 1_000_000  # bytes of an update that may as well stay in memory
 

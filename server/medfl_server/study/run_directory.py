@@ -27,7 +27,7 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.log import RunLog
 
 if TYPE_CHECKING:
-    from medfl_common.wire.records import Kind
+    from medfl_common.wire.tasks import Kind
 
 START_FILE = "weights.safetensors"
 

@@ -20,7 +20,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.records import TrainTask, encode_task
+from medfl_common.wire.tasks import TrainTask, encode_task
 
 
 def ask(plan: Plan, round_: int = 1, nonce: int = 5) -> RecordDict:

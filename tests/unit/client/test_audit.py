@@ -17,7 +17,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.records import TrainTask, encode_task
+from medfl_common.wire.tasks import TrainTask, encode_task
 
 RUNS = ("ab" * 16, "cd" * 16)
 

@@ -12,7 +12,8 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.records import TrainResult, TrainTask, plan_number
+from medfl_common.wire.results import TrainResult, plan_number
+from medfl_common.wire.tasks import TrainTask
 
 UPDATE = {"w": torch.ones(2, 2)}
 SHAPES = {"w": (2, 2)}

@@ -17,7 +17,7 @@ from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.records import LISTS, SINGLE, TrainResult, encode_result, plan_number
+from medfl_common.wire.results import LISTS, SINGLE, TrainResult, encode_result, plan_number
 from medfl_common.wire.tensors import codec_of, encode_weights
 
 SHAPES = {"w": (2, 3), "b": (3,)}

@@ -25,7 +25,7 @@ from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.model_file import load_model
 from medfl_common.ui.screen import Screen
-from medfl_common.wire.records import TrainTask, encode_task
+from medfl_common.wire.tasks import TrainTask, encode_task
 
 RUN = "ab" * 16
 

@@ -13,8 +13,9 @@ from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.errors import RunError
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.records import TrainResult, TrainTask, encode_result, plan_number
+from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
+from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.admission import admit, norm_limit
 from medfl_server.roster.enrolment import Enrolled
 

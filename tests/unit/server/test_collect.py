@@ -10,7 +10,8 @@ from flwr.app import RecordDict
 from tests.conftest import MakePlan
 
 from medfl_common.run.log import RunLog
-from medfl_common.wire.records import TrainResult, decode_task_head, encode_result, plan_number
+from medfl_common.wire.results import TrainResult, encode_result, plan_number
+from medfl_common.wire.tasks import decode_task_head
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.start_handout import Handout

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import torch
 
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 from medfl_server.rounds.reorder_buffer import ReorderBuffer
 
 

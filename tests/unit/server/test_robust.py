@@ -9,7 +9,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.records import TrainResult
+from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.aggregate import RoundFold, check_roster, quorum_of
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 

@@ -10,7 +10,7 @@ from medfl_client.task.handler import work
 from medfl_common.models import build_model
 from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.records import TrainTask
+from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.aggregate import RoundFold
 from medfl_server.aggregation.batchnorm import PooledStatistics
 

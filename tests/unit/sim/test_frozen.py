@@ -18,7 +18,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
-from medfl_common.wire.records import TrainTask, encode_task
+from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study

@@ -8,18 +8,15 @@ from flwr.app import Array, ArrayRecord, MetricRecord
 from medfl_common.errors import LinkError, RunError
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.records import (
+from medfl_common.wire.results import (
     TrainResult,
-    TrainTask,
     decode_result,
-    decode_task_head,
-    decode_task_weights,
     decode_weights,
     encode_result,
-    encode_task,
     encode_weights,
     plan_number,
 )
+from medfl_common.wire.tasks import TrainTask, decode_task_head, decode_task_weights, encode_task
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7.0), "c": torch.zeros(4)}
 LONGER = Array(np.zeros(11, dtype=np.float32)).data + b"12345678"

@@ -1,0 +1,114 @@
+"""Tasks as Flower records, and back: the only file with their record keys.
+
+A task may carry text, since it goes to the hospital.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast, get_args
+
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+
+from medfl_common.errors import LinkError
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import Plan, plan_from_json
+from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.record_values import typed
+from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
+
+Kind = Literal["train", "evaluate", "describe"]
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What the coordinator asks of one site in one round."""
+
+    kind: Kind  # train: score, then train; evaluate: score only; describe: tell of the data
+    run: str  # the study run, 32 hex digits
+    round: int  # train: the round to be made, from 1; evaluate: the last round made; describe: 0
+    nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
+    site: str  # the name under which the coordinator enrolled the site
+    plan: Plan
+    weights: Weights  # what is shared; describe: none
+    start: Weights | None = None  # what is not, with the first task after a site has connected
+    told: Weights = field(default_factory=dict)  # what the coordinator's strategy says beside them
+
+
+def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:
+    """Pack what goes to the sites each round."""
+    messages = plan.federation.messages
+    return encode_weights(weights, codec_of(messages, messages.weights))
+
+
+def encode_task(
+    task: TrainTask,
+    weights: ArrayRecord | None = None,
+    start: ArrayRecord | None = None,
+    told: ArrayRecord | None = None,
+) -> RecordDict:
+    """Write a task as records; the last three may hold the task's already packed."""
+    config: dict[str, int | str] = {
+        "protocol": PROTOCOL,
+        "kind": task.kind,
+        "run": task.run,
+        "round": task.round,
+        "nonce": task.nonce,
+        "site": task.site,
+        "plan": task.plan.canonical(),
+    }
+    packed = weights if weights is not None else pack_weights(task.weights, task.plan)
+    content = RecordDict({"weights": packed, "task": ConfigRecord({**config})})
+    if start is None and task.start is not None:
+        start = encode_weights(task.start)
+    if start is not None:
+        content["start"] = start
+    if told is None and task.told:
+        told = pack_weights(task.told, task.plan)
+    if told is not None:
+        content["told"] = told
+    return content
+
+
+def decode_task_head(content: RecordDict) -> TrainTask:
+    """Read all of a task but the weights, which need the model's shapes."""
+    config = content.config_records["task"]
+    protocol = int(typed(config, "protocol", int))
+    if protocol != PROTOCOL:
+        raise LinkError(
+            f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}; both need the same "
+            "version of medfl"
+        )
+    run = typed(config, "run", str)
+    if not re.fullmatch(r"[0-9a-f]{32}", run):
+        raise LinkError("the task's run is not 32 hex digits")
+    kind = typed(config, "kind", str)
+    if kind not in get_args(Kind):
+        raise LinkError(
+            f"the task is to {kind!r}, which this site does not know; update medfl here"
+        )
+    return TrainTask(
+        kind=cast(Kind, kind),
+        run=run,
+        round=typed(config, "round", int),
+        nonce=typed(config, "nonce", int),
+        site=typed(config, "site", str),
+        plan=plan_from_json(typed(config, "plan", str)),
+        weights={},
+    )
+
+
+def decode_task_weights(
+    content: RecordDict, head: TrainTask, shapes: Shapes, start_shapes: Shapes
+) -> TrainTask:
+    """Add the weights to the head of a task."""
+    messages, records = head.plan.federation.messages, content.array_records
+    codec = codec_of(messages, messages.weights)
+    trained = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
+    packed = records.get("start")
+    return replace(
+        head,
+        weights=decode_weights(records["weights"], shapes, codec),
+        start=decode_weights(packed, start_shapes) if packed is not None else None,
+        told=decode_weights(records["told"], trained, codec) if "told" in records else {},
+    )
