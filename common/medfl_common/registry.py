@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from medfl_common.errors import ConfigError
 
-Part = TypeVar("Part", bound=Callable[..., object])
+Part = TypeVar("Part")
 
 
 class Registry(Generic[Part]):
@@ -15,12 +15,13 @@ class Registry(Generic[Part]):
 
     Args:
         kind: What a person calls the parts, for messages ("strategy").
-        package: The package whose modules register them; imported at the first look-up.
+        package: The package whose modules register them; imported at the first look-up. Those
+            whose names begin with _ are shared by the others.
     """
 
     def __init__(self, kind: str, package: str) -> None:
         self._kind = kind
-        self._package = package
+        self.package = package
         self._parts: dict[str, Part] = {}
         self._loaded = False
 
@@ -45,8 +46,9 @@ class Registry(Generic[Part]):
     def names(self) -> list[str]:
         """List the known names in alphabetical order."""
         if not self._loaded:
-            package = importlib.import_module(self._package)
+            package = importlib.import_module(self.package)
             for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self._package}.{module.name}")
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self.package}.{module.name}")
             self._loaded = True
         return sorted(self._parts)

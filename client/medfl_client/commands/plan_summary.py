@@ -5,7 +5,7 @@ import math
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
-from medfl_common.plan.algorithms import NEED_START_LOSS, objective_of, own_layers
+from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
@@ -18,12 +18,6 @@ Rows = list[list[str]]
 SAMPLES = {
     "image": "image", "series": "series", "study": "study", "candidate": "candidate position",
 }  # fmt: skip
-KEPT = {  # by the algorithm's half at the sites
-    "scaffold": "how gradients here differ from the others' (a control variate)",
-    "feddyn": "how gradients here differ from the others'",
-    "moon": "the last model trained here",
-    "ditto": "a model of this site's own, which `predict` can use",
-}
 SCORES = "the number of scored images, their mean loss and exact AUC, counts of right and wrong "
 
 
@@ -145,13 +139,13 @@ def _form(plan: Plan) -> str:
 
 
 def _start_loss(plan: Plan) -> str:
-    asked = plan.federation.strategy in NEED_START_LOSS
+    asked = at_coordinator(plan.federation).needs_start_loss
     return ", the same before training" if asked else ""
 
 
 def _stays(plan: Plan) -> str:
     layers = [f"the {layers} layers" for layers in sorted(own_layers(plan))]
-    kept = [KEPT[objective_of(plan)]] if objective_of(plan) in KEPT else []
+    kept = [words] if (words := at_sites(plan).kept_at_site) else []
     codec = codec_of(plan.federation.messages)
     left_out = ["what the short messages leave out"] if codec and codec.feeds_back else []
     return ", ".join([*layers, *kept, *left_out]) or "nothing of the model"

@@ -31,7 +31,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
-from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.digest import n_bytes
 from medfl_common.wire.results import TrainResult, plan_number
@@ -170,7 +170,7 @@ def work(
             groups = count_subgroups(logits, targets, data.groups, task.plan)
     trained, update, start_loss = Trained(0, 0, 0.0), None, None
     if task.kind == "train":
-        if task.plan.federation.strategy in NEED_START_LOSS:
+        if at_coordinator(task.plan.federation).needs_start_loss:
             start_loss = count_scores(*score(trunk, data.train, task.plan, device), task.plan).loss
         memory = memory or Memory()
         trained, update = train_locally(task, model, data.train, device, memory, max_steps)

@@ -10,7 +10,7 @@ from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
-from medfl_common.plan.algorithms import objective_of
+from medfl_common.plan.halves import objective_of
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.tasks import TrainTask

@@ -9,7 +9,7 @@ from torch import nn
 from medfl_common.errors import ConfigError
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network
-from medfl_common.plan.algorithms import own_layers
+from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.plan import Plan
 from medfl_common.registry import Registry

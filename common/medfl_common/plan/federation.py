@@ -4,27 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medfl_common.plan.algorithms.fedavg import FEDAVG
+from medfl_common.plan.options import Options, Own, own_options
 from medfl_common.plan.settings import Number, Settings
-
-
-class Options(Settings):
-    """Numbers of the algorithms; each is for those named beside it, which say what it does."""
-
-    server_lr: Annotated[Number, Field(gt=0, le=10)] = 1.0  # fedavgm, scaffold, fedbuff
-    server_momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9  # fedavgm
-    adaptive_lr: Annotated[Number, Field(gt=0, le=10)] = 0.01  # fedadam, fedyogi, fedadagrad
-    beta_1: Annotated[Number, Field(ge=0, lt=1)] = 0.9  # fedadam, fedyogi
-    beta_2: Annotated[Number, Field(ge=0, lt=1)] = 0.99  # fedadam, fedyogi
-    tau: Annotated[Number, Field(gt=0, le=1)] = 0.001  # fedadam, fedyogi, fedadagrad
-    q: Annotated[Number, Field(ge=0, le=10)] = 1.0  # qfedavg
-    fedprox_mu: Annotated[Number, Field(ge=0, le=100)] = 0.01
-    feddyn_alpha: Annotated[Number, Field(gt=0, le=100)] = 0.01
-    ditto_lambda: Annotated[Number, Field(ge=0, le=100)] = 0.1
-    moon_mu: Annotated[Number, Field(ge=0, le=100)] = 1.0
-    moon_temperature: Annotated[Number, Field(gt=0, le=10)] = 0.5
-    fedrep_head_epochs: int = Field(default=1, ge=1, le=1000)
-    fedbuff_size: int = Field(default=2, ge=1, le=10_000)
-    fedbuff_staleness: int = Field(default=10, ge=0, le=1000)
 
 
 class Messages(Settings):
@@ -44,7 +26,7 @@ class Federation(Settings):
 
     rounds: int = Field(ge=1, le=10_000)
     """Rounds of the study."""
-    strategy: str = "fedavg"
+    strategy: str = FEDAVG.name
     """The algorithm: a name from the list of algorithms."""
     options: Options = Options()
     """Numbers of the algorithm."""
@@ -69,3 +51,7 @@ class Federation(Settings):
     """Before the first round each site tells counts of its data, as far as its policy allows."""
     empty_rounds: int = Field(default=3, ge=1, le=1000)
     """So many rounds in a row without a quorum pause the study."""
+
+    def own(self, kind: type[Own]) -> Own:
+        """Give one algorithm's options: those of its class."""
+        return own_options(self.options, kind)

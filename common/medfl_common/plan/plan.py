@@ -11,9 +11,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.plan.algorithms import why_unfit
+from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.evaluation import Evaluation
 from medfl_common.plan.federation import Federation
+from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.settings import Name, Settings, check, load
@@ -50,7 +51,7 @@ class Plan(Settings):
     def _sections_fit(self) -> Self:
         if self.model.slices is not None and self.images.dimensions == 2:
             raise ValueError("model.slices belongs to images.dimensions: 3")
-        if unfit := why_unfit(self):
+        if unfit := why_unknown(self) or why_unfit(self):
             raise ValueError(unfit)
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
@@ -73,7 +74,16 @@ class Plan(Settings):
 
     @cached_property
     def _canonical(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        values = self.model_dump(mode="json")
+        options = values["federation"]["options"]
+        values["federation"]["options"] = {key: options[key] for key in self._hashed_options()}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+    def _hashed_options(self) -> set[str]:
+        """List the options that count: a new algorithm's are in its own plans' hashes alone."""
+        every = [ALGORITHMS.get(name) for name in ALGORITHMS.names()]
+        counted = [*algorithms_of(self), *(a for a in every if a.in_every_hash)]
+        return {key for a in counted for key in a.options.model_fields}
 
     @cached_property
     def _hash(self) -> str:

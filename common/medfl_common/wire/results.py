@@ -15,7 +15,7 @@ from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
-from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
@@ -121,7 +121,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         )
     update, task = content.array_records.get("update"), plan.task
     codec = codec_of(plan.federation.messages)
-    is_asked = plan.federation.strategy in NEED_START_LOSS
+    is_asked = at_coordinator(plan.federation).needs_start_loss
     has_start_loss = is_asked and "start_loss" in numbers
     return TrainResult(
         plan=int(number(numbers, "plan")),

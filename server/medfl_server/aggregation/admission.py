@@ -10,7 +10,7 @@ from flwr.app import RecordDict
 from medfl_common.errors import MedflError, RunError
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
-from medfl_common.plan.algorithms import NEED_START_LOSS
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.signature import check_seal
 from medfl_common.wire.tasks import TrainTask
@@ -107,10 +107,9 @@ def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> Non
         most_steps = task.plan.training.epochs * result.n_images
         if not 1 <= result.n_steps <= most_steps:
             raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
-        strategy = task.plan.federation.strategy
-        loss = result.start_loss
-        if strategy in NEED_START_LOSS and (loss is None or loss < 0):
-            raise RunError(f"start_loss is {loss}; {strategy} needs one that is not negative")
+        algorithm, loss = at_coordinator(task.plan.federation), result.start_loss
+        if algorithm.needs_start_loss and (loss is None or loss < 0):
+            raise RunError(f"start_loss is {loss}; {algorithm.name} needs one that is not negative")
     if task.kind == "describe" and result.statistics is None:
         raise RunError("the reply has no statistics")
     if not result.is_finite:

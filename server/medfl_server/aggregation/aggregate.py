@@ -8,8 +8,8 @@ from medfl_common.errors import ConfigError
 from medfl_common.files import Json
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights
-from medfl_common.plan.algorithms import STRATEGY_OF, strategy_of
 from medfl_common.plan.federation import Federation
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.results import TrainResult
@@ -32,17 +32,15 @@ def needs(federation: Federation) -> int:
 
 def fold_of(round_: Round) -> Fold:
     """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
-    name, known = round_.federation.strategy, sorted({*STRATEGIES.names(), *STRATEGY_OF})
-    if name not in known:
-        raise ConfigError(f"unknown strategy {name!r}; known: {', '.join(known)}")
-    return STRATEGIES.get(strategy_of(name))(round_)
+    return STRATEGIES.get(at_coordinator(round_.federation).name)(round_)
 
 
 def n_asked(federation: Federation, n_sites: int) -> int:
     """Count the sites of whose replies a round is made."""
-    if federation.strategy == "fedbuff":
-        return federation.options.fedbuff_size
-    return 1 if federation.strategy == "cyclic" else federation.sites_per_round or n_sites
+    algorithm = at_coordinator(federation)
+    if algorithm.buffer is not None:
+        return int(getattr(federation.options, algorithm.buffer.size))
+    return algorithm.choice.n if algorithm.choice else federation.sites_per_round or n_sites
 
 
 def check_roster(federation: Federation, n_sites: int) -> None:

@@ -14,7 +14,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
-from medfl_common.plan.algorithms import own_layers
+from medfl_common.plan.halves import own_layers
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model
 

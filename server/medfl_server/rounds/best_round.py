@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from medfl_common.files import Json, write_atomic
 from medfl_common.metrics.counts import merge, scores
 from medfl_common.models.weights import Weights
-from medfl_common.plan.algorithms import CHOOSE
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint
 from medfl_server.rounds.outcome import Replies
@@ -28,7 +28,7 @@ def value_of(replies: Replies, plan: Plan) -> float | None:
     None where the sites let no scores out, or where other sites score in every round, some of them
     an older model: then the last model is taken.
     """
-    if plan.federation.strategy in CHOOSE:
+    if at_coordinator(plan.federation).chooses_sites:
         return None
     score_counts = [
         a.result.score_counts

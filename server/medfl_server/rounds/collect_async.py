@@ -8,6 +8,7 @@ from typing import Any
 from flwr.app import ArrayRecord, RecordDict
 
 from medfl_common.models.weights import Weights
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import pack_weights
 from medfl_server.rounds.collect import Collection
@@ -21,6 +22,11 @@ class AsynchronousCollection(Collection):
     def __init__(self, flight: PendingTasks, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._flight = flight
+        federation = self._study.plan.federation
+        buffer = at_coordinator(federation).buffer
+        assert buffer is not None
+        self._most_key = buffer.max_staleness
+        self._most = int(getattr(federation.options, buffer.max_staleness))
         self._packed: dict[int, ArrayRecord] = {}  # by the round that they were handed out for
         self._round = 0
 
@@ -51,9 +57,8 @@ class AsynchronousCollection(Collection):
         return len(self._replies.answered) >= quorum
 
     def _why_nothing(self, result: TrainResult) -> str:
-        most = self._study.plan.federation.options.fedbuff_staleness
-        if not result.code and self._round - result.round > most:
-            return f"its update is for round {result.round}, too old (options.fedbuff_staleness)"
+        if not result.code and self._round - result.round > self._most:
+            return f"its update is for round {result.round}, too old (options.{self._most_key})"
         return super()._why_nothing(result)
 
     def _pass_in_turn(self, site: str, result: TrainResult) -> None:

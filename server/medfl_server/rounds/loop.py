@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
-from medfl_common.plan.algorithms import TELL_STATE
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.seeds import numpy_generator
@@ -71,8 +71,9 @@ Follow = Callable[[Progress], None]
 
 def choose_sites(plan: Plan, roster: Sequence[str], round_: int) -> set[str]:
     """Draw the sites that a round asks (McMahan et al., AISTATS 2017: the fraction C)."""
-    if plan.federation.strategy == "cyclic":
-        return {roster[(round_ - 1) % len(roster)]}
+    choice = at_coordinator(plan.federation).choice
+    if choice is not None:
+        return choice.sites(roster, round_)
     n = min(plan.federation.sites_per_round or len(roster), len(roster))
     drawn = numpy_generator(plan.seed, "sites of the round", round_).permutation(len(roster))[:n]
     return {roster[i] for i in drawn}
@@ -114,8 +115,8 @@ class RoundLoop:
         self._n_made = 0  # rounds, as last told
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
-        is_asynchronous = study.plan.federation.strategy == "fedbuff"
-        self._flight = PendingTasks(speed) if is_asynchronous else None
+        self._algorithm = at_coordinator(study.plan.federation)
+        self._flight = PendingTasks(speed) if self._algorithm.buffer is not None else None
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -289,7 +290,7 @@ class RoundLoop:
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
-        is_told = kind == "train" and self._plan.federation.strategy in TELL_STATE
+        is_told = kind == "train" and self._algorithm.sends_state
         told = checkpoint.state if is_told else None
         return collection.run(kind, round_, checkpoint.weights, self.quorum, most, told)
 

@@ -16,6 +16,7 @@ import yaml
 from medfl_client.data.dataset import Batches, Examples, SiteData
 from medfl_client.task.site import Site
 from medfl_common.files import write_atomic
+from medfl_common.plan.algorithms.fedavg import FEDAVG
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
 from medfl_server.study.run_directory import START_FILE, Study, create_study, open_study
@@ -25,8 +26,8 @@ from medfl_sim.engine.simulation import run_study, silent
 POOLED = "pooled"
 # One site takes part: nothing is to be withstood, and messages are whole.
 FEDERATION: dict[str, object] = {
-    "strategy": "fedavg", "messages": {}, "min_sites": "all", "sites_per_round": None,
-    "statistics": False,
+    "strategy": FEDAVG.name, "options": {}, "messages": {}, "min_sites": "all",
+    "sites_per_round": None, "statistics": False,
 }  # fmt: skip
 
 

@@ -14,12 +14,11 @@ from tests.conftest import PLAN, ROOT, MakePlan
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
 from medfl_common.models.weights import Weights
-from medfl_common.plan.algorithms import STRATEGY_OF
+from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.plan import load_plan
 from medfl_common.plan.settings import check
 from medfl_common.run.checkpoint import load_newest
 from medfl_common.wire.codecs import CODECS
-from medfl_server.aggregation.strategies import STRATEGIES
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.faults import Fault
 from medfl_sim.data.hospitals import virtual_sites
@@ -179,7 +178,7 @@ def test_it_learns_and_a_stop_changes_nothing(
 
 def test_the_guide_names_every_algorithm_and_message_format() -> None:
     guide = (ROOT / "docs" / "algorithms.md").read_text()
-    for name in {*STRATEGIES.names(), *STRATEGY_OF, *CODECS.names()} - {"without_largest"}:
+    for name in [*ALGORITHMS.names(), *CODECS.names()]:
         assert f"`{name}`" in guide
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from medfl_client.training.objectives import OBJECTIVES, LocalRound
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights
-from medfl_common.plan.algorithms import TELL_STATE, objective_of
+from medfl_common.plan.halves import at_coordinator, objective_of
 from medfl_common.plan.plan import load_plan
 from medfl_server.aggregation.aggregate import fold_of
 from medfl_server.aggregation.strategies import Round, Sent
@@ -37,7 +37,7 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
     memories: list[Weights] = [{}, {}]
     for number in range(1, ROUNDS + 1):
         fold = fold_of(Round(plan.federation, plan.training, number, 2, RATE, state))
-        told = state if strategy in TELL_STATE else {}
+        told = state if at_coordinator(plan.federation).sends_state else {}
         for site, (curvature, minimum) in enumerate(SITES):
             w = nn.Parameter(weights["w"].clone())
             model = Network(nn.Identity(), 1, 1)

@@ -6,6 +6,7 @@ The site's own model stays there; what leaves is FedAvg's update.
 """
 
 from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_common.plan.algorithms.ditto import DittoOptions
 
 
 @OBJECTIVES.register("ditto")
@@ -22,7 +23,7 @@ class Ditto(Objective):
 
 class _Own(Objective):
     def __init__(self, here: LocalRound) -> None:
-        self._here, self._lambda = here, here.plan.federation.options.ditto_lambda
+        self._here, self._lambda = here, here.plan.federation.own(DittoOptions).ditto_lambda
 
     def edit_gradients(self) -> None:
         self._here.pull(self._here.start, self._lambda)

@@ -2,7 +2,7 @@
 
 Li, Jiang, Zhang, Kamp, Dou: FedBN: Federated Learning on Non-IID Features via Local Batch
 Normalization. ICLR 2021. https://arxiv.org/abs/2102.07623
-Which layers stay is in `medfl_common.plan.algorithms`, since both ends must know.
+Which layers stay is in the algorithm's own file, since both ends must know.
 """
 
 from medfl_client.training.objectives import OBJECTIVES, Objective

@@ -6,6 +6,7 @@ Regularization. ICLR 2021. https://arxiv.org/abs/2111.04263
 
 from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
 from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms.feddyn import FedDynOptions
 
 
 @OBJECTIVES.register("feddyn")
@@ -13,7 +14,7 @@ class FedDyn(Objective):
     """Add -<g, w> + alpha / 2 * |w - global|^2 to the loss; g <- g - alpha (local - global)."""
 
     def __init__(self, here: LocalRound) -> None:
-        self._here, self._alpha = here, here.plan.federation.options.feddyn_alpha
+        self._here, self._alpha = here, here.plan.federation.own(FedDynOptions).feddyn_alpha
 
     def edit_gradients(self) -> None:
         """Add the terms' gradients."""

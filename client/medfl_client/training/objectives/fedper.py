@@ -2,7 +2,7 @@
 
 Arivazhagan, Aggarwal, Singh, Choudhary: Federated Learning with Personalization Layers. 2019.
 https://arxiv.org/abs/1912.00818
-Which layers stay is in `medfl_common.plan.algorithms`, since both ends must know.
+Which layers stay is in the algorithm's own file, since both ends must know.
 """
 
 from medfl_client.training.objectives import OBJECTIVES, Objective

@@ -5,6 +5,7 @@ MLSys 2020. https://arxiv.org/abs/1812.06127
 """
 
 from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_common.plan.algorithms.fedprox import FedProxOptions
 
 
 @OBJECTIVES.register("fedprox")
@@ -12,7 +13,7 @@ class FedProx(Objective):
     """Add mu / 2 * |w - global|^2 to the loss."""
 
     def __init__(self, here: LocalRound) -> None:
-        self._here, self._mu = here, here.plan.federation.options.fedprox_mu
+        self._here, self._mu = here, here.plan.federation.own(FedProxOptions).fedprox_mu
 
     def edit_gradients(self) -> None:
         """Add the term's gradient."""

@@ -5,6 +5,7 @@ Learning. ICML 2021. https://arxiv.org/abs/2102.07078
 """
 
 from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_common.plan.algorithms.fedrep import FedRepOptions
 
 
 @OBJECTIVES.register("fedrep")
@@ -14,7 +15,7 @@ class FedRep(Objective):
     def __init__(self, here: LocalRound) -> None:
         self._head = [p for p in here.model.head.parameters() if p.requires_grad]
         self._shared = [*here.parameters.values()]
-        self._n_head = here.plan.federation.options.fedrep_head_epochs
+        self._n_head = here.plan.federation.own(FedRepOptions).fedrep_head_epochs
 
     def before_epoch(self, epoch: int) -> None:
         """Choose what is trained."""

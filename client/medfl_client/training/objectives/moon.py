@@ -12,6 +12,7 @@ from torch import nn
 from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared, shared_weights
+from medfl_common.plan.algorithms.moon import MoonOptions
 
 
 @OBJECTIVES.register("moon")
@@ -19,7 +20,7 @@ class Moon(Objective):
     """Add mu times -log(e^(s_global / t) / (e^(s_global / t) + e^(s_last / t))), s: cosines."""
 
     def __init__(self, here: LocalRound) -> None:
-        options = here.plan.federation.options
+        options = here.plan.federation.own(MoonOptions)
         self._here, self._mu, self._temperature = here, options.moon_mu, options.moon_temperature
         self._common, self._last = _copy(here.model), _copy(here.model)
         load_shared(self._last, here.memory)

@@ -6,6 +6,7 @@ ICLR 2021. https://arxiv.org/abs/2003.00295
 
 from flwr.serverapp.strategy import FedAdagrad
 
+from medfl_common.plan.algorithms.fedadagrad import FedAdagradOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round
 from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
 
@@ -13,5 +14,5 @@ from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOpti
 @STRATEGIES.register("fedadagrad")
 def fedadagrad(round_: Round) -> FlowerOptimizer:
     """Step with adaptive_lr, tau."""
-    o = round_.federation.options
+    o = round_.federation.own(FedAdagradOptions)
     return FlowerOptimizer(round_, lambda: FedAdagrad(eta=o.adaptive_lr, tau=o.tau))

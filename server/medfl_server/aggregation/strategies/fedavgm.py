@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms.fedavgm import FedAvgMOptions
 from medfl_server.aggregation.strategies import STRATEGIES
 from medfl_server.aggregation.strategies.fedavg import FedAvg
 
@@ -20,7 +21,7 @@ class FedAvgM(FedAvg):
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        options, before = self._round.federation.options, self._round.state
+        options, before = self._round.federation.own(FedAvgMOptions), self._round.state
         mean = self._mean.mean()
         self._velocity = {
             name: options.server_momentum * before[name] + mean[name] if before else mean[name]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms.fedbuff import FedBuffOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 from medfl_server.aggregation.strategies.fedavg import FedAvg
 
@@ -23,7 +24,7 @@ class FedBuff(FedAvg):
 
     def __init__(self, round_: Round) -> None:
         super().__init__(round_)
-        self.needs = round_.federation.options.fedbuff_size
+        self.needs = round_.federation.own(FedBuffOptions).fedbuff_size
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
         """Add an update, less of an old one."""
@@ -32,5 +33,5 @@ class FedBuff(FedAvg):
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        mean, rate = self._mean.mean(), self._round.federation.options.server_lr
+        mean, rate = self._mean.mean(), self._round.federation.own(FedBuffOptions).server_lr
         return {name: w + rate * mean[name] for name, w in weights.items()}

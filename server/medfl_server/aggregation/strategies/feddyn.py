@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms.feddyn import FedDynOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 from medfl_server.aggregation.strategies.sums import RunningSum
 
@@ -29,12 +30,12 @@ class FedDyn:
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        alpha, mean = self._round.federation.options.feddyn_alpha, self._updates.mean()
+        alpha, mean = self._round.federation.own(FedDynOptions).feddyn_alpha, self._updates.mean()
         corrections = self.state()
         return {name: w + mean[name] - corrections[name] / alpha for name, w in weights.items()}
 
     def state(self) -> Weights:
         """Give h."""
-        part = self._round.federation.options.feddyn_alpha / self._round.n_sites
+        part = self._round.federation.own(FedDynOptions).feddyn_alpha / self._round.n_sites
         before = self._round.state
         return {name: before.get(name, 0) - part * t for name, t in self._updates.total.items()}

@@ -6,6 +6,7 @@ ICLR 2021. https://arxiv.org/abs/2003.00295
 
 from flwr.serverapp.strategy import FedYogi
 
+from medfl_common.plan.algorithms.fedyogi import FedYogiOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round
 from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
 
@@ -13,7 +14,7 @@ from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOpti
 @STRATEGIES.register("fedyogi")
 def fedyogi(round_: Round) -> FlowerOptimizer:
     """Step with adaptive_lr, tau, beta_1 and beta_2."""
-    o = round_.federation.options
+    o = round_.federation.own(FedYogiOptions)
     return FlowerOptimizer(
         round_, lambda: FedYogi(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
     )

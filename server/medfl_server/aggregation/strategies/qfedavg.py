@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights, norm
+from medfl_common.plan.algorithms.qfedavg import QFedAvgOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 from medfl_server.aggregation.strategies.sums import RunningSum
 
@@ -26,7 +27,7 @@ class QFedAvg:
     needs = 1
 
     def __init__(self, round_: Round) -> None:
-        self._q, self._lipschitz = round_.federation.options.q, 1 / round_.rate
+        self._q, self._lipschitz = round_.federation.own(QFedAvgOptions).q, 1 / round_.rate
         self._steps = RunningSum()
         self._damping = 0.0
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
+from medfl_common.plan.algorithms.scaffold import ScaffoldOptions
 from medfl_common.plan.schedule import effective_steps
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 from medfl_server.aggregation.strategies.sums import RunningSum
@@ -41,7 +42,7 @@ class Scaffold:
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        mean, rate = self._mean.mean(), self._round.federation.options.server_lr
+        mean, rate = self._mean.mean(), self._round.federation.own(ScaffoldOptions).server_lr
         return {name: w + rate * mean[name] for name, w in weights.items()}
 
     def state(self) -> Weights:

@@ -1,0 +1,19 @@
+"""FedPer: each site has a head of its own on the common layers, both trained together.
+
+Arivazhagan, Aggarwal, Singh, Choudhary: Federated Learning with Personalization Layers. 2019.
+https://arxiv.org/abs/1912.00818
+
+w <- FedAvg's, of all layers but the head
+"""
+
+from medfl_common.plan.algorithms import Algorithm, register
+
+FEDPER = register(
+    Algorithm(
+        name="fedper",
+        paper="https://arxiv.org/abs/1912.00818",
+        strategy="fedavg",
+        objective="fedper",
+        local_layers="head",
+    )
+)

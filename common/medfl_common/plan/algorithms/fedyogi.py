@@ -1,0 +1,39 @@
+"""FedYogi: Adam at the coordinator whose learning rates change more slowly.
+
+Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
+ICLR 2021.
+https://arxiv.org/abs/2003.00295
+
+m as FedAdam's, v <- v - (1 - b2) d^2 sign(v - d^2), w <- w + eta m / (sqrt(v) + tau)
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.settings import Number, Settings
+
+
+class FedYogiOptions(Settings):
+    """Numbers of FedYogi."""
+
+    adaptive_lr: Annotated[Number, Field(gt=0, le=10)] = 0.01
+    """Learning rate at the coordinator, eta."""
+    beta_1: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    """Decay of the first moment."""
+    beta_2: Annotated[Number, Field(ge=0, lt=1)] = 0.99
+    """Decay of the second moment."""
+    tau: Annotated[Number, Field(gt=0, le=1)] = 0.001
+    """Added to the root of the second moment; the larger, the less adaptive."""
+
+
+FEDYOGI = register(
+    Algorithm(
+        name="fedyogi",
+        paper="https://arxiv.org/abs/2003.00295",
+        strategy="fedyogi",
+        options=FedYogiOptions,
+        in_every_hash=True,
+    )
+)

@@ -1,0 +1,45 @@
+"""Settings that a plan gives and its algorithm does not read: most likely a mistake."""
+
+from collections.abc import Iterator
+
+from medfl_common.plan.algorithms import ALGORITHMS, Algorithm
+from medfl_common.plan.halves import algorithms_of
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import Settings
+
+
+def unused_settings(plan: Plan) -> list[str]:
+    """Say of each such setting whose it is; one that has its default counts as not given."""
+    federation, own = plan.federation, algorithms_of(plan)
+    every = [ALGORITHMS.get(name) for name in ALGORITHMS.names()]
+    options = sorted({key for a in own for key in a.options.model_fields})
+    hint = f"its options are {', '.join(options)}" if options else "it has no options"
+    return [
+        *(
+            f"federation.options.{key} is an option of {_names(every, key)}, not of "
+            f"{federation.strategy}: {hint}"
+            for key in given(federation.options)
+            if key not in options
+        ),
+        *(
+            f"federation.{key} is read by {_names(every, key)}, not by {federation.strategy}; "
+            "leave it, or choose one of them"
+            for key in given(federation)
+            if _readers(every, key) and not _readers(own, key)
+        ),
+    ]
+
+
+def given(settings: Settings) -> Iterator[str]:
+    """Give the keys that have another value than their default."""
+    for key, field in type(settings).model_fields.items():
+        if getattr(settings, key) != field.get_default(call_default_factory=True):
+            yield key
+
+
+def _readers(algorithms: list[Algorithm], key: str) -> list[str]:
+    return [a.name for a in algorithms if key in a.settings or key in a.options.model_fields]
+
+
+def _names(algorithms: list[Algorithm], key: str) -> str:
+    return ", ".join(_readers(algorithms, key))
