@@ -47,7 +47,7 @@ def _walk(path: str, group: Any) -> Iterator[tuple[str, Any]]:
 def _usage(path: str, command: Any) -> str:
     words = [_argument(p) for p in command.params if p.param_type_name == "argument"]
     words += [f"{p.opts[0]} {_kind(p)}" for p in command.params if _must(p)]
-    return f"    {' '.join([path, *words])}"
+    return code(" ".join([path, *words]))
 
 
 def _must(param: Any) -> bool:
