@@ -13,6 +13,7 @@ CONTENTS = {
     "models.md": "the networks: weights, megabytes a round",
     "metrics.md": "the scores: definition, range, intervals",
     "errors.md": "the error codes: what each means, who acts",
+    "directories.md": "the files of a run directory and of a site directory",
 }
 INTRO = "`make reference` writes these pages from the code, and a test fails if they are stale."
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tools.reference.algorithms import algorithms
 from tools.reference.commands import commands
+from tools.reference.directories import directories
 from tools.reference.errors import error_codes
 from tools.reference.index import index
 from tools.reference.metrics import metrics
@@ -26,4 +27,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "models.md": models,
     "metrics.md": metrics,
     "errors.md": error_codes,
+    "directories.md": directories,
 }

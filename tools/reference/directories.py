@@ -1,0 +1,108 @@
+"""The files of a run directory and of a site directory; a test holds real ones against it."""
+
+from tools.reference.markdown import code, page, table
+
+INTRO = """`RUN` stands for the id of a run (32 hex digits), `NNNN` for a round, `SITE` for the name
+of a hospital and `HASH` for a hash. A path that ends with a slash is a folder with all in it."""
+
+# Path -> what it is. Coordinators and simulations alike write these.
+RUN = {
+    "plan.yaml": "the plan, as the coordinator wrote it",
+    "study.json": "the run's id, the plan's hash, medfl's version",
+    "log.jsonl": "the run log: one line per event; reports and pages read nothing else",
+    "lock": "held by the process that works here",
+    "weights.safetensors": "initial weights from a file, where the plan names one",
+    "start.safetensors": "all weights that the study starts from",
+    "checkpoints/round-NNNN.safetensors": "the shared weights after one of the last two rounds",
+    "checkpoints/round-NNNN.state": "what the algorithm keeps at the coordinator",
+    "checkpoints/round-NNNN.json": "the SHA-256 of both; written last, so a checkpoint is whole",
+    "checkpoints/best-NNNN.safetensors": "the shared weights of the best round so far",
+    "model.safetensors": "all final weights, once the study is finished",
+    "plan.json": "the plan with every default, as it is hashed",
+    "reading.json": "calibration and thresholds of the model",
+    "model-card.md": "what the model is for and how good it is",
+    "model-card.html": "the same as a page",
+    "report.html": "the study report",
+    "harmony.html": "how the sites' data differ, where the plan asks for statistics",
+}
+COORDINATOR = {
+    "roster.json": "the enrolled hospitals and their public keys",
+    "tls/ca.key": "private key of the study's authority",
+    "tls/ca.crt": "its certificate; every hospital gets it",
+    "tls/server.key": "private key of the server",
+    "tls/server.crt": "certificate of the server",
+    "superlink.log": "what Flower says",
+    ".flwr/": "Flower's own files",
+    "export/": "`medfl-server export`: the model for other programs, with its preprocessing",
+}
+SIMULATION = {
+    "scenario.json": "partition, scanner shift and faults",
+    "partition.html": "which hospital has what",
+    "partition.csv": "the same, a line per image",
+    "local/SITE/RUN/": "what a hospital keeps between rounds",
+    "compare.html": "did joining help?",
+    "comparison.json": "the numbers of that page",
+    "baseline.yaml": "the plan of the baselines",
+    "baselines/alone/SITE/": "a run directory: this hospital alone",
+    "baselines/pooled/": "a run directory: all images in one place",
+    "not-sent.log": "what hospitals did not send, and why",
+    "flower.log": "what Flower says",
+    "tensorboard/": "the log for TensorBoard (`--log-to tensorboard`)",
+}
+SITE = {
+    "site.yaml": "data, device, policy; the hospital writes it",
+    "ca.crt": "certificate of the study's authority; the coordinator sends it",
+    "identity.key": "private key that signs Flower's requests; never leaves",
+    "signing.key": "private key that signs replies; never leaves",
+    "identity.pub": "the public halves; the coordinator enrols them",
+    "plan.yaml": "a plan, where one is put here; commands take it without `--plan`",
+    "readiness.html": "are the data ready? (`index`)",
+    "audit.html": "what left (`audit page`)",
+    "explain.html": "where the model looked (`explain`)",
+    "predictions.csv": "scores of new images (`predict`)",
+    "state/lock": "held by the client that runs",
+    "state/index.sqlite": "what the files' headers say, with pseudonyms for patients",
+    "state/patients.key": "key of the patient pseudonyms; never leaves",
+    "state/cache/HASH/pixels.raw": "decoded images; may be deleted, and is made again",
+    "state/cache/HASH/samples.sqlite": "which image is where in it",
+    "state/cache/HASH/lock": "held by who writes the cache",
+    "state/left-out.csv": "every file that does not take part, and why",
+    "state/ledger.jsonl": "what left: a line before each message, chained by hashes",
+    "state/ledger.head": "the hash of the last line",
+    "state/approvals.jsonl": "which plans were approved and withdrawn, chained by hashes",
+    "state/approvals.head": "the hash of the last line",
+    "state/proposed/": "plans that came unapproved and wait",
+    "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
+    "state/local/RUN/": "layers and memory that stay here between rounds",
+    "state/models/RUN/": "a study's final model: weights, plan, reading, `scores.txt`",
+    "state/models/personal-RUN/": "the hospital's own model, where the algorithm makes one",
+    "state/incidents.jsonl": "the texts behind the incident numbers that the coordinator has",
+    "state/executor.key": "secret between the client's two processes",
+    "state/flower.log": "what Flower says",
+    "state/supernode.log": "what Flower's SuperNode says",
+    "state/flwr/": "Flower's own files",
+}
+
+
+def directories() -> str:
+    """Give the page."""
+    return page(
+        "Directories",
+        INTRO,
+        "## Run directory",
+        "The truth about a study. Whatever stops, it goes on from here.",
+        _table(RUN),
+        "### Only at a coordinator",
+        "`medfl-server init` makes it.",
+        _table(COORDINATOR),
+        "### Only in a simulation",
+        "`medfl-sim run` makes it.",
+        _table(SIMULATION),
+        "## Site directory",
+        "`medfl-client init` makes it. Nothing of it leaves the hospital but `identity.pub`.",
+        _table(SITE),
+    )
+
+
+def _table(files: dict[str, str]) -> str:
+    return table(["file", "what it is"], [[code(path), words] for path, words in files.items()])
