@@ -33,7 +33,7 @@ from medfl_common.models.weights import load_shared, shared_weights  # noqa: E40
 from medfl_common.plan.plan import Plan  # noqa: E402
 from medfl_common.run.checkpoint import Checkpoint, load_newest, save  # noqa: E402
 from medfl_common.seeds import derive_seed  # noqa: E402
-from medfl_server.rounds.loop import Progress  # noqa: E402
+from medfl_server.rounds.progress import Progress  # noqa: E402
 from medfl_server.study.run_directory import create_study  # noqa: E402
 from medfl_sim.engine.simulation import run_study  # noqa: E402
 

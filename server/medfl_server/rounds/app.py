@@ -8,8 +8,9 @@ from flwr.serverapp import Grid, ServerApp
 from medfl_common.metrics.counts import merge
 from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import score_counts_in
-from medfl_server.rounds.loop import Follow, RoundLoop
+from medfl_server.rounds.loop import RoundLoop
 from medfl_server.rounds.pending import Speed
+from medfl_server.rounds.progress import Follow
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import quick_collections

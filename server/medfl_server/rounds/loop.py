@@ -5,20 +5,14 @@ is made when its checkpoint is on the disk; the log line follows, and is written
 checkpoint if a crash came between.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
-from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
-from medfl_common.seeds import numpy_generator
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
@@ -34,49 +28,30 @@ from medfl_server.rounds.best_round import (
     read_best,
     value_of,
 )
-from medfl_server.rounds.collect import Collection, Fold, ignore_part
-from medfl_server.rounds.collect_async import AsynchronousCollection
+from medfl_server.rounds.collect import Collection, ignore_part
 from medfl_server.rounds.describe import describe_sites
 from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.pending import PendingTasks, Speed
+from medfl_server.rounds.progress import Follow, ProgressReport
+from medfl_server.rounds.quorum import wait_for_quorum
+from medfl_server.rounds.reorder_buffer import Fold
 from medfl_server.rounds.round_facts import facts_of_round, summary
+from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
 NORM_ROUNDS = 3  # whose norms say what is likely
-JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
 
 
 class PausedError(RunError):
     """Too few sites answered too often; the study can go on later."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a study is, for a person who follows it."""
-
-    round: int  # rounds made
-    n_rounds: int
-    seconds_left: float | None  # from the median of the rounds made in this sitting
-    part: float = 0.0  # of the round that is being made: the sites that are done with it
-
-
 Written = TypeVar("Written")
-Follow = Callable[[Progress], None]
-
-
-def choose_sites(plan: Plan, roster: Sequence[str], round_: int) -> set[str]:
-    """Draw the sites that a round asks (McMahan et al., AISTATS 2017: the fraction C)."""
-    choice = at_coordinator(plan.federation).choice
-    if choice is not None:
-        return choice.sites(roster, round_)
-    n = min(plan.federation.sites_per_round or len(roster), len(roster))
-    drawn = numpy_generator(plan.seed, "sites of the round", round_).permutation(len(roster))[:n]
-    return {roster[i] for i in drawn}
 
 
 def _nothing(site: str, result: TrainResult) -> None:
@@ -108,15 +83,18 @@ class RoundLoop:
         self._plan = study.plan
         self._post = post
         self._announce = announce
-        self._follow = follow
+        n_rounds = study.plan.federation.rounds
+        self._progress = ProgressReport(n_rounds, follow)
         self._sites_keep_models = sites_keep_models
         self._log = RetryingLog(study.folder, announce)
-        self._times: list[float] = []
-        self._n_made = 0  # rounds, as last told
         self._handout = Handout({})
         self._late = LateReplies(post, self._log, announce)
         self._algorithm = at_coordinator(study.plan.federation)
-        self._flight = PendingTasks(speed) if self._algorithm.buffer is not None else None
+        options, buffer = study.plan.federation.options, self._algorithm.buffer
+        self._pending = None
+        if buffer is not None:
+            staleness = int(getattr(options, buffer.max_staleness))
+            self._pending = PendingTasks(buffer.max_staleness, staleness, speed)
 
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
@@ -124,19 +102,20 @@ class RoundLoop:
         if self._log.events("finished"):
             self._announce("this study is finished; nothing is left to do")
             return checkpoint.weights
-        self._wait_for_sites()
+        deadline_s = self._plan.federation.deadline_s
+        wait_for_quorum(self._post, self.quorum, deadline_s, self._announce)
         if self._plan.federation.statistics and not self._log.events("statistics"):
             describe_sites(self._study, self._post, self._announce, self._late)
             self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
         while checkpoint.round < self._plan.federation.rounds and not self._is_over(checkpoint):
-            self._tell_progress(checkpoint.round)
+            self._progress.tell(checkpoint.round)
             made = self._make_round(checkpoint)
             empty = 0 if made else empty + 1
             if empty == self._plan.federation.empty_rounds:
                 self._pause(checkpoint.round, empty)
             checkpoint = made or checkpoint
-        self._tell_progress(checkpoint.round)
+        self._progress.tell(checkpoint.round)
         return self._finish(checkpoint)
 
     @property
@@ -158,8 +137,8 @@ class RoundLoop:
         if checkpoint is None:
             checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
             save(self._study.checkpoints, checkpoint)
-        if self._flight is not None and "in_flight" in checkpoint.meta:
-            self._flight.restore(
+        if self._pending is not None and "in_flight" in checkpoint.meta:
+            self._pending.restore(
                 cast("dict[str, Any]", checkpoint.meta["in_flight"]), checkpoint.state
             )
         if not self._log.events("started"):
@@ -173,27 +152,6 @@ class RoundLoop:
             self._log.write("resumed", round=checkpoint.round)
             self._announce(f"going on after round {checkpoint.round}")
         return checkpoint
-
-    def _wait_for_sites(self) -> None:
-        """Wait as long as it takes for a quorum to connect, then a little for the others."""
-        since: float | None = None
-        told: list[str] = []
-        while True:
-            present = self._post.connected_sites()
-            away = [site for site in self._roster if site not in present]
-            if not away:
-                return
-            if len(present) >= self.quorum():
-                since = since or time.monotonic()
-                if time.monotonic() - since > min(JOIN_GRACE_S, self._plan.federation.deadline_s):
-                    return
-            if away != told:
-                self._announce(
-                    f"{len(present)} of {len(self._roster)} sites are connected; "
-                    f"waiting for {', '.join(away)}"
-                )
-                told = away
-            time.sleep(0.1)
 
     def _make_round(self, before: Checkpoint) -> Checkpoint | None:
         """Make the next round, or return None where there was no quorum."""
@@ -214,14 +172,14 @@ class RoundLoop:
         facts["best"] = as_json(best)
         weights = fold.result()
         state = fold.state()
-        if self._flight is not None:
-            facts["in_flight"], state = self._flight.facts(), self._flight.state()
+        if self._pending is not None:
+            facts["in_flight"], state = self._pending.facts(), self._pending.state()
         checkpoint = Checkpoint(round_, weights, facts, state)
         sha256 = self._write(lambda folder: save(folder, checkpoint))
         forget_others(self._study.checkpoints, best)
         self._log.write("round", sha256=sha256, **facts)
-        self._times.append(replies.seconds)
-        n_rounds, left = self._plan.federation.rounds, self._seconds_left(round_)
+        self._progress.note(replies.seconds)
+        n_rounds, left = self._plan.federation.rounds, self._progress.seconds_left(round_)
         ending = "" if left is None else f"; {in_words(left)} left"
         self._announce(f"round {round_} of {n_rounds}: {summary(replies)}{ending}")
         return checkpoint
@@ -251,8 +209,8 @@ class RoundLoop:
 
     def _finish(self, last: Checkpoint) -> Weights:
         """Have the last model scored everywhere, and the best one where it is another; close."""
-        if self._flight is not None:
-            self._flight.give_up(self._late)
+        if self._pending is not None:
+            self._pending.give_up(self._late)
         replies = self._score(last)
         best = better(read_best(last), last.round, value_of(replies, self._plan))
         kept = last
@@ -281,12 +239,10 @@ class RoundLoop:
     ) -> Replies:
         """Ask the sites to work with a checkpoint's weights."""
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
-        make: Callable[..., Collection] = Collection
-        if self._flight is not None and kind == "train":
-            make = partial(AsynchronousCollection, self._flight)
-        collection = make(
+        collection = Collection(
             self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
-            self._tell_part if kind == "train" else ignore_part,
+            self._progress.tell_part if kind == "train" else ignore_part,
+            self._pending if kind == "train" else None,
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
@@ -299,18 +255,3 @@ class RoundLoop:
         recent = self._log.events("round")[-NORM_ROUNDS:]
         sites: list[dict[str, Any]] = [event["sites"] for event in recent]  # type: ignore[misc]
         return [facts["norm"] for each in sites for facts in each.values() if "norm" in facts]
-
-    def _tell_progress(self, round_: int, part: float = 0.0) -> None:
-        n_rounds = self._plan.federation.rounds
-        left = self._seconds_left(round_ + part)
-        self._n_made = round_
-        self._follow(Progress(round_, n_rounds, left, part))
-
-    def _tell_part(self, part: float) -> None:
-        self._tell_progress(self._n_made, part)
-
-    def _seconds_left(self, n_made: float) -> float | None:
-        """Estimate from the median of the rounds made in this sitting."""
-        if not self._times:
-            return None
-        return statistics.median(self._times) * (self._plan.federation.rounds - n_made)

@@ -1,5 +1,6 @@
 """What came of asking sites once: who answered with what, and why others did not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medfl_common.wire.results import TrainResult
@@ -22,3 +23,9 @@ class Replies:
     answered: dict[str, Answered] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # site -> reason
     seconds: float = 0.0
+
+    def put_in_order(self, roster: Sequence[str]) -> None:
+        """Put the answers and the reasons in the roster's order."""
+        answered, missing = self.answered, self.missing
+        self.answered = {site: answered[site] for site in roster if site in answered}
+        self.missing = {site: missing[site] for site in roster if site in missing}

@@ -1,15 +1,18 @@
-"""The tasks of an asynchronous study that are not answered yet, kept from round to round.
+"""Rounds without a barrier: tasks that are not answered yet are kept from round to round.
 
-A site that has answered gets the newest weights in the next round; one that is at work goes on with
-those it has. Which sites work on which weights is in the checkpoint, with the weights: a study that
-goes on after a crash asks the same again, and gets the same.
+A round is made as soon as its quorum has answered; updates are folded as they come, in a simulation
+by its own clock. A site that has answered gets the newest weights in the next round; one that is at
+work goes on with those it has. Which sites work on which weights is in the checkpoint, with the
+weights: a study that goes on after a crash asks the same again, and gets the same.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medfl_common.files import Json
 from medfl_common.models.weights import Weights
+from medfl_common.wire.results import TrainResult
+from medfl_server.rounds.asked_sites import Asked
 from medfl_server.rounds.late_replies import LateReplies
 
 Speed = Callable[[str, int], float]  # (site, round) -> seconds that it takes, in a simulation
@@ -17,28 +20,39 @@ PREFIX = "in-flight-"
 
 
 class PendingTasks:
-    """Who works on what.
+    """Who works on what: a `Barrier` that holds nobody up.
 
     Args:
+        option: The plan's option that says how old an update may be.
+        max_staleness: Its value: rounds made since the update was asked for.
         speed: How long virtual sites take; None: real ones answer when they answer.
     """
 
-    def __init__(self, speed: Speed | None = None) -> None:
+    in_order = False
+
+    def __init__(self, option: str, max_staleness: int, speed: Speed | None = None) -> None:
+        self._option = option
+        self._max_staleness = max_staleness
         self._speed = speed
         self._clock = 0.0  # of the simulation
         self._due: dict[str, float] = {}
         self._rounds: dict[str, int] = {}
         self._weights: dict[int, Weights] = {}
-        self.asked: dict[str, Any] = {}  # as Collection keeps it, in this process
+        self._round = 0  # the newest
+        self._asked: dict[str, Asked] = {}  # in this process
 
     def begin_round(self, round_: int, weights: Weights) -> None:
         """Keep what is handed out from now on, and what is still worked on."""
         self._weights = {r: self._weights[r] for r in set(self._rounds.values()) if r != round_}
-        self._weights[round_] = weights
+        self._weights[round_], self._round = weights, round_
 
-    def round_of(self, site: str, newest: int) -> int:
+    def still_out(self) -> Mapping[str, Asked]:
+        """Give the tasks of rounds before that may still be answered."""
+        return self._asked
+
+    def round_of(self, site: str) -> int:
         """Say for which round a site works, or would if it were asked now."""
-        return self._rounds.get(site, newest)
+        return self._rounds.get(site, self._round)
 
     def weights_of(self, round_: int) -> Weights:
         """Give the weights that were handed out for a round."""
@@ -55,7 +69,7 @@ class PendingTasks:
     def end(self, site: str) -> None:
         """Note that a site has answered, or will not."""
         self._rounds.pop(site, None)
-        self.asked.pop(site, None)
+        self._asked.pop(site, None)
         self._clock = max(self._clock, self._due.pop(site, self._clock))
 
     def to_look_at(self, out: Sequence[str]) -> list[str]:
@@ -64,16 +78,29 @@ class PendingTasks:
             return [*out]
         return [min(out, key=lambda site: self._due.get(site, self._clock))]
 
-    def forget_others(self, roster: Iterable[str]) -> None:
-        """Forget sites that are no longer on the roster."""
-        for site in self._rounds.keys() - set(roster):
-            self.end(site)
+    def is_made(self, n_answered: int, quorum: int) -> bool:
+        """Wait for no more than the quorum."""
+        return n_answered >= quorum
+
+    def why_too_old(self, result: TrainResult) -> str:
+        """Say why an update comes too late for this round; empty: it does not."""
+        if self._round - result.round <= self._max_staleness:
+            return ""
+        return f"its update is for round {result.round}, too old (options.{self._option})"
+
+    def end_round(self, out: Mapping[str, Asked]) -> None:
+        """Let those at work go on in the next round."""
+        self._asked.update(out)
+
+    def why_missing(self, was_asked: bool) -> str | None:
+        """Say that a site was away; one at work need not have answered."""
+        return None if was_asked else "not connected"
 
     def give_up(self, late: LateReplies) -> None:
         """Leave what is still worked on when the study ends to those who drop late replies."""
-        for site, asked in self.asked.items():
+        for site, asked in self._asked.items():
             late.expect(site, self._rounds[site], asked.message or "")
-        self.asked.clear()
+        self._asked.clear()
 
     def facts(self) -> dict[str, Json]:
         """Give what the checkpoint says."""

@@ -16,7 +16,7 @@ from medfl_common.files import locked
 from medfl_common.wire.cost import sizes
 from medfl_server.aggregation.aggregate import check_roster
 from medfl_server.rounds.app import build_app as build_server_app
-from medfl_server.rounds.loop import Follow
+from medfl_server.rounds.progress import Follow
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import give_back_large_blocks
 from medfl_server.superlink.transport import Announce

@@ -12,7 +12,7 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
-from medfl_server.rounds.loop import Follow, Progress
+from medfl_server.rounds.progress import Follow, Progress
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.hospitals import virtual_sites

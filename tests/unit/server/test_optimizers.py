@@ -13,7 +13,7 @@ from medfl_common.plan.plan import load_plan
 from medfl_common.plan.schedule import effective_steps
 from medfl_common.plan.training import Training
 from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent
-from medfl_server.rounds.loop import choose_sites
+from medfl_server.rounds.sampling import choose_sites
 
 
 @pytest.fixture(autouse=True)

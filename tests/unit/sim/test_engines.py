@@ -17,7 +17,7 @@ from tests.conftest import MakePlan
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
-from medfl_server.rounds.loop import choose_sites
+from medfl_server.rounds.sampling import choose_sites
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.grid import be_a_task
