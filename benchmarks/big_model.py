@@ -13,7 +13,9 @@ from pathlib import Path
 from medfl_common.run.log import read_events
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment
-from medfl_sim.local.kills import children
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.system.kills import children
 
 PLAN = """\
 plan: 1

@@ -19,7 +19,9 @@ from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.engine.simulation import run_study
 from medfl_sim.local.deployment import Deployment
-from medfl_sim.local.kills import PHASES, PROCESSES, Kill, Storm
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.system.kills import PHASES, PROCESSES, Kill, Storm
 
 PLAN = """\
 plan: 1

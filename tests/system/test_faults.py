@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakePlan
+from tests.system.kills import Storm
 from tests.system.proxy import Proxy
 
 from medfl_client.commands.run import free_port
@@ -14,7 +15,6 @@ from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
 from medfl_sim.local.deployment import Deployment, run_command, wait_until
-from medfl_sim.local.kills import Storm
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

@@ -41,7 +41,8 @@ def build_model(plan: Plan) -> Network:
     Raises ConfigError where the network does not fit the images.
     """
     with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
-        torch.manual_seed(derive_seed(plan.seed, "initial weights", 0, ""))
+        # The words of a seed stay as they are: other words are other weights in every study.
+        torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
         backbone = build_backbone(plan)
         network = Network(
             backbone.module,

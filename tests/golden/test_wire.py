@@ -1,0 +1,80 @@
+"""One task and one reply: the same bytes as ever, and those bytes read as ever."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from tests.golden.make import FROZEN, HERE, KEY, NAMES, fixed_result, fixed_task, messages, to_bytes
+
+from medfl_common.wire.records import decode_result, decode_task_head, decode_task_weights
+from medfl_common.wire.signature import check_seal
+
+AGAIN = "a new protocol? see tests/golden/make.py, then: python tests/golden/make.py wire"
+KINDS = {kind.__name__: kind for kind in (RecordDict, ArrayRecord, ConfigRecord, MetricRecord)}
+
+
+def stored(name: str) -> bytes:
+    return (HERE / "wire" / f"{name}.bin").read_bytes()
+
+
+def from_bytes(data: bytes) -> RecordDict:
+    """Read a message that `to_bytes` wrote."""
+    chunk = type(next(iter(Array(np.zeros(1)).children.values())))
+    kinds: dict[str, Any] = {**KINDS, "Array": Array, chunk.__name__: chunk}
+    known: dict[str, Any] = {}
+    last: Any = None
+    while data:
+        n = 4 + int.from_bytes(data[:4], "big")
+        own, data = data[4:n], data[n:]
+        kind, below, _ = own[: own.index(b"\x00")].decode().split(" ")
+        last = kinds[kind].inflate(own, {name: known[name] for name in below.split(",") if name})
+        known[last.object_id] = last
+    return last
+
+
+def plain(value: Any) -> Any:
+    """Turn tasks and replies into what == compares."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return list(value.shape), value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if type(value).__name__ == "Plan":
+        return value.hash()
+    return plain(vars(value)) if hasattr(value, "__dict__") else value
+
+
+@pytest.mark.parametrize("name", ["task", "reply"])
+def test_a_message_of_fixed_numbers_has_the_bytes_that_it_always_had(name: str) -> None:
+    made = to_bytes(messages()[name])
+
+    assert made == stored(name), AGAIN
+    digests = json.loads((HERE / "wire" / "sha256.json").read_text())
+    assert hashlib.sha256(made).hexdigest() == digests[name], AGAIN
+
+
+def test_a_task_of_an_earlier_version_says_what_it_said() -> None:
+    content = from_bytes(stored("task"))
+
+    task = decode_task_weights(content, decode_task_head(content), NAMES, FROZEN)
+
+    assert plain(task) == plain(fixed_task())
+
+
+def test_a_reply_of_an_earlier_version_is_signed_and_says_what_it_said() -> None:
+    content, task = from_bytes(stored("reply")), fixed_task()
+    line = KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    check_seal(content, task, line, is_unread=False)
+    result = decode_result(content, NAMES, task.plan)
+
+    found, meant = plain(result), plain(fixed_result())
+    for tally in meant["groups"]["sex"]:  # a group's tally travels as counts alone
+        tally["loss"], tally["n"] = 0.0, sum(map(sum, tally["confusion"][1]))
+    assert found == meant
