@@ -44,8 +44,9 @@ from medfl_client.task.site import open_site
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.plan.plan import load_plan
-from medfl_common.wire.records import TrainResult, TrainTask, encode_result, encode_task
+from medfl_common.wire.results import TrainResult, encode_result
 from medfl_common.wire.signature import seal
+from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.cli import app as server_app
 from medfl_server.study.run_directory import open_study
 from medfl_sim.cli import app as sim_app

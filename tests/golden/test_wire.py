@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from tests.golden.make import FROZEN, HERE, KEY, NAMES, fixed_result, fixed_task, messages, to_bytes
 
-from medfl_common.wire.records import decode_result, decode_task_head, decode_task_weights
+from medfl_common.wire.results import decode_result
 from medfl_common.wire.signature import check_seal
+from medfl_common.wire.tasks import decode_task_head, decode_task_weights
 
 AGAIN = "a new protocol? see tests/golden/make.py, then: python tests/golden/make.py wire"
 KINDS = {kind.__name__: kind for kind in (RecordDict, ArrayRecord, ConfigRecord, MetricRecord)}
