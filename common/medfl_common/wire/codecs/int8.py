@@ -1,4 +1,4 @@
-"""8 bits a number, one learning rate per tensor; what rounding leaves out goes with a later update.
+"""8 bits a number, one step per tensor; what rounding leaves out goes with a later update.
 
 Seide, Fu, Droppo, Li, Yu: 1-Bit Stochastic Gradient Descent. Interspeech 2014 (error feedback).
 Karimireddy, Rebjock, Stich, Jaggi: Error Feedback Fixes SignSGD. ICML 2019.

@@ -21,7 +21,7 @@ VALUES, PLACES = "values", "places"
 
 @CODECS.register("top_k")
 class TopK:
-    """The plan's part of all weights of the model, the same number in every update."""
+    """The largest `top` of all weights, each with its place; as many in every update."""
 
     feeds_back: ClassVar[bool] = True
 
