@@ -228,7 +228,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
 
 def _report(study: Study, screen: Screen) -> None:
     from medfl_server.reports.model_card import write_model_card
-    from medfl_server.reports.report import final_table, write_report
+    from medfl_server.reports.report import write_report
+    from medfl_server.reports.sections.result import final_table
 
     path = write_report(study)
     screen.table(*final_table(study))

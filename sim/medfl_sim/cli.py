@@ -82,7 +82,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
-    from medfl_server.reports.report import final_table
+    from medfl_server.reports.sections.result import final_table
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.engine.simulation import default_out
     from medfl_sim.runs.compare import read_comparison

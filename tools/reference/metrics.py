@@ -5,7 +5,7 @@ from tools.reference.markdown import code, page, table
 
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.estimates import estimates
-from medfl_server.reports.results import NAMES
+from medfl_server.reports.sections.uncertainty import NAMES
 
 INTRO = """Sites send counts, never predictions: a confusion matrix, and for each class a histogram
 of 128 bins over the log-odds from -8 to 8. All scores follow from them, with the definitions of

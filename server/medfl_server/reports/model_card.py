@@ -15,9 +15,11 @@ from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table, render
+from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics
-from medfl_server.reports.results import detail_sections, score_table, shown
 from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
+from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.uncertainty import score_table
 from medfl_server.study.run_directory import Study
 
 
@@ -170,7 +172,7 @@ def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
         return Section("Scores", ["No site let scores out."])
     rows = []
     for name, score_counts in counted.items():
-        area = shown(auc_estimate(score_counts, plan.task.type))
+        area = with_interval(auc_estimate(score_counts, plan.task.type))
         rows.append([letters[name], str(score_counts.n), *area])
     sites = Table(["site", "images", "AUC", "95 % interval"], rows)
     return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])

@@ -26,7 +26,7 @@ def ls(
 
 def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
     """Say what one run is, how it stands and what came out."""
-    from medfl_server.reports.report import final_table
+    from medfl_server.reports.sections.result import final_table
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
     from medfl_sim.runs.directories import facts_of, scenario_of

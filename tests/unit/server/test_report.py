@@ -5,7 +5,8 @@ from tests.conftest import MakePlan
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import N_BINS
-from medfl_server.reports.report import final_table, write_report
+from medfl_server.reports.report import write_report
+from medfl_server.reports.sections.result import final_table
 from medfl_server.study.run_directory import Study, create_study
 
 

@@ -5,7 +5,7 @@ from statistics import median
 
 from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.run_facts import mapping, sites_of
+from medfl_server.reports.events import mapping, sites_of
 
 FACTOR = 3.0  # so many times the median site's change, or as small a part of it, is unlike
 MISSED = 0.1  # part of the rounds that a site misses while most sites do not

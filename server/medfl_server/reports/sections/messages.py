@@ -8,7 +8,7 @@ from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
-from medfl_server.reports.run_facts import sites_of
+from medfl_server.reports.events import sites_of
 from medfl_server.reports.scores import score_counts_in
 
 HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]

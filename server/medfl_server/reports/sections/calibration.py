@@ -1,0 +1,28 @@
+"""Whether the model's probabilities mean what they say."""
+
+from medfl_common.metrics.calibration import reliability
+from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import read_scores
+from medfl_common.ui.page import Section, line_plot
+from medfl_server.reports.sections.roc import labelled
+
+
+def calibration_section(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section:
+    """Draw observed against predicted, and give the temperature that fits best."""
+    lines: dict[str, tuple[list[float], list[float]]] = {"perfect": ([0.0, 1.0], [0.0, 1.0])}
+    for name, positive, negative in labelled(whole, plan):
+        groups = reliability(positive, negative)
+        lines[name] = ([g.predicted for g in groups], [g.observed for g in groups])
+    image = line_plot(
+        lines, "predicted probability", "part that is positive", [*lines], y_range=(0, 1.02),
+        whole_x=False,
+    )  # fmt: skip
+    found = read_scores(whole, plan, n_sites).temperature
+    advice = (
+        "A temperature could not be found."
+        if found is None
+        else f"Dividing the log-odds by {found:.2f} makes the probabilities fit best; "
+        f"the model was {'too sure' if found > 1 else 'not sure enough'} by that factor."
+    )
+    return Section("Do its probabilities mean what they say?", [advice], [image])

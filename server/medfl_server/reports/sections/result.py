@@ -1,0 +1,74 @@
+"""The newest scores, site by site, and who was called what."""
+
+import numpy as np
+
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.events import mapping, sites_of
+from medfl_server.reports.scores import ALL, Scored, model_round, score_sites
+from medfl_server.reports.sections.numbers import three_digits
+from medfl_server.study.run_directory import Study
+
+NONE_SHARED = "none shared"
+NO_ANSWER = "no answer"
+COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
+HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
+
+
+def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
+    """Give header, rows and title of the newest scores, for a terminal."""
+    events = [event for event in study.log.events() if event["event"] in ("round", "finished")]
+    if not events:
+        return HEADER, [], "no round has been made yet"
+    finished = events[-1]["event"] == "finished"
+    made = model_round(events[-1])
+    title = f"model after round {made}"
+    if finished:
+        title = f"final model (of round {made}) on validation patients"
+    return HEADER, _score_rows(events[-1]), title
+
+
+def result_section(study: Study, scored: list[Event]) -> Section:
+    """Show the newest scores and confusions."""
+    if not scored:
+        return Section("The result", ["There is none yet."])
+    found = score_sites(scored[-1])
+    _, rows, title = final_table(study)
+    tables = [Table(HEADER, rows, total=ALL)]
+    tables += [_confusion(name, one, study.plan.task.classes) for name, one in found.items()]
+    positive = study.plan.task.classes[-1]
+    of = (
+        f"of the class {positive}, called at a probability of {study.plan.evaluation.threshold:g}"
+        if study.plan.task.type == "binary"
+        else "averaged over the classes or findings, each counted alike"
+    )
+    text = (
+        f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
+        "true class (row) were called what (column)."
+    )
+    return Section("The result", [text], tables=tables)
+
+
+def _score_rows(event: Event) -> list[list[str]]:
+    found = score_sites(event)
+    rows = []
+    for site in [*sites_of(event), ALL]:
+        one = found.get(site)
+        if one is not None:
+            rows.append([site, str(one.n), *(three_digits(one.values[name]) for name in COLUMNS)])
+        elif site != ALL:
+            rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
+    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in mapping(event["missing"])]
+    at = len(sites_of(event))  # the row of all sites stays last
+    return rows[:at] + absent + rows[at:]
+
+
+def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
+    if np.ndim(one.confusion) == 3:
+        header = ["finding", "absent, called absent", "absent, called present"]
+        header += ["present, called absent", "present, called present"]
+        counts = np.reshape(one.confusion, (len(classes), 4)).tolist()
+        rows = [[c, *map(str, four)] for c, four in zip(classes, counts, strict=True)]
+        return Table(header, rows, caption=f"{name}, n = {one.n}")
+    rows = [[c, *map(str, counts)] for c, counts in zip(classes, one.confusion, strict=True)]
+    return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")

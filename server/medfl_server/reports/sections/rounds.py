@@ -1,0 +1,39 @@
+"""How it went, round by round: curves of loss and AUC."""
+
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, line_plot
+from medfl_server.reports.events import sites_of
+from medfl_server.reports.scores import ALL, curves
+
+
+def rounds_section(sites: list[str], rounds: list[Event], scored: list[Event]) -> Section:
+    """Draw the common model's scores and the loss of local training."""
+    names = [*sites, ALL]
+    in_order = [*rounds, *[event for event in scored if event["event"] == "scored"]]
+    if len(in_order) == len(rounds):  # the last model is the final one
+        in_order = scored
+    loss, area = curves(in_order, "loss"), curves(in_order, "auc")
+    pictures = []
+    if loss:
+        pictures.append(line_plot(loss, "rounds made", "loss on validation images", names, ALL))
+    if area:
+        lowest = min(min(y) for _, y in area.values())
+        range_ = (min(0.45, lowest - 0.05), 1.02)
+        pictures.append(
+            line_plot(area, "rounds made", "AUC on validation images", names, ALL, range_)
+        )
+    train: dict[str, tuple[list[float], list[float]]] = {}
+    for event in rounds:
+        for site, facts in sites_of(event).items():
+            x, y = train.setdefault(site, ([], []))
+            x.append(float(str(event["round"])))
+            y.append(facts["train_loss"])
+    if train:
+        pictures.append(line_plot(train, "round", "loss in local training", names))
+    text = (
+        "The common model on each hospital's validation patients, before the first round and after "
+        "every round. 0.5 is chance for the AUC, 1 is perfect."
+        if loss
+        else "No hospital let scores out, so only the loss of local training can be shown."
+    )
+    return Section("How it went, round by round", [text], pictures)

@@ -1,0 +1,55 @@
+"""What was trained on, by whom, and which rounds a site missed."""
+
+from collections import defaultdict
+
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.events import ASKED, mapping, site_names, sites_of
+from medfl_server.reports.sections.result import NONE_SHARED
+from medfl_server.study.run_directory import Study
+
+
+def sites_section(study: Study, events: list[Event], scored: list[Event]) -> Section:
+    """List each site's images, steps, and missed rounds."""
+    missed = _missed(events)
+    rounds = [event for event in scored if event["event"] == "round"]
+    rows = []
+    for site in site_names(events):
+        facts = [sites_of(event)[site] for event in rounds if site in sites_of(event)]
+        n_scored = [
+            f["tally"]["n"] for e in scored if (f := sites_of(e).get(site)) and "tally" in f
+        ]
+        rows.append(
+            [
+                site,
+                str(facts[-1]["n_images"]) if facts else "0",
+                str(facts[-1]["n_steps"]) if facts else "0",
+                f"{len(facts)} of {study.plan.federation.rounds}",
+                str(n_scored[-1]) if n_scored else NONE_SHARED,
+                _short_list(missed[site]) or "none",
+            ]
+        )
+    header = ["site", "training images", "steps a round", "rounds answered"]
+    header += ["images scored", "missed"]
+    text = (
+        "Every image stayed at its hospital. Training images and scored images belong to different "
+        "patients. A hospital shares no scores where it has no patient to hold out, or where its "
+        "policy keeps a small class back."
+    )
+    return Section("What was trained on, by whom", [text], tables=[Table(header, rows)])
+
+
+def _missed(events: list[Event]) -> dict[str, list[str]]:
+    missed: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event["event"] in ASKED:
+            is_scoring = event["event"] in ("scored", "finished")
+            asked = "final scoring" if is_scoring else f"round {event['round']}"
+            for site, reason in mapping(event["missing"]).items():
+                missed[site].append(f"{asked}: {reason}")
+    return missed
+
+
+def _short_list(reasons: list[str]) -> str:
+    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return "; ".join(reasons[:3]) + more

@@ -1,0 +1,32 @@
+"""What other thresholds would give."""
+
+from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.curves import rates_at, sensitivity_at, youden_threshold
+from medfl_common.plan.plan import Plan
+from medfl_common.run.model_file import read_scores
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.sections.numbers import three_digits
+
+
+def thresholds_section(whole: ScoreCounts, plan: Plan) -> Section:
+    """Compare the aims that a threshold may have."""
+    positive, negative = whole.positive[0], whole.negative[0]
+    reading = read_scores(whole, plan, 1)
+    at = sensitivity_at(positive, negative, plan.evaluation.specificity)
+    best = youden_threshold(positive, negative)
+    chosen = [("largest sensitivity + specificity (Youden)", best, reading.youden)]
+    wish = f"specificity of at least {plan.evaluation.specificity:g}"
+    chosen.append((wish, None if at is None else at[1], reading.at_specificity))
+    rows = []
+    for words, odds, chance in chosen:
+        if odds is None or chance is None:
+            continue
+        rates = rates_at(positive, negative, odds)
+        values = (rates.sensitivity, rates.specificity, rates.precision)
+        rows.append([words, f"{chance:.3f}", *map(three_digits, values)])
+    header = ["aim", "threshold", "sensitivity", "specificity", "precision"]
+    text = (
+        "What other thresholds would give on the same images. They were chosen on these images, so "
+        f"they look a little too good; the study's own threshold is {plan.evaluation.threshold:g}."
+    )
+    return Section("Which threshold?", [text], tables=[Table(header, rows)])

@@ -1,0 +1,66 @@
+"""How sure the scores are: intervals, the histograms' bound, and how the sites differ."""
+
+from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.curves import auc_with_bound
+from medfl_common.metrics.estimates import estimates, spread
+from medfl_common.plan.plan import Plan
+from medfl_common.run.log import Event
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.scores import ALL, score_sites
+from medfl_server.reports.sections.numbers import with_interval
+
+NAMES = {
+    "auc": "AUC (ROC)",
+    "pr_auc": "AUC (precision-recall)",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall (sensitivity)",
+    "specificity": "specificity",
+    "f1": "F1",
+    "kappa": "Cohen's kappa",
+    "sensitivity_at_specificity": "sensitivity at a specificity of {specificity:g}",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+}
+
+
+def uncertainty_section(event: Event, whole: ScoreCounts, plan: Plan) -> Section:
+    """List the scores over all sites with their intervals, and say what these leave out."""
+    texts = [_bound(whole), _differ(event)]
+    return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
+
+
+def score_table(score_counts: ScoreCounts, plan: Plan) -> Table:
+    """List every score over all sites with its 95 % interval."""
+    found = estimates(score_counts, plan.task.type, plan.evaluation.specificity)
+    rows = []
+    for name, estimate in found.items():
+        words = NAMES[name].format(specificity=plan.evaluation.specificity)
+        if name == "kappa" and plan.task.type == "ordinal":
+            words = "Cohen's kappa, quadratic"
+        rows.append([words, *with_interval(estimate)])
+    return Table(
+        ["score", "value", "95 % interval"], rows, caption=f"all sites, n = {score_counts.n}"
+    )
+
+
+def _bound(whole: ScoreCounts) -> str:
+    pairs = zip(whole.positive, whole.negative, strict=True)
+    bounds = [found[1] for p, n in pairs if (found := auc_with_bound(p, n)) is not None]
+    widest = f"at most {max(bounds):.4f}" if bounds else "not known"
+    return (
+        f"Over all sites the scores come from histograms; by them the AUC can be off by {widest}. "
+        "The intervals treat images as independent; several of one patient make them too narrow."
+    )
+
+
+def _differ(event: Event) -> str:
+    areas = {s: one.values["auc"] for s, one in score_sites(event).items() if s != ALL}
+    found = spread({site: value for site, value in areas.items() if value is not None})
+    if found is None or len(areas) < 2:
+        return "With scores of one site only, nothing can be said of differences between sites."
+    return (
+        f"The sites differ: AUC {found.lowest:.3f} at {found.worst} (the worst) to "
+        f"{found.highest:.3f} at {found.best}, standard deviation {found.deviation:.3f}."
+    )
