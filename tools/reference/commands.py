@@ -26,7 +26,7 @@ def commands() -> str:
     blocks = []
     for name, app in PROGRAMS.items():
         top: Any = typer.main.get_command(app)
-        blocks += [f"## {name}", _sentence(top.help)]
+        blocks += [f"## {name}", _sentence(top.help).removeprefix(f"{name}: the ").capitalize()]
         for path, command in _walk(name, top):
             blocks += [f"### {path}", _sentence(command.help), _usage(path, command)]
             rows = [_row(param, command) for param in command.params]
@@ -65,7 +65,8 @@ def _row(param: Any, command: Any) -> list[str]:
     else:
         name = ", ".join(code(option) for option in [*param.opts, *param.secondary_opts])
         name += "" if param.is_flag else f" {_kind(param)}"
-    return [name, _default(param), param.help or _argument_help(param.name, command)]
+    words = param.help or _argument_help(param.name, command)
+    return [name, _default(param), f"{words} {_limits(param)}"]
 
 
 def _argument_help(name: str, command: Any) -> str:
@@ -79,14 +80,19 @@ def _kind(param: Any) -> str:
     return {"integer": "N", "integer range": "N", "path": "PATH"}.get(param.type.name, "TEXT")
 
 
+def _limits(param: Any) -> str:
+    low, high = getattr(param.type, "min", None), getattr(param.type, "max", None)
+    return "" if high is None else f"{low} to {high}."
+
+
 def _default(param: Any) -> str:
     if param.required:
         return "required"
-    if param.default in (None, "", False):
+    if param.default is None or param.default == "":
         return ""
-    if param.default is True:
-        return code(param.opts[0])
-    return code(param.default)
+    if param.secondary_opts:
+        return code(param.opts[0] if param.default else param.secondary_opts[0])
+    return "" if param.default is False else code(param.default)
 
 
 def _sentence(text: str | None) -> str:
