@@ -2,7 +2,7 @@
 
     ct_contrast.py CT_FOLDER WORK_FOLDER [SEED...]
 
-CT_FOLDER holds dicom/ and labels.csv (README, "Your own data"). For every seed (split, start
+CT_FOLDER holds dicom/ and labels.csv (docs/tutorials/ct-contrast.md). For every seed (split, start
 weights, orders) each model is scored on the validation patients of all five hospitals together.
 """
 

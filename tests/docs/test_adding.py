@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
-GUIDE = ROOT / "docs" / "adding-an-algorithm.md"
+GUIDE = ROOT / "docs" / "how-to" / "adding-an-algorithm.md"
 VALUE = Path("common/medfl_common/plan/algorithms/clipped_mean.py")
 STRATEGY = Path("server/medfl_server/aggregation/strategies/clipped_mean.py")
 SIDES = ("common", "server", "client")
