@@ -1,0 +1,69 @@
+"""Each relative link of the documents leads to a file, and each anchor to a heading."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import ROOT
+
+FENCE = re.compile(r"^(```|~~~).*?^\1[ ]*$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+    + [*ROOT.glob(".github/**/*.md")]
+)
+
+
+def prose(path: Path) -> str:
+    """Give a document without its code."""
+    return CODE.sub("`code`", FENCE.sub("", path.read_text()))
+
+
+def anchors(path: Path) -> set[str]:
+    """Name the headings of a document as forges and mkdocs do."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", LINK.sub("", heading).lower()).strip()
+        slug = words.replace(" ", "-")
+        n = sum(1 for name in found if re.fullmatch(re.escape(slug) + r"(-\d+)?", name))
+        found.add(f"{slug}-{n}" if n else slug)
+    return found | set(re.findall(r'<a id="([^"]+)"', path.read_text()))
+
+
+def links(path: Path) -> Iterator[tuple[str, str]]:
+    """Give (path, anchor) of each link that stays in the repository."""
+    for target in LINK.findall(prose(path)):
+        if not re.match(r"[a-z]+:", target):
+            file, _, anchor = target.partition("#")
+            yield file, anchor
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_leads_to_a_file_and_its_heading(path: Path) -> None:
+    for file, anchor in links(path):
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), f"{path.name} links to {file}, which is not there"
+        assert target.is_relative_to(ROOT), f"{path.name} links to {file}, outside the repository"
+        if anchor:
+            assert anchor in anchors(target), f"{path.name} links to {file}#{anchor}"
+
+
+def test_the_list_of_decisions_names_each_decision() -> None:
+    index = ROOT / "docs" / "decisions" / "README.md"
+    listed = {file for file, _ in links(index)}
+
+    there = {path.name for path in index.parent.glob("[0-9]*.md")}
+    assert there == {name for name in listed if name[0].isdigit()}
+    for name in there:
+        text = (index.parent / name).read_text()
+        assert re.match(rf"# {name[:4]}\. .+\n\n20\d\d-\d\d-\d\d", text), name
+        assert re.search("(?i)g[ai]ve[n]? up", text), f"{name} does not say what was given up"
+
+
+def test_the_front_page_is_short() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    assert len(readme.splitlines()) <= 120
+    assert len(readme.encode()) <= 8192
