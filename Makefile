@@ -9,7 +9,7 @@ SBOM   := $(VENV)/sbom
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit slow reference bench-peers sbom clean
+.PHONY: help setup demo test lint unit slow reference bench-peers sbom docs coverage clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,20 @@ slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
 reference: $(READY)  ## docs/reference, from the code
 	$(BIN)/python -m tools.reference
 
+# The tree that mkdocs reads has the repository's layout, so links are the same on a forge and there.
+PAGES := build/docs
+
+docs: $(READY)  ## the documents as a site, in build/site
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	rm -rf $(PAGES) && mkdir -p $(PAGES)/benchmarks
+	cp -r *.md CITATION.cff docs configs notebooks $(PAGES)
+	cp benchmarks/*.md $(PAGES)/benchmarks
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+coverage: $(READY)  ## the lines that tests without real processes run; there is no threshold
+	$(BIN)/python -m pytest -q -m "not slow and not processes" -n $(WORKERS) --dist loadfile \
+		--cov=common --cov=client --cov=server --cov=sim --cov-report=term:skip-covered
+
 bench-peers: $(READY)  ## jobs J1 to J3 against the plain loop and other simulators (see benchmarks/)
 	for job in J1 J2 J3; do PY=$(BIN)/python benchmarks/peers/run.sh $$job 3; done
 
@@ -53,4 +67,4 @@ sbom: $(READY)  ## the parts of the environment, as CycloneDX, in sbom.json
 		--output-format JSON --output-file sbom.json $(BIN)/python
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) demo runs sbom.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build demo runs sbom.json .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

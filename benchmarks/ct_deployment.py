@@ -3,7 +3,7 @@
     ct_deployment.py CT_FOLDER WORK_FOLDER
 
 Deals the files of CT_FOLDER (docs/tutorials/ct-contrast.md) out to a folder per hospital, runs the
-study with the real commands, and compares the final weights with those of the simulation by SHA-256.
+study with the real commands, and compares the final weights with the simulation's by SHA-256.
 """
 
 import csv

@@ -10,10 +10,8 @@ from tests.conftest import ROOT
 FENCE = re.compile(r"^(```|~~~).*?^\1[ ]*$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
-    + [*ROOT.glob(".github/**/*.md")]
-)
+FOLDERS = ("*.md", "docs/**/*.md", "benchmarks/*.md", ".github/**/*.md")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in ROOT.glob(folder))
 
 
 def prose(path: Path) -> str:
