@@ -56,7 +56,7 @@ def test_the_list_of_decisions_names_each_decision() -> None:
     assert there == {name for name in listed if name[0].isdigit()}
     for name in there:
         text = (index.parent / name).read_text()
-        assert re.match(rf"# {name[:4]}\. .+\n\n20\d\d-\d\d-\d\d", text), name
+        assert re.match(rf"# {name[:4]}\. .+\n\n(Date: )?20\d\d-\d\d-\d\d", text), name
         assert re.search("(?i)g[ai]ve[n]? up", text), f"{name} does not say what was given up"
 
 
