@@ -38,7 +38,7 @@ COORDINATOR = {
 SIMULATION = {
     "scenario.json": "partition, scanner shift and faults",
     "partition.html": "which hospital has what",
-    "partition.csv": "the same, a line per image",
+    "partition.csv": "the same, a line per hospital",
     "local/SITE/RUN/": "what a hospital keeps between rounds",
     "compare.html": "did joining help?",
     "comparison.json": "the numbers of that page",
@@ -99,7 +99,7 @@ def directories() -> str:
         "`medfl-sim run` makes it.",
         _table(SIMULATION),
         "## Site directory",
-        "`medfl-client init` makes it. Nothing of it leaves the hospital but `identity.pub`.",
+        "`medfl-client init` makes it. The hospital sends `identity.pub` by hand; all else stays.",
         _table(SITE),
     )
 

@@ -12,6 +12,7 @@ of 128 bins over the log-odds from -8 to 8. All scores follow from them, with th
 scikit-learn. Scores in one bin count as ties, and the report says how far the AUC can be off by
 that. A site computes its own AUC exactly. A value without images to stand on is `n/a`.
 
+Binary and multilabel: an image is called positive at `evaluation.threshold` of the plan or above.
 Binary: precision, recall, specificity and F1 are of the positive class. Multiclass and ordinal: the
 mean over the classes, each against the rest. Multilabel: the mean over the findings."""
 INTERVALS = """## Intervals
@@ -49,7 +50,7 @@ def metrics() -> str:
     known = estimates(ScoreCounts(4, 1.0, np.ones((2, 2), int), counts, counts), "binary")
     rows = []
     for name in ("loss", *known):
-        title = NAMES[name].split(" at a specificity")[0] if name in NAMES else name
+        title = NAMES.get(name, name).replace("{specificity:g}", "0.9")
         rows.append([code(name), title, *SCORES[name]])
     if left := set(SCORES) - {"loss", *known}:
         raise KeyError(f"no score is called {', '.join(sorted(left))}")

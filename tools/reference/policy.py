@@ -7,7 +7,7 @@ from medfl_client.config.site_file import RULES, Policy
 
 INTRO = """The section `policy` of `site.yaml` says what the hospital allows; it beats every plan.
 Every refusal names its rule. What is refused stays at the hospital, and so does the reason: the
-coordinator sees the code E400 or E410."""
+coordinator learns a [code](errors.md)."""
 HEADER = ("rule", "key", "what it does", "values", "default")
 
 
