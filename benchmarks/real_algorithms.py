@@ -41,7 +41,7 @@ def one(folder: Path, name: str) -> tuple[int, bool, float]:
         "model": {"name": "small_cnn", "norm": "batch"},
         "training": {"lr": 0.01, "batch_size": 8, "epochs": 2},
         "federation": {"rounds": 3, "deadline_s": 60, "strategy": strategy, "messages": messages,
-                       "bad_sites": 0},
+                       **({"bad_sites": 0} if strategy in ROBUST else {})},
         "evaluation": {"validation": 0.25},
     }  # fmt: skip
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))

@@ -93,7 +93,12 @@ def check(model: type[Model], values: dict[str, Value], source: str) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         lines = [_describe(detail, model) for detail in error.errors()]
-        raise ConfigError(f"{source} has {_count(lines)}:\n  " + "\n  ".join(lines)) from None
+        raise faulty(source, lines) from None
+
+
+def faulty(source: str, lines: list[str]) -> ConfigError:
+    """Make the error that lists the faults of a file, one a line."""
+    return ConfigError(f"{source} has {_count(lines)}:\n  " + "\n  ".join(lines))
 
 
 def _count(lines: list[str]) -> str:

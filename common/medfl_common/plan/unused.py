@@ -13,17 +13,15 @@ def unused_settings(plan: Plan) -> list[str]:
     federation, own = plan.federation, algorithms_of(plan)
     every = [ALGORITHMS.get(name) for name in ALGORITHMS.names()]
     options = sorted({key for a in own for key in a.options.model_fields})
-    hint = f"its options are {', '.join(options)}" if options else "it has no options"
+    hint = f"{federation.strategy} has {', '.join(options) or 'none'}"
     return [
         *(
-            f"federation.options.{key} is an option of {_names(every, key)}, not of "
-            f"{federation.strategy}: {hint}"
+            f"federation.options.{key} is an option of {_names(every, key)}; {hint}"
             for key in given(federation.options)
             if key not in options
         ),
         *(
-            f"federation.{key} is read by {_names(every, key)}, not by {federation.strategy}; "
-            "leave it, or choose one of them"
+            f"federation.{key} is a setting of {_names(every, key)}, not of {federation.strategy}"
             for key in given(federation)
             if _readers(every, key) and not _readers(own, key)
         ),

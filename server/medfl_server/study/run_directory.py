@@ -58,12 +58,12 @@ class Study:
 
 def create_study(folder: Path, plan_file: Path) -> Study:
     """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit."""
-    from medfl_server.aggregation.aggregate import needs  # imports torch and Flower
+    from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
     if (folder / "study.json").exists():
         raise RunError(f"{folder} holds a study already; choose another directory")
-    needs(plan.federation)  # raises where there is no such strategy, before anything is written
+    check_plan(plan, str(plan_file))
     choice = plan.model.weights
     weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)

@@ -194,6 +194,8 @@ def _write_plan(
     path: Path, base: dict[str, Value], changes: Mapping[str, Value], home: Path
 ) -> None:
     """Write the base plan with some settings changed; raises ConfigError where it is none."""
+    from medfl_server.study.plan_check import check_plan  # imports torch and Flower
+
     values: dict[str, Value] = yaml.safe_load(yaml.safe_dump(base))
     for place, value in changes.items():
         *sections, name = place.split(".")
@@ -204,7 +206,8 @@ def _write_plan(
             inner = inner[section]  # type: ignore[assignment]
         inner[name] = value
     _make_absolute(values, home)
-    check(Plan, values, f"the plan of {path.stem}")
+    name = f"the plan of {path.stem}"
+    check_plan(check(Plan, values, name), name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
 

@@ -23,6 +23,7 @@ class Codec(Protocol):
     """Numbers to arrays, and back."""
 
     feeds_back: ClassVar[bool]  # whether what it leaves out is added to a later update
+    settings: ClassVar[tuple[str, ...]]  # keys of `federation.messages` that it alone reads
 
     def layout(self, sizes: Sequence[int]) -> Layout:
         """Give the arrays for tensors of these sizes; nothing else is let out or in."""

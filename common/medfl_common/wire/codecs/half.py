@@ -18,6 +18,7 @@ class Float16:
     """IEEE 754 binary16; what is larger becomes the largest."""
 
     feeds_back: ClassVar[bool] = False
+    settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, messages: Messages) -> None: ...
 
@@ -39,6 +40,7 @@ class BFloat16:
     """The upper half of a float32's bits; numpy has no name for it, so they travel as integers."""
 
     feeds_back: ClassVar[bool] = False
+    settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, messages: Messages) -> None: ...
 

@@ -23,6 +23,7 @@ class Int8:
     """value = integer * step, -127..127; the step is a power of two, so no digit is lost twice."""
 
     feeds_back: ClassVar[bool] = True
+    settings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, messages: Messages) -> None: ...
 

@@ -24,6 +24,7 @@ class TopK:
     """The largest `top` of all weights, each with its place; as many in every update."""
 
     feeds_back: ClassVar[bool] = True
+    settings: ClassVar[tuple[str, ...]] = ("top",)
 
     def __init__(self, messages: Messages) -> None:
         self._part = messages.top

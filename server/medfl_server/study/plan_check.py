@@ -1,0 +1,39 @@
+"""Faults of a plan that are seen before a study is made of it, and before any data are read."""
+
+from medfl_common.models import MODELS
+from medfl_common.plan.plan import Plan
+from medfl_common.plan.settings import faulty
+from medfl_common.plan.unused import given, unused_settings
+from medfl_common.wire.codecs import CODECS
+from medfl_common.wire.tensors import WHOLE
+from medfl_server.aggregation.aggregate import needs
+
+
+def check_plan(plan: Plan, source: str) -> None:
+    """Raise ConfigError where the plan names what there is not, or sets what nothing reads."""
+    needs(plan.federation)  # raises where the coordinator's half is missing
+    faults = [*_unknown(plan), *unused_settings(plan), *_unused_in_messages(plan)]
+    if faults:
+        raise faulty(source, faults)
+
+
+def _unknown(plan: Plan) -> list[str]:
+    form, forms = plan.federation.messages.update, sorted([WHOLE, *CODECS.names()])
+    faults = []
+    if plan.model.name not in MODELS.names():
+        faults.append(f"unknown model {plan.model.name!r}; known: {', '.join(MODELS.names())}")
+    if form not in forms:
+        faults.append(f"unknown message format {form!r}; known: {', '.join(forms)}")
+    return faults
+
+
+def _unused_in_messages(plan: Plan) -> list[str]:
+    messages = plan.federation.messages
+    readers = {name: CODECS.get(name)(messages).settings for name in CODECS.names()}
+    return [
+        f"federation.messages.{key} is a setting of update: {' or '.join(names)}, not of "
+        f"{messages.update}"
+        for key in given(messages)
+        if (names := [n for n, settings in readers.items() if key in settings])
+        and messages.update not in names
+    ]
