@@ -35,7 +35,7 @@ lint: $(READY)  ## style, types, imports
 	$(BIN)/lint-imports
 
 unit: $(READY)  ## the tests, real processes included
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
 	$(BIN)/python -m pytest -m slow

@@ -9,7 +9,7 @@ from tests.conftest import MakePlan
 
 from medfl_common.errors import RunError
 from medfl_common.run.log import Event, read_events
-from medfl_sim.local.deployment import Deployment, run_command, wait_until
+from medfl_sim.local.deployment import Deployment, run_command, run_here, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -71,7 +71,7 @@ def test_an_unknown_key_is_told_what_to_send_and_is_let_in_once_enrolled(
     wait_until(lambda: all(x in said.read_text() for x in lines), ANSWER_S, "the lines to send")
     assert "does not know this site's keys (yet, or no more). Send it these" in said.read_text()
     assert log(deployment, "round") == []
-    run_command("server", "enrol", deployment.study, "site-2", two["site-2"] / "identity.pub")
+    run_here("server", "enrol", deployment.study, "site-2", two["site-2"] / "identity.pub")
     deployment.start_client(two["site-1"])
     assert server.wait(2 * ANSWER_S) == 0
     (made,) = log(deployment, "round")
@@ -82,7 +82,7 @@ def test_another_authoritys_certificate_is_not_trusted(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
-    run_command("server", "init", tmp_path / "other", "--plan", make_plan(), "--host", "localhost")
+    run_here("server", "init", tmp_path / "other", "--plan", make_plan(), "--host", "localhost")
     shutil.copy(tmp_path / "other" / "tls" / "ca.crt", hospitals / "site-1" / "ca.crt")
     deployment.start_server()
 

@@ -14,7 +14,7 @@ from medfl_common.run.log import Event, read_events
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
-from medfl_sim.local.deployment import Deployment, run_command, wait_until
+from medfl_sim.local.deployment import Deployment, run_here, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -105,7 +105,7 @@ def test_uploads_that_are_cut_and_a_slow_link_change_nothing(
         proxies.append(Proxy(deployment.port, server_port, **fault))
         deployment.init_site(hospitals / name)
         key = hospitals / name / "identity.pub"
-        run_command("server", "enrol", deployment.study, name, key)
+        run_here("server", "enrol", deployment.study, name, key)
     deployment.port = server_port
 
     server = deployment.start_server()

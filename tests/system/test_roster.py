@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.run.log import Event, read_events
-from medfl_sim.local.deployment import Deployment, run_command, wait_until
+from medfl_sim.local.deployment import Deployment, run_here, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -41,19 +41,19 @@ def test_a_site_joins_late_changes_its_keys_and_is_revoked_while_the_study_runs(
 
     deployment.init_site(two)
     client = deployment.start_client(two)
-    run_command("server", "enrol", deployment.study, "site-2", two / "identity.pub")
+    run_here("server", "enrol", deployment.study, "site-2", two / "identity.pub")
     wait_for_round(deployment, is_with_site_2=True)
 
     client.terminate()
     client.wait()
-    run_command("client", "new-keys", two)
+    run_here("client", "new-keys", two)
     deployment.start_client(two)
-    run_command(
+    run_here(
         "server", "enrol", deployment.study, "site-2", two / "identity.pub", "--replace"
     )  # fmt: skip
     wait_for_round(deployment, is_with_site_2=True)
 
-    run_command("server", "revoke", deployment.study, "site-2")
+    run_here("server", "revoke", deployment.study, "site-2")
     wait_for_round(deployment, is_with_site_2=False)
     n = len(rounds(deployment))
     said = deployment.folder / "site-2.log"

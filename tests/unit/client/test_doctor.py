@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ from medfl_client.doctor.site import examine_site
 from medfl_common.ops.findings import Finding, as_json, examine, fail, ok, summary
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.roster.certificates import create_authority
-from medfl_sim.local.deployment import Deployment, command, wait_until
 
 Start = Callable[..., Path]
 
@@ -240,44 +238,3 @@ def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_are_made() -> 
     assert "to act: you, your IT department" in summary(
         [fail("a", "b"), fail("c", "d", "your IT department")]
     )
-
-
-@pytest.mark.processes
-def test_doctor_against_a_running_coordinator_says_what_is_wrong_and_who_acts(
-    hospitals: Path, make_plan: MakePlan, tmp_path: Path
-) -> None:
-    deployment, site, plan = Deployment(tmp_path), hospitals / "site-1", make_plan()
-    deployment.create(plan, {"site-1": site})
-    server = deployment.start_server()
-
-    def doctor() -> tuple[int, dict[str, dict[str, str]]]:
-        done = subprocess.run(
-            [*command("client"), "doctor", str(site), "--plan", str(plan), "--json"],
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-        return done.returncode, {f["check"]: f for f in json.loads(done.stdout)["checks"]}
-
-    try:
-        listening = tmp_path / "server.log"
-        wait_until(lambda: "listening" in listening.read_text(), 90, "the coordinator")
-        wait_until(lambda: is_open(deployment.port), 90, "an open port")
-        status, found = doctor()
-        assert status == 0
-        assert {f["state"] for f in found.values()} == {"ok", "not checked"}
-        assert found["coordinator"]["seen"].endswith(f"protocol {PROTOCOL} as this site does")
-        assert found["clock"]["seen"].startswith("the same time")
-
-        (site / "identity.key").chmod(0o644)
-        create_authority(tmp_path / "other", "other", "localhost")
-        shutil.copy(tmp_path / "other" / "tls" / "ca.crt", site / "ca.crt")
-        status, found = doctor()
-        assert status == 1
-        assert "run chmod 600" in found["keys"]["todo"]
-        assert "is not signed by" in found["encryption (TLS)"]["seen"]
-        assert "ask the coordinator for the ca.crt" in found["encryption (TLS)"]["todo"]
-        assert "clock" not in found
-    finally:
-        deployment.stop()
-    assert server.poll() is not None
-    assert doctor()[1]["connection"]["who"] == "the coordinator"

@@ -47,13 +47,13 @@ def test_every_job_is_answered_once_whatever_its_neighbours_do() -> None:
     jobs[3], jobs[17], jobs[30], jobs[31] = "crash", "hang", "fill", "refuse"
     jobs[44], jobs[45] = "name", "crash"
 
-    answers = list(in_sandbox(work, jobs, chunk=8, timeout_s=5.0, n_workers=2))
+    answers = list(in_sandbox(work, jobs, chunk=8, timeout_s=10.0, n_workers=2))
 
     assert sorted(job for job, _ in answers) == sorted(jobs)
     reasons = {job: r.reason for job, r in answers if isinstance(r, Refused)}
     assert reasons == {
         "crash": "reading it crashed the decoder",
-        "hang": "reading it took more than 5 s and was stopped",
+        "hang": "reading it took more than 10 s and was stopped",
         "fill": "reading it needs more than 2 GB of memory",
         "refuse": "because",
         "name": "the file is damaged (ValueError)",
@@ -191,25 +191,26 @@ def test_a_deflate_bomb_is_refused_in_a_second_and_300_megabytes(tmp_path: Path)
     hostile(tmp_path)
 
     for name in ("bomb-before.dcm", "bomb-pixels.dcm"):
-        started = time.monotonic()
-        ((_, peak),) = in_sandbox(_peak_of_reading, [tmp_path / name])
-        assert time.monotonic() - started < 3
-        assert isinstance(peak, int)
+        ((_, found),) = in_sandbox(_cost_of_reading, [tmp_path / name])
+        assert isinstance(found, tuple)
+        seconds, peak = found
+        assert seconds < 1
         assert peak < 300 * 2**20
 
 
-def _peak_of_reading(path: Path) -> int:
-    """Read a file as the index and the cache do; give the bytes of memory that it took at most."""
+def _cost_of_reading(path: Path) -> tuple[float, int]:
+    """Read a file as the index and the cache do; give seconds of a core, and bytes at most."""
     import resource
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
         (row,) = DicomReader().rows(path, path.name, Rules(b"k"))
     except DataError:
         row = Row(path.name, size=path.stat().st_size, mtime_ns=path.stat().st_mtime_ns)
     with pytest.raises(DataError):
         read_pixels(DicomReader(), path.parent, PLAN, Source((row,)))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return time.process_time() - began, peak * 1024
 
 
 def test_nothing_but_the_listed_tags_of_a_header_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from medfl_server.doctor.study import examine_study
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import enrol
 from medfl_server.study.run_directory import Study, create_study
-from medfl_sim.local.deployment import Deployment, command, free_port, wait_until
+from medfl_sim.local.deployment import free_port
 
 
 @pytest.fixture
@@ -121,31 +120,3 @@ def test_a_certificate_is_told_in_time(days: int, state: str, begins: str) -> No
     found = check_end(datetime.now(UTC) + timedelta(days=days, hours=1), "renew", "you")
 
     assert (found.state, found.todo[: len(begins)]) == (state, begins)
-
-
-@pytest.mark.processes
-def test_doctor_knows_its_own_running_coordinator_and_its_name(
-    hospitals: Path, make_plan: MakePlan, tmp_path: Path
-) -> None:
-    deployment = Deployment(tmp_path)
-    deployment.create(make_plan(), {"site-1": hospitals / "site-1"})
-    deployment.start_server()
-    try:
-        said = tmp_path / "server.log"
-        wait_until(lambda: "listening" in said.read_text(), 90, "the coordinator")
-
-        def looks() -> dict[str, dict[str, str]]:
-            arguments = ["doctor", str(deployment.study), "--port", str(deployment.port), "--json"]
-            done = subprocess.run(
-                [*command("server"), *arguments], stdout=subprocess.PIPE, check=False
-            )
-            return {f["check"]: f for f in json.loads(done.stdout)["checks"]}
-
-        wait_until(lambda: looks()["from outside"]["state"] == "ok", 90, "a way in")
-        found = looks()
-    finally:
-        deployment.stop()
-
-    assert {f["state"] for f in found.values()} == {"ok"}
-    assert "used by this study's medfl-server, process" in found["port"]["seen"]
-    assert "answers with this study's certificate" in found["from outside"]["seen"]
