@@ -2,6 +2,7 @@
 
 import math
 
+from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
@@ -145,6 +146,7 @@ def _start_loss(plan: Plan) -> str:
 
 def _stays(plan: Plan) -> str:
     layers = [f"the {layers} layers" for layers in sorted(own_layers(plan))]
+    objective_class(plan)  # raises where it keeps something that is not told
     kept = [words] if (words := at_sites(plan).kept_at_site) else []
     codec = codec_of(plan.federation.messages)
     left_out = ["what the short messages leave out"] if codec and codec.feeds_back else []

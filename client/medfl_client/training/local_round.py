@@ -5,12 +5,11 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples
 from medfl_client.training.memory import Memory
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import LocalRound, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
-from medfl_common.plan.halves import objective_of
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.tasks import TrainTask
@@ -30,7 +29,7 @@ def train_locally(
     The update is a plain function of the weights, the data, the plan, the round and the memory.
     """
     here = _local_round(task, model, device, memory)
-    objective = OBJECTIVES.get(objective_of(task.plan))(here)
+    objective = objective_class(task.plan)(here)
     try:
         trained = _train(task, model, images, objective, device, max_steps)
         update = difference(shared_weights(model), task.weights)

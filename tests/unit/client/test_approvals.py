@@ -1,5 +1,6 @@
 """What a person is shown, what is recorded, and when a site takes up tasks."""
 
+from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from medfl_client.config.hours import OpenHours, is_within
 from medfl_client.config.site_file import RULES, Policy
 from medfl_client.egress import approvals
 from medfl_client.egress.approvals import read_records, status_of
+from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective, objective_class
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
-from medfl_common.models.weights import shared_weights
+from medfl_common.models.weights import Weights, shared_weights
+from medfl_common.plan.algorithms import ALGORITHMS, Algorithm
+from medfl_common.plan.algorithms.fedavg import FEDAVG
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plan.settings import loads
 from medfl_common.plan.task import Task
@@ -207,3 +211,49 @@ def test_a_person_is_told_once_when_tasks_wait_and_when_they_go_on() -> None:
 def test_a_rule_that_cannot_be_meant_is_an_error(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         loads(Policy, text, "the policy")
+
+
+class Hoarder(Objective):
+    """An objective that keeps the local model."""
+
+    def __init__(self, here: LocalRound) -> None:
+        self._here = here
+
+    def keep(self, n_steps: int) -> Weights:
+        return shared_weights(self._here.model)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"federation": {"strategy": "hoarder"}}, {"training": {"objective": "hoarder"}}],
+    ids=str,
+)
+def test_what_an_objective_keeps_is_told_or_it_is_refused(
+    sections: dict[str, dict[str, object]], make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = Algorithm("hoarder", "", FEDAVG.name, objective="hoarder")
+    known = {name: ALGORITHMS.get(name) for name in ALGORITHMS.names()}
+    objectives = {name: OBJECTIVES.get(name) for name in OBJECTIVES.names()}
+    monkeypatch.setattr(OBJECTIVES, "_parts", {**objectives, "hoarder": Hoarder})
+    monkeypatch.setattr(ALGORITHMS, "_parts", {**known, "hoarder": silent})
+    plan = load_plan(make_plan(**sections))
+
+    with pytest.raises(ConfigError, match="the objective hoarder keeps something at the site"):
+        summarise(plan)
+    with pytest.raises(ConfigError, match="does not say what"):
+        objective_class(plan)
+
+    honest = replace(silent, kept_at_site="the last model trained here")
+    monkeypatch.setattr(ALGORITHMS, "_parts", {**known, "hoarder": honest})
+    assert dict(summarise(plan))["what stays here between rounds"] == honest.kept_at_site
+
+
+def test_each_objective_that_keeps_something_says_what(make_plan: MakePlan) -> None:
+    for name in OBJECTIVES.names():
+        plan = load_plan(make_plan(federation={"strategy": "median"}, training={"epochs": 2}))
+        training = plan.training.model_copy(update={"objective": name})
+        plan = plan.model_copy(update={"training": training})
+
+        told = dict(summarise(plan))["what stays here between rounds"]
+
+        assert not OBJECTIVES.get(name).keeps_something() or "nothing" not in told

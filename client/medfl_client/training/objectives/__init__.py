@@ -1,13 +1,15 @@
 """What an algorithm changes in a site's local training, one file each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from medfl_common.errors import ConfigError
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights
+from medfl_common.plan.halves import at_sites, objective_of
 from medfl_common.plan.plan import Plan
 from medfl_common.registry import Registry
 
@@ -71,7 +73,25 @@ class Objective:
     def close(self) -> None:
         """Leave the model as it was found; called even where training failed."""
 
+    @classmethod
+    def keeps_something(cls) -> bool:
+        """Say whether it may keep anything at the site between rounds."""
+        return cls.keep is not Objective.keep or cls.personal is not Objective.personal
 
-OBJECTIVES: Registry[Callable[[LocalRound], Objective]] = Registry(
-    "objective", "medfl_client.training.objectives"
-)
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", "medfl_client.training.objectives")
+
+
+def objective_class(plan: Plan) -> type[Objective]:
+    """Give the plan's half at the sites.
+
+    Raises ConfigError where it keeps something and its algorithm does not tell the hospital what.
+    """
+    name = objective_of(plan)
+    found = OBJECTIVES.get(name)
+    if found.keeps_something() and not at_sites(plan).kept_at_site:
+        raise ConfigError(
+            f"the objective {name} keeps something at the site between rounds, and its algorithm "
+            f"does not say what; write it into kept_at_site in the algorithm's file {name}.py"
+        )
+    return found
