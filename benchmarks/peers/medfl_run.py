@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from medfl_common.plan.plan import Plan  # noqa: E402
 from medfl_common.run.checkpoint import Checkpoint, load_newest, save  # noqa: E402
 from medfl_common.seeds import derive_seed  # noqa: E402
 from medfl_server.rounds.progress import Progress  # noqa: E402
-from medfl_server.study.run_directory import create_study  # noqa: E402
+from medfl_server.study.run_directory import Study, create_study  # noqa: E402
 from medfl_sim.engine.simulation import run_study  # noqa: E402
 
 PLAN = """\
@@ -95,6 +96,13 @@ def use_the_others_layout() -> None:
         module.layout = lambda n_dimensions: torch.contiguous_format  # type: ignore[attr-defined]
 
 
+def start_like_the_others(study: Study, names: Iterable[str], kind: str) -> None:
+    """Write the initial weights of the other engines as the checkpoint of round 0."""
+    theirs = common.make_model(kind).state_dict().values()
+    start = [tensor for tensor in theirs if tensor.is_floating_point()]
+    save(study.checkpoints, Checkpoint(0, dict(zip(names, start, strict=True)), {}))
+
+
 def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
     """Run the job and print the accuracy after each round."""
     c = common.JOBS[job]
@@ -139,11 +147,7 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
         mark("round_end", r=progress.round, acc=accuracy)
         print(f"round {progress.round}: {time.monotonic() - START:.2f} s, accuracy {accuracy:.3f}")
 
-    # The initial weights of the other engines: a checkpoint of round 0, gone on with.
-    theirs = common.make_model(c["kind"]).state_dict().values()
-    start = [tensor for tensor in theirs if tensor.is_floating_point()]
-    names = shared_weights(model)
-    save(study.checkpoints, Checkpoint(0, dict(zip(names, start, strict=True)), {}))
+    start_like_the_others(study, shared_weights(model), c["kind"])
     sites = {f"h{number}": site(number) for number in range(c["n_clients"])}
     run_study(study, sites, follow=follow, engine=engine, n_workers=n_workers)
     events = study.log.events("round")

@@ -106,6 +106,8 @@ def simulate(
 ) -> Run:
     """Run a study over virtual hospitals, or go on with one; same as `medfl-sim run`.
 
+    Raises MedflError, which says what is wrong and what to do.
+
     Args:
         plan: A plan file, or its settings.
         data: A folder with a site.yaml, or a folder of such.
@@ -120,24 +122,14 @@ def simulate(
         baselines: Train each hospital alone and all pooled too.
         log_to: tensorboard, mlflow.
         say: Takes one line per event.
-
-    Raises:
-        MedflError: Its message says what is wrong and what to do.
     """
     given = Path(scenario) if isinstance(scenario, str) else scenario
+    chosen = choose_scenario(given, partition, sites)
+    site = None if site_file is None else Path(site_file)
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
-        job = Job(
-            plan=plan_file,
-            data=Path(data),
-            scenario=choose_scenario(given, partition, sites),
-            site_file=None if site_file is None else Path(site_file),
-            source=source,
-            engine=engine,
-            n_workers=workers,
-            baselines=baselines,
-            sinks=tuple(log_to),
-        )
+        job = Job(plan_file, Path(data), chosen, site, source, engine, workers, baselines,
+                  tuple(log_to))  # fmt: skip
         folder = Path(out) if out is not None else default_out(plan_file)
         do(job, folder, say)
     return Run(folder)

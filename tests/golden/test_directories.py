@@ -11,22 +11,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.golden.make import (
-    HERE,
+from tests.golden.commands import HERE, call
+from tests.golden.directories import (
     SITES,
     WRITTEN,
     ask_with_another_plan,
     cache_bytes,
-    call,
-    events,
     index_rows,
     last_request,
-    machine,
     readiness,
     restore,
     restore_stopped,
     run_id,
 )
+from tests.golden.studies import events, machine
 
 FACTS = json.loads((HERE / "directories.json").read_text())
 N_IMAGES, CLOSE = 24, 1e-3

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.golden.make import ENGINES, HERE, STUDIES, machine, run_study, sampled, write_phantoms
+from tests.golden.commands import HERE
+from tests.golden.studies import ENGINES, STUDIES, machine, run_study, sampled, write_phantoms
 
 CLOSE = 1e-3  # another processor adds in another order
 Final = Callable[[str, str], tuple[str, Path]]
@@ -52,6 +53,6 @@ def test_the_final_weights_are_those_of_the_earlier_version(name: str, final: Fi
 def test_on_a_machine_of_a_known_kind_they_are_the_same_to_the_bit(name: str, final: Final) -> None:
     known = json.loads((HERE / "weights" / "sha256.json").read_text()).get(machine())
     if known is None:
-        pytest.skip(f"no digests of {machine()}; python tests/golden/make.py weights adds them")
+        pytest.skip(f"no digests of {machine()}; python -m tests.golden.make weights adds them")
 
     assert final(name, "inprocess")[0] == known[name]

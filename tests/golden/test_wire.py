@@ -9,13 +9,14 @@ import pytest
 import torch
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
-from tests.golden.make import FROZEN, HERE, KEY, NAMES, fixed_result, fixed_task, messages, to_bytes
+from tests.golden.commands import HERE
+from tests.golden.messages import FROZEN, KEY, NAMES, fixed_result, fixed_task, messages, to_bytes
 
 from medfl_common.wire.results import decode_result
 from medfl_common.wire.signature import check_seal
 from medfl_common.wire.tasks import decode_task_head, decode_task_weights
 
-AGAIN = "a new protocol? see tests/golden/make.py, then: python tests/golden/make.py wire"
+AGAIN = "a new protocol? see tests/golden/make.py, then: python -m tests.golden.make wire"
 KINDS = {kind.__name__: kind for kind in (RecordDict, ArrayRecord, ConfigRecord, MetricRecord)}
 
 

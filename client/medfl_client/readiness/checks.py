@@ -69,10 +69,25 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
 
 def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list[Finding]:
     """Judge the samples that were decoded: copies, persons, burned-in text, classes."""
-    n = len(collection.samples)
+    findings = [
+        Finding(level, f"{what}: {count:,}", advice)
+        for count, level, what, advice in _counted(collection)
+        if count
+    ]
+    present = {sample.label for sample in collection.samples}
+    if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
+        n = len(collection.samples)
+        findings.append(
+            Finding("warn", f"all {n} samples are of one class; no AUC can be told", "")
+        )
+    return findings
+
+
+def _counted(collection: Collection) -> list[tuple[int, Level, str, str]]:
+    """Count what may be wrong with the samples: (count, level, what, advice)."""
     burned = sum(sample.row.burned_in for sample in collection.samples)
     conflicts = sum("different labels" in reason for reason in collection.refused.values())
-    counted: list[tuple[int, Level, str, str]] = [
+    return [
         (
             len(collection.twins),
             "warn",
@@ -111,17 +126,6 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
             "they stay together in the split",
         ),
     ]
-    findings = [
-        Finding(level, f"{what}: {count:,}", advice)
-        for count, level, what, advice in counted
-        if count
-    ]
-    present = {sample.label for sample in collection.samples}
-    if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
-        findings.append(
-            Finding("warn", f"all {n} samples are of one class; no AUC can be told", "")
-        )
-    return findings
 
 
 def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:

@@ -1,110 +1,35 @@
-"""Candidates: patches around places in a series, right whatever way its slices are stored."""
+"""Candidates: positions in a label file become samples, are counted, and are refused in words."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from tests.conftest import MakePlan
-from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
+from tests.unit.client.candidates import (
+    BALL,
+    HEADER,
+    IMAGES,
+    NO_VOLUME,
+    SITE,
+    SLICES,
+    files_of,
+    images,
+    write_ct,
+)
 
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file
 from medfl_client.data import cache as preprocess
 from medfl_client.data.dicom import patch
 from medfl_client.data.dicom.header import Rules, read_row
-from medfl_client.data.dicom.patch import OUTSIDE, Position, read_patch
+from medfl_client.data.dicom.patch import OUTSIDE, read_patch
 from medfl_client.data.ingest import Collection, collect, count_reasons
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_client.data.split import site_data
 from medfl_client.readiness.assess import assess
 from medfl_common.errors import ConfigError, DataError
-from medfl_common.plan.images import Images
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_sim.data.sources.nifti import NiftiReader
-
-BALL = (11.0, -7.5, 22.0)  # where it lies in the patient
-FIRST = np.array([-30.0, -35.0, 0.0])  # least x, y and z of a pixel's centre
-N, SLICES = 64, 20  # pixels on a side, slices
-ACROSS, DOWN, STEP = 0.8, 1.1, 2.5  # mm along x, y and z
-RULE = {"rule": "fixed", "centre": 0, "width": 1000}
-IMAGES = {
-    "modality": ["CT"], "sample": "candidate", "dimensions": 3, "size": 17, "depth": 9,
-    "spacing_mm": 1.0, "slice_mm": 2.0, "intensity": RULE,
-}  # fmt: skip
-SITE = """\
-site: lungs
-data:
-  folder: dicom
-  labels: candidates.csv
-  join: SeriesInstanceUID
-  join_column: seriesuid
-  label_column: class
-  values: {"0": normal, "1": nodule}
-  position_columns: [coordX, coordY, coordZ]
-  max_damaged: 0
-policy: {min_images: 1, min_cell: 1}
-"""
-NO_VOLUME = {"dimensions": 2, "depth": None, "slice_mm": None}
-HEADER = "seriesuid,coordX,coordY,coordZ,class"
-
-
-def body(balls: tuple[Position, ...], seed: int) -> NDArray[np.int16]:
-    """Give (z, y, x) Hounsfield units: noise, and round balls that are brightest in the middle."""
-    z, y, x = np.meshgrid(
-        FIRST[2] + np.arange(SLICES) * STEP,
-        FIRST[1] + np.arange(N) * DOWN,
-        FIRST[0] + np.arange(N) * ACROSS,
-        indexing="ij",
-    )
-    values = np.random.default_rng(seed).normal(-300, 5, z.shape)
-    for ball in balls:
-        far = (x - ball[0]) ** 2 + (y - ball[1]) ** 2 + (z - ball[2]) ** 2
-        values += 600 * np.exp(-far / (2 * 4.0**2))
-    return np.rint(values).astype(np.int16)
-
-
-def write_ct(
-    folder: Path,
-    uid: str,
-    patient: str,
-    balls: tuple[Position, ...] = (BALL,),
-    orientation: tuple[float, ...] = AXIAL,
-    seed: int = 0,
-) -> list[Path]:
-    """Write a series of files in no order; `orientation` says which way it is stored."""
-    values, paths = body(balls, seed), []
-    step = np.array([ACROSS, DOWN])
-    to_right, to_front = orientation[0] < 0, orientation[4] < 0
-    for name, k in enumerate(np.random.default_rng(9).permutation(SLICES)):
-        corner = np.array([to_right, to_front]) * step * (N - 1)
-        dataset = Dataset()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.SOPClassUID, dataset.Modality, dataset.PatientID = CTImageStorage, "CT", patient
-        dataset.SeriesInstanceUID, dataset.StudyInstanceUID = uid, f"{uid}.1"
-        ways = (slice(None, None, -1 if back else 1) for back in (to_front, to_right))
-        stored = values[k][tuple(ways)] + 1024
-        dataset.set_pixel_data(np.ascontiguousarray(stored.astype(np.uint16)), "MONOCHROME2", 12)
-        dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
-        dataset.PixelSpacing = [DOWN, ACROSS]
-        dataset.ImageOrientationPatient = list(orientation)
-        dataset.ImagePositionPatient = [*(FIRST[:2] + corner), FIRST[2] + int(k) * STEP]
-        paths.append(folder / f"{name}.dcm")
-        folder.mkdir(parents=True, exist_ok=True)
-        dataset.save_as(paths[-1], enforce_file_format=True)
-    return paths
-
-
-def files_of(paths: list[Path]) -> patch.Files:
-    return tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-
-
-def images(**changes: object) -> Images:
-    return Images.model_validate({**IMAGES, **changes}, strict=False)
-
 
 WriteSite = Callable[..., tuple[Path, DataFiles]]
 
@@ -134,60 +59,6 @@ def plan(make_plan: MakePlan) -> Plan:
 def read(found: tuple[Path, DataFiles], plan: Plan) -> Collection:
     site, data = found
     return collect(site, site / "state", data, plan)
-
-
-@pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST, UPSIDE_DOWN])
-def test_the_ball_is_in_the_middle_whatever_the_direction_and_the_order(
-    orientation: tuple[float, ...], tmp_path: Path
-) -> None:
-    paths = write_ct(tmp_path / "a", "1.2.3", "P", orientation=orientation)
-
-    odd = read_patch(files_of(paths), images(), BALL)
-    even = read_patch(files_of(paths), images(size=16, depth=8), BALL)
-
-    assert odd.shape == (1, 9, 17, 17)
-    assert np.unravel_index(odd[0].argmax(), odd.shape[1:]) == (4, 8, 8)
-    above = np.clip(even[0] - 0.22, 0, None)
-    for axis, n in enumerate(even.shape[1:]):
-        places = np.moveaxis(above, axis, 0).reshape(n, -1).sum(axis=1)
-        assert np.average(np.arange(n), weights=places) == pytest.approx((n - 1) / 2, abs=0.1)
-
-
-def test_a_patch_is_the_body_around_its_position(tmp_path: Path) -> None:
-    other = (BALL[0] + 5, BALL[1] - 4, BALL[2] + 6)  # to the left, the front and the head
-    patches = []
-    for i, orientation in enumerate((AXIAL, FEET_FIRST, UPSIDE_DOWN)):
-        paths = write_ct(tmp_path / f"{i}", "1.2.3", "P", (other,), orientation)
-        patches.append(read_patch(files_of(paths), images(), BALL)[0])
-
-    # head: later slices; front: earlier rows; left: later columns
-    assert np.unravel_index(patches[0].argmax(), (9, 17, 17)) == (4 + 3, 8 - 4, 8 + 5)
-    assert all(np.allclose(patches[0], same, atol=1e-5) for same in patches[1:])
-
-
-def test_what_lies_beyond_the_volume_is_black(tmp_path: Path) -> None:
-    paths = write_ct(tmp_path / "a", "1.2.3", "P")
-    corner = (float(FIRST[0]), float(FIRST[1]), float(FIRST[2]))
-
-    found = read_patch(files_of(paths), images(), corner)[0]
-
-    is_black = found == 0
-    assert is_black[:4].all()  # 2 mm and more below the first slice, which is 2.5 mm thick
-    assert is_black[:, :8].all()
-    assert is_black[:, :, :8].all()
-    assert not is_black[4:, 8:, 8:].any()
-
-
-def test_a_position_in_the_outermost_voxel_is_inside_and_one_beyond_is_not(tmp_path: Path) -> None:
-    files = files_of(write_ct(tmp_path / "a", "1.2.3", "P"))
-    last = FIRST + (np.array([N, N, SLICES]) - 0.6) * [ACROSS, DOWN, STEP]
-
-    read_patch(files, images(), (float(last[0]), float(last[1]), float(last[2])))
-    for axis, step in enumerate((ACROSS, DOWN, STEP)):
-        beyond = [float(value) for value in last]
-        beyond[axis] += 0.2 * step
-        with pytest.raises(DataError, match=OUTSIDE):
-            read_patch(files, images(), (beyond[0], beyond[1], beyond[2]))
 
 
 def test_two_candidates_of_a_series_are_two_samples_of_one_patient(

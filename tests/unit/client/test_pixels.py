@@ -1,7 +1,5 @@
 """Images, right to the pixel: against numbers worked out by hand, or another decoder."""
 
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,57 +7,15 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
-from tests.conftest import SHARED
+from tests.unit.client.pixel_files import FIXED, RAMP, WHOLE, images, lut, row_of, write
 
-from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
 from medfl_client.data.dicom.geometry import fit, resize
-from medfl_client.data.dicom.pixels import load_image, open_image
+from medfl_client.data.dicom.pixels import load_image
 from medfl_common.errors import DataError
-from medfl_common.plan.images import DicomWindow, FixedWindow, Images, PercentileWindow
-
-RAMP = np.tile(np.arange(16, dtype=np.int16) * 100, (16, 1))  # 0..1500 from left to right
-WHOLE = {"WindowCenter": 750.5, "WindowWidth": 1501}
-
-
-def write(path: Path, pixels: np.ndarray, **tags: object) -> Path:
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, generate_uid()
-    dataset.PatientID, dataset.StudyInstanceUID, dataset.Modality = "1", generate_uid(), "CT"
-    photometric = str(tags.pop("PhotometricInterpretation", "MONOCHROME2"))
-    bits = int(str(tags.pop("bits", 12 if pixels.itemsize == 2 else 8)))
-    dataset.set_pixel_data(pixels, photometric, bits)
-    for name, value in tags.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def lut(first: int, bits: int, values: list[int], **tags: object) -> Dataset:
-    item = Dataset()
-    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(values), first, bits])
-    item.add_new("LUTData", "US", values)
-    for name, value in tags.items():
-        setattr(item, name, value)
-    return item
-
-
-def images(**changes: object) -> Images:
-    return Images.model_validate({"modality": ["CT"], "size": 16, **changes})
-
-
-FIXED = images(intensity=FixedWindow(rule="fixed", centre=0, width=1000))
-
-
-def row_of(path: Path, plan: Images) -> np.ndarray:
-    (plane,) = load_image(path, plan)
-    return plane[0]
+from medfl_common.plan.images import DicomWindow, FixedWindow, PercentileWindow
 
 
 def test_a_fixed_window_is_in_the_units_after_rescale(tmp_path: Path) -> None:
@@ -252,95 +208,3 @@ def test_values_that_fill_their_range_are_looked_up_right(tmp_path: Path) -> Non
     plan = images(intensity=PercentileWindow(rule="percentile", low=0, high=100))
 
     assert load_image(path, plan)[0] == pytest.approx(np.clip(mixed, 0, 255) / 255, abs=1e-6)
-
-
-def jpeg_that_lies(path: Path) -> None:
-    dataset = dcmread(path)
-    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    dataset.PixelData = encapsulate([b"\xff\xd8 no jpeg \xff\xd9"])
-    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
-    dataset.save_as(path)
-
-
-def claim(**tags: object) -> Callable[[Path], None]:
-    def change(path: Path) -> None:
-        dataset = dcmread(path)
-        for name, value in tags.items():
-            setattr(dataset, name, value)
-        dataset.save_as(path)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (claim(PhotometricInterpretation="HSV"), "'HSV'; not supported"),
-        (claim(Rows=65535, Columns=65535), "Rows x Columns is 4294836225, above the limit"),
-        (claim(Rows=0), "is 0 x 16"),
-        (claim(NumberOfFrames=2**31 - 1), "NumberOfFrames .* is 2147483647"),
-        (claim(Rows=4000, Columns=4000), "32000000 bytes of pixels are claimed by a file of"),
-        (claim(Rows=17), "Explicit VR Little Endian.*less than expected"),
-        (jpeg_that_lies, r"JPEG Baseline.*1\.2\.840\.10008\.1\.2\.4\.50.*export the file"),
-        (claim(PixelData=b"\0" * 512), "constant"),
-    ],
-)
-def test_what_is_no_picture_is_refused_with_tag_and_value(
-    change: Callable[[Path], None], message: str, tmp_path: Path
-) -> None:
-    path = write(tmp_path / "a.dcm", RAMP)
-    change(path)
-
-    with pytest.raises(DataError, match=message):
-        load_image(path, images())
-
-
-def test_whatever_pydicom_decodes_is_decoded_to_the_same_values() -> None:
-    """pydicom's own test files: every syntax and photometric interpretation that it has."""
-    n_same = 0
-    for path in sorted((Path(pydicom.__file__).parent / "data").rglob("*")):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                expected = dcmread(path).pixel_array
-            except Exception:
-                continue
-            dataset = open_image(path)
-            stored = np.stack([decode(dataset, i)[0] for i in range(n_frames(dataset))])
-        assert np.array_equal(stored.reshape(expected.shape), expected), path.name
-        n_same += 1
-    assert n_same > 90
-
-
-# One CT picture. JPEG baseline keeps 8 of its 12 bits; near-lossless and JPEG 2000 lossy a little.
-LOSSY = {"1.2.4.91": 10, "1.2.4.81": 3}
-REFUSED = ("1.2.4.51", "1.2.4.53", "1.2.4.55")  # 12-bit JPEG extended, and two retired ones
-
-
-def test_one_picture_in_many_transfer_syntaxes_is_one_array() -> None:
-    folder = SHARED / "dicom_conformance" / "testImages"
-    if not folder.exists():
-        pytest.skip("no conformance files on this machine (../shared/data/dicom_conformance)")
-    reference = dcmread(folder / "CTImage.dcm").pixel_array
-    n_equal = 0
-    for path in sorted(folder.glob("CTImage.dcm_*")):
-        syntax = str(dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
-        if syntax.endswith(REFUSED):
-            with pytest.raises(DataError, match=rf"{syntax}\)"):
-                load_image(path, images())
-            continue
-        stored, _ = decode(open_image(path), 0)
-        if syntax.endswith("1.2.4.50"):  # 8 bits of it, by its own rescale
-            grey = load_image(path, images(size=512, intensity=PercentileWindow(rule="percentile")))
-            assert np.corrcoef(grey.ravel(), reference.ravel())[0, 1] > 0.9
-            continue
-        worst = np.abs(stored.astype(int) - reference).max()
-        assert worst <= next((e for end, e in LOSSY.items() if syntax.endswith(end)), 0), path.name
-        n_equal += worst == 0
-    assert n_equal == 9
-
-
-def test_functional_groups_of_a_plain_file_are_the_file_itself(tmp_path: Path) -> None:
-    dataset = dcmread(write(tmp_path / "a.dcm", RAMP))
-
-    assert frame_facts(dataset, 0) is dataset

@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from tests.unit.client.test_pixels import RAMP, write
+from tests.unit.client.pixel_files import RAMP, write
 
 from medfl_client.data import sandbox as worker
 from medfl_client.data.dicom.header import Row, Rules

@@ -1,6 +1,5 @@
 """Synthetic hospitals of every kind: their files, labels, and that medfl's own ingest takes all."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 
@@ -8,22 +7,25 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread, uid
+from pydicom import uid
 from tests.conftest import MakePlan
-from typer.testing import CliRunner
+from tests.unit.sim.phantom_files import (
+    GRADES,
+    N_SAMPLES,
+    NEW,
+    Hospitals,
+    hounsfield_at,
+    ingest,
+    place_of,
+    plan_for,
+    read_images,
+    read_rows,
+    read_volumes,
+)
 
 from medfl_client.config.site_file import DataFiles, load_site_file
-from medfl_client.data.ingest import Collection, collect
-from medfl_common.errors import ConfigError
-from medfl_common.plan.plan import Plan, load_plan
-from medfl_sim.cli import app
+from medfl_client.data.ingest import collect
 from medfl_sim.data.phantoms import KINDS
-from medfl_sim.data.phantoms.hospital import Origin
-
-NEW = ("brain-mr", "fundus", "lung-ct", "mammography")
-N_SAMPLES = 10
-GRADES = ["no_dr", "mild", "moderate", "severe", "proliferative"]
-Hospitals = dict[str, list[Path]]
 
 
 @pytest.fixture(scope="module")
@@ -31,77 +33,6 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Hospitals:
     """Three hospitals of each new kind."""
     folder = tmp_path_factory.mktemp("phantoms")
     return {kind: KINDS.get(kind)(folder / kind, 3, N_SAMPLES, 3) for kind in NEW}
-
-
-def read_images(home: Path) -> list[Dataset]:
-    return [dcmread(path) for path in sorted((home / "dicom").rglob("*.dcm"))]
-
-
-def read_rows(home: Path) -> list[dict[str, str]]:
-    with (home / "labels.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def read_bytes(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def ingest(home: Path, plan: Plan, state: Path) -> Collection:
-    return collect(home, state, load_site_file(home).data, plan)
-
-
-def plan_for(make_plan: MakePlan, task: dict[str, object], **images: object) -> Plan:
-    return load_plan(make_plan(task=task, images=images))
-
-
-def read_volumes(home: Path) -> dict[str, list[Dataset]]:
-    """Give each series' slices in the order of their places."""
-    series: dict[str, list[Dataset]] = {}
-    for image in read_images(home):
-        series.setdefault(image.SeriesInstanceUID, []).append(image)
-    for slices in series.values():
-        slices.sort(key=lambda image: float(image.ImagePositionPatient[2]))
-    return series
-
-
-def hounsfield_at(slices: list[Dataset], point: list[float]) -> float:
-    """Read the voxel at x, y, z by DICOM's own equation (PS3.3 C.7.6.2.1.1)."""
-    first = slices[0]
-    corner = np.array(first.ImagePositionPatient, dtype=float)
-    row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
-    across, down = (np.array(point) - corner) @ np.array([row, column]).T / first.PixelSpacing[0]
-    heights = [float(image.ImagePositionPatient[2]) for image in slices]
-    nearest = slices[int(np.argmin(np.abs(np.array(heights) - point[2])))]
-    stored = nearest.pixel_array[round(float(down)), round(float(across))]
-    return float(stored) * nearest.RescaleSlope + nearest.RescaleIntercept
-
-
-def place_of(row: dict[str, str]) -> list[float]:
-    return [float(row[name]) for name in ("coordX", "coordY", "coordZ")]
-
-
-def test_every_kind_has_its_name() -> None:
-    assert KINDS.names() == sorted((*NEW, "chest"))
-
-
-@pytest.mark.parametrize("kind", [*NEW, "chest"])
-def test_the_same_seed_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
-    write = KINDS.get(kind)
-
-    write(tmp_path / "a", 2, 2, 5)
-    write(tmp_path / "b", 2, 2, 5)
-
-    assert read_bytes(tmp_path / "a") == read_bytes(tmp_path / "b")
-
-
-@pytest.mark.parametrize("kind", NEW)
-def test_a_sample_does_not_depend_on_how_many_follow(kind: str, tmp_path: Path) -> None:
-    for name, n_samples in (("few", 2), ("more", 5)):
-        KINDS.get(kind)(tmp_path / name, 1, n_samples, 5)
-
-    few, more = (read_bytes(tmp_path / name / "site-1" / "dicom") for name in ("few", "more"))
-    assert few.items() <= more.items()
 
 
 @pytest.mark.parametrize("kind", NEW)
@@ -128,10 +59,6 @@ def test_hospitals_share_neither_patient_nor_manufacturer(kind: str, hospitals: 
     assert {image.Manufacturer for images in sites for image in images} == {
         "PHANTOM ALPHA", "PHANTOM BETA", "PHANTOM GAMMA",
     }  # fmt: skip
-
-
-def test_kinds_share_no_uid() -> None:
-    assert Origin("a", 1, 0).uid("study", 1) != Origin("b", 1, 0).uid("study", 1)
 
 
 def test_mammograms_have_both_views_and_a_breast_has_one_finding(hospitals: Hospitals) -> None:
@@ -304,48 +231,3 @@ def test_heads_are_all_used_and_both_diagnoses_are_there(
         assert {sample.label for sample in found.samples} == {0, 1}
         means.append(found.pixels[found.rows].mean())
     assert np.ptp(means) < 15  # the sites' gains, 30 times apart, are gone
-
-
-def test_some_patient_has_two_scans_with_one_diagnosis(tmp_path: Path) -> None:
-    (home,) = KINDS.get("brain-mr")(tmp_path, 1, 20, 3)
-    words: dict[str, list[str]] = {}
-    patients = {name: slices[0].PatientID for name, slices in read_volumes(home).items()}
-    for row in read_rows(home):
-        words.setdefault(patients[row["series_instance_uid"]], []).append(row["diagnosis"])
-
-    assert max(len(scans) for scans in words.values()) == 2
-    assert all(len(set(scans)) == 1 for scans in words.values())
-
-
-@pytest.mark.parametrize("kind", NEW)
-def test_a_hospital_that_is_there_already_is_left_alone(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "site-2").mkdir()
-    (tmp_path / "site-2" / "mine.txt").write_text("mine")
-
-    with pytest.raises(ConfigError, match="site-2 exists and is not empty"):
-        KINDS.get(kind)(tmp_path, 2, 2, 0)
-
-    assert list(tmp_path.rglob("*.*")) == [tmp_path / "site-2" / "mine.txt"]
-
-
-@pytest.mark.parametrize(("n_sites", "n_samples", "seed"), [(0, 2, 0), (1, 1, 0), (1, 2, -1)])
-def test_too_few_sites_or_samples_or_a_negative_seed_are_refused(
-    tmp_path: Path, n_sites: int, n_samples: int, seed: int
-) -> None:
-    with pytest.raises(ConfigError, match="the least are 1, 2 and 0"):
-        KINDS.get("fundus")(tmp_path, n_sites, n_samples, seed)
-
-
-def test_the_command_writes_a_kind_and_says_so(tmp_path: Path) -> None:
-    said = CliRunner().invoke(
-        app, ["phantom", str(tmp_path / "f"), "--sites", "1", "--images", "2", "--kind", "fundus"]
-    )
-
-    assert said.exit_code == 0
-    assert "2 synthetic samples (fundus)" in " ".join(said.output.split())
-    assert len(list(tmp_path.rglob("*.dcm"))) == 2
-
-
-def test_an_unknown_kind_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match="unknown kind 'knee'; known: brain-mr, chest, fundus"):
-        KINDS.get("knee")
