@@ -53,7 +53,10 @@ def check(
     with errors_for_people():
         chosen = plan or folder / "plan.yaml"
         if plan is None and not chosen.exists():
-            raise ConfigError("name the study's plan with --plan FILE; the coordinator has it")
+            raise ConfigError(
+                "check needs the study's plan",
+                todo="name it with --plan FILE; the coordinator has it",
+            )
         check_site(folder, chosen, Screen())
 
 
@@ -147,22 +150,23 @@ def doctor(
     plan: Annotated[
         Path | None, typer.Option(help="A study plan; plan.yaml in the directory if it is there.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
+    is_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
         False
     ),
 ) -> None:
     """Check all that could stop this site later, and say who must do what. Changes nothing."""
-    from medfl_client.doctor.site import examine_site
-    from medfl_common.ops import findings
+    from medfl_client.doctor.site import examine_site, private_names
+    from medfl_common.ops.checks import has_failed, show
+    from medfl_common.ops.public import as_json
 
     with errors_for_people():
         chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
         found = examine_site(folder, chosen)
-        if as_json:
-            print(findings.as_json(found))
+        if is_json:
+            print(as_json(found, private_names(folder, chosen)))
         else:
-            findings.show(found, Screen())
-        if findings.has_failed(found):
+            show(found, Screen())
+        if has_failed(found):
             raise typer.Exit(1)
 
 

@@ -12,19 +12,41 @@
      |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
      '- RunError            E600  a run directory, checkpoint or log is wrong
 
-Only `cli.py` catches them: it prints the message and exits 1. A message is for the eyes at its
-own end. What crosses from a hospital is the number of the code and an incident number, and the
-coordinator reads the fixed sentence in `MEANING`.
+An error has fields: what is wrong, what to do, who does it, what became of the data. Nobody
+parses its sentence. Only `cli.py` catches errors: it prints the fields and exits 1.
+
+The fields are for the eyes at their own end. What crosses from a hospital is the number of the
+code and an incident number, and the coordinator reads the fixed sentence in `CODES`.
 """
 
 import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+Who = Literal["", "you", "your IT department", "the coordinator", "the hospital"]  # acts
 
 
 class MedflError(Exception):
-    """Something a person can act on; the message says what, the value seen, and what to do."""
+    """Something a person can act on.
+
+    Args:
+        what: What is wrong, with the value seen.
+        todo: What to do about it; empty where nothing can be done, or `what` says enough.
+        who: Who does it; "you", who reads this, if not given.
+        data: What became of the data, such as "nothing was sent".
+    """
 
     code = 900
     rule = ""  # of the hospital's policy that refused, such as P3; it stays at the hospital
+
+    def __init__(self, what: str, *, todo: str = "", who: Who = "", data: str = "") -> None:
+        super().__init__(what)
+        self.what, self.todo, self.data = what, todo, data
+        self.who: Who = who or ("you" if todo else "")
+
+    def __str__(self) -> str:
+        """Join the fields into one line, for screens and logs."""
+        return "; ".join(filter(None, (self.what, self.data, self.todo)))
 
 
 class ConfigError(MedflError):
@@ -87,24 +109,76 @@ class RunError(MedflError):
     code = 600
 
 
-MEANING = {
-    100: "its site file does not fit this plan",
-    200: "its images or labels are not ready for this plan",
-    300: "training or scoring failed there",
-    400: "its policy or its guard held the reply back",
-    410: "the plan is not approved there yet (medfl-client approve)",
-    420: "the site has withdrawn from this study",
-    500: "its connection, key or certificate is wrong",
-    510: "it lacks the study's initial weights",
-    520: "the scenario kept it away",
-    600: "its local records of this run are damaged",
-    900: "something unforeseen happened there",
+@dataclass(frozen=True)
+class Code:
+    """What the coordinator reads where a hospital's task ended with this code."""
+
+    meaning: str
+    who: Who
+    todo: str
+
+
+CODES = {
+    100: Code(
+        "its site file does not fit this plan",
+        "the hospital",
+        "correct site.yaml, or agree on another plan",
+    ),
+    200: Code(
+        "its images or labels are not ready for this plan",
+        "the hospital",
+        "run medfl-client index and correct what it lists",
+    ),
+    300: Code(
+        "training or scoring failed there",
+        "the hospital",
+        "look the incident up; a smaller batch or another compute.device may help",
+    ),
+    400: Code(
+        "its policy or its guard held the reply back",
+        "the hospital",
+        "change the policy if the hospital agrees, or agree on another plan",
+    ),
+    410: Code(
+        "the plan is not approved there yet (medfl-client approve)",
+        "the hospital",
+        "read the plan and run medfl-client approve",
+    ),
+    420: Code(
+        "the site has withdrawn from this study",
+        "the hospital",
+        "run medfl-client approve if it wants to come back",
+    ),
+    500: Code(
+        "its connection, key or certificate is wrong",
+        "the hospital",
+        "run medfl-client doctor",
+    ),
+    510: Code("it lacks the study's initial weights", "", "the coordinator sends them again"),
+    520: Code("the scenario kept it away", "", "it is part of the simulation"),
+    600: Code(
+        "its local records of this run are damaged",
+        "the hospital",
+        "run medfl-client audit verify, and put the damaged file aside as evidence",
+    ),
+    900: Code(
+        "something unforeseen happened there",
+        "the hospital",
+        "look the incident up in state/incidents.jsonl and report it",
+    ),
 }
+MEANING = {number: code.meaning for number, code in CODES.items()}
 
 
 def code_of(error: BaseException) -> int:
     """Give the number under which an error may cross to the coordinator."""
     return error.code if isinstance(error, MedflError) else MedflError.code
+
+
+def kind_of(code: int) -> str:
+    """Say in one sentence what kind of error has a code, quoting nothing."""
+    kinds = {kind.code: kind.__doc__ or "" for kind in MedflError.__subclasses__()}
+    return kinds.get(code, "Something unforeseen happened.").splitlines()[0]
 
 
 def explain_code(code: int, incident: int) -> str:
@@ -116,3 +190,8 @@ def explain_code(code: int, incident: int) -> str:
 def new_incident() -> int:
     """Draw the number that joins a code at the coordinator to a local log line, 1e8..1e9-1."""
     return 100_000_000 + secrets.randbelow(900_000_000)
+
+
+def system_reason(error: OSError) -> str:
+    """Give the system's own words for what it refused, without the file's name."""
+    return (error.strerror or "no reason given").lower()

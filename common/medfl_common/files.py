@@ -43,7 +43,9 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip()
-            raise RunError(f"{folder} is in use by process {owner}; stop that one first") from None
+            raise RunError(
+                f"{folder} is in use by process {owner}", todo="stop that one first"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

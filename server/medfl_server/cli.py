@@ -130,21 +130,22 @@ def run(
 def doctor(
     folder: Folder,
     port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
+    is_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
         False
     ),
 ) -> None:
     """Check all that could stop the study later, and say who must do what. Changes nothing."""
-    from medfl_common.ops import findings
-    from medfl_server.doctor.study import examine_study
+    from medfl_common.ops.checks import has_failed, show
+    from medfl_common.ops.public import as_json
+    from medfl_server.doctor.study import examine_study, private_names
 
     with errors_for_people():
         found = examine_study(folder, port)
-        if as_json:
-            print(findings.as_json(found))
+        if is_json:
+            print(as_json(found, private_names(folder)))
         else:
-            findings.show(found, Screen())
-        if findings.has_failed(found):
+            show(found, Screen())
+        if has_failed(found):
             raise typer.Exit(1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.readiness.assess import as_json, assess
-from medfl_client.readiness.checks import Level
+from medfl_client.readiness.checks import VERDICTS, Verdict
 from medfl_client.readiness.left_out import write_left_out
 from medfl_client.readiness.page import answer, write_readiness
 from medfl_common.plan.plan import load_plan
@@ -16,7 +16,7 @@ LIMIT = 2000  # samples that are decoded unless all are asked for
 
 def survey(
     folder: Path, plan_file: Path | None, every: bool, is_for_script: bool, screen: Screen
-) -> Level:
+) -> Verdict:
     """Index a site, judge it, and write `readiness.html` into its directory; sends nothing."""
     site = load_site_file(folder)
     plan = load_plan(plan_file) if plan_file is not None else None
@@ -31,8 +31,8 @@ def survey(
         ["files", "what became of them"], [[f"{n:,}", what] for what, n in found.files.items()]
     )
     for finding in found.findings:
-        advice = f" ({finding.advice})" if finding.advice else ""
-        screen.say(f"{finding.level}: {finding.what}{advice}")
+        advice = f" ({finding.todo})" if finding.todo else ""
+        screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")
     screen.say(f"{found.verdict.upper()}. {answer(found)}")
     screen.say(f"for your eyes only: {folder / 'readiness.html'}")
     return found.verdict

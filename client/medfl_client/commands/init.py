@@ -62,7 +62,7 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
         tell(f"wrote {path}; open it and set the data section")
     site = load_site_file(folder)
     if name and name != site.site:
-        raise ConfigError(f"{path} says site: {site.site}, --name says {name}; change one")
+        raise ConfigError(f"{path} says site: {site.site}, --name says {name}", todo="change one")
     _set_server(path, site, server)
     if ca is not None:
         if not ca.exists():
@@ -101,5 +101,6 @@ def _set_server(path: Path, site: SiteFile, server: str) -> None:
         path.write_text(text)
     elif site.server.address != server:
         raise ConfigError(
-            f"{path} names the server {site.server.address}, --server says {server}; edit the file"
+            f"{path} names the server {site.server.address}, --server says {server}",
+            todo="edit the file",
         )

@@ -26,8 +26,8 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
     site_file = load_site_file(folder)
     if site_file.server is None:
         raise ConfigError(
-            f"{folder / 'site.yaml'} names no server; run medfl-client init {folder} "
-            "--server HOST:PORT --ca ca.crt"
+            f"{folder / 'site.yaml'} names no server",
+            todo=f"run medfl-client init {folder} --server HOST:PORT --ca ca.crt",
         )
     state = folder / "state"
     state.mkdir(exist_ok=True, mode=0o700)

@@ -70,9 +70,11 @@ def _stop_client(state: Path, screen: Screen) -> None:
     except ProcessLookupError:
         pass  # it has ended by itself
     except PermissionError:
-        raise RunError(f"process {process} belongs to another user; stop it by hand") from None
+        raise RunError(
+            f"process {process} belongs to another user", todo="stop it by hand"
+        ) from None
     if not _is_free_within(state, STOP_S):
-        raise RunError(f"process {process} does not end; stop it by hand")
+        raise RunError(f"process {process} does not end", todo="stop it by hand")
     screen.say("it has ended")
 
 
@@ -83,7 +85,9 @@ def _holder(state: Path) -> int:
         time.sleep(LOOK_S)
         if first.isdigit() and first == holder(state):
             return int(first)
-    raise RunError(f"{state / 'lock'} is held, by whom it does not say; stop the client by hand")
+    raise RunError(
+        f"{state / 'lock'} is held, by whom it does not say", todo="stop the client by hand"
+    )
 
 
 def _is_free_within(state: Path, seconds: float) -> bool:

@@ -44,9 +44,11 @@ def public_lines(folder: Path) -> list[str]:
     for name in (PRIVATE, SIGNING_KEY):
         private = folder / name
         if not private.exists():
-            raise LinkError(f"{private} is missing; run medfl-client init {folder}")
+            raise LinkError(f"{private} is missing", todo=f"run medfl-client init {folder}")
         if private.stat().st_mode & 0o077:
-            raise LinkError(f"others can read {private}; run chmod 600 on it, then start again")
+            raise LinkError(
+                f"others can read {private}", todo="run chmod 600 on it, then start again"
+            )
     return (folder / PUBLIC).read_text().split("\n")[:2]
 
 
@@ -55,7 +57,9 @@ def signing_key(folder: Path) -> Ed25519PrivateKey:
     path = folder / SIGNING_KEY
     key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise LinkError(f"{path} is not the key that medfl-client init made; put that one back")
+        raise LinkError(
+            f"{path} is not the key that medfl-client init made", todo="put that one back"
+        )
     return key
 
 

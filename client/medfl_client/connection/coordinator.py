@@ -15,11 +15,13 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from medfl_client.connection import clock
-from medfl_common.errors import LinkError
+from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.certificate import certificate_fingerprint
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 
 AUTHORITY = "medfl "  # so the names of the studies' authorities begin
+# OpenSSL's X509_V_ERR numbers.
+NOT_YET_VALID, HAS_EXPIRED, OTHER_NAME, OTHER_ADDRESS = 9, 10, 62, 64
 CONNECT_S = 10.0  # for one attempt to reach the coordinator
 
 
@@ -54,7 +56,8 @@ def trust(route: Route) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(route.ca))
     except (OSError, ssl.SSLError):
         raise LinkError(
-            f"server.ca {route.ca.resolve()} is no certificate; put the coordinator's ca.crt there"
+            f"server.ca {route.ca.resolve()} is no certificate",
+            todo="put the coordinator's ca.crt there",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -75,27 +78,33 @@ def ask_health(route: Route, context: ssl.SSLContext) -> Health:
         connection.close()
 
 
-def reach(route: Route, context: ssl.SSLContext) -> Health | str:
-    """Ask for the coordinator's health, or say in one sentence why it cannot be asked."""
+def reach(route: Route, context: ssl.SSLContext) -> Health:
+    """Ask for the coordinator's health; raises LinkError that says why it cannot be asked."""
     host, _ = route.host_and_port
     try:
         return ask_health(route, context)
     except ssl.SSLCertVerificationError as error:
-        return _explain_certificate(error, route)
+        raise _explain_certificate(error, route) from None
     except ssl.SSLError:
-        return f"{route.address} does not speak TLS; ask the coordinator for the right address"
+        raise LinkError(
+            f"{route.address} does not speak TLS", todo="ask the coordinator for the right address"
+        ) from None
     except socket.gaierror:
-        return f"the name {host} is not known here; check server.address and the DNS"
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return f"the coordinator at {route.address} cannot be reached ({why})"
+        raise LinkError(
+            f"the name {host} is not known here", todo="check server.address and the DNS"
+        ) from None
+    except OSError as error:
+        raise _unreachable(route, system_reason(error)) from None
+    except http.client.HTTPException:
+        raise _unreachable(route, "its answer is not HTTP") from None
 
 
 def look(route: Route, context: ssl.SSLContext) -> str | None:
     """Give None if the coordinator is there, speaks as we do and has our time; else why not."""
-    found = reach(route, context)
-    if isinstance(found, str):
-        return found
+    try:
+        found = reach(route, context)
+    except LinkError as error:
+        return str(error)
     if found.protocol and found.protocol != str(PROTOCOL):
         return (
             f"the coordinator speaks protocol {found.protocol}, this site {PROTOCOL}; both need "
@@ -114,33 +123,43 @@ def explain_clock(ahead_s: float) -> str | None:
     )
 
 
-def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> str:
+def _unreachable(route: Route, why: str) -> LinkError:
+    return LinkError(f"the coordinator at {route.address} cannot be reached ({why})")
+
+
+def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> LinkError:
     text, now = error.verify_message, time.strftime("%Y-%m-%d %H:%M")
     seen = _certificate_shown(route)
-    if seen is not None and "expired" in text:
-        return (
+    if seen is not None and error.verify_code == HAS_EXPIRED:
+        return LinkError(
             f"the coordinator's certificate ended on {seen.not_valid_after_utc:%Y-%m-%d}, and this "
-            f"computer's clock says {now}; the coordinator runs `medfl-server renew`, or this "
-            "clock must be set"
+            f"computer's clock says {now}",
+            todo="the coordinator runs `medfl-server renew`, or this clock must be set",
+            who="the coordinator",
         )
-    if seen is not None and "not yet valid" in text:
-        return (
+    if seen is not None and error.verify_code == NOT_YET_VALID:
+        return LinkError(
             f"the coordinator's certificate begins on {seen.not_valid_before_utc:%Y-%m-%d %H:%M} "
-            f"UTC, and this computer's clock says {now}; have this computer's clock set (NTP)"
+            f"UTC, and this computer's clock says {now}",
+            todo="have this computer's clock set (NTP)",
         )
-    if "ostname" in text or "IP address" in text:
-        return f"the coordinator's certificate is not for {route.address}; check server.address"
+    if error.verify_code in (OTHER_NAME, OTHER_ADDRESS):
+        return LinkError(
+            f"the coordinator's certificate is not for {route.address}", todo="check server.address"
+        )
     issuer = "nobody" if seen is None else _common_name(seen.issuer)
     if not issuer.startswith(AUTHORITY):
-        return (
+        return LinkError(
             f"{route.address} shows a certificate of {issuer!r}, not of a medfl study: what "
-            "inspects encrypted connections stands between; your IT department must let "
-            f"connections to {route.address} pass without TLS inspection"
+            "inspects encrypted connections stands between",
+            todo=f"your IT department must let connections to {route.address} pass without TLS "
+            "inspection",
+            who="your IT department",
         )
-    return (
-        f"the coordinator's certificate is not signed by {route.ca} ({text}); ask the coordinator "
-        "for the ca.crt of this study and compare its fingerprint by telephone. That of the one "
-        f"here is {certificate_fingerprint(route.ca)}"
+    return LinkError(
+        f"the coordinator's certificate is not signed by {route.ca} ({text})",
+        todo="ask the coordinator for the ca.crt of this study and compare its fingerprint by "
+        f"telephone. That of the one here is {certificate_fingerprint(route.ca)}",
     )
 
 

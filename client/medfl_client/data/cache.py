@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import Reader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
-from medfl_common.errors import DataError
+from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 
 VERSION = 3  # raise it when the same file would give other pixels
@@ -175,9 +175,11 @@ def _append(file: BinaryIO, record: NDArray[np.generic], images: Images) -> None
         file.write(record.tobytes())
     except OSError as error:
         raise DataError(
-            f"the cache cannot be written ({error.strerror}); free {_record_bytes(images):,} bytes "
-            "and more under the site's state folder and start again; what was decoded is kept and "
-            "nothing was sent"
+            f"the cache cannot be written ({system_reason(error)})",
+            todo=f"free {_record_bytes(images):,} bytes and more under the site's state folder "
+            "and start again",
+            who="your IT department",
+            data="what was decoded is kept and nothing was sent",
         ) from None
 
 
@@ -229,8 +231,11 @@ def _refuse_full_disk(place: Path, n_new: int, images: Images) -> None:
     needed, free = n_new * _record_bytes(images), shutil.disk_usage(place).free
     if needed > free:
         raise DataError(
-            f"the cache needs {needed / 1e6:,.0f} MB more and {free / 1e6:,.0f} MB are free under "
-            "the site's state folder; free space and start again; nothing was sent"
+            f"the cache needs {needed / 1e6:,.0f} MB more and {free / 1e6:,.0f} MB "
+            "are free under the site's state folder",
+            todo="free space and start again",
+            who="your IT department",
+            data="nothing was sent",
         )
 
 

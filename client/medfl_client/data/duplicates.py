@@ -31,7 +31,7 @@ def find_duplicates(
     for same in by_pixels.values():
         left = [i for i in same if i not in reasons]
         if len({_comparable(samples[i].targets) for i in left}) > 1:
-            reasons |= dict.fromkeys(left, "the same pixels occur with different labels")
+            reasons |= dict.fromkeys(left, DIFFERENT_IN_TWINS)
             continue
         for i in left[1:]:
             is_copy = _name(samples[i]) == _name(samples[left[0]])

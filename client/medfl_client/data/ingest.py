@@ -137,8 +137,8 @@ def _refuse_nothing(n_images: int, refused: dict[str, str], folder: Path) -> Non
     if n_images == 0:
         reasons = "; ".join(f"{n} x {reason}" for reason, n in count_reasons(refused).items())
         raise DataError(
-            f"no image in {folder.resolve()} can be used ({reasons or 'the folder is empty'}); "
-            "nothing was trained and nothing was sent"
+            f"no image in {folder.resolve()} can be used ({reasons or 'the folder is empty'})",
+            data="nothing was trained and nothing was sent",
         )
 
 
@@ -147,6 +147,7 @@ def _refuse_damaged(collection: Collection, data: DataFiles) -> None:
     if n > data.max_damaged * n_all:
         raise DataError(
             f"{n} of {n_all} images of the plan cannot be decoded, more than data.max_damaged "
-            f"({data.max_damaged:g}) allows; medfl-client index shows which and why; nothing was "
-            "trained"
+            f"({data.max_damaged:g}) allows",
+            todo="medfl-client index shows which and why",
+            data="nothing was trained",
         )

@@ -131,8 +131,9 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
         )
     if sample != "candidate" and data.position_columns:
         raise DataError(
-            f"data.position_columns is set in site.yaml, and a sample of the plan is of a whole "
-            f"{sample}; leave position_columns out, and have one label for each {sample}"
+            "data.position_columns is set in site.yaml, and a sample of the plan is of a whole "
+            f"{sample}",
+            todo=f"leave position_columns out, and have one label for each {sample}",
         )
 
 
@@ -186,8 +187,9 @@ def read_csv(
         elif first.words != words:
             what = data.join_column + " and position" * bool(data.position_columns)
             raise DataError(
-                f"{path.name}: lines {first.line} and {line} give the same {what} "
-                f"the labels {_shown(first)} and {_shown(row)}; correct one"
+                f"{path.name}: lines {first.line} and {line} give the same {what} the labels "
+                f"{_shown(first)} and {_shown(row)}",
+                todo="correct one",
             )
     return dict(rows)
 
@@ -232,7 +234,7 @@ def _read_csv(
     except csv.Error as error:
         raise DataError(f"{path.name}: line {start} is not valid CSV ({error})") from None
     if not header:
-        raise DataError(f"{path.name} is empty; its first line must name the columns")
+        raise DataError(f"{path.name} is empty", todo="name the columns in its first line")
 
 
 def _read_text(path: Path, encoding: str) -> str:
@@ -242,16 +244,20 @@ def _read_text(path: Path, encoding: str) -> str:
     except OSError:
         raise DataError(f"the label file {path.resolve()} cannot be read") from None
     except LookupError:
-        raise DataError(f"data.encoding {encoding!r} is unknown; utf-8 and latin-1 are") from None
+        raise DataError(
+            f"data.encoding {encoding!r} is unknown", todo="write utf-8 or latin-1"
+        ) from None
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path.name}: line {line} is not {encoding.upper()}; save the file as UTF-8, or set "
-            "data.encoding (latin-1 for older spreadsheets)"
+            f"{path.name}: line {line} is not {encoding.upper()}",
+            todo="save the file as UTF-8, or set data.encoding (latin-1 for older spreadsheets)",
         ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path.name}: line {line} holds a NUL byte; save the file as CSV again")
+        raise DataError(
+            f"{path.name}: line {line} holds a NUL byte", todo="save the file as CSV again"
+        )
     return text
 
 

@@ -71,7 +71,7 @@ def read_pixels(
     for row in source.rows:
         facts = (folder / row.path).stat(follow_symlinks=False)
         if (facts.st_size, facts.st_mtime_ns) != (row.size, row.mtime_ns):
-            raise DataError("the file has changed since it was indexed; start again")
+            raise DataError("the file has changed since it was indexed", todo="start again")
     image = reader.image(folder, source, images)
     dtype, highest = (np.uint8, 255) if images.bits == 8 else (np.uint16, 65535)
     return np.asarray(np.rint(image * np.float32(highest)).astype(dtype))

@@ -72,7 +72,7 @@ def in_sandbox(
 
     Args:
         work: A function at the top level of a module, or a `functools.partial` of one. A DataError
-            that it raises is the reason; any other exception becomes a reason by its name.
+            that it raises is the reason; any other exception means that the file is damaged.
         jobs: Taken only as workers become free, so they may be many.
         chunk: Jobs given to a worker at a time. If one of them kills it, each is done again alone.
         timeout_s: A worker that takes longer over one chunk is killed.
@@ -217,8 +217,8 @@ def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:
         return Refused("the file may not be read; check its permissions")
     except MemoryError:
         return Refused(f"reading it needs more than {MEMORY / 2**30:.0f} GB of memory")
-    except Exception as error:  # one bad file costs one row, whatever a parser makes of it
-        return Refused(f"the file is damaged ({type(error).__name__})", is_lasting=True)
+    except Exception:  # one bad file costs one row, whatever a parser makes of it
+        return Refused("the file is damaged", is_lasting=True)
 
 
 def _keep_freed_memory() -> None:

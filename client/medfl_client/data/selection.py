@@ -17,6 +17,7 @@ from medfl_common.plan.plan import Plan
 
 COPY = "copy of another file"
 NO_LABEL = "no label"
+DIFFERENT_IN_SERIES = "the images of its series have different labels"
 UNKNOWN_LABEL = "its label is unknown"
 
 
@@ -199,7 +200,7 @@ def _label(
     if not found:
         reason = NO_LABEL
     elif len(found) > 1:
-        reason = "the images of its series have different labels"
+        reason = DIFFERENT_IN_SERIES
     else:
         (label_row,) = found.values()
         sample = _sample(source, label_row, data, plan)
@@ -248,6 +249,7 @@ def _encode(label: LabelRow, plan: Plan, data: DataFiles) -> tuple[float, ...] |
             f"a class of the plan ({', '.join(plan.task.classes)})"
         )  # fmt: skip
         raise DataError(
-            f"the label {str(error)!r} (first in {where}) is not {legal}; correct it, or map it "
-            "under data.values in site.yaml; nothing was trained"
+            f"the label {str(error)!r} (first in {where}) is not {legal}",
+            todo="correct it, or map it under data.values in site.yaml",
+            data="nothing was trained",
         ) from None

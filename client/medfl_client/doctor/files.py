@@ -13,7 +13,7 @@ from medfl_client.config.identity import PRIVATE, PUBLIC, SIGNING_KEY, public_li
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import read_csv
 from medfl_common.files import holder
-from medfl_common.ops.findings import Finding, fail, ok
+from medfl_common.ops.checks import Finding, fail, ok
 from medfl_common.ops.machine import DECODERS, check_versions
 from medfl_common.wire.keys import fingerprint
 
@@ -46,14 +46,14 @@ def check_data_folder(folder: Path) -> Finding:
     if not folder.is_dir():
         return fail(f"{where} is not there", "set data.folder in site.yaml, or mount the drive")
     if not os.access(folder, os.R_OK | os.X_OK):
-        todo = f"let the user {_user()} read {where}; reading is enough"
-        return fail(f"{where} cannot be read by the user {_user()}", todo, "your IT department")
+        todo = f"let the user {user_name()} read {where}; reading is enough"
+        return fail(f"{where} cannot be read by the user {user_name()}", todo, "your IT department")
     files = count_files(folder)
     if not files.n:
         return fail(f"{where} holds no files", "export the images there, or set data.folder")
     first = next(Path(base) / name for base, _, names in os.walk(folder) for name in names)
     if not os.access(first, os.R_OK):
-        todo = f"let the user {_user()} read the files below {where}"
+        todo = f"let the user {user_name()} read the files below {where}"
         return fail("the first file cannot be read", todo, "your IT department")
     number = f"{files.n:,} files" if files.is_all else f"more than {files.n:,} files"
     return ok(f"{where}: {number}; medfl only reads them")
@@ -71,7 +71,7 @@ def check_state(state: Path) -> Finding:
     """Look whether the state folder is this user's alone and can be written."""
     place = state if state.exists() else state.parent
     if not os.access(place, os.W_OK | os.X_OK):
-        todo = f"let the user {_user()} write in {place.resolve()}"
+        todo = f"let the user {user_name()} write in {place.resolve()}"
         return fail(f"{place.resolve()} cannot be written", todo, "your IT department")
     if not state.exists():
         return ok("not there yet; the first command makes it, for this user alone")
@@ -110,7 +110,8 @@ def _public_line(path: Path) -> str:
     return line.decode()
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Name the user that this process runs as."""
     with suppress(KeyError):  # in a container a user may have no name
         return pwd.getpwuid(os.getuid()).pw_name
     return f"number {os.getuid()}"

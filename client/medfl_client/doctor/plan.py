@@ -1,5 +1,6 @@
 """Checks of what a plan needs of this machine, and of what the site's policy says to it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit
 from medfl_client.task.site import choose_device
 from medfl_common.errors import ConfigError, DisclosureError
-from medfl_common.ops.findings import Finding, fail, ok, warn
+from medfl_common.ops.checks import Finding, fail, ok, warn
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, in_bytes
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import in_words
@@ -37,9 +38,9 @@ def check_plan(plan_file: Path) -> Finding:
     try:
         build_empty(plan)
     except ConfigError as error:
-        return fail(
-            str(error), "correct the plan, and send it to every hospital", "the coordinator"
-        )
+        todo = error.todo or "correct the plan"
+        found = fail(error.what, f"{todo}; send the plan to every hospital", "the coordinator")
+        return replace(found, code=error.code)
     return ok(
         f"{plan.study}, {plan.federation.rounds} rounds of {plan.model.name}. Hash, to compare by "
         f"telephone: {plan.hash()}"
@@ -51,9 +52,8 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
     try:
         permit(plan, policy)
     except DisclosureError as error:
-        reason = str(error).partition("; ")[0]
         return fail(
-            f"this site would refuse the plan: {reason}",
+            f"this site would refuse the plan: {error.what}",
             "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")

@@ -3,8 +3,10 @@
 Nothing is changed, and nothing is sent but TLS handshakes and one GET /health.
 """
 
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
+from socket import gethostname
 
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.doctor.files import (
@@ -15,6 +17,7 @@ from medfl_client.doctor.files import (
     check_lock,
     check_state,
     count_files,
+    user_name,
 )
 from medfl_client.doctor.network import network_checks
 from medfl_client.doctor.plan import (
@@ -27,7 +30,8 @@ from medfl_client.doctor.plan import (
     check_training_memory,
     list_policy,
 )
-from medfl_common.ops.findings import Check, Finding, examine, not_checked, ok
+from medfl_common.errors import MedflError
+from medfl_common.ops.checks import Check, Finding, examine, not_checked, ok
 from medfl_common.plan.plan import Plan, load_plan
 
 
@@ -45,6 +49,26 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
     site = load_site_file(folder)
     found = first + examine(_data_checks(folder, site))
     return found + _with_plan(folder, site, plan_file) + network_checks(folder, site)
+
+
+def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
+    """List what a report of a fault must not name, each with the role that stands for it."""
+    names = {str(path): "site folder" for path in (folder, folder.resolve())}
+    names |= {user_name(): "user", gethostname(): "machine"}
+    if plan_file is not None:
+        names |= dict.fromkeys((str(plan_file), str(plan_file.resolve()), plan_file.name), "plan")
+    with suppress(MedflError):
+        site = load_site_file(folder)
+        files = {site.data.folder: "data folder", site.data.labels: "label file"}
+        names[site.site] = "site"
+        if site.server is not None:
+            host = site.server.address.rsplit(":", 1)[0]
+            names |= {site.server.address: "coordinator", host: "coordinator"}
+            files[site.server.ca] = "ca.crt"
+        for name, role in files.items():
+            path = folder / name
+            names |= dict.fromkeys((name, str(path), str(path.resolve())), role)
+    return names
 
 
 def _describe(site: SiteFile) -> str:

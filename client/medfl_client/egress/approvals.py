@@ -48,8 +48,8 @@ def read_records(state: Path) -> list[Record]:
     broken = ledger.first_broken_line(state / FILE)
     if broken is not None:
         raise RunError(
-            f"{state / FILE}, line {broken.line}: {broken.what}. Nothing counts as approved; put "
-            "the file and its .head aside as evidence, and approve the plan again"
+            f"{state / FILE}, line {broken.line}: {broken.what}. Nothing counts as approved",
+            todo="put the file and its .head aside as evidence, and approve the plan again",
         )
     names = Record.__dataclass_fields__
     return [
@@ -94,7 +94,8 @@ def require(state: Path, plan: Plan, policy: Policy) -> None:
     status = status_of(state, plan.hash())
     if status == "withdrawn":
         raise WithdrawnError(
-            f"the hospital has withdrawn from study {plan.study}; medfl-client approve undoes it"
+            f"the hospital has withdrawn from study {plan.study}",
+            todo="medfl-client approve undoes it",
         )
     if status == "approved" or policy.approval == "none":
         return
@@ -103,8 +104,9 @@ def require(state: Path, plan: Plan, policy: Policy) -> None:
     is_changed = before is not None and before.study == plan.study
     what = "was changed since it was approved" if is_changed else "is not approved here"
     error = NotApprovedError(
-        f"the plan of study {plan.study} (hash {plan.hash()[:12]}) {what} {rule('approval')}; no "
-        f"data was read. To see and approve it: medfl-client approve {state.parent} {path}"
+        f"the plan of study {plan.study} (hash {plan.hash()[:12]}) {what} {rule('approval')}",
+        todo=f"to see and approve it: medfl-client approve {state.parent} {path}",
+        data="no data was read",
     )
     error.rule = RULES["approval"][0]
     raise error

@@ -24,13 +24,15 @@ from medfl_common.wire.signature import SEAL, SIGNATURE, seal
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 
+UNREAD = "no data was read"
+
 
 def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
     if kind == "describe" and not plan.federation.statistics:
         raise DisclosureError(
-            "the coordinator asks for statistics, the plan does not (federation.statistics); no "
-            "data was read"
+            "the coordinator asks for statistics, the plan does not (federation.statistics)",
+            data=UNREAD,
         )
     if policy.models != "all" and plan.model.name not in policy.models:
         allowed = ", ".join(policy.models) or "none"
@@ -48,7 +50,7 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
 
 
 def _refused(what: str, setting: str) -> DisclosureError:
-    error = DisclosureError(f"{what} {rule(setting)}; no data was read")
+    error = DisclosureError(f"{what} {rule(setting)}", data=UNREAD)
     error.rule = RULES[setting][0]
     return error
 

@@ -46,7 +46,7 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
 def held_back(what: str, setting: str = "") -> DisclosureError:
     """Make the error that names what was wrong and, where one decided, the policy's rule."""
     reason = f" {rule(setting)}" if setting else ""
-    error = DisclosureError(f"{what}{reason}; nothing was sent")
+    error = DisclosureError(f"{what}{reason}", data="nothing was sent")
     error.rule = RULES[setting][0] if setting else ""
     return error
 

@@ -150,8 +150,9 @@ def _checked_head(path: Path, line: bytes) -> Head:
     if _holds_its_hash(line) and (found == head or is_ahead):
         return found
     raise RunError(
-        f"{path} does not end with the line that was written last (line {head.n_lines}); run "
-        "medfl-client audit verify. To go on, put both it and its .head file aside as evidence"
+        f"{path} does not end with the line that was written last (line {head.n_lines})",
+        todo="run medfl-client audit verify. To go on, put both it and its .head file aside as "
+        "evidence",
     )
 
 

@@ -42,6 +42,7 @@ def find_model(site: Path, name: str) -> Path:
         known = ", ".join(path.name[: len(path.name) - 24] for path in kept) or "none yet"
         raise ConfigError(
             f"{name!r} is no folder with a model and {'no' if not found else 'more than one'} run "
-            f"kept here; kept: {known}. A model is kept when a study's final scoring is done"
+            f"kept here; kept: {known}",
+            todo="wait for a study's final scoring: it keeps the model, or name a folder",
         )
     return found[0]

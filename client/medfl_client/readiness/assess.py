@@ -27,13 +27,13 @@ from medfl_client.data.selection import Sample, Selection, select
 from medfl_client.data.split import site_data
 from medfl_client.readiness.checks import (
     UNLABELLED,
-    Finding,
-    Level,
+    VERDICTS,
+    Verdict,
     check_damage,
     check_files,
     check_policy,
     check_samples,
-    worst,
+    verdict,
 )
 from medfl_common.errors import DataError
 from medfl_common.metrics.site_statistics import (
@@ -43,6 +43,7 @@ from medfl_common.metrics.site_statistics import (
     band_name,
     suppressed,
 )
+from medfl_common.ops.checks import Finding, fail_for, ok, warn
 from medfl_common.plan.plan import Plan, plan_from_values
 
 SURVEY = 200  # images that are looked at where there is no plan
@@ -78,9 +79,9 @@ class Readiness:
         return count_facts([sample.row for sample in self.used])
 
     @property
-    def verdict(self) -> Level:
+    def verdict(self) -> Verdict:
         """Give the worst of the findings."""
-        return worst(self.findings)
+        return verdict(self.findings)
 
 
 def assess(
@@ -118,14 +119,14 @@ def assess(
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:
-        findings.append(Finding("block", str(error), "see the list of files that are left out"))
+        findings.append(fail_for(error, "see the list of files that are left out"))
     refused = collection.refused if collection else selection.refused
     used = _used(selection, some, collection)
     findings += check_files(selection, refused, len(used))
     return Readiness(
         plan=plan,
         is_survey=is_survey,
-        findings=findings or [Finding("pass", "nothing stands in the way")],
+        findings=findings or [ok("nothing stands in the way")],
         collection=collection,
         data=shown,
         used=used,
@@ -170,7 +171,10 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "site": site,
         "plan": None if readiness.is_survey else readiness.plan.hash(),
         "verdict": readiness.verdict,
-        "findings": [asdict(finding) for finding in readiness.findings],
+        "findings": [
+            {"level": VERDICTS[f.state], "what": f.seen, "advice": f.todo, "who": f.who}
+            for f in readiness.findings
+        ],
         "files": readiness.files,
         "samples": len(readiness.used),
         "patients": len(set(found.patients)) if found else 0,
@@ -229,14 +233,14 @@ def _select(
             labels = read_labels(folder, data, plan, secret)
             return select(rows(database), labels, data, plan, folder / data.folder), True
         except DataError as error:
-            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+            findings.append(fail_for(error, "correct the labels, then index again"))
     elif data.labels_from == "csv":
         try:
             read_csv(folder / data.labels, data, (data.label_column,) if data.label_column else ())
             what = "there is no plan, and the labels do not say what the classes are"
-            findings.append(Finding("warn", what, "index again with --plan"))
+            findings.append(warn(what, "index again with --plan"))
         except DataError as error:
-            findings.append(Finding("block", str(error), "correct the labels, then index again"))
+            findings.append(fail_for(error, "correct the labels, then index again"))
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
     if plan.task.type == "multilabel":
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})

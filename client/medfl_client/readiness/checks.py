@@ -2,34 +2,29 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.dataset import SiteData
-from medfl_client.data.ingest import Collection
-from medfl_client.data.selection import NO_LABEL, Selection
+from medfl_client.data.ingest import DIFFERENT_IN_TWINS, Collection
+from medfl_client.data.selection import DIFFERENT_IN_SERIES, NO_LABEL, Selection
+from medfl_common.ops.checks import Finding, State, fail, ok, warn, worst
 from medfl_common.plan.plan import Plan
 
-Level = Literal["pass", "warn", "block"]
-
 MANY = 0.1  # part of the images from which a fault deserves a warning
+Verdict = Literal["pass", "warn", "block"]
+VERDICTS: dict[State, Verdict] = {
+    "ok": "pass",
+    "not checked": "pass",
+    "warn": "warn",
+    "fail": "block",
+}
 UNLABELLED = "unlabelled"  # the class of everything, where a survey finds no labels
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was checked."""
-
-    level: Level
-    what: str  # with the figure
-    advice: str = ""  # what a data manager can do about it
-
-
-def worst(findings: Sequence[Finding]) -> Level:
-    """Give the verdict."""
-    levels = {finding.level for finding in findings}
-    return "block" if "block" in levels else "warn" if "warn" in levels else "pass"
+def verdict(findings: Sequence[Finding]) -> Verdict:
+    """Give the worst of the findings, in the words of a readiness page."""
+    return VERDICTS[worst(findings)]
 
 
 def mixed_patients(collection: Collection) -> list[list[str]]:
@@ -50,16 +45,14 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
     unlabelled = sum(reason == NO_LABEL for reason in refused.values())
     if unlabelled > MANY * (unlabelled + n_used):
         findings.append(
-            Finding(
-                "warn",
+            warn(
                 f"images without a label: {unlabelled:,}",
                 "is the join column the right one?",
             )
         )
     if selection.n_labels_unused:
         findings.append(
-            Finding(
-                "warn",
+            warn(
                 f"lines of the label file without an image: {selection.n_labels_unused:,}",
                 "were all images exported?",
             )
@@ -70,23 +63,22 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
 def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list[Finding]:
     """Judge the samples that were decoded: copies, persons, burned-in text, classes."""
     findings = [
-        Finding(level, f"{what}: {count:,}", advice)
-        for count, level, what, advice in _counted(collection)
+        Finding("", state, f"{what}: {count:,}", advice, "you" if state == "warn" else "")
+        for count, state, what, advice in _counted(collection)
         if count
     ]
     present = {sample.label for sample in collection.samples}
     if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
         n = len(collection.samples)
-        findings.append(
-            Finding("warn", f"all {n} samples are of one class; no AUC can be told", "")
-        )
+        findings.append(warn(f"all {n} samples are of one class; no AUC can be told", "", ""))
     return findings
 
 
-def _counted(collection: Collection) -> list[tuple[int, Level, str, str]]:
-    """Count what may be wrong with the samples: (count, level, what, advice)."""
+def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
+    """Count what may be wrong with the samples: (count, state, what, advice)."""
     burned = sum(sample.row.burned_in for sample in collection.samples)
-    conflicts = sum("different labels" in reason for reason in collection.refused.values())
+    reasons = [*collection.refused.values()]
+    conflicts = reasons.count(DIFFERENT_IN_SERIES) + reasons.count(DIFFERENT_IN_TWINS)
     return [
         (
             len(collection.twins),
@@ -102,7 +94,7 @@ def _counted(collection: Collection) -> list[tuple[int, Level, str, str]]:
         ),
         (
             sum(collection.refused_parts.values()),
-            "pass",
+            "ok",
             "frames or candidates left out of files that are used "
             f"({', '.join(collection.refused_parts)})",
             "",
@@ -121,7 +113,7 @@ def _counted(collection: Collection) -> list[tuple[int, Level, str, str]]:
         ),
         (
             len(mixed_patients(collection)),
-            "pass",
+            "ok",
             "patients with samples of several classes",
             "they stay together in the split",
         ),
@@ -137,7 +129,7 @@ def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:
     what = f"images that cannot be decoded: {n:,}"
     if is_many:
         what += f", more than data.max_damaged ({data.max_damaged:g}) allows"
-    return [Finding("block" if is_many else "warn", what, "export them again, or leave them out")]
+    return [(fail if is_many else warn)(what, "export them again, or leave them out")]
 
 
 def check_policy(
@@ -147,8 +139,7 @@ def check_policy(
     findings = []
     if len(shown.train) < policy.min_images:
         findings.append(
-            Finding(
-                "block",
+            fail(
                 f"images to train on: {len(shown.train)}, policy.min_images is {policy.min_images}",
                 "nothing would be sent; add images",
             )
@@ -159,8 +150,7 @@ def check_policy(
     ]
     if not len(shown.validation) or any(0 < cell < policy.min_cell for cell in cells):
         findings.append(
-            Finding(
-                "warn",
+            warn(
                 f"among {len(shown.validation)} images to score on a class has fewer than "
                 f"policy.min_cell ({policy.min_cell})",
                 "the site trains, its scores are kept back",
@@ -176,9 +166,9 @@ def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
     absent = sorted(set(plan.images.modality) - {row.modality for row in rows})
     if absent:
         what = f"modalities of the plan that this site has no sample of: {', '.join(absent)}"
-        findings.append(Finding("pass", what))
+        findings.append(ok(what))
     n_small = sum(max(row.height, row.width) < plan.images.size for row in rows)
     if n_small > MANY * len(rows):
         what = f"images smaller than the plan's {plan.images.size} pixels: {n_small:,}"
-        findings.append(Finding("warn", what, "they are enlarged; was a shrunken copy exported?"))
+        findings.append(warn(what, "they are enlarged; was a shrunken copy exported?"))
     return findings

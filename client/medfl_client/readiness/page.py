@@ -24,6 +24,7 @@ from medfl_common.metrics.site_statistics import (
     band_names,
     intensity_histogram,
 )
+from medfl_common.ops.checks import State, worst
 from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
@@ -32,7 +33,7 @@ N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
 N_VALUES = 15  # rows of a count
 N_LINES = 6  # manufacturers in the image of intensities
 LONGEST = 18  # letters of a name there
-MARK = {"pass": "ok", "warn": "look", "block": "stops"}
+MARK: dict[State, str] = {"ok": "ok", "not checked": "ok", "warn": "look", "fail": "stops"}
 
 
 def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
@@ -61,8 +62,8 @@ def answer(readiness: Readiness) -> str:
         f"{len(readiness.used):,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
         f"{n_patients:,} patients can be used, {n_left_out:,} files are left out"
     )
-    first = next((f.what for f in readiness.findings if f.level == readiness.verdict), "")
-    first = first.removesuffix("; nothing was trained and nothing was sent")
+    state = worst(readiness.findings)
+    first = next((f.seen for f in readiness.findings if f.state == state), "")
     if readiness.verdict == "block":
         return f"No: {first}. Nothing has left this site."
     if readiness.verdict == "warn":
@@ -71,7 +72,7 @@ def answer(readiness: Readiness) -> str:
 
 
 def _findings(readiness: Readiness) -> Section:
-    rows = [[MARK[f.level], f.what, f.advice] for f in readiness.findings]
+    rows = [[MARK[f.state], f.seen, f.todo] for f in readiness.findings]
     table = Table(["", "what was found", "what to do"], rows, is_text=True)
     return Section("What was checked", tables=[table])
 

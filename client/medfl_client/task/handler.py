@@ -38,8 +38,13 @@ from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import TrainTask, decode_task_head, decode_task_weights
 from medfl_common.wire.tensors import Shapes
 
-NOT_SENT = "not sent"  # how a line about a refusal begins
 Tell = Callable[[str], None]  # one line for the eyes of the site
+
+
+class NotSent(str):
+    """A line that says what the site did not send, and why."""
+
+    __slots__ = ()
 
 
 def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> RecordDict:
@@ -51,7 +56,7 @@ def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> Rec
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
         if session.is_news(error):
-            tell(f"{NOT_SENT}: {error} (MEDFL-E{code_of(error)}, incident {incident})")
+            tell(NotSent(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})"))
         _write_incident(site.state, incident, error)
         reply = refuse(task, code_of(error), incident)
         _write_ledger(site, task, reply, {}, decision_of(error))

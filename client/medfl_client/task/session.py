@@ -52,7 +52,11 @@ class Session:
             self._start = (task.run, own)
             load_shared(model, task.start)
         elif self._start[0] != task.run and has_start(model):
-            raise NoStartError("the study's initial weights are not here; they are asked for again")
+            raise NoStartError(
+                "the study's initial weights are not here",
+                todo="they are asked for again",
+                who="the coordinator",
+            )
 
     def local_for(self, task: TrainTask, site: Site, model: Network) -> LocalLayers | None:
         """Put the site's own layers into the model as they were before the task's round."""

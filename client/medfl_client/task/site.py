@@ -36,7 +36,9 @@ def choose_device(wish: str) -> torch.device:
     if wish == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wish.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"compute.device is {wish}, and torch sees no GPU here; set it to auto")
+        raise ConfigError(
+            f"compute.device is {wish}, and torch sees no GPU here", todo="set it to auto"
+        )
     return torch.device(wish)
 
 

@@ -44,8 +44,10 @@ class Stepper:
             if self.n_parts == 2 or len(pixels) < 2:
                 raise TrainingError(
                     f"memory runs out with {-(-len(pixels) // self.n_parts)} images at a time on "
-                    f"{self.device}; lower training.batch_size or images.size in the plan, or "
-                    "choose another compute.device; nothing was sent"
+                    f"{self.device}",
+                    todo="lower training.batch_size or images.size in the plan, or choose "
+                    "another compute.device",
+                    data="nothing was sent",
                 ) from None
             self.n_parts = 2
             loss = None

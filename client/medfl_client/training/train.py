@@ -71,7 +71,9 @@ def train(
                 break
         mean = float(total) / max(n_seen, 1)
         if not torch.isfinite(total):
-            raise TrainingError(f"the loss became {mean} in round {round_}; nothing was sent")
+            raise TrainingError(
+                f"the loss became {mean} in round {round_}", data="nothing was sent"
+            )
     return Trained(len(images), n_steps, mean)
 
 

@@ -65,7 +65,7 @@ def build_backbone(plan: Plan) -> Backbone:
     backbone = MODELS.get(choice.name)(images, choice.norm, is_published)
     if is_published and not backbone.published:
         raise ConfigError(
-            f"there are no published weights for {choice.name} with norm {choice.norm!r}; set "
-            "model.weights to none or to a file"
+            f"there are no published weights for {choice.name} with norm {choice.norm!r}",
+            todo="set model.weights to none or to a file",
         )
     return backbone

@@ -42,7 +42,8 @@ def _count_frozen(modules: list[nn.Module], choice: ModelChoice) -> int:
     if choice.freeze.last >= len(layers):
         raise ConfigError(
             f"model.freeze: last: {choice.freeze.last} of {choice.name}, which has {len(layers)} "
-            "layers before its head; set freeze: none to train them all"
+            "layers before its head",
+            todo="set freeze: none to train them all",
         )
     return layers[-choice.freeze.last]
 

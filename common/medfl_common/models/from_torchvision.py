@@ -80,8 +80,10 @@ def _refuse_unfit(name: str, images: Images, norm: str, smallest: int, own_norm:
         advice = "" if is_volume_net else "; model.slices: mean looks at each slice of a volume"
         raise ConfigError(f"{name} takes {takes}, the plan has {has}{advice}")
     if own_norm == OWN_LAYER_NORM and norm != "own":
-        raise ConfigError(f"{name} has norm layers of its own kind; leave model.norm out")
+        raise ConfigError(f"{name} has norm layers of its own kind", todo="leave model.norm out")
     if norm == "none" and name != "vgg16":
-        raise ConfigError(f"{name} does not train without a norm layer; leave model.norm out")
+        raise ConfigError(
+            f"{name} does not train without a norm layer", todo="leave model.norm out"
+        )
     if images.size < smallest:
         raise ConfigError(f"{name} needs {smallest} pixels on a side, images.size is {images.size}")

@@ -38,7 +38,7 @@ def vit_tiny_16(images: Images, norm: str, is_published: bool) -> Backbone:
 
     _refuse_uneven("vit_tiny_16", images)
     if images.dimensions == 3 or norm != "own":
-        raise ConfigError("vit_tiny_16 takes images and has LayerNorm; leave model.norm out")
+        raise ConfigError("vit_tiny_16 takes images and has LayerNorm", todo="leave model.norm out")
     module = VisionTransformer(
         image_size=images.size,
         patch_size=PATCH,

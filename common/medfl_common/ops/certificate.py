@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from medfl_common.errors import LinkError
-from medfl_common.ops.findings import Finding, Who, fail, ok, warn
+from medfl_common.errors import LinkError, Who
+from medfl_common.ops.checks import Finding, fail, ok, warn
 
 WARN_DAYS = (30, 7, 1)  # left of a certificate: warn, warn louder, act today
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from medfl_common import __version__
-from medfl_common.ops.findings import Finding, fail, not_checked, ok, warn
+from medfl_common.ops.checks import Finding, fail, not_checked, ok, warn
 
 FLOWER = "1.41.0"  # its private parts are used, so no other will do
 PYTHON = (3, 11)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from medfl_common.errors import LinkError
+from medfl_common.errors import LinkError, system_reason
 from medfl_common.run.log import Event
 
 LOOPBACK = "127.0.0.1"
@@ -63,8 +63,8 @@ def serve_metrics(collector: Collector, port: int) -> None:
         start_http_server(port, addr=LOOPBACK, registry=registry)
     except OSError as error:
         raise LinkError(
-            f"port {port} on {LOOPBACK} cannot be used for metrics ({error.strerror}); stop what "
-            "uses it, or take another with --metrics-port"
+            f"port {port} on {LOOPBACK} cannot be used for metrics ({system_reason(error)})",
+            todo="stop what uses it, or take another with --metrics-port",
         ) from None
 
 

@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Value]:
         raise ConfigError(f"there is no file {path.resolve()}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"{path} is not UTF-8 text (byte {error.start})", todo="save it as UTF-8"
         ) from None
     return parse_yaml(text, source=str(path))
 
@@ -52,10 +52,10 @@ def read_yaml(path: Path) -> dict[str, Value]:
 def parse_yaml(text: str, source: str) -> dict[str, Value]:
     """Parse one mapping; `source` names the text in messages."""
     if len(text.encode()) > MAX_BYTES:
-        raise ConfigError(f"{source} is larger than {MAX_BYTES} bytes; nothing was read")
+        raise ConfigError(f"{source} is larger than {MAX_BYTES} bytes", data="nothing was read")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ConfigError(f"{source} uses a YAML alias (*name); write the values out")
+            raise ConfigError(f"{source} uses a YAML alias (*name)", todo="write the values out")
         node = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is not valid YAML: {error}") from None
@@ -67,7 +67,9 @@ def parse_yaml(text: str, source: str) -> dict[str, Value]:
 def _value(node: yaml.Node, source: str, key: str) -> Value:
     if node.tag not in _PLAIN_TAGS:
         where = f"{source}, line {_line(node)}: {key}"
-        raise ConfigError(f"{where}: the YAML tag {node.tag} is not allowed; write a plain value")
+        raise ConfigError(
+            f"{where}: the YAML tag {node.tag} is not allowed", todo="write a plain value"
+        )
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, source, key)
     if isinstance(node, yaml.SequenceNode):
@@ -83,7 +85,9 @@ def _mapping(node: yaml.MappingNode, source: str, key: str) -> dict[str, Value]:
         if not isinstance(name, str) or not isinstance(name_node, yaml.ScalarNode):
             raise ConfigError(f"{source}, line {_line(name_node)}: a key must be a plain word")
         if name in result:
-            raise ConfigError(f"{source}, line {_line(name_node)}: {path} is there twice; keep one")
+            raise ConfigError(
+                f"{source}, line {_line(name_node)}: {path} is there twice", todo="keep one"
+            )
         result[name] = _value(value_node, source, path)
     return result
 
@@ -103,7 +107,7 @@ def _scalar(node: yaml.Node, source: str, key: str) -> Value:
         return float(text)
     for trap, advice in _TRAPS:
         if trap.fullmatch(text):
-            raise ConfigError(f"{where}: YAML readers differ on this value; {advice}")
+            raise ConfigError(f"{where}: YAML readers differ on this value", todo=advice)
     return text
 
 

@@ -78,8 +78,9 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
     """
     if not (folder / WEIGHTS).exists():
         raise ConfigError(
-            f"{folder.resolve()} holds no {WEIGHTS}; name the folder of a finished study, of an "
-            "export, or one under state/models of a site"
+            f"{folder.resolve()} holds no {WEIGHTS}",
+            todo="name the folder of a finished study, of an export, or one under state/models "
+            "of a site",
         )
     has_canonical = (folder / PLAN).exists()
     plan = (

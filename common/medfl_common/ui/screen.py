@@ -145,6 +145,16 @@ def log_to(path: Path) -> None:
         logger.setLevel(logging.INFO)
 
 
+def lines_of(error: MedflError) -> list[str]:
+    """Give an error's fields as lines: what and code, what became of the data, who does what."""
+    lines = [f"medfl: {error.what} (MEDFL-E{error.code})"]
+    if error.data:
+        lines.append(f"Data: {error.data}")
+    if error.todo:
+        lines.append(f"To do, {error.who}: {error.todo}")
+    return lines
+
+
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn our own errors into a message and exit status 1; the only place that catches them."""
@@ -152,7 +162,7 @@ def errors_for_people() -> Iterator[None]:
         yield
     except MedflError as error:
         sys.stdout.flush()
-        print(f"medfl: {error} (MEDFL-E{error.code})", file=sys.stderr)
+        print(*lines_of(error), sep="\n", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("medfl: stopped; nothing is lost, start the same command again", file=sys.stderr)

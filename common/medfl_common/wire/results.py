@@ -116,8 +116,9 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     spoken = number(numbers, "protocol")
     if spoken != PROTOCOL:
         raise RunError(
-            f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}; both need the same "
-            "version of medfl"
+            f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}",
+            todo="use the same version of medfl at both ends",
+            who="the coordinator",
         )
     update, task = content.array_records.get("update"), plan.task
     codec = codec_of(plan.federation.messages)

@@ -39,7 +39,9 @@ def check_seal(content: RecordDict, task: TrainTask, key_line: str, is_unread: b
     """
     key = load_ssh_public_key(key_line.encode())
     if not isinstance(key, Ed25519PublicKey):
-        raise RunError("the roster holds another signing key than medfl-client makes; enrol anew")
+        raise RunError(
+            "the roster holds another signing key than medfl-client makes", todo="enrol anew"
+        )
     try:
         words = content.metric_records[SEAL][SIGNATURE]
         signature = WORDS.pack(*words)  # type: ignore[misc]

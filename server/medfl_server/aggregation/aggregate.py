@@ -49,10 +49,10 @@ def check_roster(federation: Federation, n_sites: int) -> None:
     if min(n_sites, n_asked(federation, n_sites)) < needed:
         rule = needs(federation)
         raise ConfigError(
-            f"{n_sites} hospitals take part, but a round of this plan needs {needed} valid replies "
-            f"(min_sites {federation.min_sites}; sites_per_round "
-            f"{federation.sites_per_round or 'all'}; strategy {federation.strategy}: {rule}); "
-            "enrol more of them, or agree on another plan"
+            f"{n_sites} hospitals take part, but a round of this plan needs {needed} valid "
+            f"replies (min_sites {federation.min_sites}; sites_per_round "
+            f"{federation.sites_per_round or 'all'}; strategy {federation.strategy}: {rule})",
+            todo="enrol more of them, or agree on another plan",
         )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from medfl_common.errors import LinkError
+from medfl_common.errors import LinkError, system_reason
 from medfl_common.files import holder
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
-from medfl_common.ops.findings import Check, Finding, fail, not_checked, ok, warn
+from medfl_common.ops.checks import Check, Finding, fail, not_checked, ok, warn
 from medfl_server.superlink.listener import bind
 
 CONNECT_S = 5.0
@@ -73,8 +73,7 @@ def check_port(folder: Path, port: int) -> Finding:
     except LinkError as error:
         if owner and _trouble(folder, "localhost", port) is None:
             return ok(f"{port} is used by this study's medfl-server, process {owner}")
-        seen, _, todo = str(error).partition("; ")
-        return fail(seen, todo)
+        return fail(error.what, error.todo)
     if owner:
         return warn(
             f"{port} is free, and process {owner} runs this study on another",
@@ -130,7 +129,7 @@ def _trouble(folder: Path, host: str, port: int) -> str | None:
         ):
             return None
     except OSError as error:
-        return str(error.strerror or error)
+        return system_reason(error)
 
 
 def _certificate(path: Path) -> x509.Certificate:

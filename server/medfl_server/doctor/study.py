@@ -7,14 +7,17 @@ import json
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from socket import gethostname
 
-from medfl_common.ops.findings import Check, Finding, examine, fail, not_checked, ok, warn
+from medfl_common.errors import MedflError
+from medfl_common.ops.checks import Check, Finding, examine, fail, not_checked, ok, warn
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, check_versions
 from medfl_common.run.checkpoint import load_newest
 from medfl_common.wire.cost import TRAINING, sizes
-from medfl_server.doctor.network import door_checks
+from medfl_server.doctor.network import door_checks, names_of
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study, open_study
 
@@ -40,6 +43,17 @@ def examine_study(folder: Path, port: int) -> list[Finding]:
     study = open_study(folder)
     found = first + examine(_folder_checks(study)) + examine(door_checks(folder, port))
     return found + examine({"newest checkpoint": partial(check_checkpoint, study)}, LARGE_S)
+
+
+def private_names(folder: Path) -> dict[str, str]:
+    """List what a report of a fault must not name, each with the role that stands for it."""
+    names = {str(path): "study folder" for path in (folder, folder.resolve())}
+    names[gethostname()] = "machine"
+    with suppress(MedflError):
+        names |= dict.fromkeys(read_roster(folder), "hospital")
+    with suppress(MedflError):
+        names |= dict.fromkeys(names_of(folder), "coordinator")
+    return names
 
 
 def _folder_checks(study: Study) -> dict[str, Check]:

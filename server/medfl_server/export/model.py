@@ -32,8 +32,9 @@ def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
     plan, model, reading = load_model(run)
     if own := own_layers(plan):
         raise ConfigError(
-            f"the {' and '.join(sorted(own))} layers stay at their site, so each site has a model "
-            "of its own; use medfl-client predict there, there is no common one to export"
+            f"the {' and '.join(sorted(own))} layers stay at their site, so each site has a "
+            "model of its own",
+            todo="use medfl-client predict there, there is no common one to export",
         )
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, PLAN, READING):

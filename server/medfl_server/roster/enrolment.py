@@ -77,19 +77,21 @@ def enrol(
     for what is no such key.
     """
     if not re.fullmatch(NAME, name):
-        raise ConfigError(f"the name {name!r} is not allowed; write {NAME_IN_WORDS}")
+        raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
     roster = read_roster(folder)
     site = Enrolled(*_read_public_keys(key_file), max_images)
     others = {other.fingerprint: who for who, other in roster.items() if who != name}
     if site.fingerprint in others:
         raise ConfigError("this key is enrolled under another name; each hospital has its own")
     if site.fingerprint in _revoked(folder):
-        raise ConfigError(f"the key {site.fingerprint} was revoked; the site needs new ones")
+        raise ConfigError(
+            f"the key {site.fingerprint} was revoked", todo="ask the site for new ones"
+        )
     known = roster.get(name)
     if known is not None and known.fingerprint != site.fingerprint and not replace:
         raise ConfigError(
-            f"{name} is enrolled with another key, {known.fingerprint}; if the hospital has made "
-            "new keys, and said so by telephone, add --replace"
+            f"{name} is enrolled with another key, {known.fingerprint}",
+            todo="if the hospital has made new keys, and said so by telephone, add --replace",
         )
     if known is not None and known.fingerprint != site.fingerprint:
         _note_revoked(folder, name, known)
@@ -135,12 +137,14 @@ def _read_public_keys(path: Path) -> tuple[str, str]:
     except OSError:
         raise LinkError(f"the key file {path.resolve()} cannot be read") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise LinkError(f"{path} holds no OpenSSH public key; ask for identity.pub") from None
+        raise LinkError(
+            f"{path} holds no OpenSSH public key", todo="ask for identity.pub"
+        ) from None
     is_right = len(keys) == 2 and isinstance(keys[0], ec.EllipticCurvePublicKey)
     if not is_right or not isinstance(keys[1], Ed25519PublicKey):
         raise LinkError(
-            f"{path} holds other keys than the two that medfl-client init makes; ask the site for "
-            "its whole identity.pub"
+            f"{path} holds other keys than the two that medfl-client init makes",
+            todo="ask the site for its whole identity.pub",
         )
     transport, signing = (b" ".join(line).decode() for line in lines)
     return transport, signing

@@ -193,8 +193,9 @@ class RoundLoop:
         self._log.write("paused", round=round_)
         raise PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
-            f"{len(self._roster)} sites answered; nothing is lost. Ask the missing sites, then "
-            "start medfl-server run again"
+            f"{len(self._roster)} sites answered",
+            todo="ask the missing sites, then start medfl-server run again",
+            data="nothing is lost",
         )
 
     def _is_over(self, checkpoint: Checkpoint) -> bool:

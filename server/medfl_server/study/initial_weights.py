@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from medfl_common.errors import ConfigError
+from medfl_common.errors import ConfigError, system_reason
 from medfl_common.files import write_atomic
 from medfl_common.models import Backbone, build_backbone, build_model
 from medfl_common.models.input_scale import SPREAD
@@ -55,16 +55,18 @@ def _fetch(backbone: Backbone, choice: str, plan: Plan) -> Weights:
     known = get_model_weights(backbone.published).__members__
     if kinds[choice] not in known:
         raise ConfigError(
-            f"torchvision has no {choice} weights for {plan.model.name}; it has: {', '.join(known)}"
+            f"torchvision has no {choice} weights for {plan.model.name}",
+            todo=f"choose among: {', '.join(known)}",
         )
     published = known[kinds[choice]]
     try:
         state = published.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
         raise ConfigError(
-            f"the {choice} weights of {plan.model.name} could not be fetched ({error}). The "
-            "coordinator needs the internet for this once, or the file under TORCH_HOME: "
-            f"{published.url}"
+            f"the {choice} weights of {plan.model.name} could not be fetched "
+            f"({system_reason(error)})",
+            todo="let the coordinator reach the internet for this once, or put the file under "
+            f"TORCH_HOME: {published.url}",
         ) from None
     state = {name: tensor.float() for name, tensor in state.items() if tensor.is_floating_point()}
     if plan.model.name.startswith("vit"):

@@ -62,7 +62,7 @@ def create_study(folder: Path, plan_file: Path) -> Study:
 
     plan = load_plan(plan_file)
     if (folder / "study.json").exists():
-        raise RunError(f"{folder} holds a study already; choose another directory")
+        raise RunError(f"{folder} holds a study already", todo="choose another directory")
     check_plan(plan, str(plan_file))
     choice = plan.model.weights
     weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
@@ -87,7 +87,8 @@ def check_file(choice: WeightsFile, folder: Path) -> bytes:
     if seen != choice.sha256:
         raise ConfigError(
             f"model.weights.file: {path.resolve()} has SHA-256 {seen}, the plan says "
-            f"{choice.sha256}; it is another file, or was changed"
+            f"{choice.sha256}: it is another file, or was changed",
+            todo="put the file of the plan there, or correct the plan",
         )
     return data
 
@@ -98,13 +99,14 @@ def open_study(folder: Path) -> Study:
         facts = json.loads((folder / "study.json").read_text())
         run, plan_hash = str(facts["run"]), facts["plan_sha256"]
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no study; make one with medfl-server init") from None
+        raise RunError(f"{folder} holds no study", todo="make one with medfl-server init") from None
     except (ValueError, KeyError):
-        raise RunError(f"{folder / 'study.json'} is damaged; nothing was changed") from None
+        raise RunError(f"{folder / 'study.json'} is damaged", data="nothing was changed") from None
     plan = load_plan(folder / "plan.yaml")
     if plan.hash() != plan_hash:
         raise RunError(
             f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:8]}, "
-            f"was {plan_hash[:8]}); put it back, or make a new study for the new plan"
+            f"was {plan_hash[:8]})",
+            todo="put it back, or make a new study for the new plan",
         )
     return Study(folder, plan, run)

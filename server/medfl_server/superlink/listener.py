@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from medfl_common.errors import LinkError
+from medfl_common.errors import LinkError, system_reason
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.superlink.asgi import (
     Asgi,
@@ -283,7 +283,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise LinkError(
-            f"port {port} on {host} cannot be used ({error.strerror}); stop what uses it, or take "
-            "another with --port"
+            f"port {port} on {host} cannot be used ({system_reason(error)})",
+            todo="stop what uses it, or take another with --port",
         ) from None
     return listener

@@ -149,7 +149,7 @@ class SuperLink:
         ends = time.monotonic() + START_S
         while not self._server.started:
             if time.monotonic() > ends or not self._thread.is_alive():
-                raise LinkError("Flower's SuperLink did not start; see superlink.log")
+                raise LinkError("Flower's SuperLink did not start", todo="see superlink.log")
             time.sleep(0.02)
 
     def _run_app(self, app: ServerApp) -> None:

@@ -126,8 +126,8 @@ def _sources(
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
         raise ConfigError(
-            f"neither {data} nor a folder in it has a site.yaml; write one "
-            "(see configs/) or name one with --site-file"
+            f"neither {data} nor a folder in it has a site.yaml",
+            todo="write one (see configs/) or name one with --site-file",
         )
     return [_source(folder, load_site_file(folder), plan, watch, reader) for folder in folders]
 

@@ -118,7 +118,7 @@ def write_hospitals(folder: Path, n_sites: int, n_images: int, seed: int) -> lis
     homes = [folder / f"site-{site}" for site in range(1, n_sites + 1)]
     for home in homes:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
-            raise ConfigError(f"{home} exists and is not empty; nothing was written")
+            raise ConfigError(f"{home} exists and is not empty", data="nothing was written")
     for site, home in enumerate(homes, start=1):
         write_hospital(home, site, n_images, seed)
     return homes

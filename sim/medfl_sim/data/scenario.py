@@ -81,7 +81,7 @@ def choose_scenario(
     else:
         scenario = check(Scenario, dict(source), "the scenario")
     if partition is None and n_sites is not None:
-        raise ConfigError("how many sites belongs to a partition; name one (--partition)")
+        raise ConfigError("how many sites belongs to a partition", todo="name one (--partition)")
     if partition is None:
         return scenario
     partitioned_sites = partitioned(partition, n_sites)
@@ -95,8 +95,8 @@ def keep_scenario(folder: Path, scenario: Scenario) -> None:
         write_atomic(path, text.encode())
     elif path.read_text() != text:
         raise RunError(
-            f"{folder} was begun with another scenario ({path}); give the same partition, shift "
-            "and faults to go on, or another --out"
+            f"{folder} was begun with another scenario ({path})",
+            todo="give the same partition, shift and faults to go on, or another --out",
         )
 
 
@@ -154,8 +154,8 @@ class Partition:
             if not lack:
                 return parts
         raise ConfigError(
-            f"partition {settings.kind}: {lack}; take fewer sites, a milder setting, or lower "
-            "min_patients or min_per_class"
+            f"partition {settings.kind}: {lack}",
+            todo="take fewer sites, a milder setting, or lower min_patients or min_per_class",
         )
 
 
@@ -184,7 +184,8 @@ def read_way(values: Values) -> Partition:
         raise ConfigError(f"the partition {settings.kind} must be told how many sites (--sites N)")
     if settings.sites is not None and not way.needs_sites:
         raise ConfigError(
-            f"the partition {settings.kind} makes as many sites as the data say; leave out how many"
+            f"the partition {settings.kind} makes as many sites as the data say",
+            todo="leave out how many",
         )
     return Partition(settings, way)
 

@@ -9,7 +9,7 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 
 from medfl_client.task.app import build_app as build_client_app
-from medfl_client.task.handler import NOT_SENT
+from medfl_client.task.handler import NotSent
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import Site
 from medfl_common.files import locked
@@ -94,7 +94,7 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
         return sites[str(context.node_config["site"])]
 
     def tell(line: str) -> None:
-        if line.startswith(NOT_SENT):
+        if isinstance(line, NotSent):
             not_sent.touch(mode=0o600)  # it may name files
             with not_sent.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")

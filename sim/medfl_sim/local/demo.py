@@ -15,7 +15,7 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
     """Make hospitals, enrol them, run the study to its report; raises RunError if it fails."""
     load_plan(plan)
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty; choose another directory")
+        raise ConfigError(f"{folder} is not empty", todo="choose another directory")
     screen.say(f"writing {N_SITES} synthetic hospitals with {N_IMAGES} DICOM images each")
     sites = write_hospitals(folder / "hospitals", N_SITES, N_IMAGES, seed=0)
     deployment = Deployment(folder)
@@ -31,6 +31,8 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
     finally:
         deployment.stop()
     if status != 0:
-        raise RunError(f"the coordinator ended with status {status}; see {folder} for the logs")
+        raise RunError(
+            f"the coordinator ended with status {status}", todo=f"see {folder} for the logs"
+        )
     screen.say(f"what each hospital saw: {folder}/site-1.log, site-2.log, site-3.log")
     screen.say(f"what left the first hospital: medfl-client audit show {sites[0]}")

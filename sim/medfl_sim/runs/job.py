@@ -79,8 +79,8 @@ def do(
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:
         raise RunError(
-            f"{folder} was begun with another plan than {job.plan}; give that one to go on "
-            f"({folder / 'plan.yaml'}), or another --out"
+            f"{folder} was begun with another plan than {job.plan}",
+            todo=f"give that one to go on ({folder / 'plan.yaml'}), or another --out",
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")

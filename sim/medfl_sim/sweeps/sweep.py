@@ -60,7 +60,7 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
                 f"--vary {text}: write KEY=VALUE,VALUE, such as strategy=fedavg,median"
             )
         if key in found:
-            raise ConfigError(f"--vary {key} is there twice; write its values with commas")
+            raise ConfigError(f"--vary {key} is there twice", todo="write its values with commas")
         found[key] = [parse_yaml(f"value: {w}", f"--vary {text}")["value"] for w in words]
     return found
 
@@ -77,10 +77,10 @@ def find_key(key: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ConfigError(f"--vary {key} may mean {' or '.join(found)}; write it whole")
+        raise ConfigError(f"--vary {key} may mean {' or '.join(found)}", todo="write it whole")
     raise ConfigError(
-        f"--vary {key}: a plan has no such setting; write one of the plan's, partition.KEY or "
-        "scenario=FILE,FILE"
+        f"--vary {key}: a plan has no such setting",
+        todo="write one of the plan's, partition.KEY or scenario=FILE,FILE",
     )
 
 
@@ -223,8 +223,8 @@ def _make_absolute(values: dict[str, Value], home: Path) -> None:
 def _check_unchanged(folder: Path, plan: Path) -> None:
     if (folder / "study.json").exists() and open_study(folder).plan != load_plan(plan):
         raise RunError(
-            f"{folder} was made with another plan: the sweep's base plan was changed since; sweep "
-            "into another directory"
+            f"{folder} was made with another plan: the sweep's base plan was changed since",
+            todo="sweep into another directory",
         )
 
 

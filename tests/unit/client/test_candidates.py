@@ -114,7 +114,7 @@ def test_a_survey_without_a_plan_and_one_with_count_the_candidates(
 
     assert len(planned.used) == 2
     assert planned.labels == {"normal": 1, "nodule": 1}
-    assert any(OUTSIDE in finding.what for finding in planned.findings)
+    assert any(OUTSIDE in finding.seen for finding in planned.findings)
     assert blind.verdict == "warn"
     assert len(blind.used) == 2 * SLICES
 

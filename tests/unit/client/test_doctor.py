@@ -21,8 +21,9 @@ from tests.conftest import MakePlan
 
 from medfl_client.commands.init import set_up
 from medfl_client.doctor.network import check_proxy
-from medfl_client.doctor.site import examine_site
-from medfl_common.ops.findings import Finding, as_json, examine, fail, ok, summary
+from medfl_client.doctor.site import examine_site, private_names
+from medfl_common.ops.checks import UNFORESEEN, Finding, examine, fail, ok, summary
+from medfl_common.ops.public import as_json
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.roster.certificates import create_authority
 
@@ -220,6 +221,35 @@ def test_a_proxy_on_the_way_to_the_coordinator_is_told_without_its_password(
     assert "secret" not in through.seen
 
 
+def test_what_doctor_tells_a_script_names_no_path_file_host_or_hospital(
+    site: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    secret = tmp_path / "canary-folder" / "canary-site"
+    shutil.copytree(site, secret)
+    text = (secret / "site.yaml").read_text().replace("site: site-1", "site: canary-hospital")
+    text = text.replace("localhost:", "canary.example.org:").replace("labels.csv", "canary.csv")
+    (secret / "site.yaml").write_text(text)
+    (secret / "labels.csv").rename(secret / "canary.csv")
+    plan = make_plan().rename(tmp_path / "canary-plan.yaml")
+
+    def told(*says: str) -> str:
+        found = examine_site(secret, plan)
+        assert any("canary" in finding.seen for finding in found)
+        shown = as_json(found, private_names(secret, plan))
+        assert all(text in shown for text in says), shown
+        assert "canary" not in shown
+        assert str(tmp_path) not in shown
+        return shown
+
+    told("<label file>: labels of", "<data folder>: ", "the name <coordinator> is not known here")
+    (secret / "canary.csv").write_text("canary,canary\ncanary\n")
+    told("The site's images or labels cannot serve this plan.")
+    plan.write_text("canary: 1\n")
+    told("A plan, a site file or a command line is wrong.")
+    (secret / "site.yaml").write_text("canary: 1\n")
+    told('"code": 100')
+
+
 def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_are_made() -> None:
     def breaks() -> Finding:
         raise ZeroDivisionError("by nought")
@@ -231,10 +261,10 @@ def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_are_made() -> 
     found = examine({"first": breaks, "second": hangs, "third": lambda: ok("fine")}, timeout_s=0.2)
 
     assert [f.state for f in found] == ["fail", "fail", "ok"]
-    assert found[0].seen == "ZeroDivisionError: by nought"
+    assert (found[0].seen, found[0].cause) == (UNFORESEEN, "ZeroDivisionError")
     assert "no answer within" in found[1].seen
     assert all(f.todo and f.who for f in found[:2])
-    assert json.loads(as_json(found))["result"] == "fail"
+    assert json.loads(as_json(found, {}))["result"] == "fail"
     assert "to act: you, your IT department" in summary(
         [fail("a", "b"), fail("c", "d", "your IT department")]
     )

@@ -11,7 +11,7 @@ from tests.conftest import ROOT, MakePlan
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.readiness.assess import Readiness, as_json, assess
-from medfl_client.readiness.checks import mixed_patients
+from medfl_client.readiness.checks import VERDICTS, mixed_patients
 from medfl_client.readiness.page import answer, write_readiness
 from medfl_common.plan.plan import Plan, load_plan
 
@@ -26,7 +26,7 @@ def judge(site: Path, plan: Plan | None, **options: int) -> Readiness:
 
 
 def texts(found: Readiness) -> str:
-    return "\n".join(f"{finding.level}: {finding.what}" for finding in found.findings)
+    return "\n".join(f"{VERDICTS[finding.state]}: {finding.seen}" for finding in found.findings)
 
 
 def files(site: Path) -> list[Path]:

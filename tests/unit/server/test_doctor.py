@@ -13,9 +13,10 @@ from tests.conftest import MakePlan
 from medfl_client.config.identity import create_identity
 from medfl_common.files import locked
 from medfl_common.ops.certificate import check_end
-from medfl_common.ops.findings import Finding, summary
+from medfl_common.ops.checks import Finding, summary
+from medfl_common.ops.public import as_json
 from medfl_common.run.checkpoint import Checkpoint, save
-from medfl_server.doctor.study import examine_study
+from medfl_server.doctor.study import examine_study, private_names
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import enrol
 from medfl_server.study.run_directory import Study, create_study
@@ -48,6 +49,19 @@ def test_a_fresh_study_passes_and_is_not_changed(study: Study) -> None:
     assert "a round needs 2 of these 2" in found["hospitals"].seen
     assert summary([*found.values()]).startswith("READY")
     assert {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")} == before
+
+
+def test_what_doctor_tells_a_script_names_no_path_and_no_hospital(study: Study) -> None:
+    found = examine_study(study.folder, free_port())
+    names = private_names(study.folder)
+
+    shown = as_json(found, names)
+
+    assert "north" in str(found)
+    assert str(study.folder) in str(found)
+    assert not [name for name in ("north", "south", "localhost", "/study") if name in shown]
+    assert "<hospital> " in shown
+    assert "<study folder>: writable" in shown
 
 
 def test_each_fault_of_a_study_names_what_to_do(study: Study, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_revoked_keys_do_not_come_back_and_new_ones_take_their_place(tmp_path: P
         enrol(tmp_path, "north", old, replace=True)
     assert revoke(tmp_path, "north") == shown
     assert live() == {}
-    with pytest.raises(ConfigError, match="was revoked; the site needs new ones"):
+    with pytest.raises(ConfigError, match="was revoked; ask the site for new ones"):
         enrol(tmp_path, "north", site / "identity.pub")
     with pytest.raises(ConfigError, match="south is not enrolled; enrolled: none"):
         revoke(tmp_path, "south")

@@ -81,15 +81,15 @@ def decode(dataset: Dataset, frame: int) -> tuple[Stored, str]:
     """
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None:
-        raise DataError("TransferSyntaxUID (0002,0010) is missing; export the file again")
+        raise DataError("TransferSyntaxUID (0002,0010) is missing", todo="export the file again")
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise DataError(f"{_named(syntax)} has no decoder; {_ADVICE}") from None
+        raise DataError(f"{_named(syntax)} has no decoder", todo=_ADVICE) from None
     try:
         stored, facts = decoder.as_array(dataset, index=frame)
     except (RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{_named(syntax)}: {_shortened(error)}; {_ADVICE}") from None
+        raise DataError(f"{_named(syntax)}: {_shortened(error)}", todo=_ADVICE) from None
     except (AttributeError, ValueError) as error:
         raise DataError(f"{_named(syntax)}: {_shortened(error)}") from None
     photometric = str(facts["photometric_interpretation"])
@@ -116,4 +116,4 @@ def _named(syntax: str) -> str:
 def _shortened(error: Exception) -> str:
     """Give the line of a decoder's message that holds the cause, at most 160 letters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__)[:160]
+    return (lines[1] if len(lines) > 1 else lines[0] if lines else "no reason given")[:160]

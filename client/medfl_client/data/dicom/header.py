@@ -77,8 +77,9 @@ class Rules:
         """Raise ConfigError where the label's tag is none that DICOM knows (PS3.6)."""
         if self.label_tag and tag_for_keyword(self.label_tag) is None:
             raise ConfigError(
-                f"data.label_tag {self.label_tag!r} is not a keyword of a DICOM tag; write one of "
-                "PS3.6, such as ProtocolName. No file was read"
+                f"data.label_tag {self.label_tag!r} is not a keyword of a DICOM tag",
+                todo="write one of PS3.6, such as ProtocolName",
+                data="no file was read",
             )
 
 

@@ -37,7 +37,8 @@ def scan(
     """
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         raise DataError(
-            f"data.folder {folder.resolve()} is not a folder that can be read; set it in site.yaml"
+            f"data.folder {folder.resolve()} is not a folder that can be read",
+            todo="set it in site.yaml",
         )
     with closing(_open(database, reader, rules)) as connection:
         _list_files(connection, folder)

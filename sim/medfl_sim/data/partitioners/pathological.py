@@ -37,8 +37,8 @@ class Pathological(Settings):
             raise ConfigError(f"{self.classes} classes a site; there are only {len(labels)}")
         if self.classes * n_sites < len(labels):
             raise ConfigError(
-                f"{n_sites} sites of {self.classes} classes cannot have all {len(labels)} classes; "
-                "take more sites, or more classes a site"
+                f"{n_sites} sites of {self.classes} classes cannot have all {len(labels)} classes",
+                todo="take more sites, or more classes a site",
             )
         homes: dict[int, list[int]] = {int(label): [] for label in labels}
         for place in range(n_sites * self.classes):

@@ -98,7 +98,7 @@ def write_hospitals(
     homes = [folder / f"site-{origin.site}" for origin in origins]
     for home in homes:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
-            raise ConfigError(f"{home} exists and is not empty; nothing was written")
+            raise ConfigError(f"{home} exists and is not empty", data="nothing was written")
     for origin, home in zip(origins, homes, strict=True):
         _write_hospital(home, labels, invent(origin, n_samples))
     return homes

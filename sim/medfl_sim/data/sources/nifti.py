@@ -77,8 +77,8 @@ def _load(path: Path) -> Any:
         raise DataError("NIfTI needs nibabel: pip install nibabel") from None
     try:
         image: Any = nibabel.load(path)  # the header; voxels are read later
-    except (nibabel.filebasedimages.ImageFileError, EOFError) as error:
-        raise DataError(f"no NIfTI file ({type(error).__name__})") from None
+    except (nibabel.filebasedimages.ImageFileError, EOFError):
+        raise DataError("no NIfTI file") from None
     if len(image.shape) != 3:
         raise DataError(f"the volume has {len(image.shape)} dimensions, 3 are read")
     if int(np.prod(image.shape, dtype=np.int64)) * 4 > MAX_BYTES:

@@ -59,5 +59,5 @@ def _open(path: Path) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # above it Pillow warns, above twice of it refuses
     try:
         return Image.open(path, formats=("PNG", "JPEG"))
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"no PNG or JPEG image ({type(error).__name__})") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        raise DataError("no PNG or JPEG image") from None

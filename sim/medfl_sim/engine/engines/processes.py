@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -28,7 +29,9 @@ Names = list[tuple[str, str, str, tuple[int, ...], str, int]]  # of arrays, with
 def processes(make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int) -> Pool:
     """Start the workers; raises ConfigError where the system has no fork."""
     if "fork" not in multiprocessing.get_all_start_methods():
-        raise ConfigError("--engine processes needs a system with fork; take inprocess or ray")
+        raise ConfigError(
+            "--engine processes needs a system with fork", todo="take inprocess or ray"
+        )
     n = n_workers or torch.cuda.device_count() or os.cpu_count() or 1
     workers: list[_Worker] = []
     for number in range(n):
@@ -118,8 +121,9 @@ class _Worker:
             self.process.join(1)
             raise RunError(
                 f"worker {self._number} ended with status {self.process.exitcode} (-9: killed, "
-                "often for want of memory); nothing is lost, start the same command again, with "
-                "fewer --workers"
+                "often for want of memory)",
+                todo="start the same command again, with fewer --workers",
+                data="nothing is lost",
             ) from None
         if isinstance(answer, BaseException):
             raise answer
@@ -163,8 +167,8 @@ def _serve(
         try:
             reply = app(message, Context(metadata.run_id, node, config, RecordDict(), {}))
             line.send(outbox.put(reply.content))
-        except Exception as error:
-            line.send(RunError(f"worker {number}: {type(error).__name__}: {error}"))
+        except Exception:  # the traceback is for who mends medfl: its objects cannot all be sent
+            line.send(RunError(f"worker {number} failed:\n{traceback.format_exc()}"))
 
 
 def _end_with(sentinel: int) -> None:

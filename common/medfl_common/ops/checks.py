@@ -1,24 +1,25 @@
-"""What `doctor` finds, one row per check, and how people and scripts read it.
+"""What is checked before it can go wrong, one row per check, and how people and scripts read it.
 
 A check is a small function that looks at one thing and gives one Finding. Nothing that goes wrong
-inside it, and no time that it takes, stops the others.
+inside it, and no time that it takes, stops the others. `doctor` of both sides and the readiness of
+a site's data are made of findings.
 """
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from medfl_common.errors import MedflError
+from medfl_common.errors import MedflError, Who, system_reason
 from medfl_common.ui.screen import Screen
 
 State = Literal["ok", "warn", "fail", "not checked"]
-Who = Literal["", "you", "your IT department", "the coordinator"]
 
 TIMEOUT_S = 30.0  # for one check
 HEADER = ("check", "result", "what was seen", "who does what")
+AGAIN = "put this right, then run doctor again"
+UNFORESEEN = "the check came to an end that medfl did not foresee"
 
 T = TypeVar("T")
 
@@ -32,6 +33,8 @@ class Finding:
     seen: str
     todo: str = ""
     who: Who = ""
+    code: int = 0  # of the error that was found, if one was: MEDFL-E so many
+    cause: str = ""  # the kind of an unforeseen error, for who mends medfl
 
 
 Check = Callable[[], Finding]
@@ -57,11 +60,16 @@ def not_checked(seen: str, todo: str = "", who: Who = "") -> Finding:
     return Finding("", "not checked", seen, todo, who)
 
 
-def fail_for(error: Exception) -> Finding:
-    """Turn an error into a finding; our own messages say what to do behind a semicolon."""
-    text = str(error) if isinstance(error, MedflError) else f"{type(error).__name__}: {error}"
-    seen, _, todo = text.partition("; ")
-    return fail(seen, todo or "put this right, then run doctor again")
+def fail_for(error: Exception, todo: str = AGAIN, who: Who = "you") -> Finding:
+    """Turn an error into a finding; `todo` and `who` stand where the error says neither."""
+    if isinstance(error, MedflError):
+        found = fail(error.what, error.todo or todo, error.who or who)
+        return replace(found, code=error.code)
+    if isinstance(error, OSError):
+        seen = f"the system refused it: {system_reason(error)}"
+        return replace(fail(seen, todo, who), cause=type(error).__name__)
+    found = fail(UNFORESEEN, "report it with what doctor --json prints")
+    return replace(found, code=MedflError.code, cause=type(error).__name__)
 
 
 def examine(checks: Mapping[str, Check], timeout_s: float = TIMEOUT_S) -> list[Finding]:
@@ -103,7 +111,13 @@ def _make(check: Check, timeout_s: float) -> Finding:
 
 def has_failed(findings: Sequence[Finding]) -> bool:
     """Say whether anything must be put right first."""
-    return any(finding.state == "fail" for finding in findings)
+    return worst(findings) == "fail"
+
+
+def worst(findings: Sequence[Finding]) -> State:
+    """Give the worst of some findings; what was not checked counts as ok."""
+    states = {finding.state for finding in findings}
+    return "fail" if "fail" in states else "warn" if "warn" in states else "ok"
 
 
 def show(findings: Sequence[Finding], screen: Screen) -> None:
@@ -126,12 +140,6 @@ def summary(findings: Sequence[Finding]) -> str:
     looked = f"{n_made} checks, none failed"
     more = f", {n['warn']} to look at" if n["warn"] else ""
     return f"READY: {looked}{more}. Nothing was changed, no data were sent"
-
-
-def as_json(findings: Sequence[Finding]) -> str:
-    """Write the findings for a script."""
-    state = "fail" if has_failed(findings) else "ok"
-    return json.dumps({"result": state, "checks": [vars(f) for f in findings]}, indent=1)
 
 
 def _todo(finding: Finding) -> str:
