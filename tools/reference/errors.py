@@ -7,8 +7,8 @@ from tools.reference.markdown import code, first_words, page, table
 from medfl_common import errors
 
 INTRO = """A command that fails prints what is wrong with its code, what became of the data and who
-does what, and exits with 1. Of a failure at a hospital the coordinator learns a code and an incident
-number, nothing else: it reads the sentence below, and the hospital looks the number up in
+does what, and exits with 1. Of a failure at a hospital the coordinator learns a code and an
+incident number, nothing else: it reads the sentence below, and the hospital looks the number up in
 `state/incidents.jsonl`."""
 HEADER = (
     "code",

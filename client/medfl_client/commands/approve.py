@@ -47,7 +47,7 @@ def _newest_proposed(state: Path) -> Path:
     found = proposed(state)
     if not found:
         raise ConfigError(
-            "name the plan file; no plan has come with a task yet that waits for approval"
+            "no plan has come with a task yet that waits for approval", todo="name the plan file"
         )
     return found[-1]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from medfl_client.data.cache import Cache
 from medfl_client.data.selection import COPY, Sample
 
+DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
+
 
 def find_duplicates(
     samples: Sequence[Sample], cache: Cache

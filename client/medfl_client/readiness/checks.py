@@ -6,7 +6,8 @@ from typing import Literal
 
 from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.dataset import SiteData
-from medfl_client.data.ingest import DIFFERENT_IN_TWINS, Collection
+from medfl_client.data.duplicates import DIFFERENT_IN_TWINS
+from medfl_client.data.ingest import Collection
 from medfl_client.data.selection import DIFFERENT_IN_SERIES, NO_LABEL, Selection
 from medfl_common.ops.checks import Finding, State, fail, ok, warn, worst
 from medfl_common.plan.plan import Plan

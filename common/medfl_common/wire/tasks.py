@@ -76,8 +76,9 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     protocol = int(typed(config, "protocol", int))
     if protocol != PROTOCOL:
         raise LinkError(
-            f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}; both need the same "
-            "version of medfl"
+            f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}",
+            todo="use the same version of medfl at both ends",
+            who="the coordinator",
         )
     run = typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
@@ -85,7 +86,7 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     kind = typed(config, "kind", str)
     if kind not in get_args(Kind):
         raise LinkError(
-            f"the task is to {kind!r}, which this site does not know; update medfl here"
+            f"the task is to {kind!r}, which this site does not know", todo="update medfl here"
         )
     return TrainTask(
         kind=cast(Kind, kind),
