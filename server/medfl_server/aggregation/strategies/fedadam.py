@@ -8,7 +8,7 @@ from flwr.serverapp.strategy import FedAdam
 
 from medfl_common.plan.algorithms.fedadam import FedAdamOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
+from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOptimizer
 
 
 @STRATEGIES.register("fedadam")

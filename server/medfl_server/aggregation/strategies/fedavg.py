@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
-from medfl_server.aggregation.strategies.sums import RunningSum
+from medfl_server.aggregation.strategies._sums import RunningSum
 
 
 @STRATEGIES.register("fedavg")

@@ -8,7 +8,7 @@ from flwr.serverapp.strategy import FedYogi
 
 from medfl_common.plan.algorithms.fedyogi import FedYogiOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies.from_flower_optimizer import FlowerOptimizer
+from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOptimizer
 
 
 @STRATEGIES.register("fedyogi")

@@ -8,7 +8,7 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import FedMedian
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies.from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerFold
 
 
 @STRATEGIES.register("median")

@@ -9,7 +9,7 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import MultiKrum
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies.from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerFold
 
 
 @STRATEGIES.register("multi_krum")

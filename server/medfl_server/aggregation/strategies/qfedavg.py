@@ -11,7 +11,7 @@ import torch
 from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.algorithms.qfedavg import QFedAvgOptions
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
-from medfl_server.aggregation.strategies.sums import RunningSum
+from medfl_server.aggregation.strategies._sums import RunningSum
 
 SMALLEST = 1e-10  # a loss of 0 has no power below 1
 

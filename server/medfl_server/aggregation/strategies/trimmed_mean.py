@@ -10,7 +10,7 @@ from itertools import count
 from flwr.serverapp.strategy import FedTrimmedAvg
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies.from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerFold
 
 
 @STRATEGIES.register("trimmed_mean")

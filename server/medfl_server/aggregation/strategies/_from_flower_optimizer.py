@@ -12,8 +12,8 @@ from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedYogi
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_server.aggregation.strategies import Round, Sent
-from medfl_server.aggregation.strategies.from_flower import NOWHERE, WEIGHT
-from medfl_server.aggregation.strategies.sums import RunningSum
+from medfl_server.aggregation.strategies._from_flower import NOWHERE, WEIGHT
+from medfl_server.aggregation.strategies._sums import RunningSum
 
 FIRST, SECOND = "first/", "second/"  # moments, in the names of the state
 
