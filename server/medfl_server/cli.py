@@ -199,7 +199,7 @@ def models(
 
 def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
     from medfl_common.wire.cost import sizes
-    from medfl_server.aggregation.aggregate import check_roster
+    from medfl_server.aggregation.aggregator import check_roster
     from medfl_server.roster.certificates import expiry_warning
     from medfl_server.roster.enrolment import LiveRoster
     from medfl_server.rounds.app import build_app

@@ -1,4 +1,4 @@
-"""Weights as named arrays: what is shared, differences, norms and the fold."""
+"""Weights as named arrays: what is shared, differences, norms."""
 
 import math
 from collections.abc import Mapping

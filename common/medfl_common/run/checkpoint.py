@@ -26,7 +26,7 @@ STATE = ".state"
 class Checkpoint:
     """The state of a study after a round."""
 
-    round: int  # the last round folded in; 0 holds the initial weights
+    round: int  # the last round that was aggregated; 0 holds the initial weights
     weights: Weights
     meta: dict[str, Json]  # what else the next round or the log needs
     state: Weights = field(default_factory=dict)  # what the strategy keeps between rounds

@@ -1,7 +1,7 @@
 """When a round's sites are asked for what, and when it is over: the policy of a `Collection`.
 
-A synchronous round has a barrier: every site works on the round's weights, and updates are folded
-in the roster's order. Without a barrier see `PendingTasks`.
+A synchronous round has a barrier: every site works on the round's weights, and updates are
+aggregated in the roster's order. Without a barrier see `PendingTasks`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from medfl_server.rounds.late_replies import LateReplies
 class Barrier(Protocol):
     """What a `Collection` asks its policy."""
 
-    in_order: bool  # whether updates are folded in the roster's order, or as they come
+    in_order: bool  # whether updates are aggregated in the roster's order, or as they come
 
     def begin_round(self, round_: int, weights: Weights) -> None:
         """Take the weights of a round that begins."""

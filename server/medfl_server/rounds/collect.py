@@ -1,8 +1,8 @@
-"""One round's replies: ask every site that is there, wait for a quorum, admit, fold in order.
+"""One round's replies: ask every site that is there, wait for a quorum, admit, aggregate in order.
 
 A site that connects anew in mid-round is asked again, with the same nonce: it has its reply kept,
-or makes the same one. The barrier says when the round is over, and whether updates are folded in
-the roster's order or as they come.
+or makes the same one. The barrier says when the round is over, and whether updates are aggregated
+in the roster's order or as they come.
 """
 
 import gc
@@ -31,7 +31,7 @@ from medfl_server.rounds.asked_sites import AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Answered, Replies
-from medfl_server.rounds.reorder_buffer import Fold, RosterOrder
+from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.start_handout import Handout
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -53,7 +53,7 @@ class Collection:
         study: The run directory and its plan.
         post: Where tasks go and replies come from.
         announce: Takes one line per event.
-        fold: Takes each admitted result, in the order of the barrier.
+        aggregate: Takes each admitted result, in the order of the barrier.
         handout: Gives what a site is sent once.
         late: Drops the replies of rounds that are closed.
         chosen: The sites to ask; None: all.
@@ -66,7 +66,7 @@ class Collection:
         study: Study,
         post: Post,
         announce: Announce,
-        fold: Fold,
+        aggregate: Aggregate,
         handout: Handout,
         late: LateReplies,
         chosen: Container[str] | None = None,
@@ -79,14 +79,16 @@ class Collection:
         self._post = post
         self._late = late
         self._announce = announce
-        self._fold = fold
+        self._aggregate = aggregate
         self._tell_part = tell_part
         self._barrier = barrier or RoundBarrier(late)
         self._handout = handout
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._asked = AskedSites(self._roster, post, announce, self._is_done)
-        self._in_order = RosterOrder(self._roster, fold, self._is_done, study.folder / "waiting")
+        self._in_order = RosterOrder(
+            self._roster, aggregate, self._is_done, study.folder / "waiting"
+        )
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._replies = Replies()
@@ -213,7 +215,7 @@ class Collection:
         return self._barrier.why_too_old(result)
 
     def _take(self, site: str, result: TrainResult, content: RecordDict) -> None:
-        """Note an admitted reply, and fold it."""
+        """Note an admitted reply, and aggregate it."""
         size = n_bytes(content)
         self._replies.answered[site] = Answered(
             replace(result, update=None), size, self._asked[site].n_bytes, content_sha256(content)
@@ -226,7 +228,7 @@ class Collection:
         if self._barrier.in_order:
             self._in_order.add(site, result)
         else:
-            self._fold(site, result)
+            self._aggregate(site, result)
         self._barrier.end(site)
 
     def _free_messages(self, size: int) -> None:

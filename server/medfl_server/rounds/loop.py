@@ -1,4 +1,4 @@
-"""THE round loop: ask, wait for a quorum, admit, fold, checkpoint, log; and go on where it stopped.
+"""THE round loop: ask, wait for a quorum, admit, aggregate, checkpoint, log; and resume.
 
 One message per site and round: the site scores the global weights, then trains from them. A round
 is made when its checkpoint is on the disk; the log line follows, and is written from the
@@ -17,7 +17,7 @@ from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
-from medfl_server.aggregation.aggregate import RoundFold, quorum_of
+from medfl_server.aggregation.aggregator import RoundAggregation, quorum_of
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.best_round import (
     as_json,
@@ -36,7 +36,7 @@ from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.progress import Follow, ProgressReport
 from medfl_server.rounds.quorum import wait_for_quorum
-from medfl_server.rounds.reorder_buffer import Fold
+from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.start_handout import Handout
@@ -55,7 +55,7 @@ Written = TypeVar("Written")
 
 
 def _nothing(site: str, result: TrainResult) -> None:
-    """Fold nothing in: the sites only score."""
+    """Aggregate nothing: the sites only score."""
 
 
 class RoundLoop:
@@ -63,7 +63,7 @@ class RoundLoop:
 
     Args:
         study: The run directory and its plan.
-        post: Where tasks go and replies come from; its roster is the order of folding.
+        post: Where tasks go and replies come from; its roster is the order of aggregation.
         announce: Takes one line per event.
         follow: Takes the progress after each reply and each round.
         sites_keep_models: Whether a site keeps the final model; virtual ones do not.
@@ -156,9 +156,11 @@ class RoundLoop:
     def _make_round(self, before: Checkpoint) -> Checkpoint | None:
         """Make the next round, or return None where there was no quorum."""
         round_ = before.round + 1
-        fold = RoundFold(self._plan, before.weights, round_, len(self._roster), before.state)
-        replies = self._collect("train", before, round_, fold.add)
-        facts = facts_of_round(round_, replies, fold.comparison())
+        aggregation = RoundAggregation(
+            self._plan, before.weights, round_, len(self._roster), before.state
+        )
+        replies = self._collect("train", before, round_, aggregation.add)
+        facts = facts_of_round(round_, replies, aggregation.comparison())
         if len(replies.answered) < self.quorum():
             self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
             self._announce(
@@ -170,8 +172,8 @@ class RoundLoop:
         if best is not None and best.round == before.round:
             self._write(lambda folder: keep_weights(folder, best, before.weights))
         facts["best"] = as_json(best)
-        weights = fold.result()
-        state = fold.state()
+        weights = aggregation.result()
+        state = aggregation.state()
         if self._pending is not None:
             facts["in_flight"], state = self._pending.facts(), self._pending.state()
         checkpoint = Checkpoint(round_, weights, facts, state)
@@ -236,12 +238,12 @@ class RoundLoop:
         return Replies()
 
     def _collect(
-        self, kind: Kind, checkpoint: Checkpoint, round_: int, fold: Fold = _nothing
+        self, kind: Kind, checkpoint: Checkpoint, round_: int, aggregate: Aggregate = _nothing
     ) -> Replies:
         """Ask the sites to work with a checkpoint's weights."""
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         collection = Collection(
-            self._study, self._post, self._announce, fold, self._handout, self._late, chosen,
+            self._study, self._post, self._announce, aggregate, self._handout, self._late, chosen,
             self._progress.tell_part if kind == "train" else ignore_part,
             self._pending if kind == "train" else None,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from medfl_common.models.weights import Weights
 from medfl_common.wire.results import TrainResult
 
-Fold = Callable[[str, TrainResult], None]  # takes (site, admitted result)
+Aggregate = Callable[[str, TrainResult], None]  # takes (site, admitted result)
 SMALL = 1_000_000  # bytes of an update that may as well stay in memory
 
 
@@ -53,50 +53,54 @@ class ReorderBuffer:
 
 
 class RosterOrder:
-    """Folds updates in the roster's order, each as soon as its turn has come.
+    """Aggregates updates in the roster's order, each as soon as its turn has come.
 
     Args:
         roster: The order.
-        fold: Takes each update in its turn.
+        aggregate: Takes each update in its turn.
         is_done: Says whether a site has answered or will not.
         folder: Where updates wait while an earlier site is still out.
     """
 
     def __init__(
-        self, roster: Sequence[str], fold: Fold, is_done: Callable[[str], bool], folder: Path
+        self,
+        roster: Sequence[str],
+        aggregate: Aggregate,
+        is_done: Callable[[str], bool],
+        folder: Path,
     ) -> None:
-        self._roster, self._fold, self._is_done = roster, fold, is_done
+        self._roster, self._aggregate, self._is_done = roster, aggregate, is_done
         self._waiting = ReorderBuffer(folder)
         self._turn = 0  # position in the roster of the first site whose turn has not come
 
     def add(self, site: str, result: TrainResult) -> None:
-        """Fold a site's update, or keep it until those before it have come."""
-        self._fold_waiting(before=site)
+        """Aggregate a site's update, or keep it until those before it have come."""
+        self._aggregate_waiting(before=site)
         if self._roster[self._turn] == site:
-            self._fold(site, result)
+            self._aggregate(site, result)
             self._turn += 1
-            self._fold_waiting()
+            self._aggregate_waiting()
         else:
             self._waiting.put(site, result)
 
     def close(self) -> None:
-        """Fold what waits: no earlier site answers any more."""
+        """Aggregate what waits: no earlier site answers any more."""
         for site in self._roster[self._turn :]:
-            self._fold_from_buffer(site)
+            self._aggregate_from_buffer(site)
         self._waiting.clear()
 
-    def _fold_waiting(self, before: str = "") -> None:
-        """Fold what waits, up to the first site that could still answer, or the one given."""
+    def _aggregate_waiting(self, before: str = "") -> None:
+        """Aggregate what waits, up to the first site that could still answer, or the one given."""
         for site in self._roster[self._turn :]:
             if site == before or not self._is_done(site):
                 return
-            self._fold_from_buffer(site)
+            self._aggregate_from_buffer(site)
             self._turn += 1
 
-    def _fold_from_buffer(self, site: str) -> None:
+    def _aggregate_from_buffer(self, site: str) -> None:
         result = self._waiting.pop(site)
         if result is not None:
-            self._fold(site, result)
+            self._aggregate(site, result)
 
 
 def _n_bytes(update: Weights) -> int:

@@ -6,7 +6,7 @@ from medfl_common.plan.settings import faulty
 from medfl_common.plan.unused import given, unused_settings
 from medfl_common.wire.codecs import CODECS
 from medfl_common.wire.tensors import WHOLE
-from medfl_server.aggregation.aggregate import needs
+from medfl_server.aggregation.aggregator import needs
 
 
 def check_plan(plan: Plan, source: str) -> None:

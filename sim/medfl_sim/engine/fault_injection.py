@@ -16,7 +16,7 @@ from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.seeds import numpy_generator
 from medfl_common.wire.tasks import decode_task_head
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
-from medfl_server.aggregation.aggregate import quorum_of
+from medfl_server.aggregation.aggregator import quorum_of
 from medfl_server.rounds.sampling import choose_sites
 from medfl_sim.data.faults import Delay, Fault, UpdateFault, struck
 

@@ -14,7 +14,7 @@ from medfl_client.task.session import use_threads
 from medfl_client.task.site import Site
 from medfl_common.files import locked
 from medfl_common.wire.cost import sizes
-from medfl_server.aggregation.aggregate import check_roster
+from medfl_server.aggregation.aggregator import check_roster
 from medfl_server.rounds.app import build_app as build_server_app
 from medfl_server.rounds.progress import Follow
 from medfl_server.study.run_directory import Study

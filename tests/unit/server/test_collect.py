@@ -1,4 +1,4 @@
-"""The order of folding is the roster's, whoever answers first and whoever fails."""
+"""The order of aggregation is the roster's, whoever answers first and whoever fails."""
 
 import itertools
 from collections.abc import Mapping
@@ -57,17 +57,19 @@ def test_updates_are_folded_in_the_rosters_order_whoever_answers_first(
 ) -> None:
     for number, order in enumerate(itertools.permutations(SITES)):
         study = create_study(tmp_path / f"{number}", make_plan())
-        post, folded = Letters(order, failing), []
+        post, aggregated = Letters(order, failing), []
 
-        def fold(site: str, result: TrainResult, folded: list[tuple[str, float]] = folded) -> None:
-            folded.append((site, float((result.update or {})["w"][0])))
+        def aggregate(
+            site: str, result: TrainResult, aggregated: list[tuple[str, float]] = aggregated
+        ) -> None:
+            aggregated.append((site, float((result.update or {})["w"][0])))
 
         late = LateReplies(post, RunLog(study.folder), lambda line: None)
-        collection = Collection(study, post, lambda line: None, fold, Handout({}), late)
+        collection = Collection(study, post, lambda line: None, aggregate, Handout({}), late)
         replies = collection.run("train", 1, WEIGHTS, lambda: 3)
 
         good = [site for site in SITES if site not in failing]
-        assert [site for site, _ in folded] == good == [*replies.answered], order
+        assert [site for site, _ in aggregated] == good == [*replies.answered], order
         values = [1e-6 * (1 + SITES.index(site)) for site in good]
-        assert [value for _, value in folded] == pytest.approx(values)
+        assert [value for _, value in aggregated] == pytest.approx(values)
         assert not (study.folder / "waiting").exists()

@@ -4,16 +4,16 @@ import torch
 from medfl_common.errors import ConfigError
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
-from medfl_server.aggregation.aggregate import quorum_of
+from medfl_server.aggregation.aggregator import quorum_of
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
 
 def test_updates_are_weighted_by_images(plan: Plan) -> None:
-    fold = STRATEGIES.get("fedavg")(Round(plan.federation))
-    fold.add({"w": torch.tensor([1.0, 0.0])}, Sent(30))
-    fold.add({"w": torch.tensor([0.0, 4.0])}, Sent(10))
+    aggregation = STRATEGIES.get("fedavg")(Round(plan.federation))
+    aggregation.add({"w": torch.tensor([1.0, 0.0])}, Sent(30))
+    aggregation.add({"w": torch.tensor([0.0, 4.0])}, Sent(10))
 
-    assert fold.result({"w": torch.tensor([10.0, 10.0])})["w"].tolist() == [10.75, 11.0]
+    assert aggregation.result({"w": torch.tensor([10.0, 10.0])})["w"].tolist() == [10.75, 11.0]
 
 
 def test_an_unknown_strategy_names_the_choices() -> None:

@@ -10,7 +10,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import TrainResult
-from medfl_server.aggregation.aggregate import RoundFold, check_roster, quorum_of
+from medfl_server.aggregation.aggregator import RoundAggregation, check_roster, quorum_of
 from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
@@ -27,10 +27,10 @@ def federation(strategy: str, **more: object) -> Federation:
 
 
 def aggregate(strategy: str, updates: list[Weights], weights: Weights = START) -> Weights:
-    fold = STRATEGIES.get(strategy)(Round(federation(strategy)))
+    aggregation = STRATEGIES.get(strategy)(Round(federation(strategy)))
     for number, update in enumerate(updates):
-        fold.add(update, Sent(10 ** (number % 5)))  # who claims many images has no more say
-    return fold.result(weights)
+        aggregation.add(update, Sent(10 ** (number % 5)))  # who claims many images has no more say
+    return aggregation.result(weights)
 
 
 def honest(n: int, seed: int = 0) -> list[Weights]:
@@ -134,15 +134,15 @@ def test_more_bad_sites_need_more_replies() -> None:
 def test_running_statistics_are_pooled_as_under_fedavg(plan: Plan) -> None:
     before = {"bn.running_mean": torch.zeros(2), "bn.running_var": torch.ones(2), **START}
     robust = plan.model_copy(update={"federation": federation("median")})
-    folds = [RoundFold(plan, before), RoundFold(robust, before)]
-    for fold in folds:
+    aggregations = [RoundAggregation(plan, before), RoundAggregation(robust, before)]
+    for aggregation in aggregations:
         for number, update in enumerate(honest(3)):
             moved = {"bn.running_mean": torch.full((2,), float(number))}
             moved |= {"bn.running_var": torch.zeros(2), **update}
             result = TrainResult(0, 1, 0, n_images=10 * number + 1, n_steps=1, update=moved)
-            fold.add(f"s{number}", result)
+            aggregation.add(f"s{number}", result)
 
-    average, rule = (fold.result() for fold in folds)
+    average, rule = (aggregation.result() for aggregation in aggregations)
 
     for name in ("bn.running_mean", "bn.running_var"):
         assert torch.equal(average[name], rule[name])

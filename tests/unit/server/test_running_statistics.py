@@ -11,7 +11,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.tasks import TrainTask
-from medfl_server.aggregation.aggregate import RoundFold
+from medfl_server.aggregation.aggregator import RoundAggregation
 from medfl_server.aggregation.batchnorm import PooledStatistics
 
 CPU = torch.device("cpu")
@@ -24,12 +24,12 @@ def images(n: int, brightness: int, seed: int) -> ImageSet:
 
 
 def one_round(plan: Plan, sites: list[ImageSet], start: Weights, round_: int = 1) -> Weights:
-    fold = RoundFold(plan, start)
+    aggregation = RoundAggregation(plan, start)
     for number, here in enumerate(sites):
         task = TrainTask("train", "0" * 32, round_, 0, f"s{number}", plan, start)
         data = SiteData(here, ImageSet(here.pixels, here.rows[:0], here.targets[:0]))
-        fold.add(f"s{number}", work(task, build_model(plan), data, CPU))
-    return fold.result()
+        aggregation.add(f"s{number}", work(task, build_model(plan), data, CPU))
+    return aggregation.result()
 
 
 def both(first: ImageSet, second: ImageSet) -> ImageSet:

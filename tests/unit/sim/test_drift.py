@@ -10,7 +10,7 @@ from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator, objective_of
 from medfl_common.plan.plan import load_plan
-from medfl_server.aggregation.aggregate import fold_of
+from medfl_server.aggregation.aggregator import aggregation_of
 from medfl_server.aggregation.strategies import Round, Sent
 
 # Two sites, losses h / 2 (w - a)^2: their sum is least at (1 * 0 + 4 * 5) / (1 + 4) = 4.
@@ -36,7 +36,7 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
     state: Weights = {}
     memories: list[Weights] = [{}, {}]
     for number in range(1, ROUNDS + 1):
-        fold = fold_of(Round(plan.federation, plan.training, number, 2, RATE, state))
+        aggregation = aggregation_of(Round(plan.federation, plan.training, number, 2, RATE, state))
         told = state if at_coordinator(plan.federation).sends_state else {}
         for site, (curvature, minimum) in enumerate(SITES):
             w = nn.Parameter(weights["w"].clone())
@@ -48,8 +48,8 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
                 objective.edit_gradients()
                 w.data -= RATE * w.grad
             memories[site] = objective.keep(STEPS)
-            fold.add({"w": w.detach() - weights["w"]}, Sent(50, STEPS))
-        weights, state = fold.result(weights), fold.state()
+            aggregation.add({"w": w.detach() - weights["w"]}, Sent(50, STEPS))
+        weights, state = aggregation.result(weights), aggregation.state()
 
     found = abs(float(weights["w"]) - BEST)
     assert found > error if strategy in ("fedavg", "fedprox") else found < error

@@ -1,6 +1,6 @@
 """How the updates of a round become the change of the global model, one file each.
 
-A strategy folds one admitted update at a time. Averaging then needs memory of O(model); the robust
+A strategy adds one admitted update at a time. Averaging then needs memory of O(model); the robust
 rules compare the sites, so they keep every update of the round: O(sites x model).
 """
 
@@ -46,7 +46,7 @@ class Sent:
     staleness: int = 0
 
 
-class Fold(Protocol):
+class Aggregation(Protocol):
     """One round of one strategy."""
 
     @property
@@ -54,7 +54,7 @@ class Fold(Protocol):
         """Count the updates below which the strategy's rule says nothing."""
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
-        """Fold in one site's update; sites come in the order of the roster."""
+        """Add one site's update; sites come in the order of the roster."""
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the new global weights; called once, after `needs` updates or more."""
@@ -63,6 +63,6 @@ class Fold(Protocol):
         """Give what the next round needs; called after `result`. It is in the checkpoint."""
 
 
-STRATEGIES: Registry[Callable[[Round], Fold]] = Registry(
+STRATEGIES: Registry[Callable[[Round], Aggregation]] = Registry(
     "strategy", "medfl_server.aggregation.strategies"
 )

@@ -1,4 +1,4 @@
-"""Flower's own robust strategies as a fold: sites' updates in, their aggregate out.
+"""Flower's own robust strategies as an aggregation: sites' updates in, their aggregate out.
 
 The rules treat every site alike, whatever its number of images: a site could claim any number.
 They compare the sites, so every update of the round is kept: memory is O(sites x model), and
@@ -19,7 +19,7 @@ WEIGHT = "num-examples"  # the key under which Flower looks for a reply's weight
 NOWHERE = 0  # the node of messages that only hand updates to Flower's rule
 
 
-class FlowerFold:
+class FlowerAggregation:
     """One round of a strategy of Flower's: w <- w + rule(update_1, ..., update_n).
 
     Works inside a Flower run only, real or simulated: Flower's messages name the run.

@@ -1,4 +1,4 @@
-"""Flower's own server optimisers as a fold: the mean update in, the optimiser's step out.
+"""Flower's own server optimisers as an aggregation: the mean update in, the optimiser's step out.
 
 The mean is a running sum, and Flower's class is given that alone: memory is O(model).
 """
@@ -19,7 +19,7 @@ FIRST, SECOND = "first/", "second/"  # moments, in the names of the state
 
 
 class FlowerOptimizer:
-    """One round of one of Flower's adaptive strategies; its moments are the fold's state.
+    """One round of one of Flower's adaptive strategies; its moments are the aggregation's state.
 
     Reddi, Charles, Zaheer, Garrett, Rush, Konecny, Kumar, McMahan: Adaptive Federated Optimization.
     ICLR 2021. https://arxiv.org/abs/2003.00295

@@ -9,11 +9,11 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import Bulyan
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies._from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("bulyan")
-def bulyan(round_: Round) -> FlowerFold:
+def bulyan(round_: Round) -> FlowerAggregation:
     """Withstand f bad sites out of 4 f + 3."""
     bad = round_.federation.bad_sites
-    return FlowerFold(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))
+    return FlowerAggregation(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))

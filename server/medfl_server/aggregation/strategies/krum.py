@@ -8,11 +8,11 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import Krum
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies._from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("krum")
-def krum(round_: Round) -> FlowerFold:
+def krum(round_: Round) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 3."""
     bad = round_.federation.bad_sites
-    return FlowerFold(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))
+    return FlowerAggregation(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))

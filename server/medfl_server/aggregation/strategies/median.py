@@ -8,10 +8,10 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import FedMedian
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies._from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("median")
-def median(round_: Round) -> FlowerFold:
+def median(round_: Round) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 1."""
-    return FlowerFold(2 * round_.federation.bad_sites + 1, lambda n: FedMedian())
+    return FlowerAggregation(2 * round_.federation.bad_sites + 1, lambda n: FedMedian())

@@ -9,14 +9,14 @@ Memory is O(sites x model).
 from flwr.serverapp.strategy import MultiKrum
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies._from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("multi_krum")
-def multi_krum(round_: Round) -> FlowerFold:
+def multi_krum(round_: Round) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 3."""
     bad = round_.federation.bad_sites
-    return FlowerFold(
+    return FlowerAggregation(
         2 * bad + 3,
         lambda n: MultiKrum(num_malicious_nodes=bad, num_nodes_to_select=n - bad - 2),
     )

@@ -10,12 +10,12 @@ from itertools import count
 from flwr.serverapp.strategy import FedTrimmedAvg
 
 from medfl_server.aggregation.strategies import STRATEGIES, Round
-from medfl_server.aggregation.strategies._from_flower import FlowerFold
+from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("trimmed_mean")
-def trimmed_mean(round_: Round) -> FlowerFold:
+def trimmed_mean(round_: Round) -> FlowerAggregation:
     """Withstand as many bad sites as are cut at each end: the whole part of trim times sites."""
     part = round_.federation.trim
     needs = next(n for n in count(1) if int(part * n) >= round_.federation.bad_sites)
-    return FlowerFold(needs, lambda n: FedTrimmedAvg(beta=part))
+    return FlowerAggregation(needs, lambda n: FedTrimmedAvg(beta=part))

@@ -5,7 +5,7 @@ import time
 from medfl_common import __version__
 from medfl_common.run.log import Event
 from medfl_common.ui.page import Section, Table
-from medfl_server.aggregation.aggregate import needs
+from medfl_server.aggregation.aggregator import needs
 from medfl_server.study.run_directory import Study
 
 

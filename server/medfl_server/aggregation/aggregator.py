@@ -15,7 +15,7 @@ from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
-from medfl_server.aggregation.strategies import STRATEGIES, Fold, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, Round, Sent
 
 
 def quorum_of(federation: Federation, n_sites: int) -> int:
@@ -27,10 +27,10 @@ def quorum_of(federation: Federation, n_sites: int) -> int:
 
 def needs(federation: Federation) -> int:
     """Count the updates below which the strategy's rule says nothing."""
-    return fold_of(Round(federation)).needs
+    return aggregation_of(Round(federation)).needs
 
 
-def fold_of(round_: Round) -> Fold:
+def aggregation_of(round_: Round) -> Aggregation:
     """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
     return STRATEGIES.get(at_coordinator(round_.federation).name)(round_)
 
@@ -56,7 +56,7 @@ def check_roster(federation: Federation, n_sites: int) -> None:
         )
 
 
-class RoundFold:
+class RoundAggregation:
     """Takes each site's admitted update in the roster's order.
 
     Args:
@@ -76,7 +76,7 @@ class RoundFold:
         state: Weights | None = None,
     ) -> None:
         rate, self._number = learning_rate_of_round(plan, number), number
-        self._fold = fold_of(
+        self._aggregation = aggregation_of(
             Round(plan.federation, plan.training, number, n_sites, rate, state or {})
         )
         self._statistics = PooledStatistics(before)
@@ -84,14 +84,14 @@ class RoundFold:
         self._before = before
 
     def add(self, site: str, result: TrainResult) -> None:
-        """Fold in one site's update; it may have been asked for some rounds ago."""
+        """Add one site's update; it may have been asked for some rounds ago."""
         update = result.update or {}
         trained = {name: t for name, t in update.items() if not is_statistic(name)}
         self._comparison.add(site, trained)
         sent = Sent(
             result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
         )
-        self._fold.add(trained, sent)
+        self._aggregation.add(trained, sent)
         self._statistics.add(update, result.n_images, result.n_steps)
 
     def comparison(self) -> dict[str, dict[str, Json]]:
@@ -101,9 +101,9 @@ class RoundFold:
     def result(self) -> Weights:
         """Give the shared weights after the round, in their order."""
         trained = {name: t for name, t in self._before.items() if not is_statistic(name)}
-        after = self._fold.result(trained) | self._statistics.result()
+        after = self._aggregation.result(trained) | self._statistics.result()
         return {name: after[name] for name in self._before}
 
     def state(self) -> Weights:
         """Give what the strategy needs for the next round; called after `result`."""
-        return self._fold.state()
+        return self._aggregation.state()
