@@ -15,7 +15,7 @@ from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
-from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, AggregationContext, Sent
 
 
 def quorum_of(federation: Federation, n_sites: int) -> int:
@@ -27,12 +27,12 @@ def quorum_of(federation: Federation, n_sites: int) -> int:
 
 def needs(federation: Federation) -> int:
     """Count the updates below which the strategy's rule says nothing."""
-    return aggregation_of(Round(federation)).needs
+    return aggregation_of(AggregationContext(federation)).needs
 
 
-def aggregation_of(round_: Round) -> Aggregation:
+def aggregation_of(context: AggregationContext) -> Aggregation:
     """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
-    return STRATEGIES.get(at_coordinator(round_.federation).name)(round_)
+    return STRATEGIES.get(at_coordinator(context.federation).name)(context)
 
 
 def n_asked(federation: Federation, n_sites: int) -> int:
@@ -77,7 +77,7 @@ class RoundAggregation:
     ) -> None:
         rate, self._number = learning_rate_of_round(plan, number), number
         self._aggregation = aggregation_of(
-            Round(plan.federation, plan.training, number, n_sites, rate, state or {})
+            AggregationContext(plan.federation, plan.training, number, n_sites, rate, state or {})
         )
         self._statistics = PooledStatistics(before)
         self._comparison = Comparison()

@@ -1,9 +1,9 @@
 """Rounds without a barrier: tasks that are not answered yet are kept from round to round.
 
 A round is made as soon as its quorum has answered; updates are aggregated as they come, in a
-simulation by its own clock. A site that has answered gets the newest weights in the next round; one that is at
-work goes on with those it has. Which sites work on which weights is in the checkpoint, with the
-weights: a study that goes on after a crash asks the same again, and gets the same.
+simulation by its own clock. A site that has answered gets the newest weights in the next round; one
+that is at work goes on with those it has. Which sites work on which weights is in the checkpoint,
+with the weights: a study that goes on after a crash asks the same again, and gets the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import load_plan
 from medfl_common.plan.schedule import effective_steps
 from medfl_common.plan.training import Training
-from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, AggregationContext, Sent
 from medfl_server.rounds.sampling import choose_sites
 
 
@@ -28,7 +28,7 @@ def aggregation(
     federation = Federation.model_validate({"rounds": 9, "strategy": strategy, "options": options})
     training = Training(momentum=momentum)
     return STRATEGIES.get(strategy)(
-        Round(federation, training, number, n_sites=2, rate=0.1, state=state or {})
+        AggregationContext(federation, training, number, n_sites=2, rate=0.1, state=state or {})
     )
 
 

@@ -11,7 +11,7 @@ from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.aggregator import RoundAggregation, check_roster, quorum_of
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
 START: Weights = {"b": torch.tensor([10.0]), "w": torch.zeros(3, 4)}
@@ -27,7 +27,7 @@ def federation(strategy: str, **more: object) -> Federation:
 
 
 def aggregate(strategy: str, updates: list[Weights], weights: Weights = START) -> Weights:
-    aggregation = STRATEGIES.get(strategy)(Round(federation(strategy)))
+    aggregation = STRATEGIES.get(strategy)(AggregationContext(federation(strategy)))
     for number, update in enumerate(updates):
         aggregation.add(update, Sent(10 ** (number % 5)))  # who claims many images has no more say
     return aggregation.result(weights)
@@ -126,7 +126,10 @@ def test_a_round_waits_for_as_many_replies_as_the_rule_needs(strategy: str) -> N
 def test_more_bad_sites_need_more_replies() -> None:
     two = {name: federation(name, bad_sites=2) for name in NEEDS}
 
-    found = {name: STRATEGIES.get(name)(Round(section)).needs for name, section in two.items()}
+    found = {
+        name: STRATEGIES.get(name)(AggregationContext(section)).needs
+        for name, section in two.items()
+    }
 
     assert found == {"median": 5, "trimmed_mean": 10, "krum": 7, "multi_krum": 7, "bulyan": 11}
 

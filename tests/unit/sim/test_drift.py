@@ -11,7 +11,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator, objective_of
 from medfl_common.plan.plan import load_plan
 from medfl_server.aggregation.aggregator import aggregation_of
-from medfl_server.aggregation.strategies import Round, Sent
+from medfl_server.aggregation.strategies import AggregationContext, Sent
 
 # Two sites, losses h / 2 (w - a)^2: their sum is least at (1 * 0 + 4 * 5) / (1 + 4) = 4.
 SITES = ((1.0, 0.0), (4.0, 5.0))
@@ -36,7 +36,9 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
     state: Weights = {}
     memories: list[Weights] = [{}, {}]
     for number in range(1, ROUNDS + 1):
-        aggregation = aggregation_of(Round(plan.federation, plan.training, number, 2, RATE, state))
+        aggregation = aggregation_of(
+            AggregationContext(plan.federation, plan.training, number, 2, RATE, state)
+        )
         told = state if at_coordinator(plan.federation).sends_state else {}
         for site, (curvature, minimum) in enumerate(SITES):
             w = nn.Parameter(weights["w"].clone())

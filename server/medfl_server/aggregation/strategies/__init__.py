@@ -17,7 +17,7 @@ from medfl_common.registry import Registry
 
 
 @dataclass(frozen=True)
-class Round:
+class AggregationContext:
     """What a strategy may look at.
 
     number: the round, from 1; n_sites: on the roster; rate: the sites' learning rate; state: what
@@ -63,6 +63,6 @@ class Aggregation(Protocol):
         """Give what the next round needs; called after `result`. It is in the checkpoint."""
 
 
-STRATEGIES: Registry[Callable[[Round], Aggregation]] = Registry(
+STRATEGIES: Registry[Callable[[AggregationContext], Aggregation]] = Registry(
     "strategy", "medfl_server.aggregation.strategies"
 )

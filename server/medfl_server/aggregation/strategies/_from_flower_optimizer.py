@@ -11,7 +11,7 @@ from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedYogi
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
-from medfl_server.aggregation.strategies import Round, Sent
+from medfl_server.aggregation.strategies import AggregationContext, Sent
 from medfl_server.aggregation.strategies._from_flower import NOWHERE, WEIGHT
 from medfl_server.aggregation.strategies._sums import RunningSum
 
@@ -26,14 +26,16 @@ class FlowerOptimizer:
     Works inside a Flower run only, real or simulated: Flower's messages name the run.
 
     Args:
-        round_: The round.
+        context: The round.
         make: Gives Flower's strategy.
     """
 
     needs = 1
 
-    def __init__(self, round_: Round, make: Callable[[], FedAdam | FedYogi | FedAdagrad]) -> None:
-        self._round, self._flower = round_, make()
+    def __init__(
+        self, context: AggregationContext, make: Callable[[], FedAdam | FedYogi | FedAdagrad]
+    ) -> None:
+        self._context, self._flower = context, make()
         self._mean = RunningSum()
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
@@ -42,7 +44,7 @@ class FlowerOptimizer:
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        flower, state, mean = self._flower, self._round.state, self._mean.mean()
+        flower, state, mean = self._flower, self._context.state, self._mean.mean()
         # Flower takes differences itself; from 0 they are the mean update, bit by bit.
         flower.current_arrays = {name: t.new_zeros(t.shape).numpy() for name, t in mean.items()}
         flower.m_t = {n: state[FIRST + n].numpy() for n in mean if FIRST + n in state} or None
@@ -50,7 +52,7 @@ class FlowerOptimizer:
         arrays = ArrayRecord({name: Array(tensor.numpy()) for name, tensor in mean.items()})
         content = RecordDict({"arrays": arrays, "metrics": MetricRecord({WEIGHT: 1.0})})
         reply = Message(content, NOWHERE, MessageType.TRAIN)
-        found, _ = flower.aggregate_train(self._round.number, [reply])
+        found, _ = flower.aggregate_train(self._context.number, [reply])
         if found is None:
             raise RunError("Flower's strategy made nothing of the mean update")
         step = {name: torch.from_numpy(array.numpy()) for name, array in found.items()}

@@ -8,12 +8,12 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import Bulyan
 
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("bulyan")
-def bulyan(round_: Round) -> FlowerAggregation:
+def bulyan(context: AggregationContext) -> FlowerAggregation:
     """Withstand f bad sites out of 4 f + 3."""
-    bad = round_.federation.bad_sites
+    bad = context.federation.bad_sites
     return FlowerAggregation(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))

@@ -7,12 +7,12 @@ ICLR 2021. https://arxiv.org/abs/2003.00295
 from flwr.serverapp.strategy import FedAdagrad
 
 from medfl_common.plan.algorithms.fedadagrad import FedAdagradOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOptimizer
 
 
 @STRATEGIES.register("fedadagrad")
-def fedadagrad(round_: Round) -> FlowerOptimizer:
+def fedadagrad(context: AggregationContext) -> FlowerOptimizer:
     """Step with adaptive_lr, tau."""
-    o = round_.federation.own(FedAdagradOptions)
-    return FlowerOptimizer(round_, lambda: FedAdagrad(eta=o.adaptive_lr, tau=o.tau))
+    o = context.federation.own(FedAdagradOptions)
+    return FlowerOptimizer(context, lambda: FedAdagrad(eta=o.adaptive_lr, tau=o.tau))

@@ -7,14 +7,14 @@ ICLR 2021. https://arxiv.org/abs/2003.00295
 from flwr.serverapp.strategy import FedAdam
 
 from medfl_common.plan.algorithms.fedadam import FedAdamOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOptimizer
 
 
 @STRATEGIES.register("fedadam")
-def fedadam(round_: Round) -> FlowerOptimizer:
+def fedadam(context: AggregationContext) -> FlowerOptimizer:
     """Step with adaptive_lr, tau, beta_1 and beta_2."""
-    o = round_.federation.own(FedAdamOptions)
+    o = context.federation.own(FedAdamOptions)
     return FlowerOptimizer(
-        round_, lambda: FedAdam(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
+        context, lambda: FedAdam(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
     )

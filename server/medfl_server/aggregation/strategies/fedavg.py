@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -19,8 +19,8 @@ class FedAvg:
 
     needs = 1
 
-    def __init__(self, round_: Round) -> None:
-        self._round = round_
+    def __init__(self, context: AggregationContext) -> None:
+        self._context = context
         self._mean = RunningSum()
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:

@@ -21,7 +21,7 @@ class FedAvgM(FedAvg):
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        options, before = self._round.federation.own(FedAvgMOptions), self._round.state
+        options, before = self._context.federation.own(FedAvgMOptions), self._context.state
         mean = self._mean.mean()
         self._velocity = {
             name: options.server_momentum * before[name] + mean[name] if before else mean[name]

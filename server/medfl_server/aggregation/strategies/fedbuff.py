@@ -11,7 +11,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.fedbuff import FedBuffOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies.fedavg import FedAvg
 
 
@@ -22,9 +22,9 @@ class FedBuff(FedAvg):
     The mean is weighted by images; the paper's is not. Who is asked when: see `pending`.
     """
 
-    def __init__(self, round_: Round) -> None:
-        super().__init__(round_)
-        self.needs = round_.federation.own(FedBuffOptions).fedbuff_size
+    def __init__(self, context: AggregationContext) -> None:
+        super().__init__(context)
+        self.needs = context.federation.own(FedBuffOptions).fedbuff_size
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
         """Add an update, less of an old one."""
@@ -33,5 +33,5 @@ class FedBuff(FedAvg):
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        mean, rate = self._mean.mean(), self._round.federation.own(FedBuffOptions).server_lr
+        mean, rate = self._mean.mean(), self._context.federation.own(FedBuffOptions).server_lr
         return {name: w + rate * mean[name] for name, w in weights.items()}

@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.feddyn import FedDynOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -20,8 +20,8 @@ class FedDyn:
 
     needs = 1
 
-    def __init__(self, round_: Round) -> None:
-        self._round = round_
+    def __init__(self, context: AggregationContext) -> None:
+        self._context = context
         self._updates = RunningSum()
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
@@ -30,12 +30,12 @@ class FedDyn:
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        alpha, mean = self._round.federation.own(FedDynOptions).feddyn_alpha, self._updates.mean()
+        alpha, mean = self._context.federation.own(FedDynOptions).feddyn_alpha, self._updates.mean()
         corrections = self.state()
         return {name: w + mean[name] - corrections[name] / alpha for name, w in weights.items()}
 
     def state(self) -> Weights:
         """Give h."""
-        part = self._round.federation.own(FedDynOptions).feddyn_alpha / self._round.n_sites
-        before = self._round.state
+        part = self._context.federation.own(FedDynOptions).feddyn_alpha / self._context.n_sites
+        before = self._context.state
         return {name: before.get(name, 0) - part * t for name, t in self._updates.total.items()}

@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.schedule import effective_steps
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -23,8 +23,8 @@ class FedNova:
 
     needs = 1
 
-    def __init__(self, round_: Round) -> None:
-        self._momentum = round_.training.momentum
+    def __init__(self, context: AggregationContext) -> None:
+        self._momentum = context.training.momentum
         self._mean = RunningSum()
         self._steps = 0.0
 

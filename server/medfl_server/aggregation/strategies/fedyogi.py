@@ -7,14 +7,14 @@ ICLR 2021. https://arxiv.org/abs/2003.00295
 from flwr.serverapp.strategy import FedYogi
 
 from medfl_common.plan.algorithms.fedyogi import FedYogiOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOptimizer
 
 
 @STRATEGIES.register("fedyogi")
-def fedyogi(round_: Round) -> FlowerOptimizer:
+def fedyogi(context: AggregationContext) -> FlowerOptimizer:
     """Step with adaptive_lr, tau, beta_1 and beta_2."""
-    o = round_.federation.own(FedYogiOptions)
+    o = context.federation.own(FedYogiOptions)
     return FlowerOptimizer(
-        round_, lambda: FedYogi(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
+        context, lambda: FedYogi(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)
     )

@@ -7,12 +7,12 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import Krum
 
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("krum")
-def krum(round_: Round) -> FlowerAggregation:
+def krum(context: AggregationContext) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 3."""
-    bad = round_.federation.bad_sites
+    bad = context.federation.bad_sites
     return FlowerAggregation(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))

@@ -7,11 +7,11 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import FedMedian
 
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("median")
-def median(round_: Round) -> FlowerAggregation:
+def median(context: AggregationContext) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 1."""
-    return FlowerAggregation(2 * round_.federation.bad_sites + 1, lambda n: FedMedian())
+    return FlowerAggregation(2 * context.federation.bad_sites + 1, lambda n: FedMedian())

@@ -8,14 +8,14 @@ Memory is O(sites x model).
 
 from flwr.serverapp.strategy import MultiKrum
 
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("multi_krum")
-def multi_krum(round_: Round) -> FlowerAggregation:
+def multi_krum(context: AggregationContext) -> FlowerAggregation:
     """Withstand f bad sites out of 2 f + 3."""
-    bad = round_.federation.bad_sites
+    bad = context.federation.bad_sites
     return FlowerAggregation(
         2 * bad + 3,
         lambda n: MultiKrum(num_malicious_nodes=bad, num_nodes_to_select=n - bad - 2),

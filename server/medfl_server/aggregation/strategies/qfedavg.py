@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.algorithms.qfedavg import QFedAvgOptions
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 SMALLEST = 1e-10  # a loss of 0 has no power below 1
@@ -26,8 +26,8 @@ class QFedAvg:
 
     needs = 1
 
-    def __init__(self, round_: Round) -> None:
-        self._q, self._lipschitz = round_.federation.own(QFedAvgOptions).q, 1 / round_.rate
+    def __init__(self, context: AggregationContext) -> None:
+        self._q, self._lipschitz = context.federation.own(QFedAvgOptions).q, 1 / context.rate
         self._steps = RunningSum()
         self._damping = 0.0
 

@@ -11,7 +11,7 @@ import torch
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.scaffold import ScaffoldOptions
 from medfl_common.plan.schedule import effective_steps
-from medfl_server.aggregation.strategies import STRATEGIES, Round, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -27,27 +27,27 @@ class Scaffold:
 
     needs = 1
 
-    def __init__(self, round_: Round) -> None:
-        self._round = round_
+    def __init__(self, context: AggregationContext) -> None:
+        self._context = context
         self._mean, self._gradients = RunningSum(), RunningSum()
         self._n_updates = 0
 
     def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
         """Add one site's update, and the mean gradient that it tells of."""
         self._mean.add(update, sent.n_images)
-        steps = effective_steps(sent.n_steps, self._round.training.momentum)
-        way = -self._round.rate * steps
+        steps = effective_steps(sent.n_steps, self._context.training.momentum)
+        way = -self._context.rate * steps
         self._gradients.add({name: t / way for name, t in update.items()}, sent.n_images)
         self._n_updates += 1
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""
-        mean, rate = self._mean.mean(), self._round.federation.own(ScaffoldOptions).server_lr
+        mean, rate = self._mean.mean(), self._context.federation.own(ScaffoldOptions).server_lr
         return {name: w + rate * mean[name] for name, w in weights.items()}
 
     def state(self) -> Weights:
         """Give the control variate c."""
-        before, part = self._round.state, self._n_updates / self._round.n_sites
+        before, part = self._context.state, self._n_updates / self._context.n_sites
         return {
             name: before.get(name, 0) * (1 - part) + gradient * part
             for name, gradient in self._gradients.mean().items()

@@ -9,13 +9,13 @@ from itertools import count
 
 from flwr.serverapp.strategy import FedTrimmedAvg
 
-from medfl_server.aggregation.strategies import STRATEGIES, Round
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext
 from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 
 @STRATEGIES.register("trimmed_mean")
-def trimmed_mean(round_: Round) -> FlowerAggregation:
+def trimmed_mean(context: AggregationContext) -> FlowerAggregation:
     """Withstand as many bad sites as are cut at each end: the whole part of trim times sites."""
-    part = round_.federation.trim
-    needs = next(n for n in count(1) if int(part * n) >= round_.federation.bad_sites)
+    part = context.federation.trim
+    needs = next(n for n in count(1) if int(part * n) >= context.federation.bad_sites)
     return FlowerAggregation(needs, lambda n: FedTrimmedAvg(beta=part))
