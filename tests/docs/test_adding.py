@@ -21,7 +21,7 @@ from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.plan.settings import check
 from medfl_common.plan.unused import unused_settings
 from medfl_server.aggregation.aggregator import aggregation_of
-from medfl_server.aggregation.strategies import AggregationContext, Sent
+from medfl_server.aggregation.strategies import AggregationContext, UpdateInfo
 
 values = yaml.safe_load(open(sys.argv[1]))
 others = check(Plan, values, "the test")
@@ -33,8 +33,8 @@ plan = check(Plan, values, "the test")
 assert '"clipped_limit":2' in plan.canonical() and "clipped_limit" not in others.canonical()
 assert plan_from_json(plan.canonical()) == plan and unused_settings(plan) == []
 one = aggregation_of(AggregationContext(plan.federation))
-one.add({"w": torch.tensor([1.0])}, Sent(9))
-one.add({"w": torch.tensor([-90.0])}, Sent(9))
+one.add({"w": torch.tensor([1.0])}, UpdateInfo(9))
+one.add({"w": torch.tensor([-90.0])}, UpdateInfo(9))
 print(float(one.result({"w": torch.tensor([10.0])})["w"]))
 """
 

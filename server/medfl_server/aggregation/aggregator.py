@@ -15,7 +15,12 @@ from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
-from medfl_server.aggregation.strategies import STRATEGIES, Aggregation, AggregationContext, Sent
+from medfl_server.aggregation.strategies import (
+    STRATEGIES,
+    Aggregation,
+    AggregationContext,
+    UpdateInfo,
+)
 
 
 def quorum_of(federation: Federation, n_sites: int) -> int:
@@ -88,10 +93,10 @@ class RoundAggregation:
         update = result.update or {}
         trained = {name: t for name, t in update.items() if not is_statistic(name)}
         self._comparison.add(site, trained)
-        sent = Sent(
+        info = UpdateInfo(
             result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
         )
-        self._aggregation.add(trained, sent)
+        self._aggregation.add(trained, info)
         self._statistics.add(update, result.n_images, result.n_steps)
 
     def comparison(self) -> dict[str, dict[str, Json]]:

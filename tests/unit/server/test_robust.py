@@ -11,7 +11,7 @@ from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.aggregator import RoundAggregation, check_roster, quorum_of
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 
 NEEDS = {"median": 3, "trimmed_mean": 5, "krum": 5, "multi_krum": 5, "bulyan": 7}
 START: Weights = {"b": torch.tensor([10.0]), "w": torch.zeros(3, 4)}
@@ -29,7 +29,9 @@ def federation(strategy: str, **more: object) -> Federation:
 def aggregate(strategy: str, updates: list[Weights], weights: Weights = START) -> Weights:
     aggregation = STRATEGIES.get(strategy)(AggregationContext(federation(strategy)))
     for number, update in enumerate(updates):
-        aggregation.add(update, Sent(10 ** (number % 5)))  # who claims many images has no more say
+        aggregation.add(
+            update, UpdateInfo(10 ** (number % 5))
+        )  # who claims many images has no more say
     return aggregation.result(weights)
 
 

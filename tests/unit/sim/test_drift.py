@@ -11,7 +11,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator, objective_of
 from medfl_common.plan.plan import load_plan
 from medfl_server.aggregation.aggregator import aggregation_of
-from medfl_server.aggregation.strategies import AggregationContext, Sent
+from medfl_server.aggregation.strategies import AggregationContext, UpdateInfo
 
 # Two sites, losses h / 2 (w - a)^2: their sum is least at (1 * 0 + 4 * 5) / (1 + 4) = 4.
 SITES = ((1.0, 0.0), (4.0, 5.0))
@@ -50,7 +50,7 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
                 objective.edit_gradients()
                 w.data -= RATE * w.grad
             memories[site] = objective.keep(STEPS)
-            aggregation.add({"w": w.detach() - weights["w"]}, Sent(50, STEPS))
+            aggregation.add({"w": w.detach() - weights["w"]}, UpdateInfo(50, STEPS))
         weights, state = aggregation.result(weights), aggregation.state()
 
     found = abs(float(weights["w"]) - BEST)

@@ -33,7 +33,7 @@ class AggregationContext:
 
 
 @dataclass(frozen=True)
-class Sent:
+class UpdateInfo:
     """What came with an update.
 
     n_images: it was trained on; n_steps: optimiser steps; start_loss: of the round's weights on the
@@ -53,7 +53,7 @@ class Aggregation(Protocol):
     def needs(self) -> int:
         """Count the updates below which the strategy's rule says nothing."""
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add one site's update; sites come in the order of the roster."""
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:

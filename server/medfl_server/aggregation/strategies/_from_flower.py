@@ -13,7 +13,7 @@ from flwr.serverapp.strategy import Strategy
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
-from medfl_server.aggregation.strategies import Sent
+from medfl_server.aggregation.strategies import UpdateInfo
 
 WEIGHT = "num-examples"  # the key under which Flower looks for a reply's weight
 NOWHERE = 0  # the node of messages that only hand updates to Flower's rule
@@ -34,7 +34,7 @@ class FlowerAggregation:
         self._make = make
         self._replies: list[Message] = []
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Keep a site's update; its number of images has no say."""
         arrays = ArrayRecord({name: Array(tensor.numpy()) for name, tensor in update.items()})
         content = RecordDict({"arrays": arrays, "metrics": MetricRecord({WEIGHT: 1.0})})

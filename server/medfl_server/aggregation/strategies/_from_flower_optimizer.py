@@ -11,7 +11,7 @@ from flwr.serverapp.strategy import FedAdagrad, FedAdam, FedYogi
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
-from medfl_server.aggregation.strategies import AggregationContext, Sent
+from medfl_server.aggregation.strategies import AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._from_flower import NOWHERE, WEIGHT
 from medfl_server.aggregation.strategies._sums import RunningSum
 
@@ -38,9 +38,9 @@ class FlowerOptimizer:
         self._context, self._flower = context, make()
         self._mean = RunningSum()
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add n_images times the update to the running sum."""
-        self._mean.add(update, sent.n_images)
+        self._mean.add(update, info.n_images)
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -23,9 +23,9 @@ class FedAvg:
         self._context = context
         self._mean = RunningSum()
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add n_images times the update to the running sum."""
-        self._mean.add(update, sent.n_images)
+        self._mean.add(update, info.n_images)
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""

@@ -11,7 +11,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.fedbuff import FedBuffOptions
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies.fedavg import FedAvg
 
 
@@ -26,10 +26,10 @@ class FedBuff(FedAvg):
         super().__init__(context)
         self.needs = context.federation.own(FedBuffOptions).fedbuff_size
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add an update, less of an old one."""
-        damped = 1 / math.sqrt(1 + sent.staleness)
-        self._mean.add({name: t * damped for name, t in update.items()}, sent.n_images)
+        damped = 1 / math.sqrt(1 + info.staleness)
+        self._mean.add({name: t * damped for name, t in update.items()}, info.n_images)
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""

@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.feddyn import FedDynOptions
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -24,7 +24,7 @@ class FedDyn:
         self._context = context
         self._updates = RunningSum()
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add one site's update."""
         self._updates.add(update, 1)
 

@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.schedule import effective_steps
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -28,11 +28,11 @@ class FedNova:
         self._mean = RunningSum()
         self._steps = 0.0
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add the update's mean step, weighted by images."""
-        steps = effective_steps(sent.n_steps, self._momentum)
-        self._mean.add({name: t / steps for name, t in update.items()}, sent.n_images)
-        self._steps += sent.n_images * steps
+        steps = effective_steps(info.n_steps, self._momentum)
+        self._mean.add({name: t / steps for name, t in update.items()}, info.n_images)
+        self._steps += info.n_images * steps
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
         """Give the weights after the round."""

@@ -10,7 +10,7 @@ import torch
 
 from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.algorithms.qfedavg import QFedAvgOptions
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 SMALLEST = 1e-10  # a loss of 0 has no power below 1
@@ -31,9 +31,9 @@ class QFedAvg:
         self._steps = RunningSum()
         self._damping = 0.0
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add one site's step and damping."""
-        q, lipschitz, loss = self._q, self._lipschitz, max(sent.start_loss, SMALLEST)
+        q, lipschitz, loss = self._q, self._lipschitz, max(info.start_loss, SMALLEST)
         self._steps.add(update, lipschitz * loss**q)
         squared = (lipschitz * norm(update)) ** 2
         self._damping += q * loss ** (q - 1) * squared + lipschitz * loss**q

@@ -11,7 +11,7 @@ import torch
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.scaffold import ScaffoldOptions
 from medfl_common.plan.schedule import effective_steps
-from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, Sent
+from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
 
@@ -32,12 +32,12 @@ class Scaffold:
         self._mean, self._gradients = RunningSum(), RunningSum()
         self._n_updates = 0
 
-    def add(self, update: Mapping[str, torch.Tensor], sent: Sent) -> None:
+    def add(self, update: Mapping[str, torch.Tensor], info: UpdateInfo) -> None:
         """Add one site's update, and the mean gradient that it tells of."""
-        self._mean.add(update, sent.n_images)
-        steps = effective_steps(sent.n_steps, self._context.training.momentum)
+        self._mean.add(update, info.n_images)
+        steps = effective_steps(info.n_steps, self._context.training.momentum)
         way = -self._context.rate * steps
-        self._gradients.add({name: t / way for name, t in update.items()}, sent.n_images)
+        self._gradients.add({name: t / way for name, t in update.items()}, info.n_images)
         self._n_updates += 1
 
     def result(self, weights: Mapping[str, torch.Tensor]) -> Weights:
