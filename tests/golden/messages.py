@@ -34,9 +34,9 @@ def numbers(shapes: dict[str, tuple[int, ...]], first: int) -> dict[str, torch.T
 def fixed_task() -> TrainTask:
     """Give a task whose every number is written here."""
     plan = load_plan(HERE / "wire" / "plan.yaml")
-    weights, told = numbers(NAMES, -5), numbers(NAMES, 40)
+    weights, server_state = numbers(NAMES, -5), numbers(NAMES, 40)
     start = numbers(FROZEN, 100)
-    return TrainTask("train", "ab" * 16, 4, 2**61 + 1, "north", plan, weights, start, told)
+    return TrainTask("train", "ab" * 16, 4, 2**61 + 1, "north", plan, weights, start, server_state)
 
 
 def fixed_result() -> TrainResult:

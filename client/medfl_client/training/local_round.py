@@ -90,5 +90,5 @@ def _local_round(
         parameters=parameters,
         start={name: task.weights[name].to(device) for name in parameters},
         memory=memory.of("algorithm", device),
-        told={name: tensor.to(device) for name, tensor in task.told.items()},
+        server_state={name: tensor.to(device) for name, tensor in task.server_state.items()},
     )

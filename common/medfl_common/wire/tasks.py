@@ -32,7 +32,9 @@ class TrainTask:
     plan: Plan
     weights: Weights  # what is shared; describe: none
     start: Weights | None = None  # what is not, with the first task after a site has connected
-    told: Weights = field(default_factory=dict)  # what the coordinator's strategy says beside them
+    server_state: Weights = field(
+        default_factory=dict
+    )  # what the coordinator's strategy says beside them
 
 
 def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:
@@ -45,7 +47,7 @@ def encode_task(
     task: TrainTask,
     weights: ArrayRecord | None = None,
     start: ArrayRecord | None = None,
-    told: ArrayRecord | None = None,
+    server_state: ArrayRecord | None = None,
 ) -> RecordDict:
     """Write a task as records; the last three may hold the task's already packed."""
     config: dict[str, int | str] = {
@@ -63,10 +65,10 @@ def encode_task(
         start = encode_weights(task.start)
     if start is not None:
         content["start"] = start
-    if told is None and task.told:
-        told = pack_weights(task.told, task.plan)
-    if told is not None:
-        content["told"] = told
+    if server_state is None and task.server_state:
+        server_state = pack_weights(task.server_state, task.plan)
+    if server_state is not None:
+        content["told"] = server_state
     return content
 
 
@@ -111,5 +113,5 @@ def decode_task_weights(
         head,
         weights=decode_weights(records["weights"], shapes, codec),
         start=decode_weights(packed, start_shapes) if packed is not None else None,
-        told=decode_weights(records["told"], trained, codec) if "told" in records else {},
+        server_state=decode_weights(records["told"], trained, codec) if "told" in records else {},
     )

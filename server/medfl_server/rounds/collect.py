@@ -100,7 +100,7 @@ class Collection:
         weights: Weights,
         quorum: Callable[[], int],
         max_norm: float = math.inf,
-        told: Weights | None = None,
+        server_state: Weights | None = None,
     ) -> Replies:
         """Ask, and collect until all have answered, or the quorum has at the deadline.
 
@@ -112,11 +112,11 @@ class Collection:
             weights: What the sites work with.
             quorum: Counts the valid replies that are needed now; a roster may change meanwhile.
             max_norm: An update with a larger norm is not admitted.
-            told: What the strategy tells the sites beside them.
+            server_state: What the strategy keeps and the sites get beside them.
         """
         self._barrier.begin_round(round_, weights)
         self._asked.take_over(self._barrier.still_out())
-        beside = pack_weights(told, self._study.plan) if told else None
+        beside = pack_weights(server_state, self._study.plan) if server_state else None
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         tasks = {site: self._task(kind, site) for site in self._roster}
         started = time.monotonic()

@@ -249,9 +249,9 @@ class RoundLoop:
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
-        is_told = kind == "train" and self._algorithm.sends_state
-        told = checkpoint.state if is_told else None
-        return collection.run(kind, round_, checkpoint.weights, self.quorum, most, told)
+        is_sent = kind == "train" and self._algorithm.sends_state
+        server_state = checkpoint.state if is_sent else None
+        return collection.run(kind, round_, checkpoint.weights, self.quorum, most, server_state)
 
     def _recent_norms(self) -> list[float]:
         """List the norms of the updates that were admitted in the last rounds."""

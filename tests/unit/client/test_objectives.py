@@ -25,7 +25,7 @@ def network() -> Network:
 
 
 def at(
-    make_plan: MakePlan, model: Network, memory: Weights | None = None, told: Weights | None = None,
+    make_plan: MakePlan, model: Network, memory: Weights | None = None, server_state: Weights | None = None,
     momentum: float = 0.0, **options: float,
 ) -> LocalRound:  # fmt: skip
     """A round that starts at the model as it is; what is shared is its first layer."""
@@ -34,7 +34,7 @@ def at(
     )
     shared: Mapping[str, nn.Parameter] = {"w": model.backbone.weight}  # type: ignore[dict-item]
     start = {name: parameter.detach().clone() for name, parameter in shared.items()}
-    return LocalRound(plan, RATE, model, shared, start, memory or {}, told or {})
+    return LocalRound(plan, RATE, model, shared, start, memory or {}, server_state or {})
 
 
 def put(here: LocalRound, weights: float, gradient: float) -> None:
@@ -81,7 +81,7 @@ def test_scaffold_corrects_by_both_variates_and_keeps_its_mean_gradient(
     make_plan: MakePlan,
 ) -> None:
     # c 1, c_k 0.25: the correction is 0.75. Four steps of 0.1 that went -2: c_k' = -0.75 + 2 / 0.4.
-    here = at(make_plan, network(), memory=w(0.25), told=w(1.0))
+    here = at(make_plan, network(), memory=w(0.25), server_state=w(1.0))
     objective = OBJECTIVES.get("scaffold")(here)
     put(here, -2.0, 0.5)
 

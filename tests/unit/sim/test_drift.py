@@ -39,11 +39,11 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
         aggregation = aggregation_of(
             AggregationContext(plan.federation, plan.training, number, 2, RATE, state)
         )
-        told = state if at_coordinator(plan.federation).sends_state else {}
+        server_state = state if at_coordinator(plan.federation).sends_state else {}
         for site, (curvature, minimum) in enumerate(SITES):
             w = nn.Parameter(weights["w"].clone())
             model = Network(nn.Identity(), 1, 1)
-            here = LocalRound(plan, RATE, model, {"w": w}, weights, memories[site], told)
+            here = LocalRound(plan, RATE, model, {"w": w}, weights, memories[site], server_state)
             objective = OBJECTIVES.get(objective_of(plan))(here)
             for _ in range(STEPS):
                 w.grad = curvature * (w.detach() - minimum)

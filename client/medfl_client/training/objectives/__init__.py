@@ -20,7 +20,7 @@ class LocalRound:
 
     rate: the learning rate; model: in training; parameters: of it those trained and shared, by
     name; start: the round's weights by the same names; memory: what the algorithm kept here after
-    its last round, empty at first; told: what the coordinator's half says, empty at first.
+    its last round, empty at first; server_state: what the coordinator's half says, empty at first.
     """
 
     plan: Plan
@@ -29,7 +29,7 @@ class LocalRound:
     parameters: Mapping[str, nn.Parameter]
     start: Weights
     memory: Weights
-    told: Weights
+    server_state: Weights
 
     def pull(self, towards: Weights, strength: float) -> None:
         """Add the gradient of strength / 2 * |w - towards|^2."""

@@ -23,7 +23,7 @@ class Scaffold(Objective):
     def __init__(self, here: LocalRound) -> None:
         self._here = here
         zeros = {name: torch.zeros_like(p) for name, p in here.parameters.items()}
-        own, common = zeros | here.memory, zeros | here.told
+        own, common = zeros | here.memory, zeros | here.server_state
         self._correction = {name: common[name] - own[name] for name in zeros}
 
     def edit_gradients(self) -> None:
