@@ -5,7 +5,7 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples
 from medfl_client.training.memory import Memory
-from medfl_client.training.objectives import LocalRound, Objective, objective_class
+from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
@@ -28,8 +28,8 @@ def train_locally(
 
     The update is a plain function of the weights, the data, the plan, the round and the memory.
     """
-    here = _local_round(task, model, device, memory)
-    objective = objective_class(task.plan)(here)
+    context = _client_context(task, model, device, memory)
+    objective = objective_class(task.plan)(context)
     try:
         trained = _train(task, model, images, objective, device, max_steps)
         update = difference(shared_weights(model), task.weights)
@@ -75,15 +75,15 @@ def _train(
         return train(trunk, images, task.plan, task.round, task.site, objective, device, max_steps)
 
 
-def _local_round(
+def _client_context(
     task: TrainTask, model: Network, device: torch.device, memory: Memory
-) -> LocalRound:
+) -> ClientContext:
     parameters = {
         name: parameter
         for name, parameter in model.named_parameters()
         if name in task.weights and parameter.requires_grad
     }
-    return LocalRound(
+    return ClientContext(
         plan=task.plan,
         rate=learning_rate_of_round(task.plan, task.round),
         model=model,

@@ -14,7 +14,7 @@ from medfl_client.config.hours import OpenHours, is_within
 from medfl_client.config.site_file import RULES, Policy
 from medfl_client.egress import approvals
 from medfl_client.egress.approvals import read_records, status_of
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective, objective_class
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective, objective_class
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models import build_model
 from medfl_common.models.weights import Weights, shared_weights
@@ -216,11 +216,11 @@ def test_a_rule_that_cannot_be_meant_is_an_error(text: str, message: str) -> Non
 class Hoarder(Objective):
     """An objective that keeps the local model."""
 
-    def __init__(self, here: LocalRound) -> None:
-        self._here = here
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def keep(self, n_steps: int) -> Weights:
-        return shared_weights(self._here.model)
+        return shared_weights(self._context.model)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from tests.conftest import MakePlan
 from torch import nn
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound
+from medfl_client.training.objectives import OBJECTIVES, ClientContext
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import load_plan
@@ -27,25 +27,25 @@ def network() -> Network:
 def at(
     make_plan: MakePlan, model: Network, memory: Weights | None = None, server_state: Weights | None = None,
     momentum: float = 0.0, **options: float,
-) -> LocalRound:  # fmt: skip
+) -> ClientContext:  # fmt: skip
     """A round that starts at the model as it is; what is shared is its first layer."""
     plan = load_plan(
         make_plan(federation={"options": options}, training={"momentum": momentum, "epochs": 3})
     )
     shared: Mapping[str, nn.Parameter] = {"w": model.backbone.weight}  # type: ignore[dict-item]
     start = {name: parameter.detach().clone() for name, parameter in shared.items()}
-    return LocalRound(plan, RATE, model, shared, start, memory or {}, server_state or {})
+    return ClientContext(plan, RATE, model, shared, start, memory or {}, server_state or {})
 
 
-def put(here: LocalRound, weights: float, gradient: float) -> None:
+def put(context: ClientContext, weights: float, gradient: float) -> None:
     """Let training have come so far from the start, with such a gradient."""
     with torch.no_grad():
-        here.parameters["w"].copy_(here.start["w"] + weights)
-    here.parameters["w"].grad = torch.full((2, 2), gradient)
+        context.parameters["w"].copy_(context.start["w"] + weights)
+    context.parameters["w"].grad = torch.full((2, 2), gradient)
 
 
-def gradient(here: LocalRound) -> float:
-    found = here.parameters["w"].grad
+def gradient(context: ClientContext) -> float:
+    found = context.parameters["w"].grad
     assert found is not None
     assert float(found.min()) == float(found.max())
     return float(found[0, 0])
@@ -56,24 +56,24 @@ def w(value: float) -> Weights:
 
 
 def test_fedprox_adds_mu_times_the_way_from_the_rounds_weights(make_plan: MakePlan) -> None:
-    here = at(make_plan, network(), fedprox_mu=0.5)
-    objective = OBJECTIVES.get("fedprox")(here)
-    put(here, 2.0, 0.25)
+    context = at(make_plan, network(), fedprox_mu=0.5)
+    objective = OBJECTIVES.get("fedprox")(context)
+    put(context, 2.0, 0.25)
 
     objective.edit_gradients()
 
-    assert gradient(here) == pytest.approx(0.25 + 0.5 * 2.0)
+    assert gradient(context) == pytest.approx(0.25 + 0.5 * 2.0)
     assert objective.keep(4) == {}
 
 
 def test_feddyn_takes_its_own_gradient_off_and_keeps_a_new_one(make_plan: MakePlan) -> None:
-    here = at(make_plan, network(), memory=w(3.0), feddyn_alpha=0.5)
-    objective = OBJECTIVES.get("feddyn")(here)
-    put(here, 2.0, 0.25)
+    context = at(make_plan, network(), memory=w(3.0), feddyn_alpha=0.5)
+    objective = OBJECTIVES.get("feddyn")(context)
+    put(context, 2.0, 0.25)
 
     objective.edit_gradients()
 
-    assert gradient(here) == pytest.approx(0.25 - 3.0 + 0.5 * 2.0)
+    assert gradient(context) == pytest.approx(0.25 - 3.0 + 0.5 * 2.0)
     assert float(objective.keep(4)["w"][0, 0]) == pytest.approx(3.0 - 0.5 * 2.0)
 
 
@@ -81,13 +81,13 @@ def test_scaffold_corrects_by_both_variates_and_keeps_its_mean_gradient(
     make_plan: MakePlan,
 ) -> None:
     # c 1, c_k 0.25: the correction is 0.75. Four steps of 0.1 that went -2: c_k' = -0.75 + 2 / 0.4.
-    here = at(make_plan, network(), memory=w(0.25), server_state=w(1.0))
-    objective = OBJECTIVES.get("scaffold")(here)
-    put(here, -2.0, 0.5)
+    context = at(make_plan, network(), memory=w(0.25), server_state=w(1.0))
+    objective = OBJECTIVES.get("scaffold")(context)
+    put(context, -2.0, 0.5)
 
     objective.edit_gradients()
 
-    assert gradient(here) == pytest.approx(0.5 + 0.75)
+    assert gradient(context) == pytest.approx(0.5 + 0.75)
     assert float(objective.keep(4)["w"][0, 0]) == pytest.approx(-0.75 + 2.0 / 0.4)
     # With momentum 0.5, two steps of gradients g go 0.1 (g + 1.5 g): as 2.5 plain ones.
     other = at(make_plan, network(), momentum=0.5)
@@ -103,8 +103,8 @@ def test_moon_compares_features_with_the_common_and_the_last_local_model(
     # cosines are 1 and 0, over a temperature of 0.5: 2 and 0.
     model = network()
     turned = {"backbone.weight": torch.tensor([[0.0, 1.0], [1.0, 0.0]])}
-    here = at(make_plan, model, memory=turned, moon_mu=3.0, moon_temperature=0.5)
-    objective = OBJECTIVES.get("moon")(here)
+    context = at(make_plan, model, memory=turned, moon_mu=3.0, moon_temperature=0.5)
+    objective = OBJECTIVES.get("moon")(context)
     pixels = torch.tensor([[1.0, 0.0]])
 
     model(pixels)
@@ -122,17 +122,17 @@ def test_moon_compares_features_with_the_common_and_the_last_local_model(
 
 
 def test_ditto_pulls_only_its_own_model(make_plan: MakePlan) -> None:
-    here = at(make_plan, network(), ditto_lambda=0.5)
-    objective = OBJECTIVES.get("ditto")(here)
-    put(here, 2.0, 0.25)
+    context = at(make_plan, network(), ditto_lambda=0.5)
+    objective = OBJECTIVES.get("ditto")(context)
+    put(context, 2.0, 0.25)
 
     objective.edit_gradients()
-    assert gradient(here) == 0.25
+    assert gradient(context) == 0.25
 
     own = objective.personal()
     assert own is not None
     own.edit_gradients()
-    assert gradient(here) == pytest.approx(0.25 + 0.5 * 2.0)
+    assert gradient(context) == pytest.approx(0.25 + 0.5 * 2.0)
 
 
 def test_fedrep_trains_the_head_then_what_is_shared_then_leaves_all_trainable(

@@ -5,7 +5,7 @@ import torch
 from tests.conftest import MakePlan
 from torch import nn
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound
+from medfl_client.training.objectives import OBJECTIVES, ClientContext
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator, objective_of
@@ -43,8 +43,10 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
         for site, (curvature, minimum) in enumerate(SITES):
             w = nn.Parameter(weights["w"].clone())
             model = Network(nn.Identity(), 1, 1)
-            here = LocalRound(plan, RATE, model, {"w": w}, weights, memories[site], server_state)
-            objective = OBJECTIVES.get(objective_of(plan))(here)
+            context = ClientContext(
+                plan, RATE, model, {"w": w}, weights, memories[site], server_state
+            )
+            objective = OBJECTIVES.get(objective_of(plan))(context)
             for _ in range(STEPS):
                 w.grad = curvature * (w.detach() - minimum)
                 objective.edit_gradients()

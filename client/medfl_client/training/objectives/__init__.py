@@ -15,7 +15,7 @@ from medfl_common.registry import Registry
 
 
 @dataclass(frozen=True)
-class LocalRound:
+class ClientContext:
     """What an algorithm may look at in one round at one site; tensors are on the site's device.
 
     rate: the learning rate; model: in training; parameters: of it those trained and shared, by
@@ -52,7 +52,7 @@ class LocalRound:
 class Objective:
     """The task's loss and nothing else; an algorithm overrides what it changes."""
 
-    def __init__(self, here: LocalRound | None = None) -> None: ...
+    def __init__(self, context: ClientContext | None = None) -> None: ...
 
     def before_epoch(self, epoch: int) -> None:
         """Prepare for an epoch, counted from 0."""

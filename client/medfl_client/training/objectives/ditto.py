@@ -5,7 +5,7 @@ ICML 2021. https://arxiv.org/abs/2012.04221
 The site's own model stays there; what leaves is FedAvg's update.
 """
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.plan.algorithms.ditto import DittoOptions
 
 
@@ -13,17 +13,20 @@ from medfl_common.plan.algorithms.ditto import DittoOptions
 class Ditto(Objective):
     """Train the common model as FedAvg does, then the site's own."""
 
-    def __init__(self, here: LocalRound) -> None:
-        self._here = here
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def personal(self) -> Objective:
         """Add lambda / 2 * |own - global|^2 to the own model's loss."""
-        return _Own(self._here)
+        return _Own(self._context)
 
 
 class _Own(Objective):
-    def __init__(self, here: LocalRound) -> None:
-        self._here, self._lambda = here, here.plan.federation.own(DittoOptions).ditto_lambda
+    def __init__(self, context: ClientContext) -> None:
+        self._context, self._lambda = (
+            context,
+            context.plan.federation.own(DittoOptions).ditto_lambda,
+        )
 
     def edit_gradients(self) -> None:
-        self._here.pull(self._here.start, self._lambda)
+        self._context.pull(self._context.start, self._lambda)

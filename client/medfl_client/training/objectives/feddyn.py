@@ -4,7 +4,7 @@ Acar, Zhao, Matas Navarro, Mattina, Whatmough, Saligrama: Federated Learning Bas
 Regularization. ICLR 2021. https://arxiv.org/abs/2111.04263
 """
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.models.weights import Weights
 from medfl_common.plan.algorithms.feddyn import FedDynOptions
 
@@ -13,15 +13,18 @@ from medfl_common.plan.algorithms.feddyn import FedDynOptions
 class FedDyn(Objective):
     """Add -<g, w> + alpha / 2 * |w - global|^2 to the loss; g <- g - alpha (local - global)."""
 
-    def __init__(self, here: LocalRound) -> None:
-        self._here, self._alpha = here, here.plan.federation.own(FedDynOptions).feddyn_alpha
+    def __init__(self, context: ClientContext) -> None:
+        self._context, self._alpha = (
+            context,
+            context.plan.federation.own(FedDynOptions).feddyn_alpha,
+        )
 
     def edit_gradients(self) -> None:
         """Add the terms' gradients."""
-        self._here.push(self._here.memory, -1.0)
-        self._here.pull(self._here.start, self._alpha)
+        self._context.push(self._context.memory, -1.0)
+        self._context.pull(self._context.start, self._alpha)
 
     def keep(self, n_steps: int) -> Weights:
         """Give g."""
-        before = self._here.memory
-        return {n: before.get(n, 0) - self._alpha * m for n, m in self._here.moved().items()}
+        before = self._context.memory
+        return {n: before.get(n, 0) - self._alpha * m for n, m in self._context.moved().items()}

@@ -4,7 +4,7 @@ Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith: Federated Optimization in Heterogen
 MLSys 2020. https://arxiv.org/abs/1812.06127
 """
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.plan.algorithms.fedprox import FedProxOptions
 
 
@@ -12,9 +12,9 @@ from medfl_common.plan.algorithms.fedprox import FedProxOptions
 class FedProx(Objective):
     """Add mu / 2 * |w - global|^2 to the loss."""
 
-    def __init__(self, here: LocalRound) -> None:
-        self._here, self._mu = here, here.plan.federation.own(FedProxOptions).fedprox_mu
+    def __init__(self, context: ClientContext) -> None:
+        self._context, self._mu = context, context.plan.federation.own(FedProxOptions).fedprox_mu
 
     def edit_gradients(self) -> None:
         """Add the term's gradient."""
-        self._here.pull(self._here.start, self._mu)
+        self._context.pull(self._context.start, self._mu)

@@ -4,7 +4,7 @@ Collins, Hassani, Mokhtari, Shakkottai: Exploiting Shared Representations for Pe
 Learning. ICML 2021. https://arxiv.org/abs/2102.07078
 """
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.plan.algorithms.fedrep import FedRepOptions
 
 
@@ -12,10 +12,10 @@ from medfl_common.plan.algorithms.fedrep import FedRepOptions
 class FedRep(Objective):
     """Train the head alone for fedrep_head_epochs epochs, in the others the shared layers alone."""
 
-    def __init__(self, here: LocalRound) -> None:
-        self._head = [p for p in here.model.head.parameters() if p.requires_grad]
-        self._shared = [*here.parameters.values()]
-        self._n_head = here.plan.federation.own(FedRepOptions).fedrep_head_epochs
+    def __init__(self, context: ClientContext) -> None:
+        self._head = [p for p in context.model.head.parameters() if p.requires_grad]
+        self._shared = [*context.parameters.values()]
+        self._n_head = context.plan.federation.own(FedRepOptions).fedrep_head_epochs
 
     def before_epoch(self, epoch: int) -> None:
         """Choose what is trained."""

@@ -9,7 +9,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.algorithms.moon import MoonOptions
@@ -19,13 +19,17 @@ from medfl_common.plan.algorithms.moon import MoonOptions
 class Moon(Objective):
     """Add mu times -log(e^(s_global / t) / (e^(s_global / t) + e^(s_last / t))), s: cosines."""
 
-    def __init__(self, here: LocalRound) -> None:
-        options = here.plan.federation.own(MoonOptions)
-        self._here, self._mu, self._temperature = here, options.moon_mu, options.moon_temperature
-        self._common, self._last = _copy(here.model), _copy(here.model)
-        load_shared(self._last, here.memory)
+    def __init__(self, context: ClientContext) -> None:
+        options = context.plan.federation.own(MoonOptions)
+        self._context, self._mu, self._temperature = (
+            context,
+            options.moon_mu,
+            options.moon_temperature,
+        )
+        self._common, self._last = _copy(context.model), _copy(context.model)
+        load_shared(self._last, context.memory)
         self._features = torch.zeros(0)
-        self._hook = here.model.head.register_forward_pre_hook(self._look)
+        self._hook = context.model.head.register_forward_pre_hook(self._look)
 
     def term(self, pixels: torch.Tensor) -> torch.Tensor:
         """Compare the batch's features."""
@@ -38,7 +42,7 @@ class Moon(Objective):
 
     def keep(self, n_steps: int) -> Weights:
         """Give the local model."""
-        return shared_weights(self._here.model)
+        return shared_weights(self._context.model)
 
     def close(self) -> None:
         """Stop looking."""

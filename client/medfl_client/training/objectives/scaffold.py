@@ -7,7 +7,7 @@ The coordinator's half works out what this one keeps from the update: nothing mo
 
 import torch
 
-from medfl_client.training.objectives import OBJECTIVES, LocalRound, Objective
+from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.models.weights import Weights
 from medfl_common.plan.schedule import effective_steps
 
@@ -20,18 +20,18 @@ class Scaffold(Objective):
     it is their number.
     """
 
-    def __init__(self, here: LocalRound) -> None:
-        self._here = here
-        zeros = {name: torch.zeros_like(p) for name, p in here.parameters.items()}
-        own, common = zeros | here.memory, zeros | here.server_state
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
+        zeros = {name: torch.zeros_like(p) for name, p in context.parameters.items()}
+        own, common = zeros | context.memory, zeros | context.server_state
         self._correction = {name: common[name] - own[name] for name in zeros}
 
     def edit_gradients(self) -> None:
         """Correct a step."""
-        self._here.push(self._correction)
+        self._context.push(self._correction)
 
     def keep(self, n_steps: int) -> Weights:
         """Give c_k."""
-        way = self._here.rate * effective_steps(n_steps, self._here.plan.training.momentum)
-        moved = self._here.moved()
+        way = self._context.rate * effective_steps(n_steps, self._context.plan.training.momentum)
+        moved = self._context.moved()
         return {name: -c - moved[name] / way for name, c in self._correction.items()}
