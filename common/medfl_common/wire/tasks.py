@@ -32,9 +32,8 @@ class TrainTask:
     plan: Plan
     weights: Weights  # what is shared; describe: none
     start: Weights | None = None  # what is not, with the first task after a site has connected
-    server_state: Weights = field(
-        default_factory=dict
-    )  # what the coordinator's strategy says beside them
+    # What the coordinator's strategy keeps, where the sites get it with the weights.
+    server_state: Weights = field(default_factory=dict)
 
 
 def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:

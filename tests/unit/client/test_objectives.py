@@ -25,8 +25,8 @@ def network() -> Network:
 
 
 def at(
-    make_plan: MakePlan, model: Network, memory: Weights | None = None, server_state: Weights | None = None,
-    momentum: float = 0.0, **options: float,
+    make_plan: MakePlan, model: Network, memory: Weights | None = None,
+    server_state: Weights | None = None, momentum: float = 0.0, **options: float,
 ) -> ClientContext:  # fmt: skip
     """A round that starts at the model as it is; what is shared is its first layer."""
     plan = load_plan(

@@ -144,8 +144,10 @@ def test_feddyn_moves_on_by_what_the_sites_have_agreed_on_before() -> None:
 def test_fedbuff_counts_an_update_less_the_older_it_is() -> None:
     # 10 images new, 30 images three rounds old: (10 * 1 + 30 * 1 / sqrt(4)) / 40, times 0.5.
     step = after(
-        aggregation("fedbuff", server_lr=0.5), (1.0, UpdateInfo(10)), (1.0, UpdateInfo(30, staleness=3))
-    )  # fmt: skip
+        aggregation("fedbuff", server_lr=0.5),
+        (1.0, UpdateInfo(10)),
+        (1.0, UpdateInfo(30, staleness=3)),
+    )
     assert step == pytest.approx(0.5 * 25 / 40)
 
 

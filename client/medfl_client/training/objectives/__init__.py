@@ -31,13 +31,13 @@ class ClientContext:
     memory: Weights
     server_state: Weights
 
-    def pull(self, towards: Weights, strength: float) -> None:
+    def add_proximal_gradient(self, towards: Weights, strength: float) -> None:
         """Add the gradient of strength / 2 * |w - towards|^2."""
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 parameter.grad.add_(parameter.detach() - towards[name], alpha=strength)
 
-    def push(self, along: Weights, strength: float = 1.0) -> None:
+    def add_gradient(self, along: Weights, strength: float = 1.0) -> None:
         """Add so many times a direction to the gradient; what it does not name stays."""
         for name, direction in along.items():
             gradient = self.parameters[name].grad

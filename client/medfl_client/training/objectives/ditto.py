@@ -23,10 +23,8 @@ class Ditto(Objective):
 
 class _Own(Objective):
     def __init__(self, context: ClientContext) -> None:
-        self._context, self._lambda = (
-            context,
-            context.plan.federation.own(DittoOptions).ditto_lambda,
-        )
+        self._context = context
+        self._lambda = context.plan.federation.own(DittoOptions).ditto_lambda
 
     def edit_gradients(self) -> None:
-        self._context.pull(self._context.start, self._lambda)
+        self._context.add_proximal_gradient(self._context.start, self._lambda)

@@ -14,15 +14,13 @@ class FedDyn(Objective):
     """Add -<g, w> + alpha / 2 * |w - global|^2 to the loss; g <- g - alpha (local - global)."""
 
     def __init__(self, context: ClientContext) -> None:
-        self._context, self._alpha = (
-            context,
-            context.plan.federation.own(FedDynOptions).feddyn_alpha,
-        )
+        self._context = context
+        self._alpha = context.plan.federation.own(FedDynOptions).feddyn_alpha
 
     def edit_gradients(self) -> None:
         """Add the terms' gradients."""
-        self._context.push(self._context.memory, -1.0)
-        self._context.pull(self._context.start, self._alpha)
+        self._context.add_gradient(self._context.memory, -1.0)
+        self._context.add_proximal_gradient(self._context.start, self._alpha)
 
     def keep(self, n_steps: int) -> Weights:
         """Give g."""

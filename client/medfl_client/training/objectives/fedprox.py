@@ -13,8 +13,9 @@ class FedProx(Objective):
     """Add mu / 2 * |w - global|^2 to the loss."""
 
     def __init__(self, context: ClientContext) -> None:
-        self._context, self._mu = context, context.plan.federation.own(FedProxOptions).fedprox_mu
+        self._context = context
+        self._mu = context.plan.federation.own(FedProxOptions).fedprox_mu
 
     def edit_gradients(self) -> None:
         """Add the term's gradient."""
-        self._context.pull(self._context.start, self._mu)
+        self._context.add_proximal_gradient(self._context.start, self._mu)

@@ -21,11 +21,8 @@ class Moon(Objective):
 
     def __init__(self, context: ClientContext) -> None:
         options = context.plan.federation.own(MoonOptions)
-        self._context, self._mu, self._temperature = (
-            context,
-            options.moon_mu,
-            options.moon_temperature,
-        )
+        self._context = context
+        self._mu, self._temperature = options.moon_mu, options.moon_temperature
         self._common, self._last = _copy(context.model), _copy(context.model)
         load_shared(self._last, context.memory)
         self._features = torch.zeros(0)

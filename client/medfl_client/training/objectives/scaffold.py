@@ -28,7 +28,7 @@ class Scaffold(Objective):
 
     def edit_gradients(self) -> None:
         """Correct a step."""
-        self._context.push(self._correction)
+        self._context.add_gradient(self._correction)
 
     def keep(self, n_steps: int) -> Weights:
         """Give c_k."""
