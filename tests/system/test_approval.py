@@ -14,7 +14,7 @@ from medfl_client.egress import ledger
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.log import Event, read_events
-from medfl_sim.local.deployment import Deployment, Process, run_command, wait_until
+from medfl_sim.local.deployment import Deployment, Process, run_command, run_here, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -75,12 +75,12 @@ def test_an_unapproved_plan_is_refused_unread_and_runs_once_it_is_approved(
         ANSWER_S,
         "the coordinator to be told",
     )
-    said = run_command("client", "approve", site, "--yes")  # the newest proposed one
+    said = run_here("client", "approve", site, "--yes")  # the newest proposed one
     assert "approved: small" in said
     assert server.wait(2 * ANSWER_S) == 0  # it asks again by itself
     assert [event["round"] for event in log(deployment, "finished")] == [2]
     assert decisions(site)[-3:] == ["released"] * 3
-    assert "is whole" in run_command("client", "audit", "verify", site)
+    assert "is whole" in run_here("client", "audit", "verify", site)
 
 
 def test_sigterm_ends_a_client_in_time_and_a_withdrawal_ends_it_for_good(
@@ -89,7 +89,7 @@ def test_sigterm_ends_a_client_in_time_and_a_withdrawal_ends_it_for_good(
     site = hospitals / "site-1"
     plan = make_plan(
         federation={"rounds": 100, "deadline_s": 600},
-        training={"epochs": 100, "lr": 0.001},  # some seconds a round: long enough to be hit
+        training={"epochs": 60, "lr": 0.001},  # some seconds a round: long enough to be hit
     )
     deployment.create(plan, {"site-1": site})
     deployment.start_server()
@@ -100,7 +100,7 @@ def test_sigterm_ends_a_client_in_time_and_a_withdrawal_ends_it_for_good(
     client.send_signal(signal.SIGTERM)
 
     client.wait(END_S)
-    assert "is whole" in run_command("client", "audit", "verify", site)
+    assert "is whole" in run_here("client", "audit", "verify", site)
     n_before = len(decisions(site))
     client = deployment.start_client(site)
     wait_until(lambda: len(decisions(site)) > n_before, ANSWER_S, "a round after the restart")
@@ -118,4 +118,4 @@ def test_sigterm_ends_a_client_in_time_and_a_withdrawal_ends_it_for_good(
     path = site / "state" / "ledger.jsonl"
     path.write_text(path.read_text().replace("released", "withheld", 1))
     with pytest.raises(RunError, match="ended with 1"):
-        run_command("client", "audit", "verify", site)
+        run_here("client", "audit", "verify", site)

@@ -26,8 +26,8 @@ def test_a_killed_hospital_misses_a_round_and_is_back_when_started_again(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:
     plan = make_plan(
-        federation={"rounds": 100, "min_sites": 2, "deadline_s": 25},
-        training={"epochs": 100, "lr": 0.001},  # some seconds a round: long enough to be hit
+        federation={"rounds": 100, "min_sites": 2, "deadline_s": 12},
+        training={"epochs": 30, "lr": 0.001},  # some seconds a round: long enough to be hit
     )
     deployment.create(plan, {name: hospitals / name for name in SITES})
     server = deployment.start_server()
