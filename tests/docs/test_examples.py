@@ -100,6 +100,9 @@ def test_each_block_says_what_it_is() -> None:
     assert len(BLOCKS) > 50
     for block in BLOCKS:
         assert block.language in LANGUAGES, f"{block}: {block.language!r}"
+    for path in DOCUMENTS:
+        rest = re.sub(r"^```.*?^```[ ]*$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        assert not re.search(r"^ *(```|~~~)", rest, re.MULTILINE), f"{path}: a fence is indented"
 
 
 @pytest.mark.parametrize("block", of("sh"), ids=str)

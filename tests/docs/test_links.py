@@ -48,6 +48,14 @@ def test_each_link_leads_to_a_file_and_its_heading(path: Path) -> None:
             assert anchor in anchors(target), f"{path.name} links to {file}#{anchor}"
 
 
+def test_each_path_in_a_sentence_is_there() -> None:
+    tops = "client|server|common|sim|tests|tools|configs|deploy|benchmarks|docs|notebooks"
+    for path in DOCUMENTS:
+        for code in re.findall(rf"`((?:{tops})/[\w./@-]+)`", path.read_text()):
+            if "NAME" not in code and path.name != "CHANGELOG.md":
+                assert (ROOT / code).exists(), f"{path.name} names {code}, which is not there"
+
+
 def test_the_list_of_decisions_names_each_decision() -> None:
     index = ROOT / "docs" / "decisions" / "README.md"
     listed = {file for file, _ in links(index)}
