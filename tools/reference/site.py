@@ -6,7 +6,8 @@ from tools.reference.markdown import page
 from medfl_client.config.site_file import SiteFile
 
 INTRO = """The hospital's `site.yaml` says where its data are and what it allows. It never leaves
-the hospital. `medfl-client init` writes a commented one; paths are relative to it."""
+the hospital. `medfl-client init` writes a commented one; paths are relative to it.
+The rules of the policy have ids: [policy](policy.md)."""
 
 
 def site() -> str:
