@@ -1,7 +1,8 @@
-"""The scores of a report, with definition and range."""
+"""The scores of a report, with definition and range, and the metrics for Prometheus."""
 
 import numpy as np
 from tools.reference.markdown import code, page, table
+from tools.reference.prometheus import tables
 
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.estimates import estimates
@@ -55,4 +56,4 @@ def metrics() -> str:
     if left := set(SCORES) - {"loss", *known}:
         raise KeyError(f"no score is called {', '.join(sorted(left))}")
     header = ("score", "name in the report", "definition", "range", "better")
-    return page("Metrics", INTRO, table(header, rows), INTERVALS)
+    return page("Metrics", INTRO, table(header, rows), INTERVALS, *tables())
