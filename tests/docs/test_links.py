@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.conftest import ROOT
+
+from medfl_common.plan.algorithms import ALGORITHMS
+from medfl_sim.data.partitioners import PARTITIONERS
 
 FENCE = re.compile(r"^(```|~~~).*?^\1[ ]*$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
@@ -73,3 +77,22 @@ def test_the_front_page_is_short() -> None:
 
     assert len(readme.splitlines()) <= 120
     assert len(readme.encode()) <= 8192
+
+
+def test_the_front_page_counts_right() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    assert f"{len(ALGORITHMS.names())} algorithms" in readme
+    assert f"{len(PARTITIONERS.names()) + 1} partitions" in readme  # and the folders as they are
+
+
+def test_hosted_ci_runs_what_the_makefile_has() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    runs = [
+        step["run"] for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]
+        if "run" in step
+    ]  # fmt: skip
+
+    assert "make test" in runs
+    assert {run.removeprefix("make ") for run in runs} <= set(targets)
