@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment, wait_until
 
@@ -29,7 +29,7 @@ def main(folder: Path, away_s: float) -> None:
 
     def n_rounds() -> int:
         log = deployment.study / "log.jsonl"
-        return sum(event["event"] == "round" for event in read_events(log))
+        return sum(event["event"] == "round" for event in read_lines(log))
 
     server = deployment.start_server()
     for site in sites:

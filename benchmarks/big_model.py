@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment
 
@@ -57,7 +57,7 @@ def main(folder: Path, rounds: int) -> None:
         deployment.stop()
     for what, peak in sorted(peaks.items()):
         print(f"{what}: {peak:,} MB at most")
-    for event in read_events(deployment.study / "log.jsonl"):
+    for event in read_lines(deployment.study / "log.jsonl"):
         if event["event"] in ("round", "finished"):
             facts = dict(event["sites"])  # type: ignore[call-overload]
             moved = {name: f"{site['bytes_received']:,} bytes" for name, site in facts.items()}

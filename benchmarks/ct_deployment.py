@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.scenario import partitioned
@@ -65,7 +65,7 @@ def main(ct: Path, out: Path) -> None:
         deployment.stop()
     print(f"five real hospitals: {time.monotonic() - started:.0f} s")
     digests = [
-        next(e["sha256"] for e in read_events(folder / "log.jsonl") if e["event"] == "finished")
+        next(e["sha256"] for e in read_lines(folder / "log.jsonl") if e["event"] == "finished")
         for folder in (study.folder, deployment.study)
     ]
     print(f"final weights, simulation: {digests[0]}\nfinal weights, deployment: {digests[1]}")

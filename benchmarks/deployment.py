@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment
 
@@ -45,7 +45,7 @@ def main(folder: Path, rounds: int, n_sites: int) -> None:
         server.wait(600)
     finally:
         deployment.stop()
-    events = [e for e in read_events(deployment.study / "log.jsonl") if e["event"] == "round"]
+    events = [e for e in read_lines(deployment.study / "log.jsonl") if e["event"] == "round"]
     for site in sites:
         line = json.loads((site / "state" / "ledger.jsonl").read_text().splitlines()[0])
         first = line["time"] - events[0]["sites"][site.name]["seconds"]  # type: ignore[index,call-overload]

@@ -61,7 +61,7 @@ def measure(n_sites: int) -> dict[str, float]:
         study = create_study(Path(folder) / "run", plan)
         wall, cpu = time.perf_counter(), time.process_time()
         run_study(study, sites)
-        rounds = study.log.events("round")
+        rounds = study.log.lines("round")
         steps = sum(s["n_steps"] for event in rounds for s in event["sites"].values())
         return {
             "sites": n_sites,

@@ -54,7 +54,7 @@ def main(folder: Path, n_kills: int, seed: int, mode: str) -> int:
     if mode == "all":
         study = create_study(folder / "undisturbed", plan)
         run_study(study, virtual_sites(hospitals, study.plan))
-        expected = study.log.events("finished")[0]["sha256"]
+        expected = study.log.lines("finished")[0]["sha256"]
     deployment = Deployment(folder)
     sites = {path.name: path for path in paths}
     deployment.create(plan, sites)

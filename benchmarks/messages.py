@@ -83,7 +83,7 @@ def accuracy(data: Path, work: Path) -> None:
             started = time.process_time()
             run_study(study, sites)
             spent = time.process_time() - started
-            facts = study.log.events("round")[-1]["sites"]["site-1"]  # type: ignore[index,call-overload]
+            facts = study.log.lines("round")[-1]["sites"]["site-1"]  # type: ignore[index,call-overload]
             down, up = facts["bytes_sent"], facts["bytes_received"]
             found = {
                 "update": update, "weights": weights, "seed": seed, "down": down, "up": up,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.radiograph import write_hospitals
@@ -52,7 +52,7 @@ def one(folder: Path, name: str) -> tuple[int, bool, float]:
             file.write("policy: {min_images: 5, min_cell: 1}\n")
     study = create_study(folder / "simulated", folder / "plan.yaml")
     run_study(study, virtual_sites(folder / "hospitals", study.plan))
-    expected = study.log.events("finished")[0]["sha256"]
+    expected = study.log.lines("finished")[0]["sha256"]
 
     deployment = Deployment(folder)
     deployment.create(folder / "plan.yaml", {site.name: site for site in sites})
@@ -64,7 +64,7 @@ def one(folder: Path, name: str) -> tuple[int, bool, float]:
         status = server.wait(300)
     finally:
         deployment.stop()
-    events = read_events(deployment.study / "log.jsonl")
+    events = read_lines(deployment.study / "log.jsonl")
     found = [event["sha256"] for event in events if event["event"] == "finished"]
     return status, found == [expected], time.monotonic() - started
 

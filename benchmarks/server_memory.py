@@ -32,7 +32,7 @@ from flwr.supernode.fleet_http_connection import http_request_response
 
 from medfl_client.commands.run import free_port
 from medfl_client.config.identity import create_identity, signing_key
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
 from medfl_common.wire.tasks import TrainTask, decode_task_head
@@ -138,7 +138,7 @@ def measure(folder: Path, n_sites: int) -> tuple[float, float]:
             found = re.search(r"VmHWM:\s+(\d+) kB", status)
             peak_mb = max(peak_mb, int(found.group(1)) / 1000 if found else 0.0)
             time.sleep(0.2)
-    rounds = [event for event in read_events(study / "log.jsonl") if event["event"] == "round"]
+    rounds = [event for event in read_lines(study / "log.jsonl") if event["event"] == "round"]
     assert [len(event["sites"]) for event in rounds] == [n_sites] * 2, rounds  # type: ignore[arg-type]
     return peak_mb, float(str(rounds[-1]["seconds"]))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment, free_port, run_command
 
@@ -56,7 +56,7 @@ def one(folder: Path, update: str, weights: str, bytes_a_second: int, rounds: in
         deployment.stop()
         proxy.close()
     waited, sizes = [], (0, 0)
-    for event in read_events(deployment.study / "log.jsonl"):
+    for event in read_lines(deployment.study / "log.jsonl"):
         if event["event"] == "round" and event["round"] != 1:
             (facts,) = event["sites"].values()  # type: ignore[union-attr]
             waited.append(event["seconds"] - facts["seconds"])  # type: ignore[operator,index,call-overload]

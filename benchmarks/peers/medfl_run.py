@@ -150,7 +150,7 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
     start_like_the_others(study, shared_weights(model), c["kind"])
     sites = {f"h{number}": site(number) for number in range(c["n_clients"])}
     run_study(study, sites, follow=follow, engine=engine, n_workers=n_workers)
-    events = study.log.events("round")
+    events = study.log.lines("round")
     mark("steps_total", steps=sum(s["n_steps"] for e in events for s in e["sites"].values()))
     shutil.rmtree(out)
 

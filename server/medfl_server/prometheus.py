@@ -4,7 +4,6 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,7 +11,17 @@ from prometheus_client.registry import Collector
 
 from medfl_common.ops.certificate import valid_until
 from medfl_common.ops.prometheus import NewLines, counter, gauge, serve_metrics
-from medfl_common.run.log import Event
+from medfl_common.run.events import (
+    Asked,
+    Event,
+    Finished,
+    LateReply,
+    Paused,
+    Resumed,
+    RoundMade,
+    RoundWithoutQuorum,
+    event_of,
+)
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import ConnectedSite
@@ -53,11 +62,11 @@ class Monitor(Collector):
         self._forget()
 
     def _forget(self) -> None:
-        self._rounds = Counter[str]()
+        self._rounds = Counter[type[Event]]()
         self._sites: dict[str, Counter[str]] = {name: Counter() for name in PER_SITE}
         self._answered: frozenset[str] = frozenset()
         self._seconds = self._newest = 0.0
-        self._state = ""
+        self._state: type[Event] = Event
 
     def connected_sites(self) -> dict[str, ConnectedSite]:
         """List the connected sites, and remember them for the next scrape."""
@@ -70,8 +79,8 @@ class Monitor(Collector):
         with self._lock:
             if self._new_lines.begin_again():
                 self._forget()
-            for event in self._new_lines():
-                self._count(event)
+            for line in self._new_lines():
+                self._count(event_of(line))
             return [*self._of_study(), *self._of_sites()]
 
     def describe(self) -> Iterable[Metric]:
@@ -79,35 +88,38 @@ class Monitor(Collector):
         return []
 
     def _count(self, event: Event) -> None:
-        kind, facts = str(event["event"]), dict[str, Any](event)
-        self._newest = float(facts["time"])
-        self._rounds[kind] += 1
-        if kind in ("resumed", "paused", "finished", "round", "round_without_quorum"):
-            self._state = kind
-        if kind == "late_reply":
-            self._sites["late_replies"][facts["site"]] += 1
-        for site, answer in facts.get("sites", {}).items() if kind != "started" else ():
-            for name in ("bytes_received", "bytes_sent"):
-                self._sites[name][site] += answer.get(name, 0)
-        for site, reason in facts.get("missing", {}).items():
+        self._newest = event.time
+        self._rounds[type(event)] += 1
+        if isinstance(event, Resumed | Paused | Finished | RoundMade | RoundWithoutQuorum):
+            self._state = type(event)
+        if isinstance(event, LateReply):
+            self._sites["late_replies"][event.site] += 1
+        if isinstance(event, Asked):
+            self._count_replies(event)
+
+    def _count_replies(self, event: Asked) -> None:
+        for site, reply in event.sites.items():
+            self._sites["bytes_received"][site] += reply.bytes_received
+            self._sites["bytes_sent"][site] += reply.bytes_sent
+        for site, reason in event.missing.items():
             self._sites["quarantined"][site] += reason.startswith("quarantined")
-        if kind in ("round", "round_without_quorum"):
-            self._seconds, self._answered = facts["seconds"], frozenset(facts["sites"])
-            self._sites["rounds_missed"].update(facts["missing"].keys())
+        if isinstance(event, RoundMade | RoundWithoutQuorum):
+            self._seconds, self._answered = event.seconds, frozenset(event.sites)
+            self._sites["rounds_missed"].update(event.missing.keys())
 
     def _of_study(self) -> Iterable[Metric]:
         made = self._rounds
-        yield gauge("rounds_made", "Rounds of this study that were made.", made["round"])
+        yield gauge("rounds_made", "Rounds of this study that were made.", made[RoundMade])
         yield gauge("rounds_planned", "Rounds of the plan.", self._study.plan.federation.rounds)
         yield counter(
             "rounds_without_quorum",
             "Rounds with too few good replies: the model was unchanged.",
-            made["round_without_quorum"],
+            made[RoundWithoutQuorum],
         )
         yield gauge("round_seconds", "Seconds that the last round took.", self._seconds)
-        yield counter("pauses", "Times that the study was paused.", made["paused"])
-        yield gauge("paused", "1 while the study is paused.", self._state == "paused")
-        yield gauge("finished", "1 when the study is finished.", self._state == "finished")
+        yield counter("pauses", "Times that the study was paused.", made[Paused])
+        yield gauge("paused", "1 while the study is paused.", self._state is Paused)
+        yield gauge("finished", "1 when the study is finished.", self._state is Finished)
         yield gauge("last_event_timestamp_seconds", "Time of the last log line.", self._newest)
         yield gauge(
             "certificate_ends_timestamp_seconds",

@@ -25,7 +25,7 @@ from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.runs.compare import Row, read_comparison
-from medfl_sim.runs.directories import SCORED, curve
+from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.job import Job, do
 
 
@@ -46,7 +46,7 @@ class Run:
 
         Empty while nothing is scored. Where a site's policy keeps them back, it is not there.
         """
-        events = [event for event in self.study.log.events() if event["event"] in SCORED]
+        events = scored_events(self.study.log)
         if not events:
             return {}
         return {

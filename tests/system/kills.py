@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from medfl_common.errors import RunError
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, Process
 
 LOOK_S = 0.002  # between looks for the moment
@@ -70,9 +70,9 @@ class Storm:
         self._wait(self._is_over, ends)
         return kills
 
-    def events(self, kind: str) -> list[Event]:
+    def events(self, kind: str) -> list[Line]:
         """Read the run log's events of a kind."""
-        return [event for event in read_events(self._log) if event["event"] == kind]
+        return [event for event in read_lines(self._log) if event["event"] == kind]
 
     def _kill_in(self, phase: str, ends: float) -> list[Kill]:
         """Wait for a phase and kill a process that has a part in it; nothing if it passed by."""

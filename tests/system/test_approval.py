@@ -13,7 +13,7 @@ from tests.conftest import MakePlan
 from medfl_client.egress import ledger
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import load_plan
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, Process, run_command, run_here, wait_until
 
 pytestmark = pytest.mark.processes
@@ -22,8 +22,8 @@ ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
 END_S = 10.0  # for a client to end
 
 
-def log(deployment: Deployment, kind: str) -> list[Event]:
-    events = read_events(deployment.study / "log.jsonl")
+def log(deployment: Deployment, kind: str) -> list[Line]:
+    events = read_lines(deployment.study / "log.jsonl")
     return [event for event in events if event["event"] == kind]
 
 

@@ -16,7 +16,7 @@ from tests.conftest import MakePlan
 from tests.system.wiretap import Wiretap
 
 from medfl_client.commands.run import free_port
-from medfl_common.run.log import read_events
+from medfl_common.run.log import read_lines
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment, wait_until
 
@@ -159,7 +159,7 @@ def test_nothing_that_only_a_hospital_knows_reaches_the_coordinator(
     deployment.stop()
     tap.close()
 
-    made = [event for event in read_events(log) if event["event"] == "round"]
+    made = [event for event in read_lines(log) if event["event"] == "round"]
     assert [[*event["sites"]] for event in made] == [["site-1"]] * 2, made  # type: ignore[misc]
     for event in made:
         missing = dict(event["missing"])  # type: ignore[call-overload]

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.errors import RunError
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, run_command, run_here, wait_until
 
 pytestmark = pytest.mark.processes
@@ -17,8 +17,8 @@ SITES = ("site-1", "site-2", "site-3")
 ANSWER_S = 90.0  # for a step that takes seconds on an idle machine
 
 
-def log(deployment: Deployment, kind: str) -> list[Event]:
-    events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
+def log(deployment: Deployment, kind: str) -> list[Line]:
+    events = read_lines(deployment.study / "log.jsonl") if deployment.study.exists() else []
     return [event for event in events if event["event"] == kind]
 
 

@@ -10,7 +10,7 @@ from tests.system.kills import Storm
 from tests.system.proxy import Proxy
 
 from medfl_client.commands.run import free_port
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
@@ -27,8 +27,8 @@ time.time = lambda: real() + float(open(os.environ["CLOCK_AHEAD"]).read())
 """
 
 
-def log(deployment: Deployment, kind: str) -> list[Event]:
-    events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
+def log(deployment: Deployment, kind: str) -> list[Line]:
+    events = read_lines(deployment.study / "log.jsonl") if deployment.study.exists() else []
     return [event for event in events if event["event"] == kind]
 
 
@@ -38,7 +38,7 @@ def undisturbed(folder: Path, plan: Path, hospitals: Path) -> object:
     run_study(study, virtual_sites(hospitals, study.plan))
     for name in SITES:
         shutil.rmtree(hospitals / name / "state")
-    return study.log.events("finished")[0]["sha256"]
+    return study.log.lines("finished")[0]["sha256"]
 
 
 def test_kills_of_every_process_in_every_phase_leave_the_same_bits_as_the_simulation(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, run_command, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 ANSWER_S = 120.0
 
 
-def log(deployment: Deployment, kind: str) -> list[Event]:
-    events = read_events(deployment.study / "log.jsonl") if deployment.study.exists() else []
+def log(deployment: Deployment, kind: str) -> list[Line]:
+    events = read_lines(deployment.study / "log.jsonl") if deployment.study.exists() else []
     return [event for event in events if event["event"] == kind]
 
 

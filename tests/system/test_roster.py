@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_common.run.log import Event, read_events
+from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, run_here, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 ANSWER_S = 120.0
 
 
-def rounds(deployment: Deployment) -> list[Event]:
-    return [e for e in read_events(deployment.study / "log.jsonl") if e["event"] == "round"]
+def rounds(deployment: Deployment) -> list[Line]:
+    return [e for e in read_lines(deployment.study / "log.jsonl") if e["event"] == "round"]
 
 
 def wait_for_round(deployment: Deployment, is_with_site_2: bool) -> None:

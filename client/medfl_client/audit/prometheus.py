@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from medfl_common.ops.prometheus import NewLines, counter, gauge
-from medfl_common.run.log import Event
+from medfl_common.run.log import Line
 
 
 class LedgerMonitor(Collector):
@@ -50,7 +50,7 @@ class LedgerMonitor(Collector):
         yield gauge("client_disk_free_bytes", "Free bytes where the site's directory is.", free)
 
 
-def _outcome(line: Event) -> str:
+def _outcome(line: Line) -> str:
     """Say released, refused or failed; a line of a version without `decision` by what it holds."""
     decision = str(line.get("decision", ""))
     if decision:

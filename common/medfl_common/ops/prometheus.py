@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from medfl_common.errors import LinkError, system_reason
-from medfl_common.run.log import Event
+from medfl_common.run.log import Line
 
 LOOPBACK = "127.0.0.1"
 
@@ -39,7 +39,7 @@ class NewLines:
             self._read = 0
         return is_other
 
-    def __call__(self) -> Iterator[Event]:
+    def __call__(self) -> Iterator[Line]:
         """Give the lines that are new, in the order written."""
         if not self._path.exists():
             return

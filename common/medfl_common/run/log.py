@@ -4,10 +4,13 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import TypeVar
 
 from medfl_common.files import Json, write_atomic
+from medfl_common.run.events import Event, event_of, without_rounds
 
-Event = dict[str, Json]
+Line = dict[str, Json]
+Kind = TypeVar("Kind", bound=Event)
 
 
 class RunLog:
@@ -31,22 +34,28 @@ class RunLog:
                 os.truncate(self.path, size)
             raise
 
+    def add(self, event: Event) -> None:
+        """Append one event."""
+        self.write(event.kind, **event.facts)
+
+    def read(self, kind: type[Kind]) -> list[Kind]:
+        """Read the events of one kind, in the order written; of `Event` all."""
+        found = (event_of(line) for line in read_lines(self.path))
+        return [event for event in found if isinstance(event, kind)]
+
+    def lines(self, kind: str | None = None) -> list[Line]:
+        """Read the lines as they are, of one kind or all."""
+        return [line for line in read_lines(self.path) if kind in (None, line["event"])]
+
     def take_back_rounds(self, after: int) -> None:
-        """Rename the events of rounds whose checkpoint was lost: they are made again.
+        """Mark the rounds whose checkpoint was lost: they are made again.
 
         So every round is in the log once.
         """
-        events = self.events()
-        lost = [e for e in events if e["event"] == "round" and int(str(e["round"])) > after]
-        if lost:
-            for event in lost:
-                event["event"] = "round_taken_back"
-            lines = "".join(json.dumps(event) + "\n" for event in events)
-            write_atomic(self.path, lines.encode())
-
-    def events(self, kind: str | None = None) -> list[Event]:
-        """Read the events, of one kind or all, in the order written."""
-        return [event for event in read_events(self.path) if kind in (None, event["event"])]
+        lines = without_rounds(read_lines(self.path), after)
+        if lines is not None:
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            write_atomic(self.path, text.encode())
 
     def _cut_torn_line(self) -> None:
         if self.path.exists():
@@ -55,8 +64,8 @@ class RunLog:
                 write_atomic(self.path, data[: data.rfind(b"\n") + 1])
 
 
-def read_events(path: Path) -> list[Event]:
-    """Read a log file; a file that is not there has no events."""
+def read_lines(path: Path) -> list[Line]:
+    """Read the lines of a log; a file that is not there has none."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

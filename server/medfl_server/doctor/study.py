@@ -16,6 +16,7 @@ from medfl_common.errors import MedflError
 from medfl_common.ops.checks import Check, Finding, examine, fail, not_checked, ok, warn
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, check_versions
 from medfl_common.run.checkpoint import load_newest
+from medfl_common.run.events import Finished, RoundMade, event_of
 from medfl_common.wire.cost import TRAINING, sizes
 from medfl_server.doctor.network import door_checks, names_of
 from medfl_server.roster.enrolment import read_roster
@@ -106,14 +107,14 @@ def check_log(path: Path) -> Finding:
         return ok("none yet; the study has not begun")
     lines = path.read_text(encoding="utf-8").split("\n")
     try:
-        kinds = Counter(json.loads(line)["event"] for line in lines[:-1] if line)
+        kinds = Counter(type(event_of(json.loads(line))) for line in lines[:-1] if line)
     except (ValueError, KeyError, TypeError):
         return fail(
             f"{path.resolve()} has a line that is no event",
             "put the file back from a copy; the report is made from it",
         )
     torn = "; the last line was torn by a crash, medfl-server run mends it" if lines[-1] else ""
-    made, done = kinds["round"], ", finished" if kinds["finished"] else ""
+    made, done = kinds[RoundMade], ", finished" if kinds[Finished] else ""
     return ok(f"{sum(kinds.values())} events, {made} rounds made{done}{torn}")
 
 

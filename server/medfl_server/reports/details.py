@@ -2,7 +2,7 @@
 
 from medfl_common.metrics.counts import merge
 from medfl_common.plan.plan import Plan
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section
 from medfl_server.reports.scores import score_counts_in, score_counts_of_groups
 from medfl_server.reports.sections.calibration import calibration_section
@@ -13,7 +13,7 @@ from medfl_server.reports.sections.thresholds import thresholds_section
 from medfl_server.reports.sections.uncertainty import uncertainty_section
 
 
-def detail_sections(event: Event, plan: Plan) -> list[Section]:
+def detail_sections(event: Asked, plan: Plan) -> list[Section]:
     """Give intervals, sites, curves, thresholds and groups, as far as the plan has them."""
     counted = score_counts_in(event)
     if not counted:

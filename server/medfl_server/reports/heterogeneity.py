@@ -5,7 +5,6 @@ or another resolution stands out before a round is lost on it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from medfl_common.metrics.site_statistics import (
     SiteStatistics,
     band_names,
 )
+from medfl_common.run import events as events_module
 from medfl_server.study.run_directory import Study
 
 MAX_INTENSITY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
@@ -27,17 +27,11 @@ Statistics = Mapping[str, SiteStatistics]
 
 def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, str]] | None:
     """Read what sites told, and who did not with the reason; None where nobody was asked."""
-    events = study.log.events("statistics")
+    events = study.log.read(events_module.Statistics)
     if not events:
         return None
-    sites: dict[str, Any] = events[-1]["sites"]  # type: ignore[assignment]
-    missing: dict[str, str] = events[-1]["missing"]  # type: ignore[assignment]
-    told = {}
-    for site, facts in sites.items():
-        values = facts["statistics"].items()
-        counts = {name: v if isinstance(v, int) else tuple(v) for name, v in values}
-        told[site] = SiteStatistics(**counts)  # type: ignore[arg-type]
-    return told, missing
+    sent = {site: reply.statistics for site, reply in events[-1].sites.items()}
+    return {site: counts for site, counts in sent.items() if counts}, events[-1].missing
 
 
 def differences(told: Statistics) -> dict[str, list[str]]:

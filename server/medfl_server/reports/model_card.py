@@ -6,14 +6,13 @@ Sites are letters here, so that a card can be given away.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
-from medfl_common.run.log import Event
+from medfl_common.run.events import Event, Finished, RoundMade, site_names
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics
@@ -25,7 +24,7 @@ from medfl_server.study.run_directory import Study
 
 def write_model_card(study: Study) -> Path | None:
     """Write `model-card.md` and `model-card.html` of a finished study; None where it is not."""
-    finished = study.log.events("finished")
+    finished = study.log.read(Finished)
     if not finished:
         return None
     event = finished[-1]
@@ -71,14 +70,11 @@ def _row(cells: Sequence[str]) -> str:
 
 def _letters(study: Study) -> dict[str, str]:
     """Give each site a letter, or a number from the 27th on, in the roster's order."""
-    names: dict[str, None] = {}
-    for event in study.log.events():
-        known: Any = event.get("sites", [])
-        names |= dict.fromkeys(map(str, known))
+    names = site_names(study.log.read(Event))
     return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
 
 
-def _answer(plan: Plan, event: Event) -> str:
+def _answer(plan: Plan, event: Finished) -> str:
     found = score_sites(event).get(ALL)
     what = _what(plan)
     if found is None or found.values["auc"] is None:
@@ -126,13 +122,12 @@ def _uses(plan: Plan) -> list[Section]:
     ]
 
 
-def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
+def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     told = read_statistics(study)
     statistics = told[0] if told else {}
     trained: dict[str, int] = {}
-    for one in study.log.events("round"):
-        sites: Any = one["sites"]
-        trained |= {name: facts["n_images"] for name, facts in sites.items()}
+    for one in study.log.read(RoundMade):
+        trained |= {name: reply.n_images for name, reply in one.sites.items()}
     counted = score_counts_in(event)
     rows = []
     for name, n in trained.items():
@@ -150,7 +145,7 @@ def _data(study: Study, event: Event, letters: dict[str, str]) -> Section:
     return Section("Data", [text], tables=[Table(header, rows)])
 
 
-def _training(study: Study, event: Event) -> Section:
+def _training(study: Study, event: Finished) -> Section:
     plan = study.plan
     start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
     rows = [
@@ -158,7 +153,7 @@ def _training(study: Study, event: Event) -> Section:
         ["initial weights", start],
         ["frozen", str(plan.model.freeze)],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
-        ["rounds made, local epochs a round", f"{event.get('last', event['round'])}, "
+        ["rounds made, local epochs a round", f"{event.last}, "
          f"{plan.training.epochs}"],
         ["model of round", str(model_round(event))],
         ["strategy", plan.federation.strategy],
@@ -166,7 +161,7 @@ def _training(study: Study, event: Event) -> Section:
     return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
 
 
-def _scores(plan: Plan, event: Event, letters: dict[str, str]) -> Section:
+def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
     counted = score_counts_in(event)
     if not counted:
         return Section("Scores", ["No site let scores out."])
@@ -190,11 +185,11 @@ def _limits(plan: Plan) -> Section:
     return Section("Limits", texts)
 
 
-def _identity(study: Study, event: Event) -> Section:
+def _identity(study: Study, event: Finished) -> Section:
     rows = [
         ["study", study.plan.study],
         ["plan, SHA-256", study.plan.hash()],
-        ["shared weights, SHA-256", str(event["sha256"])],
+        ["shared weights, SHA-256", event.sha256],
         ["medfl", __version__],
     ]
     return Section("Which model exactly", tables=[Table(["fact", "value"], rows, is_text=True)])

@@ -4,9 +4,17 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.run.events import (
+    Asked,
+    Event,
+    Finished,
+    ModelScored,
+    RoundMade,
+    Statistics,
+    site_names,
+)
 from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
-from medfl_server.reports.events import ASKED, site_names
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.messages import messages_section
@@ -26,11 +34,11 @@ def write_report(study: Study) -> Path:
 
     Where sites told of their data, `harmony.html` is written beside it.
     """
-    events = study.log.events()
-    rounds = [event for event in events if event["event"] == "round"]
-    finished = next((event for event in events if event["event"] == "finished"), None)
-    scored = rounds + [event for event in events if event["event"] in ("scored", "finished")]
-    asked = [event for event in events if event["event"] in ASKED]
+    events = study.log.read(Event)
+    rounds = [event for event in events if isinstance(event, RoundMade)]
+    finished = next((event for event in events if isinstance(event, Finished)), None)
+    scored: list[Asked] = [*rounds, *(e for e in events if isinstance(e, ModelScored | Finished))]
+    asked = [event for event in events if isinstance(event, Asked)]
     names = site_names(events)
     sections = [
         sites_section(study, events, scored),
@@ -49,7 +57,7 @@ def write_report(study: Study) -> Path:
     page = render(title, QUESTION, first, sections, __version__)
     path = study.folder / "report.html"
     write_atomic(path, page.encode())
-    if any(event["event"] == "statistics" for event in events):
+    if any(isinstance(event, Statistics) for event in events):
         write_harmony(study)
     return path
 

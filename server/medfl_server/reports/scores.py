@@ -4,16 +4,14 @@ The scores in the event of round r are those of the weights before it, so of the
 r - 1; the event `finished` scores the final model, and `scored` the last one where it is another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked, RoundMade
 
 ALL = "all sites"
 
@@ -28,46 +26,37 @@ class Scored:
     values: dict[str, float | None]  # of medfl_common.metrics.counts.scores
 
 
-def score_counts_in(event: Event) -> dict[str, ScoreCounts]:
-    """Read the counts of an event: site -> score counts, for the sites that let them out."""
-    sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    return {s: read_score_counts(facts["tally"]) for s, facts in sites.items() if "tally" in facts}
+def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:
+    """Read the counts of an event: site -> score counts, for the sites that share them."""
+    found = {site: reply.score_counts for site, reply in event.sites.items()}
+    return {site: counts for site, counts in found.items() if counts is not None}
 
 
-def read_score_counts(facts: Mapping[str, Any]) -> ScoreCounts:
-    """Read score counts as the log keeps it."""
-    counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
-    return ScoreCounts(facts["n"], facts["loss"], *counts)
-
-
-def score_counts_of_groups(event: Event, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
+def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
     """Add up the sites' counts by group: kind -> group -> score counts, for groups with images."""
-    sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
     found: dict[str, dict[str, ScoreCounts]] = {}
     for kind, names in group_names(plan).items():
-        told = [f["groups"][kind] for f in sites.values() if kind in f.get("groups", {})]
         for i, name in enumerate(names):
-            parts = [read_score_counts(groups[i]) for groups in told if groups[i]["n"]]
-            if parts:
+            groups = [reply.group(kind, i) for reply in event.sites.values()]
+            if parts := [counts for counts in groups if counts is not None]:
                 found.setdefault(kind, {})[name] = merge(parts)
     return found
 
 
-def score_sites(event: Event) -> dict[str, Scored]:
+def score_sites(event: Asked) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty where no counts came."""
-    sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
     counted = score_counts_in(event)
     found = {}
-    for site, score_counts in counted.items():
-        values = scores(score_counts) | {"auc": sites[site].get("exact_auc")}  # exact at the site
-        found[site] = _scored(score_counts, values)
+    for site, counts in counted.items():
+        values = scores(counts) | {"auc": event.sites[site].exact_auc}  # exact at the site
+        found[site] = _scored(counts, values)
     if counted:
         merged = merge([*counted.values()])
         found[ALL] = _scored(merged, scores(merged))
     return found
 
 
-def curves(events: list[Event], value: str) -> dict[str, tuple[list[float], list[float]]]:
+def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], list[float]]]:
     """Follow `loss` or a score over rounds: name -> (rounds made, values) where it is known.
 
     Args:
@@ -85,9 +74,9 @@ def curves(events: list[Event], value: str) -> dict[str, tuple[list[float], list
     return lines
 
 
-def model_round(event: Event) -> int:
+def model_round(event: Asked) -> int:
     """Say after how many rounds the model was that an event scores."""
-    return int(str(event["round"])) - (event["event"] == "round")
+    return event.round - isinstance(event, RoundMade)
 
 
 def _scored(score_counts: ScoreCounts, values: dict[str, float | None]) -> Scored:

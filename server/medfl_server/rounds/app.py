@@ -6,6 +6,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from medfl_common.metrics.counts import merge
+from medfl_common.run.events import Finished
 from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import score_counts_in
 from medfl_server.rounds.loop import RoundLoop
@@ -38,7 +39,7 @@ def build_app(
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = initial_weights(study)
-        counted = score_counts_in(study.log.events("finished")[-1])
+        counted = score_counts_in(study.log.read(Finished)[-1])
         reading = read_scores(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)
         )

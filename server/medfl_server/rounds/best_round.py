@@ -1,25 +1,17 @@
 """Which round's model is the best so far, by the plan's metric over all validation images."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load, save
 
-from medfl_common.files import Json, write_atomic
+from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import merge, scores
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint
+from medfl_common.run.events import Best, best_of
 from medfl_server.rounds.outcome import Replies
-
-
-@dataclass(frozen=True)
-class Best:
-    """A round's model and its value; a higher value is better (a loss is taken negative)."""
-
-    round: int
-    value: float
 
 
 def value_of(replies: Replies, plan: Plan) -> float | None:
@@ -45,10 +37,7 @@ def value_of(replies: Replies, plan: Plan) -> float | None:
 
 def read_best(checkpoint: Checkpoint) -> Best | None:
     """Read what a checkpoint knows of the best round."""
-    facts = checkpoint.meta.get("best")
-    if not isinstance(facts, dict):
-        return None
-    return Best(int(str(facts["round"])), float(str(facts["value"])))
+    return best_of(checkpoint.meta)
 
 
 def better(known: Best | None, round_: int, value: float | None) -> Best | None:
@@ -56,11 +45,6 @@ def better(known: Best | None, round_: int, value: float | None) -> Best | None:
     if value is None or (known is not None and value <= known.value):
         return known
     return Best(round_, value)
-
-
-def as_json(best: Best | None) -> Json:
-    """Give what the log and the checkpoint keep."""
-    return None if best is None else {"round": best.round, "value": best.value}
 
 
 def keep_weights(folder: Path, best: Best, weights: Weights) -> None:

@@ -1,6 +1,7 @@
 """The first question of a study: each site counts its data, before any training."""
 
 from medfl_common.models.weights import Weights
+from medfl_common.run.events import Asked, SiteReply, Statistics
 from medfl_common.wire.results import TrainResult
 from medfl_server.reports.heterogeneity import differences
 from medfl_server.rounds.collect import Collection
@@ -24,22 +25,13 @@ def describe_sites(study: Study, post: Post, announce: Announce, late: LateRepli
         for site, answered in replies.answered.items()
         if answered.result.statistics is not None
     }
-    study.log.write(
-        "statistics",
-        round=0,
-        sites={
-            site: {
-                "bytes_received": replies.answered[site].bytes_received,
-                "bytes_sent": replies.answered[site].bytes_sent,
-                "statistics": {
-                    name: value if isinstance(value, int) else list(value)
-                    for name, value in vars(counts).items()
-                },
-            }
-            for site, counts in told.items()
-        },
-        missing={**replies.missing},
-    )
+    sites = {
+        site: SiteReply.of_statistics(
+            counts, replies.answered[site].bytes_received, replies.answered[site].bytes_sent
+        )
+        for site, counts in told.items()
+    }
+    study.log.add(Statistics(Asked.of_replies(0, None, sites, replies.missing).facts))
     for site, remarks in differences(told).items():
         for remark in remarks:
             announce(f"{site}: {remark}")

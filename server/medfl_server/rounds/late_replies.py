@@ -5,6 +5,7 @@ Flower would keep them in memory until their time is over.
 
 import time
 
+from medfl_common.run.events import LateReply
 from medfl_common.run.log import RunLog
 from medfl_server.superlink.transport import Announce, Post
 
@@ -34,5 +35,5 @@ class LateReplies:
             site, round_, message = asked
             if self._post.fetch(message) is not None:
                 self._out.remove(asked)
-                self._log.write("late_reply", site=site, round=round_)
+                self._log.add(LateReply.of(site, round_))
                 self._announce(f"{site} answered round {round_} too late; its reply is dropped")

@@ -7,12 +7,24 @@ checkpoint if a crash came between.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
+from medfl_common.run.events import (
+    Finished,
+    ModelScored,
+    Paused,
+    Resumed,
+    RoundMade,
+    RoundWithoutQuorum,
+    Started,
+    Statistics,
+    checkpoint_facts,
+    pending_of,
+)
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
@@ -20,7 +32,6 @@ from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import RoundAggregation, quorum_of
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.best_round import (
-    as_json,
     better,
     forget_others,
     keep_weights,
@@ -99,12 +110,12 @@ class RoundLoop:
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
         checkpoint = self._resume()
-        if self._log.events("finished"):
+        if self._log.read(Finished):
             self._announce("this study is finished; nothing is left to do")
             return checkpoint.weights
         deadline_s = self._plan.federation.deadline_s
         wait_for_quorum(self._post, self.quorum, deadline_s, self._announce)
-        if self._plan.federation.statistics and not self._log.events("statistics"):
+        if self._plan.federation.statistics and not self._log.read(Statistics):
             describe_sites(self._study, self._post, self._announce, self._late)
             self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
@@ -137,19 +148,18 @@ class RoundLoop:
         if checkpoint is None:
             checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
             save(self._study.checkpoints, checkpoint)
-        if self._pending is not None and "in_flight" in checkpoint.meta:
-            self._pending.restore(
-                cast("dict[str, Any]", checkpoint.meta["in_flight"]), checkpoint.state
-            )
-        if not self._log.events("started"):
-            self._log.write("started", sites=[*self._roster], sha256=digest(checkpoint.weights))
+        pending = pending_of(checkpoint.meta)
+        if self._pending is not None and pending is not None:
+            self._pending.restore(pending, checkpoint.state)
+        if not self._log.read(Started):
+            self._log.add(Started.of(self._roster, digest(checkpoint.weights)))
             return checkpoint
-        logged = {event["round"] for event in self._log.events("round")}
+        logged = {event.round for event in self._log.read(RoundMade)}
         self._log.take_back_rounds(after=checkpoint.round)
         if checkpoint.round and checkpoint.round not in logged:
-            self._log.write("round", sha256=digest(checkpoint.weights), **checkpoint.meta)
-        if not self._log.events("finished"):
-            self._log.write("resumed", round=checkpoint.round)
+            self._log.add(RoundMade.of_checkpoint(digest(checkpoint.weights), checkpoint.meta))
+        if not self._log.read(Finished):
+            self._log.add(Resumed.of(checkpoint.round))
             self._announce(f"going on after round {checkpoint.round}")
         return checkpoint
 
@@ -160,9 +170,9 @@ class RoundLoop:
             self._plan, before.weights, round_, len(self._roster), before.state
         )
         replies = self._collect("train", before, round_, aggregation.add)
-        facts = facts_of_round(round_, replies, aggregation.comparison())
+        asked = facts_of_round(round_, replies, aggregation.comparison())
         if len(replies.answered) < self.quorum():
-            self._log.write("round_without_quorum", quorum=self.quorum(), **facts)
+            self._log.add(RoundWithoutQuorum.of_round(self.quorum(), asked))
             self._announce(
                 f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a good "
                 f"reply; {self.quorum()} are needed, so the model is unchanged"
@@ -171,15 +181,16 @@ class RoundLoop:
         best = better(read_best(before), before.round, value_of(replies, self._plan))
         if best is not None and best.round == before.round:
             self._write(lambda folder: keep_weights(folder, best, before.weights))
-        facts["best"] = as_json(best)
         weights = aggregation.result()
         state = aggregation.state()
         if self._pending is not None:
-            facts["in_flight"], state = self._pending.facts(), self._pending.state()
+            state = self._pending.state()
+        pending = None if self._pending is None else self._pending.facts()
+        facts = checkpoint_facts(asked, best, pending)
         checkpoint = Checkpoint(round_, weights, facts, state)
         sha256 = self._write(lambda folder: save(folder, checkpoint))
         forget_others(self._study.checkpoints, best)
-        self._log.write("round", sha256=sha256, **facts)
+        self._log.add(RoundMade.of_checkpoint(sha256, facts))
         self._progress.note(replies.seconds)
         n_rounds, left = self._plan.federation.rounds, self._progress.seconds_left(round_)
         ending = "" if left is None else f"; {in_words(left)} left"
@@ -192,7 +203,7 @@ class RoundLoop:
         return write_with_retry(lambda: write(folder), folder, self._announce)
 
     def _pause(self, round_: int, empty: int) -> None:
-        self._log.write("paused", round=round_)
+        self._log.add(Paused.of(round_))
         raise PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
             f"{len(self._roster)} sites answered",
@@ -222,12 +233,12 @@ class RoundLoop:
             if weights is None:
                 self._announce(f"the weights of round {best.round} are gone; the last are taken")
             else:
-                self._log.write("scored", **facts_of_round(last.round, replies))
+                self._log.add(ModelScored(facts_of_round(last.round, replies).facts))
                 self._announce(f"model of round {last.round}: {summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._score(kept)
-        facts = {**facts_of_round(kept.round, replies), "best": as_json(best), "last": last.round}
-        self._log.write("finished", sha256=digest(kept.weights), **facts)
+        asked = facts_of_round(kept.round, replies)
+        self._log.add(Finished.of_end(digest(kept.weights), asked, best, last.round))
         self._announce(f"final model, of round {kept.round}: {summary(replies)}")
         return kept.weights
 
@@ -255,6 +266,6 @@ class RoundLoop:
 
     def _recent_norms(self) -> list[float]:
         """List the norms of the updates that were admitted in the last rounds."""
-        recent = self._log.events("round")[-NORM_ROUNDS:]
-        sites: list[dict[str, Any]] = [event["sites"] for event in recent]  # type: ignore[misc]
-        return [facts["norm"] for each in sites for facts in each.values() if "norm" in facts]
+        recent = self._log.read(RoundMade)[-NORM_ROUNDS:]
+        norms = [reply.norm for event in recent for reply in event.sites.values()]
+        return [norm for norm in norms if norm is not None]

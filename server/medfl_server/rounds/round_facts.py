@@ -4,63 +4,43 @@ from collections.abc import Mapping
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
+from medfl_common.run.events import Asked, SiteReply
 from medfl_server.rounds.outcome import Answered, Replies
 
 
 def facts_of_round(
     round_: int, replies: Replies, compared: Mapping[str, Mapping[str, Json]] | None = None
-) -> dict[str, Json]:
+) -> Asked:
     """Give all about a round that the log keeps; scores are those of the weights before it.
 
     Args:
         round_: The round.
         replies: Who answered what, who did not and why.
-        compared: What is known of each site's update beside the others'; see stand_out.
+        compared: What is known of each site's update beside the others'; see outliers.
     """
-    return {
-        "round": round_,
-        "seconds": round(replies.seconds, 3),
-        "sites": {
-            site: {**_site_facts(answered, round_), **(compared or {}).get(site, {})}
-            for site, answered in replies.answered.items()
-        },
-        "missing": {**replies.missing},
+    sites = {
+        site: _reply(answered, round_, (compared or {}).get(site, {}))
+        for site, answered in replies.answered.items()
     }
+    return Asked.of_replies(round_, round(replies.seconds, 3), sites, replies.missing)
 
 
-def _site_facts(answered: Answered, round_: int) -> dict[str, Json]:
+def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> SiteReply:
     result = answered.result
-    facts: dict[str, Json] = {
-        "n_images": result.n_images,
-        "n_steps": result.n_steps,
-        "train_loss": result.train_loss,
-        "seconds": result.seconds,
-        "bytes_received": answered.bytes_received,
-        "bytes_sent": answered.bytes_sent,
-        "sha256": answered.sha256,
-    }
-    if result.round != round_:  # asynchronous: what it was asked for
-        facts["for_round"] = result.round
-    if result.score_counts is not None:
-        facts["tally"] = _score_count_facts(result.score_counts)
-        facts["exact_auc"] = result.exact_auc
-    if result.groups:
-        facts["groups"] = {
-            kind: [_score_count_facts(score_counts) for score_counts in score_counts]
-            for kind, score_counts in result.groups.items()
-        }
-    return facts
-
-
-def _score_count_facts(score_counts: ScoreCounts) -> dict[str, Json]:
-    """Give what the log keeps of score counts."""
-    return {
-        "n": score_counts.n,
-        "loss": score_counts.loss,
-        "confusion": score_counts.confusion.tolist(),
-        "positive": score_counts.positive.tolist(),
-        "negative": score_counts.negative.tolist(),
-    }
+    return SiteReply.of_work(
+        n_images=result.n_images,
+        n_steps=result.n_steps,
+        train_loss=result.train_loss,
+        seconds=result.seconds,
+        bytes_received=answered.bytes_received,
+        bytes_sent=answered.bytes_sent,
+        sha256=answered.sha256,
+        for_round=result.round if result.round != round_ else None,  # asynchronous
+        score_counts=result.score_counts,
+        exact_auc=result.exact_auc,
+        groups=result.groups,
+        compared=compared,
+    )
 
 
 def summary(replies: Replies) -> str:

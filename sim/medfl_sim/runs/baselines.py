@@ -19,6 +19,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan.algorithms.fedavg import FEDAVG
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
+from medfl_common.run.events import Finished
 from medfl_server.study.run_directory import START_FILE, Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.engine.simulation import run_study, silent
@@ -107,7 +108,7 @@ class Joined(Batches):
 def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
     exists = (folder / "study.json").exists()
     study = open_study(folder) if exists else create_study(folder, plan_file)
-    if not study.log.events("finished"):
+    if not study.log.read(Finished):
         run_study(study, sites)
 
 

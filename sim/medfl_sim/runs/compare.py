@@ -23,6 +23,7 @@ from medfl_common.models import build_model
 from medfl_common.models.memory_format import layout
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
+from medfl_common.run.events import Finished as FinishedEvent
 from medfl_common.run.model_file import WEIGHTS
 from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study, open_study
@@ -111,7 +112,7 @@ class Finished:
         is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
         self._model: Network = build_model(plan).to(memory_format=layout(4 if is_flat else 5))
         load_shared(self._model, load_file(study.folder / WEIGHTS))
-        self._kept = int(str(study.log.events("finished")[-1]["round"]))
+        self._kept = study.log.read(FinishedEvent)[-1].round
 
     def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
         """Give the number of training images, (N, K) log-odds and (N, K) targets of validation.

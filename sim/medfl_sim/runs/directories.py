@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from medfl_common.errors import MedflError
-from medfl_common.run.log import Event
+from medfl_common.run.events import (
+    Asked,
+    Event,
+    Finished,
+    ModelScored,
+    Paused,
+    RoundMade,
+    Started,
+)
+from medfl_common.run.log import RunLog
 from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import FILE as SCENARIO
 
 DEPTH = 4  # folders below the given one in which runs are looked for
-SCORED = ("round", "scored", "finished")
 LS_HEADER = ["run", "study", "plan", "hospitals", "rounds", "state", "AUC", "last change"]
 COMPARE_HEADER = [
     "run", "state", "AUC", "loss", "accuracy", "model of round", "rounds", "seconds", "MB received",
@@ -42,7 +50,7 @@ def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float
 
     The final model may be of an earlier round, which is there already.
     """
-    events = [event for event in study.log.events() if event["event"] in SCORED]
+    events = scored_events(study.log)
     points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
     return sorted(points), [points[round_] for round_ in sorted(points)]
 
@@ -64,32 +72,33 @@ def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
 def facts_of(folder: Path) -> Facts:
     """Read one run directory; raises RunError where it is none."""
     study = open_study(folder)
-    events = study.log.events()
-    rounds = [event for event in events if event["event"] == "round"]
-    sites = [_sites(event) for event in rounds]
-    started: Event = next((event for event in events if event["event"] == "started"), {"sites": []})
-    newest = next((event for event in reversed(events) if event["event"] in SCORED), None)
+    events, scored = study.log.read(Event), scored_events(study.log)
+    rounds = [event for event in events if isinstance(event, RoundMade)]
+    roster = next((event.roster for event in events if isinstance(event, Started)), [])
+    newest = scored[-1] if scored else None
+    replies = [reply for event in rounds for reply in event.sites.values()]
     return Facts(
         study=study,
         state=_state(events),
-        n_hospitals=len(list(started["sites"])),  # type: ignore[arg-type]
+        n_hospitals=len(roster),
         n_rounds=len(rounds),
-        seconds=sum(float(str(event["seconds"])) for event in rounds),
-        mb_received=sum(s["bytes_received"] for each in sites for s in each.values()) / 1e6,
+        seconds=sum(event.seconds for event in rounds),
+        mb_received=sum(reply.bytes_received for reply in replies) / 1e6,
         scored=score_sites(newest).get(ALL) if newest else None,
         scored_round=model_round(newest) if newest else None,
     )
 
 
-def _sites(event: Event) -> dict[str, Any]:
-    return event["sites"]  # type: ignore[return-value]
+def scored_events(log: RunLog) -> list[Asked]:
+    """List the events that hold scores of a model, in the order written."""
+    return [e for e in log.read(Asked) if isinstance(e, RoundMade | ModelScored | Finished)]
 
 
 def _state(events: Sequence[Event]) -> str:
     """Say how a run stands; whether a stopped one is running still, a log cannot know."""
-    last = events[-1]["event"] if events else "created"
-    if last in ("created", "finished", "paused"):
-        return str(last)
+    last = events[-1] if events else None
+    if last is None or isinstance(last, Finished | Paused):
+        return last.kind if last else "created"
     return "running or stopped"
 
 

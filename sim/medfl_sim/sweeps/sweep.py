@@ -23,6 +23,7 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plan.settings import check, models_in
 from medfl_common.plan.strict_yaml import Value, parse_yaml, read_yaml
 from medfl_common.registry import Registry
+from medfl_common.run.events import Finished
 from medfl_common.ui.screen import in_words
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
@@ -170,7 +171,7 @@ def _is_finished(variant: Variant) -> bool:
     if not (variant.folder / "study.json").exists():
         return False
     is_compared = (variant.folder / "comparison.json").exists() or not variant.job.baselines
-    return is_compared and bool(open_study(variant.folder).log.events("finished"))
+    return is_compared and bool(open_study(variant.folder).log.read(Finished))
 
 
 def _is_of_scenario(key: str) -> bool:

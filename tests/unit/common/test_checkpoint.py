@@ -66,5 +66,5 @@ def test_a_torn_last_line_is_cut_and_the_rest_stays(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
     log.write("round", round=2)
 
-    assert [event["round"] for event in log.events("round")] == [1, 2]
+    assert [event["round"] for event in log.lines("round")] == [1, 2]
     assert all(json.loads(line) for line in log.path.read_text().splitlines())

@@ -18,7 +18,7 @@ LAST = "round-0003"
 def undisturbed(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> object:
     study = create_study(tmp_path / "undisturbed", make_plan())
     run_study(study, virtual_sites(hospitals, study.plan))
-    return study.log.events("finished")[0]["sha256"]
+    return study.log.lines("finished")[0]["sha256"]
 
 
 def test_a_full_disk_is_told_once_and_waited_for(
@@ -45,7 +45,7 @@ def test_a_full_disk_is_told_once_and_waited_for(
     assert len(told) == 1
     assert "No space left on device" in told[0]
     assert "nothing is lost: make room" in told[0]
-    assert study.log.events("finished")[0]["sha256"] == undisturbed
+    assert study.log.lines("finished")[0]["sha256"] == undisturbed
 
 
 def test_a_checkpoint_damaged_after_its_round_was_logged_is_made_again_and_logged_once(
@@ -69,5 +69,5 @@ def test_a_checkpoint_damaged_after_its_round_was_logged_is_made_again_and_logge
     run_study(study, sites, said.append)
 
     assert f"checkpoint {LAST} is damaged" in said[0]
-    assert [event["round"] for event in study.log.events("round")] == [1, 2, 3]
-    assert study.log.events("finished")[0]["sha256"] == undisturbed
+    assert [event["round"] for event in study.log.lines("round")] == [1, 2, 3]
+    assert study.log.lines("finished")[0]["sha256"] == undisturbed

@@ -73,7 +73,7 @@ def test_the_card_tells_scores_groups_and_limits_and_no_sites_name(
         assert "PHANTOM ALPHA" in text
         assert "AUC (precision-recall)" in text
     assert "| site C |" in card
-    for event in study.log.events("finished"):
+    for event in study.log.lines("finished"):
         for facts in event["sites"].values():
             whole = np.array(facts["tally"]["confusion"])
             for score_counts in facts["groups"].values():

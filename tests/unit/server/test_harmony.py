@@ -98,4 +98,4 @@ def test_sites_tell_of_their_data_before_the_first_round(
     assert any("site-2: its images look inverted" in line for line in said)
     write_report(study)
     assert "look inverted" in (study.folder / "harmony.html").read_text()
-    assert len(study.log.events("round")) == study.plan.federation.rounds
+    assert len(study.log.lines("round")) == study.plan.federation.rounds

@@ -76,7 +76,7 @@ def test_a_scrape_shows_what_the_run_log_says_and_who_is_connected(study: Study)
     }  # fmt: skip
     for name, values in per_site.items():
         assert tuple(seen[name, site] for site in ("north", "south", "west")) == values, name
-    assert seen["last_event_timestamp_seconds", ""] == study.log.events()[-1]["time"]
+    assert seen["last_event_timestamp_seconds", ""] == study.log.lines()[-1]["time"]
     ends = valid_until(study.folder / "tls" / "server.crt").timestamp()
     assert seen["certificate_ends_timestamp_seconds", ""] == ends
     assert {site for _, site in seen} == {"", "north", "south", "west"}  # no other label

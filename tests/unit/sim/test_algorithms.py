@@ -57,7 +57,7 @@ def final(study: Study) -> Weights:
 
 
 def sha256(study: Study) -> object:
-    return study.log.events("finished")[0]["sha256"]
+    return study.log.lines("finished")[0]["sha256"]
 
 
 @pytest.mark.parametrize("strategy", STATEFUL)
@@ -73,7 +73,7 @@ def test_stopped_and_gone_on_with_is_as_if_never_stopped(
 
     whole = run(tmp_path / "whole", plan, hospitals)
 
-    assert len(stopped.log.events("resumed")) == 1
+    assert len(stopped.log.lines("resumed")) == 1
     # Nonces differ from run to run, weights do not.
     assert sha256(stopped) == sha256(whole)
     kept = [sorted((s.folder / "local").rglob("*.safetensors")) for s in (stopped, whole)]
@@ -137,13 +137,13 @@ def test_fedbuff_waits_for_no_slow_site_and_counts_its_update_less(
     run(tmp_path / "stopped", plan, hospitals, rounds=3, faults=slow)
     stopped = run(tmp_path / "stopped", plan, hospitals, faults=slow)
 
-    who = [[*event["sites"]] for event in whole.log.events("round")]  # type: ignore[misc]
+    who = [[*event["sites"]] for event in whole.log.lines("round")]  # type: ignore[misc]
     # Seconds 1, 2, 3; at 3.5 site-3 and at 4 site-1; then site-2, done at 4 too, and so on.
     fast, with_slow = ["site-1", "site-2"], ["site-1", "site-3"]
     assert who == [fast, fast, fast, with_slow, fast, fast]
-    late = whole.log.events("round")[3]["sites"]["site-3"]  # type: ignore[index,call-overload]
+    late = whole.log.lines("round")[3]["sites"]["site-3"]  # type: ignore[index,call-overload]
     assert late["for_round"] == 1
-    assert whole.log.events("finished")[0]["round"] == 6  # not one that some sites scored higher
+    assert whole.log.lines("finished")[0]["round"] == 6  # not one that some sites scored higher
     assert sha256(stopped) == sha256(whole)
 
 
@@ -170,14 +170,14 @@ def test_it_learns_and_a_stop_changes_nothing(
 
     losses = [
         [site["train_loss"] for site in event["sites"].values()]  # type: ignore[union-attr]
-        for event in whole.log.events("round")
+        for event in whole.log.lines("round")
     ]
     assert mean(losses[-1]) < mean(losses[0])
     assert sha256(stopped) == sha256(whole)
 
 
 def test_the_guide_names_every_algorithm_and_message_format() -> None:
-    guide = (ROOT / "docs" / "algorithms.md").read_text()
+    guide = (ROOT / "docs" / "explanation" / "algorithms.md").read_text()
     for name in [*ALGORITHMS.names(), *CODECS.names()]:
         assert f"`{name}`" in guide
 

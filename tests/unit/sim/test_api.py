@@ -10,6 +10,7 @@ import yaml
 from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError, RunError
+from medfl_common.run.events import RoundMade
 from medfl_sim import open_run, simulate
 from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.sinks import figures_of
@@ -24,7 +25,7 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
     assert {*run.scores} == {"site-1", "site-2", "site-3", "all sites"}
     rounds, areas = run.curve("auc")
     assert rounds == [0, 1, 2, 3]
-    kept = run.study.log.events("finished")[0]["round"]
+    kept = run.study.log.lines("finished")[0]["round"]
     assert areas[rounds.index(float(str(kept)))] == run.scores["all sites"]["auc"]
     assert [row.name for row in run.comparison] == ["site-1", "site-2", "site-3", "all hospitals"]
     assert not run.model().training
@@ -51,10 +52,10 @@ def test_tensorboard_has_every_round_once_also_after_going_on(
     found = EventAccumulator(os.fspath(study.folder / FOLDER)).Reload()
     losses = [(one.step, one.value) for one in found.Scalars("training/loss")]
     assert [step for step, _ in losses] == [1, 2, 3]
-    (first, *_) = study.log.events("round")
+    (first, *_) = study.log.read(RoundMade)
     by_hand = dict(figures_of(first))[1]["training/loss"]
     assert losses[0][1] == pytest.approx(by_hand, rel=1e-6)
-    facts = first["sites"].values()
+    facts = [reply.facts for reply in first.sites.values()]
     assert by_hand == pytest.approx(
         sum(f["train_loss"] * f["n_images"] for f in facts) / sum(f["n_images"] for f in facts)
     )

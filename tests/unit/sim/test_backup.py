@@ -13,7 +13,7 @@ from medfl_sim.engine.simulation import run_study
 
 def final(study: Study) -> tuple[object, str]:
     """Give the digest in the log and that of the model's file."""
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     model = (study.folder / "model.safetensors").read_bytes()
     return finished["sha256"], hashlib.sha256(model).hexdigest()
 
@@ -36,11 +36,11 @@ def test_a_copy_of_a_run_directory_ends_with_the_same_bits_as_the_study_itself(
     expected = final(study)
     shutil.rmtree(study.folder)  # the machine is lost
     restored = open_study(copy)
-    assert not restored.log.events("finished")
+    assert not restored.log.lines("finished")
     with locked(copy):  # the lock file that was copied holds nobody
         pass
     run_study(restored, sites)
 
     assert final(restored) == expected
-    assert [event["round"] for event in restored.log.events("round")] == [1, 2, 3]
-    assert len(restored.log.events("resumed")) == 1
+    assert [event["round"] for event in restored.log.lines("round")] == [1, 2, 3]
+    assert len(restored.log.lines("resumed")) == 1

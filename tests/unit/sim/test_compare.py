@@ -25,7 +25,7 @@ def finished(folder: Path, plan_file: Path, hospitals: Path) -> Study:
 
 
 def digest(folder: Path) -> object:
-    return open_study(folder).log.events("finished")[-1]["sha256"]
+    return open_study(folder).log.lines("finished")[-1]["sha256"]
 
 
 def test_a_federation_of_one_hospital_is_that_hospital_alone(
@@ -109,7 +109,7 @@ def test_the_page_answers_from_the_table(
 
     assert [row.name for row in rows] == ["site-1", "site-2", "site-3", ALL]
     assert read_comparison(study.folder) == rows
-    scored = study.log.events("finished")[0]["sites"]
+    scored = study.log.lines("finished")[0]["sites"]
     for row in rows[:-1]:  # the site's own exact score, by the site's own code
         assert row.auc["federated"] == pytest.approx(scored[row.name]["exact_auc"])  # type: ignore[index, call-overload]
     text = write_comparison(study, rows).read_text()
@@ -127,7 +127,7 @@ def test_layers_that_stay_at_their_site_are_scored_there(
 
     rows = compare(study, sites)
 
-    scored = study.log.events("finished")[0]["sites"]
+    scored = study.log.lines("finished")[0]["sites"]
     for row in rows[:-1]:
         assert row.auc["federated"] == pytest.approx(scored[row.name]["exact_auc"])  # type: ignore[index, call-overload]
 
@@ -150,4 +150,4 @@ def test_baselines_go_on_where_they_stopped(
     run_baselines(study, sites)
 
     assert before.read_text() == lines
-    assert open_study(pooled_folder(study)).log.events("finished")
+    assert open_study(pooled_folder(study)).log.lines("finished")

@@ -33,7 +33,7 @@ def run(folder: Path, plan_file: Path, hospitals: Path, engine: str) -> Study:
 
 
 def final_digest(study: Study) -> object:
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     return finished["sha256"]
 
 
@@ -153,11 +153,11 @@ def test_a_round_asks_the_sites_that_were_drawn_for_it(
 
     study = run(tmp_path / "s", plan_file, hospitals, "inprocess")
 
-    asked = [set(event["sites"]) for event in study.log.events("round")]  # type: ignore[arg-type]
+    asked = [set(event["sites"]) for event in study.log.lines("round")]  # type: ignore[arg-type]
     assert asked == [choose_sites(plan, names, round_) for round_ in (1, 2, 3, 4)]
     assert all(len(sites) == 2 for sites in asked)
     assert set().union(*asked) == set(names)
-    assert set(study.log.events("finished")[0]["sites"]) == set(names)  # type: ignore[arg-type]
+    assert set(study.log.lines("finished")[0]["sites"]) == set(names)  # type: ignore[arg-type]
 
 
 def test_what_a_strategy_tells_and_short_messages_pass_every_engine(
@@ -172,8 +172,8 @@ def test_what_a_strategy_tells_and_short_messages_pass_every_engine(
     for engine in ("inprocess", "processes"):
         study = create_study(tmp_path / engine, plan)
         run_study(study, virtual_sites(hospitals, study.plan), engine=engine, n_workers=2)
-        found.append(study.log.events("finished")[0]["sha256"])
-        sites = study.log.events("round")[0]["sites"]
+        found.append(study.log.lines("finished")[0]["sha256"])
+        sites = study.log.lines("round")[0]["sites"]
         n_bytes = [facts["bytes_received"] for facts in sites.values()]  # type: ignore[attr-defined]
         assert max(n_bytes) < 20_000  # most of it counts; 93,000 as they are
     assert found[0] == found[1]

@@ -39,7 +39,7 @@ def test_with_a_frozen_backbone_a_round_is_the_head(
                      "augmentation": {"shift": 0.1}})  # fmt: skip
     study = run(tmp_path / "s", plan, hospitals)
 
-    first, second, _ = study.log.events("round")
+    first, second, _ = study.log.lines("round")
     start, final = (load_file(study.folder / f"{n}.safetensors") for n in ("start", "model"))
     whole = sum(4 * tensor.numel() for tensor in start.values())
     for site in ("site-1", "site-2", "site-3"):
@@ -114,7 +114,7 @@ def test_norm_layers_stay_at_their_site_and_a_stopped_study_goes_on_with_them(
     assert not torch.equal(
         layers[0]["backbone.1.running_mean"], layers[1]["backbone.1.running_mean"]
     )
-    assert broken.log.events("finished")[0]["sha256"] == whole.log.events("finished")[0]["sha256"]
+    assert broken.log.lines("finished")[0]["sha256"] == whole.log.lines("finished")[0]["sha256"]
 
 
 def test_the_best_round_is_kept_and_the_study_stops_when_patience_is_spent(
@@ -125,7 +125,7 @@ def test_the_best_round_is_kept_and_the_study_stops_when_patience_is_spent(
     plan = make_plan(training={"lr": 0.3}, federation={"rounds": 9}, evaluation=judged)
     study = run(tmp_path / "s", plan, hospitals)
 
-    rounds, (finished,) = study.log.events("round"), study.log.events("finished")
+    rounds, (finished,) = study.log.lines("round"), study.log.lines("finished")
     losses = [_loss(event) for event in rounds]
     assert len(rounds) < 9
     assert finished["best"]["round"] == finished["round"] == losses.index(min(losses))

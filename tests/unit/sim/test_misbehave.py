@@ -51,7 +51,7 @@ def test_sites_that_are_away_are_missed_by_the_log_and_the_study_ends_in_every_e
 
     studies = [run(tmp_path / e, plan, hospitals, away, e) for e in ("inprocess", "processes")]
 
-    rounds = studies[0].log.events("round")
+    rounds = studies[0].log.lines("round")
     present = [[*event["sites"]] for event in rounds]
     assert len(rounds) == 4
     assert all(2 <= len(sites) <= 5 for sites in present)
@@ -62,7 +62,7 @@ def test_sites_that_are_away_are_missed_by_the_log_and_the_study_ends_in_every_e
         assert set(event["missing"].values()) <= {
             m for m in event["missing"].values() if "the scenario kept it away" in m
         }
-    hashes = [study.log.events("finished")[0]["sha256"] for study in studies]
+    hashes = [study.log.lines("finished")[0]["sha256"] for study in studies]
     assert hashes[0] == hashes[1]
 
 
@@ -108,7 +108,7 @@ def test_a_huge_update_is_quarantined_and_the_median_withstands_a_flipped_one(
     plan = make_plan(federation={"rounds": 2, "min_sites": 3})
     huge = scenario({"kind": "scaled", "factor": 1.0e9})
     study = run(tmp_path / "huge", plan, hospitals, huge)
-    for event in study.log.events("round"):
+    for event in study.log.lines("round"):
         assert "quarantined" in event["missing"]["site-1"]
 
 

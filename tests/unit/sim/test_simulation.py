@@ -29,7 +29,7 @@ def run(folder: Path, plan_file: Path, hospitals: Path) -> Study:
 
 
 def final_digest(study: Study) -> object:
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     return finished["sha256"]
 
 
@@ -56,11 +56,11 @@ def test_a_study_that_was_stopped_ends_with_the_same_bits(
     run_study(again, sites)
 
     assert final_digest(again) == final_digest(whole)
-    assert [event["round"] for event in again.log.events("round")] == [1, 2, 3]
-    assert [event["round"] for event in again.log.events("resumed")] == [2]
-    events = again.log.events()
+    assert [event["round"] for event in again.log.lines("round")] == [1, 2, 3]
+    assert [event["round"] for event in again.log.lines("resumed")] == [2]
+    events = again.log.lines()
     run_study(again, sites)  # a finished study has nothing left to do
-    assert again.log.events() == events
+    assert again.log.lines() == events
 
 
 def test_a_round_that_was_saved_but_not_logged_is_logged_once(
@@ -75,8 +75,8 @@ def test_a_round_that_was_saved_but_not_logged_is_logged_once(
 
     run_study(study, sites)
 
-    assert [event["round"] for event in study.log.events("round")] == [1, 2, 3]
-    assert set(study.log.events("round")[1]["sites"]) == {"site-1", "site-2", "site-3"}
+    assert [event["round"] for event in study.log.lines("round")] == [1, 2, 3]
+    assert set(study.log.lines("round")[1]["sites"]) == {"site-1", "site-2", "site-3"}
 
 
 def test_a_site_that_fails_is_named_and_the_others_go_on(
@@ -96,7 +96,7 @@ def test_a_site_that_fails_is_named_and_the_others_go_on(
 
     run_study(study, sites)
 
-    for event in study.log.events("round"):
+    for event in study.log.lines("round"):
         assert set(event["sites"]) == {"site-1", "site-3"}
         assert "MEDFL-E200" in event["missing"]["site-2"]
     assert "unheard-of" not in study.log.path.read_text()
@@ -117,13 +117,13 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
     with pytest.raises(PausedError, match="paused after round 0: 2 times in a row"):
         run_study(study, broken)
 
-    assert study.log.events("round") == []
-    assert study.log.events("finished") == []
+    assert study.log.lines("round") == []
+    assert study.log.lines("finished") == []
     checkpoint, _ = load_newest(study.checkpoints)
     assert checkpoint is not None
     assert checkpoint.round == 0
     run_study(study, sites)
-    assert len(study.log.events("round")) == 3
+    assert len(study.log.lines("round")) == 3
 
 
 def five_hospitals(folder: Path, n_images: int) -> Path:
@@ -168,7 +168,7 @@ def test_a_robust_study_goes_on_after_a_stop_and_logs_the_same(
     run_study(broken, sites)
 
     assert final_digest(broken) == final_digest(whole)
-    for one, other in zip(broken.log.events("round"), whole.log.events("round"), strict=True):
+    for one, other in zip(broken.log.lines("round"), whole.log.lines("round"), strict=True):
         for site, facts in one["sites"].items():
             assert facts["norm"] == other["sites"][site]["norm"] > 0
             assert facts["cosine"] == other["sites"][site]["cosine"]
@@ -191,7 +191,7 @@ def test_batchnorm_trains_and_its_counts_stay_at_home(
 def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> None:
     study = run(tmp_path / "s", make_plan(), hospitals)
 
-    for event in study.log.events("round") + study.log.events("finished"):
+    for event in study.log.lines("round") + study.log.lines("finished"):
         for facts in event["sites"].values():
             assert sum(map(sum, facts["tally"]["confusion"])) == facts["tally"]["n"]
     assert json.loads((study.folder / "study.json").read_text())["plan_sha256"] == study.plan.hash()
@@ -207,7 +207,7 @@ def test_a_pooled_data_set_is_partitioned_and_trains(
 
     run_study(study, sites)
 
-    (event,) = study.log.events("round")
+    (event,) = study.log.lines("round")
     scored = sum(facts["tally"]["n"] for facts in event["sites"].values())
     trained = sum(facts["n_images"] for facts in event["sites"].values())
     assert len(event["sites"]) == 5
@@ -221,7 +221,7 @@ def test_with_nobody_held_out_nobody_is_asked_to_score(
 
     study = run(tmp_path / "s", plan, hospitals)
 
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     assert finished["sites"] == {}
     assert (study.folder / "model.safetensors").exists()
     assert "kept back" in write_report(study).read_text()

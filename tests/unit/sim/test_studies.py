@@ -40,7 +40,7 @@ def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(
     study = create_study(tmp_path / "run", plan)
     run_study(study, virtual_sites(tmp_path / "hospitals", study.plan))
 
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     assert set(finished["sites"]) == {"site-1", "site-2"}
     assert write_report(study).exists()
     card = write_model_card(study)

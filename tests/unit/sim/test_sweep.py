@@ -72,7 +72,7 @@ def test_a_sweep_goes_on_and_makes_only_what_is_new(job: Job, tmp_path: Path) ->
     assert all(r.figures["auc"] is not None for r in made)
     assert "lr" in write_sweep(folder, made, "small").read_text()
     assert len(as_csv(made).splitlines()) == 4
-    hashes = {open_study(v.folder).log.events("finished")[0]["sha256"] for v in wider}
+    hashes = {open_study(v.folder).log.lines("finished")[0]["sha256"] for v in wider}
     assert len(hashes) == 3
     job.plan.write_text(job.plan.read_text().replace("size: 24", "size: 32"))
     with pytest.raises(RunError, match="base plan was changed since"):

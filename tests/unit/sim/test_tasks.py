@@ -54,7 +54,7 @@ def run(plan: Path, data: Path, tmp_path: Path, partition: str = "iid") -> list[
     said: list[str] = []
     study = create_study(tmp_path / "run", plan)
     run_study(study, virtual_sites(data, study.plan, partitioned(partition, 2)), said.append)
-    assert study.log.events("finished")
+    assert study.log.lines("finished")
     return said
 
 
@@ -154,7 +154,7 @@ def test_a_study_of_two_findings_with_unknown_labels_runs_to_its_end(
 
     run_study(study, virtual_sites(hospitals, study.plan))
 
-    (finished,) = study.log.events("finished")
+    (finished,) = study.log.lines("finished")
     score_counts = finished["sites"]["site-1"]["tally"]  # type: ignore[index,call-overload]
     counts = np.array(score_counts["confusion"])
     assert counts.shape == (2, 2, 2)

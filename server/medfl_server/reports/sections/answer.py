@@ -1,17 +1,16 @@
 """What the report says first: the answer, and where an unfinished study stands."""
 
-from medfl_common.run.log import Event
-from medfl_server.reports.events import sites_of
+from medfl_common.run.events import Event, Finished, Paused, RoundMade
 from medfl_server.reports.scores import ALL, model_round, score_sites
 from medfl_server.reports.sections.numbers import three_digits
 from medfl_server.study.run_directory import Study
 
 
-def answer(rounds: list[Event], finished: Event | None) -> str:
+def answer(rounds: list[RoundMade], finished: Finished | None) -> str:
     """Say what was learnt, how well, and how it was chosen."""
     if not rounds:
         return "No round has been made yet; nothing was learnt so far."
-    sites = {site for event in rounds for site in sites_of(event)}
+    sites = {site for event in rounds for site in event.sites}
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(finished or rounds[-1]).get(ALL)
     if last is None:
@@ -36,23 +35,23 @@ def answer(rounds: list[Event], finished: Event | None) -> str:
     )
 
 
-def _chosen(finished: Event | None) -> str:
+def _chosen(finished: Finished | None) -> str:
     """Say that the best round was chosen, where it was not the last."""
-    if finished is None or finished["round"] == finished.get("last", finished["round"]):
+    if finished is None or finished.round == finished.last:
         return ""
     return (
-        f" It was the best of {finished['last']} rounds on these same images, which makes its "
+        f" It was the best of {finished.last} rounds on these same images, which makes its "
         "scores look a little too good."
     )
 
 
-def state(study: Study, events: list[Event], rounds: list[Event]) -> str:
+def state(study: Study, events: list[Event], rounds: list[RoundMade]) -> str:
     """Say what an unfinished study stands at; nothing where it is finished."""
-    last = events[-1]["event"] if events else "created"
+    last = events[-1] if events else None
     made = f"{len(rounds)} of {study.plan.federation.rounds} rounds"
-    if last == "finished":
+    if isinstance(last, Finished):
         return ""
-    if last == "paused":
+    if isinstance(last, Paused):
         return f" The study is paused at {made}: too few hospitals answered; it can go on."
     return f" The study is not finished: {made}."
 

@@ -4,17 +4,16 @@ from statistics import median
 
 from medfl_common.metrics.counts import merge, scores
 from medfl_common.plan.plan import Plan
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked, RoundMade
 from medfl_common.ui.page import Section, Table
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
-from medfl_server.reports.events import sites_of
 from medfl_server.reports.scores import score_counts_in
 
 HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
 
 
-def messages_section(plan: Plan, rounds: list[Event], scored: list[Event]) -> Section:
+def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -> Section:
     """Put the bytes of a site's messages beside the newest scores over all sites.
 
     Args:
@@ -22,8 +21,8 @@ def messages_section(plan: Plan, rounds: list[Event], scored: list[Event]) -> Se
         rounds: The rounds made.
         scored: What was scored; the last one counts.
     """
-    facts = [site for event in rounds for site in sites_of(event).values()]
-    if not facts:
+    replies = [reply for event in rounds for reply in event.sites.values()]
+    if not replies:
         return Section("What messages weigh", ["No round has been made yet."])
     counted = score_counts_in(scored[-1]) if scored else {}
     found = scores(merge([*counted.values()])) if counted else {}
@@ -31,11 +30,11 @@ def messages_section(plan: Plan, rounds: list[Event], scored: list[Event]) -> Se
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
     rows = []
-    for way, form, key in (
-        ("to a site", messages.weights, "bytes_sent"),
-        ("from a site", messages.update, "bytes_received"),
+    for way, form, sizes in (
+        ("to a site", messages.weights, [reply.bytes_sent for reply in replies]),
+        ("from a site", messages.update, [reply.bytes_received for reply in replies]),
     ):
-        size = median(site[key] for site in facts)
+        size = median(sizes)
         rows.append([way, form, f"{size:,.0f}", f"{size / whole:.1%}", *worth])
     text = (
         f"The model's weights that travel are {whole:,} bytes as float32; a message also holds "

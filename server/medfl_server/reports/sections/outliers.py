@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from statistics import median
 
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked, RoundMade, RoundWithoutQuorum
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.events import mapping, sites_of
 
 FACTOR = 3.0  # so many times the median site's change, or as small a part of it, is unlike
 MISSED = 0.1  # part of the rounds that a site misses while most sites do not
 MIN_SITES = 3  # of two that differ, none can be told to be the one that stands out
 QUARANTINED = "quarantined: "
-ROUNDS = ("round", "round_without_quorum")
 HEADER = [
     "site", "rounds answered", "change, of the median site's", "cosine with the others",
     "replies refused", "rounds missed",
@@ -47,7 +45,7 @@ class Standing:
         return self.missed / max(self.asked, 1)
 
 
-def stand_out_section(asked: list[Event], names: list[str]) -> Section:
+def stand_out_section(asked: list[Asked], names: list[str]) -> Section:
     """Say which sites stand out and by what, or that none does, with the figures.
 
     Args:
@@ -66,24 +64,23 @@ def stand_out_section(asked: list[Event], names: list[str]) -> Section:
     return Section("Does a site stand out?", texts, tables=[table])
 
 
-def _standing(site: str, asked: list[Event]) -> Standing:
-    rounds = [event for event in asked if event["event"] in ROUNDS]
-    reasons = [str(mapping(event["missing"]).get(site, "")) for event in asked]
+def _standing(site: str, asked: list[Asked]) -> Standing:
+    rounds = [event for event in asked if isinstance(event, RoundMade | RoundWithoutQuorum)]
+    reasons = [event.missing.get(site, "") for event in asked]
     refused = [why.removeprefix(QUARANTINED) for why in reasons if why.startswith(QUARANTINED)]
-    missed = [why for event in rounds if (why := str(mapping(event["missing"]).get(site, "")))]
+    missed = [why for event in rounds if (why := event.missing.get(site, ""))]
     sizes, cosines = [], []
     for event in rounds:
-        norms = {s: f["norm"] for s, f in sites_of(event).items() if "norm" in f}
+        norms = {s: r.norm for s, r in event.sites.items() if r.norm is not None}
         middle = median(norms.values()) if norms else 0.0
         if site in norms and middle > 0:
             sizes.append(norms[site] / middle)
-        cosine = sites_of(event).get(site, {}).get("cosine")
-        if cosine is not None:
+        if site in event.sites and (cosine := event.sites[site].cosine) is not None:
             cosines.append(cosine)
     return Standing(
         site,
-        sum(site in sites_of(event) or site in mapping(event["missing"]) for event in rounds),
-        sum(site in sites_of(event) for event in rounds),
+        sum(site in event.sites or site in event.missing for event in rounds),
+        sum(site in event.sites for event in rounds),
         sum(not why.startswith(QUARANTINED) for why in missed),
         refused,
         median(sizes) if sizes else None,

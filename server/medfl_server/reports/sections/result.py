@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked, Finished, RoundMade
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.events import mapping, sites_of
 from medfl_server.reports.scores import ALL, Scored, model_round, score_sites
 from medfl_server.reports.sections.numbers import three_digits
 from medfl_server.study.run_directory import Study
@@ -17,10 +16,10 @@ HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC
 
 def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     """Give header, rows and title of the newest scores, for a terminal."""
-    events = [event for event in study.log.events() if event["event"] in ("round", "finished")]
+    events = [e for e in study.log.read(Asked) if isinstance(e, RoundMade | Finished)]
     if not events:
         return HEADER, [], "no round has been made yet"
-    finished = events[-1]["event"] == "finished"
+    finished = isinstance(events[-1], Finished)
     made = model_round(events[-1])
     title = f"model after round {made}"
     if finished:
@@ -28,7 +27,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     return HEADER, _score_rows(events[-1]), title
 
 
-def result_section(study: Study, scored: list[Event]) -> Section:
+def result_section(study: Study, scored: list[Asked]) -> Section:
     """Show the newest scores and confusions."""
     if not scored:
         return Section("The result", ["There is none yet."])
@@ -49,17 +48,17 @@ def result_section(study: Study, scored: list[Event]) -> Section:
     return Section("The result", [text], tables=tables)
 
 
-def _score_rows(event: Event) -> list[list[str]]:
+def _score_rows(event: Asked) -> list[list[str]]:
     found = score_sites(event)
     rows = []
-    for site in [*sites_of(event), ALL]:
+    for site in [*event.sites, ALL]:
         one = found.get(site)
         if one is not None:
             rows.append([site, str(one.n), *(three_digits(one.values[name]) for name in COLUMNS)])
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
-    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in mapping(event["missing"])]
-    at = len(sites_of(event))  # the row of all sites stays last
+    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in event.missing]
+    at = len(event.sites)  # the row of all sites stays last
     return rows[:at] + absent + rows[at:]
 
 

@@ -1,15 +1,15 @@
 """How it went, round by round: curves of loss and AUC."""
 
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked, ModelScored, RoundMade
 from medfl_common.ui.page import Section, line_plot
-from medfl_server.reports.events import sites_of
 from medfl_server.reports.scores import ALL, curves
 
 
-def rounds_section(sites: list[str], rounds: list[Event], scored: list[Event]) -> Section:
+def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked]) -> Section:
     """Draw the common model's scores and the loss of local training."""
     names = [*sites, ALL]
-    in_order = [*rounds, *[event for event in scored if event["event"] == "scored"]]
+    last = [event for event in scored if isinstance(event, ModelScored)]
+    in_order: list[Asked] = [*rounds, *last]
     if len(in_order) == len(rounds):  # the last model is the final one
         in_order = scored
     loss, area = curves(in_order, "loss"), curves(in_order, "auc")
@@ -24,10 +24,10 @@ def rounds_section(sites: list[str], rounds: list[Event], scored: list[Event]) -
         )
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
-        for site, facts in sites_of(event).items():
+        for site, reply in event.sites.items():
             x, y = train.setdefault(site, ([], []))
-            x.append(float(str(event["round"])))
-            y.append(facts["train_loss"])
+            x.append(event.round)
+            y.append(reply.train_loss)
     if train:
         pictures.append(line_plot(train, "round", "loss in local training", names))
     text = (

@@ -2,29 +2,34 @@
 
 from collections import defaultdict
 
-from medfl_common.run.log import Event
+from medfl_common.run.events import (
+    Asked,
+    Event,
+    Finished,
+    ModelScored,
+    RoundMade,
+    site_names,
+)
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.events import ASKED, mapping, site_names, sites_of
 from medfl_server.reports.sections.result import NONE_SHARED
 from medfl_server.study.run_directory import Study
 
 
-def sites_section(study: Study, events: list[Event], scored: list[Event]) -> Section:
+def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Section:
     """List each site's images, steps, and missed rounds."""
     missed = _missed(events)
-    rounds = [event for event in scored if event["event"] == "round"]
+    rounds = [event for event in scored if isinstance(event, RoundMade)]
     rows = []
     for site in site_names(events):
-        facts = [sites_of(event)[site] for event in rounds if site in sites_of(event)]
-        n_scored = [
-            f["tally"]["n"] for e in scored if (f := sites_of(e).get(site)) and "tally" in f
-        ]
+        replies = [event.sites[site] for event in rounds if site in event.sites]
+        known = [event.sites[site].n_scored for event in scored if site in event.sites]
+        n_scored = [n for n in known if n is not None]
         rows.append(
             [
                 site,
-                str(facts[-1]["n_images"]) if facts else "0",
-                str(facts[-1]["n_steps"]) if facts else "0",
-                f"{len(facts)} of {study.plan.federation.rounds}",
+                str(replies[-1].n_images) if replies else "0",
+                str(replies[-1].n_steps) if replies else "0",
+                f"{len(replies)} of {study.plan.federation.rounds}",
                 str(n_scored[-1]) if n_scored else NONE_SHARED,
                 _short_list(missed[site]) or "none",
             ]
@@ -42,10 +47,10 @@ def sites_section(study: Study, events: list[Event], scored: list[Event]) -> Sec
 def _missed(events: list[Event]) -> dict[str, list[str]]:
     missed: dict[str, list[str]] = defaultdict(list)
     for event in events:
-        if event["event"] in ASKED:
-            is_scoring = event["event"] in ("scored", "finished")
-            asked = "final scoring" if is_scoring else f"round {event['round']}"
-            for site, reason in mapping(event["missing"]).items():
+        if isinstance(event, Asked):
+            is_scoring = isinstance(event, ModelScored | Finished)
+            asked = "final scoring" if is_scoring else f"round {event.round}"
+            for site, reason in event.missing.items():
                 missed[site].append(f"{asked}: {reason}")
     return missed
 

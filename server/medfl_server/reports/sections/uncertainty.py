@@ -4,7 +4,7 @@ from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.curves import auc_with_bound
 from medfl_common.metrics.estimates import estimates, spread
 from medfl_common.plan.plan import Plan
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.reports.sections.numbers import with_interval
@@ -25,7 +25,7 @@ NAMES = {
 }
 
 
-def uncertainty_section(event: Event, whole: ScoreCounts, plan: Plan) -> Section:
+def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section:
     """List the scores over all sites with their intervals, and say what these leave out."""
     texts = [_bound(whole), _differ(event)]
     return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
@@ -55,7 +55,7 @@ def _bound(whole: ScoreCounts) -> str:
     )
 
 
-def _differ(event: Event) -> str:
+def _differ(event: Asked) -> str:
     areas = {s: one.values["auc"] for s, one in score_sites(event).items() if s != ALL}
     found = spread({site: value for site, value in areas.items() if value is not None})
     if found is None or len(areas) < 2:

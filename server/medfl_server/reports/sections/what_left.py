@@ -2,19 +2,18 @@
 
 from collections import defaultdict
 
-from medfl_common.run.log import Event
+from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.events import sites_of
 
 
-def what_left(asked: list[Event]) -> Section:
+def what_left(asked: list[Asked]) -> Section:
     """Count the messages and bytes of each site."""
     sent: dict[str, list[int]] = defaultdict(list)
     received: dict[str, int] = defaultdict(int)
     for event in asked:  # what a round without a quorum brought has left its hospital too
-        for site, facts in sites_of(event).items():
-            sent[site].append(facts["bytes_received"])  # by the coordinator
-            received[site] += facts["bytes_sent"]
+        for site, reply in event.sites.items():
+            sent[site].append(reply.bytes_received)  # by the coordinator
+            received[site] += reply.bytes_sent
     rows = [
         [site, str(len(sizes)), f"{max(sizes):,}", f"{sum(sizes):,}", f"{received[site]:,}"]
         for site, sizes in sent.items()

@@ -6,10 +6,10 @@ begun or gone on with.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from medfl_common.registry import Registry
-from medfl_common.run.log import Event
+from medfl_common.run.events import Event, Finished, ModelScored, RoundMade
 from medfl_server.reports.scores import model_round, score_sites
 from medfl_server.study.run_directory import Study
 
@@ -37,7 +37,7 @@ def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
 
     def feed() -> None:
         nonlocal n_passed
-        events = study.log.events() if sinks else []
+        events = study.log.read(Event) if sinks else []
         for event in events[n_passed:]:
             for step, figures in figures_of(event):
                 for sink in sinks:
@@ -54,7 +54,7 @@ def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
 
 def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
     """Give (step, figures) of an event: scores of the model before a round, then of the round."""
-    if event["event"] not in ("round", "scored", "finished"):
+    if not isinstance(event, RoundMade | ModelScored | Finished):
         return
     scores = {
         f"{name}/{site}": float(value)
@@ -64,16 +64,16 @@ def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
     }
     if scores:
         yield model_round(event), scores
-    sites: dict[str, Any] = event["sites"]  # type: ignore[assignment]
-    n_images = sum(facts["n_images"] for facts in sites.values())
-    if event["event"] == "round" and n_images:
-        loss = sum(facts["train_loss"] * facts["n_images"] for facts in sites.values()) / n_images
+    replies = [*event.sites.values()]
+    n_images = sum(reply.n_images for reply in replies)
+    if isinstance(event, RoundMade) and n_images:
+        loss = sum(reply.train_loss * reply.n_images for reply in replies) / n_images
         yield (
-            int(str(event["round"])),
+            event.round,
             {
                 "training/loss": loss,
-                "round/seconds": float(str(event["seconds"])),
-                "round/sites": float(len(sites)),
-                "round/mb_received": sum(f["bytes_received"] for f in sites.values()) / 1e6,
+                "round/seconds": event.seconds,
+                "round/sites": float(len(replies)),
+                "round/mb_received": sum(reply.bytes_received for reply in replies) / 1e6,
             },
         )

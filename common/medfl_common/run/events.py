@@ -1,0 +1,386 @@
+"""The events of a run log, one type each. No other file knows their JSON.
+
+A type is a view of a line of `log.jsonl`: what a later version adds to the line stays in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from medfl_common.files import Json
+from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.site_statistics import SiteStatistics
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """A round's model and its value; a higher value is better (a loss is taken negative)."""
+
+    round: int
+    value: float
+
+
+@dataclass(frozen=True)
+class SiteReply:
+    """What the log keeps of one site's reply."""
+
+    facts: Facts
+
+    @classmethod
+    def of_work(
+        cls, *, n_images: int, n_steps: int, train_loss: float, seconds: float,
+        bytes_received: int, bytes_sent: int, sha256: str, for_round: int | None,
+        score_counts: ScoreCounts | None, exact_auc: float | None,
+        groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
+    ) -> Self:  # fmt: skip
+        """Note what a site trained and scored.
+
+        Args:
+            n_images: Training images.
+            n_steps: Optimiser steps.
+            train_loss: Mean loss over the training images.
+            seconds: The site's own time for the work.
+            bytes_received: Bytes that the coordinator received.
+            bytes_sent: Bytes that the coordinator sent.
+            sha256: Digest of the reply, as in the site's ledger.
+            for_round: The round that the reply was asked for, where that is another one.
+            score_counts: Counts of the validation images; None where the policy withholds them.
+            exact_auc: AUC without bins, from the site; None where it is undefined.
+            groups: Counts of subgroups by kind.
+            compared: `norm` and `cosine` of the update beside the other sites'.
+        """
+        facts: dict[str, Json] = {
+            "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
+            "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
+        }  # fmt: skip
+        if for_round is not None:
+            facts["for_round"] = for_round
+        if score_counts is not None:
+            facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
+        if groups:
+            facts["groups"] = {
+                kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
+            }
+        return cls({**facts, **compared})
+
+    @classmethod
+    def of_statistics(cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int) -> Self:
+        """Note what a site counts of its data."""
+        told = {k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()}
+        return cls({"bytes_received": bytes_received, "bytes_sent": bytes_sent, "statistics": told})
+
+    @property
+    def n_images(self) -> int:
+        """Training images."""
+        return int(self.facts.get("n_images", 0))
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps of the round."""
+        return int(self.facts.get("n_steps", 0))
+
+    @property
+    def train_loss(self) -> float:
+        """Mean loss over the training images."""
+        return float(self.facts["train_loss"])
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes that the coordinator received of the site."""
+        return int(self.facts["bytes_received"])
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that the coordinator sent to the site."""
+        return int(self.facts["bytes_sent"])
+
+    @property
+    def exact_auc(self) -> float | None:
+        """AUC without bins, from the site."""
+        return self.facts.get("exact_auc")
+
+    @property
+    def norm(self) -> float | None:
+        """L2 norm of the update, running statistics left out."""
+        return self.facts.get("norm")
+
+    @property
+    def cosine(self) -> float | None:
+        """Cosine of the update with the mean of the other sites' updates, -1..1."""
+        return self.facts.get("cosine")
+
+    @property
+    def n_scored(self) -> int | None:
+        """Validation images that were scored; None where the policy withholds scores."""
+        return self.facts["tally"]["n"] if "tally" in self.facts else None
+
+    @property
+    def score_counts(self) -> ScoreCounts | None:
+        """Counts of the validation images; None where the policy withholds them."""
+        return _counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
+
+    def group(self, kind: str, place: int) -> ScoreCounts | None:
+        """Give the counts of one subgroup; None where the site withholds them or has no image."""
+        groups = self.facts.get("groups", {}).get(kind)
+        if groups is None or not groups[place]["n"]:
+            return None
+        return _counts_from_json(groups[place])
+
+    @property
+    def statistics(self) -> SiteStatistics | None:
+        """What the site counts of its data."""
+        told = self.facts.get("statistics")
+        if told is None:
+            return None
+        counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
+        return SiteStatistics(**counts)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log; of a kind that this version does not know, only the time."""
+
+    facts: Facts
+    kind: ClassVar[str] = ""
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return float(self.facts.get("time", 0.0))
+
+
+class Started(Event):
+    """The study began."""
+
+    kind = "started"
+
+    @classmethod
+    def of(cls, roster: Sequence[str], sha256: str) -> Self:
+        """Note the hospitals on the roster, and the digest of the initial weights."""
+        return cls({"sites": [*roster], "sha256": sha256})
+
+    @property
+    def roster(self) -> list[str]:
+        """Names of the hospitals."""
+        return [str(site) for site in self.facts.get("sites", [])]
+
+
+class AtRound(Event):
+    """Something that happened after a round."""
+
+    @classmethod
+    def of(cls, round_: int) -> Self:
+        """Note the round."""
+        return cls({"round": round_})
+
+    @property
+    def round(self) -> int:
+        """The round."""
+        return int(self.facts["round"])
+
+
+class Resumed(AtRound):
+    """The coordinator resumed the study from the checkpoint of this round."""
+
+    kind = "resumed"
+
+
+class Paused(AtRound):
+    """The study paused, for want of replies."""
+
+    kind = "paused"
+
+
+class LateReply(Event):
+    """A reply came after its round was closed, and was dropped."""
+
+    kind = "late_reply"
+
+    @classmethod
+    def of(cls, site: str, round_: int) -> Self:
+        """Note who answered which round too late."""
+        return cls({"site": site, "round": round_})
+
+    @property
+    def site(self) -> str:
+        """Who answered too late."""
+        return str(self.facts["site"])
+
+
+class Asked(AtRound):
+    """The sites were asked: who answered what, and who did not, and why."""
+
+    @classmethod
+    def of_replies(
+        cls,
+        round_: int,
+        seconds: float | None,
+        sites: Mapping[str, SiteReply],
+        missing: Mapping[str, str],
+    ) -> Self:
+        """Note the replies to one question.
+
+        Args:
+            round_: The round.
+            seconds: How long the coordinator waited; None: it is not kept.
+            sites: The replies.
+            missing: Who did not answer, with the reason.
+        """
+        waited = {} if seconds is None else {"seconds": seconds}
+        replies = {site: dict(reply.facts) for site, reply in sites.items()}
+        return cls({"round": round_, **waited, "sites": replies, "missing": {**missing}})
+
+    @property
+    def seconds(self) -> float:
+        """How long the coordinator waited."""
+        return float(self.facts.get("seconds", 0.0))
+
+    @cached_property
+    def sites(self) -> dict[str, SiteReply]:
+        """The replies, by site."""
+        return {site: SiteReply(facts) for site, facts in self.facts.get("sites", {}).items()}
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Who did not answer, with the reason."""
+        return dict(self.facts.get("missing", {}))
+
+
+class Statistics(Asked):
+    """The sites counted their data, before the first round."""
+
+    kind = "statistics"
+
+
+class RoundWithoutQuorum(Asked):
+    """Too few sites answered; the model did not change."""
+
+    kind = "round_without_quorum"
+
+    @classmethod
+    def of_round(cls, quorum: int, asked: Asked) -> Self:
+        """Note how many valid replies were needed, and the replies."""
+        return cls({"quorum": quorum, **asked.facts})
+
+
+class WithModel(Asked):
+    """Replies that belong to a model."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the shared weights."""
+        return str(self.facts["sha256"])
+
+    @property
+    def best(self) -> Best | None:
+        """The best round so far."""
+        return best_of(self.facts)
+
+
+class RoundMade(WithModel):
+    """A round changed the model; the scores are those of the model before it."""
+
+    kind = "round"
+
+    @classmethod
+    def of_checkpoint(cls, sha256: str, meta: Facts) -> Self:
+        """Note a round from what its checkpoint keeps (`checkpoint_facts`)."""
+        return cls({"sha256": sha256, **meta})
+
+
+class ModelScored(Asked):
+    """The last model was scored, where another one is the result."""
+
+    kind = "scored"
+
+
+class Finished(WithModel):
+    """The study ended; the scores are those of the final model."""
+
+    kind = "finished"
+
+    @classmethod
+    def of_end(cls, sha256: str, asked: Asked, best: Best | None, last: int) -> Self:
+        """Note the final model's digest and scores, the best round, and the last round made."""
+        facts = {"sha256": sha256, **asked.facts, "best": _best_to_json(best), "last": last}
+        return cls(facts)
+
+    @property
+    def last(self) -> int:
+        """The last round made."""
+        return int(self.facts.get("last", self.round))
+
+
+KINDS: dict[str, type[Event]] = {
+    one.kind: one
+    for one in (
+        Started, Resumed, Paused, LateReply, Statistics, RoundWithoutQuorum, RoundMade,
+        ModelScored, Finished,
+    )
+}  # fmt: skip
+TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
+
+
+def site_names(events: Sequence[Event]) -> list[str]:
+    """List the roster, as the first event has it, then the sites that were enrolled later."""
+    names: dict[str, None] = {}
+    for event in events:
+        if isinstance(event, Started):
+            names |= dict.fromkeys(event.roster)
+        elif isinstance(event, Asked):
+            names |= dict.fromkeys([*event.sites, *event.missing])
+    return [*names]
+
+
+def event_of(facts: Facts) -> Event:
+    """Give a line of the log its type."""
+    return KINDS.get(str(facts["event"]), Event)(facts)
+
+
+def checkpoint_facts(asked: Asked, best: Best | None, pending: Json = None) -> dict[str, Json]:
+    """Give what a checkpoint keeps of its round, so that a crash cannot cost the log line."""
+    more = {} if pending is None else {"in_flight": pending}
+    return {**asked.facts, "best": _best_to_json(best), **more}
+
+
+def pending_of(meta: Facts) -> dict[str, Any] | None:
+    """Read the tasks that were not answered yet when a checkpoint was made."""
+    return meta.get("in_flight")
+
+
+def best_of(meta: Facts) -> Best | None:
+    """Read the best round from a checkpoint's facts or an event's."""
+    facts = meta.get("best")
+    return Best(int(facts["round"]), float(facts["value"])) if isinstance(facts, dict) else None
+
+
+def without_rounds(lines: list[dict[str, Json]], after: int) -> list[dict[str, Json]] | None:
+    """Mark the rounds after `after` as taken back; None where there is none."""
+    lost = [x for x in lines if x["event"] == RoundMade.kind and int(str(x["round"])) > after]
+    for line in lost:
+        line["event"] = TAKEN_BACK
+    return lines if lost else None
+
+
+def _best_to_json(best: Best | None) -> Json:
+    return None if best is None else {"round": best.round, "value": best.value}
+
+
+def _counts_to_json(counts: ScoreCounts) -> Json:
+    return {
+        "n": counts.n,
+        "loss": counts.loss,
+        "confusion": counts.confusion.tolist(),
+        "positive": counts.positive.tolist(),
+        "negative": counts.negative.tolist(),
+    }
+
+
+def _counts_from_json(facts: Facts) -> ScoreCounts:
+    counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
+    return ScoreCounts(facts["n"], facts["loss"], *counts)
