@@ -32,7 +32,7 @@ class Stepper:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=is_half)
 
     def step(self, pixels: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Make one step; return the batch's mean loss, a scalar on the device, the term apart.
+        """Make one step; return the batch's mean loss, a scalar on the device, without the extra loss.
 
         Raises TrainingError where half the batch does not fit into memory either.
         """
@@ -73,7 +73,7 @@ class Stepper:
                 logits = self.model(inputs)
             loss = self.loss_of(logits, some_targets.to(self.device)) * share
             total += loss.detach()
-            extra = self.objective.term(inputs)
+            extra = self.objective.extra_loss(inputs)
             self._backward(loss if extra is None else loss + extra * share)
         return total
 

@@ -108,17 +108,17 @@ def test_moon_compares_features_with_the_common_and_the_last_local_model(
     pixels = torch.tensor([[1.0, 0.0]])
 
     model(pixels)
-    term = objective.term(pixels)
+    extra = objective.extra_loss(pixels)
 
-    assert term is not None
-    assert float(term.detach()) == pytest.approx(3.0 * math.log(1 + math.exp(-2)))
-    term.backward()
+    assert extra is not None
+    assert float(extra.detach()) == pytest.approx(3.0 * math.log(1 + math.exp(-2)))
+    extra.backward()
     assert model.backbone.weight.grad is not None  # type: ignore[union-attr]
     objective.close()
     model(torch.tensor([[0.0, 5.0]]))  # no longer looked at
-    again = objective.term(pixels)
+    again = objective.extra_loss(pixels)
     assert again is not None
-    assert float(again.detach()) == pytest.approx(float(term.detach()))
+    assert float(again.detach()) == pytest.approx(float(extra.detach()))
 
 
 def test_ditto_pulls_only_its_own_model(make_plan: MakePlan) -> None:

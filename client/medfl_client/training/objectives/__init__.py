@@ -57,7 +57,7 @@ class Objective:
     def before_epoch(self, epoch: int) -> None:
         """Prepare for an epoch, counted from 0."""
 
-    def term(self, pixels: torch.Tensor) -> torch.Tensor | None:
+    def extra_loss(self, pixels: torch.Tensor) -> torch.Tensor | None:
         """Give what is added to the mean loss of a batch that the model has just seen."""
 
     def edit_gradients(self) -> None:

@@ -28,7 +28,7 @@ class Moon(Objective):
         self._features = torch.zeros(0)
         self._hook = context.model.head.register_forward_pre_hook(self._look)
 
-    def term(self, pixels: torch.Tensor) -> torch.Tensor:
+    def extra_loss(self, pixels: torch.Tensor) -> torch.Tensor:
         """Compare the batch's features."""
         with torch.no_grad():
             common, last = self._common.features(pixels), self._last.features(pixels)
