@@ -33,7 +33,7 @@ def train_locally(
     try:
         trained = _train(task, model, images, objective, device, max_steps)
         update = difference(shared_weights(model), task.weights)
-        memory.after["algorithm"] = objective.keep(trained.n_steps)
+        memory.after["algorithm"] = objective.client_state(trained.n_steps)
         personal = objective.personal()
     finally:
         objective.close()
@@ -89,6 +89,6 @@ def _client_context(
         model=model,
         parameters=parameters,
         start={name: task.weights[name].to(device) for name in parameters},
-        memory=memory.of("algorithm", device),
+        client_state=memory.of("algorithm", device),
         server_state={name: tensor.to(device) for name, tensor in task.server_state.items()},
     )

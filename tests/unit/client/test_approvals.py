@@ -219,7 +219,7 @@ class Hoarder(Objective):
     def __init__(self, context: ClientContext) -> None:
         self._context = context
 
-    def keep(self, n_steps: int) -> Weights:
+    def client_state(self, n_steps: int) -> Weights:
         return shared_weights(self._context.model)
 
 

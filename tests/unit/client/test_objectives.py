@@ -25,7 +25,7 @@ def network() -> Network:
 
 
 def at(
-    make_plan: MakePlan, model: Network, memory: Weights | None = None,
+    make_plan: MakePlan, model: Network, client_state: Weights | None = None,
     server_state: Weights | None = None, momentum: float = 0.0, **options: float,
 ) -> ClientContext:  # fmt: skip
     """A round that starts at the model as it is; what is shared is its first layer."""
@@ -34,7 +34,7 @@ def at(
     )
     shared: Mapping[str, nn.Parameter] = {"w": model.backbone.weight}  # type: ignore[dict-item]
     start = {name: parameter.detach().clone() for name, parameter in shared.items()}
-    return ClientContext(plan, RATE, model, shared, start, memory or {}, server_state or {})
+    return ClientContext(plan, RATE, model, shared, start, client_state or {}, server_state or {})
 
 
 def put(context: ClientContext, weights: float, gradient: float) -> None:
@@ -63,37 +63,37 @@ def test_fedprox_adds_mu_times_the_way_from_the_rounds_weights(make_plan: MakePl
     objective.edit_gradients()
 
     assert gradient(context) == pytest.approx(0.25 + 0.5 * 2.0)
-    assert objective.keep(4) == {}
+    assert objective.client_state(4) == {}
 
 
 def test_feddyn_takes_its_own_gradient_off_and_keeps_a_new_one(make_plan: MakePlan) -> None:
-    context = at(make_plan, network(), memory=w(3.0), feddyn_alpha=0.5)
+    context = at(make_plan, network(), client_state=w(3.0), feddyn_alpha=0.5)
     objective = OBJECTIVES.get("feddyn")(context)
     put(context, 2.0, 0.25)
 
     objective.edit_gradients()
 
     assert gradient(context) == pytest.approx(0.25 - 3.0 + 0.5 * 2.0)
-    assert float(objective.keep(4)["w"][0, 0]) == pytest.approx(3.0 - 0.5 * 2.0)
+    assert float(objective.client_state(4)["w"][0, 0]) == pytest.approx(3.0 - 0.5 * 2.0)
 
 
 def test_scaffold_corrects_by_both_variates_and_keeps_its_mean_gradient(
     make_plan: MakePlan,
 ) -> None:
     # c 1, c_k 0.25: the correction is 0.75. Four steps of 0.1 that went -2: c_k' = -0.75 + 2 / 0.4.
-    context = at(make_plan, network(), memory=w(0.25), server_state=w(1.0))
+    context = at(make_plan, network(), client_state=w(0.25), server_state=w(1.0))
     objective = OBJECTIVES.get("scaffold")(context)
     put(context, -2.0, 0.5)
 
     objective.edit_gradients()
 
     assert gradient(context) == pytest.approx(0.5 + 0.75)
-    assert float(objective.keep(4)["w"][0, 0]) == pytest.approx(-0.75 + 2.0 / 0.4)
+    assert float(objective.client_state(4)["w"][0, 0]) == pytest.approx(-0.75 + 2.0 / 0.4)
     # With momentum 0.5, two steps of gradients g go 0.1 (g + 1.5 g): as 2.5 plain ones.
     other = at(make_plan, network(), momentum=0.5)
     objective = OBJECTIVES.get("scaffold")(other)
     put(other, -1.0, 0.0)
-    assert float(objective.keep(2)["w"][0, 0]) == pytest.approx(1.0 / 0.25)
+    assert float(objective.client_state(2)["w"][0, 0]) == pytest.approx(1.0 / 0.25)
 
 
 def test_moon_compares_features_with_the_common_and_the_last_local_model(
@@ -103,7 +103,7 @@ def test_moon_compares_features_with_the_common_and_the_last_local_model(
     # cosines are 1 and 0, over a temperature of 0.5: 2 and 0.
     model = network()
     turned = {"backbone.weight": torch.tensor([[0.0, 1.0], [1.0, 0.0]])}
-    context = at(make_plan, model, memory=turned, moon_mu=3.0, moon_temperature=0.5)
+    context = at(make_plan, model, client_state=turned, moon_mu=3.0, moon_temperature=0.5)
     objective = OBJECTIVES.get("moon")(context)
     pixels = torch.tensor([[1.0, 0.0]])
 

@@ -51,7 +51,7 @@ def test_scaffold_and_feddyn_meet_at_the_common_minimum_and_fedavg_beside_it(
                 w.grad = curvature * (w.detach() - minimum)
                 objective.edit_gradients()
                 w.data -= RATE * w.grad
-            memories[site] = objective.keep(STEPS)
+            memories[site] = objective.client_state(STEPS)
             aggregation.add({"w": w.detach() - weights["w"]}, UpdateInfo(50, STEPS))
         weights, state = aggregation.result(weights), aggregation.state()
 

@@ -19,7 +19,7 @@ class ClientContext:
     """What an algorithm may look at in one round at one site; tensors are on the site's device.
 
     rate: the learning rate; model: in training; parameters: of it those trained and shared, by
-    name; start: the round's weights by the same names; memory: what the algorithm kept here after
+    name; start: the round's weights by the same names; client_state: what the algorithm kept here after
     its last round, empty at first; server_state: what the coordinator's half says, empty at first.
     """
 
@@ -28,7 +28,7 @@ class ClientContext:
     model: Network
     parameters: Mapping[str, nn.Parameter]
     start: Weights
-    memory: Weights
+    client_state: Weights
     server_state: Weights
 
     def add_proximal_gradient(self, towards: Weights, strength: float) -> None:
@@ -63,7 +63,7 @@ class Objective:
     def edit_gradients(self) -> None:
         """Change the gradients of a step before they are clipped and made."""
 
-    def keep(self, n_steps: int) -> Weights:
+    def client_state(self, n_steps: int) -> Weights:
         """Give what the next round here needs, after so many steps; it never leaves the site."""
         return {}
 
@@ -76,7 +76,9 @@ class Objective:
     @classmethod
     def keeps_something(cls) -> bool:
         """Say whether it may keep anything at the site between rounds."""
-        return cls.keep is not Objective.keep or cls.personal is not Objective.personal
+        return (
+            cls.client_state is not Objective.client_state or cls.personal is not Objective.personal
+        )
 
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective", "medfl_client.training.objectives")

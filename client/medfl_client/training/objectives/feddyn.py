@@ -19,10 +19,10 @@ class FedDyn(Objective):
 
     def edit_gradients(self) -> None:
         """Add the terms' gradients."""
-        self._context.add_gradient(self._context.memory, -1.0)
+        self._context.add_gradient(self._context.client_state, -1.0)
         self._context.add_proximal_gradient(self._context.start, self._alpha)
 
-    def keep(self, n_steps: int) -> Weights:
+    def client_state(self, n_steps: int) -> Weights:
         """Give g."""
-        before = self._context.memory
+        before = self._context.client_state
         return {n: before.get(n, 0) - self._alpha * m for n, m in self._context.moved().items()}

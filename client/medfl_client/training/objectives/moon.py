@@ -24,7 +24,7 @@ class Moon(Objective):
         self._context = context
         self._mu, self._temperature = options.moon_mu, options.moon_temperature
         self._common, self._last = _copy(context.model), _copy(context.model)
-        load_shared(self._last, context.memory)
+        load_shared(self._last, context.client_state)
         self._features = torch.zeros(0)
         self._hook = context.model.head.register_forward_pre_hook(self._look)
 
@@ -37,7 +37,7 @@ class Moon(Objective):
         logits = torch.stack(cosines, dim=1) / self._temperature
         return self._mu * -nn.functional.log_softmax(logits, dim=1)[:, 0].mean()
 
-    def keep(self, n_steps: int) -> Weights:
+    def client_state(self, n_steps: int) -> Weights:
         """Give the local model."""
         return shared_weights(self._context.model)
 

@@ -23,14 +23,14 @@ class Scaffold(Objective):
     def __init__(self, context: ClientContext) -> None:
         self._context = context
         zeros = {name: torch.zeros_like(p) for name, p in context.parameters.items()}
-        own, common = zeros | context.memory, zeros | context.server_state
+        own, common = zeros | context.client_state, zeros | context.server_state
         self._correction = {name: common[name] - own[name] for name in zeros}
 
     def edit_gradients(self) -> None:
         """Correct a step."""
         self._context.add_gradient(self._correction)
 
-    def keep(self, n_steps: int) -> Weights:
+    def client_state(self, n_steps: int) -> Weights:
         """Give c_k."""
         way = self._context.rate * effective_steps(n_steps, self._context.plan.training.momentum)
         moved = self._context.moved()
