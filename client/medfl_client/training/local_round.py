@@ -34,7 +34,7 @@ def train_locally(
         trained = _train(task, model, images, objective, device, max_steps)
         update = difference(shared_weights(model), task.weights)
         memory.after["algorithm"] = objective.client_state(trained.n_steps)
-        personal = objective.personal()
+        personal = objective.personal_objective()
     finally:
         objective.close()
     if personal is not None:

@@ -129,7 +129,7 @@ def test_ditto_pulls_only_its_own_model(make_plan: MakePlan) -> None:
     objective.edit_gradients()
     assert gradient(context) == 0.25
 
-    own = objective.personal()
+    own = objective.personal_objective()
     assert own is not None
     own.edit_gradients()
     assert gradient(context) == pytest.approx(0.25 + 0.5 * 2.0)

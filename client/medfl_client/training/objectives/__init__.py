@@ -19,8 +19,9 @@ class ClientContext:
     """What an algorithm may look at in one round at one site; tensors are on the site's device.
 
     rate: the learning rate; model: in training; parameters: of it those trained and shared, by
-    name; start: the round's weights by the same names; client_state: what the algorithm kept here after
-    its last round, empty at first; server_state: what the coordinator's half says, empty at first.
+    name; start: the round's weights by the same names; client_state: what the algorithm kept here
+    after its last round, empty at first; server_state: what the coordinator's half says, empty at
+    first.
     """
 
     plan: Plan
@@ -67,7 +68,7 @@ class Objective:
         """Give what the next round here needs, after so many steps; it never leaves the site."""
         return {}
 
-    def personal(self) -> "Objective | None":
+    def personal_objective(self) -> "Objective | None":
         """Give what trains the site's own model after the round's, or None: there is none."""
 
     def close(self) -> None:
@@ -76,9 +77,8 @@ class Objective:
     @classmethod
     def keeps_something(cls) -> bool:
         """Say whether it may keep anything at the site between rounds."""
-        return (
-            cls.client_state is not Objective.client_state or cls.personal is not Objective.personal
-        )
+        kept = (cls.client_state, cls.personal_objective)
+        return kept != (Objective.client_state, Objective.personal_objective)
 
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective", "medfl_client.training.objectives")

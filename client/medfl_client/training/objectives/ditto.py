@@ -16,7 +16,7 @@ class Ditto(Objective):
     def __init__(self, context: ClientContext) -> None:
         self._context = context
 
-    def personal(self) -> Objective:
+    def personal_objective(self) -> Objective:
         """Add lambda / 2 * |own - global|^2 to the own model's loss."""
         return _Own(self._context)
 
