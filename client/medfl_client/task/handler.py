@@ -23,7 +23,7 @@ from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
-from medfl_client.training.local_round import leave_out, train_locally
+from medfl_client.training.local_round import compress_with_error_feedback, train_locally
 from medfl_client.training.memory import NEWEST, Memory, close_memory, open_memory
 from medfl_client.training.train import Trained
 from medfl_common.errors import code_of, new_incident
@@ -179,7 +179,7 @@ def work(
             start_loss = count_scores(*score(trunk, data.train, task.plan, device), task.plan).loss
         memory = memory or Memory()
         trained, update = train_locally(task, model, data.train, device, memory, max_steps)
-        update = leave_out(update, task.plan, memory)
+        update = compress_with_error_feedback(update, task.plan, memory)
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,

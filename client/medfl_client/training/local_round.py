@@ -1,4 +1,4 @@
-"""One round's training at a site: the algorithm's objective, its memory, and what is left out."""
+"""One round's training at a site: the algorithm's objective, its memory, and the compression error."""
 
 import torch
 from torch import nn
@@ -46,8 +46,8 @@ def train_locally(
     return trained, update
 
 
-def leave_out(update: Weights, plan: Plan, memory: Memory) -> Weights:
-    """Give what of an update travels in the plan's form; the rest is kept for a later round."""
+def compress_with_error_feedback(update: Weights, plan: Plan, memory: Memory) -> Weights:
+    """Give the update as it travels in the plan's form; its error is added to a later update."""
     codec = codec_of(plan.federation.messages)
     if codec is None:
         return update
