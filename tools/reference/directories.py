@@ -73,7 +73,7 @@ SITE = {
     "state/approvals.head": "the hash of the last line",
     "state/proposed/": "plans that came unapproved and wait",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
-    "state/local/RUN/": "layers and memory that stay here between rounds",
+    "state/local/RUN/": "layers and client state that stay here between rounds",
     "state/models/RUN/": "a study's final model: weights, plan, reading, `scores.txt`",
     "state/models/personal-RUN/": "the hospital's own model, where the algorithm makes one",
     "state/incidents.jsonl": "the texts behind the incident numbers that the coordinator has",

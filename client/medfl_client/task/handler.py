@@ -22,9 +22,14 @@ from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
+from medfl_client.training.client_state import (
+    NEWEST,
+    ClientState,
+    read_client_state,
+    write_client_state,
+)
 from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
 from medfl_client.training.local_round import compress_with_error_feedback, train_locally
-from medfl_client.training.memory import NEWEST, Memory, close_memory, open_memory
 from medfl_client.training.train import Trained
 from medfl_common.errors import code_of, new_incident
 from medfl_common.files import write_atomic
@@ -104,26 +109,31 @@ def _permit(task: TrainTask, site: Site) -> None:
 def _work(task: TrainTask, model: Network, site: Site, session: Session) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
     session.take_start(task, model)
-    layers, kept = session.local_for(task, site, model), session.memory_for(task, site)
+    layers, kept = session.local_for(task, site, model), session.client_state_for(task, site)
     inputs = session.inputs_for(task, site, model)
-    is_last = task.kind == "evaluate"  # then its round has been made, and its memory is the newest
-    memory = open_memory(kept, NEWEST if is_last else task.round)
-    result = work(task, model, inputs, site.device, memory=memory)
+    is_last = task.kind == "evaluate"  # then its round has been made, and its state is the newest
+    client_state = read_client_state(kept, NEWEST if is_last else task.round)
+    result = work(task, model, inputs, site.device, client_state=client_state)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
-    close_memory(kept, task.round, memory)
+    write_client_state(kept, task.round, client_state)
     if is_last and site.state is not None:
-        _keep_models(task, model, result, inputs, site, memory)
+        _keep_models(task, model, result, inputs, site, client_state)
     return result
 
 
 def _keep_models(
-    task: TrainTask, model: Network, result: TrainResult, data: SiteData, site: Site, memory: Memory
+    task: TrainTask,
+    model: Network,
+    result: TrainResult,
+    data: SiteData,
+    site: Site,
+    client_state: ClientState,
 ) -> None:
     """Keep the finished model for the site's own use, and its personal one where there is one."""
     assert site.state is not None
     _keep_model(site.state, task.run, task, model, result.score_counts, data, site.device)
-    if personal := memory.of("personal"):
+    if personal := client_state.of("personal"):
         load_shared(model, personal)
         _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
 
@@ -154,11 +164,11 @@ def work(
     data: SiteData,
     device: torch.device,
     max_steps: int | None = None,
-    memory: Memory | None = None,
+    client_state: ClientState | None = None,
 ) -> TrainResult:
     """Score the task's weights on the validation images; if asked to, train and give the update.
 
-    `data` holds features where the backbone is frozen (`feature_data`). `memory` has what the
+    `data` holds features where the backbone is frozen (`feature_data`). `client_state` has what the
     algorithm kept before the round, and is given what it keeps after it.
     """
     started = time.monotonic()
@@ -177,9 +187,9 @@ def work(
     if task.kind == "train":
         if at_coordinator(task.plan.federation).needs_start_loss:
             start_loss = count_scores(*score(trunk, data.train, task.plan, device), task.plan).loss
-        memory = memory or Memory()
-        trained, update = train_locally(task, model, data.train, device, memory, max_steps)
-        update = compress_with_error_feedback(update, task.plan, memory)
+        client_state = client_state or ClientState()
+        trained, update = train_locally(task, model, data.train, device, client_state, max_steps)
+        update = compress_with_error_feedback(update, task.plan, client_state)
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,

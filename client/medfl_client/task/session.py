@@ -6,8 +6,8 @@ import torch
 
 from medfl_client.data.dataset import SiteData
 from medfl_client.task.site import Site
+from medfl_client.training.client_state import CLIENT_STATE, MOST
 from medfl_client.training.frozen_features import feature_data
-from medfl_client.training.memory import MEMORY, MOST
 from medfl_client.training.round_store import LocalLayers
 from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
 from medfl_common.models import build_model
@@ -29,7 +29,7 @@ class Session:
         self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
         self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
         self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
-        self._memory: dict[tuple[str, str], LocalLayers] = {}  # of algorithms, the same
+        self._client_states: dict[tuple[str, str], LocalLayers] = {}  # of algorithms, the same
         self._refusal = ""  # the last that a person was told of
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
@@ -69,10 +69,10 @@ class Session:
         load_shared(model, own or self._start[1])
         return layers
 
-    def memory_for(self, task: TrainTask, site: Site) -> LocalLayers:
+    def client_state_for(self, task: TrainTask, site: Site) -> LocalLayers:
         """Give where the plan's algorithm keeps what it needs between rounds."""
-        folder = None if site.local is None else site.local / task.run / MEMORY
-        return self._memory.setdefault((task.run, task.site), LocalLayers(folder, MOST))
+        folder = None if site.local is None else site.local / task.run / CLIENT_STATE
+        return self._client_states.setdefault((task.run, task.site), LocalLayers(folder, MOST))
 
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""

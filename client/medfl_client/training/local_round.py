@@ -1,10 +1,10 @@
-"""One round's training at a site: the algorithm's objective, its memory, and the compression error."""
+"""One round's training at a site: the algorithm's objective, its state, error feedback."""
 
 import torch
 from torch import nn
 
 from medfl_client.data.dataset import Examples
-from medfl_client.training.memory import Memory
+from medfl_client.training.client_state import ClientState
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.models.network import Network
@@ -21,41 +21,41 @@ def train_locally(
     model: Network,
     images: Examples,
     device: torch.device,
-    memory: Memory,
+    state: ClientState,
     max_steps: int | None = None,
 ) -> tuple[Trained, Weights]:
     """Train the loaded model; give what was done, and local minus global.
 
-    The update is a plain function of the weights, the data, the plan, the round and the memory.
+    The update is a plain function of the weights, the data, the plan, the round and the state.
     """
-    context = _client_context(task, model, device, memory)
+    context = _client_context(task, model, device, state)
     objective = objective_class(task.plan)(context)
     try:
         trained = _train(task, model, images, objective, device, max_steps)
         update = difference(shared_weights(model), task.weights)
-        memory.after["algorithm"] = objective.client_state(trained.n_steps)
+        state.after["algorithm"] = objective.client_state(trained.n_steps)
         personal = objective.personal_objective()
     finally:
         objective.close()
     if personal is not None:
         common = shared_weights(model)
-        load_shared(model, memory.of("personal") or task.weights)
+        load_shared(model, state.of("personal") or task.weights)
         _train(task, model, images, personal, device, max_steps)
-        memory.after["personal"] = shared_weights(model)
+        state.after["personal"] = shared_weights(model)
         load_shared(model, common)
     return trained, update
 
 
-def compress_with_error_feedback(update: Weights, plan: Plan, memory: Memory) -> Weights:
+def compress_with_error_feedback(update: Weights, plan: Plan, state: ClientState) -> Weights:
     """Give the update as it travels in the plan's form; its error is added to a later update."""
     codec = codec_of(plan.federation.messages)
     if codec is None:
         return update
-    residual = memory.of("residual")
+    residual = state.of("residual")
     wanted = {name: tensor + residual.get(name, 0) for name, tensor in update.items()}
     sent = through(wanted, codec)
     if codec.feeds_back:
-        memory.after["residual"] = {
+        state.after["residual"] = {
             name: wanted[name] - sent[name] for name in wanted if not is_statistic(name)
         }
     return {name: sent[name] for name in update}
@@ -76,7 +76,7 @@ def _train(
 
 
 def _client_context(
-    task: TrainTask, model: Network, device: torch.device, memory: Memory
+    task: TrainTask, model: Network, device: torch.device, state: ClientState
 ) -> ClientContext:
     parameters = {
         name: parameter
@@ -89,6 +89,6 @@ def _client_context(
         model=model,
         parameters=parameters,
         start={name: task.weights[name].to(device) for name in parameters},
-        client_state=memory.of("algorithm", device),
+        client_state=state.of("algorithm", device),
         server_state={name: tensor.to(device) for name, tensor in task.server_state.items()},
     )

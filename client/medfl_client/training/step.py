@@ -32,8 +32,9 @@ class Stepper:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=is_half)
 
     def step(self, pixels: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Make one step; return the batch's mean loss, without the extra one, a scalar on the device.
+        """Make one step; return the batch's mean loss, a scalar on the device.
 
+        An algorithm's extra loss is not in it.
         Raises TrainingError where half the batch does not fit into memory either.
         """
         try:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from medfl_client.task.site import Site
+from medfl_client.training.client_state import CLIENT_STATE, NEWEST, read_client_state
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds
-from medfl_client.training.memory import MEMORY, NEWEST, open_memory
 from medfl_client.training.round_store import LocalLayers
 from medfl_common.files import write_atomic
 from medfl_common.models import build_model
@@ -122,8 +122,8 @@ class Finished:
         """
         plan, folder = self._study.plan, self._local / local / self._study.run
         load_shared(self._model, LocalLayers(folder).before(self._kept + 1) or {})
-        memory = open_memory(LocalLayers(folder / MEMORY), NEWEST)
-        load_shared(self._model, memory.of("personal"))
+        state = read_client_state(LocalLayers(folder / CLIENT_STATE), NEWEST)
+        load_shared(self._model, state.of("personal"))
         model, data = self._model.to(site.device), site.data(plan, name)
         n_trained = len(data.train)
         if not len(data.validation):

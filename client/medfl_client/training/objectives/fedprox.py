@@ -17,5 +17,5 @@ class FedProx(Objective):
         self._mu = context.plan.federation.own(FedProxOptions).fedprox_mu
 
     def edit_gradients(self) -> None:
-        """Add the term's gradient."""
+        """Add the gradient of the proximal term."""
         self._context.add_proximal_gradient(self._context.start, self._mu)

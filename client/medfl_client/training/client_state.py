@@ -1,4 +1,4 @@
-"""What algorithms keep at a site between rounds: variates, its own model, what was left out.
+"""What algorithms keep at a site between rounds: variates, its own model, compression errors.
 
 It never leaves the site, survives a restart of the client, and a round that is asked for again
 starts from the state before that round.
@@ -16,12 +16,12 @@ from medfl_common.models.weights import Weights
 
 Part = Literal["algorithm", "personal", "residual"]
 MOST = 3  # rounds: a coordinator goes back two checkpoints at most
-MEMORY = "memory"  # its folder, in that of the run's own layers
+CLIENT_STATE = "memory"  # its folder, in that of the run's own layers
 NEWEST = sys.maxsize  # before this round: what was kept last
 
 
 @dataclass
-class Memory:
+class ClientState:
     """One round's: what was kept before it, by part, and what is to be kept after it."""
 
     before: Mapping[str, Weights] = field(default_factory=dict)
@@ -34,20 +34,20 @@ class Memory:
         }
 
 
-def open_memory(layers: LocalLayers, round_: int) -> Memory:
+def read_client_state(layers: LocalLayers, round_: int) -> ClientState:
     """Read what was kept before a round."""
     before: dict[str, Weights] = {}
     for name, tensor in (layers.before(round_) or {}).items():
         part, _, rest = name.partition("/")
         before.setdefault(part, {})[rest] = tensor
-    return Memory(before)
+    return ClientState(before)
 
 
-def close_memory(layers: LocalLayers, round_: int, memory: Memory) -> None:
+def write_client_state(layers: LocalLayers, round_: int, state: ClientState) -> None:
     """Keep what is to be kept after a round; it is on the disk when this returns."""
     flat = {
         f"{part}/{name}": tensor.detach().cpu().contiguous()
-        for part, weights in memory.after.items()
+        for part, weights in state.after.items()
         for name, tensor in weights.items()
     }
     if flat:
