@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tests.conftest import ROOT, MakePlan
-from tools.reference.directories import RUN, SIMULATION, SITE
+from tools.reference.directories import COORDINATOR, RUN, SIMULATION, SITE
 from typer.testing import CliRunner
 
 from medfl_client.cli import app as client
@@ -59,3 +59,5 @@ def test_the_golden_directories_are_in_the_reference() -> None:
 
     for site in (golden / "site").glob("site-*"):
         assert undocumented(site, SITE) == []
+    for study in ("run", "stopped"):
+        assert undocumented(golden / study, RUN, COORDINATOR) in ([], ["README.md"])
