@@ -192,6 +192,13 @@ def new_incident() -> int:
     return 100_000_000 + secrets.randbelow(900_000_000)
 
 
+def reason_of(error: Exception, otherwise: str) -> str:
+    """Say why: in our words, in the system's, or `otherwise`; never in Python's."""
+    if isinstance(error, MedflError):
+        return error.what
+    return system_reason(error) if isinstance(error, OSError) else otherwise
+
+
 def system_reason(error: OSError) -> str:
     """Give the system's own words for what it refused, without the file's name."""
-    return (error.strerror or "no reason given").lower()
+    return error.strerror or "no reason given"

@@ -101,8 +101,8 @@ class Monitor(Collector):
         for site, reply in event.sites.items():
             self._sites["bytes_received"][site] += reply.bytes_received
             self._sites["bytes_sent"][site] += reply.bytes_sent
-        for site, reason in event.missing.items():
-            self._sites["quarantined"][site] += reason.startswith("quarantined")
+        for site in event.missing:
+            self._sites["quarantined"][site] += site in event.quarantined
         if isinstance(event, RoundMade | RoundWithoutQuorum):
             self._seconds, self._answered = event.seconds, frozenset(event.sites)
             self._sites["rounds_missed"].update(event.missing.keys())

@@ -39,7 +39,10 @@ def verify(folder: Path, screen: Screen) -> None:
         path = folder / "state" / name
         broken = ledger.first_broken_line(path)
         if broken is not None:
-            raise RunError(f"{path}, line {broken.line}: {broken.what}")
+            raise RunError(
+                f"{path}, line {broken.line}: {broken.what}",
+                todo="put the file and its .head aside as evidence",
+            )
         head = ledger.last(path)
         if head.n_lines:
             screen.say(f"{name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
@@ -52,14 +55,16 @@ def read_ledger(folder: Path, run: str = "") -> list[Entry]:
     """Read the ledger of a site: all of it, or of the `last` run or one whose id begins so."""
     found = ledger.entries(folder / "state" / LEDGER)
     if any(not entry.keys() >= REQUIRED for entry in found):
-        raise RunError(ledger.DAMAGED.format(path=folder / "state" / LEDGER))
+        raise ledger.damaged(folder / "state" / LEDGER)
     if not run:
         return found
     runs = list(dict.fromkeys(str(entry["run"]) for entry in found if entry["run"] != "unknown"))
     chosen = runs[-1:] if run == "last" else [name for name in runs if name.startswith(run)]
     if len(chosen) != 1:
         known = ", ".join(name[:8] for name in runs) or "none yet"
-        raise ConfigError(f"{run!r} names {len(chosen)} runs in the ledger; runs: {known}")
+        raise ConfigError(
+            f"{run!r} names {len(chosen)} runs in the ledger", todo=f"name one of: {known}"
+        )
     return [entry for entry in found if entry["run"] == chosen[0]]
 
 

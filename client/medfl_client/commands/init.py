@@ -66,7 +66,9 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
     _set_server(path, site, server)
     if ca is not None:
         if not ca.exists():
-            raise ConfigError(f"there is no file {ca.resolve()}")
+            raise ConfigError(
+                f"there is no file {ca.resolve()}", todo="name the ca.crt that the coordinator sent"
+            )
         shutil.copyfile(ca, folder / "ca.crt")
     _show_identity(folder, create_identity(folder, site.site), tell)
     tell(

@@ -36,7 +36,7 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     plan, model, reading = load_model(find_model(folder, name))
     if plan.images.sample == "candidate":
         raise ConfigError(
-            "the model scores candidates at given positions; predict takes whole files"
+            "the model scores candidates at given positions, predict takes whole files"
         )
     use_threads(plan)
     device = choose_device(site.compute.device)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from medfl_client.connection.coordinator import Route, look, trust
+from medfl_common.errors import system_reason
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before the SuperNode is started again
@@ -70,7 +71,9 @@ class SuperNode:
             try:
                 pause = self._run_child()
             except OSError as error:
-                self._tell_once(f"the connection could not be started ({error}); trying again")
+                self._tell_once(
+                    f"the connection could not be started ({system_reason(error)}); trying again"
+                )
                 pause = PAUSE_S
             self._closed.wait(pause)
 

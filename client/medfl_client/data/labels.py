@@ -126,8 +126,9 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
     sample = plan.images.sample
     if sample == "candidate" and not data.position_columns:
         raise DataError(
-            "the plan's samples are candidates: set data.position_columns in site.yaml to the "
-            "columns of x, y and z, such as [coordX, coordY, coordZ]"
+            "the plan's samples are candidates",
+            todo="set data.position_columns in site.yaml to the columns of x, y and z, such as "
+            "[coordX, coordY, coordZ]",
         )
     if sample != "candidate" and data.position_columns:
         raise DataError(
@@ -141,12 +142,16 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
     if data.label_column:
         if task.type == "multilabel" and not data.separator:
             raise DataError(
-                "the plan is multilabel: set data.separator for findings in one label_column, or "
-                "leave label_column out and name a column per finding in label_columns"
+                "the plan is multilabel",
+                todo="set data.separator for findings in one label_column, or leave label_column "
+                "out and name a column per finding in label_columns",
             )
         return (data.label_column,)
     if task.type != "multilabel":
-        raise DataError("data.label_column is missing in site.yaml: which column is the label?")
+        raise DataError(
+            "data.label_column is missing in site.yaml",
+            todo="name the column that is the label",
+        )
     return tuple(data.label_columns.get(name, name) for name in task.classes)
 
 
@@ -206,7 +211,10 @@ def _millimetres(text: str, column: str, where: str) -> float:
     with suppress(ValueError):
         number = float(text)
     if not math.isfinite(number):
-        raise DataError(f"{where} has {text!r} as {column}; a position is given in mm, as -12.5")
+        raise DataError(
+            f"{where} has {text!r} as {column}",
+            todo="write a position in mm, as -12.5",
+        )
     return number
 
 
@@ -242,7 +250,10 @@ def _read_text(path: Path, encoding: str) -> str:
         data = path.read_bytes()
         text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except OSError:
-        raise DataError(f"the label file {path.resolve()} cannot be read") from None
+        raise DataError(
+            f"the label file {path.resolve()} cannot be read",
+            todo="set data.labels in site.yaml, or let this user read it",
+        ) from None
     except LookupError:
         raise DataError(
             f"data.encoding {encoding!r} is unknown", todo="write utf-8 or latin-1"

@@ -6,7 +6,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
-from medfl_common.errors import DisclosureError, LinkError, MedflError
+from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import LISTS, SINGLE, decode_result, encode_result
@@ -73,7 +73,7 @@ def _check_update(record: ArrayRecord, plan: Plan | None, shapes: Shapes) -> Non
         try:
             values = decode_weights(record, shapes, codec)
         except LinkError as error:
-            raise held_back(f"the update is not the plan's: {error}") from None
+            raise held_back(f"the update is not the plan's: {error.what}") from None
         if not is_finite(values):
             raise held_back("a weight, loss or metric is a NaN or an infinity")
 
@@ -105,7 +105,8 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
     try:
         result = decode_result(RecordDict({"numbers": numbers}), shapes, plan)
     except (MedflError, ValueError, TypeError, OverflowError) as error:
-        raise held_back(f"the reply is not one of this plan: {error}") from None
+        why = reason_of(error, "its numbers are not of their type")
+        raise held_back(f"the reply is not one of this plan: {why}") from None
     if dict(encode_result(result).metric_records["numbers"]) != dict(numbers):
         raise held_back("numbers of which a coordinator makes nothing")
 

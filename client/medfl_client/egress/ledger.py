@@ -22,7 +22,6 @@ from medfl_common.files import Json, write_atomic
 START = "0" * 64  # what the first line names as the line before
 BLOCK = 65536  # bytes read at once from the end
 HASH = b', "hash": "'
-DAMAGED = "{path} is damaged; run medfl-client audit verify"
 
 Entry = dict[str, Json]
 
@@ -64,6 +63,11 @@ def append(path: Path, entry: Mapping[str, Json]) -> None:
         _write_head(path, Head(head.n_lines + 1, own))
 
 
+def damaged(path: Path) -> RunError:
+    """Make the error of a file with a line that is not of its form."""
+    return RunError(f"{path} is damaged", todo="run medfl-client audit verify")
+
+
 def entries(path: Path) -> list[Entry]:
     """Read all whole lines; raises RunError where one is not JSON."""
     if not path.exists():
@@ -72,7 +76,7 @@ def entries(path: Path) -> list[Entry]:
     try:
         return [json.loads(line) for line in lines]
     except ValueError:
-        raise RunError(DAMAGED.format(path=path)) from None
+        raise damaged(path) from None
 
 
 def newest_first(path: Path) -> Iterator[Entry]:
@@ -83,7 +87,7 @@ def newest_first(path: Path) -> Iterator[Entry]:
                 try:
                     yield json.loads(line)
                 except ValueError:
-                    raise RunError(DAMAGED.format(path=path)) from None
+                    raise damaged(path) from None
 
 
 def first_broken_line(path: Path) -> Broken | None:

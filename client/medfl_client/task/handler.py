@@ -31,7 +31,7 @@ from medfl_client.training.client_state import (
 from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
 from medfl_client.training.local_round import compress_with_error_feedback, train_locally
 from medfl_client.training.train import Trained
-from medfl_common.errors import code_of, new_incident
+from medfl_common.errors import MedflError, code_of, new_incident, reason_of
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
@@ -61,11 +61,21 @@ def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> Rec
     except Exception as error:  # the firewall: texts and tracebacks stay here
         incident = new_incident()
         if session.is_news(error):
-            tell(NotSent(f"not sent: {error} (MEDFL-E{code_of(error)}, incident {incident})"))
+            why = _explained(error, site)
+            tell(NotSent(f"not sent: {why} (MEDFL-E{code_of(error)}, incident {incident})"))
         _write_incident(site.state, incident, error)
         reply = refuse(task, code_of(error), incident)
         _write_ledger(site, task, reply, {}, decision_of(error))
         return _sealed(reply, task, site)
+
+
+def _explained(error: Exception, site: Site) -> str:
+    """Say why in a sentence; where no incidents are kept, of a fault in the code all its lines."""
+    if isinstance(error, MedflError):
+        return str(error)
+    if site.state is None:
+        return "".join(traceback.format_exception(error))
+    return reason_of(error, "something unforeseen happened, see state/incidents.jsonl")
 
 
 def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict:

@@ -17,7 +17,9 @@ def valid_until(path: Path) -> datetime:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
-        raise LinkError(f"{path} is missing or no certificate") from None
+        raise LinkError(
+            f"{path} is missing or no certificate", todo="put it back from a copy"
+        ) from None
 
 
 def certificate_fingerprint(path: Path) -> str:

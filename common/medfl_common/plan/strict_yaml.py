@@ -41,7 +41,9 @@ def read_yaml(path: Path) -> dict[str, Value]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {path.resolve()}") from None
+        raise ConfigError(
+            f"there is no file {path.resolve()}", todo="name another, or make it"
+        ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path} is not UTF-8 text (byte {error.start})", todo="save it as UTF-8"

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from medfl_common.errors import RunError
+from medfl_common.errors import RunError, reason_of
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.weights import Weights
 
@@ -58,10 +58,15 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     for path in sorted(folder.glob("round-*.json"), reverse=True):
         try:
             return _load(path), warnings
-        except (OSError, ValueError, KeyError) as error:
-            warnings.append(f"checkpoint {path.stem} is damaged ({error}); the one before is used")
+        except (RunError, OSError, ValueError, KeyError) as error:
+            why = reason_of(error, "it is cut off or was written over")
+            warnings.append(f"checkpoint {path.stem} is damaged ({why}); the one before is used")
     if warnings:
-        raise RunError(f"no checkpoint in {folder} is whole; " + "; ".join(warnings))
+        raise RunError(
+            f"no checkpoint in {folder} is whole",
+            todo="put one back from a copy: " + "; ".join(warnings),
+            who="your IT department",
+        )
     return None, warnings
 
 
@@ -81,5 +86,5 @@ def _load(path: Path) -> Checkpoint:
 def _tensors(path: Path, sha256: str) -> Weights:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ValueError("its SHA-256 is not the one written down")
+        raise RunError("its SHA-256 is not the one written down")
     return tensors_from_bytes(data)

@@ -15,6 +15,7 @@ from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
+QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,12 @@ class Asked(AtRound):
     def missing(self) -> dict[str, str]:
         """Who did not answer, with the reason."""
         return dict(self.facts.get("missing", {}))
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        """Whose reply was not admitted, with the reason."""
+        missing, n = self.missing.items(), len(QUARANTINED)
+        return {site: why[n:] for site, why in missing if why.startswith(QUARANTINED)}
 
 
 class Statistics(Asked):

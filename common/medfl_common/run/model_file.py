@@ -91,8 +91,11 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
     model = build_model(plan)
     try:
         load_shared(model, load((folder / WEIGHTS).read_bytes()))
-    except (SafetensorError, KeyError, RuntimeError) as error:
-        raise ConfigError(f"{folder / WEIGHTS} is not of the plan beside it: {error}") from None
+    except (SafetensorError, KeyError, RuntimeError):
+        raise ConfigError(
+            f"{folder / WEIGHTS} is not of the plan beside it",
+            todo="put weights and plan of one study there",
+        ) from None
     reading = Reading(plan.evaluation.threshold)
     if (folder / READING).exists():
         reading = Reading(**json.loads((folder / READING).read_text()))

@@ -7,7 +7,7 @@ from statistics import median
 import torch
 from flwr.app import RecordDict
 
-from medfl_common.errors import MedflError, RunError
+from medfl_common.errors import MedflError, RunError, reason_of
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
 from medfl_common.plan.halves import at_coordinator
@@ -44,7 +44,7 @@ def admit(
     try:
         result = decode_result(content, shapes, task.plan)
     except (MedflError, ValueError, TypeError, OverflowError) as error:
-        raise RunError(str(error)) from None
+        raise RunError(reason_of(error, "the reply's numbers are not of their type")) from None
     seen = (result.plan, result.round, result.nonce)
     unread = result.code != 0 and seen == (0, 0, 0)  # the site could not read the task
     if not unread and seen != (plan_number(task.plan), task.round, task.nonce):

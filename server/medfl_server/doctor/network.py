@@ -136,4 +136,6 @@ def _certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
-        raise LinkError(f"{path} is missing or no certificate") from None
+        raise LinkError(
+            f"{path} is missing or no certificate", todo="put it back from a copy"
+        ) from None

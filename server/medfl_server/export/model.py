@@ -126,7 +126,9 @@ def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError:
-        raise ConfigError("--onnx needs more packages: pip install 'medfl[export]'") from None
+        raise ConfigError(
+            "--onnx needs more packages", todo="pip install 'medfl[export]'"
+        ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts
         torch.onnx.export(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from medfl_common.errors import LinkError
+from medfl_common.errors import LinkError, reason_of
 from medfl_common.files import write_atomic, write_private
 from medfl_common.ops.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
 
@@ -48,10 +48,14 @@ def renew(folder: Path, host: str = "") -> datetime:
         authority = x509.load_pem_x509_certificate((tls / "ca.crt").read_bytes())
         key = serialization.load_pem_private_key((tls / "ca.key").read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("it is another kind of key")
+            raise LinkError("ca.key is another kind of key")
         before = x509.load_pem_x509_certificate((tls / "server.crt").read_bytes())
-    except (OSError, ValueError) as error:
-        raise LinkError(f"the study's certificates in {tls} cannot be read ({error})") from None
+    except (LinkError, OSError, ValueError) as error:
+        why = reason_of(error, "a file is damaged")
+        raise LinkError(
+            f"the study's certificates in {tls} cannot be read ({why})",
+            todo="put ca.crt, ca.key and server.crt back from a copy",
+        ) from None
     names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     _write_server_certificate(tls, authority, key, host or str(next(iter(names)).value))
     return valid_until(tls / "server.crt")

@@ -82,7 +82,10 @@ def enrol(
     site = Enrolled(*_read_public_keys(key_file), max_images)
     others = {other.fingerprint: who for who, other in roster.items() if who != name}
     if site.fingerprint in others:
-        raise ConfigError("this key is enrolled under another name; each hospital has its own")
+        raise ConfigError(
+            "this key is enrolled under another name",
+            todo="ask the hospital for its own identity.pub",
+        )
     if site.fingerprint in _revoked(folder):
         raise ConfigError(
             f"the key {site.fingerprint} was revoked", todo="ask the site for new ones"
@@ -135,7 +138,10 @@ def _read_public_keys(path: Path) -> tuple[str, str]:
         lines = [line.split()[:2] for line in path.read_bytes().splitlines() if line.strip()]
         keys = [serialization.load_ssh_public_key(b" ".join(line)) for line in lines]
     except OSError:
-        raise LinkError(f"the key file {path.resolve()} cannot be read") from None
+        raise LinkError(
+            f"the key file {path.resolve()} cannot be read",
+            todo="name the identity.pub that the hospital sent",
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise LinkError(
             f"{path} holds no OpenSSH public key", todo="ask for identity.pub"

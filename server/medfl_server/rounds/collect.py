@@ -22,6 +22,7 @@ from medfl_common.errors import (
     explain_code,
 )
 from medfl_common.models.weights import Weights
+from medfl_common.run.events import QUARANTINED
 from medfl_common.wire.digest import content_sha256, n_bytes
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
@@ -192,7 +193,7 @@ class Collection:
         try:
             result = admit(arrival.content, task, shapes, self._enrolled[site], max_norm)
         except RunError as error:
-            self._fail(site, f"quarantined: {error}")
+            self._fail(site, f"{QUARANTINED}{error}")
             return
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from medfl_common.errors import system_reason
 from medfl_common.files import Json
 from medfl_common.run.log import RunLog
 from medfl_server.superlink.transport import Announce
@@ -31,7 +32,7 @@ def write_with_retry(write: Callable[[], Result], folder: Path, announce: Announ
             if not is_told:
                 is_told = True
                 announce(
-                    f"{folder} cannot be written ({error.strerror or error}; {free:,.0f} MB are "
+                    f"{folder} cannot be written ({system_reason(error)}; {free:,.0f} MB are "
                     "free). The study waits, nothing is lost: make room, it goes on by itself"
                 )
             time.sleep(AGAIN_S)

@@ -42,8 +42,11 @@ def _find(study: Study) -> Weights:
     if isinstance(choice, WeightsFile):
         try:
             return load(check_file(choice.model_copy(update={"file": START_FILE}), study.folder))
-        except SafetensorError as error:
-            raise ConfigError(f"model.weights.file is no safetensors file: {error}") from None
+        except SafetensorError:
+            raise ConfigError(
+                "model.weights.file is no safetensors file",
+                todo="name a file that medfl-server or safetensors has written",
+            ) from None
     return {} if choice == "none" else _fetch(build_backbone(study.plan), choice, study.plan)
 
 
@@ -117,7 +120,8 @@ def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> We
             raise ConfigError(
                 f"the initial weights do not fit {plan.model.name}: {name} is "
                 f"{tuple(tensor.shape)}, "
-                f"they have {seen}; is it another network, or another norm layer?"
+                f"they have {seen}",
+                todo="is it another network, or another norm layer?",
             )
         fitted[name] = given.float()
     return fitted

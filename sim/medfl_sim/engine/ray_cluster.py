@@ -18,7 +18,7 @@ def start_ray(n_workers: int | None) -> Any:
     try:
         ray: Any = import_module("ray")
     except ImportError:
-        raise ConfigError("Ray is not installed: pip install 'medfl[ray]'") from None
+        raise ConfigError("Ray is not installed", todo="pip install 'medfl[ray]'") from None
     address = os.environ.get("RAY_ADDRESS")
     init: dict[str, Any] = {"address": address} if address else {"num_cpus": n_workers}
     if not ray.is_initialized():

@@ -67,7 +67,9 @@ def compare(
 
     with errors_for_people():
         if len(runs) < 2:
-            raise ConfigError("compare needs two run directories or more (medfl-sim ls lists them)")
+            raise ConfigError(
+                "compare needs two run directories or more", todo="medfl-sim ls lists them"
+            )
         screen, facts = Screen(), [facts_of(run) for run in runs]
         screen.table(COMPARE_HEADER, compare_rows(facts))
         if differing := settings_that_differ(facts):

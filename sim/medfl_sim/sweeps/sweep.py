@@ -58,7 +58,8 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
         words = [word.strip() for word in re.split(r",(?![^\[]*\])", rest)]
         if not key or not rest or "" in words:
             raise ConfigError(
-                f"--vary {text}: write KEY=VALUE,VALUE, such as strategy=fedavg,median"
+                f"--vary {text} names no values",
+                todo="write KEY=VALUE,VALUE, such as strategy=fedavg,median",
             )
         if key in found:
             raise ConfigError(f"--vary {key} is there twice", todo="write its values with commas")

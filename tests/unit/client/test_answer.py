@@ -56,7 +56,8 @@ def test_no_word_of_an_exception_leaves_and_all_of_it_is_kept_here(
     incidents = (hospitals / "site-1" / "state" / "incidents.jsonl").read_text()
     assert secret in incidents
     assert str(numbers["incident"]) in incidents
-    assert secret in said[0]
+    assert "something unforeseen happened, see state/incidents.jsonl" in said[0]
+    assert secret not in said[0]
 
 
 @pytest.mark.parametrize("damage", ["no task", "no weights", "other weights", "a path as run"])

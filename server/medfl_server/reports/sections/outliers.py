@@ -9,7 +9,6 @@ from medfl_common.ui.page import Section, Table
 FACTOR = 3.0  # so many times the median site's change, or as small a part of it, is unlike
 MISSED = 0.1  # part of the rounds that a site misses while most sites do not
 MIN_SITES = 3  # of two that differ, none can be told to be the one that stands out
-QUARANTINED = "quarantined: "
 HEADER = [
     "site", "rounds answered", "change, of the median site's", "cosine with the others",
     "replies refused", "rounds missed",
@@ -66,9 +65,7 @@ def stand_out_section(asked: list[Asked], names: list[str]) -> Section:
 
 def _standing(site: str, asked: list[Asked]) -> Standing:
     rounds = [event for event in asked if isinstance(event, RoundMade | RoundWithoutQuorum)]
-    reasons = [event.missing.get(site, "") for event in asked]
-    refused = [why.removeprefix(QUARANTINED) for why in reasons if why.startswith(QUARANTINED)]
-    missed = [why for event in rounds if (why := event.missing.get(site, ""))]
+    refused = [event.quarantined[site] for event in asked if site in event.quarantined]
     sizes, cosines = [], []
     for event in rounds:
         norms = {s: r.norm for s, r in event.sites.items() if r.norm is not None}
@@ -81,7 +78,7 @@ def _standing(site: str, asked: list[Asked]) -> Standing:
         site,
         sum(site in event.sites or site in event.missing for event in rounds),
         sum(site in event.sites for event in rounds),
-        sum(not why.startswith(QUARANTINED) for why in missed),
+        sum(site in event.missing.keys() - event.quarantined.keys() for event in rounds),
         refused,
         median(sizes) if sizes else None,
         median(cosines) if cosines else None,

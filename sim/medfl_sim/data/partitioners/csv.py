@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from medfl_common.errors import ConfigError
+from medfl_common.errors import ConfigError, reason_of
 from medfl_common.plan.settings import Settings
 from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value, refuse_two_values
 
@@ -39,8 +39,8 @@ class Csv(Settings):
         missing = sum(key not in homes for key in keys)
         if missing:
             raise ConfigError(
-                f"{self.file} says of {missing} of {len(keys)} images not at which site they are; "
-                f"its column {kind} must name every one"
+                f"{self.file} says of {missing} of {len(keys)} images not at which site they are",
+                todo=f"name every one in its column {kind}",
             )
         values = [homes[key] for key in keys]
         refuse_two_values(table, values, self.file)
@@ -54,12 +54,13 @@ class Csv(Settings):
                 columns = reader.fieldnames or []
                 rows = list(reader)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ConfigError(f"{Path(self.file).resolve()} cannot be read: {error}") from None
+            why = reason_of(error, "it is no CSV in UTF-8")
+            raise ConfigError(f"{Path(self.file).resolve()} cannot be read: {why}") from None
         kind = next((name for name in ("file", "patient") if name in columns), None)
         if kind is None or "site" not in columns:
             raise ConfigError(
-                f"{self.file} has the columns {', '.join(columns)}; site, and file or patient, "
-                "are needed"
+                f"{self.file} has the columns {', '.join(columns)}",
+                todo="name its columns site, and file or patient",
             )
         homes: dict[str, str] = {}
         for row in rows:

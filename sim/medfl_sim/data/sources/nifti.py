@@ -74,7 +74,7 @@ def _load(path: Path) -> Any:
     try:
         import nibabel
     except ImportError:
-        raise DataError("NIfTI needs nibabel: pip install nibabel") from None
+        raise DataError("NIfTI needs nibabel", todo="pip install nibabel") from None
     try:
         image: Any = nibabel.load(path)  # the header; voxels are read later
     except (nibabel.filebasedimages.ImageFileError, EOFError):

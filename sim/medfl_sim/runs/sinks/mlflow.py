@@ -26,7 +26,9 @@ class MLflow:
         try:
             mlflow: Any = import_module("mlflow")
         except ImportError:
-            raise ConfigError("--log-to mlflow needs MLflow: pip install 'medfl[mlflow]'") from None
+            raise ConfigError(
+                "--log-to mlflow needs MLflow", todo="pip install 'medfl[mlflow]'"
+            ) from None
         mlflow.set_experiment(study.plan.study)
         self._mlflow, self._path = mlflow, study.folder / FILE
         kept = json.loads(self._path.read_text()) if self._path.exists() else {}

@@ -22,7 +22,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ConfigError(
-                "--log-to tensorboard needs TensorBoard: pip install 'medfl[tensorboard]'"
+                "--log-to tensorboard needs TensorBoard", todo="pip install 'medfl[tensorboard]'"
             ) from None
         shutil.rmtree(study.folder / FOLDER, ignore_errors=True)
         self._writer = SummaryWriter(str(study.folder / FOLDER))

@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
 from medfl_sim.sweeps.sweep import RUNNERS, Task, work
+
+ENDED = "a process ended, often for want of memory; start the sweep again with fewer --workers"
 
 
 @RUNNERS.register("cores")
@@ -25,6 +29,13 @@ def on_cores(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Tas
         try:
             for future in as_completed(asked):
                 error = future.exception()
-                yield asked[future], str(error) if error else future.result()
+                yield asked[future], _reason(error) if error else future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _reason(error: BaseException) -> str:
+    """Say why a run has no result; of a fault in the code, with the lines for who mends it."""
+    if isinstance(error, BrokenProcessPool):
+        return ENDED
+    return f"a fault in the code:\n{''.join(traceback.format_exception(error))}"
