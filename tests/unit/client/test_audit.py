@@ -54,9 +54,7 @@ def test_the_table_says_what_left_how_much_to_whom_and_why(folder: Path) -> None
     totals = totals_of(read_ledger(folder))
     assert (totals.messages, totals.rounds, totals.released) == (4, 3, 3)
     assert [len(read_ledger(folder, run)) for run in ("last", "abab", RUNS[1])] == [2, 2, 2]
-    with pytest.raises(
-        ConfigError, match="names 0 runs in the ledger; name one of: abababab, cdcdcdcd"
-    ):
+    with pytest.raises(ConfigError, match="0 runs in the ledger; name one of: abababab, cdcdcdcd"):
         read_ledger(folder, "ef")
 
 
