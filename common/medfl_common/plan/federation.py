@@ -36,7 +36,7 @@ class Federation(Settings):
     """Robust rules: so many bad sites a round must withstand; it says how many replies a round
     needs."""
     trim: Annotated[Number, Field(ge=0, lt=0.5)] = 0.2
-    """`trimmed_mean`: the part of the sites that is cut at each end."""
+    """The rule that trims: the part of the sites that it cuts at each end."""
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     """The quorum: a round with fewer valid replies changes nothing. `all`: every enrolled site."""
     deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0

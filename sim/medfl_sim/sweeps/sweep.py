@@ -59,7 +59,7 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
         if not key or not rest or "" in words:
             raise ConfigError(
                 f"--vary {text} names no values",
-                todo="write KEY=VALUE,VALUE, such as strategy=fedavg,median",
+                todo="write KEY=VALUE,VALUE, such as lr=0.01,0.1",
             )
         if key in found:
             raise ConfigError(f"--vary {key} is there twice", todo="write its values with commas")

@@ -1,6 +1,7 @@
 """An algorithm is one value: its files know its name, and nothing else does."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_no_other_file_names_an_algorithm_or_its_options() -> None:
         for file in elsewhere()
         for word in words(file)
         if word in ALGORITHMS.names() or any(key in word for key in options if len(key) > 3)
+    ]
+
+    assert found == []
+
+
+def test_no_other_file_speaks_of_an_algorithm() -> None:
+    common_words = {"median"}
+    names = "|".join(sorted({*ALGORITHMS.names()} - common_words))
+    spoken = re.compile(rf"(?<!plan\.algorithms\.)\b({names})\b")
+    found = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in elsewhere()
+        for line in file.read_text().splitlines()
+        if spoken.search(line)
     ]
 
     assert found == []

@@ -11,7 +11,7 @@ from medfl_common.plan.algorithms.ditto import DittoOptions
 
 @OBJECTIVES.register("ditto")
 class Ditto(Objective):
-    """Train the common model as FedAvg does, then the site's own."""
+    """The task's loss; for the own model, lambda / 2 * |own - global|^2 more."""
 
     def __init__(self, context: ClientContext) -> None:
         self._context = context

@@ -10,4 +10,4 @@ from medfl_client.training.objectives import OBJECTIVES, Objective
 
 @OBJECTIVES.register("fedbn")
 class FedBN(Objective):
-    """Train all layers together."""
+    """The task's loss, over all layers together; the norm layers' weights are not sent."""

@@ -10,4 +10,4 @@ from medfl_client.training.objectives import OBJECTIVES, Objective
 
 @OBJECTIVES.register("fedper")
 class FedPer(Objective):
-    """Train all layers together."""
+    """The task's loss, over all layers together; the head's weights are not sent."""

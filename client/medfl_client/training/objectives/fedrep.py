@@ -10,7 +10,7 @@ from medfl_common.plan.algorithms.fedrep import FedRepOptions
 
 @OBJECTIVES.register("fedrep")
 class FedRep(Objective):
-    """Train the head alone for fedrep_head_epochs epochs, in the others the shared layers alone."""
+    """The task's loss, over the head alone for fedrep_head_epochs, then over the shared layers."""
 
     def __init__(self, context: ClientContext) -> None:
         self._head = [p for p in context.model.head.parameters() if p.requires_grad]

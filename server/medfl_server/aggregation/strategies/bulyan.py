@@ -14,6 +14,9 @@ from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 @STRATEGIES.register("bulyan")
 def bulyan(context: AggregationContext) -> FlowerAggregation:
-    """Withstand f bad sites out of 4 f + 3."""
+    """Make w <- w + mean of the n - 4 f values nearest to the median of the n - 2 f chosen updates.
+
+    It withstands f bad sites out of 4 f + 3.
+    """
     bad = context.federation.bad_sites
     return FlowerAggregation(4 * bad + 3, lambda n: Bulyan(num_malicious_nodes=bad))

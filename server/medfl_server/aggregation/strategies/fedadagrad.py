@@ -13,6 +13,6 @@ from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOpt
 
 @STRATEGIES.register("fedadagrad")
 def fedadagrad(context: AggregationContext) -> FlowerOptimizer:
-    """Step with adaptive_lr, tau."""
+    """Make v <- v + d^2, w <- w + eta d / (sqrt(v) + tau); d: the mean update, eta: adaptive_lr."""
     o = context.federation.own(FedAdagradOptions)
     return FlowerOptimizer(context, lambda: FedAdagrad(eta=o.adaptive_lr, tau=o.tau))

@@ -13,7 +13,10 @@ from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOpt
 
 @STRATEGIES.register("fedadam")
 def fedadam(context: AggregationContext) -> FlowerOptimizer:
-    """Step with adaptive_lr, tau, beta_1 and beta_2."""
+    """Make m <- b1 m + (1 - b1) d, v <- b2 v + (1 - b2) d^2, w <- w + eta m / (sqrt(v) + tau).
+
+    d: the mean update; eta: adaptive_lr, which Flower corrects for the moments' start at 0.
+    """
     o = context.federation.own(FedAdamOptions)
     return FlowerOptimizer(
         context, lambda: FedAdam(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)

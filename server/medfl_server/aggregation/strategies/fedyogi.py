@@ -13,7 +13,10 @@ from medfl_server.aggregation.strategies._from_flower_optimizer import FlowerOpt
 
 @STRATEGIES.register("fedyogi")
 def fedyogi(context: AggregationContext) -> FlowerOptimizer:
-    """Step with adaptive_lr, tau, beta_1 and beta_2."""
+    """Make v <- v - (1 - b2) d^2 sign(v - d^2), w <- w + eta m / (sqrt(v) + tau); m as FedAdam.
+
+    d: the mean update; eta: adaptive_lr.
+    """
     o = context.federation.own(FedYogiOptions)
     return FlowerOptimizer(
         context, lambda: FedYogi(eta=o.adaptive_lr, beta_1=o.beta_1, beta_2=o.beta_2, tau=o.tau)

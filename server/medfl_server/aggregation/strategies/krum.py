@@ -13,6 +13,9 @@ from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 @STRATEGIES.register("krum")
 def krum(context: AggregationContext) -> FlowerAggregation:
-    """Withstand f bad sites out of 2 f + 3."""
+    """Make w <- w + update_i with the least sum of |update_i - update_j|^2 over its nearest j.
+
+    Those are n - f - 2 of n updates. It withstands f bad sites out of 2 f + 3.
+    """
     bad = context.federation.bad_sites
     return FlowerAggregation(2 * bad + 3, lambda n: Krum(num_malicious_nodes=bad))

@@ -13,5 +13,5 @@ from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 @STRATEGIES.register("median")
 def median(context: AggregationContext) -> FlowerAggregation:
-    """Withstand f bad sites out of 2 f + 1."""
+    """Make w <- w + median_k(update_k); it withstands f bad sites out of 2 f + 1."""
     return FlowerAggregation(2 * context.federation.bad_sites + 1, lambda n: FedMedian())

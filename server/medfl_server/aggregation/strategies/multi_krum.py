@@ -14,7 +14,10 @@ from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 @STRATEGIES.register("multi_krum")
 def multi_krum(context: AggregationContext) -> FlowerAggregation:
-    """Withstand f bad sites out of 2 f + 3."""
+    """Make w <- w + mean of the n - f - 2 updates with Krum's smallest sums.
+
+    It withstands f bad sites out of 2 f + 3.
+    """
     bad = context.federation.bad_sites
     return FlowerAggregation(
         2 * bad + 3,

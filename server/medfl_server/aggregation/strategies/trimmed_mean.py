@@ -15,7 +15,10 @@ from medfl_server.aggregation.strategies._from_flower import FlowerAggregation
 
 @STRATEGIES.register("trimmed_mean")
 def trimmed_mean(context: AggregationContext) -> FlowerAggregation:
-    """Withstand as many bad sites as are cut at each end: the whole part of trim times sites."""
+    """Make w <- w + mean of update_k without the m largest and smallest values, m = floor(trim n).
+
+    It withstands m bad sites out of n.
+    """
     part = context.federation.trim
     needs = next(n for n in count(1) if int(part * n) >= context.federation.bad_sites)
     return FlowerAggregation(needs, lambda n: FedTrimmedAvg(beta=part))
