@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medfl_client.data.dataset import ImageSet, SiteData
-from medfl_client.task.handler import work
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site
+from medfl_client.training.local_round import work
 from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan

@@ -14,7 +14,7 @@ from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import FILE as APPROVALS
 from medfl_client.egress.approvals import read_records
-from medfl_client.egress.receipts import LEDGER
+from medfl_client.egress.ledger import LEDGER
 from medfl_common import __version__
 from medfl_common.errors import RunError
 from medfl_common.files import write_private

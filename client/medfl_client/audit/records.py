@@ -7,8 +7,7 @@ from pathlib import Path
 
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import FILE as APPROVALS
-from medfl_client.egress.ledger import Entry
-from medfl_client.egress.receipts import LEDGER, RELEASED
+from medfl_client.egress.ledger import LEDGER, RELEASED, Entry
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text

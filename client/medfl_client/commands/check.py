@@ -12,16 +12,15 @@ from medfl_client.data.split import site_data
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out
-from medfl_client.task.handler import work
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import choose_device
 from medfl_client.training.frozen_features import feature_data
+from medfl_client.training.local_round import work
 from medfl_common.errors import DisclosureError
 from medfl_common.models.weights import norm, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
-from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.results import TrainResult
+from medfl_common.wire.results import TrainResult, n_bytes
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 

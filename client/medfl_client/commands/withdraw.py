@@ -8,7 +8,7 @@ from pathlib import Path
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
-from medfl_client.egress.receipts import LEDGER, RELEASED
+from medfl_client.egress.ledger import LEDGER, RELEASED
 from medfl_common.errors import RunError
 from medfl_common.files import holder
 from medfl_common.plan.plan import Plan, load_plan

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.models.input_scale import CENTRE, SPREAD
-from medfl_common.models.memory_format import layout
+from medfl_common.models.network import layout
 from medfl_common.plan.plan import Plan
 
 Indices = NDArray[np.int64]

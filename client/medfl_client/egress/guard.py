@@ -18,8 +18,7 @@ from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
-from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.results import TrainResult, encode_result, plan_number
+from medfl_common.wire.results import TrainResult, encode_result, n_bytes, plan_number
 from medfl_common.wire.signature import SEAL, SIGNATURE, seal
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes

@@ -17,7 +17,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
-from medfl_client.egress.receipts import RELEASED, decision_of, mb_of_last_day, write_receipt
+from medfl_client.egress.ledger import RELEASED, decision_of, mb_of_last_day, write_receipt
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Session, shapes_of
@@ -28,18 +28,15 @@ from medfl_client.training.client_state import (
     read_client_state,
     write_client_state,
 )
-from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
-from medfl_client.training.local_round import compress_with_error_feedback, train_locally
-from medfl_client.training.train import Trained
+from medfl_client.training.evaluate import count_scores, score
+from medfl_client.training.local_round import work
 from medfl_common.errors import MedflError, code_of, new_incident, reason_of
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
-from medfl_common.plan.halves import at_coordinator
 from medfl_common.ui.screen import in_words
-from medfl_common.wire.digest import n_bytes
-from medfl_common.wire.results import TrainResult, plan_number
+from medfl_common.wire.results import TrainResult, n_bytes, plan_number
 from medfl_common.wire.tasks import TrainTask, decode_task_head, decode_task_weights
 from medfl_common.wire.tensors import Shapes
 
@@ -59,14 +56,21 @@ def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> Rec
         task = decode_task_head(content)
         return _sealed(_answer(content, task, site, session, tell), task, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
-        incident = new_incident()
-        if session.is_news(error):
-            why = _explained(error, site)
-            tell(NotSent(f"not sent: {why} (MEDFL-E{code_of(error)}, incident {incident})"))
-        _write_incident(site.state, incident, error)
-        reply = refuse(task, code_of(error), incident)
-        _write_ledger(site, task, reply, {}, decision_of(error))
-        return _sealed(reply, task, site)
+        return _sealed(_refuse(error, task, site, session, tell), task, site)
+
+
+def _refuse(
+    error: Exception, task: TrainTask | None, site: Site, session: Session, tell: Tell
+) -> RecordDict:
+    """Turn an exception into a code; its text goes to the site's own files and eyes."""
+    incident = new_incident()
+    if session.is_news(error):
+        why = _explained(error, site)
+        tell(NotSent(f"not sent: {why} (MEDFL-E{code_of(error)}, incident {incident})"))
+    _write_incident(site.state, incident, error)
+    reply = refuse(task, code_of(error), incident)
+    _write_ledger(site, task, reply, {}, decision_of(error))
+    return reply
 
 
 def _explained(error: Exception, site: Site) -> str:
@@ -89,17 +93,11 @@ def _answer(
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent_mb = mb_of_last_day(site.state) if site.state else 0.0
-    kept = replies.find(site.state, head, site.policy) if site.state else None
+    kept = _kept_reply(head, site, shapes, sent_mb)
     if kept is not None:
-        let_out(kept, head, site.policy, shapes, sent_mb)
-        _write_ledger(site, head, kept, shapes, RELEASED)
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
-    if head.kind == "describe":
-        task, result = head, tell_of(head, session.data_for(head.plan, site, head.site))
-    else:
-        task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
-        result = _work(task, model, site, session)
+    task, result = _do(content, head, model, site, session)
     reply = release(result, task, site.policy, shapes, sent_mb)
     _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
@@ -107,6 +105,26 @@ def _answer(
     _write_ledger(site, task, reply, shapes, RELEASED)
     _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
     return reply
+
+
+def _kept_reply(head: TrainTask, site: Site, shapes: Shapes, sent_mb: float) -> RecordDict | None:
+    """Let out the reply that was released for this very task before; None: there is none."""
+    kept = replies.find(site.state, head, site.policy) if site.state else None
+    if kept is not None:
+        let_out(kept, head, site.policy, shapes, sent_mb)
+        _write_ledger(site, head, kept, shapes, RELEASED)
+    return kept
+
+
+def _do(
+    content: RecordDict, head: TrainTask, model: Network, site: Site, session: Session
+) -> tuple[TrainTask, TrainResult]:
+    """Do what the task asks; give it with its weights, and the result."""
+    if head.kind == "describe":
+        return head, tell_of(head, session.data_for(head.plan, site, head.site))
+    shapes = shapes_of(model, "shared")
+    task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
+    return task, _work(task, model, site, session)
 
 
 def _permit(task: TrainTask, site: Site) -> None:
@@ -166,54 +184,6 @@ def _keep_model(
     if logits_and_targets is not None:
         report = local_report(*logits_and_targets, task.plan)
         write_atomic(folder / "scores.txt", report.encode())
-
-
-def work(
-    task: TrainTask,
-    model: Network,
-    data: SiteData,
-    device: torch.device,
-    max_steps: int | None = None,
-    client_state: ClientState | None = None,
-) -> TrainResult:
-    """Score the task's weights on the validation images; if asked to, train and give the update.
-
-    `data` holds features where the backbone is frozen (`feature_data`). `client_state` has what the
-    algorithm kept before the round, and is given what it keeps after it.
-    """
-    started = time.monotonic()
-    load_shared(model, task.weights)
-    trunk = model if data.train.is_images else model.head
-    scored, area, groups = None, None, None
-    if len(data.validation):
-        logits, targets = score(trunk, data.validation, task.plan, device)
-        scored, area = (
-            count_scores(logits, targets, task.plan),
-            exact_auc(logits, targets, task.plan),
-        )
-        if task.kind == "evaluate":
-            groups = count_subgroups(logits, targets, data.groups, task.plan)
-    trained, update, start_loss = Trained(0, 0, 0.0), None, None
-    if task.kind == "train":
-        if at_coordinator(task.plan.federation).needs_start_loss:
-            start_loss = count_scores(*score(trunk, data.train, task.plan, device), task.plan).loss
-        client_state = client_state or ClientState()
-        trained, update = train_locally(task, model, data.train, device, client_state, max_steps)
-        update = compress_with_error_feedback(update, task.plan, client_state)
-    return TrainResult(
-        plan=plan_number(task.plan),
-        round=task.round,
-        nonce=task.nonce,
-        n_images=trained.n_images,
-        n_steps=trained.n_steps,
-        train_loss=trained.loss,
-        start_loss=start_loss,
-        seconds=round(time.monotonic() - started, 3),
-        score_counts=scored,
-        exact_auc=area,
-        update=update,
-        groups=groups or {},
-    )
 
 
 def tell_of(task: TrainTask, data: SiteData) -> TrainResult:

@@ -6,13 +6,11 @@ import torch
 
 from medfl_client.data.dataset import SiteData
 from medfl_client.task.site import Site
-from medfl_client.training.client_state import CLIENT_STATE, MOST
+from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
-from medfl_client.training.round_store import LocalLayers
 from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
 from medfl_common.models import build_model
-from medfl_common.models.memory_format import layout
-from medfl_common.models.network import Network, Part
+from medfl_common.models.network import Network, Part, layout
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.tasks import TrainTask
@@ -28,8 +26,8 @@ class Session:
         self._data: dict[str, SiteData] = {}  # by the site's name; one in a hospital
         self._features: dict[str, SiteData] = {}  # the same, seen through a frozen backbone
         self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
-        self._local: dict[tuple[str, str], LocalLayers] = {}  # by run and site
-        self._client_states: dict[tuple[str, str], LocalLayers] = {}  # of algorithms, the same
+        self._local: dict[tuple[str, str], RoundStore] = {}  # by run and site
+        self._client_states: dict[tuple[str, str], RoundStore] = {}  # of algorithms, the same
         self._refusal = ""  # the last that a person was told of
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
@@ -58,21 +56,21 @@ class Session:
                 who="the coordinator",
             )
 
-    def local_for(self, task: TrainTask, site: Site, model: Network) -> LocalLayers | None:
+    def local_for(self, task: TrainTask, site: Site, model: Network) -> RoundStore | None:
         """Put the site's own layers into the model as they were before the task's round."""
         if not model.names("local"):
             return None
         folder = None if site.local is None else site.local / task.run
-        layers = self._local.setdefault((task.run, task.site), LocalLayers(folder))
+        layers = self._local.setdefault((task.run, task.site), RoundStore(folder))
         is_scored_only = task.kind == "evaluate"  # then its round has been made
         own = layers.before(task.round + is_scored_only)
         load_shared(model, own or self._start[1])
         return layers
 
-    def client_state_for(self, task: TrainTask, site: Site) -> LocalLayers:
+    def client_state_for(self, task: TrainTask, site: Site) -> RoundStore:
         """Give where the plan's algorithm keeps what it needs between rounds."""
         folder = None if site.local is None else site.local / task.run / CLIENT_STATE
-        return self._client_states.setdefault((task.run, task.site), LocalLayers(folder, MOST))
+        return self._client_states.setdefault((task.run, task.site), RoundStore(folder, MOST))
 
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""

@@ -7,7 +7,7 @@ import torch
 from medfl_client.data.dataset import Batches, Examples, SiteData
 from medfl_client.training.augment import augment
 from medfl_client.training.evaluate import images_at_once
-from medfl_client.training.precision import product_type
+from medfl_client.training.step import product_type
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.training import Augmentation

@@ -1,19 +1,93 @@
-"""One round's training at a site: the algorithm's objective, its state, error feedback."""
+"""One round at a site: score, train with the algorithm's objective, compress what travels."""
+
+import time
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from medfl_client.data.dataset import Examples
+from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.training.client_state import ClientState
+from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import learning_rate_of_round
+from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import codec_of, through
+
+
+def work(
+    task: TrainTask,
+    model: Network,
+    data: SiteData,
+    device: torch.device,
+    max_steps: int | None = None,
+    client_state: ClientState | None = None,
+) -> TrainResult:
+    """Score the task's weights on the validation images; if asked to, train and give the update.
+
+    `data` holds features where the backbone is frozen (`feature_data`). `client_state` has what
+    the algorithm kept before the round, and is given what it keeps after it.
+    """
+    started = time.monotonic()
+    load_shared(model, task.weights)
+    result = TrainResult(plan_number(task.plan), task.round, task.nonce)
+    result = _with_scores(result, task, model, data, device)
+    if task.kind == "train":
+        kept = client_state or ClientState()
+        result = _with_update(result, task, model, data, device, max_steps, kept)
+    return replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _with_scores(
+    result: TrainResult, task: TrainTask, model: Network, data: SiteData, device: torch.device
+) -> TrainResult:
+    """Add the scores on the validation images; by groups of patients for the final model."""
+    if not len(data.validation):
+        return result
+    logits, targets = score(_trunk(model, data.train), data.validation, task.plan, device)
+    is_last = task.kind == "evaluate"
+    return replace(
+        result,
+        score_counts=count_scores(logits, targets, task.plan),
+        exact_auc=exact_auc(logits, targets, task.plan),
+        groups=count_subgroups(logits, targets, data.groups, task.plan) if is_last else {},
+    )
+
+
+def _with_update(
+    result: TrainResult,
+    task: TrainTask,
+    model: Network,
+    data: SiteData,
+    device: torch.device,
+    max_steps: int | None,
+    client_state: ClientState,
+) -> TrainResult:
+    """Add the update, in the plan's form."""
+    start_loss = None
+    if at_coordinator(task.plan.federation).needs_start_loss:
+        logits, targets = score(_trunk(model, data.train), data.train, task.plan, device)
+        start_loss = count_scores(logits, targets, task.plan).loss
+    trained, update = train_locally(task, model, data.train, device, client_state, max_steps)
+    return replace(
+        result,
+        n_images=trained.n_images,
+        n_steps=trained.n_steps,
+        train_loss=trained.loss,
+        start_loss=start_loss,
+        update=compress_with_error_feedback(update, task.plan, client_state),
+    )
+
+
+def _trunk(model: Network, examples: Examples) -> nn.Module:
+    """Give what examples go through: the model, or its head where they are features."""
+    return model if examples.is_images else model.head
 
 
 def train_locally(
@@ -69,7 +143,7 @@ def _train(
     device: torch.device,
     max_steps: int | None,
 ) -> Trained:
-    trunk: nn.Module = model if images.is_images else model.head
+    trunk = _trunk(model, images)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site, device)
         return train(trunk, images, task.plan, task.round, task.site, objective, device, max_steps)
@@ -85,7 +159,7 @@ def _client_context(
     }
     return ClientContext(
         plan=task.plan,
-        rate=learning_rate_of_round(task.plan, task.round),
+        rate=task.plan.learning_rate(task.round),
         model=model,
         parameters=parameters,
         start={name: task.weights[name].to(device) for name in parameters},

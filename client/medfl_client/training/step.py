@@ -1,4 +1,4 @@
-"""One optimiser step over a batch, in parts where memory is short."""
+"""One optimiser step over a batch: the optimiser, the precision, in parts where memory is short."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,37 @@ from torch import nn
 from medfl_client.training.losses import Loss
 from medfl_client.training.objectives import Objective
 from medfl_common.errors import TrainingError
+from medfl_common.plan.training import Training
+
+
+def make_optimizer(model: nn.Module, settings: Training, rate: float) -> torch.optim.Optimizer:
+    """Make the plan's optimiser over what is trained, fused into one kernel per step."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def product_type(settings: Training, device: torch.device) -> torch.dtype:
+    """Choose the type of a network's products; weights, losses and sums stay float32.
+
+    `auto`: bfloat16 where the device multiplies it in hardware, float16 on GPUs that have only
+    that, else float32. Micikevicius et al.: Mixed Precision Training. ICLR 2018.
+    """
+    if settings.precision != "auto":
+        return torch.float32 if settings.precision == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        is_new = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if is_new else torch.float16
+    has_it = device.type == "cpu" and _cpu_has_bfloat16()
+    return torch.bfloat16 if has_it else torch.float32
 
 
 @dataclass
@@ -80,6 +111,10 @@ class Stepper:
 
     def _backward(self, loss: torch.Tensor) -> None:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+
+def _cpu_has_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -10,12 +10,10 @@ from medfl_client.training.augment import augment
 from medfl_client.training.class_balance import image_chances
 from medfl_client.training.losses import training_loss
 from medfl_client.training.objectives import Objective
-from medfl_client.training.optimizer import make_optimizer
-from medfl_client.training.precision import product_type
-from medfl_client.training.step import Stepper
+from medfl_client.training.step import Stepper, make_optimizer, product_type
 from medfl_common.errors import TrainingError
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import learning_rate_of_round
+from medfl_common.plan.training import Augmentation
 from medfl_common.seeds import derive_seed, torch_generator
 
 
@@ -47,7 +45,7 @@ def train(
     settings = plan.training
     stepper = Stepper(
         model=model,
-        optimizer=make_optimizer(model, settings, learning_rate_of_round(plan, round_)),
+        optimizer=make_optimizer(model, settings, plan.learning_rate(round_)),
         loss_of=training_loss(plan, images.targets),
         objective=objective,
         clip_norm=settings.clip_norm,
@@ -56,13 +54,14 @@ def train(
     )
     order = torch_generator(plan.seed, "batch order", round_, site)
     changes = torch_generator(plan.seed, "augmentation", round_, site)
+    changes_images = images.is_images and settings.augmentation != Augmentation()
     model.train()
     n_steps = 0
     for epoch in range(settings.epochs if max_steps is None else 1):
         objective.before_epoch(epoch)
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):
-            if images.is_images:
+            if changes_images:
                 pixels = augment(pixels, settings.augmentation, changes)
             total += stepper.step(pixels, targets) * len(pixels)
             n_seen += len(pixels)

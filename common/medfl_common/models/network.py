@@ -82,3 +82,8 @@ class Network(nn.Module):
         """Give the shapes of the floating-point tensors, in the state's order."""
         state = self.state_dict()
         return {name: tuple(t.shape) for name, t in state.items() if t.is_floating_point()}
+
+
+def layout(n_dimensions: int) -> torch.memory_format:
+    """Give the order in memory in which convolutions over (B, C, [D,] H, W) are fastest."""
+    return torch.channels_last if n_dimensions == 4 else torch.channels_last_3d

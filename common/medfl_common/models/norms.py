@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from medfl_common.errors import ConfigError
-from medfl_common.models.memory_format import layout
+from medfl_common.models.network import layout
 
 BATCH_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
 RUNNING = ("running_mean", "running_var")  # the buffers of BatchNorm that describe a site's images

@@ -5,6 +5,7 @@ The canonical hash covers every value, defaults included, so two plans with one 
 
 import hashlib
 import json
+import math
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -56,6 +57,24 @@ class Plan(Settings):
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
         return self
+
+    def learning_rate(self, round_: int) -> float:
+        """Give the learning rate of a round, counted from 1: warm-up, then the schedule.
+
+        Cosine: Loshchilov, Hutter: SGDR. ICLR 2017. It is over the rounds after the warm-up.
+        """
+        lr, schedule = self.training.lr, self.training.schedule
+        done = round_ - 1
+        if done < schedule.warmup_rounds:
+            return lr * (done + 1) / (schedule.warmup_rounds + 1)
+        done -= schedule.warmup_rounds
+        if schedule.kind == "cosine":
+            n_rounds = max(self.federation.rounds - schedule.warmup_rounds, 1)
+            return lr * 0.5 * (1 + math.cos(math.pi * min(done / n_rounds, 1)))
+        if schedule.kind == "step":
+            factor: float = schedule.factor ** (done // schedule.every_rounds)
+            return lr * factor
+        return lr
 
     def canonical(self) -> str:
         """Write the plan as JSON with sorted keys and every default: the text that is hashed."""

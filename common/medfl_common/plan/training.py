@@ -75,3 +75,14 @@ class Training(Settings):
     """Another objective at the sites than the algorithm's own."""
     augmentation: Augmentation = Augmentation()
     """Random changes to training images."""
+
+
+def effective_steps(n_steps: int, momentum: float) -> float:
+    """Count the plain steps that add up to as many gradients as `n_steps` with momentum.
+
+    The sum of the coefficients with which the gradients enter: tau - m (1 - m**tau) / (1 - m), over
+    1 - m. Wang, Liu, Liang, Joshi, Poor: Tackling the Objective Inconsistency Problem in
+    Heterogeneous Federated Optimization. NeurIPS 2020. https://arxiv.org/abs/2007.07481
+    """
+    kept = 1 - momentum
+    return (n_steps - momentum * (1 - momentum**n_steps) / kept) / kept

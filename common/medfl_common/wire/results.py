@@ -4,6 +4,8 @@ A result carries arrays and numbers, nothing else: there is no field in which a 
 could leave.
 """
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass, field
 
@@ -11,7 +13,7 @@ import numpy as np
 from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
-from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.counts import N_BINS, Counts, ScoreCounts
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -19,7 +21,6 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.record_values import counts, number
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
@@ -113,7 +114,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     if set(content) - {"numbers", "update", "seal"} or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]
-    spoken = number(numbers, "protocol")
+    spoken = _number(numbers, "protocol")
     if spoken != PROTOCOL:
         raise RunError(
             f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}",
@@ -125,52 +126,90 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     is_asked = at_coordinator(plan.federation).needs_start_loss
     has_start_loss = is_asked and "start_loss" in numbers
     return TrainResult(
-        plan=int(number(numbers, "plan")),
-        round=int(number(numbers, "round")),
-        nonce=int(number(numbers, "nonce")),
-        code=int(number(numbers, "code")),
-        incident=int(number(numbers, "incident")),
-        n_images=int(number(numbers, "n_images")),
-        n_steps=int(number(numbers, "n_steps")),
-        train_loss=float(number(numbers, "train_loss")),
-        seconds=float(number(numbers, "seconds")),
+        plan=int(_number(numbers, "plan")),
+        round=int(_number(numbers, "round")),
+        nonce=int(_number(numbers, "nonce")),
+        code=int(_number(numbers, "code")),
+        incident=int(_number(numbers, "incident")),
+        n_images=int(_number(numbers, "n_images")),
+        n_steps=int(_number(numbers, "n_steps")),
+        train_loss=float(_number(numbers, "train_loss")),
+        seconds=float(_number(numbers, "seconds")),
         score_counts=_score_counts(numbers, task) if "n_scored" in numbers else None,
-        exact_auc=float(number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
-        start_loss=float(number(numbers, "start_loss")) if has_start_loss else None,
+        exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
+        start_loss=float(_number(numbers, "start_loss")) if has_start_loss else None,
         update=decode_weights(update, shapes, codec) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
     )
 
 
+def content_sha256(content: RecordDict) -> str:
+    """SHA-256 over a reply's numbers and update, as a ledger, a seal and a run log name it."""
+    numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
+    digest = hashlib.sha256(numbers.encode())
+    for name, array in sorted(content.array_records.get("update", {}).items()):
+        digest.update(name.encode() + hashlib.sha256(array.data).digest())
+    return digest.hexdigest()
+
+
+def n_bytes(content: RecordDict) -> int:
+    """Count the bytes of the arrays and numbers in a message, framing apart."""
+    arrays = sum(len(a.data) for record in content.array_records.values() for a in record.values())
+    numbers = sum(record.count_bytes() for record in content.metric_records.values())
+    texts = sum(record.count_bytes() for record in content.config_records.values())
+    return arrays + numbers + texts
+
+
 def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
     return ScoreCounts(
-        n=int(number(numbers, "n_scored")),
-        loss=float(number(numbers, "loss")),
-        confusion=counts(numbers, "confusion", task.confusion_shape),
-        positive=counts(numbers, "positive", (task.n_outputs, N_BINS)),
-        negative=counts(numbers, "negative", (task.n_outputs, N_BINS)),
+        n=int(_number(numbers, "n_scored")),
+        loss=float(_number(numbers, "loss")),
+        confusion=_counts(numbers, "confusion", task.confusion_shape),
+        positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
+        negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
     )
 
 
 def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:
-    found = {}
+    found: dict[str, list[ScoreCounts]] = {}
+    if not plan.evaluation.subgroups:
+        return found
     for kind, names in group_names(plan).items():
         if f"{kind}_confusion" not in numbers:
             continue
         curves = (len(names), plan.task.n_outputs, N_BINS)
         shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
-        parts = [counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
+        parts = [_counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
         found[kind] = [score_counts_of_group(*counts) for counts in zip(*parts, strict=True)]
     return found
 
 
 def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
-    single = {name: int(number(numbers, f"data_{name}")) for name in NUMBERS}
+    single = {name: int(_number(numbers, f"data_{name}")) for name in NUMBERS}
     lists = {
-        name: tuple(counts(numbers, f"data_{name}", (length,)).tolist())
+        name: tuple(_counts(numbers, f"data_{name}", (length,)).tolist())
         for name, length in lengths(len(task.classes)).items()
     }
     if min(single.values()) < 0:
         raise RunError("the reply counts fewer than none")
     return SiteStatistics(**single, **lists)  # type: ignore[arg-type]
+
+
+def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
+    """Read counts of a shape, or raise RunError."""
+    values = numbers.get(key)
+    if not isinstance(values, list) or len(values) != math.prod(shape):
+        raise RunError(f"the reply's {key} is not a list of {math.prod(shape)} counts")
+    counts = np.array(values)
+    if counts.dtype != np.int64 or (counts < 0).any():
+        raise RunError(f"the reply's {key} holds something other than counts")
+    return counts.reshape(shape)
+
+
+def _number(numbers: MetricRecord, key: str) -> int | float:
+    """Read a number, or raise RunError."""
+    value = numbers.get(key)
+    if not isinstance(value, int | float):
+        raise RunError(f"the reply's {key} is missing or not a number")
+    return value

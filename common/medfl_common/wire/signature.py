@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
-from medfl_common.wire.digest import content_sha256
 from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.results import content_sha256
 from medfl_common.wire.tasks import TrainTask
 
 SEAL, SIGNATURE = "seal", "signature"  # record and key; eight signed 64-bit numbers

@@ -5,7 +5,7 @@ A task may carry text, since it goes to the hospital.
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
@@ -14,10 +14,10 @@ from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.record_values import typed
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
 Kind = Literal["train", "evaluate", "describe"]
+Value = TypeVar("Value", int, str)
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,17 @@ def encode_task(
 def decode_task_head(content: RecordDict) -> TrainTask:
     """Read all of a task but the weights, which need the model's shapes."""
     config = content.config_records["task"]
-    protocol = int(typed(config, "protocol", int))
+    protocol = int(_typed(config, "protocol", int))
     if protocol != PROTOCOL:
         raise LinkError(
             f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}",
             todo="use the same version of medfl at both ends",
             who="the coordinator",
         )
-    run = typed(config, "run", str)
+    run = _typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
         raise LinkError("the task's run is not 32 hex digits")
-    kind = typed(config, "kind", str)
+    kind = _typed(config, "kind", str)
     if kind not in get_args(Kind):
         raise LinkError(
             f"the task is to {kind!r}, which this site does not know", todo="update medfl here"
@@ -92,10 +92,10 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     return TrainTask(
         kind=cast(Kind, kind),
         run=run,
-        round=typed(config, "round", int),
-        nonce=typed(config, "nonce", int),
-        site=typed(config, "site", str),
-        plan=plan_from_json(typed(config, "plan", str)),
+        round=_typed(config, "round", int),
+        nonce=_typed(config, "nonce", int),
+        site=_typed(config, "site", str),
+        plan=plan_from_json(_typed(config, "plan", str)),
         weights={},
     )
 
@@ -114,3 +114,11 @@ def decode_task_weights(
         start=decode_weights(packed, start_shapes) if packed is not None else None,
         server_state=decode_weights(records["told"], trained, codec) if "told" in records else {},
     )
+
+
+def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:
+    """Read a value of a kind, or raise LinkError."""
+    value = config.get(key)
+    if not isinstance(value, kind):
+        raise LinkError(f"the task's {key} is missing or of the wrong type")
+    return value

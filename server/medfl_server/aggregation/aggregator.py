@@ -11,7 +11,6 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.schedule import learning_rate_of_round
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
@@ -80,7 +79,7 @@ class RoundAggregation:
         n_sites: int = 1,
         state: Weights | None = None,
     ) -> None:
-        rate, self._number = learning_rate_of_round(plan, number), number
+        rate, self._number = plan.learning_rate(number), number
         self._aggregation = aggregation_of(
             AggregationContext(plan.federation, plan.training, number, n_sites, rate, state or {})
         )

@@ -23,8 +23,7 @@ from medfl_common.errors import (
 )
 from medfl_common.models.weights import Weights
 from medfl_common.run.events import QUARANTINED
-from medfl_common.wire.digest import content_sha256, n_bytes
-from medfl_common.wire.results import TrainResult
+from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
 from medfl_server.aggregation.admission import admit

@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from medfl_client.task.site import Site
-from medfl_client.training.client_state import CLIENT_STATE, NEWEST, read_client_state
+from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds
-from medfl_client.training.round_store import LocalLayers
 from medfl_common.files import write_atomic
 from medfl_common.models import build_model
-from medfl_common.models.memory_format import layout
-from medfl_common.models.network import Network
+from medfl_common.models.network import Network, layout
 from medfl_common.models.weights import load_shared
 from medfl_common.run.events import Finished as FinishedEvent
 from medfl_common.run.model_file import WEIGHTS
@@ -121,8 +119,8 @@ class Finished:
         gives each site a model of its own, it is that one.
         """
         plan, folder = self._study.plan, self._local / local / self._study.run
-        load_shared(self._model, LocalLayers(folder).before(self._kept + 1) or {})
-        state = read_client_state(LocalLayers(folder / CLIENT_STATE), NEWEST)
+        load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
+        state = read_client_state(RoundStore(folder / CLIENT_STATE), NEWEST)
         load_shared(self._model, state.of("personal"))
         model, data = self._model.to(site.device), site.data(plan, name)
         n_trained = len(data.train)

@@ -11,7 +11,6 @@ from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.step import Stepper
 from medfl_common.errors import TrainingError
 from medfl_common.plan.plan import load_plan
-from medfl_common.plan.schedule import learning_rate_of_round
 
 CPU = torch.device("cpu")
 
@@ -129,4 +128,4 @@ def test_the_step_size_follows_the_schedule(
         make_plan(training={"lr": 0.8, "schedule": schedule}, federation={"rounds": 4})
     )
 
-    assert [learning_rate_of_round(plan, r) for r in range(1, 5)] == pytest.approx(rates)
+    assert [plan.learning_rate(r) for r in range(1, 5)] == pytest.approx(rates)

@@ -10,8 +10,7 @@ from tests.conftest import MakePlan
 from medfl_common.models.weights import Weights
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.plan import load_plan
-from medfl_common.plan.schedule import effective_steps
-from medfl_common.plan.training import Training
+from medfl_common.plan.training import Training, effective_steps
 from medfl_server.aggregation.strategies import (
     STRATEGIES,
     Aggregation,

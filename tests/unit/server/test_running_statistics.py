@@ -6,7 +6,7 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_client.data.dataset import ImageSet, SiteData
-from medfl_client.task.handler import work
+from medfl_client.training.local_round import work
 from medfl_common.models import build_model
 from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.plan import Plan, load_plan

@@ -9,7 +9,7 @@ import torch
 
 from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
 from medfl_common.models.weights import Weights
-from medfl_common.plan.schedule import effective_steps
+from medfl_common.plan.training import effective_steps
 
 
 @OBJECTIVES.register("scaffold")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.models.weights import Weights
-from medfl_common.plan.schedule import effective_steps
+from medfl_common.plan.training import effective_steps
 from medfl_server.aggregation.strategies import STRATEGIES, AggregationContext, UpdateInfo
 from medfl_server.aggregation.strategies._sums import RunningSum
 
