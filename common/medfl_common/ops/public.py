@@ -1,8 +1,8 @@
 """Findings for other eyes: `doctor --json` goes into reports of faults that anyone may read.
 
 No path, file, host, person or hospital is in it. What a check says itself keeps its words, with a
-role in the place of each name. What an error says may quote a file or a label, so the kind of the
-error stands instead.
+role in the place of each name. An error of a plan, a site file or the data may quote a label, so
+the kind of the error stands instead.
 """
 
 import json
@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from medfl_common.errors import kind_of
+from medfl_common.errors import ConfigError, DataError, kind_of
 from medfl_common.ops.checks import Finding, has_failed
 
 MORE = "run doctor without --json, which says more"
+QUOTING = (ConfigError.code, DataError.code)  # these may quote a line of somebody's file
 PATTERNS = {
     re.compile(r"\b\w+://[^\s,;]+"): "<URL>",
     re.compile(r"(?<![\w<>])~?/[^\s,;:()]+"): "<path>",
@@ -37,7 +38,7 @@ def as_json(findings: Sequence[Finding], names: Mapping[str, str]) -> str:
 
 
 def _for_others(finding: Finding, names: Mapping[str, str]) -> Finding:
-    if finding.code:
+    if finding.code in QUOTING:
         return replace(finding, seen=kind_of(finding.code), todo=MORE)
     return replace(finding, seen=_roles(finding.seen, names), todo=_roles(finding.todo, names))
 

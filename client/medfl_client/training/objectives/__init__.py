@@ -94,6 +94,7 @@ def objective_class(plan: Plan) -> type[Objective]:
     if found.keeps_something() and not at_sites(plan).kept_at_site:
         raise ConfigError(
             f"the objective {name} keeps something at the site between rounds, and its algorithm "
-            f"does not say what; write it into kept_at_site in the algorithm's file {name}.py"
+            "does not say what",
+            todo=f"write it into kept_at_site in the algorithm's file {name}.py",
         )
     return found
