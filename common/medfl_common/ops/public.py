@@ -15,6 +15,11 @@ from medfl_common.ops.checks import Finding, has_failed
 
 MORE = "run doctor without --json, which says more"
 QUOTING = (ConfigError.code, DataError.code)  # these may quote a line of somebody's file
+# Such names tell nothing, and the texts use them as words.
+WORDS = {
+    ".", "ca.crt", "data", "dicom", "hospital", "images", "labels", "localhost", "medfl", "plan",
+    "plan.yaml", "root", "site", "study",
+}  # fmt: skip
 PATTERNS = {
     re.compile(r"\b\w+://[^\s,;]+"): "<URL>",
     re.compile(r"(?<![\w<>])~?/[^\s,;:()]+"): "<path>",
@@ -45,7 +50,7 @@ def _for_others(finding: Finding, names: Mapping[str, str]) -> Finding:
 
 def _roles(text: str, names: Mapping[str, str]) -> str:
     """Put roles in the place of names, the longest first, then what looks like a path or host."""
-    for name in sorted(filter(None, names), key=len, reverse=True):
+    for name in sorted(names.keys() - WORDS - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", f"<{names[name]}>", text)
     for pattern, role in PATTERNS.items():
         text = pattern.sub(role, text)

@@ -250,6 +250,14 @@ def test_what_doctor_tells_a_script_names_no_path_file_host_or_hospital(
     told('"code": 100')
 
 
+def test_a_folder_named_by_a_plain_word_leaves_that_word_in_the_texts() -> None:
+    found = [ok("this site has 3 files in dicom and canary")]
+
+    shown = as_json(found, {"site": "site folder", "dicom": "data folder", "canary": "site"})
+
+    assert "this site has 3 files in dicom and <site>" in shown
+
+
 def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_are_made() -> None:
     def breaks() -> Finding:
         raise ZeroDivisionError("by nought")
