@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from medfl_client.audit.cli import app as audit
+from medfl_client.config.folder import SiteFolder
 from medfl_common.errors import ConfigError
 from medfl_common.ui.screen import Screen, errors_for_people
 
@@ -51,7 +52,7 @@ def check(
     from medfl_client.commands.check import check_site
 
     with errors_for_people():
-        chosen = plan or folder / "plan.yaml"
+        chosen = plan or SiteFolder(folder).plan_file
         if plan is None and not chosen.exists():
             raise ConfigError(
                 "check needs the study's plan",
@@ -75,7 +76,9 @@ def index(
     from medfl_client.commands.index import survey
 
     with errors_for_people():
-        chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
+        chosen = plan or (
+            SiteFolder(folder).plan_file if SiteFolder(folder).plan_file.exists() else None
+        )
         if survey(folder, chosen, every, as_json, Screen()) == "block":
             raise typer.Exit(1)
 
@@ -141,7 +144,7 @@ def predict(
     from medfl_client.commands.predict import predict
 
     with errors_for_people():
-        predict(folder, model, dicom, out or folder / "predictions.csv", Screen())
+        predict(folder, model, dicom, out or SiteFolder(folder).predictions, Screen())
 
 
 @app.command()
@@ -160,7 +163,9 @@ def doctor(
     from medfl_common.ops.public import as_json
 
     with errors_for_people():
-        chosen = plan or (folder / "plan.yaml" if (folder / "plan.yaml").exists() else None)
+        chosen = plan or (
+            SiteFolder(folder).plan_file if SiteFolder(folder).plan_file.exists() else None
+        )
         found = examine_site(folder, chosen)
         if is_json:
             print(as_json(found, private_names(folder, chosen)))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medfl_common.files import locked
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people, log_to
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.allocator import give_back_large_blocks
@@ -35,7 +36,7 @@ def init(
         screen.say(f"made the study {study.plan.study} in {folder}")
         screen.say(f"plan hash {study.plan.hash()}")
         screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
-        screen.say(f"next: send {folder / 'tls' / 'ca.crt'} and the plan to every hospital;")
+        screen.say(f"next: send {RunFolder(folder).ca} and the plan to every hospital;")
         screen.say(f"then: medfl-server enrol {folder} NAME KEY.pub for the key that each returns")
 
 
@@ -210,12 +211,12 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     roster = read_roster()
     check_roster(study.plan.federation, len(roster))
     log_to(folder / "superlink.log")
-    tls = folder / "tls"
+    made = RunFolder(folder)
     warning = expiry_warning(folder, datetime.now(UTC))
     if warning is not None:
         screen.say(warning)
     most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
-    listener = Listener(bind, port, tls / "server.crt", tls / "server.key", most)
+    listener = Listener(bind, port, made.server_certificate, made.server_key, most)
     link = SuperLink(read_roster, listener, screen.say)
     screen.say(f"listening on port {port} for {', '.join(roster)}")
     connected_sites = link.connected_sites

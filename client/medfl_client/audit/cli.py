@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from medfl_client.config.folder import SiteFolder
 from medfl_common.ui.screen import Screen, errors_for_people
 
 app = typer.Typer(no_args_is_help=True, help="What left this hospital, and can it be trusted?")
@@ -51,6 +52,6 @@ def page(folder: Folder) -> None:
     from medfl_client.audit.page import write_audit
 
     with errors_for_people():
-        path = folder / "audit.html"
+        path = SiteFolder(folder).audit
         write_audit(folder, path)
         Screen().say(f"for your eyes only: {path}")

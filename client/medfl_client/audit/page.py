@@ -10,11 +10,10 @@ from medfl_client.audit.records import (
     runs_of,
     totals_of,
 )
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.egress import ledger
-from medfl_client.egress.approvals import FILE as APPROVALS
 from medfl_client.egress.approvals import read_records
-from medfl_client.egress.ledger import LEDGER
 from medfl_common import __version__
 from medfl_common.errors import RunError
 from medfl_common.files import write_private
@@ -25,9 +24,9 @@ QUESTION = "What left this hospital?"
 
 def write_audit(folder: Path, path: Path) -> None:
     """Write the page, for its owner alone; raises RunError where the ledger is illegible."""
-    site, state = load_site_file(folder), folder / "state"
+    site, state = load_site_file(folder), SiteFolder(folder).state
     entries = read_ledger(folder)
-    broken = ledger.first_broken_line(state / LEDGER)
+    broken = ledger.first_broken_line(StateFolder(state).ledger)
     whole = "The ledger is whole." if broken is None else "THE LEDGER WAS CHANGED, see below."
     sections = [_messages(folder), _chain(state), _policy(site.policy), _approvals(state)]
     page = render(
@@ -57,10 +56,10 @@ def _messages(folder: Path) -> Section:
 
 def _chain(state: Path) -> Section:
     rows = []
-    for name in (LEDGER, APPROVALS):
-        broken, head = ledger.first_broken_line(state / name), ledger.last(state / name)
+    for path in (StateFolder(state).ledger, StateFolder(state).approvals):
+        broken, head = ledger.first_broken_line(path), ledger.last(path)
         verdict = "whole" if broken is None else f"line {broken.line}: {broken.what}"
-        rows.append([name, str(head.n_lines), verdict, head.hash])
+        rows.append([path.name, str(head.n_lines), verdict, head.hash])
     return Section(
         "Can the records be trusted?",
         [

@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from medfl_client.config.folder import StateFolder
 from medfl_common.ops.prometheus import NewLines, counter, gauge
 from medfl_common.run.log import Line
 
@@ -18,7 +19,7 @@ class LedgerMonitor(Collector):
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._new_lines = NewLines(state / "ledger.jsonl")
+        self._new_lines = NewLines(StateFolder(state).ledger)
         self._lock = threading.Lock()  # two scrapes at once would count lines twice
         self._outcomes = Counter[str]()  # released, refused, failed
         self._bytes = self._round = 0

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.egress import ledger
-from medfl_client.egress.approvals import FILE as APPROVALS
-from medfl_client.egress.ledger import LEDGER, RELEASED, Entry
+from medfl_client.egress.ledger import RELEASED, Entry
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
@@ -34,8 +34,8 @@ class Totals:
 
 def verify(folder: Path, screen: Screen) -> None:
     """Say that ledger and approvals are whole; raises RunError with the line that is not."""
-    for name in (LEDGER, APPROVALS):
-        path = folder / "state" / name
+    state = StateFolder.of(folder)
+    for path in (state.ledger, state.approvals):
         broken = ledger.first_broken_line(path)
         if broken is not None:
             raise RunError(
@@ -44,17 +44,17 @@ def verify(folder: Path, screen: Screen) -> None:
             )
         head = ledger.last(path)
         if head.n_lines:
-            screen.say(f"{name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
+            screen.say(f"{path.name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
         else:
-            screen.say(f"{name} holds nothing yet")
+            screen.say(f"{path.name} holds nothing yet")
     screen.say("note the hash elsewhere: whoever rewrites the whole file cannot make it the same")
 
 
 def read_ledger(folder: Path, run: str = "") -> list[Entry]:
     """Read the ledger of a site: all of it, or of the `last` run or one whose id begins so."""
-    found = ledger.entries(folder / "state" / LEDGER)
+    found = ledger.entries(StateFolder.of(folder).ledger)
     if any(not entry.keys() >= REQUIRED for entry in found):
-        raise ledger.damaged(folder / "state" / LEDGER)
+        raise ledger.damaged(StateFolder.of(folder).ledger)
     if not run:
         return found
     runs = list(dict.fromkeys(str(entry["run"]) for entry in found if entry["run"] != "unknown"))
@@ -118,7 +118,7 @@ def rows_of(entries: Sequence[Entry]) -> list[list[str]]:
 
 def show(folder: Path, run: str, screen: Screen) -> None:
     """Print a table per run."""
-    broken = ledger.first_broken_line(folder / "state" / LEDGER)
+    broken = ledger.first_broken_line(StateFolder.of(folder).ledger)
     if broken is not None:
         screen.say(f"THE LEDGER WAS CHANGED: line {broken.line}: {broken.what}")
     entries = read_ledger(folder, run)

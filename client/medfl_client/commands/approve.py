@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medfl_client.commands.plan_summary import differences, summarise
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress.approvals import (
     approve,
@@ -22,7 +23,7 @@ Ask = Callable[[str], bool]
 
 def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
     """Show a plan in words, and record the approval if the person says yes."""
-    site, state = load_site_file(folder), folder / "state"
+    site, state = load_site_file(folder), SiteFolder(folder).state
     plan = load_plan(plan_file or _newest_proposed(state))
     screen.table(["question", "answer"], summarise(plan), title=f"what {plan.study} does here")
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flwr.app import RecordDict
 
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.data.ingest import Collection, collect, count_reasons
 from medfl_client.data.labels import count_labels
@@ -37,7 +38,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     site, plan = load_site_file(folder), load_plan(plan_file)
     screen.say(f"plan {plan.study}, hash {plan.hash()}")
     permit(plan, site.policy)
-    state = folder / "state"
+    state = SiteFolder(folder).state
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
@@ -58,7 +59,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
 
 
 def _show_approval(folder: Path, plan: Plan, policy: Policy, screen: Screen) -> None:
-    status = status_of(folder / "state", plan.hash())
+    status = status_of(SiteFolder(folder).state, plan.hash())
     if status == "approved" or (policy.approval == "none" and status == "not approved"):
         screen.say(f"the plan is {status} here; policy.approval is {policy.approval}")
     else:
@@ -75,7 +76,7 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
         rows.append([str(n), f"frames or candidates left out of files that are used: {reason}"])
     screen.table(["files", "what became of them"], rows)
     if reasons:
-        path = state / "left-out.csv"
+        path = StateFolder(state).left_out
         write_left_out(found.refused, path)
         screen.say(f"every file that is left out, with its reason: {path} (stays here)")
 

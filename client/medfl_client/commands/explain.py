@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import Examples
 from medfl_client.data.ingest import collect
@@ -58,7 +59,7 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     site = load_site_file(folder)
     plan, model, _ = load_model(find_model(folder, run))
     use_threads(plan)
-    found = collect(folder, folder / "state", site.data, plan, screen.watch)
+    found = collect(folder, SiteFolder(folder).state, site.data, plan, screen.watch)
     data = site_data(found, plan, site.site)
     if not len(data.validation):
         raise DataError("the site holds no image out of training, so there is none to explain")

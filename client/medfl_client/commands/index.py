@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.readiness.assess import as_json, assess
 from medfl_client.readiness.checks import VERDICTS, Verdict
@@ -22,8 +23,8 @@ def survey(
     plan = load_plan(plan_file) if plan_file is not None else None
     watch = None if is_for_script else screen.watch
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
-    write_readiness(found, site.site, folder / "readiness.html")
-    write_left_out(found.refused, folder / "state" / "left-out.csv")
+    write_readiness(found, site.site, SiteFolder(folder).readiness)
+    write_left_out(found.refused, StateFolder.of(folder).left_out)
     if is_for_script:
         print(json.dumps(as_json(found, site.site), indent=1))
         return found.verdict
@@ -34,5 +35,5 @@ def survey(
         advice = f" ({finding.todo})" if finding.todo else ""
         screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")
     screen.say(f"{found.verdict.upper()}. {answer(found)}")
-    screen.say(f"for your eyes only: {folder / 'readiness.html'}")
+    screen.say(f"for your eyes only: {SiteFolder(folder).readiness}")
     return found.verdict

@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from medfl_client.config.identity import PUBLIC, create_identity, replace_identity
+from medfl_client.config.folder import PUBLIC, SiteFolder
+from medfl_client.config.identity import create_identity, replace_identity
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.supervisor import Tell
 from medfl_common.errors import ConfigError
@@ -53,7 +54,7 @@ server:
 
 def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) -> None:
     """Write what is missing in a site's directory; nothing that is there is changed or lost."""
-    path = folder / "site.yaml"
+    path = SiteFolder(folder).site_file
     if not path.exists():
         text = TEMPLATE.format(name=name or "my-hospital")
         loads(SiteFile, text, source="the new site file (check --name)")
@@ -69,7 +70,7 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
             raise ConfigError(
                 f"there is no file {ca.resolve()}", todo="name the ca.crt that the coordinator sent"
             )
-        shutil.copyfile(ca, folder / "ca.crt")
+        shutil.copyfile(ca, SiteFolder(folder).ca)
     _show_identity(folder, create_identity(folder, site.site), tell)
     tell(
         f"next: medfl-client check {folder} --plan PLAN, then medfl-client approve {folder} "

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
@@ -41,7 +42,9 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)
-    rows = read_headers(paths, site_secret(folder / "state"), screen.watch("read the headers of"))
+    rows = read_headers(
+        paths, site_secret(SiteFolder(folder).state), screen.watch("read the headers of")
+    )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
@@ -63,7 +66,7 @@ def _usual(
 ) -> Familiar | None:
     """Learn what is usual from the site's own images of the plan, where it has them."""
     try:
-        found = collect(folder, folder / "state", site.data, plan, screen.watch)
+        found = collect(folder, SiteFolder(folder).state, site.data, plan, screen.watch)
     except MedflError as error:
         screen.say(f"whether images look usual is not said: {error}")
         return None

@@ -9,8 +9,9 @@ import time
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from medfl_client.config.folder import PRIVATE, SiteFolder, StateFolder
 from medfl_client.config.hours import OpenHours
-from medfl_client.config.identity import PRIVATE, public_lines
+from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.coordinator import Route
 from medfl_client.connection.supervisor import SuperNode
@@ -26,10 +27,10 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
     site_file = load_site_file(folder)
     if site_file.server is None:
         raise ConfigError(
-            f"{folder / 'site.yaml'} names no server",
+            f"{SiteFolder(folder).site_file} names no server",
             todo=f"run medfl-client init {folder} --server HOST:PORT --ca ca.crt",
         )
-    state = folder / "state"
+    state = SiteFolder(folder).state
     state.mkdir(exist_ok=True, mode=0o700)
     route = Route(
         site_file.server.address,
@@ -65,7 +66,7 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, scree
     from medfl_client.task.app import build_app
     from medfl_client.task.site import open_site
 
-    log_to(folder / "state" / "flower.log")
+    log_to(StateFolder.of(folder).flower_log)
     site = open_site(folder, site_file, screen.watch)
     screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
     is_open = OpenHours(site_file.policy.hours, screen.say)

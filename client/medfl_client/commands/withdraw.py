@@ -5,10 +5,11 @@ import signal
 import time
 from pathlib import Path
 
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
-from medfl_client.egress.ledger import LEDGER, RELEASED
+from medfl_client.egress.ledger import RELEASED
 from medfl_common.errors import RunError
 from medfl_common.files import holder
 from medfl_common.plan.plan import Plan, load_plan
@@ -21,7 +22,7 @@ LOOK_S = 0.05  # between looks whether it has
 def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
     """Record a withdrawal from one plan or all, and end a client that runs on this directory."""
     load_site_file(folder)  # or it is not a site's directory
-    state = folder / "state"
+    state = SiteFolder(folder).state
     chosen = load_plan(plan_file) if plan_file is not None else None
     try:
         _record_withdrawal(state, chosen, screen)  # first: from now on nothing is released
@@ -50,7 +51,7 @@ def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
     """Give plan -> (study, canonical) of all that are approved, or were worked on without."""
     latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
     found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
-    for entry in ledger.entries(state / LEDGER):
+    for entry in ledger.entries(StateFolder(state).ledger):
         plan = str(entry.get("plan"))
         if entry.get("decision") == RELEASED and plan not in latest:
             found[plan] = (str(entry["study"]), "")

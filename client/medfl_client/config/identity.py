@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
 from medfl_common.errors import LinkError
 from medfl_common.files import write_atomic, write_private
-
-PRIVATE, SIGNING_KEY, PUBLIC = "identity.key", "signing.key", "identity.pub"
 
 
 def create_identity(folder: Path, site: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_common.files import write_private
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
@@ -184,12 +185,12 @@ class SiteFile(Settings):
 
 def load_site_file(folder: Path) -> SiteFile:
     """Read `site.yaml` of a site folder."""
-    return load(SiteFile, folder / "site.yaml")
+    return load(SiteFile, SiteFolder(folder).site_file)
 
 
 def site_secret(state: Path) -> bytes:
     """Read the key of the patient pseudonyms, 32 bytes, made at first need; it never leaves."""
-    path = state / "patients.key"
+    path = StateFolder(state).patients_key
     if not path.exists():
         write_private(path, secrets.token_hex(32).encode())
     return bytes.fromhex(path.read_text())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import DataFiles, site_secret
 from medfl_client.data.cache import Cache, cached_pixels
 from medfl_client.data.dataset import Indices
@@ -73,8 +74,8 @@ def index_folder(
     secret = site_secret(state)
     rules = Rules(secret, data.label_tag, data.patient_from_study)
     progress = watch("read the headers of") if watch else None
-    scan(base / data.folder, state / "index.sqlite", reader, rules, progress)
-    return state / "index.sqlite", secret
+    scan(base / data.folder, StateFolder(state).index, reader, rules, progress)
+    return StateFolder(state).index, secret
 
 
 def decode(
@@ -91,7 +92,7 @@ def decode(
         [sample.source for sample in selection.samples],
         folder,
         plan.images,
-        state / "cache",
+        StateFolder(state).cache,
         reader,
         watch("decoded") if watch else None,
     )

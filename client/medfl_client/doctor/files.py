@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
-from medfl_client.config.identity import PRIVATE, PUBLIC, SIGNING_KEY, public_lines
+from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
+from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import read_csv
 from medfl_common.files import holder

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 
-from medfl_client.config.identity import PRIVATE
+from medfl_client.config.folder import PRIVATE
 from medfl_client.config.site_file import SiteFile
 from medfl_client.connection import clock
 from medfl_client.connection.coordinator import (

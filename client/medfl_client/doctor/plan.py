@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, DataFiles, Policy
 from medfl_client.data.cache import bytes_needed
 from medfl_client.data.labels import read_csv
@@ -70,11 +71,13 @@ def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Fin
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:
     """Compare the free disk with the cache, the index, and the reply and models that are kept."""
     n_samples = _samples(folder, data, plan, files)
-    cache = bytes_needed(n_samples, plan.images, folder / "state" / "cache", DicomReader())
+    cache = bytes_needed(n_samples, plan.images, StateFolder.of(folder).cache, DicomReader())
     n_weights, each_round, _ = sizes(plan)
     needed = cache + ROW_BYTES * files.n + 2 * each_round + 2 * 4 * n_weights
     more = "" if files.is_all else " or more"
-    return check_disk(folder / "state", needed, f"{n_samples:,}{more} samples and the models")
+    return check_disk(
+        SiteFolder(folder).state, needed, f"{n_samples:,}{more} samples and the models"
+    )
 
 
 def check_training_memory(plan: Plan, wish: str) -> Finding:

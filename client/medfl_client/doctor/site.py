@@ -8,6 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from socket import gethostname
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.doctor.files import (
     check_data_folder,
@@ -40,8 +41,8 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
     own: dict[str, Check] = {
         "programs": check_decoders,
         "keys": partial(check_keys, folder),
-        "running already": partial(check_lock, folder / "state"),
-        "state folder": partial(check_state, folder / "state"),
+        "running already": partial(check_lock, SiteFolder(folder).state),
+        "state folder": partial(check_state, SiteFolder(folder).state),
     }
     first = examine({"site file": lambda: ok(_describe(load_site_file(folder)))} | own)
     if first[0].state == "fail":
@@ -108,7 +109,7 @@ def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:
     files = cache(partial(count_files, folder / site.data.folder))
     return {
         "plan and policy": partial(check_plan_allowed, plan, site.policy),
-        "approval": partial(check_approval, plan, site.policy, folder / "state", folder),
+        "approval": partial(check_approval, plan, site.policy, SiteFolder(folder).state, folder),
         "disk": lambda: check_room(folder, site.data, plan, files()),
         "memory": partial(check_training_memory, plan, site.compute.device),
         "line": partial(check_line, plan, site.policy),

@@ -13,15 +13,14 @@ from typing import Literal
 
 import yaml
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress import ledger
 from medfl_common.errors import NotApprovedError, RunError, WithdrawnError
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan, plan_from_json
 
-FILE = "approvals.jsonl"
-PROPOSED = "proposed"  # plans that came with a task and are not approved
-N_PROPOSED = 20  # of which so many are kept, the newest
+N_PROPOSED = 20  # of so many proposed plans, the newest, are kept
 Action = Literal["approve", "withdraw"]
 Status = Literal["approved", "withdrawn", "not approved"]
 
@@ -45,16 +44,17 @@ class Record:
 
 def read_records(state: Path) -> list[Record]:
     """Read all records in their order; raises RunError where the file was tampered with."""
-    broken = ledger.first_broken_line(state / FILE)
+    broken = ledger.first_broken_line(StateFolder(state).approvals)
     if broken is not None:
         raise RunError(
-            f"{state / FILE}, line {broken.line}: {broken.what}. Nothing counts as approved",
+            f"{StateFolder(state).approvals}, line {broken.line}: {broken.what}. Nothing counts as "
+            "approved",
             todo="put the file and its .head aside as evidence, and approve the plan again",
         )
     names = Record.__dataclass_fields__
     return [
         Record(**{name: entry[name] for name in names})  # type: ignore[arg-type]
-        for entry in ledger.entries(state / FILE)
+        for entry in ledger.entries(StateFolder(state).approvals)
     ]
 
 
@@ -65,7 +65,7 @@ def write_record(state: Path, action: Action, plan: str, study: str, canonical: 
     except KeyError:  # a container may run under a number without a name
         who = f"user {os.getuid()}"
     facts = {"action": action, "plan": plan, "study": study, "canonical": canonical, "by": who}
-    ledger.append(state / FILE, {**facts})
+    ledger.append(StateFolder(state).approvals, {**facts})
 
 
 def approve(state: Path, plan: Plan) -> None:
@@ -114,7 +114,7 @@ def require(state: Path, plan: Plan, policy: Policy) -> None:
 
 def propose(state: Path, plan: Plan) -> Path:
     """Keep a plan that came with a task as a file, for a person to read and approve."""
-    path = state / PROPOSED / f"{plan.hash()[:12]}.yaml"
+    path = StateFolder(state).proposed / f"{plan.hash()[:12]}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         text = f"# The plan of study {plan.study}, as the coordinator sent it.\n{_as_yaml(plan)}"
@@ -126,7 +126,7 @@ def propose(state: Path, plan: Plan) -> Path:
 
 def proposed(state: Path) -> list[Path]:
     """List the proposed plans, the newest last."""
-    found = (state / PROPOSED).glob("*.yaml")
+    found = StateFolder(state).proposed.glob("*.yaml")
     return sorted(found, key=lambda path: path.stat().st_mtime_ns)
 
 

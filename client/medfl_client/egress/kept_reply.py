@@ -11,6 +11,7 @@ from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from safetensors import safe_open
 from safetensors.torch import save
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask
@@ -46,7 +47,7 @@ def find(state: Path, task: TrainTask, policy: Policy) -> RecordDict | None:
 
 
 def _path(state: Path, task: TrainTask) -> Path:
-    return state / "replies" / f"{task.run}.safetensors"
+    return StateFolder(state).replies / f"{task.run}.safetensors"
 
 
 def _identity(task: TrainTask, policy: Policy) -> str:

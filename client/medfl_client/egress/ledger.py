@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 from flwr.app import RecordDict
 
+from medfl_client.config.folder import StateFolder
 from medfl_common.errors import DisclosureError, RunError, WithdrawnError, code_of
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.weights import norm
@@ -31,7 +32,6 @@ START = "0" * 64  # what the first line names as the line before
 BLOCK = 65536  # bytes read at once from the end
 HASH = b', "hash": "'
 
-LEDGER = "ledger.jsonl"
 RELEASED = "released"
 DAY_S = 86_400
 
@@ -142,7 +142,7 @@ def write_receipt(
     codec = codec_of(task.plan.federation.messages) if task else None
     sent = decode_weights(update, shapes, codec) if update is not None else {}
     append(
-        state / LEDGER,
+        StateFolder(state).ledger,
         {
             "study": task.plan.study if task else "unknown",
             "run": task.run if task else "unknown",
@@ -174,7 +174,7 @@ def decision_of(error: Exception) -> str:
 def mb_of_last_day(state: Path) -> float:
     """Add up what left in the last 24 hours, all studies together."""
     since, total = time.time() - DAY_S, 0
-    for entry in newest_first(state / LEDGER):
+    for entry in newest_first(StateFolder(state).ledger):
         if float(str(entry["time"])) < since:
             break
         total += int(str(entry["bytes"]))

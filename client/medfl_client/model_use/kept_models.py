@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from medfl_client.config.folder import StateFolder
 from medfl_common.errors import ConfigError
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import PARTS, Network
@@ -25,7 +26,7 @@ def keep_model(
     weights: Weights = {}
     for part in PARTS:
         weights |= shared_weights(model, part)
-    folder = state / "models" / run
+    folder = StateFolder(state).models / run
     save_model(folder, plan, weights, read_scores(scored, plan, 1))
     return folder
 
@@ -34,7 +35,7 @@ def find_model(site: Path, name: str) -> Path:
     """Find a model by its folder, by the beginning of its name, or as `last`."""
     if (Path(name) / WEIGHTS).exists():
         return Path(name)
-    kept = [path.parent for path in (site / "state" / "models").glob(f"*/{WEIGHTS}")]
+    kept = [path.parent for path in StateFolder.of(site).models.glob(f"*/{WEIGHTS}")]
     kept.sort(key=lambda path: (path / WEIGHTS).stat().st_mtime)
     common = [path for path in kept if not path.name.startswith(PERSONAL)]
     found = common[-1:] if name == LAST else [path for path in kept if path.name.startswith(name)]

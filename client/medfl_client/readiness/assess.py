@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.dicom.header import Row
@@ -104,7 +105,7 @@ def assess(
 
     Raises DataError where the data folder cannot be read at all.
     """
-    reader, data, state = reader or DicomReader(), site.data, folder / "state"
+    reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
     database, secret = index_folder(folder, state, data, watch, reader)
     findings: list[Finding] = []
     is_survey = plan is None

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from flwr.app import RecordDict
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger
@@ -236,6 +237,6 @@ def _write_incident(state: Path | None, incident: int, error: Exception) -> None
     if state is None:
         return
     ledger.append(
-        state / "incidents.jsonl",
+        StateFolder(state).incidents,
         {"incident": incident, "error": "".join(traceback.format_exception(error))},
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from medfl_client.config.identity import SIGNING_KEY, signing_key
+from medfl_client.config.folder import SIGNING_KEY, SiteFolder, StateFolder
+from medfl_client.config.identity import signing_key
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
@@ -44,7 +45,7 @@ def choose_device(wish: str) -> torch.device:
 
 def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
     """Make the site of a folder; its data are read at the first task, which `watch` follows."""
-    state = folder / "state"
+    state = SiteFolder(folder).state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan, site: str) -> SiteData:
@@ -58,6 +59,6 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         data,
         state,
         signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
-        state / "local",
+        StateFolder(state).local,
         site_file.server.address if site_file.server else "simulation",
     )

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from medfl_common.files import Json, write_atomic
 from medfl_common.run.events import Event, event_of, without_rounds
+from medfl_common.run.folder import RunFolder
 
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
@@ -17,7 +18,7 @@ class RunLog:
     """The file `log.jsonl` of one run directory; a torn last line from a crash is cut off."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "log.jsonl"
+        self.path = RunFolder(folder).log
         self._cut_torn_line()
 
     def write(self, event: str, **values: Json) -> None:

@@ -20,6 +20,7 @@ from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.plan import Plan, load_plan, plan_from_json
+from medfl_common.run.folder import RunFolder
 
 WEIGHTS, PLAN, READING = "model.safetensors", "plan.json", "reading.json"
 
@@ -86,7 +87,7 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
     plan = (
         plan_from_json((folder / PLAN).read_text())
         if has_canonical
-        else load_plan(folder / "plan.yaml")
+        else load_plan(RunFolder(folder).plan_file)
     )
     model = build_model(plan)
     try:

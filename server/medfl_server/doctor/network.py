@@ -12,6 +12,7 @@ from medfl_common.errors import LinkError, system_reason
 from medfl_common.files import holder
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.checks import Check, Finding, fail, not_checked, ok, warn
+from medfl_common.run.folder import RunFolder
 from medfl_server.superlink.listener import bind
 
 CONNECT_S = 5.0
@@ -22,7 +23,7 @@ def door_checks(folder: Path, port: int) -> dict[str, Check]:
     return {
         "authority (ca.crt)": partial(check_authority, folder),
         "server certificate": partial(check_server_certificate, folder),
-        "private keys": partial(check_private_keys, folder / "tls"),
+        "private keys": partial(check_private_keys, RunFolder(folder)),
         "port": partial(check_port, folder, port),
         "public name": partial(check_name, folder),
         "from outside": partial(check_way_in, folder, port),
@@ -31,7 +32,7 @@ def door_checks(folder: Path, port: int) -> dict[str, Check]:
 
 def check_authority(folder: Path) -> Finding:
     """Look at the certificate by which hospitals know this coordinator."""
-    path = folder / "tls" / "ca.crt"
+    path = RunFolder(folder).ca
     found = check_end(valid_until(path), "make a new study with a new authority", "you")
     shown = f"{found.seen}; compare by telephone: {certificate_fingerprint(path)}"
     return Finding("", found.state, shown, found.todo, found.who)
@@ -39,13 +40,13 @@ def check_authority(folder: Path) -> Finding:
 
 def check_server_certificate(folder: Path) -> Finding:
     """Look whether the server's certificate is valid, of this authority, and for its key."""
-    tls, todo = folder / "tls", f"medfl-server renew {folder}, then start run again"
-    certificate = _certificate(tls / "server.crt")
+    made, todo = RunFolder(folder), f"medfl-server renew {folder}, then start run again"
+    certificate = _certificate(made.server_certificate)
     try:
-        certificate.verify_directly_issued_by(_certificate(tls / "ca.crt"))
+        certificate.verify_directly_issued_by(_certificate(made.ca))
     except Exception:  # each kind of wrong signature has its own error
         return fail("server.crt is not signed by ca.crt", todo)
-    key = serialization.load_pem_private_key((tls / "server.key").read_bytes(), password=None)
+    key = serialization.load_pem_private_key(made.server_key.read_bytes(), password=None)
     if key.public_key() != certificate.public_key():
         return fail("server.key does not belong to server.crt", todo)
     found = check_end(certificate.not_valid_after_utc, todo, "you")
@@ -53,15 +54,14 @@ def check_server_certificate(folder: Path) -> Finding:
     return Finding("", found.state, shown, found.todo, found.who)
 
 
-def check_private_keys(tls: Path) -> Finding:
+def check_private_keys(made: RunFolder) -> Finding:
     """Look whether the keys are there and nobody else can read them."""
-    for name in ("ca.key", "server.key"):
-        path = tls / name
+    for path in (made.ca_key, made.server_key):
         if not path.exists():
             return fail(f"{path.resolve()} is missing", "put it back from a copy")
         if path.stat().st_mode & 0o077:
             todo = f"chmod 600 {path.resolve()}; if others may have read it, renew it"
-            return fail(f"other users of this machine can read {name}", todo)
+            return fail(f"other users of this machine can read {path.name}", todo)
     return ok("ca.key and server.key are this user's alone")
 
 
@@ -114,7 +114,7 @@ def check_way_in(folder: Path, port: int) -> Finding:
 
 def names_of(folder: Path) -> list[str]:
     """Give the names in the server's certificate, the public one first."""
-    certificate = _certificate(folder / "tls" / "server.crt")
+    certificate = _certificate(RunFolder(folder).server_certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name.value) for name in names]
 
@@ -122,7 +122,7 @@ def names_of(folder: Path) -> list[str]:
 def _trouble(folder: Path, host: str, port: int) -> str | None:
     """Make one handshake that trusts this study's authority only; None where it works."""
     try:
-        context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
+        context = ssl.create_default_context(cafile=str(RunFolder(folder).ca))
         with (
             socket.create_connection((host, port), timeout=CONNECT_S) as plain,
             context.wrap_socket(plain, server_hostname=host),

@@ -13,6 +13,7 @@ from medfl_common.run.events import (
     Statistics,
     site_names,
 )
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity_page import write_harmony
@@ -49,13 +50,13 @@ def write_report(study: Study) -> Path:
         what_left(asked),
         messages_section(study.plan, rounds, scored),
         run_section(study, events, finished),
-        Section("The plan", code=(study.folder / "plan.yaml").read_text(encoding="utf-8")),
+        Section("The plan", code=RunFolder(study.folder).plan_file.read_text(encoding="utf-8")),
         _limits(),
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, finished) + state(study, events, rounds)
     page = render(title, QUESTION, first, sections, __version__)
-    path = study.folder / "report.html"
+    path = RunFolder(study.folder).report
     write_atomic(path, page.encode())
     if any(isinstance(event, Statistics) for event in events):
         write_harmony(study)

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from medfl_common.errors import LinkError, reason_of
 from medfl_common.files import write_atomic, write_private
 from medfl_common.ops.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
+from medfl_common.run.folder import RunFolder
 
 DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
 
@@ -27,14 +28,14 @@ def create_authority(folder: Path, study: str, host: str) -> str:
 
     Returns the authority's fingerprint, which a hospital can compare with that of its copy.
     """
-    tls = folder / "tls"
-    tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = RunFolder(folder)
+    made.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
     key, name = ec.generate_private_key(ec.SECP384R1()), _name(f"medfl {study}")
     authority = _certificate(name, key, name, key, days=3650, host=None)
-    write_private(tls / "ca.key", _pem(key))
-    write_atomic(tls / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
-    _write_server_certificate(tls, authority, key, host)
-    return certificate_fingerprint(tls / "ca.crt")
+    write_private(made.ca_key, _pem(key))
+    write_atomic(made.ca, authority.public_bytes(serialization.Encoding.PEM))
+    _write_server_certificate(made, authority, key, host)
+    return certificate_fingerprint(made.ca)
 
 
 def renew(folder: Path, host: str = "") -> datetime:
@@ -43,35 +44,36 @@ def renew(folder: Path, host: str = "") -> datetime:
     Hospitals need nothing new: they trust the authority. Returns when it ends; raises LinkError
     where the authority's files are missing or damaged.
     """
-    tls = folder / "tls"
+    made = RunFolder(folder)
     try:
-        authority = x509.load_pem_x509_certificate((tls / "ca.crt").read_bytes())
-        key = serialization.load_pem_private_key((tls / "ca.key").read_bytes(), password=None)
+        authority = x509.load_pem_x509_certificate(made.ca.read_bytes())
+        key = serialization.load_pem_private_key(made.ca_key.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise LinkError("ca.key is another kind of key")
-        before = x509.load_pem_x509_certificate((tls / "server.crt").read_bytes())
+        before = x509.load_pem_x509_certificate(made.server_certificate.read_bytes())
     except (LinkError, OSError, ValueError) as error:
         why = reason_of(error, "a file is damaged")
         raise LinkError(
-            f"the study's certificates in {tls} cannot be read ({why})",
+            f"the study's certificates in {made.tls} cannot be read ({why})",
             todo="put ca.crt, ca.key and server.crt back from a copy",
         ) from None
     names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    _write_server_certificate(tls, authority, key, host or str(next(iter(names)).value))
-    return valid_until(tls / "server.crt")
+    _write_server_certificate(made, authority, key, host or str(next(iter(names)).value))
+    return valid_until(made.server_certificate)
 
 
 def expiry_warning(folder: Path, now: datetime) -> str | None:
     """Say how long the certificates are valid where that is WARN_DAYS[0] days or less."""
-    ends = {name: valid_until(folder / "tls" / name) for name in ("server.crt", "ca.crt")}
-    name, first = min(ends.items(), key=lambda item: item[1])
+    made = RunFolder(folder)
+    ends = {path: valid_until(path) for path in (made.server_certificate, made.ca)}
+    path, first = min(ends.items(), key=lambda item: item[1])
     left = (first - now).days
     if left > WARN_DAYS[0]:
         return None
-    what = f"{folder / 'tls' / name} ends on {first:%Y-%m-%d}, in {left} days"
+    what = f"{path} ends on {first:%Y-%m-%d}, in {left} days"
     if left < 0:
-        what = f"{folder / 'tls' / name} ended on {first:%Y-%m-%d}: no hospital can connect"
-    if name == "ca.crt":
+        what = f"{path} ended on {first:%Y-%m-%d}: no hospital can connect"
+    if path == made.ca:
         return f"{urgency(left)}{what}; make a new study with a new authority before then"
     return (
         f"{urgency(left)}{what}; run medfl-server renew {folder}, then start medfl-server run again"
@@ -79,14 +81,17 @@ def expiry_warning(folder: Path, now: datetime) -> str | None:
 
 
 def _write_server_certificate(
-    tls: Path, authority: x509.Certificate, authority_key: ec.EllipticCurvePrivateKey, host: str
+    made: RunFolder,
+    authority: x509.Certificate,
+    authority_key: ec.EllipticCurvePrivateKey,
+    host: str,
 ) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     certificate = _certificate(
         _name(host), key, authority.subject, authority_key, days=DAYS_VALID, host=host
     )
-    write_private(tls / "server.key", _pem(key))
-    write_atomic(tls / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(made.server_key, _pem(key))
+    write_atomic(made.server_certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _name(common_name: str) -> x509.Name:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from medfl_common.errors import ConfigError, LinkError
 from medfl_common.files import write_atomic
 from medfl_common.plan.settings import NAME, NAME_IN_WORDS
+from medfl_common.run.folder import RunFolder
 from medfl_common.wire.keys import fingerprint
 
 
@@ -40,7 +41,7 @@ Roster = dict[str, Enrolled]
 
 def read_roster(folder: Path) -> Roster:
     """Read the enrolled sites by name, in the order of enrolment."""
-    path = folder / "roster.json"
+    path = RunFolder(folder).roster
     if not path.exists():
         return {}
     return {name: Enrolled(**keys) for name, keys in json.loads(path.read_text()).items()}
@@ -50,7 +51,7 @@ class LiveRoster:
     """The roster of a running study: read again when the file was replaced."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "roster.json"
+        self._path = RunFolder(folder).roster
         self._seen: tuple[int, int] | None = None
         self._roster: Roster = {}
 
@@ -118,7 +119,7 @@ def revoke(folder: Path, name: str) -> str:
 
 def _write(folder: Path, roster: Roster) -> None:
     values = {name: asdict(site) for name, site in roster.items()}
-    write_atomic(folder / "roster.json", json.dumps(values, indent=1).encode())
+    write_atomic(RunFolder(folder).roster, json.dumps(values, indent=1).encode())
 
 
 def _revoked(folder: Path) -> dict[str, dict[str, str]]:

@@ -18,7 +18,8 @@ from medfl_common.models.norms import RUNNING
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
-from medfl_server.study.run_directory import START_FILE, Study, check_file
+from medfl_common.run.folder import RunFolder
+from medfl_server.study.run_directory import Study, check_file
 
 
 def initial_weights(study: Study) -> tuple[Network, Weights]:
@@ -26,7 +27,7 @@ def initial_weights(study: Study) -> tuple[Network, Weights]:
 
     Raises ConfigError where they do not fit the model or cannot be fetched.
     """
-    model, path = build_model(study.plan), study.folder / "start.safetensors"
+    model, path = build_model(study.plan), RunFolder(study.folder).initial_weights
     if not path.exists():
         found = _find(study)
         if found:
@@ -41,7 +42,8 @@ def _find(study: Study) -> Weights:
     choice = study.plan.model.weights
     if isinstance(choice, WeightsFile):
         try:
-            return load(check_file(choice.model_copy(update={"file": START_FILE}), study.folder))
+            kept = choice.model_copy(update={"file": RunFolder(study.folder).weights_file.name})
+            return load(check_file(kept, study.folder))
         except SafetensorError:
             raise ConfigError(
                 "model.weights.file is no safetensors file",

@@ -24,12 +24,11 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 
 if TYPE_CHECKING:
     from medfl_common.wire.tasks import Kind
-
-START_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Study:
     @property
     def checkpoints(self) -> Path:
         """Say where the checkpoints are."""
-        return self.folder / "checkpoints"
+        return RunFolder(self.folder).checkpoints
 
     def nonce(self, kind: "Kind", round_: int, site: str) -> int:
         """Number a request: the same whenever this run asks this again, 0..2**62-1."""
@@ -61,18 +60,18 @@ def create_study(folder: Path, plan_file: Path) -> Study:
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
-    if (folder / "study.json").exists():
+    if RunFolder(folder).facts.exists():
         raise RunError(f"{folder} holds a study already", todo="choose another directory")
     check_plan(plan, str(plan_file))
     choice = plan.model.weights
     weights = check_file(choice, plan_file.parent) if isinstance(choice, WeightsFile) else None
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if weights is not None:
-        write_atomic(folder / START_FILE, weights)
-    write_atomic(folder / "plan.yaml", plan_file.read_bytes())
+        write_atomic(RunFolder(folder).weights_file, weights)
+    write_atomic(RunFolder(folder).plan_file, plan_file.read_bytes())
     run = secrets.token_hex(16)
     facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
-    write_atomic(folder / "study.json", json.dumps(facts, indent=1).encode())
+    write_atomic(RunFolder(folder).facts, json.dumps(facts, indent=1).encode())
     return Study(folder, plan, run)
 
 
@@ -95,17 +94,18 @@ def check_file(choice: WeightsFile, folder: Path) -> bytes:
 
 def open_study(folder: Path) -> Study:
     """Open a run directory; raises RunError if it is none, or its plan was changed since."""
+    made = RunFolder(folder)
     try:
-        facts = json.loads((folder / "study.json").read_text())
+        facts = json.loads(made.facts.read_text())
         run, plan_hash = str(facts["run"]), facts["plan_sha256"]
     except FileNotFoundError:
         raise RunError(f"{folder} holds no study", todo="make one with medfl-server init") from None
     except (ValueError, KeyError):
-        raise RunError(f"{folder / 'study.json'} is damaged", data="nothing was changed") from None
-    plan = load_plan(folder / "plan.yaml")
+        raise RunError(f"{made.facts} is damaged", data="nothing was changed") from None
+    plan = load_plan(made.plan_file)
     if plan.hash() != plan_hash:
         raise RunError(
-            f"{folder / 'plan.yaml'} was changed after the study was made (hash {plan.hash()[:8]}, "
+            f"{made.plan_file} was changed after the study was made (hash {plan.hash()[:8]}, "
             f"was {plan_hash[:8]})",
             todo="put it back, or make a new study for the new plan",
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
@@ -122,7 +123,7 @@ def _sources(
 ) -> list[Source]:
     if site_file is not None:
         return [_source(data, load(SiteFile, site_file), plan, watch, reader)]
-    folders = [data] if (data / "site.yaml").exists() else []
+    folders = [data] if SiteFolder(data).site_file.exists() else []
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
         raise ConfigError(
@@ -135,9 +136,11 @@ def _sources(
 def _source(
     folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None, reader: Reader | None
 ) -> Source:
-    collection = collect(folder, folder / "state", site_file.data, plan, watch, reader)
+    collection = collect(folder, SiteFolder(folder).state, site_file.data, plan, watch, reader)
     images = folder / site_file.data.folder
-    return Source(site_file.site, images, site_file, collection, site_secret(folder / "state"))
+    return Source(
+        site_file.site, images, site_file, collection, site_secret(SiteFolder(folder).state)
+    )
 
 
 def _pool(collections: list[Collection]) -> Collection:

@@ -17,6 +17,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
+from medfl_client.config.folder import SiteFolder
 from medfl_common.errors import ConfigError
 from medfl_common.ui.spreadsheet import CsvWriter
 
@@ -128,7 +129,7 @@ def write_hospital(home: Path, site: int, n_images: int, seed: int) -> None:
     """Write one hospital's images, labels and site file into `home`."""
     look = LOOKS[(site - 1) % len(LOOKS)]
     home.mkdir(parents=True, exist_ok=True)
-    (home / "site.yaml").write_text(SITE_FILE.format(site=home.name), encoding="utf-8")
+    SiteFolder(home).site_file.write_text(SITE_FILE.format(site=home.name), encoding="utf-8")
     with (home / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         rows = CsvWriter(file)
         rows.row(("sop_instance_uid", "patient_id", "finding", "sex", "age"))

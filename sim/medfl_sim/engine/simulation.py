@@ -13,6 +13,7 @@ from medfl_client.task.handler import NotSent
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import Site
 from medfl_common.files import locked
+from medfl_common.run.folder import RunFolder
 from medfl_common.wire.cost import sizes
 from medfl_server.aggregation.aggregator import check_roster
 from medfl_server.rounds.app import build_app as build_server_app
@@ -60,7 +61,7 @@ def run_study(
     if len(sites) > MANY:
         give_back_large_blocks()
     use_threads(study.plan)  # here too where others train: threads that wait would take their cores
-    here = {name: replace(s, local=folder / "local" / name) for name, s in sites.items()}
+    here = {name: replace(s, local=RunFolder(folder).local / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much that a strategy tells
         running = ENGINES.get(engine)(

@@ -18,6 +18,7 @@ from typing import IO
 
 from medfl_client.commands.run import free_port
 from medfl_common.errors import RunError
+from medfl_common.run.folder import RunFolder
 
 Process = subprocess.Popen[bytes]
 
@@ -47,10 +48,10 @@ class Deployment:
 
     def init_site(self, site: Path, approve: bool = True) -> None:
         """Give a site its key, the server's address and certificate, and approve the plan there."""
-        ca = self.study / "tls" / "ca.crt"
+        ca = RunFolder(self.study).ca
         run_here("client", "init", site, "--server", f"localhost:{self.port}", "--ca", ca)
         if approve:
-            run_here("client", "approve", site, self.study / "plan.yaml", "--yes")
+            run_here("client", "approve", site, RunFolder(self.study).plan_file, "--yes")
 
     def start_server(self, show: bool = False) -> Process:
         """Start the coordinator; `show` lets it write to this terminal."""

@@ -20,7 +20,8 @@ from medfl_common.plan.algorithms.fedavg import FEDAVG
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Finished
-from medfl_server.study.run_directory import START_FILE, Study, create_study, open_study
+from medfl_common.run.folder import RunFolder
+from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.engine.simulation import run_study, silent
 
@@ -106,7 +107,7 @@ class Joined(Batches):
 
 
 def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
-    exists = (folder / "study.json").exists()
+    exists = RunFolder(folder).facts.exists()
     study = open_study(folder) if exists else create_study(folder, plan_file)
     if not study.log.read(Finished):
         run_study(study, sites)
@@ -118,7 +119,7 @@ def _write_plan(study: Study) -> Path:
     values["federation"] |= FEDERATION
     values["training"]["objective"] = None
     if isinstance(study.plan.model.weights, WeightsFile):
-        values["model"]["weights"]["file"] = START_FILE
+        values["model"]["weights"]["file"] = RunFolder(study.folder).weights_file.name
     path = study.folder / "baseline.yaml"
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
     return path

@@ -22,6 +22,7 @@ from medfl_common.models import build_model
 from medfl_common.models.network import Network, layout
 from medfl_common.models.weights import load_shared
 from medfl_common.run.events import Finished as FinishedEvent
+from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import WEIGHTS
 from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study, open_study
@@ -68,13 +69,13 @@ class Row:
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     """Score the three models everywhere, and keep the table; the last row is over all hospitals."""
-    federated = Finished(study, study.folder / "local")
+    federated = Finished(study, RunFolder(study.folder).local)
     pooled_study = open_study(pooled_folder(study))
-    pooled = Finished(pooled_study, pooled_study.folder / "local")
+    pooled = Finished(pooled_study, RunFolder(pooled_study.folder).local)
     rows, kept = [], []
     for name, site in sites.items():
         alone = open_study(alone_folder(study, name))
-        models = (federated, Finished(alone, alone.folder / "local"), pooled)
+        models = (federated, Finished(alone, RunFolder(alone.folder).local), pooled)
         n_trained, logits, targets = 0, [], torch.zeros(0, study.plan.task.n_outputs)
         for model, local in zip(models, (name, name, "pooled"), strict=True):
             n_trained, odds, targets = model.score(site, name, local)

@@ -17,6 +17,7 @@ from medfl_common.run.events import (
     RoundMade,
     Started,
 )
+from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
 from medfl_server.study.run_directory import Study, open_study
@@ -61,7 +62,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / "study.json").exists():
+    if RunFolder(folder).facts.exists():
         yield folder
     elif depth and folder.is_dir():
         for path in sorted(folder.iterdir()):
@@ -122,7 +123,7 @@ def _list_row(path: Path, folder: Path) -> list[str]:
 
 
 def _changed(path: Path) -> float:
-    log = path / "log.jsonl"
+    log = RunFolder(path).log
     return (log if log.exists() else path).stat().st_mtime
 
 

@@ -9,6 +9,7 @@ from medfl_client.data.ingest import Watch
 from medfl_client.task.site import Site
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
@@ -75,12 +76,12 @@ def do(
         watch: Follows long work, such as decoding.
         bar: Follows the rounds.
     """
-    exists = (folder / "study.json").exists()
+    exists = RunFolder(folder).facts.exists()
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:
         raise RunError(
             f"{folder} was begun with another plan than {job.plan}",
-            todo=f"give that one to go on ({folder / 'plan.yaml'}), or another --out",
+            todo=f"give that one to go on ({RunFolder(folder).plan_file}), or another --out",
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
@@ -88,7 +89,7 @@ def do(
     say(f"{len(hospitals)} virtual hospitals: {write_partition(folder, hospitals, study.plan)}")
     faults = read_faults(job.scenario)
     with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:
-        log_to(folder / "flower.log")
+        log_to(RunFolder(folder).flower_log)
 
         def follow_and_feed(progress: Progress) -> None:
             follow(progress)

@@ -24,6 +24,7 @@ from medfl_common.plan.settings import check, models_in
 from medfl_common.plan.strict_yaml import Value, parse_yaml, read_yaml
 from medfl_common.registry import Registry
 from medfl_common.run.events import Finished
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import in_words
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
@@ -169,7 +170,7 @@ def work(task: Task) -> str:
 
 
 def _is_finished(variant: Variant) -> bool:
-    if not (variant.folder / "study.json").exists():
+    if not RunFolder(variant.folder).facts.exists():
         return False
     is_compared = (variant.folder / "comparison.json").exists() or not variant.job.baselines
     return is_compared and bool(open_study(variant.folder).log.read(Finished))
@@ -223,7 +224,7 @@ def _make_absolute(values: dict[str, Value], home: Path) -> None:
 
 
 def _check_unchanged(folder: Path, plan: Path) -> None:
-    if (folder / "study.json").exists() and open_study(folder).plan != load_plan(plan):
+    if RunFolder(folder).facts.exists() and open_study(folder).plan != load_plan(plan):
         raise RunError(
             f"{folder} was made with another plan: the sweep's base plan was changed since",
             todo="sweep into another directory",

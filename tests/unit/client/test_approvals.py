@@ -124,7 +124,7 @@ def test_an_approval_that_somebody_wrote_by_hand_does_not_count(site: Path, plan
     state = site / "state"
     state.mkdir(exist_ok=True)
     approvals.write_record(state, "withdraw", plan.hash(), plan.study, plan.canonical())
-    path = state / approvals.FILE
+    path = state / "approvals.jsonl"
     path.write_text(path.read_text().replace("withdraw", "approve"))
 
     with pytest.raises(RunError, match=r"line 1: it was changed\. Nothing counts as approved"):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from medfl_client.config.folder import SiteFolder
 from medfl_common.errors import ConfigError
 from medfl_common.ui.spreadsheet import CsvWriter
 from medfl_sim.data.radiograph import HEADER, SYN, Picture
@@ -117,7 +118,7 @@ def _write_hospital(home: Path, labels: LabelFile, cases: Iterable[Case]) -> Non
         join_column=labels.columns[0],
         label_column=labels.label_column,
     )
-    (home / "site.yaml").write_text(text + labels.more + POLICY, encoding="utf-8")
+    SiteFolder(home).site_file.write_text(text + labels.more + POLICY, encoding="utf-8")
     with (home / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = CsvWriter(file)
         table.row(labels.columns)

@@ -10,6 +10,7 @@ from typing import Any
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
+from medfl_common.run.folder import RunFolder
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.directories import flat
 from medfl_sim.runs.sinks import SINKS
@@ -38,7 +39,7 @@ class MLflow:
         if not kept:
             settings = flat(study.plan.model_dump(mode="json"))
             mlflow.log_params({name: text[:MAX_PARAM] for name, text in settings.items()})
-            mlflow.log_artifact(str(study.folder / "plan.yaml"))
+            mlflow.log_artifact(str(RunFolder(study.folder).plan_file))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Log metrics, but those that the MLflow run has from before."""

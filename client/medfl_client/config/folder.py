@@ -1,0 +1,122 @@
+"""A site directory: the name of each of its files, once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# The keys of the site: Flower's, the one that signs replies, and the public halves of both.
+PRIVATE, SIGNING_KEY, PUBLIC = "identity.key", "signing.key", "identity.pub"
+
+
+@dataclass(frozen=True)
+class SiteFolder:
+    """The directory that the data manager edits and reads."""
+
+    path: Path
+
+    @property
+    def site_file(self) -> Path:
+        """Where the data are, the coordinator, and the policy."""
+        return self.path / "site.yaml"
+
+    @property
+    def plan_file(self) -> Path:
+        """The study's plan, where it was put here."""
+        return self.path / "plan.yaml"
+
+    @property
+    def ca(self) -> Path:
+        """The coordinator's certificate authority."""
+        return self.path / "ca.crt"
+
+    @property
+    def readiness(self) -> Path:
+        """Whether the data are ready; it never leaves."""
+        return self.path / "readiness.html"
+
+    @property
+    def audit(self) -> Path:
+        """What left, for the security officer; it never leaves."""
+        return self.path / "audit.html"
+
+    @property
+    def predictions(self) -> Path:
+        """The output of `predict`; it never leaves."""
+        return self.path / "predictions.csv"
+
+    @property
+    def state(self) -> Path:
+        """What medfl itself writes; see StateFolder."""
+        return self.path / "state"
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """What medfl writes at a site. Protect it like the images."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, site: Path) -> Self:
+        """Give the state of a site directory."""
+        return cls(SiteFolder(site).state)
+
+    @property
+    def ledger(self) -> Path:
+        """One line for every message that left."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def incidents(self) -> Path:
+        """Full texts of errors, which never leave."""
+        return self.path / "incidents.jsonl"
+
+    @property
+    def approvals(self) -> Path:
+        """Who approved or withdrew which plan."""
+        return self.path / "approvals.jsonl"
+
+    @property
+    def proposed(self) -> Path:
+        """Plans that came with a task and are not approved."""
+        return self.path / "proposed"
+
+    @property
+    def replies(self) -> Path:
+        """The last reply of each run, so that it is made only once."""
+        return self.path / "replies"
+
+    @property
+    def index(self) -> Path:
+        """Facts from the header of every file."""
+        return self.path / "index.sqlite"
+
+    @property
+    def patients_key(self) -> Path:
+        """The key of the pseudonyms."""
+        return self.path / "patients.key"
+
+    @property
+    def cache(self) -> Path:
+        """Decoded images."""
+        return self.path / "cache"
+
+    @property
+    def left_out(self) -> Path:
+        """The files that take no part, each with its reason."""
+        return self.path / "left-out.csv"
+
+    @property
+    def local(self) -> Path:
+        """Layers and algorithm state that stay here between rounds, by run."""
+        return self.path / "local"
+
+    @property
+    def models(self) -> Path:
+        """Finished models for the site's own use."""
+        return self.path / "models"
+
+    @property
+    def flower_log(self) -> Path:
+        """What Flower and its libraries log."""
+        return self.path / "flower.log"
