@@ -1,4 +1,4 @@
-"""The events of a run log, one type each. No other file knows their JSON.
+"""The events of a run log, one type each. No other file but site_reply knows their JSON.
 
 A type is a view of a line of `log.jsonl`: what a later version adds to the line stays in it.
 """
@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from medfl_common.files import Json
-from medfl_common.metrics.counts import ScoreCounts
-from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.run.site_reply import Facts, SiteReply
 
-Facts = Mapping[str, Any]
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
 
 
@@ -24,122 +20,6 @@ class Best:
 
     round: int
     value: float
-
-
-@dataclass(frozen=True)
-class SiteReply:
-    """What the log keeps of one site's reply."""
-
-    facts: Facts
-
-    @classmethod
-    def of_work(
-        cls, *, n_images: int, n_steps: int, train_loss: float, seconds: float,
-        bytes_received: int, bytes_sent: int, sha256: str, for_round: int | None,
-        score_counts: ScoreCounts | None, exact_auc: float | None,
-        groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
-    ) -> Self:  # fmt: skip
-        """Note what a site trained and scored.
-
-        Args:
-            n_images: Training images.
-            n_steps: Optimiser steps.
-            train_loss: Mean loss over the training images.
-            seconds: The site's own time for the work.
-            bytes_received: Bytes that the coordinator received.
-            bytes_sent: Bytes that the coordinator sent.
-            sha256: Digest of the reply, as in the site's ledger.
-            for_round: The round that the reply was asked for, where that is another one.
-            score_counts: Counts of the validation images; None where the policy withholds them.
-            exact_auc: AUC without bins, from the site; None where it is undefined.
-            groups: Counts of subgroups by kind.
-            compared: `norm` and `cosine` of the update beside the other sites'.
-        """
-        facts: dict[str, Json] = {
-            "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
-            "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
-        }  # fmt: skip
-        if for_round is not None:
-            facts["for_round"] = for_round
-        if score_counts is not None:
-            facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
-        if groups:
-            facts["groups"] = {
-                kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
-            }
-        return cls({**facts, **compared})
-
-    @classmethod
-    def of_statistics(cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int) -> Self:
-        """Note what a site counts of its data."""
-        told = {k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()}
-        return cls({"bytes_received": bytes_received, "bytes_sent": bytes_sent, "statistics": told})
-
-    @property
-    def n_images(self) -> int:
-        """Training images."""
-        return int(self.facts.get("n_images", 0))
-
-    @property
-    def n_steps(self) -> int:
-        """Optimiser steps of the round."""
-        return int(self.facts.get("n_steps", 0))
-
-    @property
-    def train_loss(self) -> float:
-        """Mean loss over the training images."""
-        return float(self.facts["train_loss"])
-
-    @property
-    def bytes_received(self) -> int:
-        """Bytes that the coordinator received of the site."""
-        return int(self.facts["bytes_received"])
-
-    @property
-    def bytes_sent(self) -> int:
-        """Bytes that the coordinator sent to the site."""
-        return int(self.facts["bytes_sent"])
-
-    @property
-    def exact_auc(self) -> float | None:
-        """AUC without bins, from the site."""
-        return self.facts.get("exact_auc")
-
-    @property
-    def norm(self) -> float | None:
-        """L2 norm of the update, running statistics left out."""
-        return self.facts.get("norm")
-
-    @property
-    def cosine(self) -> float | None:
-        """Cosine of the update with the mean of the other sites' updates, -1..1."""
-        return self.facts.get("cosine")
-
-    @property
-    def n_scored(self) -> int | None:
-        """Validation images that were scored; None where the policy withholds scores."""
-        return self.facts["tally"]["n"] if "tally" in self.facts else None
-
-    @property
-    def score_counts(self) -> ScoreCounts | None:
-        """Counts of the validation images; None where the policy withholds them."""
-        return _counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
-
-    def group(self, kind: str, place: int) -> ScoreCounts | None:
-        """Give the counts of one subgroup; None where the site withholds them or has no image."""
-        groups = self.facts.get("groups", {}).get(kind)
-        if groups is None or not groups[place]["n"]:
-            return None
-        return _counts_from_json(groups[place])
-
-    @property
-    def statistics(self) -> SiteStatistics | None:
-        """What the site counts of its data."""
-        told = self.facts.get("statistics")
-        if told is None:
-            return None
-        counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
-        return SiteStatistics(**counts)
 
 
 @dataclass(frozen=True)
@@ -376,18 +256,3 @@ def without_rounds(lines: list[dict[str, Json]], after: int) -> list[dict[str, J
 
 def _best_to_json(best: Best | None) -> Json:
     return None if best is None else {"round": best.round, "value": best.value}
-
-
-def _counts_to_json(counts: ScoreCounts) -> Json:
-    return {
-        "n": counts.n,
-        "loss": counts.loss,
-        "confusion": counts.confusion.tolist(),
-        "positive": counts.positive.tolist(),
-        "negative": counts.negative.tolist(),
-    }
-
-
-def _counts_from_json(facts: Facts) -> ScoreCounts:
-    counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
-    return ScoreCounts(facts["n"], facts["loss"], *counts)

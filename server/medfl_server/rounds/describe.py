@@ -1,7 +1,8 @@
 """The first question of a study: each site counts its data, before any training."""
 
 from medfl_common.models.weights import Weights
-from medfl_common.run.events import Asked, SiteReply, Statistics
+from medfl_common.run.events import Asked, Statistics
+from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult
 from medfl_server.reports.heterogeneity import differences
 from medfl_server.rounds.collect import Collection

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
-from medfl_common.run.events import Asked, SiteReply
+from medfl_common.run.events import Asked
+from medfl_common.run.site_reply import SiteReply
 from medfl_server.rounds.outcome import Answered, Replies
 
 
