@@ -1,7 +1,7 @@
 """ConvNeXt. Liu et al.: A ConvNet for the 2020s. CVPR 2022, arXiv:2201.03545."""
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import OWN_LAYER_NORM, backbone_of
+from medfl_common.models._from_torchvision import OWN_LAYER_NORM, backbone_of
 from medfl_common.plan.images import Images
 
 

@@ -1,7 +1,7 @@
 """DenseNet. Huang, Liu, van der Maaten, Weinberger. CVPR 2017, arXiv:1608.06993."""
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
 
 

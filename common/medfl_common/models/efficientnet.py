@@ -1,7 +1,7 @@
 """EfficientNet. Tan, Le. ICML 2019. arXiv:1905.11946."""
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
 
 

@@ -1,7 +1,7 @@
 """Inception v3. Szegedy et al.: Rethinking the Inception Architecture. CVPR 2016."""
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
 
 

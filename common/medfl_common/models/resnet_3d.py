@@ -4,7 +4,7 @@ CVPR 2018. https://arxiv.org/abs/1711.11248
 """
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
 
 

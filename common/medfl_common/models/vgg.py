@@ -1,7 +1,7 @@
 """VGG. Simonyan, Zisserman: Very Deep Convolutional Networks. ICLR 2015."""
 
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import backbone_of
+from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
 
 

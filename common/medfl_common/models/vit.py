@@ -2,7 +2,7 @@
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS, Backbone
-from medfl_common.models.from_torchvision import (
+from medfl_common.models._from_torchvision import (
     OWN_LAYER_NORM,
     adapt_channels,
     backbone_of,

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from medfl_common.errors import ConfigError
 from medfl_sim.cli import app
 from medfl_sim.data.phantoms import KINDS
-from medfl_sim.data.phantoms.hospital import Origin
+from medfl_sim.data.phantoms._hospital import Origin
 
 
 def test_every_kind_has_its_name() -> None:

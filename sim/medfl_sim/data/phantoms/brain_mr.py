@@ -12,7 +12,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from medfl_sim.data.phantoms import KINDS
-from medfl_sim.data.phantoms.hospital import (
+from medfl_sim.data.phantoms._hospital import (
     Case,
     LabelFile,
     Origin,
@@ -22,7 +22,7 @@ from medfl_sim.data.phantoms.hospital import (
     origins_of,
     write_hospitals,
 )
-from medfl_sim.data.phantoms.volume import Box, Space, slices
+from medfl_sim.data.phantoms._volume import Box, Space, slices
 from medfl_sim.data.radiograph import Picture, edge
 
 DIAGNOSES = ("control", "dementia")

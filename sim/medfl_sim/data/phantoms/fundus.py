@@ -10,7 +10,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from medfl_sim.data.phantoms import KINDS
-from medfl_sim.data.phantoms.hospital import (
+from medfl_sim.data.phantoms._hospital import (
     Case,
     LabelFile,
     Origin,

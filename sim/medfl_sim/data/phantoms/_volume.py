@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from medfl_sim.data.phantoms.hospital import Origin, Person, describe, put_pixels, stamp
+from medfl_sim.data.phantoms._hospital import Origin, Person, describe, put_pixels, stamp
 from medfl_sim.data.radiograph import Picture
 
 Space = tuple[Picture, Picture, Picture]  # x, y, z of each voxel
