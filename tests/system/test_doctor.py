@@ -60,7 +60,7 @@ def test_the_sites_doctor_says_what_is_wrong_and_who_acts(
     shutil.copy(tmp_path / "other" / "tls" / "ca.crt", site / "ca.crt")
     status, found = doctor("client", site)
     assert status == 1
-    assert "run chmod 600" in found["keys"]["todo"]
+    assert (found["keys"]["state"], found["keys"]["who"]) == ("fail", "you")
     assert "is not signed by" in found["encryption (TLS)"]["seen"]
     assert "ask the coordinator for the ca.crt" in found["encryption (TLS)"]["todo"]
     assert "clock" not in found
