@@ -125,11 +125,11 @@ def _decode(array: Array, dtype: str, n_values: int) -> NDArray[np.generic]:
     buffer = io.BytesIO(array.data)
     try:
         version = np.lib.format.read_magic(buffer)
-        if version != (1, 0):
-            raise ValueError("its npy version is not 1.0")
         seen, _, found = np.lib.format.read_array_header_1_0(buffer)
-    except ValueError as error:
-        raise LinkError(f"the weights are not a plain array: {error}") from None
+    except ValueError:  # its text quotes the header, which the other end wrote
+        raise LinkError("the weights are not a plain array: the header is no npy header") from None
+    if version != (1, 0):
+        raise LinkError("the weights are not a plain array: the npy version is not 1.0")
     n_bytes_left = len(array.data) - buffer.tell()
     if seen != (n_values,) or found != np.dtype(dtype) or n_bytes_left != expected:
         raise LinkError(f"the weights are {found} {seen}; {dtype} ({n_values},) was expected")

@@ -5,11 +5,13 @@ import pickle
 from pathlib import Path
 
 import pytest
+from flwr.app import Array, ArrayRecord
 from tests.conftest import ROOT
 
 from medfl_common import errors
-from medfl_common.errors import CODES, ConfigError, DataError, MedflError, kind_of
+from medfl_common.errors import CODES, ConfigError, DataError, LinkError, MedflError, kind_of
 from medfl_common.ui.screen import errors_for_people
+from medfl_common.wire.tensors import FLAT, decode_weights
 
 PACKAGES = [ROOT / side / f"medfl_{side}" for side in ("common", "client", "server", "sim")]
 PARSING = {"split", "rsplit", "partition", "rpartition", "startswith", "endswith", "find"}
@@ -94,3 +96,12 @@ def test_nothing_says_the_name_of_a_python_exception_to_a_person() -> None:
     }
 
     assert found == {"common/medfl_common/ops/checks.py"}
+
+
+def test_the_text_of_an_array_header_from_the_other_end_is_not_repeated() -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'canary': (1,)}".ljust(117) + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4)
+    forged = ArrayRecord({FLAT: Array("float32", (1,), "numpy.ndarray", data)})
+
+    with pytest.raises(LinkError, match=r"no npy header$"):
+        decode_weights(forged, {"w": (1,)}, None)
