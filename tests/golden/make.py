@@ -36,7 +36,7 @@ from tests.golden.directories import (
 from tests.golden.messages import messages, to_bytes
 from tests.golden.studies import STUDIES, events, machine, run_study, sampled, write_phantoms
 
-from medfl_client.egress.ledger import append, entries
+from medfl_client.egress.ledger import append, read_lines
 from medfl_sim.local.deployment import Deployment
 
 
@@ -138,7 +138,7 @@ def _ask_what_is_not_approved(site: Path, folder: Path) -> None:
     """Have a plan refused, for an incident and a proposal; name no place of this machine."""
     ask_with_another_plan(site)
     path = site / "state" / "incidents.jsonl"
-    lines = entries(path)
+    lines = read_lines(path)
     path.unlink()
     path.with_suffix(".head").unlink()
     for line in lines:

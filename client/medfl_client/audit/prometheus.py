@@ -10,8 +10,8 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from medfl_client.config.folder import StateFolder
+from medfl_client.egress.message_entry import MessageEntry
 from medfl_common.ops.prometheus import NewLines, counter, gauge
-from medfl_common.run.log import Line
 
 
 class LedgerMonitor(Collector):
@@ -29,10 +29,10 @@ class LedgerMonitor(Collector):
         """Answer a scrape."""
         with self._lock:
             for line in self._new_lines():
-                self._outcomes[_outcome(line)] += 1
-                self._bytes += int(str(line["bytes"]))
-                self._round = int(str(line["round"]))
-                self._newest = float(str(line["time"]))
+                entry = MessageEntry(line)
+                self._outcomes[entry.outcome] += 1
+                self._bytes += entry.n_bytes
+                self._round, self._newest = entry.round, entry.time
             return [*self._families()]
 
     def describe(self) -> Iterable[Metric]:
@@ -49,11 +49,3 @@ class LedgerMonitor(Collector):
         yield gauge("client_last_reply_timestamp_seconds", "Time of the last reply.", self._newest)
         free = shutil.disk_usage(self._state).free
         yield gauge("client_disk_free_bytes", "Free bytes where the site's directory is.", free)
-
-
-def _outcome(line: Line) -> str:
-    """Say released, refused or failed; a line of a version without `decision` by what it holds."""
-    decision = str(line.get("decision", ""))
-    if decision:
-        return decision.split(":")[0]
-    return "refused" if line["kind"] in ("train", "unknown") and not line["arrays"] else "released"

@@ -5,19 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medfl_client.config.folder import StateFolder
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.egress import ledger
-from medfl_client.egress.ledger import RELEASED, Entry
+from medfl_client.egress.message_entry import COLUMNS, MessageEntry, message_entries
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
 
 HEADER = ["time", "kind", "round", "what left", "kB", "norm", "to", "decision"]
-COLUMNS = [
-    "line", "time", "study", "run", "plan", "kind", "round", "to", "bytes", "arrays", "norm",
-    "numbers", "sha256", "decision", "cut", "previous", "hash",
-]  # fmt: skip
-REQUIRED = {*COLUMNS} - {"cut"}
 
 
 @dataclass(frozen=True)
@@ -50,60 +45,57 @@ def verify(folder: Path, screen: Screen) -> None:
     screen.say("note the hash elsewhere: whoever rewrites the whole file cannot make it the same")
 
 
-def read_ledger(folder: Path, run: str = "") -> list[Entry]:
+def read_ledger(folder: Path, run: str = "") -> list[MessageEntry]:
     """Read the ledger of a site: all of it, or of the `last` run or one whose id begins so."""
-    found = ledger.entries(StateFolder.of(folder).ledger)
-    if any(not entry.keys() >= REQUIRED for entry in found):
-        raise ledger.damaged(StateFolder.of(folder).ledger)
+    found = message_entries(SiteFolder(folder).state)
     if not run:
         return found
-    runs = list(dict.fromkeys(str(entry["run"]) for entry in found if entry["run"] != "unknown"))
+    runs = list(dict.fromkeys(entry.run for entry in found if entry.run))
     chosen = runs[-1:] if run == "last" else [name for name in runs if name.startswith(run)]
     if len(chosen) != 1:
         known = ", ".join(name[:8] for name in runs) or "none yet"
         raise ConfigError(
             f"{run!r} names {len(chosen)} runs in the ledger", todo=f"name one of: {known}"
         )
-    return [entry for entry in found if entry["run"] == chosen[0]]
+    return [entry for entry in found if entry.run == chosen[0]]
 
 
-def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+def runs_of(entries: Sequence[MessageEntry]) -> dict[str, list[MessageEntry]]:
     """Put lines together by study and run, in the order of their first."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[MessageEntry]] = {}
     for entry in entries:
-        run = str(entry["run"])
         title = "tasks that could not be read"
-        if run != "unknown":
-            title = f"study {entry['study']}, run {run[:8]}, plan {str(entry['plan'])[:12]}"
+        if entry.run:
+            title = f"study {entry.study}, run {entry.run[:8]}, plan {entry.plan[:12]}"
         found.setdefault(title, []).append(entry)
     return found
 
 
-def totals_of(entries: Sequence[Entry]) -> Totals:
+def totals_of(entries: Sequence[MessageEntry]) -> Totals:
     """Add up lines."""
-    released = [entry for entry in entries if entry["decision"] == RELEASED]
+    released = [entry for entry in entries if entry.is_released]
     return Totals(
         messages=len(entries),
         released=len(released),
         refused=len(entries) - len(released),
-        bytes=sum(int(str(entry["bytes"])) for entry in entries),
-        rounds=len({(entry["run"], entry["round"]) for entry in released if entry["round"]}),
-        receivers=sorted({str(entry["to"]) for entry in entries}),
+        bytes=sum(entry.n_bytes for entry in entries),
+        rounds=len({(entry.run, entry.round) for entry in released if entry.round}),
+        receivers=sorted({entry.to for entry in entries}),
     )
 
 
-def rows_of(entries: Sequence[Entry]) -> list[list[str]]:
+def rows_of(entries: Sequence[MessageEntry]) -> list[list[str]]:
     """Give table rows as HEADER names them, and their total."""
     rows = [
         [
             _clock(entry),
-            str(entry["kind"]),
-            str(entry["round"]),
+            entry.kind,
+            str(entry.round),
             _what(entry),
-            _kb(int(str(entry["bytes"]))),
-            f"{float(str(entry['norm'])):.3g}",
-            str(entry["to"]),
-            str(entry["decision"]),
+            _kb(entry.n_bytes),
+            f"{entry.norm:.3g}",
+            entry.to,
+            entry.decision,
         ]
         for entry in entries
     ]
@@ -141,7 +133,7 @@ def in_a_sentence(totals: Totals) -> str:
 def export(folder: Path, out: Path) -> int:
     """Write the ledger as CSV, without texts of incidents; return the number of lines."""
     entries = read_ledger(folder)
-    rows = [[_cell(entry.get(name), name) for name in COLUMNS] for entry in entries]
+    rows = [[*map(_cell, entry.cells(), COLUMNS)] for entry in entries]
     out.write_text(csv_text([COLUMNS, *rows]), encoding="utf-8")
     return len(entries)
 
@@ -156,19 +148,16 @@ def _cell(value: object, name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _clock(entry: Entry) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(str(entry["time"]))))
+def _clock(entry: MessageEntry) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
 
 
 def _kb(n_bytes: int) -> str:
     return f"{n_bytes / 1e3:,.1f}"
 
 
-def _what(entry: Entry) -> str:
-    arrays, numbers = entry["arrays"], entry["numbers"]
-    n_arrays = len(arrays) if isinstance(arrays, dict) else 0
-    n_numbers = len(numbers) if isinstance(numbers, list) else 0
-    if entry["decision"] != RELEASED:
+def _what(entry: MessageEntry) -> str:
+    if not entry.is_released:
         return "a code"
-    weights = f"weight changes of {n_arrays} tensors, " if n_arrays else ""
-    return f"{weights}{n_numbers} numbers or lists of counts"
+    update = f"an update of {entry.n_arrays} tensors, " if entry.n_arrays else ""
+    return f"{update}{entry.n_numbers} numbers or lists of counts"

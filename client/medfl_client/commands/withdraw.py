@@ -9,7 +9,7 @@ from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
-from medfl_client.egress.ledger import RELEASED
+from medfl_client.egress.message_entry import MessageEntry
 from medfl_common.errors import RunError
 from medfl_common.files import holder
 from medfl_common.plan.plan import Plan, load_plan
@@ -51,10 +51,9 @@ def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
     """Give plan -> (study, canonical) of all that are approved, or were worked on without."""
     latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
     found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
-    for entry in ledger.entries(StateFolder(state).ledger):
-        plan = str(entry.get("plan"))
-        if entry.get("decision") == RELEASED and plan not in latest:
-            found[plan] = (str(entry["study"]), "")
+    for entry in map(MessageEntry, ledger.read_lines(StateFolder(state).ledger)):
+        if entry.is_released and entry.plan not in latest:
+            found[entry.plan] = (entry.study, "")
     return found
 
 

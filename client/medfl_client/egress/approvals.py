@@ -54,7 +54,7 @@ def read_records(state: Path) -> list[Record]:
     names = Record.__dataclass_fields__
     return [
         Record(**{name: entry[name] for name in names})  # type: ignore[arg-type]
-        for entry in ledger.entries(StateFolder(state).approvals)
+        for entry in ledger.read_lines(StateFolder(state).approvals)
     ]
 
 

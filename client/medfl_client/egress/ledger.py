@@ -5,8 +5,6 @@ SHA-256 of the line up to there). `NAME.head` beside it holds the number and has
 so lines missing at the end show too. The chain finds accidents and edits; against somebody who
 rewrites the whole of it, note the last hash elsewhere (`medfl-client audit verify` prints it).
 Approvals and incidents are kept the same way.
-
-Of a message the ledger says names, sizes, a norm and hashes, not the values.
 """
 
 import fcntl
@@ -18,24 +16,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from flwr.app import RecordDict
-
-from medfl_client.config.folder import StateFolder
-from medfl_common.errors import DisclosureError, RunError, WithdrawnError, code_of
+from medfl_common.errors import RunError
 from medfl_common.files import Json, write_atomic
-from medfl_common.models.weights import norm
-from medfl_common.wire.results import content_sha256, n_bytes
-from medfl_common.wire.tasks import TrainTask
-from medfl_common.wire.tensors import Shapes, codec_of, decode_weights
 
 START = "0" * 64  # what the first line names as the line before
 BLOCK = 65536  # bytes read at once from the end
 HASH = b', "hash": "'
 
-RELEASED = "released"
-DAY_S = 86_400
-
-Entry = dict[str, Json]
+Line = dict[str, Json]
 
 
 class Head(NamedTuple):
@@ -64,7 +52,7 @@ def append(path: Path, entry: Mapping[str, Json]) -> None:
         whole = _end_of_last_line(file)
         n_torn = file.seek(0, os.SEEK_END) - whole
         head = _checked_head(path, next(_lines_from_end(file, whole), b""))
-        note: Entry = {"cut": f"{n_torn} bytes of a line torn by a crash"} if n_torn else {}
+        note: Line = {"cut": f"{n_torn} bytes of a line torn by a crash"} if n_torn else {}
         facts = {"line": head.n_lines + 1, "time": round(time.time(), 3), **entry, **note}
         text = json.dumps({**facts, "previous": head.hash})
         own = _digest(text.encode())
@@ -80,18 +68,18 @@ def damaged(path: Path) -> RunError:
     return RunError(f"{path} is damaged", todo="run medfl-client audit verify")
 
 
-def entries(path: Path) -> list[Entry]:
+def read_lines(path: Path) -> list[Line]:
     """Read all whole lines; raises RunError where one is not JSON."""
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
+    whole = path.read_bytes().split(b"\n")[:-1]
     try:
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in whole]
     except ValueError:
         raise damaged(path) from None
 
 
-def newest_first(path: Path) -> Iterator[Entry]:
+def newest_first(path: Path) -> Iterator[Line]:
     """Read whole lines from the end, no more of them than are asked for."""
     if path.exists():
         with path.open("rb") as file:
@@ -132,53 +120,6 @@ def last(path: Path) -> Head:
     """Give the number and hash of the last whole line, to be noted elsewhere."""
     newest = next(newest_first(path), None)
     return Head(int(str(newest["line"])), str(newest["hash"])) if newest else Head(0, START)
-
-
-def write_receipt(
-    state: Path, task: TrainTask | None, reply: RecordDict, shapes: Shapes, to: str, decision: str
-) -> None:
-    """Write down a message that is about to leave; `task` is None where it could not be read."""
-    update = reply.array_records.get("update")
-    codec = codec_of(task.plan.federation.messages) if task else None
-    sent = decode_weights(update, shapes, codec) if update is not None else {}
-    append(
-        StateFolder(state).ledger,
-        {
-            "study": task.plan.study if task else "unknown",
-            "run": task.run if task else "unknown",
-            "plan": task.plan.hash() if task else "unknown",
-            "kind": task.kind if task else "unknown",
-            "round": task.round if task else 0,
-            "to": to,
-            "bytes": n_bytes(reply),
-            "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
-            "norm": norm(sent),
-            "numbers": [*sorted(reply.metric_records["numbers"])],
-            "sha256": content_sha256(reply),
-            "decision": decision,
-        },
-    )
-
-
-def decision_of(error: Exception) -> str:
-    """Say in the ledger's words why a task got a code: `refused: P4` or `failed: MEDFL-E300`."""
-    if error_rule := getattr(error, "rule", ""):
-        return f"refused: {error_rule}"
-    if isinstance(error, WithdrawnError):
-        return "refused: withdrawn"
-    if isinstance(error, DisclosureError):
-        return "refused: guard"
-    return f"failed: MEDFL-E{code_of(error)}"
-
-
-def mb_of_last_day(state: Path) -> float:
-    """Add up what left in the last 24 hours, all studies together."""
-    since, total = time.time() - DAY_S, 0
-    for entry in newest_first(StateFolder(state).ledger):
-        if float(str(entry["time"])) < since:
-            break
-        total += int(str(entry["bytes"]))
-    return total / 1e6
 
 
 def _check_line(line: bytes, number: int, previous: str) -> Broken | None:

@@ -18,7 +18,12 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
-from medfl_client.egress.ledger import RELEASED, decision_of, mb_of_last_day, write_receipt
+from medfl_client.egress.message_entry import (
+    RELEASED,
+    decision_of,
+    mb_of_last_day,
+    write_receipt,
+)
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Session, shapes_of

@@ -147,7 +147,7 @@ def test_a_plan_that_is_not_approved_is_refused_and_nothing_is_read(
     (path,) = approvals.proposed(state)
     assert f"medfl-client approve {state.parent} {path}" in said[0]
     assert load_plan(path).hash() == other.hash()
-    (line, _) = ledger.entries(state / "ledger.jsonl")
+    (line, _) = ledger.read_lines(state / "ledger.jsonl")
     assert (line["decision"], line["plan"]) == ("refused: P1", other.hash())
 
 
@@ -178,7 +178,7 @@ def test_a_withdrawal_during_the_work_keeps_its_result_back(site: Site, plan: Pl
     reply = answer(ask(plan), replace(site, data=withdraw_then_read), Session(), lambda line: None)
 
     assert reply.metric_records["numbers"]["code"] == 420
-    assert [entry["decision"] for entry in ledger.entries(state / "ledger.jsonl")] == [
+    assert [entry["decision"] for entry in ledger.read_lines(state / "ledger.jsonl")] == [
         "refused: withdrawn"
     ]
     assert not (state / "replies").exists()
@@ -196,7 +196,7 @@ def test_what_left_within_a_day_counts_and_nothing_more_leaves(site: Site, plan:
     ]  # fmt: skip
 
     assert codes == [0, 400, 400]
-    decisions = [entry["decision"] for entry in ledger.entries(site.state / "ledger.jsonl")]
+    decisions = [entry["decision"] for entry in ledger.read_lines(site.state / "ledger.jsonl")]
     assert decisions == ["released", "released", "refused: P10", "refused: P10"]
 
 

@@ -1,6 +1,7 @@
 """The ledger as a security officer sees it: a table, a CSV, a page, a verdict."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_table_says_what_left_how_much_to_whom_and_why(folder: Path) -> None
 
     assert [row[-1] for row in rows[:-1]] == ["released"] * 3 + ["refused: P1"]
     assert {row[-2] for row in rows} == {"fl.example.org:8443"}
-    assert rows[0][3].startswith("weight changes of ")
+    assert rows[0][3].startswith("an update of ")
     assert rows[3][3] == "a code"
     assert rows[-1][-1] == "3 released, 1 refused or failed"
     totals = totals_of(read_ledger(folder))
@@ -74,7 +75,7 @@ def test_verify_names_the_line_and_what_became_of_it(folder: Path) -> None:
 def test_no_cell_of_the_csv_is_a_formula_and_no_incident_text_is_in_it(folder: Path) -> None:
     state = folder / "state"
     for study in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1"):
-        entry = ledger.entries(state / "ledger.jsonl")[0]
+        entry = ledger.read_lines(state / "ledger.jsonl")[0]
         ledger.append(state / "ledger.jsonl", {**_without_chain(entry), "study": study})
     ledger.append(state / "incidents.jsonl", {"incident": 1, "error": "DOE^JOHN"})
 
@@ -110,5 +111,12 @@ def test_the_page_answers_with_the_figure_and_shows_policy_approvals_and_damage(
     assert "line 4: 1 lines are missing at the end" in (folder / "audit.html").read_text()
 
 
-def _without_chain(entry: ledger.Entry) -> ledger.Entry:
+def _without_chain(entry: ledger.Line) -> ledger.Line:
     return {k: v for k, v in entry.items() if k not in ("line", "time", "previous", "hash")}
+
+
+def test_no_other_file_reads_a_key_of_a_ledger_line() -> None:
+    root = Path(__file__).parents[3] / "client"
+    for path in root.rglob("*.py"):
+        if path.name not in ("message_entry.py", "ledger.py", "approvals.py"):
+            assert not re.search(r"\bentry\[[\"']", path.read_text()), path

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medfl_client.egress import ledger
-from medfl_client.egress.ledger import append, entries, first_broken_line
+from medfl_client.egress.ledger import append, first_broken_line, read_lines
 from medfl_common.errors import RunError
 
 
@@ -79,8 +79,8 @@ def test_a_torn_last_line_is_cut_noted_and_the_chain_goes_on(path: Path, n_bytes
     append(path, {"round": 7})
 
     assert first_broken_line(path) is None
-    assert entries(path)[-1]["cut"] == f"{n_bytes} bytes of a line torn by a crash"
-    assert [entry["line"] for entry in entries(path)] == [1, 2, 3, 4, 5, 6, 7]
+    assert read_lines(path)[-1]["cut"] == f"{n_bytes} bytes of a line torn by a crash"
+    assert [entry["line"] for entry in read_lines(path)] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_crash_between_a_line_and_its_head_is_no_tampering(path: Path) -> None:

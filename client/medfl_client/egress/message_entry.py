@@ -1,0 +1,176 @@
+"""What the ledger says of a message: names, sizes, a norm and hashes, not the values.
+
+No other file knows the JSON of these lines.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flwr.app import RecordDict
+
+from medfl_client.config.folder import StateFolder
+from medfl_client.egress import ledger
+from medfl_common.errors import DisclosureError, WithdrawnError, code_of
+from medfl_common.models.weights import norm
+from medfl_common.wire.results import content_sha256, n_bytes
+from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tensors import Shapes, codec_of, decode_weights
+
+RELEASED = "released"
+UNKNOWN = "unknown"  # in place of the facts of a task that could not be read
+DAY_S = 86_400
+COLUMNS = (
+    "line", "time", "study", "run", "plan", "kind", "round", "to", "bytes", "arrays", "norm",
+    "numbers", "sha256", "decision", "cut", "previous", "hash",
+)  # fmt: skip
+REQUIRED = {*COLUMNS} - {"cut"}
+
+
+@dataclass(frozen=True)
+class MessageEntry:
+    """One line of the ledger; what a later version adds stays in `facts`."""
+
+    facts: Mapping[str, Any]
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the line has everything that a line of this version has."""
+        return self.facts.keys() >= REQUIRED
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return float(self.facts["time"])
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return str(self.facts["study"])
+
+    @property
+    def run(self) -> str:
+        """Id of the run, 32 hex digits; empty where the task could not be read."""
+        run = str(self.facts["run"])
+        return "" if run == UNKNOWN else run
+
+    @property
+    def plan(self) -> str:
+        """Hash of the plan."""
+        return str(self.facts["plan"])
+
+    @property
+    def kind(self) -> str:
+        """What was asked: train, evaluate, describe or unknown."""
+        return str(self.facts["kind"])
+
+    @property
+    def round(self) -> int:
+        """The round; 0 before the first."""
+        return int(self.facts["round"])
+
+    @property
+    def to(self) -> str:
+        """Address of the coordinator."""
+        return str(self.facts["to"])
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of arrays and numbers."""
+        return int(self.facts["bytes"])
+
+    @property
+    def n_arrays(self) -> int:
+        """Tensors of the update."""
+        return len(self.facts["arrays"])
+
+    @property
+    def norm(self) -> float:
+        """L2 norm of the update."""
+        return float(self.facts["norm"])
+
+    @property
+    def n_numbers(self) -> int:
+        """Numbers and lists of counts."""
+        return len(self.facts["numbers"])
+
+    @property
+    def decision(self) -> str:
+        """`released`, `refused: RULE` or `failed: CODE`."""
+        return str(self.facts.get("decision", ""))
+
+    @property
+    def is_released(self) -> bool:
+        """Say whether an update or counts left, not a code only."""
+        return self.decision == RELEASED
+
+    @property
+    def outcome(self) -> str:
+        """Say released, refused or failed; a line of a version without `decision` by its arrays."""
+        if self.decision:
+            return self.decision.split(":")[0]
+        is_code = self.kind in ("train", UNKNOWN) and not self.n_arrays
+        return "refused" if is_code else "released"
+
+    def cells(self) -> list[object]:
+        """Give the values of COLUMNS, for a CSV."""
+        return [self.facts.get(name) for name in COLUMNS]
+
+
+def message_entries(state: Path) -> list[MessageEntry]:
+    """Read the whole ledger of a site; raises RunError where a line is damaged."""
+    path = StateFolder(state).ledger
+    found = [MessageEntry(line) for line in ledger.read_lines(path)]
+    if not all(entry.is_whole for entry in found):
+        raise ledger.damaged(path)
+    return found
+
+
+def write_receipt(
+    state: Path, task: TrainTask | None, reply: RecordDict, shapes: Shapes, to: str, decision: str
+) -> None:
+    """Write down a message that is about to leave; `task` is None where it could not be read."""
+    update = reply.array_records.get("update")
+    codec = codec_of(task.plan.federation.messages) if task else None
+    sent = decode_weights(update, shapes, codec) if update is not None else {}
+    ledger.append(
+        StateFolder(state).ledger,
+        {
+            "study": task.plan.study if task else UNKNOWN,
+            "run": task.run if task else UNKNOWN,
+            "plan": task.plan.hash() if task else UNKNOWN,
+            "kind": task.kind if task else UNKNOWN,
+            "round": task.round if task else 0,
+            "to": to,
+            "bytes": n_bytes(reply),
+            "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
+            "norm": norm(sent),
+            "numbers": [*sorted(reply.metric_records["numbers"])],
+            "sha256": content_sha256(reply),
+            "decision": decision,
+        },
+    )
+
+
+def decision_of(error: Exception) -> str:
+    """Say in the ledger's words why a task got a code: `refused: P4` or `failed: MEDFL-E300`."""
+    if error_rule := getattr(error, "rule", ""):
+        return f"refused: {error_rule}"
+    if isinstance(error, WithdrawnError):
+        return "refused: withdrawn"
+    if isinstance(error, DisclosureError):
+        return "refused: guard"
+    return f"failed: MEDFL-E{code_of(error)}"
+
+
+def mb_of_last_day(state: Path) -> float:
+    """Add up what left in the last 24 hours, all studies together."""
+    since, total = time.time() - DAY_S, 0
+    for line in ledger.newest_first(StateFolder(state).ledger):
+        entry = MessageEntry(line)
+        if entry.time < since:
+            break
+        total += entry.n_bytes
+    return total / 1e6
