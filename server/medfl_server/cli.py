@@ -122,7 +122,7 @@ def run(
         screen.say("starting")
         give_back_large_blocks()
         with locked(folder):
-            os.environ["FLWR_HOME"] = str((folder / ".flwr").resolve())
+            os.environ["FLWR_HOME"] = str(RunFolder(folder).flower_home.resolve())
             _run(study, bind, port, metrics_port, screen)
             _report(study, screen)
 
@@ -171,7 +171,7 @@ def export(
 
     with errors_for_people():
         screen = Screen()
-        for line in write(folder, out or folder / "export", onnx, torchscript):
+        for line in write(folder, out or RunFolder(folder).export, onnx, torchscript):
             screen.say(line)
 
 
@@ -210,7 +210,7 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
     check_roster(study.plan.federation, len(roster))
-    log_to(folder / "superlink.log")
+    log_to(RunFolder(folder).superlink_log)
     made = RunFolder(folder)
     warning = expiry_warning(folder, datetime.now(UTC))
     if warning is not None:

@@ -27,6 +27,8 @@ RUN = {
 }
 COORDINATOR = {
     "roster.json": "the enrolled hospitals and their public keys",
+    "revoked.json": "the keys that were let out again, with name and time",
+    "waiting/SITE.safetensors": "an update that waits for its turn",
     "tls/ca.key": "private key of the study's authority",
     "tls/ca.crt": "its certificate; every hospital gets it",
     "tls/server.key": "private key of the server",
@@ -47,6 +49,7 @@ SIMULATION = {
     "baselines/pooled/": "a run directory: all images in one place",
     "not-sent.log": "what hospitals did not send, and why",
     "flower.log": "what Flower says",
+    "mlflow.json": "the run in MLflow (`--log-to mlflow`)",
     "tensorboard/": "the log for TensorBoard (`--log-to tensorboard`)",
 }
 SITE = {

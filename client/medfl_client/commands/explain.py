@@ -73,7 +73,7 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
         for case in cases
         if case.kind == kind
     ]
-    path = folder / "explain.html"
+    path = SiteFolder(folder).explanations
     write_atomic(path, _page(plan, cases, pictures).encode())
     screen.say(f"{len(cases)} of {len(targets)} validation images; for your eyes only: {path}")
     return path

@@ -30,7 +30,8 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
             f"{SiteFolder(folder).site_file} names no server",
             todo=f"run medfl-client init {folder} --server HOST:PORT --ca ca.crt",
         )
-    state = SiteFolder(folder).state
+    files = StateFolder.of(folder)
+    state = files.path
     state.mkdir(exist_ok=True, mode=0o700)
     route = Route(
         site_file.server.address,
@@ -47,12 +48,10 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
 
             serve_metrics(LedgerMonitor(state), metrics_port)
         spare_loopback(os.environ)
-        os.environ["FLWR_HOME"] = str((state / "flwr").resolve())
+        os.environ["FLWR_HOME"] = str(files.flower_home.resolve())
         secret, port = secrets.token_bytes(32), free_port()
-        write_private(state / "executor.key", secret)
-        supernode = SuperNode(
-            route, port, state / "executor.key", state / "supernode.log", screen.say
-        )
+        write_private(files.executor_key, secret)
+        supernode = SuperNode(route, port, files.executor_key, files.supernode_log, screen.say)
         supernode.start()
         try:
             _serve(folder, site_file, f"127.0.0.1:{port}", secret, screen)

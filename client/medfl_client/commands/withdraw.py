@@ -86,7 +86,8 @@ def _holder(state: Path) -> int:
         if first.isdigit() and first == holder(state):
             return int(first)
     raise RunError(
-        f"{state / 'lock'} is held, by whom it does not say", todo="stop the client by hand"
+        f"{StateFolder(state).lock} is held, by whom it does not say",
+        todo="stop the client by hand",
     )
 
 

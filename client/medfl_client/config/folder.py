@@ -40,6 +40,11 @@ class SiteFolder:
         return self.path / "audit.html"
 
     @property
+    def explanations(self) -> Path:
+        """Where the model looked, for people here; it never leaves."""
+        return self.path / "explain.html"
+
+    @property
     def predictions(self) -> Path:
         """The output of `predict`; it never leaves."""
         return self.path / "predictions.csv"
@@ -120,3 +125,45 @@ class StateFolder:
     def flower_log(self) -> Path:
         """What Flower and its libraries log."""
         return self.path / "flower.log"
+
+    @property
+    def flower_home(self) -> Path:
+        """Flower's own files."""
+        return self.path / "flwr"
+
+    @property
+    def supernode_log(self) -> Path:
+        """What Flower's SuperNode says."""
+        return self.path / "supernode.log"
+
+    @property
+    def executor_key(self) -> Path:
+        """The secret between the client's two processes."""
+        return self.path / "executor.key"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the client that runs."""
+        return self.path / "lock"
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """Decoded images of one way to make them from a plan. It may be deleted, and is made again."""
+
+    path: Path
+
+    @property
+    def pixels(self) -> Path:
+        """The images, one record after the other."""
+        return self.path / "pixels.raw"
+
+    @property
+    def samples(self) -> Path:
+        """Which image is where in it."""
+        return self.path / "samples.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that writes here."""
+        return self.path / "lock"

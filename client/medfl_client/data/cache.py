@@ -22,6 +22,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_client.config.folder import CacheFolder
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import Reader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
@@ -89,7 +90,7 @@ def cached_pixels(
 
 def bytes_needed(n_samples: int, images: Images, caches: Path, reader: Reader) -> int:
     """Say how much the cache of so many samples will still grow."""
-    path = caches / _section(images, reader) / "pixels.raw"
+    path = CacheFolder(caches / _section(images, reader)).pixels
     return max(n_samples * _record_bytes(images) - (path.stat().st_size if path.exists() else 0), 0)
 
 
@@ -144,7 +145,7 @@ def _decode(
     chunk = CANDIDATES if images.sample == "candidate" else chunk
     waiting: list[tuple[str, int, bytes, str]] = []
     committed = time.monotonic()
-    path = place / "pixels.raw"
+    path = CacheFolder(place).pixels
     path.touch(mode=0o600)
     with path.open("r+b") as file:
         file.seek(n_records * _record_bytes(images))
@@ -194,7 +195,7 @@ def _commit(
 
 
 def _open(place: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(place / "samples.sqlite")
+    connection = sqlite3.connect(CacheFolder(place).samples)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS samples (name TEXT PRIMARY KEY, row INTEGER, digest BLOB, "
         "reason TEXT)"
@@ -212,7 +213,7 @@ def _look_up(
 
 
 def _map(place: Path, images: Images) -> NDArray[np.generic]:
-    path = place / "pixels.raw"
+    path = CacheFolder(place).pixels
     shape = (path.stat().st_size // _record_bytes(images), *images.shape)
     if not shape[0]:
         return np.zeros(shape, dtype=_dtype(images))
@@ -242,6 +243,6 @@ def _refuse_full_disk(place: Path, n_new: int, images: Images) -> None:
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
     """Let one process at a time build a cache; the other waits."""
-    with (place / "lock").open("w") as file:
+    with CacheFolder(place).lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

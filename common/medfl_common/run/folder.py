@@ -99,3 +99,73 @@ class RunFolder:
     def local(self) -> Path:
         """What virtual hospitals keep between rounds; only in a simulation."""
         return self.path / "local"
+
+    @property
+    def revoked(self) -> Path:
+        """The keys that were let out again, with name and time."""
+        return self.path / "revoked.json"
+
+    @property
+    def waiting(self) -> Path:
+        """Updates that wait on the disk for their turn."""
+        return self.path / "waiting"
+
+    @property
+    def superlink_log(self) -> Path:
+        """What Flower says at a coordinator."""
+        return self.path / "superlink.log"
+
+    @property
+    def flower_home(self) -> Path:
+        """Flower's own files."""
+        return self.path / ".flwr"
+
+    @property
+    def export(self) -> Path:
+        """The model for other programs, with its preprocessing."""
+        return self.path / "export"
+
+    @property
+    def scenario(self) -> Path:
+        """Partition, scanner shift and faults; only in a simulation."""
+        return self.path / "scenario.json"
+
+    @property
+    def partition_page(self) -> Path:
+        """Which hospital has what; only in a simulation."""
+        return self.path / "partition.html"
+
+    @property
+    def partition_table(self) -> Path:
+        """The same, a line per hospital."""
+        return self.path / "partition.csv"
+
+    @property
+    def not_sent_log(self) -> Path:
+        """What hospitals did not send, and why; only in a simulation."""
+        return self.path / "not-sent.log"
+
+    @property
+    def comparison(self) -> Path:
+        """The numbers of the comparison with the baselines."""
+        return self.path / "comparison.json"
+
+    @property
+    def comparison_page(self) -> Path:
+        """Whether joining helped each hospital, as a page."""
+        return self.path / "compare.html"
+
+    @property
+    def baseline_plan(self) -> Path:
+        """The plan of the baselines."""
+        return self.path / "baseline.yaml"
+
+    @property
+    def baselines(self) -> Path:
+        """Run directories of each hospital alone, and of all images in one place."""
+        return self.path / "baselines"
+
+    @property
+    def mlflow(self) -> Path:
+        """The run in MLflow, where a simulation logs to it."""
+        return self.path / "mlflow.json"

@@ -123,14 +123,14 @@ def _write(folder: Path, roster: Roster) -> None:
 
 
 def _revoked(folder: Path) -> dict[str, dict[str, str]]:
-    path = folder / "revoked.json"
+    path = RunFolder(folder).revoked
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def _note_revoked(folder: Path, name: str, site: Enrolled) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     notes = {**_revoked(folder), site.fingerprint: {"site": name, "time": when}}
-    write_atomic(folder / "revoked.json", json.dumps(notes, indent=1).encode())
+    write_atomic(RunFolder(folder).revoked, json.dumps(notes, indent=1).encode())
 
 
 def _read_public_keys(path: Path) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from medfl_client.task.site import Site
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
 from medfl_common.ui.spreadsheet import csv_text
 
@@ -27,13 +28,14 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
             patients.append(told.patients)
             samples.append(told.samples)
             counts.append(told.classes)
+    files = RunFolder(folder)
     classes, table = plan.task.classes, np.array(counts, dtype=np.int64)
     header = ["site", "patients", "images", *classes]
     rows = [
         [name, str(n), str(m), *map(str, own)]
         for name, n, m, own in zip(names, patients, samples, table.tolist(), strict=True)
     ]
-    write_atomic(folder / "partition.csv", csv_text([header, *rows]).encode())
+    write_atomic(files.partition_table, csv_text([header, *rows]).encode())
     pictures = [_classes(names, classes, table), _sizes(names, samples)]
     sections = [
         Section("Which site has what", _explain(plan), pictures),
@@ -46,8 +48,8 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
         sections,
         __version__,
     )
-    write_atomic(folder / "partition.html", page.encode())
-    return folder / "partition.html"
+    write_atomic(files.partition_page, page.encode())
+    return files.partition_page
 
 
 def answer(

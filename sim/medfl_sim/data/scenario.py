@@ -17,13 +17,13 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.plan.settings import Settings, check, load
 from medfl_common.plan.strict_yaml import parse_yaml
+from medfl_common.run.folder import RunFolder
 from medfl_common.seeds import numpy_generator
 from medfl_sim.data.faults import FAULTS, Fault
 from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, Way
 from medfl_sim.data.scanner_shift import Shift
 
 AS_THEY_ARE = "folder"  # each folder with a site file is a hospital
-FILE = "scenario.json"
 MAX_DRAWS = 1000
 
 Values = dict[str, JsonValue]
@@ -90,7 +90,7 @@ def choose_scenario(
 
 def keep_scenario(folder: Path, scenario: Scenario) -> None:
     """Write the scenario into a new run directory; raises RunError if another is there."""
-    path, text = folder / FILE, json.dumps(scenario.model_dump(mode="json"), indent=1)
+    path, text = RunFolder(folder).scenario, json.dumps(scenario.model_dump(mode="json"), indent=1)
     if not path.exists():
         write_atomic(path, text.encode())
     elif path.read_text() != text:

@@ -29,7 +29,6 @@ from medfl_sim.engine.grid import SimulatedGrid, run_apps
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
 MANY = 1000  # hospitals; of more, memory is given back at once, which costs some time
-NOT_SENT_FILE = "not-sent.log"
 
 
 def silent(line: str) -> None:
@@ -65,7 +64,7 @@ def run_study(
     with locked(study.folder):
         most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much that a strategy tells
         running = ENGINES.get(engine)(
-            partial(make_app, here, faults, folder / NOT_SENT_FILE), n_workers, most
+            partial(make_app, here, faults, RunFolder(folder).not_sent_log), n_workers, most
         )
         try:
             grid = SimulatedGrid(running, [*sites])
@@ -81,8 +80,9 @@ def run_study(
             run_apps(app, grid)
         finally:
             running.close()
-            if (study.folder / NOT_SENT_FILE).exists():
-                announce(f"what hospitals did not send, and why: {study.folder / NOT_SENT_FILE}")
+            not_sent = RunFolder(study.folder).not_sent_log
+            if not_sent.exists():
+                announce(f"what hospitals did not send, and why: {not_sent}")
 
 
 def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:

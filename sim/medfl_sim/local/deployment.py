@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from medfl_client.commands.run import free_port
+from medfl_client.config.folder import PUBLIC
 from medfl_common.errors import RunError
 from medfl_common.run.folder import RunFolder
 
@@ -44,7 +45,7 @@ class Deployment:
         run_here("server", "init", self.study, "--plan", plan, "--host", "localhost")
         for name, site in sites.items():
             self.init_site(site, approve)
-            run_here("server", "enrol", self.study, name, site / "identity.pub")
+            run_here("server", "enrol", self.study, name, site / PUBLIC)
 
     def init_site(self, site: Path, approve: bool = True) -> None:
         """Give a site its key, the server's address and certificate, and approve the plan there."""

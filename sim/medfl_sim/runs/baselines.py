@@ -45,12 +45,12 @@ def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = 
 
 def alone_folder(study: Study, site: str) -> Path:
     """Say where the run of one hospital alone is."""
-    return study.folder / "baselines" / "alone" / site
+    return RunFolder(study.folder).baselines / "alone" / site
 
 
 def pooled_folder(study: Study) -> Path:
     """Say where the run over all images in one place is."""
-    return study.folder / "baselines" / POOLED
+    return RunFolder(study.folder).baselines / POOLED
 
 
 def pooled_site(sites: Mapping[str, Site]) -> Site:
@@ -120,6 +120,6 @@ def _write_plan(study: Study) -> Path:
     values["training"]["objective"] = None
     if isinstance(study.plan.model.weights, WeightsFile):
         values["model"]["weights"]["file"] = RunFolder(study.folder).weights_file.name
-    path = study.folder / "baseline.yaml"
+    path = RunFolder(study.folder).baseline_plan
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
     return path

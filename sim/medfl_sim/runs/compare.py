@@ -28,7 +28,6 @@ from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import alone_folder, pooled_folder
 
-FILE = "comparison.json"
 ALL = "all hospitals"
 MODELS = ("federated", "alone", "pooled")
 N_DRAWS = 500  # of the bootstrap
@@ -84,13 +83,14 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
         rows.append(_row(name, n_trained, *kept[-1]))
     together = np.concatenate([s for s, _ in kept], axis=1), np.concatenate([t for _, t in kept])
     rows.append(_row(ALL, sum(row.n_trained for row in rows), *together))
-    write_atomic(study.folder / FILE, json.dumps([asdict(r) for r in rows], indent=1).encode())
+    path = RunFolder(study.folder).comparison
+    write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
     return rows
 
 
 def read_comparison(folder: Path) -> list[Row]:
     """Read the kept table; empty where there is none."""
-    if not (folder / FILE).exists():
+    if not RunFolder(folder).comparison.exists():
         return []
     return [
         Row(**{
@@ -98,7 +98,7 @@ def read_comparison(folder: Path) -> list[Row]:
             "helped": Difference(**facts["helped"]),
             "to_pooled": Difference(**facts["to_pooled"]),
         })
-        for facts in json.loads((folder / FILE).read_text())
+        for facts in json.loads(RunFolder(folder).comparison.read_text())
     ]  # fmt: skip
 
 

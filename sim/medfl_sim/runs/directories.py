@@ -21,7 +21,6 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
 from medfl_server.study.run_directory import Study, open_study
-from medfl_sim.data.scenario import FILE as SCENARIO
 
 DEPTH = 4  # folders below the given one in which runs are looked for
 LS_HEADER = ["run", "study", "plan", "hospitals", "rounds", "state", "AUC", "last change"]
@@ -168,7 +167,7 @@ def settings_that_differ(runs: Sequence[Facts]) -> Rows:
 
 def scenario_of(facts: Facts) -> dict[str, Any]:
     """Read a run's scenario; empty where it has none, as a real study."""
-    path = facts.study.folder / SCENARIO
+    path = RunFolder(facts.study.folder).scenario
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
 

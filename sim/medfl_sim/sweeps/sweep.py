@@ -172,7 +172,7 @@ def work(task: Task) -> str:
 def _is_finished(variant: Variant) -> bool:
     if not RunFolder(variant.folder).facts.exists():
         return False
-    is_compared = (variant.folder / "comparison.json").exists() or not variant.job.baselines
+    is_compared = RunFolder(variant.folder).comparison.exists() or not variant.job.baselines
     return is_compared and bool(open_study(variant.folder).log.read(Finished))
 
 

@@ -15,7 +15,6 @@ from medfl_server.study.run_directory import Study
 from medfl_sim.runs.directories import flat
 from medfl_sim.runs.sinks import SINKS
 
-FILE = "mlflow.json"
 MAX_PARAM = 500  # letters of a parameter that MLflow takes
 
 
@@ -31,7 +30,7 @@ class MLflow:
                 "--log-to mlflow needs MLflow", todo="pip install 'medfl[mlflow]'"
             ) from None
         mlflow.set_experiment(study.plan.study)
-        self._mlflow, self._path = mlflow, study.folder / FILE
+        self._mlflow, self._path = mlflow, RunFolder(study.folder).mlflow
         kept = json.loads(self._path.read_text()) if self._path.exists() else {}
         name = study.folder.resolve().name
         run = mlflow.start_run(run_id=kept.get("run"), run_name=None if kept else name)
