@@ -1,6 +1,7 @@
 """A name in a plan becomes a part: a folder of files is its own list."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -46,9 +47,15 @@ class Registry(Generic[Part]):
     def names(self) -> list[str]:
         """List the known names in alphabetical order."""
         if not self._loaded:
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                if not module.name.startswith("_"):
-                    importlib.import_module(f"{self.package}.{module.name}")
+            importlib.import_module(self.package)
+            for name in file_names(self.package):
+                importlib.import_module(f"{self.package}.{name}")
             self._loaded = True
         return sorted(self._parts)
+
+
+def file_names(package: str) -> list[str]:
+    """List the files of a package that hold parts, without importing them or the package."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec is not None else None
+    return sorted(m.name for m in pkgutil.iter_modules(places or []) if m.name[0] != "_")

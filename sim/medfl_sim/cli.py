@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_sim.runs.cli import compare, ls, show
 
@@ -15,8 +16,8 @@ app = typer.Typer(
 PlanFile = Annotated[Path, typer.Argument(help="The study plan (see configs/).")]
 Data = Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")]
 HOW = (
-    "folder | iid | dirichlet:ALPHA | pathological:CLASSES | quantity:SKEW | column:NAME | "
-    "tag:KEYWORD | subfolder | year | csv:FILE; more settings as KIND:key=value,key=value."
+    f"{' | '.join(['folder', *file_names('medfl_sim.data.partitioners')])}; with its first setting "
+    "as in dirichlet:0.3, with more as KIND:key=value,key=value."
 )
 Dealt = Annotated[str | None, typer.Option("--partition", help=HOW)]
 NSites = Annotated[
@@ -28,10 +29,17 @@ ScenarioFile = Annotated[
 ]
 SiteFile = Annotated[Path | None, typer.Option(help="Describes --data in place of its site.yaml.")]
 Format = Annotated[
-    str, typer.Option("--format", help="What the images are: dicom | pictures | npz | nifti.")
+    str,
+    typer.Option(
+        "--format", help=f"What the images are: {' | '.join(file_names('medfl_sim.data.sources'))}."
+    ),
 ]
 EngineName = Annotated[
-    str, typer.Option(help="inprocess | processes | ray; the weights do not depend on it.")
+    str,
+    typer.Option(
+        help=f"{' | '.join(file_names('medfl_sim.engine.engines'))}; "
+        "the weights do not depend on it."
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)

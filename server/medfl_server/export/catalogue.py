@@ -16,7 +16,6 @@ VOLUMES: dict[str, Value] = {
     "dimensions": 3,
     "sample": "series",
 }
-ONLY_VOLUMES = ("r3d_18",)
 
 
 def catalogue() -> list[list[str]]:
@@ -25,7 +24,7 @@ def catalogue() -> list[list[str]]:
 
 
 def _row(name: str) -> list[str]:
-    images = VOLUMES if name in ONLY_VOLUMES else PICTURES
+    images = PICTURES if _fits(_plan(name, PICTURES, "none")) else VOLUMES
     n_weights, whole, _ = sizes(_plan(name, images, "none"))
     _, head, _ = sizes(_plan(name, images, "all"))
     shape = "x".join(str(side) for side in (images.get("depth"), images["size"]) if side)
@@ -41,11 +40,16 @@ def _row(name: str) -> list[str]:
 
 def _norm(name: str, images: dict[str, Value]) -> str:
     """Say which norm layers the plan may choose."""
+    return "by plan" if _fits(_plan(name, images, "none", "batch")) else "own"
+
+
+def _fits(plan: Plan) -> bool:
+    """Say whether the network can be built for the plan's images and norm layers."""
     try:
-        build_empty(_plan(name, images, "none", "batch"))
+        build_empty(plan)
     except ConfigError:
-        return "own"
-    return "by plan"
+        return False
+    return True
 
 
 def _plan(name: str, images: dict[str, Value], freeze: str, norm: str = "own") -> Plan:
