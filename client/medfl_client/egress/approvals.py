@@ -7,9 +7,10 @@ changed has another hash, so it is another plan.
 import os
 import pwd
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
 import yaml
 
@@ -23,6 +24,7 @@ from medfl_common.plan.plan import Plan, plan_from_json
 N_PROPOSED = 20  # of so many proposed plans, the newest, are kept
 Action = Literal["approve", "withdraw"]
 Status = Literal["approved", "withdrawn", "not approved"]
+STATUS: dict[str, Status] = {"approve": "approved", "withdraw": "withdrawn"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Record:
     study: str
     canonical: str  # the plan, whole; empty where it was withdrawn and never approved
     by: str  # login name
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Self:
+        """Read a line; what a later version adds to it is left."""
+        return cls(**{name: line[name] for name in cls.__dataclass_fields__})
 
     @property
     def day(self) -> str:
@@ -51,11 +58,7 @@ def read_records(state: Path) -> list[Record]:
             "approved",
             todo="put the file and its .head aside as evidence, and approve the plan again",
         )
-    names = Record.__dataclass_fields__
-    return [
-        Record(**{name: entry[name] for name in names})  # type: ignore[arg-type]
-        for entry in ledger.read_lines(StateFolder(state).approvals)
-    ]
+    return [Record.of(line) for line in ledger.read_lines(StateFolder(state).approvals)]
 
 
 def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:
@@ -75,8 +78,8 @@ def approve(state: Path, plan: Plan) -> None:
 
 def status_of(state: Path, plan: str) -> Status:
     """Say what the last record of a plan's hash says."""
-    last = [record.action for record in read_records(state) if record.plan == plan][-1:]
-    return {"approve": "approved", "withdraw": "withdrawn"}.get(*last) if last else "not approved"  # type: ignore[return-value]
+    last = {record.plan: record.action for record in read_records(state)}.get(plan, "")
+    return STATUS.get(last, "not approved")
 
 
 def last_approved(state: Path, study: str = "") -> Record | None:
