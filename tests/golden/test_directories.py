@@ -82,7 +82,7 @@ def test_the_ledger_lists_what_left_and_what_was_refused(site: Path, tmp_path: P
     assert set(kinds[4:]) == {"evaluate"}
     assert rows[-1]["decision"] == "refused: P1"
     assert "refused: P1" in shown
-    assert "over 3 rounds, and 1 that hold no more than a code" in shown
+    assert "over 3 rounds, and 1 that hold only a code" in shown
 
 
 def test_the_plan_is_still_approved_and_nobody_is_asked_again(site: Path, run: Path) -> None:

@@ -1,1 +1,1 @@
-"""What left, shown from the ledger: on the screen, as a page, as metrics."""
+"""Show what left, from the ledger: on the screen, as a page, as metrics."""

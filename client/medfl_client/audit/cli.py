@@ -15,7 +15,7 @@ Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.ya
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check ledger and approvals; ends with 1 and names the first line that was changed."""
+    """Check ledger and approvals; exit with 1 and name the first changed line, if there is one."""
     from medfl_client.audit.records import verify
 
     with errors_for_people():
@@ -25,7 +25,7 @@ def verify(folder: Folder) -> None:
 @app.command()
 def show(
     folder: Folder,
-    run: Annotated[str, typer.Option(help="`last`, or how a run's id begins.")] = "",
+    run: Annotated[str, typer.Option(help="`last`, or the first letters of a run's id.")] = "",
 ) -> None:
     """List every message that left: what, how much, to whom, by which decision."""
     from medfl_client.audit.records import show
@@ -48,10 +48,10 @@ def export(
 
 @app.command()
 def page(folder: Folder) -> None:
-    """Write audit.html into the site's directory: messages, policy, approvals, is it whole."""
+    """Write audit.html into the site's directory: messages, policy, approvals, ledger check."""
     from medfl_client.audit.page import write_audit
 
     with errors_for_people():
         path = SiteFolder(folder).audit
         write_audit(folder, path)
-        Screen().say(f"for your eyes only: {path}")
+        Screen().say(f"the page stays here: {path}")

@@ -23,11 +23,11 @@ QUESTION = "What left this hospital?"
 
 
 def write_audit(folder: Path, path: Path) -> None:
-    """Write the page, for its owner alone; raises RunError where the ledger is illegible."""
+    """Write the page, for its owner alone; raises RunError if the ledger is illegible."""
     site, state = load_site_file(folder), SiteFolder(folder).state
     entries = read_ledger(folder)
     broken = ledger.first_broken_line(StateFolder(state).ledger)
-    whole = "The ledger is whole." if broken is None else "THE LEDGER WAS CHANGED, see below."
+    whole = "The ledger is whole." if broken is None else "SOMEBODY CHANGED THE LEDGER, see below."
     sections = [_messages(folder), _chain(state), _policy(site.policy), _approvals(state)]
     page = render(
         f"medfl audit of {site.site}",
@@ -47,8 +47,8 @@ def _messages(folder: Path) -> Section:
     return Section(
         "Every message",
         [
-            "Each line was on the disk before its message left. No image, header, name or path is "
-            "in a message: the guard lets listed numbers and one array of weights pass."
+            "medfl wrote each line to disk before its message left. No message holds an image, "
+            "header, name or path: the guard passes only listed numbers and one array of weights."
         ],
         tables=tables,
     )
@@ -63,8 +63,8 @@ def _chain(state: Path) -> Section:
     return Section(
         "Can the records be trusted?",
         [
-            "Each line holds the hash of the line before. An edit, a missing or moved line shows; "
-            "whoever rewrites a whole file changes its last hash, so note that hash elsewhere."
+            "Each line holds the hash of the line before, so an edit, a missing or a moved line "
+            "shows. Rewriting a whole file changes its last hash: note that hash elsewhere."
         ],
         tables=[Table(["record", "lines", "state", "last hash"], rows, is_text=True)],
     )
@@ -84,5 +84,5 @@ def _approvals(state: Path) -> Section:
     except RunError as error:
         return Section("Who approved what", [str(error)])
     rows = [[r.day, r.action, r.study, r.plan[:12], r.by] for r in records]
-    texts = [] if rows else ["No plan has been approved here."]
+    texts = [] if rows else ["This site has approved no plan."]
     return Section("Who approved what", texts, tables=[Table(header, rows, is_text=True)])

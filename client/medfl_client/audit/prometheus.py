@@ -36,7 +36,7 @@ class LedgerMonitor(Collector):
             return [*self._families()]
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand: the registry need not read the ledger for it."""
+        """Name no metric beforehand, so that the registry need not read the ledger."""
         return []
 
     def _families(self) -> Iterable[Metric]:

@@ -1,4 +1,4 @@
-"""The ledger for a person: is it whole, what left in each round, to whom, and by which decision."""
+"""Show the ledger to a person: is it whole, what left in each round, to whom, and why."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ HEADER = ["time", "kind", "round", "what left", "kB", "norm", "to", "decision"]
 
 @dataclass(frozen=True)
 class Totals:
-    """What left, added up."""
+    """The sums of what left."""
 
     messages: int
     released: int
@@ -28,7 +28,7 @@ class Totals:
 
 
 def verify(folder: Path, screen: Screen) -> None:
-    """Say that ledger and approvals are whole; raises RunError with the line that is not."""
+    """Say that ledger and approvals are whole; raises RunError with the first changed line."""
     state = StateFolder.of(folder)
     for path in (state.ledger, state.approvals):
         broken = ledger.first_broken_line(path)
@@ -42,11 +42,11 @@ def verify(folder: Path, screen: Screen) -> None:
             screen.say(f"{path.name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
         else:
             screen.say(f"{path.name} holds nothing yet")
-    screen.say("note the hash elsewhere: whoever rewrites the whole file cannot make it the same")
+    screen.say("note the hash elsewhere: rewriting the whole file changes it")
 
 
 def read_ledger(folder: Path, run: str = "") -> list[MessageEntry]:
-    """Read the ledger of a site: all of it, or of the `last` run or one whose id begins so."""
+    """Read a site's ledger: all of it, the `last` run, or the run whose id begins with `run`."""
     found = message_entries(SiteFolder(folder).state)
     if not run:
         return found
@@ -61,10 +61,10 @@ def read_ledger(folder: Path, run: str = "") -> list[MessageEntry]:
 
 
 def runs_of(entries: Sequence[MessageEntry]) -> dict[str, list[MessageEntry]]:
-    """Put lines together by study and run, in the order of their first."""
+    """Group lines by study and run, in the order of their first lines."""
     found: dict[str, list[MessageEntry]] = {}
     for entry in entries:
-        title = "tasks that could not be read"
+        title = "unreadable tasks"
         if entry.run:
             title = f"study {entry.study}, run {entry.run[:8]}, plan {entry.plan[:12]}"
         found.setdefault(title, []).append(entry)
@@ -112,7 +112,7 @@ def show(folder: Path, run: str, screen: Screen) -> None:
     """Print a table per run."""
     broken = ledger.first_broken_line(StateFolder.of(folder).ledger)
     if broken is not None:
-        screen.say(f"THE LEDGER WAS CHANGED: line {broken.line}: {broken.what}")
+        screen.say(f"SOMEBODY CHANGED THE LEDGER: line {broken.line}: {broken.what}")
     entries = read_ledger(folder, run)
     for title, lines in runs_of(entries).items():
         screen.table(HEADER, rows_of(lines), title=title)
@@ -124,9 +124,9 @@ def in_a_sentence(totals: Totals) -> str:
     if not totals.messages:
         return "Nothing has left this hospital."
     return (
-        f"{totals.messages} messages left with {totals.bytes / 1e6:,.2f} MB in all, to "
-        f"{', '.join(totals.receivers)}: {totals.released} with weight changes or counts, over "
-        f"{totals.rounds} rounds, and {totals.refused} that hold no more than a code."
+        f"{totals.messages} messages left, total {totals.bytes / 1e6:,.2f} MB, to "
+        f"{', '.join(totals.receivers)}: {totals.released} with updates or counts, over "
+        f"{totals.rounds} rounds, and {totals.refused} that hold only a code."
     )
 
 

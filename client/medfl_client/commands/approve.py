@@ -1,4 +1,4 @@
-"""`medfl-client approve`: a plan shown in plain words, asked about, and recorded."""
+"""`medfl-client approve`: show a plan in plain words, ask, and record the approval."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
         permit(plan, site.policy)
         screen.say("your policy allows this plan")
     except DisclosureError as error:
-        screen.say(f"your policy would refuse this plan, approved or not: {error}")
+        screen.say(f"your policy refuses this plan, approved or not: {error}")
     _show_differences(plan, state, screen)
     if status_of(state, plan.hash()) == "approved":
         screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
@@ -48,7 +48,7 @@ def _newest_proposed(state: Path) -> Path:
     found = proposed(state)
     if not found:
         raise ConfigError(
-            "no plan has come with a task yet that waits for approval", todo="name the plan file"
+            "no plan waits for approval: none has come with a task yet", todo="name the plan file"
         )
     return found[-1]
 
@@ -56,7 +56,7 @@ def _newest_proposed(state: Path) -> Path:
 def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:
     before = last_approved(state, plan.study)
     if before is None:
-        screen.say("no plan was approved here before; this is the first")
+        screen.say("this site has approved no plan before; this is the first")
         return
     rows = differences(approved_plan(before), plan)
     if not rows:

@@ -1,4 +1,4 @@
-"""`medfl-client check`: the whole of a round but the sending, shown to the person who decides."""
+"""`medfl-client check`: show a whole round, without sending it, to the person who decides."""
 
 import time
 from pathlib import Path
@@ -31,7 +31,7 @@ SAMPLES = {
 
 
 def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
-    """Read the data for a plan, train one step, and print what would be sent. Sends nothing.
+    """Read the data for a plan, train one step, and print what a round would send. Sends nothing.
 
     Raises the error that would stop the site from taking part.
     """
@@ -73,12 +73,12 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     if found.n_labels_unused:
         rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
     for reason, n in found.refused_parts.items():
-        rows.append([str(n), f"frames or candidates left out of files that are used: {reason}"])
+        rows.append([str(n), f"frames or candidates left out of used files: {reason}"])
     screen.table(["files", "what became of them"], rows)
     if reasons:
         path = StateFolder(state).left_out
         write_left_out(found.refused, path)
-        screen.say(f"every file that is left out, with its reason: {path} (stays here)")
+        screen.say(f"the list of left-out files, with their reasons: {path} (stays here)")
 
 
 def _show_split(
@@ -102,21 +102,21 @@ def _show_reply(
     try:
         reply = release(result, task, policy, shapes)
     except DisclosureError as error:
-        screen.say(f"the guard would send nothing but a code: {error}")
+        screen.say(f"the guard would send only a code: {error}")
         raise
-    screen.say("what one round would send, by name; nothing has been sent:")
+    screen.say("what one round would send, by name; nothing has left:")
     update = result.update or {}
     tensors = [
         [name, " x ".join(map(str, tensor.shape)) or "1", f"{tensor.numel() * 4:,}"]
         for name, tensor in update.items()
     ]
-    screen.table(["weight change", "shape", "bytes"], tensors)
+    screen.table(["update", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
     if result.score_counts is not None and "n_scored" not in reply.metric_records["numbers"]:
-        screen.say(f"scores would be kept back: {why_no_scores(policy)}")
+        screen.say(f"the scores would be withheld: {why_no_scores(policy)}")
     screen.say(
-        f"in all {n_bytes(reply):,} bytes a round (norm of the change {norm(update):.3g}); "
-        "no image, header, name or path is among them"
+        f"total: {n_bytes(reply):,} bytes a round (norm of the update {norm(update):.3g}); "
+        "they hold no image, header, name or path"
     )
 
 
@@ -130,4 +130,4 @@ def _numbers(reply: RecordDict) -> list[list[str]]:
 
 def _short(values: list[int] | list[float]) -> str:
     text = " ".join(str(value) for value in values)
-    return text if len(text) <= 60 else f"{len(values)} counts, in all {sum(values)}"
+    return text if len(text) <= 60 else f"{len(values)} counts, total {sum(values)}"

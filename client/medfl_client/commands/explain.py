@@ -1,4 +1,4 @@
-"""`medfl-client explain`: what the model looked at, for the hospital's own eyes; nothing leaves."""
+"""`medfl-client explain`: where the model looked, on a page that stays at the hospital."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,23 +29,23 @@ from medfl_common.ui.page import Section, image_grid, render
 from medfl_common.ui.screen import Screen
 
 KINDS = {
-    "wrong": "Called wrong, the surest first",
-    "uncertain": "Uncertain, the most first",
-    "right": "Called right, the surest first",
+    "wrong": "Misclassified, most confident first",
+    "uncertain": "Uncertain, least confident first",
+    "right": "Classified correctly, most confident first",
 }
 AT_ONCE = 4  # images explained at a time
 SIDE = 192  # pixels of an image on the page
-GLOW = np.array([255.0, 80.0, 0.0])  # what was looked at; its strength is the cover
+GLOW = np.array([255.0, 80.0, 0.0])  # the colour of the overlay; Grad-CAM gives its opacity
 
 
 @dataclass(frozen=True)
 class Case:
-    """One validation image that is shown."""
+    """One validation image on the page."""
 
     position: int
     kind: str  # a key of KINDS
-    output: int  # the logit that is explained
-    is_absent: bool  # it was called absent: what spoke against it is shown
+    output: int  # the index of the explained logit
+    is_absent: bool  # the model called it absent: the overlay shows what spoke against it
     probability: float  # of that output
     called: str
     truth: str
@@ -54,7 +54,7 @@ class Case:
 def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     """Write `explain.html` into the site's directory: overlays of about n validation images.
 
-    A third each are called wrong, uncertain and called right, as far as there are such.
+    A third each are misclassified, uncertain and classified correctly, as far as they exist.
     """
     site = load_site_file(folder)
     plan, model, _ = load_model(find_model(folder, run))
@@ -62,25 +62,25 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     found = collect(folder, SiteFolder(folder).state, site.data, plan, screen.watch)
     data = site_data(found, plan, site.site)
     if not len(data.validation):
-        raise DataError("the site holds no image out of training, so there is none to explain")
+        raise DataError("the site has no validation image to explain")
     device = choose_device(site.compute.device)
     model = model.to(device)
     logits, targets = score(model, data.validation, plan, device)
     cases = choose(logits, targets, plan, n)
-    pictures = [
+    tiles = [
         (kind, _tile(model, data.validation, case, device))
         for kind in KINDS
         for case in cases
         if case.kind == kind
     ]
     path = SiteFolder(folder).explanations
-    write_atomic(path, _page(plan, cases, pictures).encode())
-    screen.say(f"{len(cases)} of {len(targets)} validation images; for your eyes only: {path}")
+    write_atomic(path, _page(plan, cases, tiles).encode())
+    screen.say(f"{len(cases)} of {len(targets)} validation images; the page stays here: {path}")
     return path
 
 
 def choose(logits: torch.Tensor, targets: torch.Tensor, plan: Plan, n: int) -> list[Case]:
-    """Choose cases from (N, K) logits and targets: the surest wrong and right, the least sure."""
+    """Choose the most confident errors and hits, and the least sure, of (N, K) logits."""
     cases = [
         case
         for position in range(len(targets))
@@ -102,7 +102,7 @@ def _as(case: Case, kind: str) -> Case:
 
 
 def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Case | None:
-    """Judge one image; of several findings, the one that is called with the most certainty."""
+    """Judge one image; of several findings, take the one with the most confident prediction."""
     target, classes = targets[position], plan.task.classes
     chances = torch.sigmoid(log_odds(logits[position : position + 1], plan))[0]
     if plan.task.is_one_of_many:
@@ -154,9 +154,9 @@ def _page(
         Section(
             "How to read this",
             [
-                "Left the image as the network sees it, right the same with an orange veil where "
-                "it looked for what it called; its true label comes first in the caption. p is the "
-                "probability that the network gave, before calibration.",
+                "Left: the image as the network sees it. Right: the same, with an orange veil where"
+                " the network looked for its prediction. The caption starts with the true "
+                "label. p is the network's probability before calibration.",
                 "A veil on a marker, a tube or the border says that the network may have learnt "
                 "how the image was made, not the finding. A veil at the right place proves "
                 "nothing: Grad-CAM shows where, coarsely, and not why.",
@@ -165,7 +165,7 @@ def _page(
     )
     n_wrong = sum(case.kind == "wrong" for case in cases)
     answer = (
-        f"{len(cases)} validation images, {n_wrong} of them called wrong; the orange veil lies "
+        f"{len(cases)} validation images, {n_wrong} of them misclassified; the orange veil shows "
         f"where {plan.model.name} looked. This page stays at your hospital."
     )
     title = f"medfl: what the model of {plan.study} looked at"

@@ -1,4 +1,4 @@
-"""`medfl-client index`: what a site has, what is wrong with it, and a verdict."""
+"""`medfl-client index`: what data a site has, what is wrong with them, and a verdict."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from medfl_client.readiness.page import answer, write_readiness
 from medfl_common.plan.plan import load_plan
 from medfl_common.ui.screen import Screen
 
-LIMIT = 2000  # samples that are decoded unless all are asked for
+LIMIT = 2000  # samples that the command decodes without --all
 
 
 def survey(
@@ -35,5 +35,5 @@ def survey(
         advice = f" ({finding.todo})" if finding.todo else ""
         screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")
     screen.say(f"{found.verdict.upper()}. {answer(found)}")
-    screen.say(f"for your eyes only: {SiteFolder(folder).readiness}")
+    screen.say(f"the page stays here: {SiteFolder(folder).readiness}")
     return found.verdict

@@ -1,4 +1,4 @@
-"""`medfl-client init`: a commented site file, an identity, and the next step in words."""
+"""`medfl-client init`: write a commented site file and an identity, and name the next step."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ data:
   join_column: sop_instance_uid  # the column that says to what a label belongs
   label_column: finding          # the column that holds the label
   # labels_from: folder          # without a CSV: the first folder's name; or tag, with label_tag
-  # burned_in: leave out         # images that text may be written into; kept if not said
+  # burned_in: leave out         # images that may hold burned-in text; default: keep them
   # values:                      # what the CSV writes -> the plan's class, where they differ
   #   "1": opacity
 
@@ -35,7 +35,7 @@ policy:                          # what this hospital allows; it beats every pla
   models: all                    # P2: or a list: [small_cnn]
   max_rounds: 1000               # P3
   min_images: 20                 # P4: with fewer training images nothing leaves
-  min_cell: 10                   # P5: with a smaller class among the scored images no score leaves
+  min_cell: 10                   # P5: no score leaves if a class has fewer scored images
   metrics: all                   # P6: or a list of train_loss, scores, exact_auc
   share_statistics: true         # P7: counts of the data before training, where a plan asks
   share_subgroups: true          # P8: scores by sex, age band and manufacturer, where a plan asks
@@ -53,7 +53,7 @@ server:
 
 
 def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) -> None:
-    """Write what is missing in a site's directory; nothing that is there is changed or lost."""
+    """Write what is missing in a site's directory; keep every file that exists."""
     path = SiteFolder(folder).site_file
     if not path.exists():
         text = TEMPLATE.format(name=name or "my-hospital")
@@ -79,12 +79,12 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
 
 
 def renew_keys(folder: Path, tell: Tell) -> None:
-    """Make new keys for a site, and say who must know; the old ones stay, with another name."""
+    """Make new keys for a site, and say who needs them; the old keys stay under another name."""
     site = load_site_file(folder)
     _show_identity(folder, replace_identity(folder, site.site), tell)
     tell(
         f"the coordinator runs `medfl-server enrol DIR {site.site} identity.pub --replace`; until "
-        "then this site is turned away"
+        "then it refuses this site"
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan in plain words, for the person at the hospital who decides about it."""
+"""Describe a plan in plain words, for the person at the hospital who decides about it."""
 
 import math
 
@@ -23,32 +23,32 @@ SCORES = "the number of scored images, their mean loss and exact AUC, counts of 
 
 
 def summarise(plan: Plan) -> Rows:
-    """Give rows of (question, answer)."""
+    """List rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
     mb = reply_mb(plan)
     validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
-        ["what is learnt", _question(plan)],
-        ["which data are read", _data(plan.images)],
-        ["what else is read", _extras(plan)],
-        ["what is trained", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
+        ["what the model learns", _question(plan)],
+        ["which images medfl reads", _data(plan.images)],
+        ["what else medfl reads", _extras(plan)],
+        ["what medfl trains", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
         ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
-        ["kept apart", f"{validation} are never trained on; the model is scored on their images"],
+        ["kept apart", f"{validation} are for validation; the model never trains on them"],
         [
             "what leaves each round",
-            f"the change of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "
+            f"an update of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "
             f"training loss{_start_loss(plan)} and the time; {mb:.2f} MB. No image, header, name "
             "or path",
         ],
         ["what stays here between rounds", _stays(plan)],
         ["which scores", _scores(plan)],
         ["before the first round", _statistics(plan)],
-        ["in all", f"{_total_mb(plan):,.1f} MB leave over {rounds} rounds, if all are made"],
+        ["in all", f"{_total_mb(plan):,.1f} MB leave if the study makes all {rounds} rounds"],
         [
             "protection",
-            "none: the weight changes leave as they are, without noise or masking; a dishonest "
+            "none: the updates leave as they are, without noise or masking; a dishonest "
             "coordinator could learn something of the images from them",
         ],
     ]
@@ -56,7 +56,7 @@ def summarise(plan: Plan) -> Rows:
 
 
 def differences(before: Plan, now: Plan) -> Rows:
-    """Give rows of (setting, before, now) for every setting that is not the same."""
+    """List rows of (setting, before, now) for every setting that differs."""
     old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
     return [
         [_printable(text) for text in (name, old.get(name, "not set"), new.get(name, "not set"))]
@@ -146,7 +146,7 @@ def _start_loss(plan: Plan) -> str:
 
 def _stays(plan: Plan) -> str:
     layers = [f"the {layers} layers" for layers in sorted(own_layers(plan))]
-    objective_class(plan)  # raises where it keeps something that is not told
+    objective_class(plan)  # raises where it keeps something that its traits do not name
     kept = [words] if (words := at_sites(plan).kept_at_site) else []
     codec = codec_of(plan.federation.messages)
     left_out = ["what the short messages leave out"] if codec and codec.feeds_back else []
@@ -155,7 +155,7 @@ def _stays(plan: Plan) -> str:
 
 def _statistics(plan: Plan) -> str:
     if not plan.federation.statistics:
-        return "nothing is told of the data"
+        return "no counts of the data leave"
     names = ", ".join(lengths(0))
     return f"counts of samples, patients and files left out, and by band: {names}"
 

@@ -1,4 +1,4 @@
-"""`medfl-client predict`: what a model says of DICOM files, as a CSV at the hospital."""
+"""`medfl-client predict`: a model's predictions for DICOM files, as a CSV at the hospital."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,15 +29,15 @@ from medfl_common.ui.spreadsheet import csv_text
 
 
 def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: Screen) -> None:
-    """Write a line per sample: probabilities, calibrated ones, what is called, how usual it looks.
+    """Write a line per sample: probabilities, calibrated ones, prediction, how usual it looks.
 
-    What cannot be read has a line with the reason. Nothing leaves the site.
+    An unreadable file gets a line with the reason. Nothing leaves the site.
     """
     site = load_site_file(folder)
     plan, model, reading = load_model(find_model(folder, name))
     if plan.images.sample == "candidate":
         raise ConfigError(
-            "the model scores candidates at given positions, predict takes whole files"
+            "the model scores candidates at given positions; predict takes whole files"
         )
     use_threads(plan)
     device = choose_device(site.compute.device)
@@ -55,9 +55,9 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
         usual = _usual(folder, site, plan, model, device, screen)
         lines = _lines(model, images, kept, plan, reading, usual, device) + lines
     _write(out, lines, plan)
-    screen.say(f"{len(kept)} scored, {len(refused)} files left out with their reason: {out}")
+    screen.say(f"{len(kept)} scored, {len(refused)} files left out with their reasons: {out}")
     if reading.temperature is None:
-        screen.say("the model came without a calibration; the calibrated columns are empty")
+        screen.say("the model has no calibration; the calibrated columns are empty")
     screen.say("research software, not a medical device: not for diagnosis")
 
 
@@ -68,12 +68,12 @@ def _usual(
     try:
         found = collect(folder, SiteFolder(folder).state, site.data, plan, screen.watch)
     except MedflError as error:
-        screen.say(f"whether images look usual is not said: {error}")
+        screen.say(f"predict cannot say whether images look usual: {error}")
         return None
     data = site_data(found, plan, site.site)
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
-        screen.say("whether images look usual is not said: the site has too few of its own")
+        screen.say("predict cannot say whether images look usual: the site has too few images")
     return usual
 
 
@@ -108,7 +108,7 @@ def _lines(
 
 
 def _calibrated(odds: torch.Tensor, plan: Plan, reading: Reading) -> torch.Tensor | None:
-    """Divide (N, K) log-odds by the temperature; of exclusive classes the sum is made 1 again."""
+    """Divide (N, K) log-odds by the temperature; for exclusive classes make the sum 1 again."""
     if reading.temperature is None:
         return None
     chances = torch.sigmoid(odds / reading.temperature)

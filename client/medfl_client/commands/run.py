@@ -73,10 +73,10 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, scree
 
 
 def _end_in_time() -> None:
-    """End the process some seconds after the first signal, whatever it is doing then.
+    """End the process STOP_S seconds after the first signal, whatever it does then.
 
-    Python acts on a signal between two of its own steps, and one step of torch or a hanging
-    connection may take long. The ledger bears being cut off at any moment.
+    Python handles a signal between two of its own steps, and one step of torch or a hanging
+    connection may take long. The ledger survives an end at any moment.
     """
     seen, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -1,4 +1,4 @@
-"""`medfl-client withdraw`: recorded first, then the running client ends."""
+"""`medfl-client withdraw`: record the withdrawal first, then end the running client."""
 
 import os
 import signal
@@ -25,11 +25,11 @@ def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
     state = SiteFolder(folder).state
     chosen = load_plan(plan_file) if plan_file is not None else None
     try:
-        _record_withdrawal(state, chosen, screen)  # first: from now on nothing is released
+        _record_withdrawal(state, chosen, screen)  # first: from now on the guard releases nothing
     finally:
         _stop_client(state, screen)
     screen.say(
-        "nothing more leaves for these plans. What has left already cannot be called back; "
+        "nothing more leaves for these plans. Nobody can call back what has left already; "
         f"medfl-client audit show {folder} lists it. Tell the coordinator that you have withdrawn"
     )
 
@@ -39,7 +39,7 @@ def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None
     if chosen is not None:
         plans = {chosen.hash(): (chosen.study, chosen.canonical())}
     if not plans:
-        screen.say("no plan is approved here; there is nothing to withdraw from")
+        screen.say("this site has approved no plan; there is nothing to withdraw from")
         return
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     for plan, (study, canonical) in plans.items():
@@ -48,7 +48,7 @@ def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None
 
 
 def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
-    """Give plan -> (study, canonical) of all that are approved, or were worked on without."""
+    """Map plan -> (study, canonical) for approved plans and for those that ran without approval."""
     latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
     found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
     for entry in map(MessageEntry, ledger.read_lines(StateFolder(state).ledger)):
@@ -86,7 +86,7 @@ def _holder(state: Path) -> int:
         if first.isdigit() and first == holder(state):
             return int(first)
     raise RunError(
-        f"{StateFolder(state).lock} is held, by whom it does not say",
+        f"{StateFolder(state).lock} is locked, and does not name the process",
         todo="stop the client by hand",
     )
 

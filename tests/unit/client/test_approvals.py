@@ -113,7 +113,7 @@ def test_withdrawing_takes_back_every_approval_and_approving_again_undoes_it(
     withdraw(site, None, said)
 
     assert [status_of(site / "state", plan) for plan in hashes] == ["withdrawn"] * 2
-    assert "cannot be called back" in said.text
+    assert "Nobody can call back" in said.text
     approve_plan(site, paths[0], lambda text: True, Said())
     assert status_of(site / "state", hashes[0]) == "approved"
     withdraw(site, paths[0], Said())

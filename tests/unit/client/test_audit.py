@@ -95,7 +95,7 @@ def test_the_page_answers_with_the_figure_and_shows_policy_approvals_and_damage(
     write_audit(folder, folder / "audit.html")
     page = (folder / "audit.html").read_text()
     for words in (
-        "What left this hospital?", "4 messages left with", "The ledger is whole.", "P12",
+        "What left this hospital?", "4 messages left, total", "The ledger is whole.", "P12",
         "refused: P1", "fl.example.org:8443", "approve",
     ):  # fmt: skip
         assert words in page
@@ -107,7 +107,7 @@ def test_the_page_answers_with_the_figure_and_shows_policy_approvals_and_damage(
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     write_audit(folder, folder / "audit.html")
 
-    assert "THE LEDGER WAS CHANGED" in (folder / "audit.html").read_text()
+    assert "SOMEBODY CHANGED THE LEDGER" in (folder / "audit.html").read_text()
     assert "line 4: 1 lines are missing at the end" in (folder / "audit.html").read_text()
 
 

@@ -99,7 +99,7 @@ def test_the_page_shows_right_wrong_and_uncertain_and_no_name(folder: Path) -> N
 
     page = path.read_text()
     assert page.count("<img") == 9
-    assert "Uncertain, the most first" in page
+    assert "Uncertain, least confident first" in page
     assert "SYN-1" not in page
 
 
