@@ -22,7 +22,6 @@ from medfl_common.run.events import (
     RoundWithoutQuorum,
     event_of,
 )
-from medfl_common.run.folder import RunFolder
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import ConnectedSite
@@ -58,7 +57,7 @@ class Monitor(Collector):
         self._study = study
         self._ask = connected_sites
         self._connected: frozenset[str] = frozenset()
-        self._new_lines = NewLines(RunFolder(study.folder).log)
+        self._new_lines = NewLines(study.files.log)
         self._lock = threading.Lock()  # two scrapes at once would count lines twice
         self._forget()
 
@@ -125,7 +124,7 @@ class Monitor(Collector):
         yield gauge(
             "certificate_ends_timestamp_seconds",
             "Time at which the server's certificate file ends.",
-            valid_until(RunFolder(self._study.folder).server_certificate).timestamp(),
+            valid_until(self._study.files.server_certificate).timestamp(),
         )
         free = shutil.disk_usage(self._study.folder).free
         yield gauge("disk_free_bytes", "Free bytes where the study's directory is.", free)

@@ -17,7 +17,6 @@ from medfl_common.ops.checks import Check, Finding, examine, fail, not_checked, 
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, check_versions
 from medfl_common.run.checkpoint import load_newest
 from medfl_common.run.events import Finished, RoundMade, event_of
-from medfl_common.run.folder import RunFolder
 from medfl_common.wire.cost import TRAINING, sizes
 from medfl_server.doctor.network import door_checks, names_of
 from medfl_server.roster.enrolment import read_roster
@@ -62,7 +61,7 @@ def _folder_checks(study: Study) -> dict[str, Check]:
     return {
         "study folder": partial(check_folder, study.folder),
         "hospitals": partial(check_roster, study),
-        "run log": partial(check_log, RunFolder(study.folder).log),
+        "run log": partial(check_log, study.files.log),
         "disk": partial(check_room, study),
         "memory": partial(check_working_memory, study),
     }

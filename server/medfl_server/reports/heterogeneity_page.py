@@ -16,7 +16,6 @@ from medfl_common.metrics.site_statistics import (
     SPACINGS,
     band_names,
 )
-from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import Section, Table, line_plot, render
 from medfl_server.reports.heterogeneity import (
     MAX_INTENSITY_DISTANCE,
@@ -36,7 +35,7 @@ def write_harmony(study: Study) -> Path:
     sections = [_remarks(remarks, missing), *([_greys(told), _tables(study, told)] if told else [])]
     title = f"medfl data of the hospitals: {study.plan.study}"
     page = render(title, QUESTION, _answer(told, remarks), sections, __version__)
-    path = RunFolder(study.folder).heterogeneity
+    path = study.files.heterogeneity
     write_atomic(path, page.encode())
     return path
 

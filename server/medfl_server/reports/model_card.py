@@ -13,7 +13,6 @@ from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, RoundMade, site_names
-from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics
@@ -42,9 +41,9 @@ def write_model_card(study: Study) -> Path | None:
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
     answer = _answer(study.plan, event)
     page = render(title, question, answer, sections, __version__)
-    write_atomic(RunFolder(study.folder).model_card_page, page.encode())
+    write_atomic(study.files.model_card_page, page.encode())
     text = as_markdown(title, answer, sections)
-    path = RunFolder(study.folder).model_card
+    path = study.files.model_card
     write_atomic(path, text.encode())
     return path
 

@@ -13,7 +13,6 @@ from medfl_common.run.events import (
     Statistics,
     site_names,
 )
-from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity_page import write_harmony
@@ -50,13 +49,13 @@ def write_report(study: Study) -> Path:
         what_left(asked),
         messages_section(study.plan, rounds, scored),
         run_section(study, events, finished),
-        Section("The plan", code=RunFolder(study.folder).plan_file.read_text(encoding="utf-8")),
+        Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),
         _limits(),
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, finished) + state(study, events, rounds)
     page = render(title, QUESTION, first, sections, __version__)
-    path = RunFolder(study.folder).report
+    path = study.files.report
     write_atomic(path, page.encode())
     if any(isinstance(event, Statistics) for event in events):
         write_harmony(study)

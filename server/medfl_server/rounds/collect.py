@@ -23,7 +23,6 @@ from medfl_common.errors import (
 )
 from medfl_common.models.weights import Weights
 from medfl_common.run.events import QUARANTINED
-from medfl_common.run.folder import RunFolder
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
@@ -87,9 +86,7 @@ class Collection:
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._asked = AskedSites(self._roster, post, announce, self._is_done)
-        self._in_order = RosterOrder(
-            self._roster, aggregate, self._is_done, RunFolder(study.folder).waiting
-        )
+        self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
         self._replies = Replies()

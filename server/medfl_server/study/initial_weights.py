@@ -18,7 +18,6 @@ from medfl_common.models.norms import RUNNING
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
-from medfl_common.run.folder import RunFolder
 from medfl_server.study.run_directory import Study, check_file
 
 
@@ -27,7 +26,7 @@ def initial_weights(study: Study) -> tuple[Network, Weights]:
 
     Raises ConfigError where they do not fit the model or cannot be fetched.
     """
-    model, path = build_model(study.plan), RunFolder(study.folder).initial_weights
+    model, path = build_model(study.plan), study.files.initial_weights
     if not path.exists():
         found = _find(study)
         if found:
@@ -42,7 +41,7 @@ def _find(study: Study) -> Weights:
     choice = study.plan.model.weights
     if isinstance(choice, WeightsFile):
         try:
-            kept = choice.model_copy(update={"file": RunFolder(study.folder).weights_file.name})
+            kept = choice.model_copy(update={"file": study.files.weights_file.name})
             return load(check_file(kept, study.folder))
         except SafetensorError:
             raise ConfigError(

@@ -40,6 +40,11 @@ class Study:
     run: str  # 32 hex digits
 
     @property
+    def files(self) -> RunFolder:
+        """Name the files of the run directory."""
+        return RunFolder(self.folder)
+
+    @property
     def log(self) -> RunLog:
         """Open the run log."""
         return RunLog(self.folder)
@@ -47,7 +52,7 @@ class Study:
     @property
     def checkpoints(self) -> Path:
         """Say where the checkpoints are."""
-        return RunFolder(self.folder).checkpoints
+        return self.files.checkpoints
 
     def nonce(self, kind: "Kind", round_: int, site: str) -> int:
         """Number a request: the same whenever this run asks this again, 0..2**62-1."""

@@ -80,7 +80,7 @@ def run_study(
             run_apps(app, grid)
         finally:
             running.close()
-            not_sent = RunFolder(study.folder).not_sent_log
+            not_sent = study.files.not_sent_log
             if not_sent.exists():
                 announce(f"what hospitals did not send, and why: {not_sent}")
 

@@ -45,12 +45,12 @@ def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = 
 
 def alone_folder(study: Study, site: str) -> Path:
     """Say where the run of one hospital alone is."""
-    return RunFolder(study.folder).baselines / "alone" / site
+    return study.files.baselines / "alone" / site
 
 
 def pooled_folder(study: Study) -> Path:
     """Say where the run over all images in one place is."""
-    return RunFolder(study.folder).baselines / POOLED
+    return study.files.baselines / POOLED
 
 
 def pooled_site(sites: Mapping[str, Site]) -> Site:
@@ -119,7 +119,7 @@ def _write_plan(study: Study) -> Path:
     values["federation"] |= FEDERATION
     values["training"]["objective"] = None
     if isinstance(study.plan.model.weights, WeightsFile):
-        values["model"]["weights"]["file"] = RunFolder(study.folder).weights_file.name
-    path = RunFolder(study.folder).baseline_plan
+        values["model"]["weights"]["file"] = study.files.weights_file.name
+    path = study.files.baseline_plan
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
     return path

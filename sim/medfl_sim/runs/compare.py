@@ -68,7 +68,7 @@ class Row:
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     """Score the three models everywhere, and keep the table; the last row is over all hospitals."""
-    federated = Finished(study, RunFolder(study.folder).local)
+    federated = Finished(study, study.files.local)
     pooled_study = open_study(pooled_folder(study))
     pooled = Finished(pooled_study, RunFolder(pooled_study.folder).local)
     rows, kept = [], []
@@ -83,7 +83,7 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
         rows.append(_row(name, n_trained, *kept[-1]))
     together = np.concatenate([s for s, _ in kept], axis=1), np.concatenate([t for _, t in kept])
     rows.append(_row(ALL, sum(row.n_trained for row in rows), *together))
-    path = RunFolder(study.folder).comparison
+    path = study.files.comparison
     write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
     return rows
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
-from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import pooled_folder
@@ -26,7 +25,7 @@ def write_comparison(study: Study, rows: Sequence[Row]) -> Path:
     sections = [_hospitals(hospitals, whole), _rounds(study), _how(study)]
     title = f"medfl comparison: {study.plan.study}"
     page = render(title, "Did joining help?", answer(hospitals, whole), sections, __version__)
-    path = RunFolder(study.folder).comparison_page
+    path = study.files.comparison_page
     write_atomic(path, page.encode())
     return path
 

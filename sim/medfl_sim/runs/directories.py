@@ -167,7 +167,7 @@ def settings_that_differ(runs: Sequence[Facts]) -> Rows:
 
 def scenario_of(facts: Facts) -> dict[str, Any]:
     """Read a run's scenario; empty where it has none, as a real study."""
-    path = RunFolder(facts.study.folder).scenario
+    path = facts.study.files.scenario
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
-from medfl_common.run.folder import RunFolder
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.directories import flat
 from medfl_sim.runs.sinks import SINKS
@@ -30,7 +29,7 @@ class MLflow:
                 "--log-to mlflow needs MLflow", todo="pip install 'medfl[mlflow]'"
             ) from None
         mlflow.set_experiment(study.plan.study)
-        self._mlflow, self._path = mlflow, RunFolder(study.folder).mlflow
+        self._mlflow, self._path = mlflow, study.files.mlflow
         kept = json.loads(self._path.read_text()) if self._path.exists() else {}
         name = study.folder.resolve().name
         run = mlflow.start_run(run_id=kept.get("run"), run_name=None if kept else name)
@@ -38,7 +37,7 @@ class MLflow:
         if not kept:
             settings = flat(study.plan.model_dump(mode="json"))
             mlflow.log_params({name: text[:MAX_PARAM] for name, text in settings.items()})
-            mlflow.log_artifact(str(RunFolder(study.folder).plan_file))
+            mlflow.log_artifact(str(study.files.plan_file))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Log metrics, but those that the MLflow run has from before."""

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.folder import RunFolder
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.sinks import SINKS
 
@@ -27,7 +26,7 @@ class TensorBoard:
             ) from None
         shutil.rmtree(study.folder / FOLDER, ignore_errors=True)
         self._writer = SummaryWriter(str(study.folder / FOLDER))
-        self._writer.add_text("plan", f"```\n{RunFolder(study.folder).plan_file.read_text()}\n```")
+        self._writer.add_text("plan", f"```\n{study.files.plan_file.read_text()}\n```")
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Add each figure as a scalar."""
