@@ -1,6 +1,6 @@
 """The way to the coordinator: is it there, is it the right one, and do the clocks agree.
 
-Whatever is wrong is one sentence that says what was seen and who must act.
+One sentence names each fault, what the site saw and who must act.
 """
 
 import http.client
@@ -19,7 +19,7 @@ from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.certificate import certificate_fingerprint
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 
-AUTHORITY = "medfl "  # so the names of the studies' authorities begin
+AUTHORITY = "medfl "  # the names of the studies' authorities begin with this
 # OpenSSL's X509_V_ERR numbers.
 NOT_YET_VALID, HAS_EXPIRED, OTHER_NAME, OTHER_ADDRESS = 9, 10, 62, 64
 CONNECT_S = 10.0  # for one attempt to reach the coordinator
@@ -27,12 +27,12 @@ CONNECT_S = 10.0  # for one attempt to reach the coordinator
 
 @dataclass(frozen=True)
 class Route:
-    """Where the coordinator is, and by what each side knows the other."""
+    """Where the coordinator is, and how each side identifies the other."""
 
     address: str  # host:port
     ca: Path
     key: Path  # identity key of this site
-    enrolment_lines: str  # what to send to the coordinator, for messages
+    enrolment_lines: str  # the lines that the coordinator needs, for messages
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -64,7 +64,7 @@ def trust(route: Route) -> ssl.SSLContext:
 
 
 def ask_health(route: Route, context: ssl.SSLContext) -> Health:
-    """Send GET /health; nothing about the site is in it. Raises what a connection raises."""
+    """Send GET /health, with nothing about the site. Raises what a connection raises."""
     host, port = route.host_and_port
     connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=context)
     try:
@@ -79,7 +79,7 @@ def ask_health(route: Route, context: ssl.SSLContext) -> Health:
 
 
 def reach(route: Route, context: ssl.SSLContext) -> Health:
-    """Ask for the coordinator's health; raises LinkError that says why it cannot be asked."""
+    """Ask for the coordinator's health; raises LinkError with the reason if it cannot."""
     host, _ = route.host_and_port
     try:
         return ask_health(route, context)
@@ -100,7 +100,7 @@ def reach(route: Route, context: ssl.SSLContext) -> Health:
 
 
 def look(route: Route, context: ssl.SSLContext) -> str | None:
-    """Give None if the coordinator is there, speaks as we do and has our time; else why not."""
+    """Return None if the coordinator is there and agrees on protocol and time, else the fault."""
     try:
         found = reach(route, context)
     except LinkError as error:
@@ -114,7 +114,7 @@ def look(route: Route, context: ssl.SSLContext) -> str | None:
 
 
 def explain_clock(ahead_s: float) -> str | None:
-    """Say what is wrong with this computer's clock, or None where Flower accepts it."""
+    """Say what is wrong with this computer's clock, or None if Flower accepts it."""
     if clock.is_accepted(ahead_s):
         return None
     return (
@@ -134,7 +134,7 @@ def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> L
         return LinkError(
             f"the coordinator's certificate ended on {seen.not_valid_after_utc:%Y-%m-%d}, and this "
             f"computer's clock says {now}",
-            todo="the coordinator runs `medfl-server renew`, or this clock must be set",
+            todo="the coordinator runs `medfl-server renew`, or you set this clock",
             who="the coordinator",
         )
     if seen is not None and error.verify_code == NOT_YET_VALID:

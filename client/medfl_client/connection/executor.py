@@ -33,7 +33,7 @@ TRIES = 3  # of a request to the SuperNode; it is on this machine
 def serve(app: ClientApp, address: str, secret: bytes, is_open: Callable[[], bool]) -> NoReturn:
     """Run the app for the tasks of the SuperNode at `address`, until interrupted.
 
-    While `is_open` gives False tasks wait there; a task that was taken is finished.
+    While `is_open` gives False, tasks wait there; the app finishes a task that it has begun.
     """
     guard = SuperExecAuthHttpInterceptor(
         master_secret=secret, protected_methods=frozenset({ACQUIRE})
@@ -47,7 +47,7 @@ def serve(app: ClientApp, address: str, secret: bytes, is_open: Callable[[], boo
                     time.sleep(POLL_S)
                 else:
                     _answer(app, _client(address, RuntimeTokenHttpInterceptor(token)))
-        except (httpx.HTTPError, RuntimeError):  # the SuperNode is away; it is started again
+        except (httpx.HTTPError, RuntimeError):  # the SuperNode is away; the supervisor restarts it
             time.sleep(POLL_S)
         finally:
             client.close()
@@ -79,7 +79,7 @@ def _answer(app: ClientApp, client: RuntimeHttpClient) -> None:
     heartbeat.start()
     context, outcome = None, SubStatus.FAILED
     try:
-        message, context, _, _ = pull_task_input(client)  # the code bundle is dropped unread
+        message, context, _, _ = pull_task_input(client)  # drop the code bundle unread
         try:
             reply = app(message=message, context=context)
             outcome = SubStatus.COMPLETED

@@ -1,4 +1,4 @@
-"""A SuperNode that is kept up: started again whenever it ends, hangs or lost a message."""
+"""Keep a SuperNode running: restart it when it ends, hangs or loses a message."""
 
 import contextlib
 import os
@@ -15,11 +15,11 @@ from medfl_client.connection.coordinator import Route, look, trust
 from medfl_common.errors import system_reason
 
 LOOK_S = 0.2  # between looks at the SuperNode
-PAUSE_S = 1.0  # before the SuperNode is started again
-JOIN_S = 30.0  # a SuperNode that is not connected by then is started anew
+PAUSE_S = 1.0  # before a restart of the SuperNode
+JOIN_S = 30.0  # the supervisor restarts a SuperNode that is not connected by then
 LEAVE_S = 5.0  # for a SuperNode to say goodbye
-REFUSED_PAUSE_S = 5.0  # before a key that is not enrolled is tried again
-LOG_BYTES = 10_000_000  # of what the SuperNode prints; a larger file is put aside at a start
+REFUSED_PAUSE_S = 5.0  # before the next try with a key that is not enrolled
+LOG_BYTES = 10_000_000  # of the SuperNode's log; a start puts a larger file aside
 
 # What the SuperNode prints, and what it means for us.
 CONNECTED = b"SuperNode ID:"
@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 
 
 class SuperNode:
-    """Flower's SuperNode under supervision: started again whenever it ends, until closed.
+    """Supervise Flower's SuperNode: restart it whenever it ends, until closed.
 
     Args:
         route: The coordinator and the keys.
@@ -72,13 +72,13 @@ class SuperNode:
                 pause = self._run_child()
             except OSError as error:
                 self._tell_once(
-                    f"the connection could not be started ({system_reason(error)}); trying again"
+                    f"the SuperNode did not start ({system_reason(error)}); trying again"
                 )
                 pause = PAUSE_S
             self._closed.wait(pause)
 
     def _run_child(self) -> float:
-        """Run the SuperNode until it ends or is of no use; give the pause before the next start."""
+        """Run the SuperNode until it ends or is useless; return the pause before the next start."""
         put_aside(self._log)
         with self._log.open("ab") as log, self._log.open("rb") as printed:
             printed.seek(log.tell())
@@ -97,7 +97,7 @@ class SuperNode:
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         """End the child: with a word to the coordinator where the site stops, else at once.
 
-        It holds nothing that is not kept: a reply is asked for again.
+        It holds nothing that is lost with it: the coordinator asks again for a reply.
         """
         if self._closed.is_set():
             child.terminate()
@@ -107,7 +107,7 @@ class SuperNode:
         child.wait()
 
     def _watch(self, child: subprocess.Popen[bytes], printed: BinaryIO) -> float:
-        """Follow what the child prints; return the pause when it should be started again."""
+        """Follow what the child prints; return the pause before a restart that it needs."""
         started, is_connected, was_away, text = time.monotonic(), False, False, b""
         while not self._closed.wait(LOOK_S):
             has_ended = child.poll() is not None  # before the last of its text is read
@@ -123,7 +123,7 @@ class SuperNode:
                 )
                 return REFUSED_PAUSE_S
             if LOST_MESSAGE.search(text):
-                self._tell_once("a message was lost on the way; connecting again, it is sent again")
+                self._tell_once("the connection lost a message; connecting again to send it again")
                 return 0.0
             if RETRYING in news or was_away:
                 trouble = look(self._route, self._context)
@@ -139,14 +139,14 @@ class SuperNode:
         return 0.0
 
     def _tell_once(self, line: str) -> None:
-        """Say it if it is news: a person does not need the same line every second."""
+        """Report it if it is news: nobody needs the same line every second."""
         if line != self._told:
             self._told = line
             self._tell(line)
 
 
 def put_aside(log: Path) -> None:
-    """Rename a log that has grown large, over the one that was put aside before."""
+    """Rename a log that has grown large, over the one put aside before."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))
 

@@ -1,1 +1,1 @@
-"""What would go wrong later: site file, files, network and plan, each with what to do."""
+"""Find what would go wrong later in site file, files, network and plan; say what to do."""

@@ -23,11 +23,11 @@ COUNT_S = 10.0  # so long files are counted
 
 @dataclass(frozen=True)
 class Files:
-    """What was counted in a folder."""
+    """The files in a folder, as counted."""
 
     n: int
     n_folders: int  # that hold files: about one for each series
-    is_all: bool  # False: there are more, the time was over
+    is_all: bool  # False: there are more, the time ran out
 
 
 def count_files(folder: Path, timeout_s: float = COUNT_S) -> Files:
@@ -42,7 +42,7 @@ def count_files(folder: Path, timeout_s: float = COUNT_S) -> Files:
 
 
 def check_data_folder(folder: Path) -> Finding:
-    """Look whether the images can be read; that they cannot be written is fine."""
+    """Look whether this user can read the images; write access is not needed."""
     where = folder.resolve()
     if not folder.is_dir():
         return fail(f"{where} is not there", "set data.folder in site.yaml, or mount the drive")
@@ -55,13 +55,13 @@ def check_data_folder(folder: Path) -> Finding:
     first = next(Path(base) / name for base, _, names in os.walk(folder) for name in names)
     if not os.access(first, os.R_OK):
         todo = f"let the user {user_name()} read the files below {where}"
-        return fail("the first file cannot be read", todo, "your IT department")
+        return fail("medfl cannot read the first file", todo, "your IT department")
     number = f"{files.n:,} files" if files.is_all else f"more than {files.n:,} files"
     return ok(f"{where}: {number}; medfl only reads them")
 
 
 def check_labels(base: Path, data: DataFiles) -> Finding:
-    """Read the label file whole, as training will."""
+    """Read the whole label file, as training will."""
     if data.labels_from != "csv":
         return ok(f"from the {data.labels_from}; there is no label file")
     columns = (data.label_column,) if data.label_column else tuple(data.label_columns.values())
@@ -69,7 +69,7 @@ def check_labels(base: Path, data: DataFiles) -> Finding:
 
 
 def check_state(state: Path) -> Finding:
-    """Look whether the state folder is this user's alone and can be written."""
+    """Look whether the state folder belongs to this user alone and is writable."""
     place = state if state.exists() else state.parent
     if not os.access(place, os.W_OK | os.X_OK):
         todo = f"let the user {user_name()} write in {place.resolve()}"
@@ -78,7 +78,7 @@ def check_state(state: Path) -> Finding:
         return ok("not there yet; the first command makes it, for this user alone")
     if state.stat().st_mode & 0o077:
         todo = f"chmod 700 {state.resolve()}"
-        return fail("other users of this machine can look into it; it holds pixels", todo)
+        return fail("other users of this machine can read it; it holds pixels", todo)
     return ok(f"{state.resolve()}: writable, and this user's alone")
 
 

@@ -78,7 +78,7 @@ def check_proxy(host: str, proxies: dict[str, str]) -> Finding:
     wanted = f"set NO_PROXY={host} for medfl-client"
     if not urllib.request.proxy_bypass(host) and used.keys() & {"https", "all"}:
         return warn(
-            f"{shown}; Flower goes to the coordinator through it, medfl looks for it directly",
+            f"{shown}; Flower connects through it, medfl's own check connects directly",
             f"{wanted}; if only the proxy may go out, allow this machine {host} directly",
             "your IT department",
         )
@@ -92,7 +92,7 @@ def check_name(route: Route) -> Finding:
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
     except socket.gaierror:
         return fail(
-            f"the name {host} is not known here",
+            f"the name {host} is unknown here",
             "compare server.address in site.yaml with the coordinator's; if it is right, ask IT "
             "for the name in the hospital's DNS",
         )
@@ -108,8 +108,8 @@ def check_port(route: Route) -> Finding:
             return ok(f"open after {(time.monotonic() - started) * 1000:.0f} ms")
     except ConnectionRefusedError:
         return fail(
-            f"the machine {host} answers, nothing listens on port {port}",
-            "start medfl-server run on that port, or tell the right one",
+            f"the machine {host} answers, but nothing listens on port {port}",
+            "start medfl-server run on that port, or name the right one",
             "the coordinator",
         )
     except OSError as error:
@@ -149,7 +149,7 @@ def check_health(health: Health) -> Finding:
         )
     if not health.protocol:
         return warn(
-            f"it runs, and does not say its protocol; this site speaks {PROTOCOL}",
+            f"it runs, but does not report its protocol; this site speaks {PROTOCOL}",
             "ask which version of medfl it has; both need the same",
         )
     if health.protocol != str(PROTOCOL):
@@ -161,7 +161,7 @@ def check_health(health: Health) -> Finding:
 
 
 def check_clock(ahead_s: float) -> Finding:
-    """Compare this clock with the coordinator's; signed requests with a wrong time are refused."""
+    """Compare this clock with the coordinator's: it refuses requests signed at a wrong time."""
     seen = clock.difference_in_words(ahead_s)
     todo = "switch time synchronisation (NTP) on here; if this clock is right, tell the coordinator"
     if not clock.is_accepted(ahead_s):
@@ -174,7 +174,7 @@ def check_clock(ahead_s: float) -> Finding:
 def _enrolment() -> Finding:
     return not_checked(
         "whether the coordinator knows this site's keys",
-        "start medfl-client run; it says so within seconds",
+        "start medfl-client run; it reports this within seconds",
         "you",
     )
 

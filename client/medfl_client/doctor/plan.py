@@ -1,4 +1,4 @@
-"""Checks of what a plan needs of this machine, and of what the site's policy says to it."""
+"""Check what a plan needs of this machine, and whether the site's policy allows it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from medfl_common.wire.cost import build_empty, sizes, training_bytes
 ROW_BYTES = 2000  # of the index, for each file
 PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower and a decoding process
 RATES = (1, 10, 100)  # Mbit/s of a line
-USUAL = 10  # Mbit/s: a line so slow must do
+USUAL = 10  # Mbit/s: a line this slow must suffice
 
 
 def list_policy(policy: Policy) -> Finding:
@@ -69,7 +69,7 @@ def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Fin
 
 
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:
-    """Compare the free disk with the cache, the index, and the reply and models that are kept."""
+    """Compare the free disk with the cache, the index, the kept reply and the kept models."""
     n_samples = _samples(folder, data, plan, files)
     cache = bytes_needed(n_samples, plan.images, StateFolder.of(folder).cache, DicomReader())
     n_weights, each_round, _ = sizes(plan)

@@ -1,6 +1,6 @@
-"""`medfl-client doctor`: everything that could stop this site later, looked at before the start.
+"""`medfl-client doctor`: check, before the start, everything that could stop this site later.
 
-Nothing is changed, and nothing is sent but TLS handshakes and one GET /health.
+It changes nothing, and sends only TLS handshakes and one GET /health.
 """
 
 from contextlib import suppress
@@ -53,7 +53,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
 
 
 def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
-    """List what a report of a fault must not name, each with the role that stands for it."""
+    """List what a fault report must not name, each with the role that replaces it."""
     names = {str(path): "site folder" for path in (folder, folder.resolve())}
     names |= {user_name(): "user", gethostname(): "machine"}
     if plan_file is not None:
@@ -90,7 +90,7 @@ def _data_checks(folder: Path, site: SiteFile) -> dict[str, Check]:
 
 
 def _with_plan(folder: Path, site: SiteFile, plan_file: Path | None) -> list[Finding]:
-    """Make the checks that depend on a plan; without one, say what is left open."""
+    """Make the checks that depend on a plan; without one, say what they leave open."""
     if plan_file is None:
         return examine({"plan": _no_plan})
     first = examine({"plan": partial(check_plan, plan_file)})

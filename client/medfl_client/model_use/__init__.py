@@ -1,1 +1,1 @@
-"""The finished model at the site: kept, scored, explained, and tried on new images."""
+"""The finished model at the site: keep, score and explain it, and try it on new images."""

@@ -1,4 +1,4 @@
-"""The models that a site has scored last: it may question and use them without asking anyone."""
+"""The models that a site scored last: it may use them without asking anyone."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def personal_name(run: str) -> str:
 def keep_model(
     state: Path, run: str, plan: Plan, model: Network, scored: ScoreCounts | None
 ) -> Path:
-    """Keep the model of a study as it stands here, with what the site's own images say of it."""
+    """Keep a study's model as it is now, with its calibration on the site's own images."""
     weights: Weights = {}
     for part in PARTS:
         weights |= shared_weights(model, part)

@@ -1,4 +1,4 @@
-"""Exact scores of a model on a site's validation images, by scikit-learn; they stay at the site."""
+"""Score a model exactly on a site's validation images, by scikit-learn; the scores stay here."""
 
 import torch
 
@@ -9,7 +9,7 @@ from medfl_common.plan.plan import Plan
 def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str:
     """Write scikit-learn's report and confusion matrix of (N, K) logits against (N, K) targets.
 
-    Several findings have one each, over the images of which they are known.
+    Each of several findings has its own, over the images with a known label.
     """
     from sklearn.metrics import classification_report, confusion_matrix
 
@@ -28,7 +28,7 @@ def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str
             f"{name:>20} {' '.join(f'{cell:6d}' for cell in row)}"
             for name, row in zip(names, cells, strict=True)
         ]
-        parts.append("\n".join(["true class in rows, called in columns:", *lines]))
+        parts.append("\n".join(["true class in rows, predicted class in columns:", *lines]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -15,20 +15,20 @@ from medfl_client.training.evaluate import images_at_once
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 
-MIN_IMAGES = 20  # of training and of validation images; with fewer nothing is said
+MIN_IMAGES = 20  # of training and of validation images; with fewer there is no answer
 MAX_IMAGES = 2000
-UNUSUAL = 0.99  # farther than this part of the validation images: not like them
+UNUSUAL = 0.99  # an image farther than this part of the validation images is unusual
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Familiar:
-    """What is usual at a site: centre and precision of features, and distances validation."""
+    """What is usual at a site: centre and precision of features, and validation distances."""
 
     centre: Floats  # (F,)
     precision: Floats  # (F, F)
-    usual: Floats  # (M,) sorted distances of images that were not trained on
+    usual: Floats  # (M,) sorted distances of validation images
 
     def rank(self, features: Floats) -> Floats:
         """Give for each of (N, F) the part of the validation images that are nearer, 0..1."""

@@ -47,26 +47,26 @@ from medfl_common.metrics.site_statistics import (
 from medfl_common.ops.checks import Finding, fail_for, ok, warn
 from medfl_common.plan.plan import Plan, plan_from_values
 
-SURVEY = 200  # images that are looked at where there is no plan
+SURVEY = 200  # images that the survey looks at without a plan
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """What is known of a site's data for a plan, or for none yet."""
+    """What medfl knows of a site's data for a plan, or without one."""
 
     plan: Plan
-    is_survey: bool  # there is no plan: everything was looked at
+    is_survey: bool  # without a plan the survey looks at everything
     findings: list[Finding]
-    collection: Collection | None  # None: nothing could be used
+    collection: Collection | None  # None: no sample is usable
     data: SiteData | None
-    used: list[Sample]  # that can be used, as far as is known
+    used: list[Sample]  # usable samples, as far as is known
     refused: dict[str, str]  # file -> why it is left out
-    n_not_decoded: int  # of the samples, so many were not looked into
+    n_not_decoded: int  # samples that nobody decoded
     shareable: SiteStatistics | None
 
     @property
     def files(self) -> dict[str, int]:
-        """Count what became of the files."""
+        """Count used files, and left-out files by reason."""
         return {"used": len({s.row.name for s in self.used}), **count_reasons(self.refused)}
 
     @property
@@ -127,7 +127,7 @@ def assess(
     return Readiness(
         plan=plan,
         is_survey=is_survey,
-        findings=findings or [ok("nothing stands in the way")],
+        findings=findings or [ok("no check found a problem")],
         collection=collection,
         data=shown,
         used=used,
@@ -188,7 +188,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
 
 
 def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
-    """Make a plan that wants everything there is, to look at it."""
+    """Make a plan that takes every image, to survey the site."""
     modalities: set[str] = set()
     words: set[str] = set()
     for row in rows(database):
@@ -203,7 +203,7 @@ def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
             labels = read_csv(folder / data.labels, data, (data.label_column,))
             words = {label.words[0] for (label,) in labels.values()}
         except DataError:
-            words = set()  # _select tells it
+            words = set()  # _select reports it
     classes = sorted(words - {"", "unknown"})
     if not 2 <= len(classes) <= 64:
         classes = [UNLABELLED, "-"]
@@ -228,7 +228,7 @@ def _select(
     secret: bytes,
     findings: list[Finding],
 ) -> tuple[Selection, bool]:
-    """Select with the labels, True; or, where these are at fault, without any, False."""
+    """Select with the labels (True); if the labels are at fault, select without them (False)."""
     if UNLABELLED not in plan.task.classes:
         try:
             labels = read_labels(folder, data, plan, secret)
@@ -251,7 +251,7 @@ def _select(
 
 
 def _used(selection: Selection, some: Selection, collection: Collection | None) -> list[Sample]:
-    """List what can be used, as far as is known; of a file, not each frame or candidate may be."""
+    """List the usable samples as far as is known; single frames or candidates may be unusable."""
     if collection is None:
         return [sample for sample in selection.samples if sample.row.name not in selection.refused]
     left_out = {id(s) for s in some.samples} - {id(s) for s in collection.samples}

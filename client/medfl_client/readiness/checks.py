@@ -1,4 +1,4 @@
-"""What is checked of a site's data before it joins, and the verdict: pass, warn or block."""
+"""Check a site's data before it joins, and give a verdict: pass, warn or block."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ VERDICTS: dict[State, Verdict] = {
     "warn": "warn",
     "fail": "block",
 }
-UNLABELLED = "unlabelled"  # the class of everything, where a survey finds no labels
+UNLABELLED = "unlabelled"  # the class of every sample, if a survey finds no labels
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
@@ -41,7 +41,7 @@ def mixed_patients(collection: Collection) -> list[list[str]]:
 
 
 def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> list[Finding]:
-    """Judge what the files and the label file have for each other."""
+    """Judge whether files and label file match."""
     findings = []
     unlabelled = sum(reason == NO_LABEL for reason in refused.values())
     if unlabelled > MANY * (unlabelled + n_used):
@@ -55,7 +55,7 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
         findings.append(
             warn(
                 f"lines of the label file without an image: {selection.n_labels_unused:,}",
-                "were all images exported?",
+                "did the export leave images out?",
             )
         )
     return findings
@@ -71,7 +71,7 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
     present = {sample.label for sample in collection.samples}
     if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
         n = len(collection.samples)
-        findings.append(warn(f"all {n} samples are of one class; no AUC can be told", "", ""))
+        findings.append(warn(f"all {n} samples are of one class; the AUC is undefined", "", ""))
     return findings
 
 
@@ -84,20 +84,19 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
         (
             len(collection.twins),
             "warn",
-            "images that are there more than once",
-            "one of each is used; see the list of equal images",
+            "duplicate images",
+            "medfl uses one of each; see the list of equal images",
         ),
         (
             collection.n_joined_patients,
             "warn",
             "patient numbers that share an image with another (one person under two numbers?)",
-            "they are kept on one side of the split; ask who exported the data",
+            "medfl keeps them on one side of the split; ask who exported the data",
         ),
         (
             sum(collection.refused_parts.values()),
             "ok",
-            "frames or candidates left out of files that are used "
-            f"({', '.join(collection.refused_parts)})",
+            f"frames or candidates left out of used files ({', '.join(collection.refused_parts)})",
             "",
         ),
         (
@@ -122,7 +121,7 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
 
 
 def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:
-    """Judge how much could not be decoded."""
+    """Judge how many images medfl cannot decode."""
     n = collection.n_damaged
     if not n:
         return []
@@ -136,13 +135,13 @@ def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:
 def check_policy(
     shown: SiteData, plan: Plan, policy: Policy, collection: Collection
 ) -> list[Finding]:
-    """Judge whether the site's own policy would let anything out."""
+    """Judge whether the site's own policy would release anything."""
     findings = []
     if len(shown.train) < policy.min_images:
         findings.append(
             fail(
                 f"images to train on: {len(shown.train)}, policy.min_images is {policy.min_images}",
-                "nothing would be sent; add images",
+                "the guard would send nothing; add images",
             )
         )
     targets = shown.validation.targets
@@ -154,14 +153,14 @@ def check_policy(
             warn(
                 f"among {len(shown.validation)} images to score on a class has fewer than "
                 f"policy.min_cell ({policy.min_cell})",
-                "the site trains, its scores are kept back",
+                "the site trains, and the guard withholds its scores",
             )
         )
     return findings + _check_needs(plan, collection)
 
 
 def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
-    """Say what the plan wants and the site has not."""
+    """Say what the plan needs and the site lacks."""
     findings = []
     rows = [sample.row for sample in collection.samples]
     absent = sorted(set(plan.images.modality) - {row.modality for row in rows})
@@ -171,5 +170,5 @@ def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:
     n_small = sum(max(row.height, row.width) < plan.images.size for row in rows)
     if n_small > MANY * len(rows):
         what = f"images smaller than the plan's {plan.images.size} pixels: {n_small:,}"
-        findings.append(warn(what, "they are enlarged; was a shrunken copy exported?"))
+        findings.append(warn(what, "medfl enlarges them; did the export shrink the images?"))
     return findings

@@ -1,4 +1,4 @@
-"""The list of files that take no part, for the hospital's own eyes."""
+"""Write the list of left-out files; it stays at the hospital."""
 
 from pathlib import Path
 

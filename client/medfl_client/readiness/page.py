@@ -29,7 +29,7 @@ from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
 N_TILES = 48  # images on the sheet
-N_FILES = 500  # rows of a list of files; the whole one is in left-out.csv
+N_FILES = 500  # rows of a list of files; left-out.csv has all of them
 N_VALUES = 15  # rows of a count
 N_LINES = 6  # manufacturers in the image of intensities
 LONGEST = 18  # letters of a name there
@@ -55,12 +55,12 @@ def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
 
 
 def answer(readiness: Readiness) -> str:
-    """Say in one sentence what a data manager wants to know."""
+    """Answer the page's question in one sentence."""
     n_patients = len(set(readiness.collection.patients)) if readiness.collection else 0
     n_left_out = sum(readiness.files.values()) - readiness.files["used"]
     counted = (
         f"{len(readiness.used):,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
-        f"{n_patients:,} patients can be used, {n_left_out:,} files are left out"
+        f"{n_patients:,} patients are usable, {n_left_out:,} files are left out"
     )
     state = worst(readiness.findings)
     first = next((f.seen for f in readiness.findings if f.state == state), "")
@@ -94,7 +94,7 @@ def _numbers(readiness: Readiness) -> Section:
 
 
 def _sheet(found: Collection, readiness: Readiness) -> Section:
-    """Show images of every class, as the network gets them; of a volume, the middle slice."""
+    """Show images of every class as the network gets them, and the middle slice of a volume."""
     by_class: dict[int, list[int]] = defaultdict(list)
     for position, sample in enumerate(found.samples):
         by_class[sample.label].append(position)
@@ -106,7 +106,7 @@ def _sheet(found: Collection, readiness: Readiness) -> Section:
             caption = _caption(readiness, label, found, position)
             tiles.append((_tile(found.pixels[found.rows[position]]), caption))
     text = (
-        "After rescale, window, inversion and resampling: what is wrong here is wrong for the "
+        "After rescale, window, inversion and resampling: a fault here is a fault for the "
         "network. Look for text in an image, inverted images, and images of something else."
     )
     return Section("What the network will really see", [text], sheet=image_grid(tiles))
@@ -133,10 +133,10 @@ def _tile(record: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _greys(found: Collection) -> Section:
-    """Draw the histogram of each manufacturer's pictures."""
+    """Draw the intensity histogram of each manufacturer's images."""
     by_maker: dict[str, list[int]] = defaultdict(list)
     for row, sample in zip(found.rows, found.samples, strict=True):
-        by_maker[sample.row.manufacturer or "manufacturer not known"].append(int(row))
+        by_maker[sample.row.manufacturer or "manufacturer unknown"].append(int(row))
     largest = sorted(by_maker, key=lambda name: -len(by_maker[name]))[:N_LINES]
     places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
     lines = {}
@@ -146,11 +146,11 @@ def _greys(found: Collection) -> Section:
         shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
         lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
     image = line_plot(
-        lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
+        lines, "intensity as the network sees it, 0 black to 1 white", "pixels, %", [*lines]
     )
     text = (
-        "All images of a manufacturer together, without pure black and pure white. Lines that "
-        "are far apart say that one machine's images look different to the network."
+        "All images of a manufacturer together, without pure black and pure white. Distant "
+        "lines say that one machine's images look different to the network."
     )
     return Section("How bright the images are", [text], [image])
 
@@ -172,13 +172,13 @@ def _doubles(found: Collection) -> Section:
     mixed = [["; ".join(names)] for names in mixed_patients(found)[:N_FILES]]
     if mixed:
         tables.append(Table(["samples of one patient, of several classes"], mixed, is_text=True))
-    texts = [] if tables else ["No image is there twice, and no patient has two classes."]
+    texts = [] if tables else ["There is no duplicate image, and no patient has two classes."]
     return Section("Equal images, and patients of two classes", texts, tables=tables)
 
 
 def _left_out(refused: dict[str, str]) -> Section:
     rows = [[name, reason] for name, reason in sorted(refused.items())[:N_FILES]]
-    texts = [] if rows else ["Every file is used."]
+    texts = [] if rows else ["medfl uses every file."]
     if len(refused) > N_FILES:
         texts = [f"The first {N_FILES} of {len(refused):,}; all are in state/left-out.csv."]
     tables = [Table(["file", "reason"], rows, is_text=True)] if rows else []
@@ -188,13 +188,14 @@ def _left_out(refused: dict[str, str]) -> Section:
 def _shareable(readiness: Readiness) -> Section:
     counts = readiness.shareable
     text = (
-        "Where a plan asks for statistics and the policy allows them, this and nothing else is "
-        "told to the coordinator, once, before the first round. Counts below policy.min_cell are "
-        "0, and so is one more where the total would tell them. "
-        "The histogram of intensities goes along."
+        "If a plan asks for statistics and the policy allows them, the site reports this and "
+        "nothing else to the coordinator, once, before the first round. Counts below "
+        "policy.min_cell become "
+        "0, and so does one more if the total would reveal them. "
+        "The report includes the histogram of intensities."
     )
     tables = _share_tables(counts, readiness.plan.task.classes) if counts else []
-    return Section("What may be told to a coordinator", [text], tables=tables)
+    return Section("What the site may report to a coordinator", [text], tables=tables)
 
 
 def _share_tables(counts: SiteStatistics, classes: Sequence[str]) -> list[Table]:
@@ -218,12 +219,12 @@ def _limits(readiness: Readiness) -> Section:
     texts = ["This page holds file names and images of patients: protect it like the images."]
     if readiness.n_not_decoded:
         texts.append(
-            f"{readiness.n_not_decoded:,} of {len(readiness.used):,} samples were not decoded. "
-            "What is damaged or there twice among them is not known; --all decodes every one."
+            f"{readiness.n_not_decoded:,} of {len(readiness.used):,} samples are not decoded. "
+            "The page cannot show which of them are damaged or duplicate; --all decodes every one."
         )
     if readiness.is_survey:
         texts.append(
-            "There was no plan: the images are shown by their own window. With --plan the page "
+            "There was no plan: the page shows the images by their own window. With --plan it "
             "says what that study needs and this site lacks."
         )
     return Section("What this page does not say", texts)

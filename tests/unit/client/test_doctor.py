@@ -241,7 +241,7 @@ def test_what_doctor_tells_a_script_names_no_path_file_host_or_hospital(
         assert str(tmp_path) not in shown
         return shown
 
-    told("<label file>: labels of", "<data folder>: ", "the name <coordinator> is not known here")
+    told("<label file>: labels of", "<data folder>: ", "the name <coordinator> is unknown here")
     (secret / "canary.csv").write_text("canary,canary\ncanary\n")
     told("The site's images or labels cannot serve this plan.")
     plan.write_text("canary: 1\n")

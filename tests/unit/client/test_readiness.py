@@ -72,7 +72,7 @@ def test_copies_leaks_and_contradictions_are_found(site: Path, plan: Plan) -> No
 
     found = judge(site, plan)
 
-    assert "warn: images that are there more than once: 2" in texts(found)
+    assert "warn: duplicate images: 2" in texts(found)
     assert "(one person under two numbers?): 1" in texts(found)
     assert "have different labels: 2" in texts(found)
     assert found.collection is not None
@@ -151,7 +151,7 @@ def test_the_page_and_the_facts_for_scripts_say_the_same(site: Path, plan: Plan)
     assert answer(found).startswith("Almost: 40 samples of at least ")
     assert answer(found).split(".")[0] in page
     assert page.count('<img src="data:image/png') == 10
-    assert "30 of 40 samples were not decoded" in page
+    assert "30 of 40 samples are not decoded" in page
     assert facts["verdict"] == "warn"
     assert facts["files"] == {"used": 40}
     assert (site / "readiness.html").stat().st_mode & 0o077 == 0
