@@ -14,7 +14,7 @@ __all__ = ["Run", "open_run", "simulate"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the interface for notebooks when it is asked for: the commands start sooner."""
+    """Import the interface for notebooks on first use, so that the commands start sooner."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from medfl_sim import api

@@ -31,20 +31,20 @@ from medfl_sim.runs.job import Job, do
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory, to look at."""
+    """A run directory, to read."""
 
     folder: Path
 
     @property
     def study(self) -> Study:
-        """Give the run's plan and log."""
+        """Return the run's plan and log."""
         return open_study(self.folder)
 
     @property
     def scores(self) -> dict[str, dict[str, float | None]]:
-        """Give the newest scores by site, and over `all sites`: n, loss, accuracy, auc, ...
+        """Return the newest scores by site, and over `all sites`: n, loss, accuracy, auc, ...
 
-        Empty while nothing is scored. Where a site's policy keeps them back, it is not there.
+        Empty before the first scores. A site whose policy withholds scores is absent.
         """
         events = scored_events(self.study.log)
         if not events:
@@ -55,16 +55,16 @@ class Run:
         }
 
     def curve(self, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
-        """Give (rounds made, `value` of the model after them) at a site, or over all."""
+        """Return (rounds made, `value` of the model after them) at a site, or over all."""
         return curve(self.study, value, site)
 
     @property
     def comparison(self) -> list[Row]:
-        """Give what joining brought each hospital, the last row over all; empty without it."""
+        """Return each hospital's comparison, the last row over all; empty without baselines."""
         return read_comparison(self.folder)
 
     def model(self) -> Network:
-        """Give the final model, in eval mode; inputs are (N, C, [D,] S, S) float32."""
+        """Return the final model, in eval mode; inputs are (N, C, [D,] S, S) float32."""
         model = build_model(self.study.plan)
         load_shared(model, load_file(self.folder / WEIGHTS))
         return model.eval()
@@ -83,7 +83,7 @@ class Run:
 
 
 def open_run(folder: Path | str) -> Run:
-    """Open a run directory; raises RunError where there is none."""
+    """Open a run directory; raises RunError if there is none."""
     open_study(Path(folder))
     return Run(Path(folder))
 
@@ -104,21 +104,21 @@ def simulate(
     log_to: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Run:
-    """Run a study over virtual hospitals, or go on with one; same as `medfl-sim run`.
+    """Run a study over virtual hospitals, or resume one; the same as `medfl-sim run`.
 
     Raises MedflError, which says what is wrong and what to do.
 
     Args:
         plan: A plan file, or its settings.
         data: A folder with a site.yaml, or a folder of such.
-        partition: How the data are partitioned, as on the command line; else as they are.
-        sites: How many hospitals, where the partition must be told.
+        partition: The partition, as on the command line; without it, a site per folder.
+        sites: The number of hospitals, if the partition needs it.
         scenario: A scenario file, or its settings: partition, shift, faults.
         site_file: Describes `data` in place of its site.yaml.
         source: What the images are: dicom, pictures, npz, nifti.
-        out: The run directory; runs/... if not given. One that is there is gone on with.
+        out: The run directory; runs/... if not given. An existing one is resumed.
         engine: inprocess, processes or ray.
-        workers: How many, for processes and ray.
+        workers: The number of workers, for processes and ray.
         baselines: Train each hospital alone and all pooled too.
         log_to: tensorboard, mlflow.
         say: Takes one line per event.

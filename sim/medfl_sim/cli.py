@@ -21,7 +21,8 @@ HOW = (
 )
 Dealt = Annotated[str | None, typer.Option("--partition", help=HOW)]
 NSites = Annotated[
-    int | None, typer.Option("--sites", help="How many hospitals, where the data do not say.")
+    int | None,
+    typer.Option("--sites", help="The number of hospitals, if the data do not decide it."),
 ]
 ScenarioFile = Annotated[
     Path | None,
@@ -42,17 +43,18 @@ EngineName = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="How many, for processes and ray; all cores.", min=1)
+    int | None,
+    typer.Option(help="Number of workers, for processes and ray; default: all cores.", min=1),
 ]
 Baselines = Annotated[
-    bool, typer.Option(help="Train each hospital alone and all pooled too, and compare.")
+    bool, typer.Option(help="Also train each hospital alone and all pooled, and compare.")
 ]
 
 
 @app.command()
 def phantom(
-    folder: Annotated[Path, typer.Argument(help="Where the hospitals' folders are made.")],
-    sites: Annotated[int, typer.Option(help="How many hospitals.", min=1)] = 3,
+    folder: Annotated[Path, typer.Argument(help="The folder for the hospitals' folders.")],
+    sites: Annotated[int, typer.Option(help="The number of hospitals.", min=1)] = 3,
     images: Annotated[
         int, typer.Option(help="Samples at each hospital: images, candidates, series.", min=2)
     ] = 200,
@@ -79,17 +81,15 @@ def run(
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
-    out: Annotated[
-        Path | None, typer.Option(help="The run directory; runs/... if not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; default: runs/...")] = None,
     engine: EngineName = "inprocess",
     workers: Workers = None,
     baselines: Baselines = True,
     log_to: Annotated[
-        list[str] | None, typer.Option(help="Where the log goes too: tensorboard, mlflow.")
+        list[str] | None, typer.Option(help="Also send the log to: tensorboard, mlflow.")
     ] = None,
 ) -> None:
-    """Run a study over virtual hospitals on this machine; on an existing --out, go on with it."""
+    """Run a study over virtual hospitals on this machine; resume an existing --out."""
     from medfl_server.reports.sections.result import final_table
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.engine.simulation import default_out
@@ -116,18 +116,22 @@ def sweep(
         list[str] | None,
         typer.Option(help="KEY=VALUE,VALUE of the plan, partition.KEY or scenario; repeatable."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds each combination has.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(help="The number of seeds of each combination.", min=1)] = 3,
     partition: Dealt = None,
     sites: NSites = None,
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
-    out: Annotated[Path | None, typer.Option(help="The sweep's folder; sweeps/PLAN.")] = None,
-    runner: Annotated[str, typer.Option(help="Where runs are made: cores | ray.")] = "cores",
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; all cores.", min=1)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sweep's folder; default: sweeps/PLAN.")
+    ] = None,
+    runner: Annotated[str, typer.Option(help="What makes the runs: cores | ray.")] = "cores",
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at a time; default: all cores.", min=1)
+    ] = None,
     baselines: Baselines = False,
 ) -> None:
-    """Run every combination of some settings with several seeds; start it again to go on."""
+    """Run every combination of some settings with several seeds; start it again to resume."""
     from medfl_common.plan.plan import load_plan
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.runs.job import Job
@@ -158,9 +162,9 @@ def partition(
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
-    out: Annotated[Path, typer.Option(help="Where partition.html and .csv go.")] = Path(),
+    out: Annotated[Path, typer.Option(help="The folder for partition.html and .csv.")] = Path(),
 ) -> None:
-    """Deal the data out and draw it, without training."""
+    """Partition the data and draw the partition, without training."""
     from medfl_common.plan.plan import load_plan
     from medfl_sim.data.partition_page import write_partition
     from medfl_sim.data.scenario import choose_scenario
@@ -176,7 +180,7 @@ def partition(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where everything of it goes.")],
+    folder: Annotated[Path, typer.Argument(help="The folder for all its files.")],
     plan: Annotated[Path, typer.Option(help="The study plan.")] = Path("configs/phantom.yaml"),
 ) -> None:
     """Run a coordinator and three synthetic hospitals as real processes, to the report."""

@@ -1,1 +1,1 @@
-"""Where virtual hospitals get their images: folders, public data sets, phantoms, partitions."""
+"""Images of virtual hospitals: folders, public data sets, phantoms, partitions."""

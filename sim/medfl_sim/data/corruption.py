@@ -1,4 +1,4 @@
-"""Faults on order in the sites' data, before training."""
+"""Injected faults in the sites' data, before training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from medfl_sim.data.faults import DataFault, Fault, struck
 
 
 def corrupted(sites: Mapping[str, Site], faults: Sequence[Fault]) -> dict[str, Site]:
-    """Give the sites with what the faults do to their data."""
+    """Apply the faults to the sites' data."""
     result, roster = dict(sites), [*sites]
     for fault in faults:
         for name in struck(fault, roster):

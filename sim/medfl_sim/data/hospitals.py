@@ -1,4 +1,4 @@
-"""Virtual hospitals: folders as they are, or one data set partitioned by a partitioner."""
+"""Virtual hospitals: one per folder, or a data set that a partitioner splits."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from medfl_sim.data.scanner_shift import Shift, shifted
 from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
 
 AS_IT_IS = Scenario()
-# A hospital that the simulation made up has nobody whose policy it could follow.
+# An invented hospital has nobody whose policy it could follow.
 NO_POLICY = Policy(approval="none", min_images=1, min_cell=1)
 
 
@@ -49,17 +49,17 @@ def virtual_sites(
 ) -> dict[str, Site]:
     """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
 
-    Folders that are taken as they are keep the policy of their site file.
+    Without a partition, each folder keeps the policy of its site file.
 
     Args:
         data: A folder with a site file, or a folder of such folders.
         plan: What to read them for.
-        scenario: How they are partitioned, and what is changed.
+        scenario: The partition, and the changes to the data.
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
         reader: What reads the files; DICOM if not given.
     """
-    # Whole paths: what decodes is a process of its own, and may have begun in another folder.
+    # Absolute paths: the decoding process may have started in another folder.
     sources = _sources(data.resolve(), plan, site_file, watch, reader)
     if scenario.partition["kind"] == AS_THEY_ARE:
         made: dict[str, tuple[SiteFile, Collection, Indices | None]]
@@ -77,7 +77,7 @@ def _check_names(shifts: Sequence[Shift], sites: Container[str]) -> None:
     for shift in shifts:
         for name in shift.sites if shift.sites != "all" else []:
             if name not in sites:
-                raise ConfigError(f"the shift names the site {name!r}, which is not there")
+                raise ConfigError(f"the shift names the site {name!r}, which does not exist")
 
 
 def _table(sources: list[Source], whole: Collection) -> Table:
@@ -144,7 +144,7 @@ def _source(
 
 
 def _pool(collections: list[Collection]) -> Collection:
-    """Join collections into one, in their order."""
+    """Join collections into one, in order."""
     if len(collections) == 1:
         return collections[0]
     starts = np.cumsum([0] + [len(c.pixels) for c in collections[:-1]])

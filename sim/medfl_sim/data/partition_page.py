@@ -1,4 +1,4 @@
-"""partition.html: which hospital has how much of what, drawn before training starts."""
+"""partition.html: each hospital's images and classes, drawn before training starts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
 from medfl_common.ui.spreadsheet import csv_text
 
-NAMED = 60  # sites whose names stand beside an image; of more, their numbers
+NAMED = 60  # up to this many sites the plot shows names, above it numbers
 
 
 def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path:
@@ -55,21 +55,21 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
 def answer(
     samples: Sequence[int], n_patients: int, classes: Sequence[str], counts: NDArray[np.int64]
 ) -> str:
-    """Say in two sentences how large the sites are, and how unlike in their classes."""
+    """Say in two sentences how large the sites are, and how much their classes differ."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     widest = int(np.ptp(shares, axis=0).argmax())
     low, high = shares[:, widest].min(), shares[:, widest].max()
     return (
         f"{len(samples)} hospitals have {sum(samples)} images of {n_patients} patients, from "
         f"{min(samples)} to {max(samples)} each (median {np.median(samples):g}). "
-        f"The share of {classes[widest]!r} goes from {low:.0%} to {high:.0%}."
+        f"The share of {classes[widest]!r} ranges from {low:.0%} to {high:.0%}."
     )
 
 
 def _explain(plan: Plan) -> list[str]:
-    texts = ["Every patient is whole at one site. The darker, the more of a site's images."]
+    texts = ["All images of a patient are at one site. Darker: a larger share of a site's images."]
     if plan.task.type == "multilabel":
-        texts.append("An image with several findings counts with each.")
+        texts.append("An image with several findings counts for each.")
     return texts
 
 
@@ -99,7 +99,7 @@ def _classes(names: Sequence[str], classes: Sequence[str], counts: NDArray[np.in
 
 
 def _sizes(names: Sequence[str], samples: Sequence[int]) -> str:
-    """Draw each site's number of images; of many sites in the order of size."""
+    """Draw each site's number of images; sort many sites by size."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -116,7 +116,7 @@ def _sizes(names: Sequence[str], samples: Sequence[int]) -> str:
             figure = Figure(figsize=(5.6, 3.6), layout="constrained")
             axes = figure.add_subplot()
             axes.plot(sorted(samples, reverse=True), color=COLOURS[0])
-            axes.set_xlabel("sites in the order of size")
+            axes.set_xlabel("sites, sorted by size")
             axes.set_ylabel("images")
             axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)

@@ -140,7 +140,7 @@ def test_labels_are_wrong_as_often_as_asked_and_held_out_images_keep_theirs(
     assert shares["site-3"] == 0
     assert 0.1 < shares["site-1"] < 0.6
     assert 0.1 < shares["site-2"] < 0.6
-    with pytest.raises(ConfigError, match="names the site 'site-9', which is not there"):
+    with pytest.raises(ConfigError, match="names the unknown site 'site-9'"):
         virtual_sites(
             hospitals,
             plan,

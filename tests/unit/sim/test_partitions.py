@@ -184,7 +184,7 @@ def test_a_tag_and_a_file_partition_real_files(hospitals: Path, plan: Plan, tmp_
     assert len(by_tag) == len(set(maker_of.values()))
     assert sum(_count(s.data(plan, n)) for n, s in by_file.items()) == 40
     (tmp_path / "homes.csv").write_text("\n".join(lines[:5]))
-    with pytest.raises(ConfigError, match=r"says of \d+ of 40 images not at which site"):
+    with pytest.raises(ConfigError, match=r"names no site for \d+ of 40 images"):
         virtual_sites(one, plan, partitioned(f"csv:{tmp_path / 'homes.csv'}"))
 
 

@@ -1,4 +1,4 @@
-"""Sites that are away from some rounds."""
+"""Sites that miss some rounds."""
 
 import math
 from typing import Annotated
@@ -12,12 +12,12 @@ from medfl_sim.data.faults import FAULTS, Sites
 
 @FAULTS.register("dropout")
 class Dropout(Settings):
-    """In each round a site is away with this probability, each round anew."""
+    """Each site misses each round with this probability, independently."""
 
     probability: Annotated[Number, Field(ge=0, le=1)]
-    """The probability that a site is away from a round."""
+    """The probability that a site misses a round."""
     sites: Sites = "all"
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def seconds(self, rng: np.random.Generator) -> float:
         """Draw 0 or infinity."""

@@ -16,15 +16,15 @@ from medfl_sim.data.faults import FAULTS, Sites
 
 @FAULTS.register("gaussian")
 class Gaussian(Settings):
-    """Gaussian noise in place of the update, with so many times the update's standard deviation."""
+    """Gaussian noise in place of the update, with a multiple of the update's standard deviation."""
 
     factor: Annotated[Number, Field(gt=0)] = 1.0
-    """Standard deviation of the noise, in the update's own."""
+    """Standard deviation of the noise, as a multiple of the update's."""
     sites: Sites = 1
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
-        """Give noise, tensor by tensor."""
+        """Draw noise, tensor by tensor."""
         return {name: self._noise(tensor, rng) for name, tensor in update.items()}
 
     def _noise(self, like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -15,19 +15,19 @@ from medfl_sim.data.faults import FAULTS, Sites
 
 @FAULTS.register("label_noise")
 class LabelNoise(Settings):
-    """Each training image has another label than its own with this probability.
+    """Each training image gets a wrong label with this probability.
 
-    Binary and multilabel: 0 and 1 change places, what is unknown stays so; of many classes another
-    one is drawn. Validation images keep their labels.
+    Binary and multilabel: 0 and 1 swap, unknown labels stay unknown. Multiclass: the fault draws
+    another class. Validation images keep their labels.
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]
     """The probability that a training label is wrong."""
     sites: Sites = "all"
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
-        """Give the data with wrong labels in training."""
+        """Return the data with wrong training labels."""
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are
         targets = train.targets.clone()
         if plan.task.is_one_of_many:

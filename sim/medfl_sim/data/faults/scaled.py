@@ -16,10 +16,10 @@ class Scaled(Settings):
     """The update times a factor."""
 
     factor: Number
-    """The update is multiplied by this."""
+    """The site multiplies its update by this."""
     sites: Sites = 1
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
-        """Give the update, multiplied."""
+        """Multiply the update."""
         return {name: tensor * self.factor for name, tensor in update.items()}

@@ -1,4 +1,4 @@
-"""Sites that push the other way.
+"""Sites that send the opposite of their update.
 
 Li et al.: RSA: Byzantine-Robust Stochastic Aggregation Methods. AAAI 2019.
 https://arxiv.org/abs/1811.03761
@@ -16,10 +16,10 @@ class SignFlip(Settings):
     """The update with its sign changed, times a factor."""
 
     factor: Number = 1.0
-    """The opposite of the update is multiplied by this."""
+    """The site multiplies the opposite of its update by this."""
     sites: Sites = 1
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_update(self, update: Weights, rng: np.random.Generator) -> Weights:
-        """Give the opposite of the update."""
+        """Return the opposite of the update, times the factor."""
         return {name: tensor * -self.factor for name, tensor in update.items()}

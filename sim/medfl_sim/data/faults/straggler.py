@@ -11,16 +11,16 @@ from medfl_sim.data.faults import FAULTS, Sites
 
 @FAULTS.register("straggler")
 class Straggler(Settings):
-    """A site takes so many simulated seconds for a round, drawn anew from between two numbers.
+    """A site takes some simulated seconds for a round, drawn anew between two bounds.
 
-    Nobody waits for them: a site that would pass the plan's deadline misses the round, and the log
+    The simulation does not wait: a site beyond the plan's deadline misses the round, and the log
     shows the simulated seconds of the others.
     """
 
     time_s: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2, max_length=2)]
-    """`[low, high]`: between these a round takes, in simulated seconds."""
+    """`[low, high]`: bounds of a round's simulated seconds."""
     sites: Sites = "all"
-    """The sites it strikes: `all`, so many (the first of the roster), or these."""
+    """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def seconds(self, rng: np.random.Generator) -> float:
         """Draw the time of a round."""

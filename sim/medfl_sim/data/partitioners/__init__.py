@@ -1,8 +1,8 @@
-"""One data set becomes virtual hospitals, one file per way; no image is lost, none is at two.
+"""Partition one data set into virtual hospitals, one file per partitioner; each image at one site.
 
-Each way is a group of settings that can partition a table. Its first setting is what may stand
-after the colon on a command line: `dirichlet:0.3`. How many sites there are, and how little one
-may have, is the same question for every way and is asked in `scenario`.
+Each partitioner is a group of settings that can partition a table. Its first setting may follow
+the colon on a command line: `dirichlet:0.3`. The number of sites and the fewest patients of a
+site are settings of every partitioner; see `scenario`.
 """
 
 import re
@@ -22,7 +22,7 @@ from medfl_common.registry import Registry
 
 @dataclass(frozen=True)
 class Table:
-    """What a way may look at: (N,) entries, one per image.
+    """What a partitioner may read: (N,) entries, one per image.
 
     patients: pseudonyms; cells: the image's line of the label file; labels: the image's class;
     files: where the image is; names: its path below the data folder; years: of the study, 0: not
@@ -50,13 +50,13 @@ Parts = dict[str, Indices]  # site -> positions of its images, in the order of t
 
 
 class Way(Protocol):
-    """Deals images out by whole patients."""
+    """Partitions images by whole patients."""
 
-    least: ClassVar[int]  # patients that a site has at least, where nothing else is said
-    needs_sites: ClassVar[bool]  # whether it must be told how many; else the data say it
+    least: ClassVar[int]  # default for the fewest patients of a site
+    needs_sites: ClassVar[bool]  # whether it needs the number of sites; else the data decide it
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Give every image to one site; raises ConfigError where that cannot be."""
+        """Assign every image to one site; raises ConfigError if that is impossible."""
 
 
 # Each is a `Way`.
@@ -64,7 +64,7 @@ PARTITIONERS: Registry[type[Settings]] = Registry("partition", "medfl_sim.data.p
 
 
 def by_home(table: Table, home: dict[str, int], n_sites: int) -> Parts:
-    """Give site-1, site-2, ... the images of the patients whose home it is, counted from 0."""
+    """Assign to site-1, site-2, ... the images of their patients; homes count from 0."""
     homes = np.array([home[patient] for patient in table.patients])
     return {f"site-{site + 1}": np.flatnonzero(homes == site) for site in range(n_sites)}
 
@@ -72,8 +72,8 @@ def by_home(table: Table, home: dict[str, int], n_sites: int) -> Parts:
 def by_value(table: Table, values: Sequence[str], prefix: str) -> Parts:
     """Make a site of each value, `prefix-value`, in the order of values; whole patients.
 
-    A patient with several values goes with all images to the most frequent one, of equally
-    frequent ones to the first in the order.
+    A patient with several values goes, with all images, to the most frequent one; among equally
+    frequent ones, to the first.
     """
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for patient, value in zip(table.patients, values, strict=True):
@@ -87,7 +87,7 @@ def by_value(table: Table, values: Sequence[str], prefix: str) -> Parts:
 
 
 def refuse_two_values(table: Table, values: Sequence[str], source: str) -> None:
-    """Raise ConfigError where a patient has two values; `source` says in what."""
+    """Raise ConfigError if a patient has two values; `source` names their origin."""
     home: dict[str, str] = {}
     for patient, value in zip(table.patients, values, strict=True):
         if home.setdefault(patient, value) != value:
@@ -98,7 +98,7 @@ def refuse_two_values(table: Table, values: Sequence[str], source: str) -> None:
 
 
 def _site_name(text: str, taken: dict[str, str]) -> str:
-    """Make a legal site name that is not taken: values that differ stay apart."""
+    """Make a legal site name that is free: different values get different names."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-")
     number, free = 2, name
     while free in taken:
@@ -108,7 +108,7 @@ def _site_name(text: str, taken: dict[str, str]) -> str:
 
 
 def at_least(table: Table, n_sites: int) -> None:
-    """Raise ConfigError where there are fewer patients than sites."""
+    """Raise ConfigError if there are fewer patients than sites."""
     n_patients = len(set(table.patients))
     if n_sites > n_patients:
-        raise ConfigError(f"{n_sites} sites were asked for; there are only {n_patients} patients")
+        raise ConfigError(f"{n_sites} sites need {n_sites} patients; there are only {n_patients}")

@@ -11,7 +11,7 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value, re
 
 @PARTITIONERS.register("column")
 class Column(Settings):
-    """Group images by a column; sites are named `column-value` and ordered by value."""
+    """Group images by a column into sites `column-value`, ordered by value."""
 
     column: str
     """A column of the label file."""
@@ -20,7 +20,7 @@ class Column(Settings):
     needs_sites: ClassVar[bool] = False
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Group the images; ConfigError without the column, or where a patient has two values."""
+        """Group the images; raises ConfigError without the column or for a patient at two sites."""
         if self.column not in table.cells[0]:
             known = ", ".join(table.cells[0])
             raise ConfigError(f"the label file has no column {self.column!r}; known: {known}")

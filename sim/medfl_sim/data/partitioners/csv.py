@@ -1,4 +1,4 @@
-"""Sites as a file says: for partitions that were published, or made by another program."""
+"""Sites from a file: for partitions that a paper or another program gives."""
 
 import csv
 from pathlib import Path
@@ -27,7 +27,7 @@ class Csv(Settings):
     needs_sites: ClassVar[bool] = False
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Give each image to the site that its file or patient has there."""
+        """Assign each image to the site of its file or patient."""
         kind, homes = self._read()
         keys = table.names if kind == "file" else table.patients
         if kind == "patient":
@@ -39,7 +39,7 @@ class Csv(Settings):
         missing = sum(key not in homes for key in keys)
         if missing:
             raise ConfigError(
-                f"{self.file} says of {missing} of {len(keys)} images not at which site they are",
+                f"{self.file} names no site for {missing} of {len(keys)} images",
                 todo=f"name every one in its column {kind}",
             )
         values = [homes[key] for key in keys]
@@ -47,7 +47,7 @@ class Csv(Settings):
         return by_value(table, values, "")
 
     def _read(self) -> tuple[str, dict[str, str]]:
-        """Give what the file names, and name -> site."""
+        """Return what the file names, and name -> site."""
         try:
             with Path(self.file).open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, strict=True)

@@ -15,9 +15,9 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, at_least, by
 
 @PARTITIONERS.register("dirichlet")
 class Dirichlet(Settings):
-    """Deal each class's patients out by shares from Dirichlet(alpha).
+    """Partition each class's patients by shares from Dirichlet(alpha).
 
-    A small alpha gives sites that see one class, a large one is like `iid`.
+    A small alpha gives sites with one class, a large one is like `iid`.
     """
 
     alpha: Annotated[Number, Field(gt=0)]
@@ -27,7 +27,7 @@ class Dirichlet(Settings):
     needs_sites: ClassVar[bool] = True
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Deal the patients out, class by class."""
+        """Partition the patients, class by class."""
         at_least(table, n_sites)
         classes = table.patient_labels()
         home: dict[str, int] = {}

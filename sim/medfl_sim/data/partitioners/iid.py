@@ -16,7 +16,7 @@ class Iid(Settings):
     needs_sites: ClassVar[bool] = True
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Deal the patients out; sizes differ by one patient at most."""
+        """Partition the patients; sizes differ by one patient at most."""
         at_least(table, n_sites)
         order = list(dict.fromkeys(table.patients))
         partitioned_sites = rng.permutation(len(order))

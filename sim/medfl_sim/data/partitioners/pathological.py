@@ -1,4 +1,4 @@
-"""Sites that see a few classes only.
+"""Sites with only a few classes.
 
 McMahan et al.: Communication-Efficient Learning of Deep Networks from Decentralized Data. AISTATS
 2017, section 3. https://arxiv.org/abs/1602.05629
@@ -16,10 +16,10 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, at_least, by
 
 @PARTITIONERS.register("pathological")
 class Pathological(Settings):
-    """Give each site patients of so many classes; every class is at as many sites as another.
+    """Give each site patients of a few classes; every class is at equally many sites.
 
-    The classes are put into a random order and the sites take the next ones round and round. A
-    class's patients are spread evenly to the sites that have it.
+    The sites take the classes in turn, in random order. The sites of a class share its patients
+    evenly.
     """
 
     classes: Annotated[int, Field(ge=1)] = 2
@@ -29,7 +29,7 @@ class Pathological(Settings):
     needs_sites: ClassVar[bool] = True
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Deal the patients out; raises ConfigError where a class would be at no site."""
+        """Partition the patients; raises ConfigError if a class would be at no site."""
         at_least(table, n_sites)
         label_of = table.patient_labels()
         labels = rng.permutation(sorted(set(label_of.values())))

@@ -18,7 +18,7 @@ class Quantity(Settings):
     """Shuffle the patients and cut them into parts of unlike sizes.
 
     log-normal: sizes as exp(skew z), z standard normal. power: the k-th site's size as k**-skew.
-    With skew 0 all sites are alike.
+    With skew 0 all sites have one size.
     """
 
     skew: Annotated[Number, Field(ge=0, le=10)] = 1.0
@@ -30,7 +30,7 @@ class Quantity(Settings):
     needs_sites: ClassVar[bool] = True
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Deal the patients out; each site has one patient at least."""
+        """Partition the patients; each site has at least one."""
         at_least(table, n_sites)
         order = list(dict.fromkeys(table.patients))
         if self.law == "power":

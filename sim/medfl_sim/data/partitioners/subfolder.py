@@ -14,7 +14,7 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value
 class Subfolder(Settings):
     """Group images by the first folder of their path, or by the level-th.
 
-    A patient with images in several goes, whole, to the one with the most.
+    A patient with images in several folders goes, whole, to the one with the most.
     """
 
     level: Annotated[int, Field(ge=1)] = 1
@@ -24,7 +24,7 @@ class Subfolder(Settings):
     needs_sites: ClassVar[bool] = False
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Group the images; raises ConfigError where one does not lie so deep."""
+        """Group the images; raises ConfigError if one does not lie so deep."""
         folders = [name.split("/")[:-1] for name in table.names]
         if shallow := sum(len(parts) < self.level for parts in folders):
             raise ConfigError(

@@ -11,7 +11,7 @@ from medfl_common.errors import ConfigError, DataError
 from medfl_common.plan.settings import Settings
 from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value
 
-PATIENT = 0x0010  # the group of elements that tell of the patient
+PATIENT = 0x0010  # the group of elements about the patient
 HARMLESS = ("PatientSex", "PatientAge")  # of that group
 # Outside it: numbers of a visit or an order; names, unique numbers, days and times, free text.
 OF_A_VISIT = (
@@ -23,7 +23,7 @@ TELLING = ("PN", "UI", "DA", "TM", "DT", "LT", "ST", "UT")
 
 
 def _usable(keyword: str) -> str:
-    """Refuse what is no element, and what would make a person's name the name of a site."""
+    """Refuse an unknown element, and one that could make a person's name a site's name."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError("write the keyword of a DICOM element, such as Manufacturer (PS3.6)")
@@ -40,7 +40,7 @@ def _usable(keyword: str) -> str:
 class ByTag(Settings):
     """Group images by an element of their header, such as StationName or KVP.
 
-    A patient with images of several values goes, whole, to the most frequent.
+    A patient with several values goes, whole, to the most frequent one.
     """
 
     tag: Annotated[str, AfterValidator(_usable)]
@@ -50,7 +50,7 @@ class ByTag(Settings):
     needs_sites: ClassVar[bool] = False
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Read the element from every image's file; one without it is `empty`."""
+        """Read the element from every image's file; a file without it counts as `empty`."""
         read = dict.fromkeys(table.files, "")
         for path in read:
             try:

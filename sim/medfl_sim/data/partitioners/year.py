@@ -1,4 +1,4 @@
-"""One virtual hospital per year, or span of years, of acquisition: data that age."""
+"""One virtual hospital per year, or span of years, of acquisition, to study drift."""
 
 from bisect import bisect_right
 from typing import ClassVar
@@ -12,9 +12,9 @@ from medfl_sim.data.partitioners import PARTITIONERS, Parts, Table, by_value
 
 @PARTITIONERS.register("year")
 class Year(Settings):
-    """Group images by the year of StudyDate; with `begins`, by spans that begin then.
+    """Group images by the year of StudyDate, or by the spans that `begins` starts.
 
-    A patient with images of several goes, whole, to the most frequent. An image without a date is
+    A patient with several years goes, whole, to the most frequent one. An image without a date is
     at `year-0`.
     """
 
@@ -25,7 +25,7 @@ class Year(Settings):
     needs_sites: ClassVar[bool] = False
 
     def partition(self, table: Table, n_sites: int, rng: np.random.Generator) -> Parts:
-        """Group the images; sites are in the order of time."""
+        """Group the images; sites are in order of time."""
         begins = sorted(self.begins)
         spans = [f"before-{begins[0]}", *(f"from-{year}" for year in begins)] if begins else []
         values = [
