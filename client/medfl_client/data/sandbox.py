@@ -130,7 +130,7 @@ class _Pool(Generic[Job, Result]):
         worker.deadline = time.monotonic() + (self._timeout_s if worker.is_ready else START_S)
         self._busy.append((worker, batch))
         with suppress(BrokenPipeError):  # it died meanwhile; _receive will see
-            worker.connection.send((self._work, batch))
+            worker.connection.send((os.getcwd(), self._work, batch))
 
     def _ready(self) -> list[tuple[_Worker, list[Job]]]:
         """Wait until a worker has answered, died or run out of time."""
@@ -202,7 +202,8 @@ def serve(handle: int) -> None:
     with suppress(EOFError, OSError):
         connection.send(True)  # ready
         while connection.poll(IDLE_S):
-            work, jobs = connection.recv()
+            folder, work, jobs = connection.recv()
+            os.chdir(folder)  # where relative paths begin; it may be another than last time
             connection.send([_try(work, job) for job in jobs])
 
 

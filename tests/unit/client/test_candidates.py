@@ -160,7 +160,7 @@ def test_plan_and_site_file_have_to_agree_on_positions(
     task = {"classes": ["normal", "nodule"]}
     whole = load_plan(make_plan(images={**IMAGES, "sample": "series"}, task=task))
 
-    with pytest.raises(DataError, match=r"candidates: set data\.position_columns"):
+    with pytest.raises(DataError, match=r"candidates; set data\.position_columns"):
         read((site, data.model_copy(update={"position_columns": []})), plan)
     with pytest.raises(DataError, match=r"position_columns is set.*of a whole series"):
         read((site, data), whole)

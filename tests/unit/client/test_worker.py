@@ -35,6 +35,8 @@ def work(job: str) -> str:
         return str(len(bytes(8 * 2**30)))
     if job == "write":
         Path(os.environ["FORBIDDEN"]).write_text("x" * 10_000)
+    if job == "here":
+        return Path("here").read_text()
     if job == "refuse":
         raise DataError("because")
     if job == "name":
@@ -70,6 +72,17 @@ def test_a_worker_that_died_while_idle_costs_no_file() -> None:
         idle.process.wait()
 
     assert list(in_sandbox(work, ["a", "b"], n_workers=1)) == [("a", "A"), ("b", "B")]
+
+
+def test_a_worker_that_was_idle_reads_relative_paths_from_where_its_caller_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "here").write_text(name)
+        monkeypatch.chdir(tmp_path / name)
+
+        assert list(in_sandbox(work, ["here"], n_workers=1)) == [("here", name)]
 
 
 def test_a_worker_cannot_write_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
