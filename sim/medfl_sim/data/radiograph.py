@@ -1,6 +1,6 @@
 """Small, valid, clearly synthetic DICOM hospitals with known labels.
 
-No patient was imaged: each image is drawn from ellipses, waves and noise. An image is
+No patient is in them: each image consists of ellipses, waves and noise. An image is
 (H, W) float, 0 air .. 1 bone as a reader sees it, until `embed` gives it one
 hospital's bits. A point is (x, y) in half short sides: 0 is the centre, +x the patient's left,
 +y the feet. The same (seed, site, image) gives the same bytes, whatever `n_images` is.
@@ -26,9 +26,9 @@ Grid = tuple[Picture, Picture]  # x and y of each pixel
 Point = tuple[float, float]
 FINDINGS = ("normal", "opacity")
 PREVALENCE = 0.45  # share of patients whose first image has the opacity
-P_CHANGE = 0.08  # chance that a follow-up image has the other finding
+P_CHANGE = 0.08  # probability that a follow-up image has the other finding
 STAMP = ("###.#.#.#..#", "#...#.#.##.#", "###..#..#.##", "..#..#..#..#", "###..#..#..#")
-SYN = np.array([[dot == "#" for dot in row] for row in STAMP])  # (5, 12), burnt into each image
+SYN = np.array([[dot == "#" for dot in row] for row in STAMP])  # (5, 12), burned into each image
 CR_STORAGE = uid.ComputedRadiographyImageStorage
 DX_STORAGE = uid.DigitalXRayImageStorageForPresentation
 NOT_A_PATIENT = "SYNTHETIC PHANTOM, NOT A PATIENT"
@@ -83,7 +83,7 @@ LOOKS = (
 
 @dataclass(frozen=True)
 class Patient:
-    """One invented person; lengths in half short sides of the picture."""
+    """One invented person; lengths in half short sides of the image."""
 
     number: int  # from 0, within the site
     n_images: int  # 1..3, each its own study
@@ -115,7 +115,7 @@ def write_hospitals(folder: Path, n_sites: int, n_images: int, seed: int) -> lis
     """
     if n_sites < 1 or n_images < 2 or seed < 0:
         seen = f"n_sites {n_sites}, n_images {n_images}, seed {seed}"
-        raise ConfigError(f"{seen}; the least are 1, 2 and 0")
+        raise ConfigError(f"{seen}; the minimum is 1, 2 and 0")
     homes = [folder / f"site-{site}" for site in range(1, n_sites + 1)]
     for home in homes:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):

@@ -1,9 +1,9 @@
-"""Virtual hospitals whose scanners differ: feature skew, made from the images that there are.
+"""Virtual hospitals whose scanners differ: feature skew, simulated on the given images.
 
 Each setting is a number, or a range [low, high] from which every hospital draws its own, once. The
-changes are made to grey in 0..1 in the order of an image's way: the detector's resolution and
-blur, its response (gain, offset, gamma), noise, the reader's window, inversion. Images are changed
-once, before training, in the depth of the cache; the split of patients stays the same.
+changes act on intensities in 0..1 in the order of acquisition: the detector's resolution and blur,
+its response (gain, offset, gamma), noise, the reader's window, inversion. They happen once, before
+training, in the bit depth of the cache; the split of patients stays the same.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from medfl_client.data.ingest import Collection
 from medfl_common.plan.settings import Number, Settings
 from medfl_common.seeds import numpy_generator
 
-AT_A_TIME = 256  # images that are changed together: float32 copies of them are in memory
+AT_A_TIME = 256  # images changed together: memory holds float32 copies of them
 
 Floats = NDArray[np.float32]
 
@@ -42,37 +42,37 @@ Sigma = Annotated[Number, Field(ge=0, le=50)]
 
 
 class Shift(Settings):
-    """What some hospitals' scanners do to an image; what is not given is left alone."""
+    """What some hospitals' scanners do to an image; each setting left out changes nothing."""
 
     sites: list[str] | Literal["all"] = "all"
     """The hospitals whose scanners differ."""
     resolution: OneOrRange[Part] = 1.0
-    """The part of the pixels on a side that is left."""
+    """The fraction of the pixels on a side that remains."""
     blur: OneOrRange[Sigma] = 0.0
     """Sigma of a Gaussian blur, in pixels."""
     gain: OneOrRange[Factor] = 1.0
-    """Intensities times this."""
+    """Factor on the intensities."""
     offset: OneOrRange[Offset] = 0.0
-    """Intensities plus this."""
+    """Offset added to the intensities."""
     gamma: OneOrRange[Factor] = 1.0
-    """Intensities to this power."""
+    """Exponent of the intensities."""
     noise: OneOrRange[Noise] = 0.0
     """Standard deviation of Gaussian noise."""
     window: OneOrRange[Width] = 1.0
-    """Width of the window around the middle; below 1 contrast grows."""
+    """Width of the window around the middle; below 1 it raises the contrast."""
     inversion: bool = False
-    """Black becomes white."""
+    """Invert the image: black becomes white."""
 
 
 def shifted(
     collection: Collection, part: Indices, shifts: Sequence[Shift], site: str, seed: int
 ) -> tuple[Collection, Indices]:
-    """Give a site's images as its scanner would, and their positions in the new collection.
+    """Return a site's images as its scanner would give them, and their new positions.
 
     Args:
         collection: Where its images are.
         part: (N,) their positions.
-        shifts: The scenario's; those that name the site are done in turn.
+        shifts: The scenario's; the site's own apply in turn.
         site: Whose images they are.
         seed: The plan's.
     """
@@ -116,7 +116,7 @@ def change(grey: Floats, settings: dict[str, float], rng: np.random.Generator) -
 
 
 def _coarser(grey: Floats, part: float) -> Floats:
-    """Make images with fewer pixels and bring them back to size; slices of volumes stay."""
+    """Shrink images and enlarge them again; the slices of volumes stay."""
     flat = torch.from_numpy(grey).reshape(-1, 1, *grey.shape[-2:])
     small = [max(1, round(side * part)) for side in grey.shape[-2:]]
     coarse = torch.nn.functional.interpolate(flat, small, mode="area")

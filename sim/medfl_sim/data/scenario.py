@@ -1,7 +1,7 @@
-"""What a simulation adds to a plan: how the data are partitioned, what is changed, what goes wrong.
+"""What a simulation adds to a plan: the partition, scanner shift, and faults.
 
-A scenario is a YAML file with the keys `partition`, `shift` and `faults`, or what the command line
-says. The plan stays what a real study would run.
+A scenario is a YAML file with the keys `partition`, `shift` and `faults`, or command-line options.
+The plan stays what a real study would run.
 """
 
 import json
@@ -30,27 +30,27 @@ Values = dict[str, JsonValue]
 
 
 class PartitionSettings(Settings):
-    """What is asked of every partition."""
+    """Settings of every partition."""
 
     kind: str
-    """The way to deal the data out."""
+    """The partitioner."""
     sites: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """How many hospitals; for ways that the data do not decide."""
+    """The number of hospitals, for partitioners that do not take it from the data."""
     min_patients: Annotated[int, Field(ge=1)] | None = None
-    """Patients that each site has at least; without it the way's own least."""
+    """The fewest patients of a site; default: the partitioner's own."""
     min_per_class: Annotated[int, Field(ge=0)] = 0
-    """Patients of each class that each site has at least."""
+    """The fewest patients of each class at a site."""
 
 
 class Scenario(Settings):
-    """How virtual hospitals come about and what befalls them."""
+    """The origin of the virtual hospitals, and what changes or fails at them."""
 
     partition: Values = Field(default={"kind": AS_THEY_ARE})
-    """How the data become hospitals: `kind`, and the settings of that kind."""
+    """The partition: `kind`, and the settings of that kind."""
     shift: list[Shift] = Field(default=[])
-    """What some hospitals' scanners do to images."""
+    """Scanner shift of some hospitals' images."""
     faults: list[Values] = Field(default=[])
-    """What goes wrong: a list of `kind`, and the settings of that kind."""
+    """Injected faults: a list of `kind`, and the settings of that kind."""
 
     @model_validator(mode="after")
     def _parts_are_known(self) -> Self:
@@ -73,7 +73,7 @@ def load_scenario(path: Path) -> Scenario:
 def choose_scenario(
     source: Path | Mapping[str, JsonValue] | None, partition: str | None, n_sites: int | None
 ) -> Scenario:
-    """Read a scenario from a file or settings; a partition that is named takes its own's place."""
+    """Read a scenario from a file or settings; a partition named apart replaces its own."""
     if source is None:
         scenario = Scenario()
     elif isinstance(source, Path):
@@ -81,7 +81,9 @@ def choose_scenario(
     else:
         scenario = check(Scenario, dict(source), "the scenario")
     if partition is None and n_sites is not None:
-        raise ConfigError("how many sites belongs to a partition", todo="name one (--partition)")
+        raise ConfigError(
+            "the number of sites is a setting of a partition", todo="name one (--partition)"
+        )
     if partition is None:
         return scenario
     partitioned_sites = partitioned(partition, n_sites)
@@ -89,19 +91,19 @@ def choose_scenario(
 
 
 def keep_scenario(folder: Path, scenario: Scenario) -> None:
-    """Write the scenario into a new run directory; raises RunError if another is there."""
+    """Write the scenario into a new run directory; raises RunError if it has another one."""
     path, text = RunFolder(folder).scenario, json.dumps(scenario.model_dump(mode="json"), indent=1)
     if not path.exists():
         write_atomic(path, text.encode())
     elif path.read_text() != text:
         raise RunError(
-            f"{folder} was begun with another scenario ({path})",
-            todo="give the same partition, shift and faults to go on, or another --out",
+            f"{folder} has another scenario ({path})",
+            todo="give the same partition, shift and faults to resume, or another --out",
         )
 
 
 def read_partition(text: str, n_sites: int | None = None) -> Values:
-    """Read `KIND`, `KIND:VALUE`, `KIND:key=value,key=value` as a command line has it."""
+    """Read `KIND`, `KIND:VALUE` or `KIND:key=value,key=value` from a command line."""
     kind, _, rest = text.partition(":")
     values: Values = {"kind": kind} if n_sites is None else {"kind": kind, "sites": n_sites}
     if kind == AS_THEY_ARE:
@@ -121,7 +123,7 @@ def read_partition(text: str, n_sites: int | None = None) -> Values:
 
 
 def partitioned(text: str, n_sites: int | None = None) -> Scenario:
-    """Make the scenario that only partitions the data, as a command line has it."""
+    """Make the scenario that only partitions the data, from a command line."""
     return check(Scenario, {"partition": read_partition(text, n_sites)}, "the partition")
 
 
@@ -138,13 +140,13 @@ def _scalar(word: str) -> JsonValue:
 
 @dataclass(frozen=True)
 class Partition:
-    """A way to partition, and what every site must have."""
+    """A partitioner, and what every site must have."""
 
     settings: PartitionSettings
     way: Way
 
     def parts(self, table: Table, seed: int) -> Parts:
-        """Deal a table out; draws anew until each site has enough, or raises ConfigError."""
+        """Partition a table; draw again until each site has enough, or raise ConfigError."""
         settings, least = self.settings, self.settings.min_patients or self.way.least
         rng = numpy_generator(seed, f"partition {settings.kind}")
         lack = ""
@@ -166,10 +168,10 @@ def lacking(parts: Parts, table: Table, min_patients: int, min_per_class: int) -
     for site, images in parts.items():
         labels = [label_of[p] for p in {table.patients[i] for i in images}]
         if len(labels) < min_patients:
-            return f"{site} would have {len(labels)} patients, {min_patients} are the fewest"
+            return f"{site} would have {len(labels)} patients, the minimum is {min_patients}"
         fewest = np.bincount(labels, minlength=n_classes).min() if labels else 0
         if fewest < min_per_class:
-            return f"{site} would have {fewest} patients of a class, {min_per_class} are the fewest"
+            return f"{site} would have {fewest} patients of a class, the minimum is {min_per_class}"
     return ""
 
 
@@ -181,17 +183,17 @@ def read_way(values: Values) -> Partition:
     own = {key: value for key, value in values.items() if key not in common}
     way = cast("Way", check(made, own, f"the partition {settings.kind}"))
     if way.needs_sites and settings.sites is None:
-        raise ConfigError(f"the partition {settings.kind} must be told how many sites (--sites N)")
+        raise ConfigError(f"the partition {settings.kind} needs the number of sites (--sites N)")
     if settings.sites is not None and not way.needs_sites:
         raise ConfigError(
-            f"the partition {settings.kind} makes as many sites as the data say",
-            todo="leave out how many",
+            f"the partition {settings.kind} takes the number of sites from the data",
+            todo="leave out --sites",
         )
     return Partition(settings, way)
 
 
 def read_faults(scenario: Scenario) -> list[Fault]:
-    """Turn the scenario's faults into what makes them; raises ConfigError."""
+    """Turn the scenario's fault settings into faults; raises ConfigError."""
     faults = []
     for values in scenario.faults:
         own = {key: value for key, value in values.items() if key != "kind"}

@@ -1,4 +1,4 @@
-"""Faults on order in a round: a mod of the sites' Flower app delays, drops and corrupts replies."""
+"""Injected faults in a round: a mod of the sites' Flower app delays, drops and corrupts replies."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from medfl_sim.data.faults import Delay, Fault, UpdateFault, struck
 
 
 def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
-    """Make the mods of the app of all virtual hospitals; none where no fault needs one."""
+    """Make the mods of the virtual hospitals' app; none if no fault needs one."""
     delays = [(f, struck(f, roster)) for f in faults if isinstance(f, Delay)]
     updates = [(f, struck(f, roster)) for f in faults if isinstance(f, UpdateFault)]
     if not delays and not updates:
@@ -53,11 +53,11 @@ def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
 def times_of_round(
     delays: Sequence[tuple[Delay, Sequence[str]]], plan: Plan, roster: Sequence[str], round_: int
 ) -> dict[str, float]:
-    """Draw how long each delayed site takes in a round; infinite: it is away.
+    """Draw the seconds that each delayed site takes in a round; infinite: it is absent.
 
-    Away is, too, who passes the deadline. So that a round can be made, no more sites are away than
-    the plan's quorum bears: of more, some come all the same, at once. The draws depend on seed,
-    round and site alone: a round made again has the same faults.
+    A site beyond the deadline is absent too. At most as many sites are absent as the quorum allows:
+    if there are more, some answer at once all the same. The draws depend on seed, round and site
+    alone: a repeated round has the same faults.
     """
     times: dict[str, float] = {}
     for fault, sites in delays:
@@ -76,9 +76,9 @@ def times_of_round(
 def speed_of(
     faults: Sequence[Fault], plan: Plan, roster: Sequence[str]
 ) -> Callable[[str, int], float]:
-    """Say how long a site takes in a round, in simulated seconds: 1, and its delay.
+    """Return a site's simulated seconds in a round: 1, and its delay.
 
-    Who is away is told so by its app, after 1 second.
+    The app of an absent site reports its absence after 1 second.
     """
     delays = [(fault, struck(fault, roster)) for fault in faults if isinstance(fault, Delay)]
 
@@ -92,7 +92,7 @@ def speed_of(
 def _corrupt_update(
     reply: Message, faults: Sequence[UpdateFault], plan: Plan, round_: int, site: str
 ) -> None:
-    """Change what a reply carries; running statistics stay, they are no update."""
+    """Corrupt a reply's update; running statistics stay, they are no update."""
     record = reply.content.array_records.get("update")
     if record is None or not faults:
         return

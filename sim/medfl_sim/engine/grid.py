@@ -20,7 +20,7 @@ RUN_ID = 1
 
 
 class SimulatedGrid(Grid):
-    """Hands messages to an engine, and waits for a reply where it is fetched.
+    """Hands messages to an engine, and waits for a reply when the caller fetches it.
 
     Args:
         engine: Runs the ClientApp.
@@ -43,12 +43,12 @@ class SimulatedGrid(Grid):
         self._n_sent = 0
 
     def set_run(self, run: Run) -> None:
-        """Take the run that the Grid belongs to."""
+        """Set the run that the Grid belongs to."""
         self._run = run
 
     @property
     def run(self) -> Run:
-        """Give the run that the Grid belongs to."""
+        """Return the run that the Grid belongs to."""
         return self._run
 
     def create_message(
@@ -80,7 +80,7 @@ class SimulatedGrid(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Give the replies, each when it is there."""
+        """Yield each reply when it arrives."""
         taken = [i for i in message_ids if i in self._waiting]
         self._waiting -= set(taken)
         return [self._engine.pull(i) for i in taken]
@@ -88,21 +88,21 @@ class SimulatedGrid(Grid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Answer messages; `timeout` is not looked at, every virtual hospital answers."""
+        """Answer messages; ignore `timeout`, because every virtual hospital answers."""
         return self.pull_messages(self.push_messages(messages))
 
     def connected_sites(self) -> Mapping[str, ConnectedSite]:
-        """Say who is there: every virtual hospital, always."""
+        """List the connected sites: always every virtual hospital."""
         return self._connected_sites
 
 
 def be_a_task() -> None:
-    """Give this process the identity without which Flower makes no messages."""
+    """Give this process the identity that Flower needs to make messages."""
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, RUN_ID, 1
 
 
 def own_copy(message: Message) -> Message:
-    """Give a site its own records, as if they had travelled; the array bytes are shared."""
+    """Give a site its own records, as if they had travelled; share the array bytes."""
     content = RecordDict(
         {
             key: ArrayRecord(dict(record)) if isinstance(record, ArrayRecord) else record.copy()

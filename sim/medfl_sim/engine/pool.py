@@ -8,7 +8,7 @@ from flwr.app import Context, Message
 
 Work = Callable[[Message, Context], Message]  # blocks until a worker has the reply
 
-AHEAD = 4  # replies per worker that may wait to be asked for; so memory stays bounded
+AHEAD = 4  # finished replies per worker that may wait; this bounds the memory
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class _Job:
 
 
 class Pool:
-    """Gives messages to workers, a site to the one that knows its data where that is free.
+    """Gives messages to workers; a site goes to the worker that knows its data, if free.
 
     Args:
-        workers: What works; each is called by one thread.
-        close: Ends what the workers stand on.
+        workers: The workers; one thread calls each.
+        close: Ends what the workers use.
     """
 
     def __init__(self, workers: Sequence[Work], close: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ class Pool:
             self._changed.notify_all()
 
     def pull(self, message_id: str) -> Message:
-        """Give the reply, once; raises what went wrong at its worker."""
+        """Return the reply, once; raises what its worker raised."""
         with self._changed:
             self._awaited = message_id
             self._changed.notify_all()
@@ -58,7 +58,7 @@ class Pool:
         return reply
 
     def close(self) -> None:
-        """End the workers; what was not asked for is dropped."""
+        """End the workers; drop the replies that nobody asked for."""
         with self._changed:
             self._is_closed = True
             self._queue.clear()
@@ -91,7 +91,7 @@ class Pool:
             return job
 
     def _free(self) -> int:
-        """Count the jobs that may be begun now; the one that is waited for always may."""
+        """Count the jobs that may start now; the one that the caller waits for always may."""
         if not self._queue:
             return 0
         room = self._most - len(self._done) - self._n_running

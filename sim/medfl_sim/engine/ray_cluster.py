@@ -12,7 +12,7 @@ def start_ray(n_workers: int | None) -> Any:
     """Join the cluster that RAY_ADDRESS names, or start one here; return the module.
 
     Args:
-        n_workers: Processors of a cluster that is started here; all if not given.
+        n_workers: Processors of a cluster started here; all if not given.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -28,7 +28,7 @@ from medfl_sim.engine.grid import SimulatedGrid, run_apps
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
-MANY = 1000  # hospitals; of more, memory is given back at once, which costs some time
+MANY = 1000  # with more hospitals, freed memory goes back at once, which costs some time
 
 
 def silent(line: str) -> None:
@@ -44,7 +44,7 @@ def run_study(
     n_workers: int | None = None,
     faults: Sequence[Fault] = (),
 ) -> None:
-    """Run a study over virtual hospitals to its end, or on from where it stopped.
+    """Run a study over virtual hospitals to its end; resume it where it stopped.
 
     Args:
         study: The run directory and its plan.
@@ -52,17 +52,19 @@ def run_study(
         announce: Takes one line per event.
         follow: Takes the progress after each round.
         engine: A file in medfl_sim/engine/engines; the weights do not depend on it.
-        n_workers: How many workers, where the engine has some; its own choice if not given.
-        faults: What goes wrong on order, in rounds and updates.
+        n_workers: The number of workers, if the engine has any; default: its own choice.
+        faults: Injected faults, in rounds and updates.
     """
     check_roster(study.plan.federation, len(sites))
     folder = study.folder.resolve()  # workers may be in another directory
     if len(sites) > MANY:
         give_back_large_blocks()
-    use_threads(study.plan)  # here too where others train: threads that wait would take their cores
+    use_threads(
+        study.plan
+    )  # here too if other processes train: waiting threads would take their cores
     here = {name: replace(s, local=RunFolder(folder).local / name) for name, s in sites.items()}
     with locked(study.folder):
-        most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much that a strategy tells
+        most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
         running = ENGINES.get(engine)(
             partial(make_app, here, faults, RunFolder(folder).not_sent_log), n_workers, most
         )
@@ -82,13 +84,13 @@ def run_study(
             running.close()
             not_sent = study.files.not_sent_log
             if not_sent.exists():
-                announce(f"what hospitals did not send, and why: {not_sent}")
+                announce(f"what hospitals withheld, and why: {not_sent}")
 
 
 def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:
-    """Make the app of all virtual hospitals, in the process that is to run it.
+    """Make the app of all virtual hospitals, in the process that runs it.
 
-    What they refuse, and why, goes to the file `not_sent`: they keep no incidents of their own.
+    Their refusals, with reasons, go to the file `not_sent`: they keep no incidents of their own.
     """
 
     def find_site(context: Context) -> Site:
@@ -104,7 +106,7 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
 
 
 def default_out(plan_file: Path) -> Path:
-    """Name a run directory that is not there yet: runs/<plan>-1, runs/<plan>-2, ..."""
+    """Name a new run directory: runs/<plan>-1, runs/<plan>-2, ..."""
     number = 1
     while (out := Path("runs") / f"{plan_file.stem}-{number}").exists():
         number += 1

@@ -23,7 +23,7 @@ def demonstrate(folder: Path, plan: Path, screen: Screen) -> None:
         "the coordinator makes the study and enrols each hospital's key; each approves the plan"
     )
     deployment.create(plan, {site.name: site for site in sites})
-    screen.say("starting three hospitals and the coordinator, each a process of its own")
+    screen.say("starting three hospitals and the coordinator, each in its own process")
     try:
         for site in sites:
             deployment.start_client(site)

@@ -1,7 +1,7 @@
 """A real study on this machine: coordinator and hospitals as processes, over TLS on loopback.
 
-For the demonstration, the tests and the benchmarks; what runs are the commands that a coordinator
-and a hospital would type.
+For the demonstration, the tests and the benchmarks; it runs the commands that a coordinator and a
+hospital would type.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from medfl_common.run.folder import RunFolder
 
 Process = subprocess.Popen[bytes]
 
-STOP_S = 15.0  # how long a process may take to end when asked to
+STOP_S = 15.0  # seconds for a process to end when asked to
 
 
 class Deployment:
-    """A study directory, site directories, and the processes that were started on them.
+    """A study directory, site directories, and the processes that run on them.
 
     Args:
         folder: Holds `study/`; each process writes what it prints to `NAME.log` beside it.
@@ -64,7 +64,7 @@ class Deployment:
         return self._start("client", ["run", str(site)], self.folder / f"{site.name}.log")
 
     def stop(self) -> None:
-        """Ask every process that was started here to end, and end it if it does not."""
+        """Ask every process started here to end, and kill it if it does not."""
         for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -107,7 +107,7 @@ def run_command(side: str, *arguments: object) -> str:
 
 
 def run_here(side: str, *arguments: object) -> str:
-    """Run one short command as `run_command` does, in this process: each new one imports anew."""
+    """Run one short command as `run_command` does, but in this process, to save the imports."""
     app = import_module(f"medfl_{side}.cli").app
     said = io.StringIO()
     try:
@@ -121,7 +121,7 @@ def run_here(side: str, *arguments: object) -> str:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Wait for a condition; raises RunError naming it when the time is over."""
+    """Wait for a condition; raises RunError with its name after the timeout."""
     ends = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > ends:

@@ -35,7 +35,7 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
         open_run(tmp_path)
     with pytest.raises(RunError, match="was begun with another plan"):
         simulate({**yaml.safe_load(PLAN), "seed": 4}, hospitals, out=tmp_path / "r")
-    with pytest.raises(ConfigError, match="belongs to a partition"):
+    with pytest.raises(ConfigError, match="setting of a partition"):
         simulate(yaml.safe_load(PLAN), hospitals, sites=3, out=tmp_path / "other")
 
 

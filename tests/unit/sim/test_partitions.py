@@ -125,9 +125,9 @@ def test_too_little_at_a_site_is_drawn_anew_or_said() -> None:
 
     for part in parts.values():
         assert {table.labels[i] for i in part} == {0, 1, 2, 3}
-    with pytest.raises(ConfigError, match="site-1 would have 10 patients, 11 are the fewest"):
+    with pytest.raises(ConfigError, match="site-1 would have 10 patients, the minimum is 11"):
         partition("iid:min_patients=11", table, 4)
-    with pytest.raises(ConfigError, match="folder-ward-0 would have 14 patients, 20 are"):
+    with pytest.raises(ConfigError, match="folder-ward-0 would have 14 patients, the minimum"):
         partition("subfolder:min_patients=20", table)
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_read_says_what_is_wrong() -> None:
     for text, words in (
         ("dirichlet:0", "alpha: 0 is not allowed"),
         ("dirichlet:alpah=1", "did you mean 'alpha'"),
-        ("dirichlet:0.3", "must be told how many sites"),
+        ("dirichlet:0.3", "needs the number of sites"),
         ("iid:5", "takes no value"),
         ("folder:3", "takes no value"),
         ("by-luck", "unknown partition 'by-luck'; known: column, csv, dirichlet"),
@@ -159,7 +159,7 @@ def test_what_would_name_a_person_or_say_nothing_is_refused() -> None:
         with pytest.raises(ConfigError, match="may say who a person is"):
             read_way({"kind": "tag", "tag": keyword})
     assert read_way({"kind": "tag", "tag": "PatientSex"})
-    with pytest.raises(ConfigError, match="as many sites as the data say"):
+    with pytest.raises(ConfigError, match="the number of sites from the data"):
         read_way({"kind": "tag", "tag": "Manufacturer", "sites": 3})
     with pytest.raises(ConfigError, match="folder has no settings"):
         check(Scenario, {"partition": {"kind": "folder", "sites": 2}}, "the test")

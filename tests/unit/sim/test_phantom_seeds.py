@@ -65,7 +65,7 @@ def test_a_hospital_that_is_there_already_is_left_alone(kind: str, tmp_path: Pat
 def test_too_few_sites_or_samples_or_a_negative_seed_are_refused(
     tmp_path: Path, n_sites: int, n_samples: int, seed: int
 ) -> None:
-    with pytest.raises(ConfigError, match="the least are 1, 2 and 0"):
+    with pytest.raises(ConfigError, match="the minimum is 1, 2 and 0"):
         KINDS.get("fundus")(tmp_path, n_sites, n_samples, seed)
 
 

@@ -1,4 +1,4 @@
-"""Synthetic hospitals of several kinds, one file per kind; no patient was ever imaged."""
+"""Synthetic hospitals of several kinds, one file per kind; no real patient is in them."""
 
 from collections.abc import Callable
 from pathlib import Path

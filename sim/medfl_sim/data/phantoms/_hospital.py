@@ -1,4 +1,4 @@
-"""What synthetic hospitals of every kind share: people, headers, the stamp, labels, site file."""
+"""Parts of every kind of synthetic hospital: people, headers, the stamp, labels, site file."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ data:
 
 POLICY = """\
 policy:
-  min_images: 10                        # nobody can be told from a phantom; leave these two
+  min_images: 10                        # no phantom identifies anybody; leave these two
   min_cell: 3                           # as they are (20 and 10) in a real study
 """
 
 
 @dataclass(frozen=True)
 class Person:
-    """Nobody: one invented patient."""
+    """One invented patient."""
 
     number: int  # from 0, within the site
     sex: str  # F or M
@@ -47,7 +47,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Origin:
-    """What every random draw and UID of one hospital follows from."""
+    """The seed, kind and site that determine every random draw and UID of one hospital."""
 
     kind: str
     site: int  # from 1
@@ -65,7 +65,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Case:
-    """Images that were taken together, and what labels.csv says of them."""
+    """Images of one acquisition, and their rows of labels.csv."""
 
     images: list[Dataset]
     rows: list[tuple[object, ...]]
@@ -95,7 +95,7 @@ def write_hospitals(
     seed = min((origin.seed for origin in origins), default=0)
     if not origins or n_samples < 2 or seed < 0:
         seen = f"n_sites {len(origins)}, n_samples {n_samples}, seed {seed}"
-        raise ConfigError(f"{seen}; the least are 1, 2 and 0")
+        raise ConfigError(f"{seen}; the minimum is 1, 2 and 0")
     homes = [folder / f"site-{origin.site}" for origin in origins]
     for home in homes:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
@@ -150,9 +150,9 @@ def describe(
 
     Args:
         origin: The hospital.
-        person: Who is shown.
+        person: The patient of the image.
         place: Numbers of study, series and image, each from 1.
-        own: What this kind of image has besides, keyword -> value.
+        own: Further elements of this kind of image, keyword -> value.
     """
     study, series, instance = place
     image = Dataset()

@@ -1,6 +1,6 @@
 """T1 MR of heads: dementia has wider ventricles and sulci and a smaller hippocampus, with overlap.
 
-Grey has no unit: every scan has a gain of its own.
+Intensity has no unit: every scan has its own gain.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ DIAGNOSES = ("control", "dementia")
 ATROPHY = ((0.28, 0.12), (0.66, 0.14))  # mean and standard deviation by diagnosis; 0 none .. 1 much
 SHAPE = (20, 64, 64)
 SCALP, BONE, FLUID, GREY, WHITE = 0.95, 0.12, 0.18, 0.52, 0.8  # 0..1 of a scan's gain
-P_SECOND = 0.2  # chance that a patient is scanned twice
+P_SECOND = 0.2  # probability of a second scan of a patient
 LABELS = LabelFile("SeriesInstanceUID", ("series_instance_uid", "diagnosis"), "diagnosis")
 HEADER: dict[str, object] = {
     "SOPClassUID": uid.MRImageStorage, "Modality": "MR", "BodyPartExamined": "HEAD",
@@ -46,7 +46,7 @@ class Scanner:
     spacing_mm: float
     slice_mm: float
     noise: float  # standard deviation of each channel, 1 = the scan's gain
-    gain: float  # stored value of full grey, before each scan's own factor
+    gain: float  # stored value of full intensity, before each scan's own factor
     is_turned: bool  # stores rows to the right and columns to the front
     syntax: uid.UID
 

@@ -128,7 +128,7 @@ def draw_retina(grid: Grid, disc: Point, rng: np.random.Generator) -> Picture:
 
 
 def draw_vessels(disc: Point, rng: np.random.Generator) -> Picture:
-    """Draw (H, W) how much vessel there is: four arcades from the disc, with branches."""
+    """Draw (H, W) the vessel density: four arcades from the disc, with branches."""
     inward = -np.sign(disc[0])
     layers = {sigma: np.zeros((SIZE, SIZE), dtype=np.float32) for sigma in (1.5, 1.1, 0.8)}
     for down in (-1, 1):
@@ -179,7 +179,7 @@ def draw_lesions(
 def dab(
     colour: Picture, grid: Grid, centre: Point, size: Point, power: float, change: Picture
 ) -> None:
-    """Add a soft spot, in place; only the pixels near it are touched."""
+    """Add a soft spot, in place; change only the pixels near it."""
     reach = int(2.5 * HALF * max(size)) + 1
     column, row = (int(HALF * (1 + way)) for way in centre)
     near = np.s_[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]

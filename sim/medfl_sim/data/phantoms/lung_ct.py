@@ -1,4 +1,4 @@
-"""CT of two small lungs with candidates as in LUNA16: true nodules, and what looks like one.
+"""CT of two small lungs with candidates as in LUNA16: true nodules, and false positives.
 
 Setio et al.: Validation, comparison, and combination of algorithms for automatic detection of
 pulmonary nodules in CT: the LUNA16 challenge. Medical Image Analysis 42, 2017.

@@ -1,6 +1,6 @@
 """Mammograms: a mass that is benign (smooth, round) or malignant (spiculated, calcified).
 
-An image is drawn as of a left breast, chest wall at the left edge, and mirrored for a right one.
+Every image starts as a left breast, chest wall at the left edge; a right one is its mirror image.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ HEADER: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Breast:
-    """One breast; lengths in half short sides of the picture."""
+    """One breast; lengths in half short sides of the image."""
 
     finding: str
     laterality: str  # L or R

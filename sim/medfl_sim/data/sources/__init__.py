@@ -1,6 +1,6 @@
-"""What a researcher's images may come as, one file per kind, through the same index and cache.
+"""Formats of a researcher's images, one file each, through the same index and cache.
 
-DICOM is the way of the hospitals; these are for public data sets. Their images count as modality
+Hospitals use DICOM; the others are for public data sets. Their images count as modality
 OT (DICOM's word for other), so a plan for them says `modality: [OT]`. They have no window: the rule
 `dicom` takes the whole range of 8-bit and 16-bit images, and of NIfTI the volume's own.
 """

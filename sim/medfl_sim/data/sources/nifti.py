@@ -1,4 +1,4 @@
-"""NIfTI volumes, read by nibabel; each is of a patient of its own, or a CSV column says whose.
+"""NIfTI volumes, read by nibabel; each is its own patient, unless a CSV column names one.
 
 A volume is turned to the axes of DICOM's patient: slices to the head, rows to the back, columns to
 the left. Values are scaled by the file's slope and intercept: Hounsfield units where it has them.
@@ -59,7 +59,7 @@ class NiftiReader:
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one slice, or the volume."""
         if source.position is not None:
-            raise DataError("candidates are read from DICOM series; this is a NIfTI file")
+            raise DataError("medfl reads candidates from DICOM series; this is a NIfTI file")
         row = source.rows[0]
         volume, (step, down, across) = _upright(folder / row.path, row.mtime_ns)
         facts = Dataset()
@@ -80,15 +80,15 @@ def _load(path: Path) -> Any:
     except (nibabel.filebasedimages.ImageFileError, EOFError):
         raise DataError("no NIfTI file") from None
     if len(image.shape) != 3:
-        raise DataError(f"the volume has {len(image.shape)} dimensions, 3 are read")
+        raise DataError(f"the volume has {len(image.shape)} dimensions; medfl reads 3")
     if int(np.prod(image.shape, dtype=np.int64)) * 4 > MAX_BYTES:
-        raise DataError(f"the volume of {image.shape} is above {MAX_BYTES // 2**20:,} MB")
+        raise DataError(f"the volume of {image.shape} is larger than {MAX_BYTES // 2**20:,} MB")
     return image
 
 
 @lru_cache(maxsize=1)
 def _upright(path: Path, mtime_ns: int) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
-    """Give (D, H, W) to head, back and left, and the mm between slices, rows and columns."""
+    """Return (D, H, W) to head, back and left, and the mm between slices, rows and columns."""
     import nibabel
 
     to_canonical: Any = nibabel.as_closest_canonical

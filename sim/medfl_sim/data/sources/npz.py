@@ -30,7 +30,7 @@ IMAGES = "images"
 @SOURCES.register("npz")
 @dataclass(frozen=True)
 class NpzReader:
-    """Reads archives of many pictures."""
+    """Reads archives of many images."""
 
     name: str = "npz"
 
@@ -48,7 +48,7 @@ class NpzReader:
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Take one image out of its array."""
         if images.dimensions == 3:
-            raise DataError("volumes in npz are not read; the plan has dimensions: 3")
+            raise DataError("medfl reads no volumes from npz; the plan has dimensions: 3")
         row = source.rows[0]
         prefix, _, number = row.item.rpartition("/")
         array = _array(folder / row.path, row.mtime_ns, f"{prefix}_{IMAGES}" if prefix else IMAGES)
@@ -96,7 +96,7 @@ def _label(label: NDArray[np.generic]) -> str:
 
 @lru_cache(maxsize=2)
 def _array(path: Path, mtime_ns: int, key: str) -> NDArray[np.generic]:
-    """Read one array; kept, because a worker takes one image after the other out of it."""
+    """Read one array and cache it, because a worker takes its images one by one."""
     with zipfile.ZipFile(path) as archive:
         n_bytes = archive.getinfo(f"{key}.npy").file_size
     if n_bytes > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""PNG and JPEG files; each is an image of a patient of its own, unless a CSV column says whose."""
+"""PNG and JPEG files; each is its own patient, unless a CSV column names one."""
 
 from dataclasses import dataclass
 from pathlib import Path

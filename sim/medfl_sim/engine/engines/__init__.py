@@ -1,4 +1,4 @@
-"""What runs the sites' ClientApp, one file each; on CPU all give the same weights."""
+"""Engines that run the sites' ClientApp, one file each; on CPU all give the same weights."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,16 +10,16 @@ from medfl_common.registry import Registry
 
 
 class Engine(Protocol):
-    """Takes messages, and gives their replies in the order in which they are asked for."""
+    """Takes messages, and returns their replies in the order of the requests."""
 
     def push(self, message_id: str, message: Message, context: Context) -> None:
         """Take a message for the site of a context."""
 
     def pull(self, message_id: str) -> Message:
-        """Give the reply, once; waits for it."""
+        """Wait for the reply, and return it once."""
 
     def close(self) -> None:
-        """End what was started."""
+        """Stop the engine's processes."""
 
 
 # (makes the app, in whichever process it is to run; workers wanted; the most bytes of a message)

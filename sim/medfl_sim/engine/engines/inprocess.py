@@ -10,7 +10,7 @@ from medfl_sim.engine.engines import ENGINES
 
 @ENGINES.register("inprocess")
 class InProcess:
-    """Runs the app for a message when its reply is asked for, so nothing piles up."""
+    """Runs the app for a message when the caller asks for its reply, so nothing piles up."""
 
     def __init__(
         self, make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int
@@ -27,5 +27,5 @@ class InProcess:
         return self._app(*self._waiting.pop(message_id))
 
     def close(self) -> None:
-        """Forget what was not asked for."""
+        """Drop the messages whose reply nobody asked for."""
         self._waiting.clear()

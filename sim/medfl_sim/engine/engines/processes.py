@@ -1,6 +1,6 @@
 """One worker process per core or GPU; weights and updates go through shared memory.
 
-Workers are forked: they see the images of this process without a copy, and are there at once.
+The engine forks its workers: they see this process's images without a copy, and start at once.
 """
 
 import mmap
@@ -27,7 +27,7 @@ Names = list[tuple[str, str, str, tuple[int, ...], str, int]]  # of arrays, with
 
 @ENGINES.register("processes")
 def processes(make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int) -> Pool:
-    """Start the workers; raises ConfigError where the system has no fork."""
+    """Start the workers; raises ConfigError if the system has no fork."""
     if "fork" not in multiprocessing.get_all_start_methods():
         raise ConfigError(
             "--engine processes needs a system with fork", todo="take inprocess or ray"
@@ -51,10 +51,10 @@ class _Block:
     """A piece of shared memory for the arrays of one message at a time, one way."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._shared = mmap.mmap(-1, max_bytes)  # anonymous: a forked process has the same one
+        self._shared = mmap.mmap(-1, max_bytes)  # anonymous: a forked process shares it
 
     def put(self, content: RecordDict) -> tuple[RecordDict, Names]:
-        """Write the arrays; give the other records and what was written, or all where too large."""
+        """Write the arrays; return the other records and the layout, or all if too large."""
         records = content.array_records
         found = [(r, k, a) for r, record in records.items() for k, a in record.items()]
         if sum(len(array.data) for _, _, array in found) > len(self._shared):
@@ -102,7 +102,7 @@ class _Worker:
         theirs.close()
 
     def work(self, message: Message, context: Context) -> Message:
-        """Have one message answered; raises RunError where the process has died."""
+        """Have the worker answer one message; raises RunError if the process has died."""
         arrays = dict(message.content.array_records)
         is_known = [*arrays] == [*self._last] and all(
             list(map(id, arrays[r].values())) == list(map(id, self._last[r].values()))
@@ -138,7 +138,7 @@ def _serve(
     inbox: _Block,
     outbox: _Block,
 ) -> None:
-    """Answer messages until the line is closed or the parent is gone."""
+    """Answer messages until the pipe closes or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:
@@ -167,7 +167,9 @@ def _serve(
         try:
             reply = app(message, Context(metadata.run_id, node, config, RecordDict(), {}))
             line.send(outbox.put(reply.content))
-        except Exception:  # the traceback is for who mends medfl: its objects cannot all be sent
+        except (
+            Exception
+        ):  # the traceback as text, for developers: a pipe cannot carry all its objects
             line.send(RunError(f"worker {number} failed:\n{traceback.format_exc()}"))
 
 

@@ -1,7 +1,8 @@
 """Flower's Ray backend, on one machine or on an existing Ray cluster (pip install 'medfl[ray]').
 
-The sites, images included, are put into Ray's object store once, and each actor opens them there.
-RAY_ADDRESS names a cluster that runs already; else one is started on this machine.
+The engine puts the sites, images included, into Ray's object store once; each actor opens them
+there.
+RAY_ADDRESS names a running cluster; without it Ray starts one on this machine.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from medfl_sim.engine.grid import be_a_task, flower_ray_backend
 from medfl_sim.engine.pool import Pool
 from medfl_sim.engine.ray_cluster import start_ray
 
-_APPS: dict[str, ClientApp] = {}  # of this process, by the object they were made from
+_APPS: dict[str, ClientApp] = {}  # of this process, by the object behind them
 
 
 @ENGINES.register("ray")
@@ -38,7 +39,7 @@ def ray_engine(make_app: Callable[[], ClientApp], n_workers: int | None, max_byt
 
 
 def load_app(key: str, stored: Any) -> ClientApp:
-    """Give this actor's app, made at its first message."""
+    """Return this actor's app, built at its first message."""
     if key not in _APPS:
         ray: Any = import_module("ray")
         be_a_task()
