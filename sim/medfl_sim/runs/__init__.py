@@ -1,1 +1,1 @@
-"""Run directories of simulations: made, compared, shown elsewhere."""
+"""Make run directories of simulations, compare them, and show them elsewhere."""

@@ -1,8 +1,8 @@
-"""What there would be without the federation: each hospital alone, and all in one place.
+"""Baselines without federation: each hospital alone, and all images pooled.
 
-Both are studies of one site with the plan's own loop, rounds and budget, so they stop and go on as
-any other: DIR/baselines/alone/SITE and DIR/baselines/pooled are run directories. Each hospital
-holds back the same patients in all three; the pooled model never sees them either.
+Both are studies of one site with the plan's own loop, rounds and budget, so they stop and resume
+like any other: DIR/baselines/alone/SITE and DIR/baselines/pooled are run directories. Each
+hospital validates on the same patients in all three; the pooled model never trains on them either.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from medfl_server.superlink.transport import Announce
 from medfl_sim.engine.simulation import run_study, silent
 
 POOLED = "pooled"
-# One site takes part: nothing is to be withstood, and messages are whole.
+# One site takes part: no robust rule, no compression.
 FEDERATION: dict[str, object] = {
     "strategy": FEDAVG.name, "options": {}, "messages": {}, "min_sites": "all",
     "sites_per_round": None, "statistics": False,
@@ -34,7 +34,7 @@ FEDERATION: dict[str, object] = {
 
 
 def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
-    """Train each hospital alone and all pooled, or go on with it; what is finished stays."""
+    """Train each hospital alone and all pooled, or resume it; keep the finished ones."""
     plan_file = _write_plan(study)
     for number, (name, site) in enumerate(sites.items(), start=1):
         _run(alone_folder(study, name), plan_file, {name: site})
@@ -44,17 +44,17 @@ def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = 
 
 
 def alone_folder(study: Study, site: str) -> Path:
-    """Say where the run of one hospital alone is."""
+    """Return the run directory of one hospital alone."""
     return study.files.baselines / "alone" / site
 
 
 def pooled_folder(study: Study) -> Path:
-    """Say where the run over all images in one place is."""
+    """Return the run directory of the pooled images."""
     return study.files.baselines / POOLED
 
 
 def pooled_site(sites: Mapping[str, Site]) -> Site:
-    """Make one site of all, each split into training and validation patients as it is by itself."""
+    """Join all sites into one; each keeps its own split into training and validation patients."""
 
     def data(plan: Plan, site: str) -> SiteData:
         parts = [one.data(plan, name) for name, one in sites.items()]
@@ -66,13 +66,13 @@ def pooled_site(sites: Mapping[str, Site]) -> Site:
 
 @dataclass(frozen=True)
 class Joined(Batches):
-    """Sets of examples one after the other, as one."""
+    """Several sets of examples as one, in order."""
 
     parts: list[Examples]
 
     @property
     def is_images(self) -> bool:
-        """Say whether a batch is pictures."""
+        """Say whether a batch holds images."""
         return self.parts[0].is_images
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class Joined(Batches):
 
     @cached_property
     def targets(self) -> torch.Tensor:
-        """Give (N, K) of all parts."""
+        """Join the (N, K) of all parts."""
         return torch.cat([part.targets for part in self.parts])
 
     @cached_property
@@ -89,7 +89,7 @@ class Joined(Batches):
         return torch.tensor([len(part) for part in self.parts]).cumsum(0)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give inputs and targets at some positions, in their order."""
+        """Return inputs and targets at some positions, in order."""
         home = torch.searchsorted(self._ends, index, right=True)
         found, places = [], []
         for number in home.bincount().nonzero()[:, 0].tolist():
@@ -114,7 +114,7 @@ def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
 
 
 def _write_plan(study: Study) -> Path:
-    """Write the study's plan as one for a single site; initial weights stay those of the study."""
+    """Write the study's plan for a single site, with the study's initial weights."""
     values = study.plan.model_dump(mode="json")
     values["federation"] |= FEDERATION
     values["training"]["objective"] = None

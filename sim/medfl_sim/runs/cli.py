@@ -1,4 +1,4 @@
-"""medfl-sim ls, show and compare: over the run directories that there are."""
+"""medfl-sim ls, show and compare: read run directories."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ PAGES = ("report", "partition", "compare", "harmony", "model-card")
 
 
 def ls(
-    folder: Annotated[Path, typer.Argument(help="Where to look, and below it.")] = Path("runs"),
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to search, with its sub-folders.")
+    ] = Path("runs"),
 ) -> None:
     """List the runs in a folder, the newest last."""
     from medfl_sim.runs.directories import LS_HEADER, list_rows
@@ -25,7 +27,7 @@ def ls(
 
 
 def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Say what one run is, how it stands and what came out."""
+    """Show one run: its plan, its state and its scores."""
     from medfl_server.reports.sections.result import final_table
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
@@ -55,7 +57,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two run directories or more.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("comparison.html"),
 ) -> None:
-    """Lay runs side by side: scores, cost, and in which settings they differ."""
+    """Compare runs: scores, cost, and the settings in which they differ."""
     from medfl_common.errors import ConfigError
     from medfl_sim.runs.directories import (
         COMPARE_HEADER,

@@ -1,6 +1,6 @@
-"""Did joining help? Each hospital's validation images, seen by three models: a table and a page.
+"""Did joining help? Score three models on each hospital's validation images: a table and a page.
 
-The models are scored here, in the simulator, which has all images: no policy holds anything back.
+The simulator has all images, so it scores the models itself: no policy withholds anything.
 """
 
 import json
@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """Federated minus another, in AUC, with its 95 % interval; None where it cannot be said."""
+    """The federated AUC minus another's, with its 95 % interval; None if it is undefined."""
 
     value: float | None
     low: float | None = None
@@ -46,7 +46,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """Say what the interval allows to say."""
+        """Return the verdict that the interval allows."""
         if self.value is None or self.low is None or self.high is None:
             return "cannot be said"
         if self.low > 0:
@@ -56,7 +56,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """One hospital, or all: how many images, and the AUC of each model on the validation ones."""
+    """One hospital, or all: the number of images, and each model's AUC on the validation images."""
 
     name: str
     n_trained: int
@@ -67,7 +67,7 @@ class Row:
 
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
-    """Score the three models everywhere, and keep the table; the last row is over all hospitals."""
+    """Score the three models at every hospital, and keep the table; the last row is over all."""
     federated = Finished(study, study.files.local)
     pooled_study = open_study(pooled_folder(study))
     pooled = Finished(pooled_study, RunFolder(pooled_study.folder).local)
@@ -89,7 +89,7 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
 
 
 def read_comparison(folder: Path) -> list[Row]:
-    """Read the kept table; empty where there is none."""
+    """Read the kept table; empty if there is none."""
     if not RunFolder(folder).comparison.exists():
         return []
     return [
@@ -114,10 +114,10 @@ class Finished:
         self._kept = study.log.read(FinishedEvent)[-1].round
 
     def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
-        """Give the number of training images, (N, K) log-odds and (N, K) targets of validation.
+        """Return the number of training images, (N, K) log-odds and (N, K) targets of validation.
 
-        `local` names the site whose own layers the model has, where it has any; where the algorithm
-        gives each site a model of its own, it is that one.
+        `local` names the site whose own layers the model has, if it has any; if the algorithm gives
+        each site its own model, the study scores that one.
         """
         plan, folder = self._study.plan, self._local / local / self._study.run
         load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
@@ -157,9 +157,9 @@ def _difference(one: float | None, other: float | None, drawn: Floats) -> Differ
 
 
 def _draws(odds: Floats, targets: NDArray[np.float32]) -> Floats:
-    """Give (N_DRAWS, M) AUCs of images drawn with replacement, the same ones for every model.
+    """Return (N_DRAWS, M) AUCs of images drawn with replacement, the same draws for every model.
 
-    NaN where a draw holds one class only. Efron, Tibshirani: An Introduction to the Bootstrap.
+    NaN if a draw holds only one class. Efron, Tibshirani: An Introduction to the Bootstrap.
     """
     rng = numpy_generator(SEED, "comparison")
     n, found = len(targets), []
@@ -171,7 +171,7 @@ def _draws(odds: Floats, targets: NDArray[np.float32]) -> Floats:
 
 
 def _areas(odds: Floats, targets: NDArray[np.float32]) -> list[float | None]:
-    """Give each model's AUC, the mean over classes: (M, N, K) scores, (N, K) targets, NaN unknown.
+    """Return each model's AUC, the mean over classes: (M, N, K) scores, (N, K) targets or NaN.
 
     The share of pairs in the right order, by ranks. Hanley, McNeil: Radiology 143:29 (1982).
     """

@@ -12,7 +12,7 @@ from medfl_sim.runs.baselines import pooled_folder
 from medfl_sim.runs.compare import ALL, Difference, Row
 from medfl_sim.runs.directories import curve, number
 
-MOST = 60  # hospitals in the image; of more, the largest
+MOST = 60  # hospitals in the plot; of more, the largest
 HEADER = [
     "hospital", "training images", "validation images", "AUC alone", "AUC federated", "AUC pooled",
     "federated - alone", "95 % interval", "did joining help?",
@@ -31,22 +31,24 @@ def write_comparison(study: Study, rows: Sequence[Row]) -> Path:
 
 
 def answer(hospitals: Sequence[Row], whole: Row) -> str:
-    """Say in a sentence how many hospitals are better off, and what pooling would have given."""
+    """Say in a sentence how many hospitals gain, and which AUC pooling reaches."""
     n = Counter(row.helped.verdict for row in hospitals)
     said = [
-        f"{n['helped']} of {len(hospitals)} hospitals are better off on their own validation "
-        "images with what the federation gave them than with a model trained alone"
+        f"{n['helped']} of {len(hospitals)} hospitals score better on their own validation "
+        "images with the federated model than with a model trained alone"
     ]
     if n["harmed"]:
         said.append(f"{n['harmed']} worse")
     if n["no clear difference"]:
-        said.append(f"at {n['no clear difference']} their images do not suffice to tell")
+        said.append(f"at {n['no clear difference']} the images are too few for a clear difference")
     if n["cannot be said"]:
-        said.append(f"at {n['cannot be said']} it cannot be said, for want of validation images")
+        said.append(
+            f"at {n['cannot be said']} the difference is undefined, for lack of validation images"
+        )
     return (
         f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
-        f"federated, {number(whole.auc['alone'])} with each hospital's trained alone, and "
-        f"{number(whole.auc['pooled'])} had all images been in one place "
+        f"federated, {number(whole.auc['alone'])} with each hospital's own model, and "
+        f"{number(whole.auc['pooled'])} with all images in one place "
         f"(n = {whole.n_validation} validation images)."
     )
 
@@ -60,8 +62,10 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
     left_out = len(hospitals) - len(shown)
-    texts = ["Right of the line the federation's model is better, left of it that trained alone."]
-    texts += [f"The image shows the {MOST} largest hospitals."] * bool(left_out)
+    texts = [
+        "Right of the line the federation's model is better, left of it the one trained alone."
+    ]
+    texts += [f"The plot shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
     image = interval_plot(bars, "AUC of the federated model minus AUC alone")
     return Section(
@@ -74,10 +78,10 @@ def _rounds(study: Study) -> Section:
     found = {name: curve(one) for name, one in studies.items()}
     lines = {name: points for name, points in found.items() if points[0]}
     if not lines:
-        return Section("Over the rounds", ["The sites' policy lets no scores out."])
+        return Section("Over the rounds", ["The sites' policies withhold all scores."])
     image = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
     title = "Over the rounds, against all images in one place"
-    text = "Federated: the model that hospitals share, also where each ends with one of its own."
+    text = "Federated: the shared model, even if each hospital ends with its own."
     return Section(title, [text], [image])
 
 
@@ -86,15 +90,15 @@ def _how(study: Study) -> Section:
     return Section(
         "How it was compared",
         [
-            f"Each model was trained by the same loop from the same initial weights: "
+            f"The same loop trains each model from the same initial weights: "
             f"{study.plan.federation.rounds} rounds of {training.epochs} epochs over its images. "
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
-            "which is what federated learning makes unnecessary. Each hospital holds back the same "
-            "patients from all three, and is judged by them.",
+            "which federated learning makes unnecessary. Each hospital validates all three on the "
+            "same patients, which none of them trains on.",
             "Intervals: 500 draws of the validation images, the same for both models (paired "
             "bootstrap). They treat images as independent; several images of a patient make them "
-            "too narrow. Which round's model is kept is chosen on the same validation images, for "
-            "all three alike. One hospital in twenty is called helped or harmed by chance.",
+            "too narrow. The same validation images choose which round's model to keep, for all "
+            "three alike. By chance alone, 1 hospital in 20 counts as helped or harmed.",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What run directories hold, for a list, a look and a comparison."""
+"""Read run directories, for ls, show and compare."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from medfl_common.run.log import RunLog
 from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
 from medfl_server.study.run_directory import Study, open_study
 
-DEPTH = 4  # folders below the given one in which runs are looked for
+DEPTH = 4  # levels of sub-folders in which to search for runs
 LS_HEADER = ["run", "study", "plan", "hospitals", "rounds", "state", "AUC", "last change"]
 COMPARE_HEADER = [
     "run", "state", "AUC", "loss", "accuracy", "model of round", "rounds", "seconds", "MB received",
@@ -42,13 +42,13 @@ class Facts:
     seconds: float  # of all rounds
     mb_received: float
     scored: Scored | None  # the kept model, or the newest; over all hospitals
-    scored_round: int | None  # whose model that is
+    scored_round: int | None  # the model that has these scores
 
 
 def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
-    """Give (rounds made, `value` of the model after them), in order; empty where none is known.
+    """Return (rounds made, `value` of the model after them), in order; empty if none is known.
 
-    The final model may be of an earlier round, which is there already.
+    The final model may be of an earlier round, which the list holds already.
     """
     events = scored_events(study.log)
     points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
@@ -56,7 +56,7 @@ def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """List the run directories at a folder or below it, the one that changed last at the end."""
+    """List the run directories at a folder or below it, the last changed at the end."""
     return sorted(_runs_in(folder, DEPTH), key=_changed)
 
 
@@ -70,7 +70,7 @@ def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def facts_of(folder: Path) -> Facts:
-    """Read one run directory; raises RunError where it is none."""
+    """Read one run directory; raises RunError if it is none."""
     study = open_study(folder)
     events, scored = study.log.read(Event), scored_events(study.log)
     rounds = [event for event in events if isinstance(event, RoundMade)]
@@ -95,7 +95,7 @@ def scored_events(log: RunLog) -> list[Asked]:
 
 
 def _state(events: Sequence[Event]) -> str:
-    """Say how a run stands; whether a stopped one is running still, a log cannot know."""
+    """Return a run's state; a log cannot tell a stopped run from a running one."""
     last = events[-1] if events else None
     if last is None or isinstance(last, Finished | Paused):
         return last.kind if last else "created"
@@ -103,7 +103,7 @@ def _state(events: Sequence[Event]) -> str:
 
 
 def list_rows(folder: Path) -> Rows:
-    """Give a row for each run below a folder; a damaged one says so."""
+    """List a row for each run below a folder; a damaged run's row says so."""
     return [_list_row(path, folder) for path in find_runs(folder)]
 
 
@@ -137,7 +137,7 @@ def number(value: float | None) -> str:
 
 
 def compare_rows(runs: Sequence[Facts]) -> Rows:
-    """Give a row of figures for each run."""
+    """List a row of figures for each run."""
     rows = []
     for facts in runs:
         scored = facts.scored
@@ -152,7 +152,7 @@ def compare_rows(runs: Sequence[Facts]) -> Rows:
 
 
 def settings_that_differ(runs: Sequence[Facts]) -> Rows:
-    """Give rows of (setting, its value in each run) of plan and scenario, where not all agree."""
+    """List rows of (setting, its value in each run) of plan and scenario where runs differ."""
     settings = [
         flat(facts.study.plan.model_dump(mode="json")) | flat(scenario_of(facts), "scenario.")
         for facts in runs
@@ -166,7 +166,7 @@ def settings_that_differ(runs: Sequence[Facts]) -> Rows:
 
 
 def scenario_of(facts: Facts) -> dict[str, Any]:
-    """Read a run's scenario; empty where it has none, as a real study."""
+    """Read a run's scenario; empty if it has none, as a real study."""
     path = facts.study.files.scenario
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found

@@ -1,4 +1,4 @@
-"""One simulation from a plan to its pages; the command line, sweeps and notebooks all do this."""
+"""One simulation from a plan to its pages, for the command line, sweeps and notebooks."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ from medfl_sim.runs.compare import compare
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.sinks import feeding
 
-# Shows the progress of a study of so many rounds, for as long as the context is open.
+# Shows the progress of a study of so many rounds while the context is open.
 Bar = Callable[[int], AbstractContextManager[Follow]]
 
 
@@ -67,7 +67,7 @@ def do(
     watch: Watch | None = None,
     bar: Bar = no_bar,
 ) -> Study:
-    """Do a job in a run directory, or go on with it; what is finished is not done again.
+    """Do a job in a run directory, or resume it; repeat nothing that is finished.
 
     Args:
         job: What to simulate.
@@ -80,8 +80,8 @@ def do(
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:
         raise RunError(
-            f"{folder} was begun with another plan than {job.plan}",
-            todo=f"give that one to go on ({RunFolder(folder).plan_file}), or another --out",
+            f"{folder} has another plan than {job.plan}",
+            todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")

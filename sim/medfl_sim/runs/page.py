@@ -1,4 +1,4 @@
-"""Several runs side by side, as a page."""
+"""Several runs side by side, on a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     lines = {name: points for name, points in found.items() if points[0]}
     image = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
     differing = settings_that_differ(runs)
-    same = [] if differing else ["All settings are the same."]
+    same = [] if differing else ["The runs have the same settings."]
     table = [Table(["setting", *names], differing, is_text=True)] if differing else []
     sections = [
         Section("The runs", pictures=image, tables=[Table(COMPARE_HEADER, compare_rows(runs))]),
@@ -39,7 +39,7 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
 
 
 def answer(runs: Sequence[Facts]) -> str:
-    """Name the run with the highest AUC, and what speaks against taking it at its word."""
+    """Name the run with the highest AUC, and the reasons for doubt."""
     known = {
         str(facts.study.folder): area
         for facts in runs
@@ -51,10 +51,10 @@ def answer(runs: Sequence[Facts]) -> str:
     said = [f"{best} has the highest AUC over all hospitals, {known[best]:.3f}"]
     others = [f"{name} {area:.3f}" for name, area in known.items() if name != best]
     said += [f"the others: {', '.join(others)}"] * bool(others)
-    said += ["one seed each does not say whether that is chance (medfl-sim sweep does)"]
+    said += ["one seed each cannot show whether that is chance (medfl-sim sweep can)"]
     differing = {row[0] for row in settings_that_differ(runs)}
     if "seed" in differing or any(name.startswith("scenario.") for name in differing):
-        said.append("they were not scored on the same patients")
+        said.append("they have different validation patients")
     if unfinished := [f.study.folder.name for f in runs if f.state != "finished"]:
         said.append(f"not finished: {', '.join(unfinished)}")
     return "; ".join(said) + "."

@@ -1,1 +1,1 @@
-"""Many runs of one plan with other settings and seeds."""
+"""Many runs of one plan with different settings and seeds."""

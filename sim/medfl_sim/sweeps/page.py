@@ -1,4 +1,4 @@
-"""sweep.html: which setting is best, with every seed shown, and how they learnt."""
+"""sweep.html: which setting is best, with every seed and the learning curves."""
 
 import statistics
 from collections import defaultdict
@@ -20,7 +20,7 @@ from medfl_sim.sweeps.table import (
     mean_of,
 )
 
-MOST_CURVES = 12  # combinations whose curves are in one image
+MOST_CURVES = 12  # combinations whose curves one plot shows
 
 
 def write_sweep(folder: Path, found: Sequence[Result], study: str) -> Path:
@@ -50,7 +50,7 @@ def answer(found: Sequence[Result]) -> str:
     said = f"{_label(best)} has the highest AUC, {value} over {seeds}"
     first = next(iter(groups))
     if best == first:
-        return f"{said}; it is the first setting, to which the others are compared.{ending}"
+        return f"{said}; it is the first setting, the reference of the others.{ending}"
     gap = difference(groups[best], groups[first])
     if gap is None:
         other = means[first].text("auc") if first in means else "none"
@@ -146,11 +146,11 @@ def _how(found: Sequence[Result]) -> Section:
     return Section(
         "How to read this",
         [
-            "A seed decides the initial weights, the split of patients, a drawn partition and "
-            "every order of batches: runs with the same seed are alike in all that, so settings "
-            "are compared seed by seed (paired, Student's t). The deviation is over seeds.",
-            f"All figures are on the validation images on which settings are chosen here: the best "
-            f"of {len(by_settings(found))} looks a little too good. Confirm the winner with other "
+            "A seed decides the initial weights, the split of patients, a random partition and "
+            "every order of batches. Runs with one seed agree in all of these, so the page "
+            "compares settings seed by seed (paired, Student's t). The deviation is over seeds.",
+            f"All figures come from the validation images that also choose the setting: the best "
+            f"of {len(by_settings(found))} looks slightly too good. Confirm the winner with other "
             "seeds, or on patients that no run has seen.",
         ],
     )

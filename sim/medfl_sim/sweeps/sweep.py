@@ -1,9 +1,9 @@
 """Many runs of one study: every combination of some settings, each with several seeds.
 
 DIR/plans/NAME.yaml   the plan of each run
-    runs/NAME/        its run directory; a finished one is not made again
+    runs/NAME/        its run directory; a sweep never repeats a finished one
     sweep.csv         one line per run; sweep.tex and sweep.html: one per combination
-The name of a run says its settings, so a sweep may be widened later and makes only what is new.
+The name of a run says its settings, so a wider sweep makes only the new runs.
 """
 
 import itertools
@@ -52,7 +52,7 @@ class Variant:
 
 
 def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
-    """Read `KEY=VALUE,VALUE`, once per key; a list is written in brackets."""
+    """Read `KEY=VALUE,VALUE`, once per key; a list stands in brackets."""
     found: dict[str, list[Value]] = {}
     for text in texts:
         key, _, rest = text.partition("=")
@@ -63,15 +63,15 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
                 todo="write KEY=VALUE,VALUE, such as lr=0.01,0.1",
             )
         if key in found:
-            raise ConfigError(f"--vary {key} is there twice", todo="write its values with commas")
+            raise ConfigError(f"--vary {key} occurs twice", todo="write its values with commas")
         found[key] = [parse_yaml(f"value: {w}", f"--vary {text}")["value"] for w in words]
     return found
 
 
 def find_key(key: str) -> str:
-    """Give the place in a plan that a key means: `federation.strategy`, or short `strategy`.
+    """Return the place in a plan that a key means: `federation.strategy`, or short `strategy`.
 
-    Raises ConfigError where there is no such setting, or more than one.
+    Raises ConfigError if there is no such setting, or more than one.
     """
     places = _places(Plan)
     if key in places:
@@ -97,12 +97,12 @@ def _places(model: type, prefix: str = "") -> list[str]:
 
 
 def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
-    """List the runs of a sweep, with their plans written and checked; nothing is trained.
+    """List the runs of a sweep, and write and check their plans; train nothing.
 
     Args:
         job: What all runs share; its plan's seed is the first.
-        vary: What they differ in.
-        n_seeds: How many seeds each combination has: seed, seed + 1, ...
+        vary: The settings in which they differ.
+        n_seeds: The number of seeds of each combination: seed, seed + 1, ...
         folder: The sweep's.
     """
     folder = folder.resolve()  # workers may be in another directory
@@ -114,7 +114,7 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     first = load_plan(job.plan).seed
     combinations = [*itertools.product(*vary.values())]
     if len(combinations) * n_seeds > MAX_RUNS:
-        raise ConfigError(f"{len(combinations) * n_seeds} runs; more than {MAX_RUNS} are not made")
+        raise ConfigError(f"{len(combinations) * n_seeds} runs; a sweep makes at most {MAX_RUNS}")
     found = []
     for values in combinations:
         chosen = dict(zip(vary, values, strict=True))
@@ -138,9 +138,9 @@ def run_sweep(
     say: Callable[[str], None],
     watch: Watch | None = None,
 ) -> dict[str, str]:
-    """Make the runs that are not finished; return name -> what went wrong, of those that failed.
+    """Make the unfinished runs; return name -> error of those that failed.
 
-    The images are decoded once, before the first run; `watch` follows that.
+    The sweep decodes the images once, before the first run; `watch` follows that.
     """
     left = [v for v in found if not _is_finished(v)]
     for variant in {load_plan(v.job.plan).images.model_dump_json(): v for v in left}.values():
@@ -160,7 +160,7 @@ def run_sweep(
 
 
 def work(task: Task) -> str:
-    """Make one run, in whichever process; return what went wrong, or nothing."""
+    """Make one run, in any process; return the error, or nothing."""
     job, folder = task
     try:
         do(job, folder)
@@ -196,7 +196,7 @@ def _scenario(base: Scenario, chosen: Mapping[str, Value]) -> Scenario:
 def _write_plan(
     path: Path, base: dict[str, Value], changes: Mapping[str, Value], home: Path
 ) -> None:
-    """Write the base plan with some settings changed; raises ConfigError where it is none."""
+    """Write the base plan with some settings changed; raises ConfigError if it is not valid."""
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     values: dict[str, Value] = yaml.safe_load(yaml.safe_dump(base))
@@ -216,7 +216,7 @@ def _write_plan(
 
 
 def _make_absolute(values: dict[str, Value], home: Path) -> None:
-    """Say where a file of initial weights is, whose path is relative to the plan."""
+    """Return the path of a file of initial weights, which is relative to the plan."""
     model = values.get("model")
     weights = model.get("weights") if isinstance(model, dict) else None
     if isinstance(weights, dict) and isinstance(weights.get("file"), str):
@@ -226,13 +226,13 @@ def _make_absolute(values: dict[str, Value], home: Path) -> None:
 def _check_unchanged(folder: Path, plan: Path) -> None:
     if RunFolder(folder).facts.exists() and open_study(folder).plan != load_plan(plan):
         raise RunError(
-            f"{folder} was made with another plan: the sweep's base plan was changed since",
+            f"{folder} has another plan: the sweep's base plan has changed since",
             todo="sweep into another directory",
         )
 
 
 def _name(settings: Mapping[str, str], seed: int) -> str:
-    """Name a run by its settings, as a folder may be called; long ones end in a hash."""
+    """Name a run by its settings, as a valid folder name; long names end in a hash."""
     text = "_".join([*(f"{key}-{value}" for key, value in settings.items()), f"seed-{seed}"])
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text)
     is_plain = name == text and len(name) <= 100

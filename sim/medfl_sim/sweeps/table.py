@@ -10,7 +10,7 @@ from medfl_sim.runs.compare import read_comparison
 from medfl_sim.runs.directories import facts_of
 from medfl_sim.sweeps.sweep import Variant
 
-# What is known of a run -> what it is called in a table.
+# Figure of a run -> its name in a table.
 VALUES = {
     "auc": "AUC", "accuracy": "accuracy", "loss": "loss", "alone": "AUC alone",
     "pooled": "AUC pooled", "helped": "hospitals helped", "round": "best round",
@@ -21,7 +21,7 @@ ROUGH = ("helped", "round", "mb", "seconds")  # one digit after the point is eno
 
 @dataclass(frozen=True)
 class Result:
-    """One run: its figures, None where it has none; `error` where it did not end."""
+    """One run: its figures, None if it has none; `error` if it did not end."""
 
     variant: Variant
     figures: dict[str, float | None]
@@ -37,7 +37,7 @@ class Mean:
     spread: float | None = None
 
     def text(self, value: str, plus_minus: str = "±") -> str:
-        """Write as 0.871 ± 0.012, as one writes that figure; the deviation needs two seeds."""
+        """Write as 0.871 ± 0.012, in the figure's own format; the deviation needs two seeds."""
         digits = 1 if value in ROUGH else 3
         if self.mean is None:
             return "n/a"
@@ -74,7 +74,7 @@ def figures(variant: Variant) -> dict[str, float | None]:
 
 
 def by_settings(found: Sequence[Result]) -> dict[tuple[str, ...], list[Result]]:
-    """Group runs that differ in their seed only, in the order of the sweep."""
+    """Group runs that differ only in their seed, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[Result]] = {}
     for result in found:
         groups.setdefault(tuple(result.variant.settings.values()), []).append(result)
@@ -94,7 +94,7 @@ def mean_of(group: Sequence[Result], value: str) -> Mean:
 def difference(
     group: Sequence[Result], reference: Sequence[Result], value: str = "auc"
 ) -> tuple[float, float, float] | None:
-    """Give the mean difference seed by seed, with its 95 % interval by Student's t.
+    """Return the mean difference seed by seed, with its 95 % interval by Student's t.
 
     None with fewer than three seeds that both have.
     """

@@ -33,7 +33,7 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
     assert any("partition.html" in line for line in said)
     with pytest.raises(RunError, match="holds no study"):
         open_run(tmp_path)
-    with pytest.raises(RunError, match="was begun with another plan"):
+    with pytest.raises(RunError, match="has another plan than"):
         simulate({**yaml.safe_load(PLAN), "seed": 4}, hospitals, out=tmp_path / "r")
     with pytest.raises(ConfigError, match="setting of a partition"):
         simulate(yaml.safe_load(PLAN), hospitals, sites=3, out=tmp_path / "other")

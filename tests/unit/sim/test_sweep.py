@@ -75,7 +75,7 @@ def test_a_sweep_goes_on_and_makes_only_what_is_new(job: Job, tmp_path: Path) ->
     hashes = {open_study(v.folder).log.lines("finished")[0]["sha256"] for v in wider}
     assert len(hashes) == 3
     job.plan.write_text(job.plan.read_text().replace("size: 24", "size: 32"))
-    with pytest.raises(RunError, match="base plan was changed since"):
+    with pytest.raises(RunError, match="base plan has changed since"):
         variants(job, {"lr": [0.01, 0.02]}, 1, folder)
 
 

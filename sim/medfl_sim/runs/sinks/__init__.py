@@ -1,7 +1,7 @@
 """Other programs that show a run's log as it grows, one file each.
 
-The log stays the truth: a sink is told every round of it from the first on, whenever a run is
-begun or gone on with.
+The log stays the source: a run that starts or resumes sends every round of it, from the first on,
+to each sink.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ class Sink(Protocol):
     """Takes the figures of a run."""
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Take named figures of a model of so many rounds, or of the making of a round."""
+        """Take named figures of the model after some rounds, or of a round itself."""
 
     def close(self) -> None:
-        """Write what is left; the run has ended, or was stopped."""
+        """Write what is left; the run has ended or stopped."""
 
 
 SINKS: Registry[Callable[[Study], Sink]] = Registry("sink", "medfl_sim.runs.sinks")
@@ -31,7 +31,7 @@ SINKS: Registry[Callable[[Study], Sink]] = Registry("sink", "medfl_sim.runs.sink
 
 @contextmanager
 def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
-    """Open sinks by name; give what passes on the events that are new; close them in the end."""
+    """Open sinks by name; yield a function that passes new events on; close them in the end."""
     sinks = [SINKS.get(name)(study) for name in names]
     n_passed = 0
 
@@ -53,7 +53,7 @@ def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
 
 
 def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
-    """Give (step, figures) of an event: scores of the model before a round, then of the round."""
+    """Return (step, figures) of an event: scores of the model before a round, then of the round."""
     if not isinstance(event, RoundMade | ModelScored | Finished):
         return
     scores = {

@@ -1,6 +1,6 @@
 """MLflow, where MLFLOW_TRACKING_URI says, else ./mlruns (pip install 'medfl[mlflow]').
 
-The study is the experiment, the run directory the run; one that goes on is the same MLflow run.
+The study is the experiment, the run directory the run; a resumed one stays the same MLflow run.
 """
 
 import json
@@ -40,7 +40,7 @@ class MLflow:
             mlflow.log_artifact(str(study.files.plan_file))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Log metrics, but those that the MLflow run has from before."""
+        """Log the metrics that the MLflow run does not have yet."""
         self._n += 1
         if self._n <= self._n_known:
             return

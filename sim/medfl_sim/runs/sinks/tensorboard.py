@@ -1,6 +1,6 @@
 """TensorBoard (pip install 'medfl[tensorboard]'): `tensorboard --logdir` over a folder of runs.
 
-A run that goes on is written from its first round again, so no figure is there twice.
+A resumed run writes from its first round again, so no figure appears twice.
 """
 
 import shutil

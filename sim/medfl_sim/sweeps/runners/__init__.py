@@ -1,1 +1,1 @@
-"""Where the runs of a sweep are made, one file each."""
+"""Runners that make the runs of a sweep, one file each."""

@@ -11,12 +11,12 @@ import torch
 
 from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 
-ENDED = "a process ended, often for want of memory; start the sweep again with fewer --workers"
+ENDED = "a process ended, often for lack of memory; start the sweep again with fewer --workers"
 
 
 @RUNNERS.register("cores")
 def on_cores(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Task, str]]:
-    """Make runs, as many at a time as there are cores."""
+    """Make runs, one per core at a time."""
     n = min(n_workers or os.cpu_count() or 1, len(tasks))
     if n <= 1:
         for task in tasks:
@@ -35,7 +35,7 @@ def on_cores(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Tas
 
 
 def _reason(error: BaseException) -> str:
-    """Say why a run has no result; of a fault in the code, with the lines for who mends it."""
+    """Say why a run has no result; for a fault in the code, include the traceback."""
     if isinstance(error, BrokenProcessPool):
         return ENDED
     return f"a fault in the code:\n{''.join(traceback.format_exception(error))}"

@@ -1,6 +1,6 @@
 """The runs of a sweep on a Ray cluster, a task each (pip install 'medfl[ray]').
 
-RAY_ADDRESS names a cluster that runs already; else one is started on this machine. Its machines
+RAY_ADDRESS names a running cluster; without it Ray starts one on this machine. Its machines
 see the data and the sweep's folder under the same paths.
 """
 
@@ -13,7 +13,7 @@ from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 
 @RUNNERS.register("ray")
 def on_ray(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Task, str]]:
-    """Make runs, one per processor of the cluster, or so many at a time."""
+    """Make runs, one per processor of the cluster, or `n_workers` at a time."""
     ray = start_ray(n_workers)
     remote = ray.remote(num_cpus=1)(work)
     waiting = list(tasks)
