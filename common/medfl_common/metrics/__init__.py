@@ -1,1 +1,1 @@
-"""Counts that sites send, and the scores, curves and intervals that follow from them."""
+"""Counts that sites send, and the scores, curves and intervals computed from them."""

@@ -1,7 +1,7 @@
 """Do probabilities mean what they say? From score histograms; a bin counts as its middle.
 
 Every function takes one class's (N_BINS,) counts of its images and of the rest, by log-odds. A
-single number is None without images of both kinds: one kind cannot tell sure from right.
+single number is None without images of both kinds.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ RANGE = (0.05, 20.0)  # of temperatures
 
 @dataclass(frozen=True)
 class Group:
-    """Images of like predicted probability."""
+    """Images of similar predicted probability."""
 
     predicted: float  # mean probability
-    observed: float  # part that is positive
+    observed: float  # fraction of positive images
     n: int
 
 
 def middles() -> NDArray[np.float64]:
-    """Give the log-odds in the middle of each bin."""
+    """Return the log-odds in the middle of each bin."""
     borders = edges()
     return np.asarray((borders[1:] + borders[:-1]) / 2)
 
 
 def reliability(positive: Counts, negative: Counts, n_groups: int = N_GROUPS) -> list[Group]:
-    """Group images by equal ranges of probability; empty groups are left out."""
+    """Group images by equal ranges of probability; leave empty groups out."""
     chance = _sigmoid(middles())
     place = np.minimum((chance * n_groups).astype(int), n_groups - 1)
     n, n_positive, predicted = (
@@ -46,10 +46,10 @@ def reliability(positive: Counts, negative: Counts, n_groups: int = N_GROUPS) ->
 
 
 def expected_calibration_error(positive: Counts, negative: Counts) -> float | None:
-    """Give the mean distance of predicted and observed over tenths, weighted by images.
+    """Return the mean distance of predicted and observed over tenths, weighted by images.
 
     Guo et al.: On Calibration of Modern Neural Networks. ICML 2017. Here of the probability of the
-    class, where they take that of the class that was guessed.
+    class, where they take that of the predicted class.
     """
     if not positive.any() or not negative.any():
         return None
@@ -59,7 +59,7 @@ def expected_calibration_error(positive: Counts, negative: Counts) -> float | No
 
 
 def brier(positive: Counts, negative: Counts) -> float | None:
-    """Give the mean squared distance of probability and truth.
+    """Return the mean squared distance of probability and truth.
 
     Brier: Verification of forecasts expressed in terms of probability. Mon Weather Rev 78:1 (1950).
     """
@@ -71,7 +71,7 @@ def brier(positive: Counts, negative: Counts) -> float | None:
 
 
 def temperature(positive: Counts, negative: Counts) -> float | None:
-    """Find T > 0 by which dividing the log-odds makes the log loss smallest (Guo et al., 2017).
+    """Find T > 0: log-odds divided by T have the smallest log loss (Guo et al., 2017).
 
     None without images of both kinds.
     """

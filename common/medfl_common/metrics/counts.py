@@ -17,7 +17,7 @@ MAX_LOGIT = 8.0  # scores are log-odds, clipped to +-8: probabilities 0.0003..0.
 
 @dataclass(frozen=True)
 class ScoreCounts:
-    """One model scored on one set of images, as counts that can be added up.
+    """One model scored on one set of images, as counts that add up.
 
     confusion: (K, K) images by true class (row) and predicted class (column). Multilabel:
         (K, 2, 2), absent and present for each finding, over the images of which it is known.
@@ -33,14 +33,14 @@ class ScoreCounts:
 
 
 def histogram(log_odds: NDArray[np.float64]) -> Counts:
-    """Count log-odds in N_BINS equal bins over +-MAX_LOGIT; what is outside is clipped."""
+    """Count log-odds in N_BINS equal bins over +-MAX_LOGIT; clip what is outside."""
     clipped = np.clip(log_odds, -MAX_LOGIT, MAX_LOGIT)
     counts, _ = np.histogram(clipped, bins=N_BINS, range=(-MAX_LOGIT, MAX_LOGIT))
     return counts.astype(np.int64)
 
 
 def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:
-    """Add up score counts of disjoint sets of images; the loss is weighted by images."""
+    """Add up score counts of disjoint sets of images; weight the loss by images."""
     n = sum(score_counts.n for score_counts in score_counts)
     return ScoreCounts(
         n=n,
@@ -54,7 +54,7 @@ def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:
 def auc(score_counts: ScoreCounts) -> float | None:
     """Area under the ROC curve from the histograms; multiclass: mean of one against the rest.
 
-    Images in one bin count as ties. None where a class, or the rest, has no image.
+    Images in one bin count as ties. None if a class, or the rest, has no image.
     """
     pairs = zip(score_counts.positive, score_counts.negative, strict=True)
     return _mean([area(p, n) for p, n in pairs if p.any() and n.any()])
@@ -91,8 +91,7 @@ def confusion_scores(score_counts: ScoreCounts, quadratic: bool = False) -> dict
 
     As scikit-learn defines them. Binary: of the positive class; multiclass: the unweighted mean
     over the classes, each against the rest (macro); multilabel: over the findings. Kappa may be
-    quadratic, for grades (Cohen, Psychol Bull 70:213, 1968). A value that has no images to stand
-    on is None.
+    quadratic, for grades (Cohen, Psychol Bull 70:213, 1968). A value without images is None.
     """
     tables = (
         score_counts.confusion if score_counts.confusion.ndim == 3 else score_counts.confusion[None]

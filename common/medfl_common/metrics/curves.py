@@ -1,4 +1,4 @@
-"""ROC and precision-recall from score histograms, with what the binning can have cost.
+"""ROC and precision-recall from score histograms, with bounds of the binning error.
 
 Every function takes one class's (N_BINS,) counts of its images and of the rest, by log-odds.
 """
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rates:
-    """Images by truth and by whether they are called, at one threshold."""
+    """Images by truth and by prediction, at one threshold."""
 
     true_positive: int
     false_positive: int
@@ -24,35 +24,35 @@ class Rates:
 
     @property
     def sensitivity(self) -> float | None:
-        """Give the part of the positive images that are called."""
+        """Return the fraction of positive images that the model calls positive."""
         return _part(self.true_positive, self.true_positive + self.false_negative)
 
     @property
     def specificity(self) -> float | None:
-        """Give the part of the negative images that are not called."""
+        """Return the fraction of negative images that the model calls negative."""
         return _part(self.true_negative, self.true_negative + self.false_positive)
 
     @property
     def precision(self) -> float | None:
-        """Give the part of the called images that are positive."""
+        """Return the fraction of positive calls that are right."""
         return _part(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def negative_predictive_value(self) -> float | None:
-        """Give the part of the images not called that are negative."""
+        """Return the fraction of negative calls that are right."""
         return _part(self.true_negative, self.true_negative + self.false_negative)
 
 
 def edges() -> Floats:
-    """Give the N_BINS + 1 borders of the bins in log-odds."""
+    """Return the N_BINS + 1 borders of the bins in log-odds."""
     return np.linspace(-MAX_LOGIT, MAX_LOGIT, N_BINS + 1)
 
 
 def auc_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | None:
-    """Give the area under the ROC curve, and how far that of the scores themselves can be from it.
+    """Return the area under the ROC curve, and a bound on its binning error.
 
-    Images of one bin count as ties, a half each; unbinned they lie somewhere between none and all
-    in order, so the bound is half of the tied pairs' share. None without images of both kinds.
+    Images of one bin count as ties, a half each; without bins, between none and all of their pairs
+    are in order, so the bound is half of the tied pairs' share. None without images of both kinds.
     """
     n_pairs = float(positive.sum()) * float(negative.sum())
     if not n_pairs:
@@ -63,7 +63,7 @@ def auc_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | 
 
 
 def average_precision_with_bound(positive: Counts, negative: Counts) -> tuple[float, float] | None:
-    """Give the average precision, and how far that of the scores themselves can be from it.
+    """Return the average precision, and a bound on its binning error.
 
     As scikit-learn's with images of one bin as ties. None without images of both kinds.
     """
@@ -75,7 +75,7 @@ def average_precision_with_bound(positive: Counts, negative: Counts) -> tuple[fl
 
 
 def _average_precision_extremes(positive: Counts, negative: Counts) -> tuple[float, float]:
-    """Give the least and the largest average precision of any order within the bins.
+    """Return the least and the largest average precision of any order within the bins.
 
     Least: negative images first, then the positive ones one by one. Largest: the positive images
     first and tied, since each counts with the precision at the end of its tie; no order without
@@ -93,7 +93,7 @@ def _average_precision_extremes(positive: Counts, negative: Counts) -> tuple[flo
 
 
 def roc(positive: Counts, negative: Counts) -> tuple[Floats, Floats]:
-    """Give (N_BINS + 1,) false and true positive rates, from calling nothing to calling all.
+    """Return (N_BINS + 1,) false and true positive rates, from no positive calls to all.
 
     The rate of a kind without images stays 0.
     """
@@ -101,15 +101,15 @@ def roc(positive: Counts, negative: Counts) -> tuple[Floats, Floats]:
 
 
 def _called(counts: Counts) -> Floats:
-    """Give the part of the images at or above each border, the highest border first."""
+    """Return the fraction of images at or above each border, the highest border first."""
     return np.concatenate([[0.0], np.cumsum(counts[::-1]) / max(counts.sum(), 1)])
 
 
 def rates_at(positive: Counts, negative: Counts, threshold: float) -> Rates:
-    """Count at a threshold in log-odds, which is moved to the nearest border of two bins.
+    """Count at a threshold in log-odds, moved to the nearest border of two bins.
 
-    A score at or above it is called; at a border the counts are exact. Scores beyond the range
-    were clipped, so the first border stands for calling all images and the last for calling none.
+    A score at or above it is a positive call; at a border the counts are exact. The histogram clips
+    scores, so the first border calls all images positive and the last calls none.
     """
     within = np.clip(threshold, -MAX_LOGIT, MAX_LOGIT)
     first = int(np.abs(edges() - within).argmin())
@@ -120,9 +120,9 @@ def rates_at(positive: Counts, negative: Counts, threshold: float) -> Rates:
 def sensitivity_at(
     positive: Counts, negative: Counts, specificity: float
 ) -> tuple[float, float] | None:
-    """Give the best sensitivity with at least this specificity, and its threshold in log-odds.
+    """Return the best sensitivity with at least this specificity, and its threshold in log-odds.
 
-    Of equals the threshold with the highest specificity. None without images of both kinds.
+    Among equals, the threshold with the highest specificity. None without images of both kinds.
     """
     if not positive.any() or not negative.any():
         return None
@@ -133,7 +133,7 @@ def sensitivity_at(
 
 
 def youden_threshold(positive: Counts, negative: Counts) -> float | None:
-    """Give the log-odds where sensitivity plus specificity is largest; of equals the middle one.
+    """Return the log-odds where sensitivity + specificity is largest; among equals the middle one.
 
     Youden: Index for rating diagnostic tests. Cancer 3:32 (1950).
     """

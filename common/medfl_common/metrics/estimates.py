@@ -16,7 +16,7 @@ SEED = 20260101  # of the draws: the same counts give the same intervals
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; None where it has no images to stand on."""
+    """A value with its 95 % interval; None without images."""
 
     value: float | None
     low: float | None = None
@@ -31,21 +31,21 @@ class Spread:
     lowest: float
     best: str
     highest: float
-    deviation: float  # standard deviation over the sites there are, not of a sample of them
+    deviation: float  # population standard deviation over the sites
 
     @property
     def range(self) -> float:
-        """Give the distance of the best site from the worst."""
+        """Return the distance of the best site from the worst."""
         return self.highest - self.lowest
 
 
 def estimates(
     score_counts: ScoreCounts, task_type: str, specificity: float = 0.9, *, quadratic: bool = False
 ) -> dict[str, Estimate]:
-    """Give every score of a task of `task_type` (as in the plan) with its interval.
+    """Return every score of a task of `task_type` (as in the plan) with its interval.
 
     Accuracy: Wilson; for a binary task other proportions too, and DeLong for the AUC; all else by
-    the bootstrap. Kappa is quadratic for ordinal tasks, or where asked for. The sensitivity is that
+    the bootstrap. Kappa is quadratic for ordinal tasks, or on request. The sensitivity is that
     at the best threshold with at least `specificity`.
     """
 
@@ -62,7 +62,7 @@ def estimates(
 
 
 def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
-    """Give the AUC alone with its interval; of one curve it costs no draws."""
+    """Return only the AUC with its interval; for one curve it costs no draws."""
     value = auc(score_counts) if score_counts.n else None
     if value is None:
         return Estimate(None)
@@ -77,7 +77,7 @@ def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
 
 
 def spread(sites: Mapping[str, float]) -> Spread | None:
-    """Say which site is worst and best; None where none is known."""
+    """Return the worst and the best site; None without a known score."""
     if not sites:
         return None
     worst, best = min(sites, key=sites.__getitem__), max(sites, key=sites.__getitem__)
@@ -85,14 +85,14 @@ def spread(sites: Mapping[str, float]) -> Spread | None:
 
 
 def _estimate(value: float | None, interval: Interval | None) -> Estimate:
-    """Join them; an interval is widened to its value, which the bootstrap may leave outside."""
+    """Join value and interval; widen the interval to its value, which the bootstrap may miss."""
     if value is None or interval is None:
         return Estimate(value)
     return Estimate(value, min(interval[0], value), max(interval[1], value))
 
 
 def _exact(score_counts: ScoreCounts, task_type: str) -> dict[str, Interval | None]:
-    """Give the intervals that have a formula."""
+    """Compute the intervals that have a formula."""
     right = np.trace(score_counts.confusion, axis1=-2, axis2=-1).sum()
     found = {"accuracy": wilson(right, score_counts.confusion.sum())}
     if task_type != "binary":

@@ -12,7 +12,7 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: float, n: float) -> Interval | None:
-    """Give the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927)."""
+    """Return the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927)."""
     if n <= 0:
         return None
     rate, spare = successes / n, Z * Z / n
@@ -22,11 +22,11 @@ def wilson(successes: float, n: float) -> Interval | None:
 
 
 def delong(positive: Counts, negative: Counts) -> Interval | None:
-    """Give the interval of the AUC of (N_BINS,) counts, on the logit scale so it stays in 0..1.
+    """Return the interval of the AUC of (N_BINS,) counts, on the logit scale so it stays in 0..1.
 
-    DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Where it has no
-    variance to go by (a perfect order or its reverse, or a kind with one image) it is Wilson's, as
-    if the area were a part of as many images as the smaller kind has: wide rather than sure.
+    DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Without a
+    variance (a perfect order or its reverse, or a kind with one image) it is Wilson's, as if the
+    area were a proportion of the smaller kind's images: wide rather than overconfident.
     """
     n_positive, n_negative = int(positive.sum()), int(negative.sum())
     if not n_positive or not n_negative:
@@ -49,7 +49,7 @@ def bootstrap(
     rng: np.random.Generator,
     n_draws: int = 500,
 ) -> Interval | None:
-    """Give the percentile interval of one statistic; see bootstrap_all."""
+    """Return the percentile interval of one statistic; see bootstrap_all."""
     return bootstrap_all(score_counts, lambda drawn: {"it": statistic(drawn)}, rng, n_draws).get(
         "it"
     )
@@ -61,9 +61,9 @@ def bootstrap_all(
     rng: np.random.Generator,
     n_draws: int = 500,
 ) -> dict[str, Interval | None]:
-    """Give percentile intervals of named statistics, all from the same draws of the images.
+    """Return percentile intervals of named statistics, all from the same draws of the images.
 
-    None where a statistic had fewer than two values. Efron, Tibshirani: An Introduction to the
+    None if a statistic has fewer than two values. Efron, Tibshirani: An Introduction to the
     Bootstrap (1993).
     """
     found: dict[str, list[float]] = {}
@@ -109,7 +109,7 @@ def _middle_95(values: list[float]) -> Interval | None:
 
 
 def _variance_of_mean(values: NDArray[np.float64], n: Counts) -> float:
-    """Give the sample variance of values that occur n times each, over their number."""
+    """Return the sample variance of values that occur n times each, over their number."""
     total = float(n.sum())
     mean = (values * n).sum() / total
     return float((n * (values - mean) ** 2).sum() / (total - 1) / total)

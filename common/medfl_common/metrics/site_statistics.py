@@ -1,7 +1,7 @@
-"""What a site may tell of its data before training: counts in fixed bands, and one histogram.
+"""What a site may report of its data before training: counts in fixed bands, and one histogram.
 
-The same fixed bands everywhere, so that counts of sites can be laid side by side; no word, no name
-and no single image is in them.
+Every site uses the same fixed bands, so that counts of sites are comparable; they hold no word, no
+name and no single image.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class SiteStatistics:
 
     samples: int
     patients: int
-    left_out: int  # files that do not take part, whatever the reason
+    left_out: int  # left-out files, for any reason
     classes: tuple[int, ...]  # samples per class; multilabel: with each finding
     sides: tuple[int, ...]
     spacings: tuple[int, ...]
@@ -67,7 +67,7 @@ def band_name(value: float, bands: Sequence[float], unit: str) -> str:
 def intensity_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
     """Count the intensities of some records of a cache, each image alike, in parts of PARTS.
 
-    Pure black and pure white are left out: padding, and what lies outside the window.
+    Leave out pure black and pure white: padding, and pixels outside the window.
     """
     n_values = 256**pixels.dtype.itemsize
     total = np.zeros(N_INTENSITY_BINS)
@@ -80,11 +80,11 @@ def intensity_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) ->
 
 
 def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatistics:
-    """Set counts below the smallest cell to 0, and what the total would tell of them.
+    """Set counts below the smallest cell to 0, and further ones that the total would reveal.
 
-    The sum of a list is known from `samples`. So the next smallest go with the small ones until
-    those taken out are as many as a cell, together. Findings of a multilabel task overlap: there a
-    count goes that leaves fewer than a cell without the finding.
+    `samples` reveals the sum of a list. So the next smallest counts become 0 too, until the hidden
+    ones reach a cell together. Findings of a multilabel task overlap: there a count becomes 0 if it
+    leaves fewer than a cell without the finding.
     """
     lists = {name: _suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
     if task.type == "multilabel":
@@ -104,7 +104,7 @@ def _suppress(values: tuple[int, ...], min_cell: int, total: int) -> tuple[int, 
 
 
 def lengths(n_classes: int) -> dict[str, int]:
-    """Give how many counts each list has."""
+    """Return the length of each list."""
     return {
         "classes": n_classes,
         "sides": len(SIDES),

@@ -1,4 +1,4 @@
-"""Groups of patients by which the final model is scored, and which of their counts may leave."""
+"""Groups of patients for scores of the final model, and which of their counts may leave."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ KINDS = ("sex", "age", "manufacturer")
 OTHERS = "others or not known"
 Groups = Mapping[
     str, Sequence[ScoreCounts]
-]  # kind -> score counts per group, empty where nothing is told
+]  # kind -> score counts per group, empty if a site reports nothing
 
 
 def group_names(plan: Plan) -> dict[str, list[str]]:
@@ -40,11 +40,11 @@ def empty_score_counts(like: ScoreCounts) -> ScoreCounts:
 def suppressed_groups(
     groups: Groups, whole: ScoreCounts, min_cell: int
 ) -> dict[str, list[ScoreCounts]]:
-    """Take out groups with few images of a class, and those by which they could be worked out.
+    """Remove groups with few images of a class, and groups that would reveal them.
 
-    A group stays if every class that occurs at the site has at least `min_cell` of its images. What
-    is left of the whole without the groups that stay must be nothing or pass the same test; until
-    it does, the smallest group that is left goes too. So no small group follows by subtraction.
+    A group stays if every class that occurs at the site has at least `min_cell` of its images. The
+    whole without the groups that stay must be empty or pass the same test; until it does, the
+    smallest remaining group goes too. So nobody can compute a small group by subtraction.
     """
     return {kind: _suppress(score_counts, whole, min_cell) for kind, score_counts in groups.items()}
 

@@ -38,7 +38,7 @@ def build_model(plan: Plan) -> Network:
     """Build the plan's network with weights drawn from the seed, the same for the same plan.
 
     Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits.
-    Raises ConfigError where the network does not fit the images.
+    Raises ConfigError if the network does not fit the images.
     """
     with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
         # The words of a seed stay as they are: other words are other weights in every study.

@@ -26,7 +26,7 @@ def backbone_of(
         images: What it is for.
         norm: The plan's; `own` is the family's where published weights follow, else group.
         is_published: Whether published weights follow.
-        smallest: Pixels on a side that it needs, or slices and pixels in 3D.
+        smallest: Minimum pixels on a side, or slices and pixels in 3D.
         own_norm: batch or layer.
         options: Passed on to torchvision.
     """
@@ -44,7 +44,7 @@ def backbone_of(
 
 
 def adapt_channels(module: nn.Module, channels: int) -> None:
-    """Put a fresh first convolution in place where the images have another number of channels."""
+    """Replace the first convolution if the images have another number of channels."""
     name, first = next(
         (n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d | nn.Conv3d)
     )
@@ -62,7 +62,7 @@ def adapt_channels(module: nn.Module, channels: int) -> None:
 
 
 def remove_head(module: nn.Module) -> int:
-    """Take out the last dense layer, which is every classifier's head; return its inputs."""
+    """Remove the last dense layer, every classifier's head; return its number of inputs."""
     name, head = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear)][-1]
     _replace(module, name, nn.Identity())
     return head.in_features

@@ -1,4 +1,4 @@
-"""Which tensors are trained and travel, which stay as they were, which stay at their site."""
+"""Which tensors train and travel, which stay frozen, which stay at their site."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from medfl_common.plan.model_choice import LastLayers, ModelChoice
 
 
 def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) -> None:
-    """Freeze what the plan freezes, and note of each tensor of the state what becomes of it.
+    """Freeze what the plan freezes, and note the part of each tensor of the state.
 
     `own` are the layers that stay at their site.
     """
@@ -33,7 +33,7 @@ def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) 
 
 
 def _count_frozen(modules: list[nn.Module], choice: ModelChoice) -> int:
-    """Count the modules, in the order in which the network was put together, that are frozen."""
+    """Count the frozen modules, in the order of construction."""
     if choice.freeze == "none":
         return 0
     if not isinstance(choice.freeze, LastLayers):

@@ -12,7 +12,7 @@ PARTS: tuple[Part, ...] = ("shared", "start", "local")
 
 
 class Network(nn.Module):
-    """Features by the backbone, joined over slices where there are any, then a dense head.
+    """Features from the backbone, joined over slices if there are any, then a dense head.
 
     Args:
         backbone: (B, C, [D,] S, S) -> (B, n_features); with `slices` it sees (B * D, C, S, S).
@@ -56,7 +56,7 @@ class Network(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode; what is frozen stays in evaluation mode, or it would still change."""
+        """Set the mode; keep frozen modules in evaluation mode, so that nothing changes them."""
         super().train(mode)
         for module in self.frozen:
             module.training = False  # not eval(), which would go on to trained modules inside it
@@ -65,7 +65,7 @@ class Network(nn.Module):
     def names(self, part: Part) -> list[str]:
         """List the floating-point tensors of a part, in the state's order.
 
-        shared: trained, and sent both ways every round. start: frozen, sent once. local: sent once
+        shared: trainable, sent both ways every round. start: frozen, sent once. local: sent once
         as a start, then each site's own. Integer buffers (BatchNorm's count of batches) are in
         none: their mean means nothing.
         """
@@ -79,11 +79,11 @@ class Network(nn.Module):
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Give the shapes of the floating-point tensors, in the state's order."""
+        """Return the shapes of the floating-point tensors, in the state's order."""
         state = self.state_dict()
         return {name: tuple(t.shape) for name, t in state.items() if t.is_floating_point()}
 
 
 def layout(n_dimensions: int) -> torch.memory_format:
-    """Give the order in memory in which convolutions over (B, C, [D,] H, W) are fastest."""
+    """Return the memory format in which convolutions over (B, C, [D,] H, W) are fastest."""
     return torch.channels_last if n_dimensions == 4 else torch.channels_last_3d

@@ -11,10 +11,10 @@ RUNNING = ("running_mean", "running_var")  # the buffers of BatchNorm that descr
 
 
 class GroupNorm(nn.GroupNorm):
-    """torch's, taken channels-first on a CPU: its channels-last kernel is up to 20 times slower."""
+    """torch's, channels-first on a CPU: its channels-last kernel is up to 20 times slower."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Normalise (B, C, [D,] H, W); the result lies in memory as convolutions like it."""
+        """Normalise (B, C, [D,] H, W); return it in the memory format that convolutions prefer."""
         if values.device.type != "cpu":
             return super().forward(values)
         normed = super().forward(values.contiguous())
@@ -25,8 +25,8 @@ def norm_layer(kind: str, n_channels: int, dimensions: int = 2) -> nn.Module:
     """Make one norm layer over (B, n_channels, [D,] H, W).
 
     `group` has at most 32 groups (Wu, He: Group Normalization. ECCV 2018); its statistics come
-    from each image alone, so nothing about a site's images is stored in it. `batch` keeps running
-    means and variances of the site's images, which are pooled over the sites.
+    from each image alone, so it stores nothing about a site's images. `batch` keeps running means
+    and variances of the site's images, which the coordinator pools over the sites.
     """
     if kind == "batch":
         return nn.BatchNorm2d(n_channels) if dimensions == 2 else nn.BatchNorm3d(n_channels)
@@ -39,7 +39,7 @@ def norm_layer(kind: str, n_channels: int, dimensions: int = 2) -> nn.Module:
 
 
 def replace_batch_norms(module: nn.Module, kind: str) -> None:
-    """Put norm layers of another kind in the place of every BatchNorm below a module."""
+    """Replace every BatchNorm below a module by norm layers of another kind."""
     if kind == "batch":
         return
     for name, child in module.named_children():

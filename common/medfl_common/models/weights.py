@@ -1,4 +1,4 @@
-"""Weights as named arrays: what is shared, differences, norms."""
+"""Weights as named arrays: shared parts, differences, norms."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def shared_weights(model: Network, part: Part = "shared") -> Weights:
 
 
 def load_shared(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put weights into a model by name; what is not named stays."""
+    """Load weights into a model by name; leave the others as they are."""
     state = model.state_dict()
     with torch.no_grad():
         for name, tensor in weights.items():
@@ -30,12 +30,12 @@ def load_shared(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def difference(local: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor]) -> Weights:
-    """Give local minus start, tensor by tensor: the update."""
+    """Return local minus start, tensor by tensor: the update."""
     return {name: local[name] - start[name] for name in start}
 
 
 def norm(weights: Mapping[str, torch.Tensor]) -> float:
-    """Give the Euclidean norm over all tensors, summed in float64."""
+    """Return the Euclidean norm over all tensors, summed in float64."""
     norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in weights.values()]
     return math.hypot(*map(float, norms))
 

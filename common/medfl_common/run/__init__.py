@@ -1,1 +1,1 @@
-"""What a run leaves on the disk: log, checkpoints, the final model."""
+"""The files of a run: log, checkpoints, the final model."""

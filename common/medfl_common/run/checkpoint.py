@@ -1,8 +1,8 @@
-"""All that the next round needs, written so that a crash at any moment loses at most one round.
+"""All that the next round needs, on disk: a crash at any moment loses at most one round.
 
 A checkpoint is `round-0007.safetensors` and `round-0007.json`, and `round-0007.state` where the
-strategy keeps something. The JSON names the SHA-256 of the tensors and is renamed into place last,
-so it is there only when all are whole.
+strategy keeps something. The JSON names the SHA-256 of the tensors. The last step renames it into
+place, so it exists only when all files are whole.
 """
 
 import hashlib
@@ -53,14 +53,14 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Read the newest whole checkpoint, and a line of warning for each damaged one passed over."""
+    """Read the newest whole checkpoint, and a warning line for each damaged newer one."""
     warnings: list[str] = []
     for path in sorted(folder.glob("round-*.json"), reverse=True):
         try:
             return _load(path), warnings
         except (RunError, OSError, ValueError, KeyError) as error:
-            why = reason_of(error, "it is cut off or was written over")
-            warnings.append(f"checkpoint {path.stem} is damaged ({why}); the one before is used")
+            why = reason_of(error, "it is cut off or overwritten")
+            warnings.append(f"checkpoint {path.stem} is damaged ({why}); medfl uses the one before")
     if warnings:
         raise RunError(
             f"no checkpoint in {folder} is whole",
@@ -86,5 +86,5 @@ def _load(path: Path) -> Checkpoint:
 def _tensors(path: Path, sha256: str) -> Weights:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise RunError("its SHA-256 is not the one written down")
+        raise RunError("its SHA-256 is not the recorded one")
     return tensors_from_bytes(data)

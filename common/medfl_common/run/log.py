@@ -1,4 +1,4 @@
-"""The run log: one JSON line per event, all that reports and pages read."""
+"""The run log: one JSON line per event; reports and pages read nothing else."""
 
 import json
 import os
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind", bound=Event)
 
 
 class RunLog:
-    """The file `log.jsonl` of one run directory; a torn last line from a crash is cut off."""
+    """The file `log.jsonl` of one run directory; it drops a last line that a crash tore."""
 
     def __init__(self, folder: Path) -> None:
         self.path = RunFolder(folder).log
@@ -30,7 +30,7 @@ class RunLog:
                 file.write(line + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:  # a full disk: take half a line away again
+        except OSError:  # a full disk: remove the half line again
             if self.path.exists():
                 os.truncate(self.path, size)
             raise
@@ -49,7 +49,7 @@ class RunLog:
         return [line for line in read_lines(self.path) if kind in (None, line["event"])]
 
     def take_back_rounds(self, after: int) -> None:
-        """Mark the rounds whose checkpoint was lost: they are made again.
+        """Mark the rounds whose checkpoint is lost: the coordinator repeats them.
 
         So every round is in the log once.
         """
@@ -66,7 +66,7 @@ class RunLog:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Read the lines of a log; a file that is not there has none."""
+    """Read the lines of a log; a missing file has none."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

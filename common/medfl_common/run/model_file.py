@@ -52,7 +52,9 @@ def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> R
     is_binary = plan.task.type == "binary" and positive.any() and negative.any()
     best = youden_threshold(positive, negative) if is_binary else None
     at = sensitivity_at(positive, negative, plan.evaluation.specificity) if is_binary else None
-    if at is not None and at[1] >= MAX_LOGIT:  # nothing is called there; higher scores were clipped
+    if (
+        at is not None and at[1] >= MAX_LOGIT
+    ):  # no positive call there; the histogram clips higher scores
         at = None
     return Reading(
         threshold=plan.evaluation.threshold,
@@ -65,7 +67,7 @@ def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> R
 
 
 def save_model(folder: Path, plan: Plan, weights: Weights, reading: Reading) -> None:
-    """Write a model's folder; the reading is last, so what is there is whole."""
+    """Write a model's folder; the reading comes last, so a folder that has it is whole."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomic(folder / WEIGHTS, save(weights))
     write_atomic(folder / PLAN, plan.canonical().encode())
@@ -73,9 +75,9 @@ def save_model(folder: Path, plan: Plan, weights: Weights, reading: Reading) -> 
 
 
 def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
-    """Read a model's folder, or a study's that is finished, into a network that only scores.
+    """Read the folder of a model or of a finished study into a network that only scores.
 
-    Raises ConfigError where the folder holds no model, or another than its plan says.
+    Raises ConfigError if the folder holds no model, or another than its plan's.
     """
     if not (folder / WEIGHTS).exists():
         raise ConfigError(

@@ -30,7 +30,7 @@ MARKS = ("o", "s", "^", "v", "D", "P", "X")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; the row whose first cell is `total` is set apart."""
+    """Rows of text under a header; the row whose first cell is `total` stands apart."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -41,20 +41,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then texts, images (SVG), small images, tables, and text as it was written."""
+    """A heading, then texts, plots (SVG), small images, tables, and preformatted text."""
 
     heading: str
     texts: Sequence[str] = ()
     pictures: Sequence[str] = ()
     tables: Sequence[Table] = ()
     code: str = ""
-    sheet: str = ""  # what picture_grid gave
+    sheet: str = ""  # what image_grid returned
 
 
 def render(
     title: str, question: str, answer: str, sections: Sequence[Section], version: str
 ) -> str:
-    """Give the page as HTML; every text is escaped, only the images go in as they are."""
+    """Return the page as HTML; escape every text, and insert only images as they are."""
     from jinja2 import Environment, select_autoescape
     from markupsafe import Markup
 
@@ -95,11 +95,11 @@ def line_plot(
         lines: name -> (x, y).
         x_label: What x is, with its unit.
         y_label: What y is, with its unit.
-        names: Every name of the page, so that one has the same look in all its pictures.
+        names: Every name of the page, so that one has the same look in all its plots.
         bold: The name that matters most.
         y_range: The lowest and highest y shown.
         marks: Whether each point has its mark.
-        whole_x: Whether x is counted, so only whole numbers stand at its axis.
+        whole_x: Whether x is a count, so its axis shows only whole numbers.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure

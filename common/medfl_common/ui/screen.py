@@ -17,10 +17,12 @@ from rich.text import Text
 
 from medfl_common.errors import MedflError
 
-MINUTES_FROM_S = 90  # a longer time is told in minutes
+MINUTES_FROM_S = 90  # from here on a time is in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
 LOG_BYTES, LOG_FILES = 10_000_000, 5  # of one log file, and how many old ones are kept
-LOG_LINES_A_SECOND = 20  # more are counted, not written: no site can fill the disk with them
+LOG_LINES_A_SECOND = (
+    20  # the log counts more lines without writing them, so no site can fill the disk
+)
 
 
 class Position(Protocol):
@@ -32,18 +34,18 @@ class Position(Protocol):
 
     @property
     def part(self) -> float:
-        """Say how much of the next round is made, 0..1."""
+        """Set the finished fraction of the next round, 0..1."""
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate the time left, None while nothing is known."""
+        """Estimate the time left; None before the first round."""
 
 
 class Screen:
     """Prints to the terminal, or plain lines where there is none."""
 
     def __init__(self) -> None:
-        # Data are shown as they are: rich would make emoji of `:CD:`, and styles of `[bold]`.
+        # Show data as they are: rich would make emoji of `:CD:`, and styles of `[bold]`.
         self._console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
 
     def say(self, line: str) -> None:
@@ -52,7 +54,7 @@ class Screen:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
-        # A hash or a path that is too long for its column goes on in the next line, whole.
+        # A hash or a path that is too long for its column wraps, whole, into the next line.
         columns = [Column(name, overflow="fold") for name in header]
         table = Table(*columns, title=title or None, title_justify="left")
         for row in rows:
@@ -60,7 +62,7 @@ class Screen:
         self._console.print(table)
 
     def watch(self, work: str) -> Callable[[int, int], None]:
-        """Give a function that takes (done, of) and says now and then how far long work is."""
+        """Return a function that takes (done, of) and reports the progress now and then."""
         started = last = time.monotonic()
 
         def tell(done: int, total: int) -> None:
@@ -76,7 +78,7 @@ class Screen:
 
     @contextmanager
     def progress(self, n_rounds: int) -> Iterator[Callable[[Position], None]]:
-        """Show a bar of rounds with the time left; give the function that moves it."""
+        """Show a bar of rounds with the time left; yield the function that moves it."""
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -103,14 +105,14 @@ def in_words(seconds: float) -> str:
 
 
 class BoundedLog(RotatingFileHandler):
-    """A log file that is bounded in size and in lines a second; what is left out is counted."""
+    """A log file with a bounded size and lines a second; it counts the lines that it leaves out."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
         self._second = self._lines = self._left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or count it; the first of the next second tells how many were counted."""
+        """Write a line, or count it; the first line of the next second reports the count."""
         if int(record.created) != self._second:
             self._tell_left_out()
             self._second, self._lines = int(record.created), 0
@@ -121,7 +123,7 @@ class BoundedLog(RotatingFileHandler):
             super().emit(record)
 
     def close(self) -> None:
-        """Tell what was left out last, and close the file."""
+        """Report the last left-out lines, and close the file."""
         self._tell_left_out()
         super().close()
 
@@ -146,7 +148,7 @@ def log_to(path: Path) -> None:
 
 
 def lines_of(error: MedflError) -> list[str]:
-    """Give an error's fields as lines: what and code, what became of the data, who does what."""
+    """Return an error's fields as lines: what and code, what became of the data, who does what."""
     lines = [f"medfl: {error.what} (MEDFL-E{error.code})"]
     if error.data:
         lines.append(f"Data: {error.data}")

@@ -1,4 +1,4 @@
-"""Every CSV file that medfl writes. No cell of it runs as a formula in a spreadsheet.
+"""Write every CSV file of medfl. No cell of it runs as a formula in a spreadsheet.
 
 A cell that begins like a formula, but is no number, gets an apostrophe in front.
 Source: OWASP, CSV Injection. https://owasp.org/www-community/attacks/CSV_Injection
@@ -14,7 +14,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 
 class CsvWriter:
-    """Writes rows to an open text file, which was opened with newline=""."""
+    """Writes rows to a text file, opened with newline=""."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
@@ -30,14 +30,14 @@ class CsvWriter:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Give rows as the text of a CSV file."""
+    """Return rows as the text of a CSV file."""
     file = io.StringIO()
     CsvWriter(file).rows(rows)
     return file.getvalue()
 
 
 def safe_cell(value: object) -> str:
-    """Give a cell's text, with an apostrophe where a spreadsheet would run it."""
+    """Return a cell's text, with an apostrophe if a spreadsheet would run it."""
     text = "" if value is None else str(value)
     if text.lstrip(" ").startswith(FORMULA) and not _is_number(text):
         return f"'{text}"
