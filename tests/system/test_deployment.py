@@ -98,7 +98,7 @@ def test_check_shows_what_would_leave_and_sends_nothing(
 ) -> None:
     said = run_command("client", "check", hospitals / "site-1", "--plan", make_plan())
 
-    assert "nothing has been sent" in said
+    assert "nothing has left" in said
     assert "40 images of" in said
     assert "no patient in both" in said
     for name in ("0.weight", "n_images", "confusion"):

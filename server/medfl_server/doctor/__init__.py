@@ -1,1 +1,1 @@
-"""What would go wrong at the coordinator, each with what to do."""
+"""Find what would go wrong at the coordinator; say what to do."""

@@ -1,4 +1,4 @@
-"""Checks of what hospitals meet: certificates, keys, the port and the public name."""
+"""Check what hospitals meet: certificates, keys, the port and the public name."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ CONNECT_S = 5.0
 
 
 def door_checks(folder: Path, port: int) -> dict[str, Check]:
-    """List the checks of the way by which hospitals come."""
+    """List the checks of the hospitals' way to the coordinator."""
     return {
         "authority (ca.crt)": partial(check_authority, folder),
         "server certificate": partial(check_server_certificate, folder),
@@ -31,7 +31,7 @@ def door_checks(folder: Path, port: int) -> dict[str, Check]:
 
 
 def check_authority(folder: Path) -> Finding:
-    """Look at the certificate by which hospitals know this coordinator."""
+    """Check the certificate that identifies this coordinator to hospitals."""
     path = RunFolder(folder).ca
     found = check_end(valid_until(path), "make a new study with a new authority", "you")
     shown = f"{found.seen}; compare by telephone: {certificate_fingerprint(path)}"
@@ -39,7 +39,7 @@ def check_authority(folder: Path) -> Finding:
 
 
 def check_server_certificate(folder: Path) -> Finding:
-    """Look whether the server's certificate is valid, of this authority, and for its key."""
+    """Check that the server's certificate is valid, signed by this authority, and for its key."""
     made, todo = RunFolder(folder), f"medfl-server renew {folder}, then start run again"
     certificate = _certificate(made.server_certificate)
     try:
@@ -55,7 +55,7 @@ def check_server_certificate(folder: Path) -> Finding:
 
 
 def check_private_keys(made: RunFolder) -> Finding:
-    """Look whether the keys are there and nobody else can read them."""
+    """Check that the keys exist and nobody else can read them."""
     for path in (made.ca_key, made.server_key):
         if not path.exists():
             return fail(f"{path.resolve()} is missing", "put it back from a copy")
@@ -83,13 +83,13 @@ def check_port(folder: Path, port: int) -> Finding:
 
 
 def check_name(folder: Path) -> Finding:
-    """Look the name in the certificate up, as a hospital will."""
+    """Look up the name in the certificate, as a hospital will."""
     host = names_of(folder)[0]
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror:
         return warn(
-            f"the name {host} of the certificate is not known here",
+            f"the name {host} of the certificate is unknown here",
             f"enter it in the DNS that hospitals use, or medfl-server renew {folder} --host NAME",
             "your IT department",
         )
@@ -113,14 +113,14 @@ def check_way_in(folder: Path, port: int) -> Finding:
 
 
 def names_of(folder: Path) -> list[str]:
-    """Give the names in the server's certificate, the public one first."""
+    """List the names in the server's certificate, the public one first."""
     certificate = _certificate(RunFolder(folder).server_certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name.value) for name in names]
 
 
 def _trouble(folder: Path, host: str, port: int) -> str | None:
-    """Make one handshake that trusts this study's authority only; None where it works."""
+    """Make one handshake that trusts only this study's authority; None if it works."""
     try:
         context = ssl.create_default_context(cafile=str(RunFolder(folder).ca))
         with (

@@ -1,6 +1,6 @@
-"""`medfl-server doctor`: everything that could stop the study later, looked at before the start.
+"""`medfl-server doctor`: check, before the start, everything that could stop the study later.
 
-Nothing is changed, and nothing is sent but TLS handshakes to this coordinator itself.
+It changes nothing, and sends only TLS handshakes to this coordinator itself.
 """
 
 import json
@@ -23,7 +23,7 @@ from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study, open_study
 
 PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower
-CHECKPOINTS = 5  # two newest, the best, and each of these while it is written anew
+CHECKPOINTS = 5  # two newest, the best, and a new copy of each while it is written
 ALL_WEIGHTS = 3  # the start, the final model, and one while it is written
 LOG_BYTES = 10_000  # a line of the run log, for each site and round
 LARGE_S = 120.0  # a checkpoint is read whole
@@ -47,7 +47,7 @@ def examine_study(folder: Path, port: int) -> list[Finding]:
 
 
 def private_names(folder: Path) -> dict[str, str]:
-    """List what a report of a fault must not name, each with the role that stands for it."""
+    """List what a fault report must not name, each with the role that replaces it."""
     names = {str(path): "study folder" for path in (folder, folder.resolve())}
     names[gethostname()] = "machine"
     with suppress(MedflError):
@@ -68,7 +68,7 @@ def _folder_checks(study: Study) -> dict[str, Check]:
 
 
 def check_study(folder: Path) -> Finding:
-    """Open the study: its plan must be the one that it was made for."""
+    """Open the study, whose plan must be unchanged."""
     study = open_study(folder)  # its errors say what to do
     return ok(
         f"{study.plan.study}, {study.plan.federation.rounds} rounds of {study.plan.model.name}; "
@@ -77,7 +77,7 @@ def check_study(folder: Path) -> Finding:
 
 
 def check_folder(folder: Path) -> Finding:
-    """Look whether the study's directory can be written, and not read by everyone."""
+    """Check that the study's directory is writable, and not readable by everyone."""
     if not os.access(folder, os.W_OK | os.X_OK):
         todo = f"let the user that runs medfl-server write in {folder.resolve()}"
         return fail(f"{folder.resolve()} cannot be written", todo, "your IT department")
@@ -97,7 +97,7 @@ def check_roster(study: Study) -> Finding:
     if wanted != "all" and len(roster) < wanted:
         return fail(f"{shown}\nthese are {len(roster)}, a round needs {wanted}", todo)
     if wanted == "all":
-        return ok(f"{shown}\na round needs them all: one that is away stops it")
+        return ok(f"{shown}\na round needs them all: one absent hospital stops it")
     return ok(f"{shown}\na round needs {wanted} of these {len(roster)}")
 
 
@@ -113,7 +113,7 @@ def check_log(path: Path) -> Finding:
             f"{path.resolve()} has a line that is no event",
             "put the file back from a copy; the report is made from it",
         )
-    torn = "; the last line was torn by a crash, medfl-server run mends it" if lines[-1] else ""
+    torn = "; a crash tore the last line, medfl-server run repairs it" if lines[-1] else ""
     made, done = kinds[RoundMade], ", finished" if kinds[Finished] else ""
     return ok(f"{sum(kinds.values())} events, {made} rounds made{done}{torn}")
 
@@ -136,29 +136,29 @@ def check_working_memory(study: Study) -> Finding:
 
 
 def check_checkpoint(study: Study) -> Finding:
-    """Read the newest checkpoint, from which the study would go on."""
+    """Read the newest checkpoint, from which the study would resume."""
     newest, warnings = load_newest(study.checkpoints)  # its error: none is whole
     if newest is None:
-        return ok("none yet; the study begins from its initial weights")
+        return ok("none yet; the study starts from its initial weights")
     if warnings:
         return warn(
-            "; ".join(warnings) + f"; the study goes on after round {newest.round}",
-            "look after the disk; a round is made again",
+            "; ".join(warnings) + f"; the study resumes after round {newest.round}",
+            "check the disk; the study repeats a round",
             "your IT department",
         )
-    return ok(f"whole; the study goes on after round {newest.round}")
+    return ok(f"whole; the study resumes after round {newest.round}")
 
 
 def check_time() -> Finding:
-    """Say what time this machine has; hospitals are refused when theirs is another."""
+    """Report this machine's time; Flower refuses a hospital whose clock differs."""
     now = f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}"
     if Path("/run/systemd/timesync/synchronized").exists():
         return ok(f"{now}; kept by the system's time synchronisation")
-    return ok(f"{now}; compare it with a clock: a hospital 5 s ahead of it is refused")
+    return ok(f"{now}; compare it with a clock: Flower refuses a hospital 5 s ahead of it")
 
 
 def check_telemetry() -> Finding:
-    """Look whether Flower is told to send nothing about its use."""
+    """Check that Flower sends nothing about its use."""
     if os.environ.get("FLWR_TELEMETRY_ENABLED") != "0":
         return fail("Flower's telemetry is on", "unset what sets FLWR_TELEMETRY_ENABLED")
     return ok("its telemetry and its look for updates are off")

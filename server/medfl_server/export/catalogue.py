@@ -1,4 +1,4 @@
-"""The networks that a plan can name, with what a round of each costs on the line."""
+"""The networks that a plan can name, with the bytes of a round of each."""
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS
@@ -19,7 +19,7 @@ VOLUMES: dict[str, Value] = {
 
 
 def catalogue() -> list[list[str]]:
-    """Give a row for each network: images of 224 pixels, volumes of 16 x 112 x 112, binary."""
+    """List a row for each network: images of 224 pixels, volumes of 16 x 112 x 112, binary."""
     return [_row(name) for name in MODELS.names()]
 
 

@@ -24,17 +24,17 @@ Run = Callable[[torch.Tensor], torch.Tensor]
 
 
 def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
-    """Write weights, plan, `preprocessing.json` and the forms asked for; say what was written.
+    """Write weights, plan, `preprocessing.json` and the requested formats; report the files.
 
-    Raises RunError where an exported form does not give torch's logits, ConfigError where a package
-    is missing or the model is no single one (norm layers that are each site's own).
+    Raises RunError if an exported model does not give torch's logits, ConfigError if a package is
+    missing or each site has its own model (own norm layers).
     """
     plan, model, reading = load_model(run)
     if own := own_layers(plan):
         raise ConfigError(
             f"the {' and '.join(sorted(own))} layers stay at their site, so each site has a "
             "model of its own",
-            todo="use medfl-client predict there, there is no common one to export",
+            todo="use medfl-client predict at the site; there is no common model to export",
         )
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, PLAN, READING):
@@ -112,7 +112,7 @@ def _example(plan: Plan, n: int) -> torch.Tensor:
 
 
 def _check(model: Network, plan: Plan, run: Run) -> float:
-    """Give the largest difference of logits over batches of several sizes."""
+    """Return the largest difference of logits over batches of several sizes."""
     with torch.no_grad():
         apart = [(run(x) - model(x)).abs().max() for n in SIZES for x in [_example(plan, n)]]
     largest = float(max(apart))

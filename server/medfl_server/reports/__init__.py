@@ -1,1 +1,1 @@
-"""The run log as pages: report, model card, how the sites' data differ."""
+"""Pages from the run log: report, model card, differences of the sites' data."""

@@ -1,4 +1,4 @@
-"""What stands behind the first table of scores, in a report and on a model card."""
+"""Details behind the first table of scores, in a report and on a model card."""
 
 from medfl_common.metrics.counts import merge
 from medfl_common.plan.plan import Plan
@@ -14,7 +14,7 @@ from medfl_server.reports.sections.uncertainty import uncertainty_section
 
 
 def detail_sections(event: Asked, plan: Plan) -> list[Section]:
-    """Give intervals, sites, curves, thresholds and groups, as far as the plan has them."""
+    """List intervals, sites, curves, thresholds and groups, as far as the plan has them."""
     counted = score_counts_in(event)
     if not counted:
         return []

@@ -1,7 +1,7 @@
-"""Do the sites' data fit together? Their statistics before training, compared.
+"""Do the sites' data fit together? Compare their statistics before training.
 
-A site is compared with a typical one of the others: a site with another window, inverted images
-or another resolution stands out before a round is lost on it.
+Each site is compared with a typical other site: another window, inverted images or another
+resolution stand out before they cost a round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ Statistics = Mapping[str, SiteStatistics]
 
 
 def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, str]] | None:
-    """Read what sites told, and who did not with the reason; None where nobody was asked."""
+    """Read what sites reported, and who did not with the reason; None if nobody was asked."""
     events = study.log.read(events_module.Statistics)
     if not events:
         return None
@@ -35,7 +35,7 @@ def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, 
 
 
 def differences(told: Statistics) -> dict[str, list[str]]:
-    """Say in words how each site differs from the others; no remark: it does not."""
+    """Say in words how each site differs from the others; no remark means no difference."""
     remarks: dict[str, list[str]] = {}
     for site, own in told.items():
         others = [counts for name, counts in told.items() if name != site]
@@ -51,7 +51,7 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
         shift = _mean_intensity(own.greys) - _mean_intensity(usual.greys)
         if turned < distance / 2:
             remarks.append(
-                f"its images look inverted: turned round, their intensities would be "
+                f"its images look inverted: after inversion, their intensities would be "
                 f"{turned:.2f} of the range from the others', as they are {distance:.2f} "
                 "(PhotometricInterpretation?)"
             )
@@ -66,7 +66,7 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
         ("spacings", SPACINGS, "mm", "pixels lie"),
         ("slices", SLICES, "mm", "slices are"),
     ):
-        first = 0 if name == "sides" else 1  # the first band of the others is what is not known
+        first = 0 if name == "sides" else 1  # the first band of the others is the unknown
         middle = _middle_band(getattr(own, name), first)
         found = [_middle_band(getattr(other, name), first) for other in others]
         bands_of_others = [other for other in found if other is not None]
@@ -85,7 +85,7 @@ def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[
 
 
 def _typical(own: SiteStatistics, others: Sequence[SiteStatistics]) -> tuple[SiteStatistics, float]:
-    """Give the other site at the median distance, the nearer one of two, and the distance.
+    """Return the other site at the median distance (the nearer of two), and the distance.
 
     So one odd site among three does not make the two that agree look odd.
     """
@@ -95,7 +95,7 @@ def _typical(own: SiteStatistics, others: Sequence[SiteStatistics]) -> tuple[Sit
 
 
 def _distance(one: Sequence[int], other: Sequence[int]) -> float:
-    """Earth mover's distance of two histograms, as a part of the range from black to white."""
+    """Earth mover's distance of two histograms, as a fraction of the range from black to white."""
     sums = [np.cumsum(np.array(greys)) / max(sum(greys), 1) for greys in (one, other)]
     return float(np.abs(sums[0] - sums[1]).sum() / N_INTENSITY_BINS)
 
@@ -107,7 +107,7 @@ def _mean_intensity(greys: Sequence[int]) -> float:
 
 
 def _middle_band(counts: Sequence[int], first: int) -> int | None:
-    """Give the band of the median image; None where nothing is known."""
+    """Return the band of the median image; None if nothing is known."""
     known = np.array(counts[first:])
     if not known.sum():
         return None

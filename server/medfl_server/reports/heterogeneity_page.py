@@ -1,4 +1,4 @@
-"""The page on which the coordinator sees whether the sites' data fit together."""
+"""The page that shows the coordinator whether the sites' data fit together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,10 +43,10 @@ def write_harmony(study: Study) -> Path:
 def _answer(told: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
     different = [site for site, texts in remarks.items() if texts]
     if len(told) < 2:
-        return f"Nothing can be compared: {len(told)} hospital told of its data."
+        return f"There is nothing to compare: {len(told)} hospital reported statistics."
     if not different:
         return (
-            f"As far as their counts tell, yes: in none of {len(told)} hospitals do the "
+            f"As far as their counts show, yes: in none of {len(told)} hospitals do the "
             f"intensities differ by {MAX_INTENSITY_DISTANCE:g} of the range, or the resolution by "
             "more than a band."
         )
@@ -55,9 +55,9 @@ def _answer(told: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
 
 def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -> Section:
     rows = [[site, "; ".join(texts) or "nothing stands out"] for site, texts in remarks.items()]
-    rows += [[site, f"told nothing: {reason}"] for site, reason in missing.items()]
+    rows += [[site, f"no report: {reason}"] for site, reason in missing.items()]
     text = (
-        "Each hospital against a typical one of the others. A difference is no fault: the "
+        "Each hospital beside a typical one of the others. A difference is no fault: the "
         "hospital's data manager can say whether another machine, another export or another group "
         "of patients is behind it."
     )
@@ -70,11 +70,11 @@ def _greys(told: Statistics) -> Section:
     places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
     lines = {site: (places, [n / PARTS * 100 for n in c.greys]) for site, c in told.items()}
     image = line_plot(
-        lines, "grey as the network sees it, 0 black to 1 white", "pixels, %", [*told],
+        lines, "intensity as the network sees it, 0 black to 1 white", "pixels, %", [*told],
     )  # fmt: skip
     text = (
-        "All images of a hospital together, after rescale, window and inversion. Pure black and "
-        "pure white (padding, and what lies outside the window) are not counted."
+        "All images of a hospital together, after rescale, window and inversion, without pure "
+        "black and pure white (padding, and pixels outside the window)."
     )
     return Section("How bright the images are", [text], [image])
 
@@ -95,7 +95,7 @@ def _tables(study: Study, told: Statistics) -> Section:
 
 
 def _table(caption: str, told: Statistics, names: Sequence[str], counts: Any) -> Table:
-    """Lay out counts, leaving out columns that are 0 everywhere."""
+    """Lay out counts, without columns that are 0 everywhere."""
     rows = {site: counts(one) for site, one in told.items()}
     shown = [i for i in range(len(names)) if any(row[i] for row in rows.values())]
     header = ["site", *(names[i] for i in shown)]

@@ -1,7 +1,7 @@
-"""The model card that a finished run writes, as Markdown and as a page.
+"""The model card of a finished run, as Markdown and as a page.
 
 Mitchell et al.: Model Cards for Model Reporting. FAT* 2019. https://arxiv.org/abs/1810.03993
-Sites are letters here, so that a card can be given away.
+Letters stand for sites, so that a card can be published.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from medfl_server.study.run_directory import Study
 
 
 def write_model_card(study: Study) -> Path | None:
-    """Write `model-card.md` and `model-card.html` of a finished study; None where it is not."""
+    """Write `model-card.md` and `model-card.html` of a finished study; None if it is unfinished."""
     finished = study.log.read(Finished)
     if not finished:
         return None
@@ -69,7 +69,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _letters(study: Study) -> dict[str, str]:
-    """Give each site a letter, or a number from the 27th on, in the roster's order."""
+    """Assign each site a letter, or a number from the 27th on, in the roster's order."""
     names = site_names(study.log.read(Event))
     return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
 
@@ -78,7 +78,7 @@ def _answer(plan: Plan, event: Finished) -> str:
     found = score_sites(event).get(ALL)
     what = _what(plan)
     if found is None or found.values["auc"] is None:
-        return f"{what} Its scores were kept back by the hospitals' policies."
+        return f"{what} The hospitals' policies withhold its scores."
     return (
         f"{what} On {found.n} validation images of the hospitals that trained it, its AUC is "
         f"{found.values['auc']:.3f}."
@@ -115,7 +115,7 @@ def _uses(plan: Plan) -> list[Section]:
             "Not intended",
             [
                 "Other modalities, views or body parts; patients unlike those below, children "
-                "where there were none among them; images from machines or settings that no site "
+                "if there were none among them; images from machines or settings that no site "
                 "had. medfl-client predict says whether an image looks unusual, and can be wrong.",
             ],
         ),
@@ -138,9 +138,9 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         rows.append([letters[name], str(n), scored, patients, classes])
     header = ["site", "training images", "validation images", "patients", "images by class"]
     text = (
-        f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are "
-        "told as 0. Training and validation images belong to different patients. No image left its "
-        "site."
+        f"Images by class in the order {' / '.join(study.plan.task.classes)}; 0 stands for small "
+        "counts too. Training and validation images belong to different patients. No image left "
+        "its site."
     )
     return Section("Data", [text], tables=[Table(header, rows)])
 
@@ -164,7 +164,7 @@ def _training(study: Study, event: Finished) -> Section:
 def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
     counted = score_counts_in(event)
     if not counted:
-        return Section("Scores", ["No site let scores out."])
+        return Section("Scores", ["No site released scores."])
     rows = []
     for name, score_counts in counted.items():
         area = with_interval(auc_estimate(score_counts, plan.task.type))
@@ -175,13 +175,15 @@ def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
 
 def _limits(plan: Plan) -> Section:
     texts = [
-        "Scored on validation patients of the same hospitals that trained it: at another hospital "
-        "it may be worse. Validate it there first, on patients of that hospital.",
-        "Intervals treat images as independent. Groups of patients that a site held too few of are "
-        "not shown, which does not mean that the model is good for them.",
+        "The scores come from validation patients of the hospitals that trained it: at another "
+        "one the model may be worse. Validate it there first, on patients of that hospital.",
+        "Intervals treat images as independent. The card leaves out groups with too few patients "
+        "at a site, which does not mean that the model is good for them.",
     ]
     if plan.evaluation.keep == "best":
-        texts.append("The round was chosen on the images it is scored on: a little too good.")
+        texts.append(
+            "The images that score the model also chose its round: it looks slightly too good."
+        )
     return Section("Limits", texts)
 
 

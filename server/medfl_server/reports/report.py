@@ -30,9 +30,9 @@ QUESTION = "What did the hospitals learn together?"
 
 
 def write_report(study: Study) -> Path:
-    """Write `report.html` into the run directory; an unfinished study gets an honest one too.
+    """Write `report.html` into the run directory; the report of an unfinished study says so.
 
-    Where sites told of their data, `harmony.html` is written beside it.
+    If sites reported statistics, write `harmony.html` beside it.
     """
     events = study.log.read(Event)
     rounds = [event for event in events if isinstance(event, RoundMade)]
@@ -67,7 +67,7 @@ def _limits() -> Section:
         "Research software, not a medical device: nothing here is fit for diagnosis.",
         "The scores over all sites come from histograms of 128 bins that the hospitals add up, "
         "not from predictions; scores in one bin count as ties. A site's own AUC is exact.",
-        "Where few patients are validation, a score can move by a tenth by chance alone; compare n "
+        "With few validation patients a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]
     return Section("Limits", texts)

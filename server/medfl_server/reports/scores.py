@@ -1,4 +1,4 @@
-"""Sites' counts in the run log to curves and tables, per site and over all of them.
+"""Curves and tables from the sites' counts in the run log, per site and over all of them.
 
 The scores in the event of round r are those of the weights before it, so of the model after round
 r - 1; the event `finished` scores the final model, and `scored` the last one where it is another.
@@ -44,7 +44,7 @@ def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, Scor
 
 
 def score_sites(event: Asked) -> dict[str, Scored]:
-    """Score each site of an event, and all together under ALL; empty where no counts came."""
+    """Score each site of an event, and all together under ALL; empty without counts."""
     counted = score_counts_in(event)
     found = {}
     for site, counts in counted.items():
@@ -57,7 +57,7 @@ def score_sites(event: Asked) -> dict[str, Scored]:
 
 
 def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], list[float]]]:
-    """Follow `loss` or a score over rounds: name -> (rounds made, values) where it is known.
+    """Follow `loss` or a score over rounds: name -> (rounds made, values), as far as known.
 
     Args:
         events: Events that hold scores, in order of the model that they score.
@@ -75,7 +75,7 @@ def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], 
 
 
 def model_round(event: Asked) -> int:
-    """Say after how many rounds the model was that an event scores."""
+    """Return the number of rounds behind the model that an event scores."""
     return event.round - isinstance(event, RoundMade)
 
 

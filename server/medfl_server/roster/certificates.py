@@ -39,10 +39,10 @@ def create_authority(folder: Path, study: str, host: str) -> str:
 
 
 def renew(folder: Path, host: str = "") -> datetime:
-    """Make a new server certificate and key, for the same host if none is given.
+    """Make a new server certificate and key; by default for the same host.
 
-    Hospitals need nothing new: they trust the authority. Returns when it ends; raises LinkError
-    where the authority's files are missing or damaged.
+    Hospitals need nothing new: they trust the authority. Returns when it ends; raises LinkError if
+    the authority's files are missing or damaged.
     """
     made = RunFolder(folder)
     try:
@@ -63,7 +63,7 @@ def renew(folder: Path, host: str = "") -> datetime:
 
 
 def expiry_warning(folder: Path, now: datetime) -> str | None:
-    """Say how long the certificates are valid where that is WARN_DAYS[0] days or less."""
+    """Warn of certificates that end within WARN_DAYS[0] days."""
     made = RunFolder(folder)
     ends = {path: valid_until(path) for path in (made.server_certificate, made.ca)}
     path, first = min(ends.items(), key=lambda item: item[1])
@@ -106,7 +106,7 @@ def _certificate(
     days: int,
     host: str | None,
 ) -> x509.Certificate:
-    """Sign a certificate; without a host it is the authority's own."""
+    """Sign a certificate; without a host, the authority's own."""
     now = datetime.now(UTC)
     is_authority = host is None
     builder = (

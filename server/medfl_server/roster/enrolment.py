@@ -1,7 +1,7 @@
 """Who belongs to a study: the roster of enrolled hospitals, which may change while it runs.
 
 DIR/roster.json      name -> public keys of each enrolled hospital, in the order of enrolment
-    revoked.json     fingerprint -> name and time of each key that was let out again
+    revoked.json     fingerprint -> name and time of each revoked key
 """
 
 import json
@@ -28,11 +28,13 @@ class Enrolled:
 
     transport: str  # OpenSSH line of the P-384 key that Flower's requests are signed with
     signing: str  # OpenSSH line of the Ed25519 key that replies are signed with
-    max_images: int | None = None  # it said so at enrolment; more in a reply is not admitted
+    max_images: int | None = (
+        None  # stated at enrolment; the coordinator does not admit a reply with more
+    )
 
     @property
     def fingerprint(self) -> str:
-        """Give what both ends compare by telephone."""
+        """Return the fingerprint that both ends compare by telephone."""
         return fingerprint((self.transport, self.signing))
 
 
@@ -48,7 +50,7 @@ def read_roster(folder: Path) -> Roster:
 
 
 class LiveRoster:
-    """The roster of a running study: read again when the file was replaced."""
+    """The roster of a running study; it reads the file again when somebody replaces it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = RunFolder(folder).roster
@@ -56,7 +58,7 @@ class LiveRoster:
         self._roster: Roster = {}
 
     def __call__(self) -> Roster:
-        """Give the roster as it is now."""
+        """Return the roster as it is now."""
         if self._path.exists():
             facts = self._path.stat()
             seen = (facts.st_ino, facts.st_mtime_ns)
@@ -74,8 +76,7 @@ def enrol(
 ) -> str:
     """Add a hospital to the roster, or give it new keys; return its keys' fingerprint.
 
-    Raises ConfigError for a name or a key that is taken, or a key that was revoked, and LinkError
-    for what is no such key.
+    Raises ConfigError for a taken name or key, or a revoked key, and LinkError for an invalid key.
     """
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
@@ -104,9 +105,9 @@ def enrol(
 
 
 def revoke(folder: Path, name: str) -> str:
-    """Take a hospital off the roster, for good for its keys; return their fingerprint.
+    """Take a hospital off the roster and revoke its keys for good; return their fingerprint.
 
-    Raises ConfigError where it is not on it.
+    Raises ConfigError if the roster does not have it.
     """
     roster = read_roster(folder)
     site = roster.pop(name, None)

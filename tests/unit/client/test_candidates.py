@@ -207,5 +207,5 @@ def test_nifti_refuses_candidates_in_words(tmp_path: Path) -> None:
     (path, *_) = write_ct(tmp_path, "1.2.3", "P")
     source = Source((read_row(path, path.name, Rules(b"k")),), ALL_FRAMES, BALL)
 
-    with pytest.raises(DataError, match="candidates are read from DICOM series"):
+    with pytest.raises(DataError, match="medfl reads candidates from DICOM series"):
         NiftiReader().image(tmp_path, source, images())

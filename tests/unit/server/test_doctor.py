@@ -100,7 +100,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_none_whole_fails(study: Study) 
     none = examined(study)["newest checkpoint"]
 
     assert (one.state, none.state) == ("warn", "fail")
-    assert one.seen.endswith("the study goes on after round 1")
+    assert one.seen.endswith("the study resumes after round 1")
 
 
 def test_a_torn_last_line_of_the_log_is_no_fault(study: Study) -> None:
@@ -109,7 +109,7 @@ def test_a_torn_last_line_of_the_log_is_no_fault(study: Study) -> None:
     told = examined(study)["run log"]
 
     assert told.state == "ok"
-    assert "torn by a crash" in told.seen
+    assert "a crash tore the last line" in told.seen
 
 
 def test_a_port_that_something_else_has_fails(study: Study) -> None:

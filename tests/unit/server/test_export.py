@@ -51,7 +51,7 @@ def test_a_model_that_is_each_sites_own_is_not_exported(
     plan = make_plan(federation={"rounds": 1}, model={"norm_layers": "local"})
     study = finish(tmp_path / "s", plan, hospitals)
 
-    with pytest.raises(ConfigError, match="there is no common one"):
+    with pytest.raises(ConfigError, match="there is no common model"):
         export(study.folder, tmp_path / "out", onnx=False, torchscript=False)
 
 

@@ -65,7 +65,7 @@ def test_no_name_or_reason_becomes_markup(study: Study) -> None:
 
 
 def test_an_unfinished_study_says_so(study: Study) -> None:
-    assert "No round has been made yet" in write_report(study).read_text()
+    assert "There is no finished round yet" in write_report(study).read_text()
     add(study, "round", 1)
     assert "The study is not finished: 1 of 3 rounds" in write_report(study).read_text()
 
@@ -76,7 +76,7 @@ def test_scores_that_were_kept_back_are_not_made_up(study: Study) -> None:
 
     page = write_report(study).read_text()
 
-    assert "kept back by the hospitals" in page
+    assert "policies withhold its scores" in page
     assert "none shared" in final_table(study)[1][0]
     assert "<td>all sites</td>" not in page
 
@@ -93,7 +93,7 @@ def test_the_start_model_is_not_passed_off_as_trained(study: Study) -> None:
 
     page = write_report(study).read_text()
 
-    assert "the common model has not been scored yet; before training it had AUC 0.750" in page
+    assert "the common model has no scores yet; before training it had AUC 0.750" in page
 
 
 def test_bytes_of_a_round_without_a_quorum_have_left_too(study: Study) -> None:
@@ -147,8 +147,11 @@ def test_where_sites_are_alike_none_stands_out(study: Study) -> None:
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        ((10.5, 0.4), "south stands out: its changes are 9.5 times as large as the median"),
-        ((0.0105, 0.4), "south stands out: its changes are 0.011 times the median"),
+        ((10.5, 0.4), "south stands out: its updates are 9.5 times as large as the median"),
+        (
+            (0.0105, 0.4),
+            "south stands out: its updates are only 0.011 times as large as the median",
+        ),
         ((1.1, -0.25), "cosine -0.25, where the other sites have 0.40"),
     ],
 )
@@ -187,4 +190,4 @@ def test_of_two_sites_neither_is_said_to_stand_out(study: Study) -> None:
     found = standing(study)
 
     assert "No site stands out." in found
-    assert "fewer than three sites cannot tell" in found
+    assert "fewer than three sites cannot show" in found

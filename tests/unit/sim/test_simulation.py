@@ -147,8 +147,8 @@ def test_the_site_whose_labels_are_swapped_stands_out(make_plan: MakePlan, tmp_p
     study = run(tmp_path / "s", plan, hospitals)
 
     page = write_report(study).read_text()
-    assert re.findall(r"(site-\d) stands out: (its changes point against)", page) == [
-        ("site-2", "its changes point against")
+    assert re.findall(r"(site-\d) stands out: (its updates point against)", page) == [
+        ("site-2", "its updates point against")
     ]
 
 

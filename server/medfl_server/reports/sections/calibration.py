@@ -1,4 +1,4 @@
-"""Whether the model's probabilities mean what they say."""
+"""Do the model's probabilities match the observed frequencies?"""
 
 from medfl_common.metrics.calibration import reliability
 from medfl_common.metrics.counts import ScoreCounts
@@ -15,14 +15,14 @@ def calibration_section(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section
         groups = reliability(positive, negative)
         lines[name] = ([g.predicted for g in groups], [g.observed for g in groups])
     image = line_plot(
-        lines, "predicted probability", "part that is positive", [*lines], y_range=(0, 1.02),
+        lines, "predicted probability", "fraction of positive images", [*lines], y_range=(0, 1.02),
         whole_x=False,
     )  # fmt: skip
     found = read_scores(whole, plan, n_sites).temperature
     advice = (
-        "A temperature could not be found."
+        "There is no temperature: the scores hold only one class."
         if found is None
         else f"Dividing the log-odds by {found:.2f} makes the probabilities fit best; "
-        f"the model was {'too sure' if found > 1 else 'not sure enough'} by that factor."
+        f"the model is {'overconfident' if found > 1 else 'underconfident'} by that factor."
     )
     return Section("Do its probabilities mean what they say?", [advice], [image])

@@ -8,7 +8,7 @@ from medfl_server.reports.sections.numbers import three_digits, with_interval
 
 
 def findings_section(whole: ScoreCounts, plan: Plan) -> Section:
-    """Score each finding on the images of which it is known."""
+    """Score each finding on the images with a known label."""
     rows = []
     for i, name in enumerate(plan.task.classes):
         one = ScoreCounts(

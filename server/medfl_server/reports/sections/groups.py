@@ -21,7 +21,7 @@ def groups_section(groups: Mapping[str, Mapping[str, ScoreCounts]], plan: Plan) 
             rows.append([name, str(score_counts.n), *with_interval(area), *cells])
         tables.append(Table(header, rows or [["none told", *[""] * 5]], caption=f"by {kind}"))
     text = (
-        "The final model by groups of patients. A site tells of a group only if it is large, "
-        "and if no small group could be worked out from the others; a policy may forbid it."
+        "The final model by groups of patients. A site reports a group only if it is large and "
+        "if nobody can compute a small group from the others; a policy may forbid it."
     )
     return Section("Is it as good for everyone?", [text], tables=tables)

@@ -1,4 +1,4 @@
-"""The report's section on what a round's messages weigh, beside what the model is worth."""
+"""The size of a round's messages, beside the model's scores."""
 
 from statistics import median
 
@@ -14,16 +14,16 @@ HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
 
 
 def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -> Section:
-    """Put the bytes of a site's messages beside the newest scores over all sites.
+    """Show the bytes of a site's messages beside the newest scores over all sites.
 
     Args:
         plan: The study's.
         rounds: The rounds made.
-        scored: What was scored; the last one counts.
+        scored: The events with scores; the last one counts.
     """
     replies = [reply for event in rounds for reply in event.sites.values()]
     if not replies:
-        return Section("What messages weigh", ["No round has been made yet."])
+        return Section("What messages weigh", ["There is no finished round yet."])
     counted = score_counts_in(scored[-1]) if scored else {}
     found = scores(merge([*counted.values()])) if counted else {}
     worth = [_shown(found.get(name)) for name in ("auc", "accuracy")]
@@ -37,8 +37,8 @@ def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -
         size = median(sizes)
         rows.append([way, form, f"{size:,.0f}", f"{size / whole:.1%}", *worth])
     text = (
-        f"The model's weights that travel are {whole:,} bytes as float32; a message also holds "
-        "counts, and the first one to a site what is sent once."
+        f"The shared weights are {whole:,} bytes as float32; a message also holds "
+        "counts, and the first one to a site the tensors that travel only once."
     )
     return Section("What messages weigh", [text], tables=[Table(HEADER, rows)])
 

@@ -4,7 +4,7 @@ from medfl_common.metrics.estimates import Estimate
 
 
 def three_digits(value: float | None) -> str:
-    """Write a value, or that there is none."""
+    """Write a value, or n/a."""
     return "n/a" if value is None else f"{value:.3f}"
 
 

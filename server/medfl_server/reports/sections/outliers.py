@@ -1,4 +1,4 @@
-"""The report's section on sites whose replies are unlike the others', in plain words."""
+"""Sites whose replies differ from the others', in plain words."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -6,22 +6,22 @@ from statistics import median
 from medfl_common.run.events import Asked, RoundMade, RoundWithoutQuorum
 from medfl_common.ui.page import Section, Table
 
-FACTOR = 3.0  # so many times the median site's change, or as small a part of it, is unlike
-MISSED = 0.1  # part of the rounds that a site misses while most sites do not
-MIN_SITES = 3  # of two that differ, none can be told to be the one that stands out
+FACTOR = 3.0  # an update this many times larger or smaller than the median site's stands out
+MISSED = 0.1  # fraction of the rounds that a site misses while most sites do not
+MIN_SITES = 3  # of two that differ, neither stands out
 HEADER = [
-    "site", "rounds answered", "change, of the median site's", "cosine with the others",
+    "site", "rounds answered", "update, of the median site's", "cosine with the others",
     "replies refused", "rounds missed",
 ]  # fmt: skip
 CAREFUL = (
-    "To stand out is no proof of a fault or an attack: a hospital with other patients, another "
+    "Standing out is no proof of a fault or an attack: a hospital with other patients, another "
     "scanner, few images or another way of labelling stands out too. Ask it. The reverse holds as "
     "well: a site that does harm with care need not stand out."
 )
 HOW = (
-    "Change: the norm of the site's update divided by that of the median site in the same round. "
+    "Update: the norm of the site's update divided by that of the median site in the same round. "
     "Cosine: 1 where the update points the same way as the mean of the others', 0 where it has "
-    "nothing to do with it, below 0 where it points against it; from up to 100,000 weights. Both "
+    "nothing to do with it, below 0 where it points against it; from at most 100,000 weights. Both "
     "are medians over the rounds, running statistics left out."
 )
 
@@ -35,17 +35,17 @@ class Standing:
     answered: int
     missed: int
     refused: list[str]  # the reasons, one for each reply
-    size: float | None  # None: no round tells
+    size: float | None  # None: no round has it
     cosine: float | None
 
     @property
     def missed_part(self) -> float:
-        """Give the part of the rounds that it was asked for and missed."""
+        """Return the fraction of its rounds that it missed."""
         return self.missed / max(self.asked, 1)
 
 
 def stand_out_section(asked: list[Asked], names: list[str]) -> Section:
-    """Say which sites stand out and by what, or that none does, with the figures.
+    """Name the sites that stand out and why, or say that none does; show the figures.
 
     Args:
         asked: The events that hold sites' replies.
@@ -55,7 +55,7 @@ def stand_out_section(asked: list[Asked], names: list[str]) -> Section:
     found = {one.site: _reasons(one, standings) for one in standings}
     lines = [f"{site} stands out: {'; '.join(why)}." for site, why in found.items() if why]
     if sum(one.size is not None for one in standings) < MIN_SITES:
-        lines.append("Changes of fewer than three sites cannot tell which of them is unlike.")
+        lines.append("Updates of fewer than three sites cannot show which of them stands out.")
     if not any(found.values()):
         lines.insert(0, "No site stands out.")
     table = Table(HEADER, [_row(one) for one in standings])
@@ -86,7 +86,7 @@ def _standing(site: str, asked: list[Asked]) -> Standing:
 
 
 def _reasons(one: Standing, all_sites: list[Standing]) -> list[str]:
-    """Say by what a site stands out; nothing where it does not."""
+    """Say why a site stands out; nothing if it does not."""
     others = [other for other in all_sites if other.site != one.site]
     found = _of_changes(one, others)
     if one.refused:
@@ -107,14 +107,14 @@ def _of_changes(one: Standing, others: list[Standing]) -> list[str]:
         return []
     found = []
     if one.size > FACTOR:
-        found.append(f"its changes are {one.size:.1f} times as large as the median site's")
+        found.append(f"its updates are {one.size:.1f} times as large as the median site's")
     elif one.size < 1 / FACTOR:
-        found.append(f"its changes are {one.size:.2g} times the median site's, so much smaller")
+        found.append(f"its updates are only {one.size:.2g} times as large as the median site's")
     cosines = [o.cosine for o in known if o.cosine is not None]
     usual = median(cosines) if cosines else 0.0
     if one.cosine is not None and one.cosine < 0 < usual:
         found.append(
-            f"its changes point against the others' (cosine {one.cosine:.2f}, where the other "
+            f"its updates point against the others' (cosine {one.cosine:.2f}, where the other "
             f"sites have {usual:.2f})"
         )
     return found

@@ -1,4 +1,4 @@
-"""The newest scores, site by site, and who was called what."""
+"""The newest scores, site by site, and the confusion counts."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     """Give header, rows and title of the newest scores, for a terminal."""
     events = [e for e in study.log.read(Asked) if isinstance(e, RoundMade | Finished)]
     if not events:
-        return HEADER, [], "no round has been made yet"
+        return HEADER, [], "there is no finished round yet"
     finished = isinstance(events[-1], Finished)
     made = model_round(events[-1])
     title = f"model after round {made}"
@@ -37,13 +37,13 @@ def result_section(study: Study, scored: list[Asked]) -> Section:
     tables += [_confusion(name, one, study.plan.task.classes) for name, one in found.items()]
     positive = study.plan.task.classes[-1]
     of = (
-        f"of the class {positive}, called at a probability of {study.plan.evaluation.threshold:g}"
+        f"of the class {positive}, at the threshold {study.plan.evaluation.threshold:g}"
         if study.plan.task.type == "binary"
-        else "averaged over the classes or findings, each counted alike"
+        else "the unweighted mean over the classes or findings"
     )
     text = (
         f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
-        "true class (row) were called what (column)."
+        "true class (row) the model puts into each class (column)."
     )
     return Section("The result", [text], tables=tables)
 
@@ -64,8 +64,8 @@ def _score_rows(event: Asked) -> list[list[str]]:
 
 def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
     if np.ndim(one.confusion) == 3:
-        header = ["finding", "absent, called absent", "absent, called present"]
-        header += ["present, called absent", "present, called present"]
+        header = ["finding", "absent, predicted absent", "absent, predicted present"]
+        header += ["present, predicted absent", "present, predicted present"]
         counts = np.reshape(one.confusion, (len(classes), 4)).tolist()
         rows = [[c, *map(str, four)] for c, four in zip(classes, counts, strict=True)]
         return Table(header, rows, caption=f"{name}, n = {one.n}")

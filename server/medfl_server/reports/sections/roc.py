@@ -18,11 +18,11 @@ def roc_section(whole: ScoreCounts, plan: Plan) -> Section:
     image = line_plot(
         lines, "1 - specificity", "sensitivity", [*lines], y_range=(0, 1.02), marks=False
     )
-    text = "All sites together. The diagonal would be chance, the upper left corner perfect."
+    text = "All sites together. The diagonal is chance, the upper left corner is perfect."
     return Section("Sensitivity against specificity", [text], [image] if lines else [])
 
 
 def labelled(whole: ScoreCounts, plan: Plan) -> list[tuple[str, Any, Any]]:
-    """Give (class or finding, positive, negative) of each curve."""
+    """List (class or finding, positive, negative) of each curve."""
     names = plan.task.classes[-1:] if plan.task.type == "binary" else plan.task.classes
     return list(zip(names, whole.positive, whole.negative, strict=True))

@@ -34,6 +34,6 @@ def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked
         "The common model on each hospital's validation patients, before the first round and after "
         "every round. 0.5 is chance for the AUC, 1 is perfect."
         if loss
-        else "No hospital let scores out, so only the loss of local training can be shown."
+        else "No hospital released scores, so the page shows only the loss of local training."
     )
     return Section("How it went, round by round", [text], pictures)

@@ -1,4 +1,4 @@
-"""What was trained on, by whom, and which rounds a site missed."""
+"""The training images of each site, and the rounds that it missed."""
 
 from collections import defaultdict
 
@@ -38,10 +38,10 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
     header += ["images scored", "missed"]
     text = (
         "Every image stayed at its hospital. Training images and scored images belong to different "
-        "patients. A hospital shares no scores where it has no patient to hold out, or where its "
-        "policy keeps a small class back."
+        "patients. A hospital shares no scores if it has no validation patient, or if its "
+        "policy withholds a small class."
     )
-    return Section("What was trained on, by whom", [text], tables=[Table(header, rows)])
+    return Section("Which site trained on what", [text], tables=[Table(header, rows)])
 
 
 def _missed(events: list[Event]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""What other thresholds would give."""
+"""Scores at other thresholds."""
 
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.curves import rates_at, sensitivity_at, youden_threshold
@@ -26,7 +26,7 @@ def thresholds_section(whole: ScoreCounts, plan: Plan) -> Section:
         rows.append([words, f"{chance:.3f}", *map(three_digits, values)])
     header = ["aim", "threshold", "sensitivity", "specificity", "precision"]
     text = (
-        "What other thresholds would give on the same images. They were chosen on these images, so "
-        f"they look a little too good; the study's own threshold is {plan.evaluation.threshold:g}."
+        "Scores at other thresholds on the same images. The same images chose the thresholds, so "
+        f"they look slightly too good; the study's own threshold is {plan.evaluation.threshold:g}."
     )
     return Section("Which threshold?", [text], tables=[Table(header, rows)])

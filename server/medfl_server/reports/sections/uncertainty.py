@@ -1,4 +1,4 @@
-"""How sure the scores are: intervals, the histograms' bound, and how the sites differ."""
+"""Uncertainty of the scores: intervals, the histograms' bound, differences of the sites."""
 
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.curves import auc_with_bound
@@ -26,7 +26,7 @@ NAMES = {
 
 
 def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section:
-    """List the scores over all sites with their intervals, and say what these leave out."""
+    """List the scores over all sites with their intervals, and say what these ignore."""
     texts = [_bound(whole), _differ(event)]
     return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
 
@@ -50,7 +50,7 @@ def _bound(whole: ScoreCounts) -> str:
     bounds = [found[1] for p, n in pairs if (found := auc_with_bound(p, n)) is not None]
     widest = f"at most {max(bounds):.4f}" if bounds else "not known"
     return (
-        f"Over all sites the scores come from histograms; by them the AUC can be off by {widest}. "
+        f"Over all sites the scores come from histograms; by them the AUC may be off by {widest}. "
         "The intervals treat images as independent; several of one patient make them too narrow."
     )
 
@@ -59,7 +59,7 @@ def _differ(event: Asked) -> str:
     areas = {s: one.values["auc"] for s, one in score_sites(event).items() if s != ALL}
     found = spread({site: value for site, value in areas.items() if value is not None})
     if found is None or len(areas) < 2:
-        return "With scores of one site only, nothing can be said of differences between sites."
+        return "Scores of a single site show no differences between sites."
     return (
         f"The sites differ: AUC {found.lowest:.3f} at {found.worst} (the worst) to "
         f"{found.highest:.3f} at {found.best}, standard deviation {found.deviation:.3f}."
