@@ -34,7 +34,7 @@ def init(
 
 @app.command("new-keys")
 def new_keys(folder: Folder) -> None:
-    """Make new identity keys, for instance after a machine was lost. Sends nothing."""
+    """Make new identity keys, for instance after the loss of a machine. Sends nothing."""
     from medfl_client.commands.init import renew_keys
 
     with errors_for_people():
@@ -45,10 +45,10 @@ def new_keys(folder: Folder) -> None:
 def check(
     folder: Folder,
     plan: Annotated[
-        Path | None, typer.Option(help="The study plan; plan.yaml in the directory if not given.")
+        Path | None, typer.Option(help="The study plan; default: plan.yaml in the directory.")
     ] = None,
 ) -> None:
-    """Read the data, train one step, show exactly what would be sent. Sends nothing."""
+    """Read the data, train one step, show exactly what a round would send. Sends nothing."""
     from medfl_client.commands.check import check_site
 
     with errors_for_people():
@@ -88,7 +88,7 @@ def approve(
     folder: Folder,
     plan: Annotated[
         Path | None,
-        typer.Argument(help="The study plan; if not given, the newest that waits for approval."),
+        typer.Argument(help="The study plan; default: the newest that waits for approval."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -104,10 +104,10 @@ def approve(
 def withdraw(
     folder: Folder,
     plan: Annotated[
-        Path | None, typer.Option(help="One plan; if not given, all that are approved.")
+        Path | None, typer.Option(help="One plan; default: all approved plans.")
     ] = None,
 ) -> None:
-    """Leave the study: nothing more is sent, and a running client of this directory ends."""
+    """Leave the study: send nothing more, and end a running client of this directory."""
     from medfl_client.commands.withdraw import withdraw
 
     with errors_for_people():
@@ -120,9 +120,9 @@ def explain(
     run: Annotated[
         str, typer.Argument(help="A model: `last`, a run's id, or a folder that holds one.")
     ],
-    n: Annotated[int, typer.Option("--n", help="How many images.", min=3, max=500)] = 20,
+    n: Annotated[int, typer.Option("--n", help="The number of images.", min=3, max=500)] = 20,
 ) -> None:
-    """Show where the model looked in validation images, right, wrong, uncertain. Sends nothing."""
+    """Show where the model looked in right, wrong, uncertain validation images. Sends nothing."""
     from medfl_client.commands.explain import explain
 
     with errors_for_people():
@@ -137,7 +137,7 @@ def predict(
     ],
     dicom: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
     out: Annotated[
-        Path | None, typer.Option(help="The CSV; predictions.csv in the site's directory.")
+        Path | None, typer.Option(help="The CSV; default: predictions.csv in the site's directory.")
     ] = None,
 ) -> None:
     """Score DICOM files with a model, into a CSV. Sends nothing; not for diagnosis."""

@@ -46,13 +46,16 @@ def enrol(
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
     key: Annotated[Path, typer.Argument(help="The identity.pub that the hospital sent.")],
     images: Annotated[
-        int | None, typer.Option(help="The most images it trains on; more is not admitted.", min=1)
+        int | None,
+        typer.Option(
+            help="The most images it trains on; the coordinator does not admit more.", min=1
+        ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="It has made new keys; the old ones are revoked.")
+        bool, typer.Option("--replace", help="The hospital has made new keys; revoke the old ones.")
     ] = False,
 ) -> None:
-    """Let a hospital in by its public keys, from the next round on."""
+    """Admit a hospital by its public keys, from the next round on."""
     from medfl_server.roster import enrolment
 
     with errors_for_people():
@@ -66,15 +69,17 @@ def revoke(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
 ) -> None:
-    """Put a hospital out at once, and its keys for good; what it gave before stays in the model."""
+    """Remove a hospital at once and revoke its keys; its earlier updates stay in the model."""
     from medfl_server.roster import enrolment
 
     with errors_for_people():
         open_study(folder)
         shown = enrolment.revoke(folder, name)
         screen = Screen()
-        screen.say(f"{name} is out of the study; its keys {shown} are turned away from now on")
-        screen.say("what it gave to earlier rounds is part of the model and cannot be taken out")
+        screen.say(
+            f"{name} is out of the study; the coordinator refuses its keys {shown} from now on"
+        )
+        screen.say("its updates of earlier rounds stay part of the model; nobody can take them out")
 
 
 @app.command()
@@ -94,9 +99,7 @@ def roster(folder: Folder) -> None:
 @app.command()
 def renew(
     folder: Folder,
-    host: Annotated[
-        str, typer.Option(help="Another name or address; as before if not given.")
-    ] = "",
+    host: Annotated[str, typer.Option(help="Another name or address; default: as before.")] = "",
 ) -> None:
     """Make a new server certificate; hospitals need nothing new. Then start `run` again."""
     from medfl_server.roster import certificates
@@ -116,7 +119,7 @@ def run(
         int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
     ] = None,
 ) -> None:
-    """Run the study, or go on where it stopped. Ends with the final model and the report."""
+    """Run the study, or resume it. Ends with the final model and the report."""
     with errors_for_people():
         study, screen = open_study(folder), Screen()
         screen.say("starting")
@@ -160,10 +163,12 @@ def report(folder: Folder) -> None:
 @app.command()
 def export(
     folder: Folder,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too.")] = False,
-    torchscript: Annotated[bool, typer.Option("--torchscript", help="Write model.pt too.")] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write model.onnx.")] = False,
+    torchscript: Annotated[
+        bool, typer.Option("--torchscript", help="Also write model.pt.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Where to; `export` in the study's directory.")
+        Path | None, typer.Option(help="The folder; default: `export` in the study's directory.")
     ] = None,
 ) -> None:
     """Write the final model for other programs, with its preprocessing, checked against torch."""
@@ -178,7 +183,7 @@ def export(
 @app.command()
 def models(
     plan: Annotated[
-        Path | None, typer.Option(help="A study plan: what its own network costs a round.")
+        Path | None, typer.Option(help="A study plan: show what a round of its network costs.")
     ] = None,
 ) -> None:
     """List the networks that a plan can name: weights, input, megabytes a round."""

@@ -143,12 +143,12 @@ def _tile(
 
 
 def _page(
-    plan: Plan, cases: list[Case], pictures: list[tuple[str, tuple[NDArray[np.uint8], str]]]
+    plan: Plan, cases: list[Case], tiles: list[tuple[str, tuple[NDArray[np.uint8], str]]]
 ) -> str:
     sections = [
-        Section(heading, sheet=image_grid([tile for k, tile in pictures if k == kind], wide=True))
+        Section(heading, sheet=image_grid([tile for k, tile in tiles if k == kind], wide=True))
         for kind, heading in KINDS.items()
-        if any(k == kind for k, _ in pictures)
+        if any(k == kind for k, _ in tiles)
     ]
     sections.append(
         Section(
@@ -168,5 +168,5 @@ def _page(
         f"{len(cases)} validation images, {n_wrong} of them misclassified; the orange veil shows "
         f"where {plan.model.name} looked. This page stays at your hospital."
     )
-    title = f"medfl: what the model of {plan.study} looked at"
-    return render(title, "What did the model look at?", answer, sections, __version__)
+    title = f"medfl: where the model of {plan.study} looked"
+    return render(title, "Where did the model look?", answer, sections, __version__)

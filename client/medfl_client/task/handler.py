@@ -114,7 +114,7 @@ def _answer(
 
 
 def _kept_reply(head: TrainTask, site: Site, shapes: Shapes, sent_mb: float) -> RecordDict | None:
-    """Let out the reply that was released for this very task before; None: there is none."""
+    """Return the reply released for this very task before; None: there is none."""
     kept = replies.find(site.state, head, site.policy) if site.state else None
     if kept is not None:
         let_out(kept, head, site.policy, shapes, sent_mb)
@@ -222,7 +222,7 @@ def _tell_result(
         area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
         parts.append(f"global model here: loss {result.score_counts.loss:.3f}, AUC {area}")
         if "n_scored" not in reply.metric_records["numbers"]:
-            parts.append(f"scores kept back: {why_no_scores(policy)}")
+            parts.append(f"scores withheld: {why_no_scores(policy)}")
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")

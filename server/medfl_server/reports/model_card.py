@@ -86,7 +86,7 @@ def _answer(plan: Plan, event: Finished) -> str:
 
 
 def _what(plan: Plan) -> str:
-    images = "volumes" if plan.images.dimensions == 3 else "pictures"
+    images = "volumes" if plan.images.dimensions == 3 else "images"
     classes = ", ".join(plan.task.classes)
     kinds = {
         "binary": f"tells {plan.task.classes[-1]} from {plan.task.classes[0]}",
@@ -132,9 +132,9 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     rows = []
     for name, n in trained.items():
         own = statistics.get(name)
-        classes = "not told" if own is None else " / ".join(map(str, own.classes))
-        scored = str(counted[name].n) if name in counted else "not told"
-        patients = "not told" if own is None else str(own.patients)
+        classes = "withheld" if own is None else " / ".join(map(str, own.classes))
+        scored = str(counted[name].n) if name in counted else "withheld"
+        patients = "withheld" if own is None else str(own.patients)
         rows.append([letters[name], str(n), scored, patients, classes])
     header = ["site", "training images", "validation images", "patients", "images by class"]
     text = (

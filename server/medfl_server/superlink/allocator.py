@@ -1,4 +1,4 @@
-"""Gives large freed memory back to the system at once, so that a round's peak is not kept.
+"""Return large freed memory to the system at once, so that no round's peak stays allocated.
 
 glibc keeps freed blocks of some megabytes, in a pool for each thread; the pieces in which Flower
 moves arrays are of that size. See mallopt(3). Elsewhere this does nothing.
@@ -14,7 +14,7 @@ LARGE = 2**20  # bytes; a larger block is of its own, and gone when it is freed
 
 
 def give_back_large_blocks() -> None:
-    """Set it for this process."""
+    """Set the threshold for this process."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE)
@@ -24,14 +24,14 @@ def give_back_large_blocks() -> None:
 
 @contextmanager
 def quick_collections() -> Iterator[None]:
-    """Leave what is there now out of garbage collections: a round then looks through its own.
+    """Exclude all present objects from garbage collection: a round then scans only its own.
 
     Imported code is a million objects, a quarter of a second for each collection after a large
     message.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # Python collects by itself when there is a quarter more than after the last time
+    gc.collect()  # Python collects by itself at a quarter more objects than after the last time
     try:
         yield
     finally:

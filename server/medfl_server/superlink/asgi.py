@@ -24,7 +24,7 @@ def bounded(receive: Receive) -> Receive:
 
     async def within() -> Event:
         nonlocal n_bytes
-        if n_bytes < 0:  # the body is there; what comes now is the end of the connection
+        if n_bytes < 0:  # the body is whole; the next message is the end of the connection
             return await receive()
         event = await asyncio.wait_for(receive(), ends - time.monotonic())
         n_bytes += len(event.get("body", b""))
@@ -48,7 +48,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def given(body: bytes) -> Receive:
-    """Give a body that is there already."""
+    """Yield a body that has arrived already."""
 
     async def receive() -> Event:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -57,12 +57,12 @@ def given(body: bytes) -> Receive:
 
 
 async def arrived(receive: Receive) -> Receive:
-    """Wait until a body is there, before anything is held up for it."""
+    """Wait for the whole body before it takes a place."""
     return given(await read_body(receive))
 
 
 def drained(send: Send) -> Send:
-    """Let an answer end only when its body is on its way: uvicorn waits before the next send."""
+    """End an answer only when its body is on its way: uvicorn waits before the next send."""
 
     async def told(event: Event) -> None:
         if event["type"] == "http.response.body" and not event.get("more_body"):
@@ -74,18 +74,18 @@ def drained(send: Send) -> Send:
 
 
 def announced_bytes(scope: Scope) -> int:
-    """Read the size that a request says its body has; 0 where it does not."""
+    """Read the body size that a request declares; 0 without one."""
     size = header(scope, b"content-length")
     return int(size) if size.isdigit() else 0
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """Give a header's value; empty where there is none."""
+    """Return a header's value; empty if there is none."""
     return next((bytes(value) for key, value in scope.get("headers", ()) if key == name), b"")
 
 
 def address(scope: Scope) -> str:
-    """Say from which address a request comes."""
+    """Return the address of a request's sender."""
     return str((scope.get("client") or ("unknown",))[0])
 
 

@@ -1,7 +1,7 @@
-"""Two clients with one key, such as a copied site directory: noticed, and told by name.
+"""Notice two clients with one key, such as a copied site directory, and report the site.
 
-They would share a site's tasks in silence. Each program of a site has one look for tasks open at a
-time, so two at once are two programs; a connection that broke without a word looks like that once.
+They would share a site's tasks in silence. Each client has one poll for tasks open at a time, so
+two at once are two clients; a connection that broke silently looks like that once.
 """
 
 import time
@@ -12,16 +12,16 @@ SEEN = 3  # overlaps that are too many for a broken connection ...
 WITHIN_S = 300.0  # ... in so much time
 
 TWO_CLIENTS = (
-    "two programs take the tasks of {name}, perhaps on two machines with a copy of one site "
+    "two clients take the tasks of {name}, perhaps on two machines with a copy of one site "
     "directory; ask the site to stop one of them"
 )
 
 
 class Doubles:
-    """Counts the looks that each key has open.
+    """Counts the polls that each key has open.
 
     Args:
-        tell: Takes the key that two programs use; once for each.
+        tell: Takes the key that two clients use; once for each key.
     """
 
     def __init__(self, tell: Callable[[bytes], None]) -> None:
@@ -31,7 +31,7 @@ class Doubles:
         self._told: set[bytes] = set()
 
     def begin(self, key: bytes) -> None:
-        """Note that a look was opened."""
+        """Note an opened poll."""
         self._open[key] += 1
         if self._open[key] < 2 or key in self._told:
             return
@@ -43,7 +43,7 @@ class Doubles:
             self._tell(key)
 
     def end(self, key: bytes) -> None:
-        """Note that a look was closed."""
+        """Note a closed poll."""
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]

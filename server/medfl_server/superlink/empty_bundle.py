@@ -16,7 +16,7 @@ clientapp = "medfl_client.task.app:app"
 
 
 def empty_bundle() -> bytes:
-    """Give the bundle's bytes."""
+    """Return the bundle's bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
         bundle.writestr("pyproject.toml", PYPROJECT)

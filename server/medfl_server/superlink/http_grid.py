@@ -66,7 +66,7 @@ class DirectRuntime:
 
 
 class StudyGrid(HttpGrid):
-    """Flower's Grid, which rings for the hospitals and fetches a reply only when it is whole."""
+    """Flower's Grid, which wakes the hospitals and fetches a reply only when it is whole."""
 
     def __init__(self, run: Run, runtime: DirectRuntime, bell: Bell) -> None:
         super().__init__(insecure=True, token="in this process")  # noqa: S106
@@ -89,7 +89,7 @@ class StudyGrid(HttpGrid):
             if not self._is_whole(reply.metadata.message_id)
         }
         replies = list(super().pull_messages([i for i in message_ids if i not in arriving]))
-        for reply in replies:  # a site that has died never confirmed the task, so Flower keeps it
+        for reply in replies:  # a dead site never confirms its task, so Flower keeps it
             self._state.object_store.delete(reply.metadata.reply_to_message_id)
         return replies
 

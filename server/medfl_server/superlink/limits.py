@@ -1,7 +1,7 @@
-"""What one hospital, or a stranger, may take of the public listener.
+"""Limits of one hospital, or of a stranger, at the public listener.
 
-The statuses are chosen by what Flower's client does with them: it tries again after 503, and gives
-up on any other; so what an honest site may meet is 503.
+Flower's client tries again after 503 and gives up on any other status; so an honest site only
+meets 503.
 """
 
 import time
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 MAX_BODY = 16 * 2**20  # bytes of one request; Flower moves arrays in pieces of 5 MiB
 BODY_S = 180.0  # for one body to arrive; 5 MiB take 42 s over 1 Mbit/s
-MAX_REPLY = 2**34  # bytes of one reply, where the plan's own size is not known
+MAX_REPLY = 2**34  # bytes of one reply, if the plan's own size is unknown
 MAX_CONNECTIONS = 1000
 MAX_GIVING = 12  # pieces of arrays that are on their way to sites at once; each is in memory
-MAX_ADDRESSES = 10_000  # that are remembered
+MAX_ADDRESSES = 10_000  # that the listener remembers
 # Requests from one address: so many at once, and so many a second. A SuperNode that moves 550 MB
 # makes some hundreds, and many hospitals may share an address.
 BURST, RATE = 4000.0, 400.0
-# Those that were refused for a wrong key or time: a SuperNode of ours tries every few seconds.
+# Requests refused for a wrong key or time: a SuperNode of ours tries every few seconds.
 BURST_REFUSED, RATE_REFUSED = 60.0, 2.0
 
 
@@ -35,7 +35,7 @@ class Bucket:
         self.left = self.burst
 
     def refill(self) -> float:
-        """Say how many are left now."""
+        """Return how many are left now."""
         now = time.monotonic()
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
@@ -54,23 +54,23 @@ class Allowance:
         self._taken: dict[bytes, int] = {}
 
     def begin(self, key: bytes) -> None:
-        """Note that a new reply of this key was let in."""
+        """Note the start of an admitted reply of this key."""
         self._taken[key] = 0
 
     def take(self, key: bytes, n_bytes: int) -> None:
-        """Note that a piece has arrived."""
+        """Note an arrived piece."""
         self._taken[key] = self._taken.get(key, 0) + n_bytes
 
     def is_enough(self, key: bytes, n_bytes: int) -> bool:
-        """Say whether so many bytes more are within what is allowed."""
+        """Say whether the limit allows this many more bytes."""
         return self._taken.get(key, 0) + n_bytes <= self._most
 
 
 class Meter:
-    """Counts requests by address; the least recently seen addresses are forgotten.
+    """Counts requests by address; forgets the least recently seen addresses.
 
-    Many hospitals may share an address with a stranger, so who has been known by the key once is
-    not put off for what others at the address do wrong.
+    Many hospitals may share an address with a stranger, so faults of others at the address do not
+    delay a site whose key Flower has accepted once.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Meter:
         self._buckets: OrderedDict[str, tuple[Bucket, Bucket]] = OrderedDict()
 
     def is_allowed(self, address: str, key: bytes = b"") -> bool:
-        """Count a request, and say whether it may pass; `key` is who it says it is from."""
+        """Count a request, and say whether it may pass; `key` is its claimed sender."""
         all_, refused = self._of(address)
         if all_.refill() < 1 or (refused.refill() < 1 and key not in self._known):
             return False
@@ -86,11 +86,11 @@ class Meter:
         return True
 
     def note_known(self, key: bytes) -> None:
-        """Note a key that Flower has let in: one of the roster."""
+        """Note a key that Flower has accepted: one of the roster."""
         self._known.add(key)
 
     def note_refused(self, address: str) -> None:
-        """Count a request that was refused for its key, signature or time."""
+        """Count a request that Flower refused for its key, signature or time."""
         self._of(address)[1].left -= 1
 
     def _of(self, address: str) -> tuple[Bucket, Bucket]:

@@ -42,13 +42,13 @@ from medfl_server.superlink.limits import (
 
 HTTP_OK = 200
 REFUSED = (401, 403)
-KEY_HEADER = b"flwr-public-key"  # Flower's name for the header that says who asks
-HOLD_S = 20.0  # an empty look for messages is held open so long; Flower gives up after 30
+KEY_HEADER = b"flwr-public-key"  # Flower's header with the key of the sender
+HOLD_S = 20.0  # the listener holds an empty poll this long; Flower gives up after 30
 PULL_MESSAGES = "/v1/fleet/pull-messages"
 PUSH_MESSAGES = "/v1/fleet/push-messages"
 PULL_OBJECT = "/v1/fleet/pull-object"
 PUSH_OBJECT = "/v1/fleet/push-object"
-# What a SuperNode with an enrolled key asks for; of the rest nothing is to be had.
+# What a SuperNode with an enrolled key asks for; the listener serves nothing else.
 OPEN = {
     "/health",
     *(
@@ -60,7 +60,7 @@ OPEN = {
         )
     ),
 }  # fmt: skip
-ROOM_S = 0.1  # between looks for room
+ROOM_S = 0.1  # between checks for room
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Listener:
     port: int
     certificate: Path
     key: Path
-    max_reply: int = MAX_REPLY  # bytes of the largest reply that may come in
+    max_reply: int = MAX_REPLY  # bytes of the largest allowed reply
 
 
 class Bell:
-    """Wakes the hospitals' held requests when a message was put out; rung from any thread."""
+    """Wakes the hospitals' held requests when a message is out; any thread may ring it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,17 +83,17 @@ class Bell:
         self.is_closed = False
 
     def close(self) -> None:
-        """Let all that wait go, for good."""
+        """Release all waiting requests, for good."""
         self.is_closed = True
         self.ring()
 
     def ring(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting requests."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._swing)
 
     def listen(self) -> asyncio.Event:
-        """Give what the next ring sets; taken before a look, no ring after the look is missed."""
+        """Return the event that the next ring sets; take it before a poll to miss no ring."""
         self._loop = asyncio.get_running_loop()
         return self._rung
 
@@ -105,15 +105,15 @@ class Bell:
 class FleetOnly:
     """The public face of the SuperLink: the fleet API and health, nothing else.
 
-    A hospital that looks for messages and finds none is held until there is one, so that its
-    SuperNode does not sleep its three seconds between looks.
+    The listener holds a poll that finds no message until there is one, so that the SuperNode does
+    not sleep its 3 seconds between polls.
 
     Args:
         app: Flower's SuperLink.
-        bell: Rings when a message was put out.
-        has_room: Says whether one more reply may come in.
-        tell_double: Takes the public key that two programs use at once.
-        max_reply: Bytes of the largest reply that may come in.
+        bell: Rings when a message is out.
+        has_room: Says whether there is room for one more reply.
+        tell_double: Takes the public key that two clients use at once.
+        max_reply: Bytes of the largest allowed reply.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class FleetOnly:
         self._allowance = Allowance(max_reply)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 404, or 503 where there is too much of them."""
+        """Pass a request on, or answer 404, or 503 above the limits."""
         path = scope.get("path", "")
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
@@ -157,7 +157,7 @@ class FleetOnly:
         return is_over or n_bytes > MAX_BODY
 
     async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; where few may be at work at once, its body has come before."""
+        """Pass a request on; read its body first if few may run at once."""
         try:
             if path == PULL_MESSAGES:
                 await self._hold(scope, receive, send)
@@ -175,7 +175,7 @@ class FleetOnly:
             await answer(send, 503)
 
     def _watched(self, path: str, scope: Scope, send: Send) -> Send:
-        """Count what is refused and what was let in; health names the protocol."""
+        """Count refused and accepted requests; name the protocol in health."""
 
         async def told(event: Event) -> None:
             if event["type"] == "http.response.start":
@@ -199,7 +199,7 @@ class FleetOnly:
             self._allowance.take(key, announced_bytes(scope))
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a reply in when there is room for it, or have the site try again later."""
+        """Admit a reply if there is room for it, or have the site try again later."""
         ends = time.monotonic() + HOLD_S
         while not self._has_room() or self._n_entering:
             if time.monotonic() > ends:
@@ -213,13 +213,13 @@ class FleetOnly:
             self._n_entering -= 1
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a look for messages when there is one, at the latest after HOLD_S."""
+        """Answer a poll when there is a message, at the latest after HOLD_S."""
         body, key = await read_body(receive), header(scope, KEY_HEADER)
         is_known = False
         gone = asyncio.ensure_future(receive())  # ends when the hospital hangs up
         ends = time.monotonic() + HOLD_S
         try:
-            while not gone.done():  # a message taken for one who has hung up would be lost
+            while not gone.done():  # a message taken for a closed connection would be lost
                 rung = self._bell.listen()
                 events = await self._ask(scope, body)
                 is_let_in = events[0]["status"] == HTTP_OK
@@ -239,7 +239,7 @@ class FleetOnly:
             gone.cancel()
 
     async def _ask(self, scope: Scope, body: bytes) -> list[Event]:
-        """Put the request to the SuperLink and keep its answer."""
+        """Pass the request to the SuperLink and keep its answer."""
         events: list[Event] = []
 
         async def send(event: Event) -> None:
@@ -275,7 +275,7 @@ def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port, 0 for any; raises LinkError naming the one that is in use."""
+    """Bind a port, 0 for any; raises LinkError with the number of a port in use."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

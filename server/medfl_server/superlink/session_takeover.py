@@ -1,20 +1,20 @@
-"""A site whose process was killed is let in again at once."""
+"""Accept a site whose process was killed again at once."""
 
 from typing import Protocol
 
 
 class Nodes(Protocol):
-    """What Flower keeps of the sites' connections."""
+    """Flower's records of the sites' connections."""
 
     def activate_node(self, node_id: int, heartbeat_interval: float) -> bool:
-        """Open a session; False where one is open."""
+        """Open a session; False if one is open."""
 
     def deactivate_node(self, node_id: int) -> bool:
         """End a session."""
 
 
 def let_restarted_sites_back(state: Nodes) -> None:
-    """Let a site in whose process was killed: Flower would turn its key away for a minute."""
+    """Accept a site whose process was killed: Flower would refuse its key for a minute."""
     activate = state.activate_node
 
     def activate_or_take_over(node_id: int, heartbeat_interval: float) -> bool:

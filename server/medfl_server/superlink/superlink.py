@@ -1,8 +1,8 @@
 """Flower's SuperLink in this process: its fleet API behind our listener, the rest as calls.
 
-A SuperLink of its own serves the hospitals' API together with a control API that asks nobody who
-they are. Here only the fleet API has a port; starting the run, its ServerApp task and its messages
-are calls. This file and http_grid.py have private flwr imports; a contract test holds them.
+A separate SuperLink serves the hospitals' API together with a control API without authentication.
+Here only the fleet API has a port; the start of the run, its ServerApp task and its messages are
+calls. This file and http_grid.py have private flwr imports; a contract test holds them.
 """
 
 import asyncio
@@ -50,9 +50,9 @@ from medfl_server.superlink.listener import Bell, FleetOnly, Listener, bind, uvi
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
 from medfl_server.superlink.transport import Announce, ConnectedSite
 
-START_S = 30.0  # how long the SuperLink may take to come up
-MAX_ARRIVING = 3  # replies in memory that are being delivered, or wait to be read
-STOP_S = 3.0  # how long open requests may take when it goes down
+START_S = 30.0  # for the SuperLink to come up
+MAX_ARRIVING = 3  # replies in memory, arriving or waiting to be read
+STOP_S = 3.0  # for open requests to end when it goes down
 FEDERATION = "@none/default"
 APP = "@medfl/medfl"
 
@@ -61,7 +61,7 @@ class SuperLink:
     """A SuperLink with the sites of one roster.
 
     Args:
-        roster: Gives the sites with their keys as they are now; it may change meanwhile.
+        roster: Returns the sites with their present keys; it may change meanwhile.
         listener: Where hospitals connect.
         announce: Takes one line for the coordinator's eyes.
     """
@@ -101,7 +101,7 @@ class SuperLink:
         }
 
     def _follow_roster(self) -> None:
-        """Let new sites in, and put those out that were revoked or have new keys."""
+        """Admit new sites, and remove those with revoked or replaced keys."""
         roster = self._roster()
         for name, (line, node) in list(self._nodes.items()):
             if name not in roster or roster[name].transport != line:
@@ -112,7 +112,7 @@ class SuperLink:
                 self._nodes[name] = (site.transport, self._enter(site.transport))
 
     def run(self, app: ServerApp) -> None:
-        """Serve the hospitals while the app runs; its exceptions pass through."""
+        """Serve the hospitals while the app runs; pass its exceptions through."""
         self._thread.start()
         try:
             self._wait_until_started()
@@ -136,8 +136,8 @@ class SuperLink:
                 self._announce(TWO_CLIENTS.format(name=name))
 
     def _put_out(self, node: int) -> None:
-        """Delete a node, so that its key is turned away from now on."""
-        self._state.activate_node(node, 0.0)  # Flower deletes only what was once connected
+        """Delete a node, so that Flower refuses its key from now on."""
+        self._state.activate_node(node, 0.0)  # Flower deletes only a node that has connected once
         self._state.delete_node(NOOP_FLWR_AID, node)
         key = self._state.nodes[node].public_key
         self._state.node_public_key_to_node_id.pop(key, None)  # or it could never come back
@@ -197,7 +197,7 @@ class SuperLink:
 
 
 def _superlink_config() -> SuperLinkLifespanConfig:
-    """Configure a SuperLink in memory that starts no process and opens no port of its own."""
+    """Configure a SuperLink in memory that starts no process and opens no port."""
     return SuperLinkLifespanConfig(
         control_address="",
         health_server_address=None,

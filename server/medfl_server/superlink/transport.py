@@ -17,12 +17,12 @@ class ConnectedSite:
     """A connected site."""
 
     node: int  # Flower's id of it
-    session: str  # changes whenever the site connects anew
+    session: str  # changes whenever the site reconnects
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What came back for a message: content, or the fact that none will come."""
+    """The answer to a message: content, or the fact that none will come."""
 
     content: RecordDict | None
 
@@ -33,7 +33,7 @@ class Post:
     Args:
         grid: Where the sites are.
         connected_sites: Lists the connected sites by their enrolled names.
-        roster: Gives the sites that belong to the study now, in the order of enrolment.
+        roster: Returns the sites that belong to the study now, in the order of enrolment.
         ttl_s: How long a message may wait for its reply.
     """
 
@@ -50,13 +50,13 @@ class Post:
         self._ttl_s = ttl_s
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str | None:
-        """Send a task; return the id under which to fetch its reply, None if it was not taken."""
+        """Send a task; return the id of its reply, None if Flower did not take it."""
         message = Message(content, to.node, "train", ttl=self._ttl_s, group_id=str(round_))
         ids = list(self._grid.push_messages([message]))
         return ids[0] if ids else None
 
     def fetch(self, message_id: str) -> Arrival | None:
-        """Give what came back for a message, or None while nothing has."""
+        """Return the answer to a message, or None before it arrives."""
         for reply in self._grid.pull_messages([message_id]):
             return Arrival(None if reply.has_error() else reply.content)
         return None

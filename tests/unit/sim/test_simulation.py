@@ -224,7 +224,7 @@ def test_with_nobody_held_out_nobody_is_asked_to_score(
     (finished,) = study.log.lines("finished")
     assert finished["sites"] == {}
     assert (study.folder / "model.safetensors").exists()
-    assert "kept back" in write_report(study).read_text()
+    assert "policies withhold" in write_report(study).read_text()
 
 
 def test_why_a_hospital_sent_nothing_is_for_the_researcher_alone(

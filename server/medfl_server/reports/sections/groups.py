@@ -19,7 +19,7 @@ def groups_section(groups: Mapping[str, Mapping[str, ScoreCounts]], plan: Plan) 
             area, rates = auc_estimate(score_counts, plan.task.type), confusion_scores(score_counts)
             cells = [three_digits(rates[k]) for k in ("recall", "specificity")]
             rows.append([name, str(score_counts.n), *with_interval(area), *cells])
-        tables.append(Table(header, rows or [["none told", *[""] * 5]], caption=f"by {kind}"))
+        tables.append(Table(header, rows or [["none released", *[""] * 5]], caption=f"by {kind}"))
     text = (
         "The final model by groups of patients. A site reports a group only if it is large and "
         "if nobody can compute a small group from the others; a policy may forbid it."

@@ -13,15 +13,13 @@ def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked
     if len(in_order) == len(rounds):  # the last model is the final one
         in_order = scored
     loss, area = curves(in_order, "loss"), curves(in_order, "auc")
-    pictures = []
+    plots = []
     if loss:
-        pictures.append(line_plot(loss, "rounds made", "loss on validation images", names, ALL))
+        plots.append(line_plot(loss, "rounds made", "loss on validation images", names, ALL))
     if area:
         lowest = min(min(y) for _, y in area.values())
         range_ = (min(0.45, lowest - 0.05), 1.02)
-        pictures.append(
-            line_plot(area, "rounds made", "AUC on validation images", names, ALL, range_)
-        )
+        plots.append(line_plot(area, "rounds made", "AUC on validation images", names, ALL, range_))
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
         for site, reply in event.sites.items():
@@ -29,11 +27,11 @@ def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked
             x.append(event.round)
             y.append(reply.train_loss)
     if train:
-        pictures.append(line_plot(train, "round", "loss in local training", names))
+        plots.append(line_plot(train, "round", "loss in local training", names))
     text = (
         "The common model on each hospital's validation patients, before the first round and after "
         "every round. 0.5 is chance for the AUC, 1 is perfect."
         if loss
         else "No hospital released scores, so the page shows only the loss of local training."
     )
-    return Section("How it went, round by round", [text], pictures)
+    return Section("How it went, round by round", [text], plots)
