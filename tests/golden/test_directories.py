@@ -171,7 +171,7 @@ def test_a_finished_study_says_so_and_changes_nothing(folder: Path, run: Path) -
 
     said = go_on(folder)
 
-    assert "this study is finished; nothing is left to do" in said
+    assert "the study is finished; there is nothing left to do" in said
     assert (run / "log.jsonl").read_bytes() == log
     assert (run / "model.safetensors").read_bytes() == model
 
@@ -182,7 +182,7 @@ def test_a_stopped_study_goes_on_and_ends_as_the_earlier_version_ended_it(folder
 
     said = go_on(folder)
 
-    assert "going on after round 2" in said
+    assert "resuming after round 2" in said
     assert [event["round"] for event in events(run, "round")] == [1, 2, 3]
     (finished,) = events(run, "finished")
     assert finished["round"] == then["round"]

@@ -85,7 +85,7 @@ class AskedSites:
     def send(self, site: str, to: ConnectedSite, content: RecordDict, round_: int) -> None:
         """Send a task for a round."""
         if site in self._tasks and self._tasks[site].to != to:
-            self._announce(f"{site} is back and is asked again")
+            self._announce(f"{site} is back; the coordinator asks it again")
         self._tasks[site] = Asked(to, self._post.send(to, content, round_), n_bytes(content))
 
     def out(self) -> list[str]:
@@ -108,5 +108,5 @@ class AskedSites:
         if (site, code) not in self._told:
             self._told.add((site, code))
             self._announce(
-                f"waiting for {site}: {MEANING[code]} (MEDFL-E{code}); it is asked again until then"
+                f"waiting for {site}: {MEANING[code]} (MEDFL-E{code}); the coordinator keeps asking"
             )

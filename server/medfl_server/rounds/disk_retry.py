@@ -33,7 +33,7 @@ def write_with_retry(write: Callable[[], Result], folder: Path, announce: Announ
                 is_told = True
                 announce(
                     f"{folder} cannot be written ({system_reason(error)}; {free:,.0f} MB are "
-                    "free). The study waits, nothing is lost: make room, it goes on by itself"
+                    "free). The study waits for space and loses nothing: make room, and it resumes"
                 )
             time.sleep(AGAIN_S)
 

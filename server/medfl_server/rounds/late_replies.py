@@ -36,4 +36,6 @@ class LateReplies:
             if self._post.fetch(message) is not None:
                 self._out.remove(asked)
                 self._log.add(LateReply.of(site, round_))
-                self._announce(f"{site} answered round {round_} too late; its reply is dropped")
+                self._announce(
+                    f"{site} answered round {round_} too late; the coordinator dropped its reply"
+                )

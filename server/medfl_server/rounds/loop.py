@@ -111,7 +111,7 @@ class RoundLoop:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
         checkpoint = self._resume()
         if self._log.read(Finished):
-            self._announce("this study is finished; nothing is left to do")
+            self._announce("the study is finished; there is nothing left to do")
             return checkpoint.weights
         deadline_s = self._plan.federation.deadline_s
         wait_for_quorum(self._post, self.quorum, deadline_s, self._announce)
@@ -160,7 +160,7 @@ class RoundLoop:
             self._log.add(RoundMade.of_checkpoint(digest(checkpoint.weights), checkpoint.meta))
         if not self._log.read(Finished):
             self._log.add(Resumed.of(checkpoint.round))
-            self._announce(f"going on after round {checkpoint.round}")
+            self._announce(f"resuming after round {checkpoint.round}")
         return checkpoint
 
     def _make_round(self, before: Checkpoint) -> Checkpoint | None:
@@ -174,8 +174,8 @@ class RoundLoop:
         if len(replies.answered) < self.quorum():
             self._log.add(RoundWithoutQuorum.of_round(self.quorum(), asked))
             self._announce(
-                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a good "
-                f"reply; {self.quorum()} are needed, so the model is unchanged"
+                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a "
+                f"valid reply; the round needs {self.quorum()}, so the model does not change"
             )
             return None
         best = better(read_best(before), before.round, value_of(replies, self._plan))
@@ -217,7 +217,7 @@ class RoundLoop:
         if patience is None or best is None or checkpoint.round - 1 - best.round < patience:
             return False
         self._announce(
-            f"stopped after round {checkpoint.round}: none was better since {best.round}"
+            f"stopped after round {checkpoint.round}: no round was better since {best.round}"
         )
         return True
 
@@ -231,7 +231,9 @@ class RoundLoop:
         if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
             weights = load_weights(self._study.checkpoints, best)
             if weights is None:
-                self._announce(f"the weights of round {best.round} are gone; the last are taken")
+                self._announce(
+                    f"the weights of round {best.round} are gone; the last ones are the result"
+                )
             else:
                 self._log.add(ModelScored(facts_of_round(last.round, replies).facts))
                 self._announce(f"model of round {last.round}: {summary(replies)}")

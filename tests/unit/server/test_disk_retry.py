@@ -21,7 +21,7 @@ def undisturbed(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> object:
     return study.log.lines("finished")[0]["sha256"]
 
 
-def test_a_full_disk_is_told_once_and_waited_for(
+def test_the_coordinator_reports_a_full_disk_once_and_waits_for_space(
     undisturbed: object,
     hospitals: Path,
     make_plan: MakePlan,
@@ -44,7 +44,7 @@ def test_a_full_disk_is_told_once_and_waited_for(
     told = [line for line in said if "cannot be written" in line]
     assert len(told) == 1
     assert "No space left on device" in told[0]
-    assert "nothing is lost: make room" in told[0]
+    assert "loses nothing: make room" in told[0]
     assert study.log.lines("finished")[0]["sha256"] == undisturbed
 
 
