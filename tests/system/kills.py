@@ -171,6 +171,6 @@ def children(pid: int) -> list[int]:
 
 def _is_supernode(pid: int) -> bool:
     try:
-        return b"medfl_client.supernode" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"medfl_client.connection.supernode" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False

@@ -130,8 +130,8 @@ def test_a_line_costs_the_same_however_long_the_ledger_is(tmp_path: Path) -> Non
     text = b'{"line": 0}\n' * 3_000_000  # 36 MB before the last line
     path.write_bytes(text + path.read_bytes())
 
-    started = time.perf_counter()
+    started = time.process_time()
     append(path, {"note": "second"})
 
-    assert time.perf_counter() - started < 0.5  # reading all of it takes longer
+    assert time.process_time() - started < 0.5  # reading all of it takes longer
     assert next(ledger.newest_first(path))["note"] == "second"
