@@ -34,11 +34,11 @@ def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, 
     return {site: counts for site, counts in sent.items() if counts}, events[-1].missing
 
 
-def differences(told: Statistics) -> dict[str, list[str]]:
+def differences(reported: Statistics) -> dict[str, list[str]]:
     """Say in words how each site differs from the others; no remark means no difference."""
     remarks: dict[str, list[str]] = {}
-    for site, own in told.items():
-        others = [counts for name, counts in told.items() if name != site]
+    for site, own in reported.items():
+        others = [counts for name, counts in reported.items() if name != site]
         remarks[site] = _differences(own, others) if others else []
     return remarks
 

@@ -123,8 +123,8 @@ def _uses(plan: Plan) -> list[Section]:
 
 
 def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
-    told = read_statistics(study)
-    statistics = told[0] if told else {}
+    reported = read_statistics(study)
+    statistics = reported[0] if reported else {}
     trained: dict[str, int] = {}
     for one in study.log.read(RoundMade):
         trained |= {name: reply.n_images for name, reply in one.sites.items()}

@@ -21,7 +21,7 @@ def describe_sites(study: Study, post: Post, announce: Announce, late: LateRepli
     no_weights: Weights = {}
     collection = Collection(study, post, announce, nothing, Handout({}), late)
     replies = collection.run("describe", 0, no_weights, lambda: 1)
-    told = {
+    reported = {
         site: answered.result.statistics
         for site, answered in replies.answered.items()
         if answered.result.statistics is not None
@@ -30,9 +30,9 @@ def describe_sites(study: Study, post: Post, announce: Announce, late: LateRepli
         site: SiteReply.of_statistics(
             counts, replies.answered[site].bytes_received, replies.answered[site].bytes_sent
         )
-        for site, counts in told.items()
+        for site, counts in reported.items()
     }
     study.log.add(Statistics(Asked.of_replies(0, None, sites, replies.missing).facts))
-    for site, remarks in differences(told).items():
+    for site, remarks in differences(reported).items():
         for remark in remarks:
             announce(f"{site}: {remark}")

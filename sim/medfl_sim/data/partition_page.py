@@ -22,12 +22,12 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
     names, patients, samples, counts = [], [], [], []
     for name, site in sites.items():
         data = site.data(plan, name)
-        told = data.describe() if data.describe is not None else None
-        if told is not None:
+        reported = data.describe() if data.describe is not None else None
+        if reported is not None:
             names.append(name)
-            patients.append(told.patients)
-            samples.append(told.samples)
-            counts.append(told.classes)
+            patients.append(reported.patients)
+            samples.append(reported.samples)
+            counts.append(reported.classes)
     files = RunFolder(folder)
     classes, table = plan.task.classes, np.array(counts, dtype=np.int64)
     header = ["site", "patients", "images", *classes]
