@@ -12,7 +12,7 @@ from flwr.app import RecordDict
 from tests.golden.commands import HERE, call
 
 from medfl_client.config.site_file import load_site_file
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
 from medfl_common.plan.plan import load_plan
@@ -86,7 +86,9 @@ def _ask(
 ) -> tuple[RecordDict, list[str]]:
     said: list[str] = []
     task = TrainTask(kind, run, round_, nonce, "site-1", plan, {})
-    reply = answer(encode_task(task), open_site(site, load_site_file(site)), Session(), said.append)
+    reply = handle_task(
+        encode_task(task), open_site(site, load_site_file(site)), Session(), said.append
+    )
     return reply, said
 
 

@@ -1,4 +1,4 @@
-"""The Flower ClientApp. Glue only: a message in, `answer`, a message out."""
+"""The Flower ClientApp. Glue only: a message in, `handle_task`, a message out."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import Mod
 
-from medfl_client.task.handler import Tell, answer
+from medfl_client.task.handler import Tell, handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site
 
@@ -26,6 +26,8 @@ def build_app(
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        return Message(answer(message.content, find_site(context), session, tell), reply_to=message)
+        return Message(
+            handle_task(message.content, find_site(context), session, tell), reply_to=message
+        )
 
     return app

@@ -1,7 +1,7 @@
 """One task answered: permit, score, train, guard, ledger. Whatever goes wrong becomes a code.
 
-The firewall is `answer`: no exception passes it, and nothing of its text does. The site finds the
-text under the incident number in `incidents.jsonl`.
+The firewall is `handle_task`: no exception passes it, and nothing of its text does. The site finds
+the text under the incident number in `incidents.jsonl`.
 """
 
 import time
@@ -55,7 +55,7 @@ class NotSent(str):
     __slots__ = ()
 
 
-def answer(content: RecordDict, site: Site, session: Session, tell: Tell) -> RecordDict:
+def handle_task(content: RecordDict, site: Site, session: Session, tell: Tell) -> RecordDict:
     """Answer one task; the reply holds numbers and arrays that the guard released, or a code."""
     task: TrainTask | None = None
     try:

@@ -32,7 +32,10 @@ def write_harmony(study: Study) -> Path:
     """Write `harmony.html` into the run directory from the newest statistics in its log."""
     reported, missing = read_statistics(study) or ({}, {})
     remarks = differences(reported)
-    sections = [_remarks(remarks, missing), *([_greys(reported), _tables(study, reported)] if reported else [])]
+    sections = [
+        _remarks(remarks, missing),
+        *([_greys(reported), _tables(study, reported)] if reported else []),
+    ]
     title = f"medfl data of the hospitals: {study.plan.study}"
     page = render(title, QUESTION, _answer(reported, remarks), sections, __version__)
     path = study.files.heterogeneity

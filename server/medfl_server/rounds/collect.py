@@ -32,7 +32,7 @@ from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
-from medfl_server.rounds.start_handout import Handout
+from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
@@ -54,7 +54,7 @@ class Collection:
         post: Where tasks go and replies come from.
         announce: Takes one line per event.
         aggregate: Takes each admitted result, in the order of the barrier.
-        handout: Gives what a site is sent once.
+        sent_once: Gives what a site is sent once.
         late: Drops the replies of rounds that are closed.
         chosen: The sites to ask; None: all.
         tell_part: Takes the part of the sites that are done, 0..1.
@@ -67,7 +67,7 @@ class Collection:
         post: Post,
         announce: Announce,
         aggregate: Aggregate,
-        handout: Handout,
+        sent_once: SentOnce,
         late: LateReplies,
         chosen: Container[str] | None = None,
         tell_part: Callable[[float], None] = ignore_part,
@@ -82,7 +82,7 @@ class Collection:
         self._aggregate = aggregate
         self._tell_part = tell_part
         self._barrier = barrier or RoundBarrier(late)
-        self._handout = handout
+        self._sent_once = sent_once
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
         self._asked = AskedSites(self._roster, post, announce, self._is_done)
@@ -128,7 +128,7 @@ class Collection:
                 break
             time.sleep(POLL_S)
         self._barrier.end_round({site: self._asked[site] for site in self._asked.out()})
-        self._handout.tidy()
+        self._sent_once.tidy()
         self._in_order.close()
         for site in self._roster:
             reason = self._barrier.why_missing(site in self._asked)
@@ -153,7 +153,7 @@ class Collection:
         self, tasks: Mapping[str, TrainTask], beside: ArrayRecord | None, has_weights: bool
     ) -> None:
         for site, connected_site in self._asked.newly_present().items():
-            start = self._handout.due(site, connected_site) if has_weights else None
+            start = self._sent_once.due(site, connected_site) if has_weights else None
             task = tasks[site]
             content = encode_task(task, self._weights_for(task.round), start, beside)
             self._asked.send(site, connected_site, content, task.round)
@@ -194,7 +194,7 @@ class Collection:
             return
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)
-            self._handout.again(site)
+            self._sent_once.again(site)
             self._asked.ask_anew(site)
             return
         if result.code in NOT_YET:

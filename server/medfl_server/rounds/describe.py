@@ -7,7 +7,7 @@ from medfl_common.wire.results import TrainResult
 from medfl_server.reports.heterogeneity import differences
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
-from medfl_server.rounds.start_handout import Handout
+from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
@@ -19,7 +19,7 @@ def describe_sites(study: Study, post: Post, announce: Announce, late: LateRepli
         return None
 
     no_weights: Weights = {}
-    collection = Collection(study, post, announce, nothing, Handout({}), late)
+    collection = Collection(study, post, announce, nothing, SentOnce({}), late)
     replies = collection.run("describe", 0, no_weights, lambda: 1)
     reported = {
         site: answered.result.statistics

@@ -50,7 +50,7 @@ from medfl_server.rounds.quorum import wait_for_quorum
 from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sampling import choose_sites
-from medfl_server.rounds.start_handout import Handout
+from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -98,7 +98,7 @@ class RoundLoop:
         self._progress = ProgressReport(n_rounds, follow)
         self._sites_keep_models = sites_keep_models
         self._log = RetryingLog(study.folder, announce)
-        self._handout = Handout({})
+        self._sent_once = SentOnce({})
         self._late = LateReplies(post, self._log, announce)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
@@ -144,7 +144,7 @@ class RoundLoop:
             self._announce(warning)
         model, start = initial_weights(self._study)
         shared = model.names("shared")
-        self._handout = Handout({name: t for name, t in start.items() if name not in shared})
+        self._sent_once = SentOnce({name: t for name, t in start.items() if name not in shared})
         if checkpoint is None:
             checkpoint = Checkpoint(0, {name: start[name] for name in shared}, {})
             save(self._study.checkpoints, checkpoint)
@@ -256,7 +256,7 @@ class RoundLoop:
         """Ask the sites to work with a checkpoint's weights."""
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         collection = Collection(
-            self._study, self._post, self._announce, aggregate, self._handout, self._late, chosen,
+            self._study, self._post, self._announce, aggregate, self._sent_once, self._late, chosen,
             self._progress.tell_part if kind == "train" else ignore_part,
             self._pending if kind == "train" else None,
         )  # fmt: skip

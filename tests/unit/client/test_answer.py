@@ -12,7 +12,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site, open_site
 from medfl_common.errors import RunError
@@ -47,7 +47,7 @@ def test_no_word_of_an_exception_leaves_and_all_of_it_is_kept_here(
     broken = Site(site.name, site.policy, site.device, fail, site.state)  # type: ignore[arg-type]
     said: list[str] = []
 
-    reply = answer(ask(plan), broken, Session(), said.append)
+    reply = handle_task(ask(plan), broken, Session(), said.append)
 
     numbers = reply.metric_records["numbers"]
     assert numbers["code"] == 900
@@ -72,7 +72,7 @@ def test_a_task_that_cannot_be_read_gives_a_code(damage: str, site: Site, plan: 
     else:
         content.config_records["task"]["run"] = "../../etc"
 
-    reply = answer(content, site, Session(), lambda line: None)
+    reply = handle_task(content, site, Session(), lambda line: None)
 
     assert reply.metric_records["numbers"]["code"] in (500, 900)
     assert "update" not in reply
@@ -80,10 +80,10 @@ def test_a_task_that_cannot_be_read_gives_a_code(damage: str, site: Site, plan: 
 
 def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(site: Site, plan: Plan) -> None:
     said: list[str] = []
-    first = answer(ask(plan), site, Session(), said.append)
+    first = handle_task(ask(plan), site, Session(), said.append)
 
-    again = answer(ask(plan), site, Session(), said.append)
-    other = answer(ask(plan, nonce=6), site, Session(), said.append)
+    again = handle_task(ask(plan), site, Session(), said.append)
+    other = handle_task(ask(plan, nonce=6), site, Session(), said.append)
 
     assert again.object_id == first.object_id
     assert other.object_id != first.object_id
@@ -92,10 +92,10 @@ def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(site: Site, 
 
 
 def test_a_kept_reply_is_not_sent_again_under_a_stricter_policy(site: Site, plan: Plan) -> None:
-    first = answer(ask(plan), site, Session(), lambda line: None)
+    first = handle_task(ask(plan), site, Session(), lambda line: None)
     stricter = replace(site, policy=site.policy.model_copy(update={"min_cell": 1000}))
 
-    again = answer(ask(plan), stricter, Session(), lambda line: None)
+    again = handle_task(ask(plan), stricter, Session(), lambda line: None)
 
     assert "n_scored" in first.metric_records["numbers"]
     assert "n_scored" not in again.metric_records["numbers"]
@@ -108,7 +108,7 @@ def test_the_ledger_names_all_that_left_and_shows_a_changed_line(
     path = hospitals / "site-1" / "state" / "ledger.jsonl"
     session = Session()
     for round_ in (1, 2, 3):
-        answer(ask(plan, round_), site, session, lambda line: None)
+        handle_task(ask(plan, round_), site, session, lambda line: None)
 
     lines = path.read_text().splitlines()
     entries = [json.loads(line) for line in lines]
@@ -135,7 +135,7 @@ def test_a_plan_that_is_not_approved_is_refused_and_nothing_is_read(
     other = load_plan(make_plan(training={"lr": 0.02}))
 
     codes = [
-        answer(ask(other), site, session, said.append).metric_records["numbers"]["code"]
+        handle_task(ask(other), site, session, said.append).metric_records["numbers"]["code"]
         for session in [Session()] * 2
     ]
 
@@ -158,9 +158,9 @@ def test_without_the_rule_a_plan_needs_no_approval_but_a_withdrawal_counts(
     lenient = replace(site, policy=site.policy.model_copy(update={"approval": "none"}))
     assert site.state is not None
 
-    first = answer(ask(other), lenient, Session(), lambda line: None)
+    first = handle_task(ask(other), lenient, Session(), lambda line: None)
     approvals.write_record(site.state, "withdraw", other.hash(), other.study, other.canonical())
-    again = answer(ask(other), lenient, Session(), lambda line: None)
+    again = handle_task(ask(other), lenient, Session(), lambda line: None)
 
     assert first.metric_records["numbers"]["code"] == 0
     assert again.metric_records["numbers"]["code"] == 420
@@ -175,7 +175,9 @@ def test_a_withdrawal_during_the_work_keeps_its_result_back(site: Site, plan: Pl
         approvals.write_record(state, "withdraw", plan.hash(), plan.study, plan.canonical())
         return site.data(asked, name)
 
-    reply = answer(ask(plan), replace(site, data=withdraw_then_read), Session(), lambda line: None)
+    reply = handle_task(
+        ask(plan), replace(site, data=withdraw_then_read), Session(), lambda line: None
+    )
 
     assert reply.metric_records["numbers"]["code"] == 420
     assert [entry["decision"] for entry in ledger.read_lines(state / "ledger.jsonl")] == [
@@ -186,11 +188,11 @@ def test_a_withdrawal_during_the_work_keeps_its_result_back(site: Site, plan: Pl
 
 def test_what_left_within_a_day_counts_and_nothing_more_leaves(site: Site, plan: Plan) -> None:
     assert site.state is not None
-    size = n_bytes(answer(ask(plan), site, Session(), lambda line: None)) / 1e6
+    size = n_bytes(handle_task(ask(plan), site, Session(), lambda line: None)) / 1e6
     limited = replace(site, policy=site.policy.model_copy(update={"max_mb_a_day": 2.5 * size}))
 
     codes = [
-        answer(ask(plan, 2, nonce), limited, Session(), lambda line: None)
+        handle_task(ask(plan, 2, nonce), limited, Session(), lambda line: None)
         .metric_records["numbers"]["code"]
         for nonce in (7, 8, 7)
     ]  # fmt: skip
@@ -204,11 +206,11 @@ def test_a_ledger_that_was_cut_lets_nothing_leave(site: Site, plan: Plan) -> Non
     assert site.state is not None
     path, said = site.state / "ledger.jsonl", list[str]()
     for round_ in (1, 2):
-        answer(ask(plan, round_), site, Session(), said.append)
+        handle_task(ask(plan, round_), site, Session(), said.append)
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
 
     with pytest.raises(RunError):  # Flower's executor makes a bare code of it
-        answer(ask(plan, 3), site, Session(), said.append)
+        handle_task(ask(plan, 3), site, Session(), said.append)
 
     assert "does not end with the line that was written last" in said[-1]
 
@@ -218,7 +220,7 @@ def test_a_site_below_its_own_minimum_sends_a_code_and_no_update(site: Site, pla
         site.name, site.policy.model_copy(update={"min_images": 1000}), site.device, site.data, None
     )
 
-    reply = answer(ask(plan), strict, Session(), lambda line: None)
+    reply = handle_task(ask(plan), strict, Session(), lambda line: None)
 
     assert reply.metric_records["numbers"]["code"] == 400
     assert set(reply) == {"numbers"}
@@ -227,6 +229,6 @@ def test_a_site_below_its_own_minimum_sends_a_code_and_no_update(site: Site, pla
 def test_threads_are_one_for_a_deterministic_plan(site: Site, plan: Plan) -> None:
     torch.set_num_threads(2)
 
-    answer(ask(plan), site, Session(), lambda line: None)
+    handle_task(ask(plan), site, Session(), lambda line: None)
 
     assert torch.get_num_threads() == 1

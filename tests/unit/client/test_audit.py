@@ -11,7 +11,7 @@ from medfl_client.audit.page import write_audit
 from medfl_client.audit.records import export, read_ledger, rows_of, totals_of, verify
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import approvals, ledger
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
 from medfl_common.errors import ConfigError, RunError
@@ -40,7 +40,7 @@ def folder(hospitals: Path, plan: Plan) -> Path:
     ):
         weights = shared_weights(build_model(asked))
         task = TrainTask("train", run, round_, 5, "site-1", asked, weights)
-        answer(encode_task(task), site, session, lambda line: None)
+        handle_task(encode_task(task), site, session, lambda line: None)
     return folder
 
 

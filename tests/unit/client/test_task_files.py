@@ -8,7 +8,7 @@ from tests.unit.client.test_answer import ask
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import approvals
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
 from medfl_common.plan.plan import Plan
@@ -20,7 +20,7 @@ def test_one_training_task_passes_few_files(hospitals: Path, plan: Plan) -> None
     folder, session, task = hospitals / "site-1", Session(), ask(plan, 2)
     site = open_site(folder, load_site_file(folder))
     approvals.approve(folder / "state", plan)
-    answer(ask(plan, 1), site, session, print)  # reads the images, imports what is slow
+    handle_task(ask(plan, 1), site, session, print)  # reads the images, imports what is slow
     passed: set[str] = set()
 
     def note(frame: FrameType, event: str, value: object) -> None:
@@ -30,7 +30,7 @@ def test_one_training_task_passes_few_files(hospitals: Path, plan: Plan) -> None
 
     sys.setprofile(note)
     try:
-        reply = answer(task, site, session, print)
+        reply = handle_task(task, site, session, print)
     finally:
         sys.setprofile(None)
 

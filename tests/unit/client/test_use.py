@@ -16,7 +16,7 @@ from medfl_client.egress.approvals import approve
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import Familiar
 from medfl_client.model_use.saliency import grad_cam
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
 from medfl_common.errors import ConfigError
@@ -38,7 +38,7 @@ def folder(hospitals: Path, make_plan: MakePlan) -> Path:
     site = open_site(folder, load_site_file(folder))
     approve(folder / "state", plan)
     task = TrainTask("evaluate", RUN, 3, 0, "site-1", plan, shared_weights(build_model(plan)))
-    reply = answer(encode_task(task), site, Session(), print)
+    reply = handle_task(encode_task(task), site, Session(), print)
     assert reply.metric_records["numbers"]["code"] == 0
     return folder
 

@@ -14,7 +14,7 @@ from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.tasks import decode_task_head
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
-from medfl_server.rounds.start_handout import Handout
+from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import create_study
 from medfl_server.superlink.transport import Arrival, ConnectedSite, Post
 
@@ -65,7 +65,7 @@ def test_updates_are_folded_in_the_rosters_order_whoever_answers_first(
             aggregated.append((site, float((result.update or {})["w"][0])))
 
         late = LateReplies(post, RunLog(study.folder), lambda line: None)
-        collection = Collection(study, post, lambda line: None, aggregate, Handout({}), late)
+        collection = Collection(study, post, lambda line: None, aggregate, SentOnce({}), late)
         replies = collection.run("train", 1, WEIGHTS, lambda: 3)
 
         good = [site for site in SITES if site not in failing]

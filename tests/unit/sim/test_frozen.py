@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import MakePlan
 
-from medfl_client.task.handler import answer
+from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.training.frozen_features import FeatureSet
 from medfl_client.training.objectives.plain import Plain
@@ -78,9 +78,9 @@ def test_a_site_without_the_initial_weights_asks_for_them(
     task = TrainTask("train", "0" * 32, 2, 0, "site-1", plan, shared_weights(model))
     session = Session()
 
-    refused = answer(encode_task(task), site, session, print)
+    refused = handle_task(encode_task(task), site, session, print)
     given = replace(task, start=shared_weights(model, "start"))
-    done = answer(encode_task(given), site, session, print)
+    done = handle_task(encode_task(given), site, session, print)
 
     assert refused.metric_records["numbers"]["code"] == NoStartError.code
     assert done.metric_records["numbers"]["code"] == 0

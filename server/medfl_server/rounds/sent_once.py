@@ -10,7 +10,7 @@ from medfl_common.wire.tensors import encode_weights
 from medfl_server.superlink.transport import ConnectedSite
 
 
-class Handout:
+class SentOnce:
     """Who has been given the initial weights.
 
     Args:
