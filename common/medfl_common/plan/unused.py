@@ -9,7 +9,7 @@ from medfl_common.plan.settings import Settings
 
 
 def unused_settings(plan: Plan) -> list[str]:
-    """Say of each such setting whose it is; one that has its default counts as not given."""
+    """Say of each such setting whose it is."""
     federation, own = plan.federation, algorithms_of(plan)
     every = [ALGORITHMS.get(name) for name in ALGORITHMS.names()]
     options = sorted({key for a in own for key in a.options.model_fields})
@@ -29,9 +29,14 @@ def unused_settings(plan: Plan) -> list[str]:
 
 
 def given(settings: Settings) -> Iterator[str]:
-    """Give the keys that have another value than their default."""
-    for key, field in type(settings).model_fields.items():
-        if getattr(settings, key) != field.get_default(call_default_factory=True):
+    """Give the keys that a person wrote, also where they wrote the default.
+
+    A plan that medfl wrote holds every key; there, those that have another value than the default.
+    """
+    fields, written = type(settings).model_fields, settings.model_fields_set
+    for key, field in fields.items():
+        is_other = getattr(settings, key) != field.get_default(call_default_factory=True)
+        if is_other or (key in written and written != fields.keys()):
             yield key
 
 

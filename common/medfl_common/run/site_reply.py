@@ -80,12 +80,12 @@ class SiteReply:
     @property
     def bytes_received(self) -> int:
         """Bytes that the coordinator received of the site."""
-        return int(self.facts["bytes_received"])
+        return int(self.facts.get("bytes_received", 0))
 
     @property
     def bytes_sent(self) -> int:
         """Bytes that the coordinator sent to the site."""
-        return int(self.facts["bytes_sent"])
+        return int(self.facts.get("bytes_sent", 0))
 
     @property
     def exact_auc(self) -> float | None:

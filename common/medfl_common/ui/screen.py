@@ -20,9 +20,8 @@ from medfl_common.errors import MedflError
 MINUTES_FROM_S = 90  # from here on a time is in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
 LOG_BYTES, LOG_FILES = 10_000_000, 5  # of one log file, and how many old ones are kept
-LOG_LINES_A_SECOND = (
-    20  # the log counts more lines without writing them, so no site can fill the disk
-)
+# The log counts more lines without writing them, so no site can fill the disk.
+LOG_LINES_A_SECOND = 20
 
 
 class Position(Protocol):
@@ -34,7 +33,7 @@ class Position(Protocol):
 
     @property
     def part(self) -> float:
-        """Set the finished fraction of the next round, 0..1."""
+        """Give the finished fraction of the next round, 0..1."""
 
     @property
     def seconds_left(self) -> float | None:

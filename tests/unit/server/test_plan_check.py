@@ -28,6 +28,12 @@ FAULTS: list[tuple[Sections, str]] = [
         "options.tau is an option of fedadagrad, fedadam, fedyogi; scaffold has server_lr",
     ),
     ({"federation": {"bad_sites": 2}}, "bad_sites is a setting of bulyan, krum, .*, not of fedavg"),
+    ({"federation": {"bad_sites": 1}}, "bad_sites is a setting of"),  # the default, but written
+    ({"federation": {"options": {"q": 1.0}}}, "options.q is an option of qfedavg"),
+    (
+        {"federation": {"messages": {"update": "int8", "top": 0.01}}},
+        "messages.top is a setting of update: top_k, not of int8",
+    ),
     ({"federation": {"strategy": "krum", "trim": 0.1}}, "trim is a setting of trimmed_mean, not"),
     (
         {"federation": {"messages": {"update": "int8", "top": 0.1}}},
@@ -64,7 +70,6 @@ def test_all_faults_are_told_at_once(make_plan: MakePlan, tmp_path: Path) -> Non
         {"federation": {"strategy": "median", "bad_sites": 0}, "training": {"objective": "moon"}},
         {"federation": {"options": {"moon_mu": 2}}, "training": {"objective": "moon"}},
         {"federation": {"messages": {"update": "top_k", "top": 0.1}}},
-        {"federation": {"trim": 0.2, "options": {"q": 1.0}}},  # the defaults: as not given
     ],
     ids=str,
 )
