@@ -1,11 +1,11 @@
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread, uid
+from pydicom import Dataset, uid
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
+from tests.unit.sim.phantom_files import read_bytes, read_images, read_rows
 
 from medfl_common.errors import ConfigError
 from medfl_sim.data.radiograph import LOOKS, write_hospitals
@@ -14,20 +14,6 @@ from medfl_sim.data.radiograph import LOOKS, write_hospitals
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_hospitals(tmp_path_factory.mktemp("hospitals"), len(LOOKS), n_images=8, seed=3)
-
-
-def read_images(home: Path) -> list[Dataset]:
-    return [dcmread(path) for path in sorted((home / "dicom").rglob("*.dcm"))]
-
-
-def read_rows(home: Path) -> list[dict[str, str]]:
-    with (home / "labels.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def read_bytes(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def displayed(image: Dataset) -> NDArray[np.float64]:
