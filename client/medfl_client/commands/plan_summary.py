@@ -6,11 +6,11 @@ from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
+from medfl_common.plan.bounds import Value
 from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.strict_yaml import Value
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, size_of
 

@@ -13,13 +13,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_common.plan.algorithms import ALGORITHMS
+from medfl_common.plan.bounds import Value
 from medfl_common.plan.evaluation import Evaluation
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.settings import Name, Settings, check, load
-from medfl_common.plan.strict_yaml import Value
+from medfl_common.plan.strict_json import parse_json
 from medfl_common.plan.task import Task
 from medfl_common.plan.training import Training
 
@@ -122,5 +123,5 @@ def plan_from_values(values: dict[str, Value]) -> Plan:
 @lru_cache(maxsize=4)
 def plan_from_json(text: str) -> Plan:
     """Read a plan from its canonical text, as it comes with a task; checked like a file."""
-    values: dict[str, Value] = json.loads(text)
-    return check(Plan, values, source="the plan in the message")
+    source = "the plan in the message"
+    return check(Plan, parse_json(text, source), source)

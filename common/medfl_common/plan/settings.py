@@ -18,13 +18,16 @@ from pydantic_core import CoreSchema, ErrorDetails
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan.strict_yaml import Value, parse_yaml, read_yaml
+from medfl_common.plan.bounds import Value, shorten
+from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
 
 # Pydantic puts the tried part of a union into the location, a word that is not in the file.
 _UNION_TAG = re.compile(
     r"dicom|fixed|percentile|WeightsFile|LastLayers|(constrained-)?(int|float|str)"
     r"|(literal|list)\[.*\]"
 )
+
+MAX_FAULTS = 20  # that a message lists
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ def check(model: type[Model], values: dict[str, Value], source: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_describe(detail, model) for detail in error.errors()]
+        lines = [_describe(detail, model) for detail in error.errors()[:MAX_FAULTS]]
+        if error.error_count() > MAX_FAULTS:
+            lines.append(f"and {error.error_count() - MAX_FAULTS} more")
         raise faulty(source, lines) from None
 
 
@@ -108,7 +113,7 @@ def _count(lines: list[str]) -> str:
 def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """One fault: the key, the value seen, what is legal, and the nearest right key."""
     location = [part for part in detail["loc"] if not _UNION_TAG.fullmatch(str(part))]
-    key = ".".join(str(part) for part in location)
+    key = shorten(".".join(str(part) for part in location))
     if detail["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
@@ -120,7 +125,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     message = message[0].lower() + message[1:]
     if isinstance(detail["input"], dict):  # settings that do not go together
         return f"{key}: {message}" if key else message
-    return f"{key or 'file'}: {detail['input']!r} is not allowed; {message}"
+    return f"{key or 'file'}: {shorten(repr(detail['input']))} is not allowed; {message}"
 
 
 def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:

@@ -1,19 +1,26 @@
 """YAML without its traps: what a person wrote is what the program gets, or an error says why not.
 
 PyYAML reads `NO` as false, `1e-3` as text, `012` as ten, a second `rounds:` as the only one, and
-expands aliases without bound. Each is an error here, with the key, the value and the line.
+expands aliases without bound. Each is an error here, with the key, the value and the line. Size,
+depth and the number of values are bounded before the text is parsed whole: no file costs minutes.
 """
 
+import math
 import re
 from pathlib import Path
 
 import yaml
 
 from medfl_common.errors import ConfigError
-
-MAX_BYTES = 1_000_000  # a plan or a site file is a few kilobytes
-
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+from medfl_common.plan.bounds import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_VALUES,
+    Value,
+    check_size,
+    shorten,
+    too_large,
+)
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -39,6 +46,7 @@ _PLAIN_TAGS = {
 def read_yaml(path: Path) -> dict[str, Value]:
     """Read a file that holds one mapping; raise ConfigError with the path as it was resolved."""
     try:
+        check_size(path.stat().st_size, str(path))
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
@@ -53,17 +61,30 @@ def read_yaml(path: Path) -> dict[str, Value]:
 
 def parse_yaml(text: str, source: str) -> dict[str, Value]:
     """Parse one mapping; `source` names the text in messages."""
-    if len(text.encode()) > MAX_BYTES:
-        raise ConfigError(f"{source} is larger than {MAX_BYTES} bytes", data="nothing was read")
+    check_size(len(text), source)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ConfigError(f"{source} uses a YAML alias (*name)", todo="write the values out")
+        _check_events(text, source)
         node = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{source} must hold keys and values, as in 'seed: 0'")
     return _mapping(node, source, "")
+
+
+def _check_events(text: str, source: str) -> None:
+    """Refuse aliases, and more depth or values than any plan has, at the first that is too much."""
+    depth = n_values = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{source} uses a YAML alias (*name)", todo="write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        n_values += isinstance(event, yaml.NodeEvent)
+        if depth > MAX_DEPTH:
+            raise too_large(f"{source} nests more than {MAX_DEPTH} levels")
+        if n_values > MAX_VALUES:
+            raise too_large(f"{source} has more than {MAX_VALUES} keys and values")
 
 
 def _value(node: yaml.Node, source: str, key: str) -> Value:
@@ -96,7 +117,7 @@ def _mapping(node: yaml.MappingNode, source: str, key: str) -> dict[str, Value]:
 
 def _scalar(node: yaml.Node, source: str, key: str) -> Value:
     text = str(node.value)
-    where = f"{source}, line {_line(node)}: {key}: {text}"
+    where = f"{source}, line {_line(node)}: {key}: {shorten(text)}"
     if getattr(node, "style", None) is not None:  # quoted or block text
         return text
     if text in ("true", "false"):
@@ -104,8 +125,14 @@ def _scalar(node: yaml.Node, source: str, key: str) -> Value:
     if text in ("", "~", "null"):
         return None
     if _INT.fullmatch(text):
+        if len(text) > MAX_DIGITS:
+            raise ConfigError(
+                f"{where}: a number of {len(text)} digits", todo="write a smaller one"
+            )
         return int(text)
     if _FLOAT.fullmatch(text):
+        if math.isinf(float(text)):
+            raise ConfigError(f"{where}: the number is too large", todo="write a finite number")
         return float(text)
     for trap, advice in _TRAPS:
         if trap.fullmatch(text):

@@ -2,8 +2,8 @@
 
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS
+from medfl_common.plan.bounds import Value
 from medfl_common.plan.plan import Plan, plan_from_values
-from medfl_common.plan.strict_yaml import Value
 from medfl_common.wire.cost import build_empty, sizes
 
 HEADER = ["model", "input", "weights", "MB/round", "head only", "norm layers"]

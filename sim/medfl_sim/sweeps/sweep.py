@@ -19,9 +19,10 @@ import yaml
 from medfl_client.data.ingest import Watch
 from medfl_common.errors import ConfigError, MedflError, RunError
 from medfl_common.files import write_atomic
+from medfl_common.plan.bounds import Value
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plan.settings import check, models_in
-from medfl_common.plan.strict_yaml import Value, parse_yaml, read_yaml
+from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
 from medfl_common.registry import Registry
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder

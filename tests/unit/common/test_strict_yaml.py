@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from medfl_common.errors import ConfigError
@@ -42,3 +44,27 @@ def test_aliases_tags_and_large_files_are_refused() -> None:
         parse_yaml("a: !!python/object/apply:os.system ['true']\n", "file")
     with pytest.raises(ConfigError, match="larger than"):
         parse_yaml("a: " + "x" * 1_000_001, "file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 3000,
+        "a:\n" + " [\n" * 3000,
+        "a: " + "{a: " * 2500,
+        "- " * 5000 + "x",
+        "? " * 5000 + "x",
+        "\n".join(f"k{i}: 1" for i in range(20_000)),
+        "a: [" + "[]," * 60_000 + "]",
+        "a: " + "9" * 5000,
+        "a: " + "9" * 400 + ".0",
+    ],
+)
+def test_a_text_beyond_the_bounds_is_refused_within_two_seconds_of_cpu(text: str) -> None:
+    started = time.process_time()
+
+    with pytest.raises(ConfigError) as refused:
+        parse_yaml(text, "file")
+
+    assert time.process_time() - started < 2
+    assert len(str(refused.value)) < 500
