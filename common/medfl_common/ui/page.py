@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.ui.visible import visible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -51,6 +53,11 @@ class Section:
     sheet: str = ""  # what image_grid returned
 
 
+def _visible(value: object) -> object:
+    """Spell out what turns the direction of writing; keep plots and numbers as they are."""
+    return visible(value, keep="\n\t") if type(value) is str else value
+
+
 def render(
     title: str, question: str, answer: str, sections: Sequence[Section], version: str
 ) -> str:
@@ -58,7 +65,9 @@ def render(
     from jinja2 import Environment, select_autoescape
     from markupsafe import Markup
 
-    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    environment = Environment(
+        autoescape=select_autoescape(default=True, default_for_string=True), finalize=_visible
+    )
     template = environment.from_string(
         (files("medfl_common.ui") / "page.html.j2").read_text(encoding="utf-8")
     )

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from medfl_common.errors import MedflError
+from medfl_common.ui.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
@@ -49,7 +50,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Print one line with the time of day."""
-        self._console.print(Text.assemble((time.strftime("%H:%M:%S"), "dim"), " ", line))
+        self._console.print(Text.assemble((time.strftime("%H:%M:%S"), "dim"), " ", visible(line)))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
@@ -57,7 +58,7 @@ class Screen:
         columns = [Column(name, overflow="fold") for name in header]
         table = Table(*columns, title=title or None, title_justify="left")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*[visible(cell, keep="\n") for cell in row])
         self._console.print(table)
 
     def watch(self, work: str) -> Callable[[int, int], None]:
@@ -133,10 +134,18 @@ class BoundedLog(RotatingFileHandler):
             super().emit(logging.makeLogRecord(facts))
 
 
+class VisibleFormatter(logging.Formatter):
+    """Formats a line of a log so that reading it in a terminal is safe."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format, and spell out what would steer a terminal."""
+        return visible(super().format(record), keep="\n\t")
+
+
 def log_to(path: Path) -> None:
     """Send Flower's and its libraries' own log lines to a file; the screen is for the study."""
     handler = BoundedLog(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
     for name in ("flwr", "uvicorn", "uvicorn.error", "httpx"):
         logger = logging.getLogger(name)
         for old in logger.handlers:
@@ -153,7 +162,7 @@ def lines_of(error: MedflError) -> list[str]:
         lines.append(f"Data: {error.data}")
     if error.todo:
         lines.append(f"To do, {error.who}: {error.todo}")
-    return lines
+    return [visible(line, keep="\n") for line in lines]
 
 
 @contextmanager
