@@ -1,11 +1,14 @@
 """What is slow to import is imported where it is used, so that help is there at once."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+
+from medfl_sim.local.deployment import command
 
 SLOW = {
     "captum", "matplotlib", "mlflow", "onnx", "onnxruntime", "onnxscript", "ray", "scipy",
@@ -37,3 +40,17 @@ def test_no_command_line_imports_torch_or_flower_before_a_command_runs() -> None
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
 
     assert said.stdout == "\n"
+
+
+def test_no_program_that_medfl_starts_imports_from_the_current_directory(tmp_path: Path) -> None:
+    for name in ("torch", "flwr", "dl", "yaml", "medfl_client", "medfl_common", "json"):
+        (tmp_path / f"{name}.py").write_text("open('imported', 'w').close(); raise SystemExit(7)")
+
+    for side in ("server", "client", "sim"):
+        subprocess.run([*command(side), "--help"], cwd=tmp_path, check=True, capture_output=True)
+
+    assert not (tmp_path / "imported").exists()
+    for folder in ("common", "client", "server", "sim"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for found in re.finditer(r"\[\s*sys\.executable,\s*(\S+)", path.read_text()):
+                assert found.group(1) == '"-P",', path

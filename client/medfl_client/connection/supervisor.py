@@ -154,6 +154,7 @@ def put_aside(log: Path) -> None:
 def _command(route: Route, port: int, secret_file: Path) -> list[str]:
     return [
         sys.executable,
+        "-P",  # never import from the current directory
         "-m",
         "medfl_client.connection.supernode",
         "--superlink",

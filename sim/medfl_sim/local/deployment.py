@@ -88,7 +88,8 @@ class Deployment:
 
 def command(side: str) -> list[str]:
     """Give the command of one side in this Python's environment: server, client or sim."""
-    return [sys.executable, "-c", f"from medfl_{side}.cli import main; main()"]
+    # -P: a folder of the current directory is never imported.
+    return [sys.executable, "-P", "-c", f"from medfl_{side}.cli import main; main()"]
 
 
 def run_command(side: str, *arguments: object) -> str:
