@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from flwr.app import MetricRecord, RecordDict
@@ -23,6 +24,7 @@ from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
+MAX_COUNT = 10**8  # images of one site, at most
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
@@ -126,13 +128,13 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     is_asked = at_coordinator(plan.federation).needs_start_loss
     has_start_loss = is_asked and "start_loss" in numbers
     return TrainResult(
-        plan=int(_number(numbers, "plan")),
-        round=int(_number(numbers, "round")),
-        nonce=int(_number(numbers, "nonce")),
-        code=int(_number(numbers, "code")),
-        incident=int(_number(numbers, "incident")),
-        n_images=int(_number(numbers, "n_images")),
-        n_steps=int(_number(numbers, "n_steps")),
+        plan=_integer(numbers, "plan"),
+        round=_integer(numbers, "round"),
+        nonce=_integer(numbers, "nonce"),
+        code=_integer(numbers, "code"),
+        incident=_integer(numbers, "incident"),
+        n_images=_integer(numbers, "n_images"),
+        n_steps=_integer(numbers, "n_steps"),
         train_loss=float(_number(numbers, "train_loss")),
         seconds=float(_number(numbers, "seconds")),
         score_counts=_score_counts(numbers, task) if "n_scored" in numbers else None,
@@ -163,7 +165,7 @@ def n_bytes(content: RecordDict) -> int:
 
 def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
     return ScoreCounts(
-        n=int(_number(numbers, "n_scored")),
+        n=_integer(numbers, "n_scored"),
         loss=float(_number(numbers, "loss")),
         confusion=_counts(numbers, "confusion", task.confusion_shape),
         positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
@@ -186,7 +188,7 @@ def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:
 
 
 def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
-    single = {name: int(_number(numbers, f"data_{name}")) for name in NUMBERS}
+    single = {name: _integer(numbers, f"data_{name}") for name in NUMBERS}
     lists = {
         name: tuple(_counts(numbers, f"data_{name}", (length,)).tolist())
         for name, length in lengths(len(task.classes)).items()
@@ -202,7 +204,7 @@ def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
     if not isinstance(values, list) or len(values) != math.prod(shape):
         raise RunError(f"the reply's {key} is not a list of {math.prod(shape)} counts")
     counts = np.array(values)
-    if counts.dtype != np.int64 or (counts < 0).any():
+    if counts.dtype != np.int64 or (counts < 0).any() or (counts > MAX_COUNT).any():
         raise RunError(f"the reply's {key} holds something other than counts")
     return counts.reshape(shape)
 
@@ -210,6 +212,14 @@ def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
 def _number(numbers: MetricRecord, key: str) -> int | float:
     """Read a number, or raise RunError."""
     value = numbers.get(key)
-    if not isinstance(value, int | float):
+    if type(value) not in (int, float):
         raise RunError(f"the reply's {key} is missing or not a number")
+    return cast(float, value)
+
+
+def _integer(numbers: MetricRecord, key: str) -> int:
+    """Read a whole number, or raise RunError."""
+    value = numbers.get(key)
+    if type(value) is not int:
+        raise RunError(f"the reply's {key} is missing or not a whole number")
     return value

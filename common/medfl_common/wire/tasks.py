@@ -73,7 +73,7 @@ def encode_task(
 
 def decode_task_head(content: RecordDict) -> TrainTask:
     """Read all of a task but the weights, which need the model's shapes."""
-    config = content.config_records["task"]
+    config = content.config_records.get("task", ConfigRecord())
     protocol = int(_typed(config, "protocol", int))
     if protocol != PROTOCOL:
         raise LinkError(
@@ -87,7 +87,7 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     kind = _typed(config, "kind", str)
     if kind not in get_args(Kind):
         raise LinkError(
-            f"the task is to {kind!r}, which this site does not know", todo="update medfl here"
+            f"the task is to {kind[:40]!r}, which this site does not know", todo="update medfl here"
         )
     return TrainTask(
         kind=cast(Kind, kind),
@@ -110,7 +110,7 @@ def decode_task_weights(
     packed = records.get("start")
     return replace(
         head,
-        weights=decode_weights(records["weights"], shapes, codec),
+        weights=decode_weights(records.get("weights", ArrayRecord()), shapes, codec),
         start=decode_weights(packed, start_shapes) if packed is not None else None,
         server_state=decode_weights(records["told"], trained, codec) if "told" in records else {},
     )
@@ -119,6 +119,6 @@ def decode_task_weights(
 def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:
     """Read a value of a kind, or raise LinkError."""
     value = config.get(key)
-    if not isinstance(value, kind):
+    if type(value) is not kind:  # a bool is no number
         raise LinkError(f"the task's {key} is missing or of the wrong type")
     return value

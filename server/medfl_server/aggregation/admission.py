@@ -7,7 +7,7 @@ from statistics import median
 import torch
 from flwr.app import RecordDict
 
-from medfl_common.errors import MedflError, RunError, reason_of
+from medfl_common.errors import RunError, reason_of
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
 from medfl_common.plan.halves import at_coordinator
@@ -42,9 +42,19 @@ def admit(
         max_norm: The largest norm of an update, running statistics apart; see `norm_limit`.
     """
     try:
-        result = decode_result(content, shapes, task.plan)
-    except (MedflError, ValueError, TypeError, OverflowError) as error:
+        return _admitted(content, task, shapes, enrolled, max_norm)
+    except Exception as error:  # whatever a site sends costs that site, and nobody else
         raise RunError(reason_of(error, "the reply's numbers are not of their type")) from None
+
+
+def _admitted(
+    content: RecordDict,
+    task: TrainTask,
+    shapes: Shapes,
+    enrolled: Enrolled | None,
+    max_norm: float,
+) -> TrainResult:
+    result = decode_result(content, shapes, task.plan)
     seen = (result.plan, result.round, result.nonce)
     unread = result.code != 0 and seen == (0, 0, 0)  # the site could not read the task
     if not unread and seen != (plan_number(task.plan), task.round, task.nonce):

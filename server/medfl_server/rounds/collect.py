@@ -183,6 +183,9 @@ class Collection:
         arrival = self._post.fetch(asked.message or "")
         if arrival is None:
             return
+        if arrival.unreadable:
+            self._fail(site, f"{QUARANTINED}{arrival.unreadable}")
+            return
         if arrival.content is None:
             asked.message = None
             self._miss(site, "the connection was lost")

@@ -4,6 +4,7 @@ This file and superlink.py have private flwr imports; a contract test holds them
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast
 
 from flwr.app import Message
@@ -25,13 +26,17 @@ from flwr.proto.runtime_pb2 import (
 )
 from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
-from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
 from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.servicer.runtime import runtime_handlers
 
+from medfl_common.errors import reason_of
+from medfl_common.wire.objects import MAX_OBJECTS, check_objects
+from medfl_server.superlink.limits import MAX_REPLY
 from medfl_server.superlink.listener import Bell
+from medfl_server.superlink.transport import UnreadableReplyError
 
 
 class DirectRuntime:
@@ -66,13 +71,24 @@ class DirectRuntime:
 
 
 class StudyGrid(HttpGrid):
-    """Flower's Grid, which wakes the hospitals and fetches a reply only when it is whole."""
+    """Flower's Grid, which wakes the hospitals and fetches a reply only when it is whole.
 
-    def __init__(self, run: Run, runtime: DirectRuntime, bell: Bell) -> None:
+    Args:
+        run: Flower's run.
+        runtime: Where messages are.
+        bell: Rings when a message is out.
+        max_reply: Bytes of the largest allowed reply.
+    """
+
+    def __init__(
+        self, run: Run, runtime: DirectRuntime, bell: Bell, max_reply: int = MAX_REPLY
+    ) -> None:
         super().__init__(insecure=True, token="in this process")  # noqa: S106
         self._client = cast(RuntimeHttpClient, runtime)
         self._state = runtime.state
+        self._objects = cast(InMemoryObjectStore, runtime.state.object_store).store
         self._bell = bell
+        self._max_reply = max_reply
         self.set_run(run)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
@@ -82,18 +98,59 @@ class StudyGrid(HttpGrid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Fetch the replies that are whole; Flower would sleep a second on one still arriving."""
-        arriving = {
-            reply.metadata.reply_to_message_id
-            for reply in list(self._state.message_res_store.values())
-            if not self._is_whole(reply.metadata.message_id)
-        }
-        replies = list(super().pull_messages([i for i in message_ids if i not in arriving]))
-        for reply in replies:  # a dead site never confirms its task, so Flower keeps it
-            self._state.object_store.delete(reply.metadata.reply_to_message_id)
-        return replies
+        """Fetch the replies that are whole; Flower would sleep a second on one still arriving.
 
-    def _is_whole(self, reply_id: str) -> bool:
-        store = self._state.object_store
-        tree = store.get_object_tree(reply_id)
-        return all(store.get(node.object_id) for node in iterate_object_tree(tree))
+        Raises UnreadableReplyError for the first that cannot be read, and forgets it.
+        """
+        found: list[Message] = []
+        for asked in message_ids:
+            reply = self._state.message_ins_id_to_message_res_id.get(asked)
+            if reply is not None and not self._is_whole(reply):
+                continue
+            try:
+                messages = self._read(asked, reply)
+            except Exception as error:  # whatever a site sends costs that site, and nobody else
+                self._forget(asked, reply)
+                why = reason_of(error, "its parts are not those of a message")
+                raise UnreadableReplyError(f"the reply cannot be read: {why}") from None
+            if messages:  # a dead site never confirms its task, so Flower keeps it
+                self._state.object_store.delete(asked)
+            found += messages
+        return found
+
+    def _is_whole(self, reply: str) -> bool:
+        left, seen = [reply], set[str]()
+        while left:
+            entry = self._objects.get(left.pop())
+            if entry is None or not entry.is_available:
+                return False
+            new = set(entry.child_object_ids) - seen
+            seen |= new
+            left += new
+        return True
+
+    def _read(self, asked: str, reply: str | None) -> list[Message]:
+        """Read the reply to a message, or what Flower says in its place."""
+        if reply is not None:
+            self._check_size(reply, {})
+            check_objects(reply, self._state.object_store.get, self._max_reply)
+        messages = list(super().pull_messages([asked]))
+        if not all(isinstance(one, Message) for one in messages):
+            raise UnreadableReplyError("it is no message")
+        return messages
+
+    def _check_size(self, name: str, known: dict[str, int]) -> int:
+        """Count an announced tree's objects: Flower writes each as often as it is named."""
+        if name not in known:
+            below = self._objects[name].child_object_ids
+            known[name] = 1 + sum(self._check_size(child, known) for child in below)
+            if known[name] > MAX_OBJECTS:
+                raise UnreadableReplyError("it announces too many parts")
+        return known[name]
+
+    def _forget(self, asked: str, reply: str | None) -> None:
+        """Drop a task and what was sent for it."""
+        for name in filter(None, (asked, reply)):
+            with suppress(Exception):
+                self._state.object_store.delete(name)
+        self._state.delete_messages({asked})

@@ -71,6 +71,7 @@ class SuperLink:
     ) -> None:
         self._roster = roster
         self._announce = announce
+        self._max_reply = listener.max_reply
         self._socket = bind(listener.host, listener.port)
         app = create_app(_superlink_config(), SuperLinkLifespan)
         self._state: InMemoryLinkState = app.state.linkstate_factory.state()
@@ -163,7 +164,10 @@ class SuperLink:
             TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
             TaskIdentity.node_id = given.context.node_id
             grid = StudyGrid(
-                run_from_proto(given.run), DirectRuntime(self._state, task), self._bell
+                run_from_proto(given.run),
+                DirectRuntime(self._state, task),
+                self._bell,
+                self._max_reply,
             )
             app(grid=grid, context=context_from_proto(given.context))
             outcome = SubStatus.COMPLETED

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from medfl_common.errors import RunError
 from medfl_server.roster.enrolment import Enrolled
 
 Announce = Callable[[str], None]  # one line for the coordinator's eyes
@@ -20,11 +21,16 @@ class ConnectedSite:
     session: str  # changes whenever the site reconnects
 
 
+class UnreadableReplyError(RunError):
+    """A site's reply arrived and cannot be read."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """The answer to a message: content, or the fact that none will come."""
 
     content: RecordDict | None
+    unreadable: str = ""  # why the reply that came cannot be read
 
 
 class Post:
@@ -57,6 +63,9 @@ class Post:
 
     def fetch(self, message_id: str) -> Arrival | None:
         """Return the answer to a message, or None before it arrives."""
-        for reply in self._grid.pull_messages([message_id]):
-            return Arrival(None if reply.has_error() else reply.content)
+        try:
+            for reply in self._grid.pull_messages([message_id]):
+                return Arrival(None if reply.has_error() else reply.content)
+        except UnreadableReplyError as error:
+            return Arrival(None, error.what)
         return None

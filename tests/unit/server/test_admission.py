@@ -50,7 +50,7 @@ def test_a_good_reply_is_admitted_whole(plan: Plan) -> None:
         ({"round": 1}, "another plan, round or request"),
         ({"plan": 1}, "another plan, round or request"),
         ({"update": None}, "no update"),
-        ({"update": {"w": torch.ones(2, 2)}}, r"float32 \(7,\) was expected"),
+        ({"update": {"w": torch.ones(2, 2)}}, r"float32 \(7,\) were expected"),
         ({"update": {**UPDATE, "b": torch.tensor([1.0, torch.inf, 0.0])}}, "NaN or an infinity"),
         ({"n_images": 0}, "n_images is 0"),
         ({"n_steps": 0}, "n_steps is 0"),
