@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import torch
@@ -10,17 +11,32 @@ from flwr.app import RecordDict
 from medfl_common.errors import RunError, reason_of
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
-from medfl_common.plan.halves import at_coordinator
-from medfl_common.wire.results import TrainResult, decode_result, plan_number
+from medfl_common.wire.results import MAX_COUNT, TrainResult, decode_result, plan_number
 from medfl_common.wire.signature import check_seal
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
+from medfl_server.aggregation.invariants import (
+    check_failure,
+    check_numbers,
+    check_running_statistics,
+)
 from medfl_server.roster.enrolment import Enrolled
 
-MAX_IMAGES = 10**8  # one site trains on fewer
 MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
 HARMLESS = 1e-3  # times the weights: never too large, even where training has come to rest
 MIN_HISTORY = 3  # norms that must be known before their median says anything
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a site when its reply comes.
+
+    n_trained: Images of its last update; None before the first.
+    weights: Those that the update changes; empty where running statistics are not compared.
+    """
+
+    n_trained: int | None = None
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def admit(
@@ -29,6 +45,7 @@ def admit(
     shapes: Shapes,
     enrolled: Enrolled | None = None,
     max_norm: float = math.inf,
+    known: Known = Known(),
 ) -> TrainResult:
     """Read a reply that belongs to the task, is finite and has the right shapes, or raise RunError.
 
@@ -40,9 +57,10 @@ def admit(
         shapes: Of the tensors that the update changes.
         enrolled: The site's keys and size; None for a virtual hospital, which signs nothing.
         max_norm: The largest norm of an update, running statistics apart; see `norm_limit`.
+        known: What the coordinator knows besides.
     """
     try:
-        return _admitted(content, task, shapes, enrolled, max_norm)
+        return _admitted(content, task, shapes, enrolled, max_norm, known)
     except Exception as error:  # whatever a site sends costs that site, and nobody else
         raise RunError(reason_of(error, "the reply's numbers are not of their type")) from None
 
@@ -53,6 +71,7 @@ def _admitted(
     shapes: Shapes,
     enrolled: Enrolled | None,
     max_norm: float,
+    known: Known,
 ) -> TrainResult:
     result = decode_result(content, shapes, task.plan)
     seen = (result.plan, result.round, result.nonce)
@@ -61,10 +80,13 @@ def _admitted(
         raise RunError("the reply belongs to another plan, round or request")
     if enrolled is not None:
         check_seal(content, task, enrolled.signing, is_unread=unread)
-    if result.code == 0:
-        most = MAX_IMAGES if enrolled is None or not enrolled.max_images else enrolled.max_images
-        _check_numbers(result, task, most)
-        _check_norm(result, max_norm)
+    if result.code:
+        check_failure(result)
+        return replace(result, update=None, score_counts=None, groups={}, statistics=None)
+    most = MAX_COUNT if enrolled is None or not enrolled.max_images else enrolled.max_images
+    check_numbers(result, task, most, known.n_trained)
+    check_running_statistics(result.update or {}, known.weights)
+    _check_norm(result, max_norm)
     return result
 
 
@@ -98,37 +120,3 @@ def _check_norm(result: TrainResult, max_norm: float) -> None:
                 f"the update is too large: its norm is {seen:.3g}, {max_norm:.3g} is the most that "
                 "the weights and the last rounds make likely (federation.norm_limit)"
             )
-
-
-def _check_groups(result: TrainResult) -> None:
-    """Groups of one kind are parts of the whole."""
-    for kind, score_counts in result.groups.items():
-        whole = result.score_counts
-        if whole is None or (sum(t.confusion for t in score_counts) > whole.confusion).any():
-            raise RunError(f"the groups by {kind} count more images than were scored")
-
-
-def _check_numbers(result: TrainResult, task: TrainTask, max_images: int) -> None:
-    if task.kind == "train":
-        if result.update is None:
-            raise RunError("the reply has no update")
-        if not 1 <= result.n_images <= max_images:
-            raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
-        most_steps = task.plan.training.epochs * result.n_images
-        if not 1 <= result.n_steps <= most_steps:
-            raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
-        algorithm, loss = at_coordinator(task.plan.federation), result.start_loss
-        if algorithm.needs_start_loss and (loss is None or loss < 0):
-            raise RunError(f"start_loss is {loss}; {algorithm.name} needs one that is not negative")
-    if task.kind == "describe" and result.statistics is None:
-        raise RunError("the reply has no statistics")
-    if not result.is_finite:
-        raise RunError("a weight, loss or metric is a NaN or an infinity")
-    if result.score_counts is not None:
-        n, counts = result.score_counts.n, result.score_counts.confusion
-        is_multilabel = counts.ndim == 3  # then not every finding is known of every image
-        per_image = counts.sum(axis=(1, 2)).max() if is_multilabel else counts.sum()
-        adds_up = per_image <= n if is_multilabel else per_image == n
-        if not adds_up or not 1 <= n <= MAX_IMAGES:
-            raise RunError(f"the confusion counts do not add up to n_scored {n}")
-    _check_groups(result)

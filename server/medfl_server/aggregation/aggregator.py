@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
-from medfl_common.errors import ConfigError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json
 from medfl_common.models.norms import is_statistic
-from medfl_common.models.weights import Weights
+from medfl_common.models.weights import Weights, is_finite
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
@@ -60,6 +60,22 @@ def check_roster(federation: Federation, n_sites: int) -> None:
         )
 
 
+class BrokenRoundError(RunError):
+    """The updates of a round, each of them finite, make a model that is not.
+
+    Args:
+        site: Whose update holds the largest value.
+        largest: The value.
+    """
+
+    def __init__(self, site: str, largest: float) -> None:
+        super().__init__(
+            f"the round would make a model with a NaN or an infinity; the largest value of the "
+            f"round, {largest:.3g}, is in this update"
+        )
+        self.site = site
+
+
 class RoundAggregation:
     """Takes each site's admitted update in the roster's order.
 
@@ -86,12 +102,14 @@ class RoundAggregation:
         self._statistics = PooledStatistics(before)
         self._comparison = Comparison()
         self._before = before
+        self._largest: dict[str, float] = {}  # value of each site's update
 
     def add(self, site: str, result: TrainResult) -> None:
         """Add one site's update; it may have been asked for some rounds ago."""
         update = result.update or {}
         trained = {name: t for name, t in update.items() if not is_statistic(name)}
         self._comparison.add(site, trained)
+        self._largest[site] = max((_largest(tensor) for tensor in update.values()), default=0.0)
         info = UpdateInfo(
             result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
         )
@@ -108,6 +126,21 @@ class RoundAggregation:
         after = self._aggregation.result(trained) | self._statistics.result()
         return {name: after[name] for name in self._before}
 
+    def finish(self) -> tuple[Weights, Weights]:
+        """Give the result and the state; raises BrokenRoundError unless both are finite."""
+        try:
+            after, state = self.result(), self.state()
+            if is_finite(after) and is_finite(state):
+                return after, state
+        except ArithmeticError:
+            pass
+        site = max(self._largest, key=lambda name: self._largest[name])
+        raise BrokenRoundError(site, self._largest[site])
+
     def state(self) -> Weights:
         """Give what the strategy needs for the next round; called after `result`."""
         return self._aggregation.state()
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    return float(tensor.abs().max()) if tensor.numel() else 0.0

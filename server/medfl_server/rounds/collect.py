@@ -26,7 +26,7 @@ from medfl_common.run.events import QUARANTINED
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
-from medfl_server.aggregation.admission import admit
+from medfl_server.aggregation.admission import Known, admit
 from medfl_server.rounds.asked_sites import AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
@@ -89,6 +89,7 @@ class Collection:
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
         self._n_uncollected = 0  # bytes of replies since the last garbage collection
+        self._n_trained: Mapping[str, int] = {}
         self._replies = Replies()
 
     def run(
@@ -99,6 +100,7 @@ class Collection:
         quorum: Callable[[], int],
         max_norm: float = math.inf,
         server_state: Weights | None = None,
+        n_trained: Mapping[str, int] | None = None,
     ) -> Replies:
         """Ask, and collect until all have answered, or the quorum has at the deadline.
 
@@ -111,7 +113,9 @@ class Collection:
             quorum: Counts the valid replies that are needed now; a roster may change meanwhile.
             max_norm: An update with a larger norm is not admitted.
             server_state: What the strategy keeps and the sites get beside them.
+            n_trained: Images that each site trained on last.
         """
+        self._n_trained = n_trained or {}
         self._barrier.begin_round(round_, weights)
         self._asked.take_over(self._barrier.still_out())
         beside = pack_weights(server_state, self._study.plan) if server_state else None
@@ -190,8 +194,9 @@ class Collection:
             asked.message = None
             self._miss(site, "the connection was lost")
             return
+        known = Known(self._n_trained.get(site), self._barrier.weights_of(task.round))
         try:
-            result = admit(arrival.content, task, shapes, self._enrolled[site], max_norm)
+            result = admit(arrival.content, task, shapes, self._enrolled[site], max_norm, known)
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return

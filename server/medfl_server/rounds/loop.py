@@ -5,7 +5,7 @@ is made when its checkpoint is on the disk; the log line follows, and is written
 checkpoint if a crash came between.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.run.events import (
+    QUARANTINED,
     Finished,
     ModelScored,
     Paused,
@@ -29,7 +30,7 @@ from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
-from medfl_server.aggregation.aggregator import RoundAggregation, quorum_of
+from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.best_round import (
     better,
@@ -170,19 +171,15 @@ class RoundLoop:
             self._plan, before.weights, round_, len(self._roster), before.state
         )
         replies = self._collect("train", before, round_, aggregation.add)
+        after = self._fold(aggregation, replies, round_)
         asked = facts_of_round(round_, replies, aggregation.comparison())
-        if len(replies.answered) < self.quorum():
+        if after is None:
             self._log.add(RoundWithoutQuorum.of_round(self.quorum(), asked))
-            self._announce(
-                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a "
-                f"valid reply; the round needs {self.quorum()}, so the model does not change"
-            )
             return None
         best = better(read_best(before), before.round, value_of(replies, self._plan))
         if best is not None and best.round == before.round:
             self._write(lambda folder: keep_weights(folder, best, before.weights))
-        weights = aggregation.result()
-        state = aggregation.state()
+        weights, state = after
         if self._pending is not None:
             state = self._pending.state()
         pending = None if self._pending is None else self._pending.facts()
@@ -196,6 +193,24 @@ class RoundLoop:
         ending = "" if left is None else f"; {in_words(left)} left"
         self._announce(f"round {round_} of {n_rounds}: {summary(replies)}{ending}")
         return checkpoint
+
+    def _fold(
+        self, aggregation: RoundAggregation, replies: Replies, round_: int
+    ) -> tuple[Weights, Weights] | None:
+        """Give the weights after the round and the strategy's state; None: the model stays."""
+        if len(replies.answered) < self.quorum():
+            self._announce(
+                f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a "
+                f"valid reply; the round needs {self.quorum()}, so the model does not change"
+            )
+            return None
+        try:
+            return aggregation.finish()
+        except BrokenRoundError as error:
+            replies.answered.pop(error.site, None)
+            replies.missing[error.site] = f"{QUARANTINED}{error}"
+            self._announce(f"round {round_}: {error.site}: {error}; the model does not change")
+            return None
 
     def _write(self, write: Callable[[Path], Written]) -> Written:
         """Write into the folder of checkpoints, as soon as the disk takes it."""
@@ -261,13 +276,17 @@ class RoundLoop:
             self._pending if kind == "train" else None,
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
-        most = norm_limit(checkpoint.weights, self._recent_norms(), factor)
+        made = self._log.read(RoundMade)
+        most = norm_limit(checkpoint.weights, _norms(made[-NORM_ROUNDS:]), factor)
+        n_trained = {s: r.n_images for event in made for s, r in event.sites.items() if r.n_images}
         is_sent = kind == "train" and self._algorithm.sends_state
         server_state = checkpoint.state if is_sent else None
-        return collection.run(kind, round_, checkpoint.weights, self.quorum, most, server_state)
+        return collection.run(
+            kind, round_, checkpoint.weights, self.quorum, most, server_state, n_trained
+        )
 
-    def _recent_norms(self) -> list[float]:
-        """List the norms of the updates that were admitted in the last rounds."""
-        recent = self._log.read(RoundMade)[-NORM_ROUNDS:]
-        norms = [reply.norm for event in recent for reply in event.sites.values()]
-        return [norm for norm in norms if norm is not None]
+
+def _norms(made: Sequence[RoundMade]) -> list[float]:
+    """List the norms of the updates that were admitted in some rounds."""
+    norms = [reply.norm for event in made for reply in event.sites.values()]
+    return [norm for norm in norms if norm is not None]
