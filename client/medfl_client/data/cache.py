@@ -29,7 +29,7 @@ from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 
-VERSION = 3  # raise it when the same file would give other pixels
+VERSION = 4  # raise it when the same file would give other pixels
 COMMIT_S = 2.0  # an interruption loses so much work
 CHUNK = 8  # images that a worker decodes at a time; a volume goes alone
 CANDIDATES = 16  # patches at a time: a worker reads a series once for those that it has of it

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from medfl_client.data.dicom.pixels import load_image
@@ -47,3 +50,13 @@ FIXED = images(intensity=FixedWindow(rule="fixed", centre=0, width=1000))
 def row_of(path: Path, plan: Images) -> np.ndarray:
     (plane,) = load_image(path, plan)
     return plane[0]
+
+
+def put(path: Path, **elements: tuple[str, bytes]) -> Path:
+    """Put elements into a file as bytes, as no writer would: keyword=(VR, value)."""
+    dataset = dcmread(path)
+    for keyword, (vr, value) in elements.items():
+        tag = Tag(keyword)
+        dataset[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    dataset.save_as(path)
+    return path

@@ -12,14 +12,11 @@ or, where the table is a straight line between two ends, worked out by that line
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import (
-    apply_color_lut,
-    apply_modality_lut,
-    apply_voi,
-    apply_windowing,
-)
 
 from medfl_client.data.dicom.frames import Stored
+from medfl_client.data.dicom.lookup import palette_of, table_of
+from medfl_client.data.dicom.numbers import named, one_number, whole_number
+from medfl_client.data.dicom.window import file_window, stretch
 from medfl_common.errors import DataError
 from medfl_common.plan.images import DicomWindow, FixedWindow, Intensity, PercentileWindow
 
@@ -27,6 +24,7 @@ Picture = NDArray[np.float32]
 Values = NDArray[np.float64]
 
 BLANK = "one grey is left of the image by the window; there is nothing in it to learn"
+CONSTANT = "the image is constant: every pixel is {:g}"
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, of red, green, blue
 
 
@@ -59,13 +57,15 @@ def to_grey(stored: Stored, facts: Dataset, rule: Intensity, is_inverted: bool) 
 def to_values(stored: Stored, facts: Dataset) -> Picture:
     """Map (H, W) stored values to values after the modality transformation, for a volume.
 
-    Pixel padding becomes the lowest value of the picture.
+    Pixel padding becomes the lowest value of the picture; a picture of nothing else is NaN.
     """
     values, is_table = _possible(stored)
     modality, is_padding = _modality(values, facts)
     if is_padding.any():
         occurs = (_counts(stored, values, is_table) > 0) & ~is_padding
-        modality[is_padding] = modality[occurs].min(initial=np.inf)
+        if not occurs.any():
+            return np.full(stored.shape, np.nan, dtype=np.float32)
+        modality[is_padding] = modality[occurs].min()
     return _look_up(stored, values, is_table, modality)
 
 
@@ -91,15 +91,21 @@ def show(
 def to_colour(stored: Stored, facts: Dataset, photometric: str) -> Picture:
     """Map (H, W, 3) colours, or (H, W) places in a palette (PS3.3 C.7.9), to (H, W, 3) in 0..1."""
     if photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, facts)
-        bits = 8 * stored.dtype.itemsize
+        planes = [
+            table.look_up(stored).astype(np.float32) / np.float32(table.highest)
+            for table in palette_of(facts)
+        ]
+        scaled = np.stack(planes, axis=-1)
+    elif stored.ndim != 3 or stored.shape[2] != 3:
+        raise DataError(
+            f"{named('SamplesPerPixel')} is {stored.shape[2] if stored.ndim == 3 else 1}; "
+            "colour needs 3"
+        )
     else:
-        bits = int(facts.get("BitsStored") or 8 * stored.dtype.itemsize)
-    if stored.ndim != 3 or stored.shape[2] != 3:
-        raise DataError(f"SamplesPerPixel: colour needs 3 values a pixel, this has {stored.shape}")
-    if stored.min() == stored.max():
-        raise DataError("the image is constant or not finite")
-    scaled = stored.astype(np.float32) / np.float32(2**bits - 1)
+        bits = whole_number(facts, "BitsStored") or 8 * stored.dtype.itemsize
+        scaled = stored.astype(np.float32) / np.float32(2**bits - 1)
+    if scaled.min() == scaled.max():
+        raise DataError(CONSTANT.format(scaled.min()))
     return np.asarray(np.clip(scaled, 0, 1), dtype=np.float32)
 
 
@@ -166,19 +172,31 @@ def _straight_line(values: Stored, table: Values) -> tuple[float, float] | None:
 
 def _modality(values: Stored, facts: Dataset) -> tuple[Values, NDArray[np.bool_]]:
     """Take values through the modality transformation; say which of them are padding."""
-    wide = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
-    modality = np.array(apply_modality_lut(wide, facts), dtype=np.float64)
-    return modality, _padding(values, facts)
+    is_padding = _padding(values, facts)
+    if facts.get("ModalityLUTSequence"):
+        entries = table_of(facts.ModalityLUTSequence[0]).look_up(values)
+        return entries.astype(np.float64), is_padding
+    modality = values.astype(np.float64)
+    slope = one_number(facts, "RescaleSlope")
+    intercept = one_number(facts, "RescaleIntercept")
+    if slope == 0:
+        raise DataError(f"{named('RescaleSlope')} is 0: every pixel would have one value")
+    if slope is not None:
+        modality *= slope
+    if intercept is not None:
+        modality += intercept
+    return modality, is_padding
 
 
 def _padding(values: Stored, facts: Dataset) -> NDArray[np.bool_]:
     """Find the values that only pad the image (PS3.3 C.7.5.1.1.2)."""
-    first = facts.get("PixelPaddingValue")
-    if first is None or values.dtype.kind not in "ui":
+    if values.dtype.kind not in "ui":
         return np.zeros(len(values), dtype=bool)
-    ends = [_as_stored(int(first), values.dtype)]
-    if facts.get("PixelPaddingRangeLimit") is not None:
-        ends.append(_as_stored(int(facts.PixelPaddingRangeLimit), values.dtype))
+    first = whole_number(facts, "PixelPaddingValue")
+    if first is None:
+        return np.zeros(len(values), dtype=bool)
+    last = whole_number(facts, "PixelPaddingRangeLimit")
+    ends = [_as_stored(end, values.dtype) for end in (first, first if last is None else last)]
     numbers = values.astype(np.int64)
     return np.asarray((numbers >= min(ends)) & (numbers <= max(ends)))
 
@@ -201,32 +219,18 @@ def _window(
     """Map values to 0..1; `inside` are those that the image is made of, so often each."""
     if not len(inside):
         raise DataError("every pixel is padding (0028,0120)")
-    if not np.isfinite(inside).all() or inside.min() == inside.max():
-        raise DataError("the image is constant or not finite")
+    if not np.isfinite(inside).all():
+        raise DataError("pixels are not finite: NaN, or too large for a number")
+    if inside.min() == inside.max():
+        raise DataError(CONSTANT.format(inside.min()))
     if isinstance(rule, FixedWindow):
-        return _stretch(modality, rule.centre - rule.width / 2, rule.centre + rule.width / 2)
+        return stretch(modality, rule.centre - rule.width / 2, rule.centre + rule.width / 2)
     if isinstance(rule, DicomWindow):
-        return _file_window(modality, inside, facts)
+        return file_window(modality, inside, facts)
     low, high = _percentiles(inside, weights, rule)
     if low == high:
         raise DataError(f"percentiles {rule.low} and {rule.high} are one value: a constant image")
-    return _stretch(modality, low, high)
-
-
-def _file_window(modality: Values, inside: Values, facts: Dataset) -> Values:
-    """Use the file's first VOI lookup table or window; without one, the image's own range."""
-    if facts.get("VOILUTSequence"):
-        table = facts.VOILUTSequence[0]
-        highest = 2 ** int(table.LUTDescriptor[2]) - 1
-        looked_up = apply_voi(np.rint(modality).astype(np.int64), facts)
-        return _stretch(looked_up.astype(np.float64), 0, highest)
-    if facts.get("WindowWidth") in (None, "") or facts.get("WindowCenter") in (None, ""):
-        return _stretch(modality, float(inside.min()), float(inside.max()))
-    far = np.array([-1e12, 1e12])  # what pydicom makes of these is its black and its white
-    with np.errstate(over="ignore"):  # of the sigmoid's exponential
-        black, white = apply_windowing(far, facts)
-        shown = apply_windowing(modality, facts)
-    return _stretch(shown, float(black), float(white))
+    return stretch(modality, low, high)
 
 
 def _percentiles(
@@ -240,8 +244,3 @@ def _percentiles(
     above = values[np.searchsorted(ends, np.ceil(places), side="right")]
     low, high = below + (above - below) * (places - np.floor(places))
     return float(low), float(high)
-
-
-def _stretch(values: Values, low: float, high: float) -> Values:
-    """Map low..high to 0..1 and clip."""
-    return np.clip((values - low) / (high - low), 0.0, 1.0)

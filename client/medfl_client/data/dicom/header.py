@@ -121,8 +121,8 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         photometric=texts["PhotometricInterpretation"],
         spacing_mm=_float(texts["PixelSpacing"] or texts["ImagerPixelSpacing"]),
         slice_mm=_float(texts["SliceThickness"]),
-        position=_finite(texts["ImagePositionPatient"]),
-        orientation=_finite(texts["ImageOrientationPatient"]),
+        position=texts["ImagePositionPatient"],
+        orientation=texts["ImageOrientationPatient"],
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
         tag_label=_text(header, Tag(rules.label_tag)) if rules.label_tag else "",
@@ -207,14 +207,6 @@ def _float(text: str) -> float:
         number = float(text.split("\\")[0].replace(",", "."))
         return number if math.isfinite(number) else 0.0
     return 0.0
-
-
-def _finite(text: str) -> str:
-    """Give a text of numbers back, or nothing where one of them is none, or not finite."""
-    with suppress(ValueError):
-        if all(math.isfinite(float(part)) for part in text.split("\\")):
-            return text
-    return ""
 
 
 def _age(text: str) -> int:

@@ -2,8 +2,7 @@
 
 A series is read once for the candidates of it that a worker is given one after the other. A patch
 lies along the axes of its series, and is turned like a volume: to the patient's left, back and
-head. Where slices are shifted in their plane (a tilted gantry), the nearest one says where a
-position lies in them.
+head. Where slices are shifted in their plane (a tilted gantry), each says where a position lies.
 """
 
 from collections.abc import Sequence
@@ -17,8 +16,9 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array, Lines, edges, lines_at, steps
 from medfl_client.data.dicom.grey import show
-from medfl_client.data.dicom.pixels import pixel_spacing
-from medfl_client.data.dicom.series import Geometry, Places, read_slices, upright
+from medfl_client.data.dicom.plane import Geometry, Places, drifts
+from medfl_client.data.dicom.series import read_slices, upright
+from medfl_client.data.dicom.spacing import pixel_spacing
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
@@ -36,6 +36,7 @@ class _Volume:
     slices: list[Array]  # (H, W) each, after the modality transformation; never stacked: too large
     places: Places  # of the slices along their normal, mm, ascending
     origins: NDArray[np.float64]  # (D, 3) centre of each slice's first pixel
+    is_tilted: bool  # the slices are shifted in their planes
     geometry: Geometry  # of the first slice
     spacing_mm: tuple[float, float]  # from row to row, from column to column
     facts: Dataset  # of the middle slice
@@ -55,7 +56,7 @@ def read_patch(files: Files, images: Images, position: Position) -> Array:
         raise DataError(volume)
     lines = _lines(volume, position, images)
     shown = show(
-        _resample(volume.slices, lines),
+        _resample(volume, lines, position, images),
         volume.facts,
         images.intensity,
         volume.is_inverted,
@@ -79,14 +80,13 @@ def _volume(files: Files) -> _Volume | str:
 def _read(paths: Sequence[Path]) -> _Volume:
     slices, places = read_slices(paths)
     middle = slices[len(slices) // 2]
-    if len({pixel_spacing(part.facts) for part in slices}) > 1:
-        raise DataError("PixelSpacing (0028,0030) is not the same in all slices of the volume")
     n = sum(part.values.size for part in slices)
     thin = int(np.ceil(np.sqrt(n / MAX_INSIDE)))
     return _Volume(
         slices=[part.values for part in slices],
         places=places,
         origins=np.array([part.geometry.position for part in slices]),
+        is_tilted=drifts([part.geometry for part in slices]) is not None,
         geometry=slices[0].geometry,
         spacing_mm=pixel_spacing(middle.facts),
         facts=middle.facts,
@@ -97,32 +97,47 @@ def _read(paths: Sequence[Path]) -> _Volume:
 
 def _lines(volume: _Volume, position: Position, images: Images) -> list[Lines]:
     """Work out the patch's lines along the normal, down and across; raises OUTSIDE."""
-    if images.depth is None or images.slice_mm is None or images.spacing_mm is None:
-        raise ValueError("a patch needs a depth, and millimetres between slices and pixels")
-    row, column = np.split(np.array(volume.geometry.orientation), 2)
-    directions = np.stack([volume.geometry.normal, column, row])
-    nearest = int(np.abs(volume.places - directions[0] @ position).argmin())
-    _, down, across = directions @ volume.origins[nearest]
-    height, width = volume.slices[0].shape
-    old = (
-        volume.places,
-        down + np.arange(height) * volume.spacing_mm[0],
-        across + np.arange(width) * volume.spacing_mm[1],
-    )
-    shape = (images.depth, images.size, images.size)
-    apart = (images.slice_mm, images.spacing_mm, images.spacing_mm)
-    lines = []
-    for places, centre, n, step_mm in zip(old, directions @ position, shape, apart, strict=True):
+    along = float(volume.geometry.normal @ position)
+    low, high = edges(volume.places)
+    if not low <= along <= high or images.depth is None or images.slice_mm is None:
+        raise DataError(OUTSIDE)
+    depth = lines_at(volume.places, steps(along, images.depth, images.slice_mm))
+    nearest = int(np.abs(volume.places - along).argmin())
+    for places, centre in _in_plane(volume, nearest, position):
         low, high = edges(places)
         if not low <= centre <= high:
             raise DataError(OUTSIDE)
-        lines.append(lines_at(places, steps(float(centre), n, step_mm)))
-    return lines
+    return [depth, *_plane_lines(volume, nearest, position, images)]
 
 
-def _resample(slices: Sequence[Array], lines: Sequence[Lines]) -> Array:
+def _in_plane(volume: _Volume, index: int, position: Position) -> list[tuple[Places, float]]:
+    """Give where a slice's rows are, and the position among them; then the columns."""
+    row, column = np.split(np.array(volume.geometry.orientation), 2)
+    return [
+        (float(way @ volume.origins[index]) + np.arange(n) * mm, float(way @ position))
+        for way, n, mm in zip((column, row), volume.slices[0].shape, volume.spacing_mm, strict=True)
+    ]
+
+
+def _plane_lines(volume: _Volume, index: int, position: Position, images: Images) -> list[Lines]:
+    """Work out the patch's lines down and across one slice."""
+    step_mm = images.spacing_mm or 1.0
+    return [
+        lines_at(places, steps(centre, images.size, step_mm))
+        for places, centre in _in_plane(volume, index, position)
+    ]
+
+
+def _resample(volume: _Volume, lines: Sequence[Lines], position: Position, images: Images) -> Array:
     """Make (depth, size, size) values of those slices, rows and columns that are near."""
     depth, down, across = lines
-    near = np.stack([values[down.old, across.old] for values in slices[depth.old]])
-    flat = np.tensordot(depth.weights, near, axes=1)
-    return np.asarray(down.weights @ flat @ across.weights.T)
+    if not volume.is_tilted:
+        near = np.stack([values[down.old, across.old] for values in volume.slices[depth.old]])
+        flat = np.tensordot(depth.weights, near, axes=1)
+        return np.asarray(down.weights @ flat @ across.weights.T)
+    parts = []
+    for index in range(len(volume.slices))[depth.old]:
+        down, across = _plane_lines(volume, index, position, images)
+        values = volume.slices[index][down.old, across.old]
+        parts.append(down.weights @ values @ across.weights.T)
+    return np.asarray(np.tensordot(depth.weights, np.stack(parts), axes=1))

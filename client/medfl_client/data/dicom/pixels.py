@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 from medfl_client.data.dicom.frames import Stored, decode, frame_facts, refuse_impossible
 from medfl_client.data.dicom.geometry import Array, fit
 from medfl_client.data.dicom.grey import luminance, to_colour, to_grey
+from medfl_client.data.dicom.numbers import word
 from medfl_client.data.dicom.reading import read_image
-from medfl_common.errors import DataError
+from medfl_client.data.dicom.spacing import pixel_shape, pixel_spacing
 from medfl_common.plan.images import Images
 
 
@@ -34,7 +35,7 @@ def to_image(stored: Stored, photometric: str, facts: Dataset, images: Images) -
         facts: The attributes that hold for this frame; spacing and windows are looked for here.
         images: The plan's images.
     """
-    scale = in_plane_scale(facts, images)
+    scale = in_plane_scale(facts, stored.shape, images)
     planes = _planes(stored, facts, photometric, images)
     return np.stack([fit(plane, images.size, scale) for plane in planes])
 
@@ -46,28 +47,31 @@ def open_image(path: Path) -> Dataset:
     return dataset
 
 
-def in_plane_scale(facts: Dataset, images: Images) -> tuple[float, float] | None:
-    """Give new pixels per old one, down and across; None where the plan has no spacing."""
-    if images.spacing_mm is None:
-        return None
-    down, across = pixel_spacing(facts)
-    return down / images.spacing_mm, across / images.spacing_mm
+def in_plane_scale(facts: Dataset, shape: tuple[int, ...], images: Images) -> tuple[float, float]:
+    """Give new pixels per old one, down and across: by the plan's spacing, or as large as fits."""
+    if images.spacing_mm is not None:
+        down, across = pixel_spacing(facts)
+        return down / images.spacing_mm, across / images.spacing_mm
+    down, across = pixel_shape(facts)
+    per_side = images.size / max(shape[0] * down, shape[1] * across)
+    return down * per_side, across * per_side
 
 
-def pixel_spacing(facts: Dataset) -> tuple[float, float]:
-    """Give the mm from row to row and from column to column; raises DataError without them."""
-    spacing = facts.get("PixelSpacing") or facts.get("ImagerPixelSpacing")
-    if not spacing or len(spacing) != 2 or not all(0.001 < float(mm) < 100 for mm in spacing):
-        raise DataError(
-            f"PixelSpacing (0028,0030) is {spacing or 'missing'}; the plan resamples to millimetres"
-        )
-    return float(spacing[0]), float(spacing[1])
+def is_inverted(photometric: str, facts: Dataset) -> bool:
+    """Say whether the lowest value is shown white (PS3.3 C.7.6.3.1.2, C.11.6).
+
+    PresentationLUTShape (2050,0020) decides where it says something, as in dcmtk and dcm4che.
+    """
+    shape = word(facts, "PresentationLUTShape")
+    if shape in ("IDENTITY", "INVERSE"):
+        return shape == "INVERSE"
+    return photometric == "MONOCHROME1"
 
 
 def _planes(stored: Stored, facts: Dataset, photometric: str, images: Images) -> list[Array]:
     """Give the image's planes, (H, W) in 0..1 each: grey, or red, green and blue."""
     if photometric.startswith("MONOCHROME"):
-        grey = to_grey(stored, facts, images.intensity, photometric == "MONOCHROME1")
+        grey = to_grey(stored, facts, images.intensity, is_inverted(photometric, facts))
         return [grey] * (3 if images.colour else 1)
     colour = to_colour(stored, facts, photometric)
     if images.colour:

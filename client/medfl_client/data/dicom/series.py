@@ -7,52 +7,38 @@ back and head: two sites that store one body in two directions give the network 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
 from medfl_client.data.dicom.geometry import Array, centred, resample_slices, resize, steps_around
 from medfl_client.data.dicom.grey import luminance, show, to_colour, to_values
 from medfl_client.data.dicom.header import Row
-from medfl_client.data.dicom.pixels import in_plane_scale, open_image
+from medfl_client.data.dicom.numbers import numbers_in
+from medfl_client.data.dicom.pixels import in_plane_scale, is_inverted, open_image
+from medfl_client.data.dicom.plane import (
+    ORIENTATION,
+    POSITION,
+    Geometry,
+    Places,
+    drifts,
+    geometry_in,
+    geometry_of,
+    refuse_planes,
+    straightened,
+)
+from medfl_client.data.dicom.spacing import SQUARE, known_spacing, pixel_spacing
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
 MIN_SLICES = 3
 SAME_PLACE_MM = 0.01
 MAX_GAP = 1.5  # steps between neighbours, in median steps
-
-Places = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where a slice lies, in the patient's millimetres."""
-
-    position: tuple[float, ...]  # x, y, z of the first pixel's centre
-    orientation: tuple[float, ...]  # directions of a row and of a column
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """Give the direction from slice to slice."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
-
-
-def geometry_of(position: Sequence[float], orientation: Sequence[float]) -> Geometry:
-    """Check and join the two; raises DataError where they do not say where a slice lies."""
-    if len(position) != 3:
-        raise DataError("ImagePositionPatient (0020,0032) is missing: a slice without a place")
-    if len(orientation) != 6:
-        raise DataError("ImageOrientationPatient (0020,0037) is missing: a slice without a plane")
-    found = Geometry(tuple(map(float, position)), tuple(map(float, orientation)))
-    if not 0.9 < float(np.linalg.norm(found.normal)) < 1.1:
-        raise DataError("ImageOrientationPatient (0020,0037) is no pair of directions")
-    return found
 
 
 def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
@@ -72,14 +58,14 @@ def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
     if 2 * n <= len(rows):
         raise DataError(f"the series has slices of {len(set(kinds))} planes or sizes, none most")
     left_out = {
-        row.name: "another plane or size than the rest of its series (a scout?)"
-        for row, own in zip(rows, kinds, strict=True)
-        if own != kind
+        row.name: _why_apart(row) for row, own in zip(rows, kinds, strict=True) if own != kind
     }
     slices = [row for row in rows if row.name not in left_out]
-    places = [_place(row) for row in slices]
+    geometries = [_geometry(row) for row in slices]
+    places = [geometry.place for geometry in geometries]
     order = np.argsort(places, kind="stable")
     check_steps(np.array(places)[order])
+    drifts([geometries[i] for i in order])
     return [slices[i] for i in order], left_out
 
 
@@ -92,8 +78,9 @@ def middle_of(rows: Sequence[Row]) -> Row:
     kind, _ = Counter(kinds).most_common(1)[0]
     slices = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
     slices.sort(key=lambda row: (row.instance, row.sop))
-    if all(row.position and row.orientation for row in slices):
-        slices.sort(key=_place)
+    with suppress(DataError):
+        places = {row.name: _geometry(row).place for row in slices}
+        slices.sort(key=lambda row: places[row.name])
     return slices[len(slices) // 2]
 
 
@@ -101,13 +88,18 @@ def _kind(row: Row) -> tuple[tuple[float, ...], int, int]:
     return _rounded(row.orientation), row.height, row.width
 
 
-def _place(row: Row) -> float:
-    return along_normal(geometry_of(_floats(row.position), _floats(row.orientation)))
+def _geometry(row: Row) -> Geometry:
+    position = numbers_in(row.position, POSITION)
+    return geometry_of(position, numbers_in(row.orientation, ORIENTATION))
 
 
-def along_normal(geometry: Geometry) -> float:
-    """Give a slice's place in mm along its normal."""
-    return float(np.dot(geometry.normal, geometry.position))
+def _why_apart(row: Row) -> str:
+    """Say why a file is not like the others of its series."""
+    try:
+        _geometry(row)
+    except DataError as error:
+        return str(error)
+    return "another plane or size than the rest of its series (a scout?)"
 
 
 def check_steps(places: Places) -> None:
@@ -127,15 +119,42 @@ def check_steps(places: Places) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a volume."""
+
+    values: Array  # (H, W) after the modality transformation, as large as the plan needs it
+    shape: tuple[int, ...]  # (rows, columns) in the file
+    geometry: Geometry
+    facts: Dataset
+    is_inverted: bool
+
+
 def read_volume(paths: Sequence[Path], images: Images) -> Array:
     """Read the files of one volume as (1, depth, size, size) float32 in 0..1.
 
     The window is taken once, from the middle slice, or from the whole volume's own values.
     """
     slices, places = read_slices(paths, partial(resize_in_plane, images=images))
-    volume = upright(np.stack([part.values for part in slices]), slices[0].geometry)
+    volume = _straight(slices, images)
+    volume = upright(volume, slices[0].geometry)
     middle = slices[len(slices) // 2]
     return to_volume(volume, places, middle.facts, images, middle.is_inverted)
+
+
+def _straight(slices: Sequence[Slice], images: Images) -> Array:
+    """Stack slices; those of a tilted gantry are shifted back in their planes."""
+    volume = np.stack([part.values for part in slices])
+    shift_mm = drifts([part.geometry for part in slices])
+    if shift_mm is None:
+        return volume
+    facts = slices[0].facts
+    scale = in_plane_scale(facts, slices[0].shape, images)
+    volume = straightened(volume, shift_mm * scale / pixel_spacing(facts))
+    if images.spacing_mm is not None or max(volume.shape[1:]) <= images.size:
+        return volume
+    height, width = (round(n * images.size / max(volume.shape[1:])) for n in volume.shape[1:])
+    return np.stack([resize(part, (height, width)) for part in volume])
 
 
 def to_volume(
@@ -157,24 +176,9 @@ def to_volume(
 
 def resize_in_plane(values: Array, facts: Dataset, images: Images) -> Array:
     """Resample one slice (H, W) to the plan's spacing, or as large as fits."""
-    down, across = in_plane_scale(facts, images) or (images.size / max(values.shape),) * 2
+    down, across = in_plane_scale(facts, values.shape, images)
     height, width = values.shape
     return resize(values, (max(1, round(height * down)), max(1, round(width * across))))
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One slice of a volume."""
-
-    values: Array  # (H, W) after the modality transformation
-    geometry: Geometry
-    facts: Dataset
-    is_inverted: bool
-
-    @property
-    def place(self) -> float:
-        """Give its place in mm along its normal."""
-        return along_normal(self.geometry)
 
 
 def read_slices(
@@ -185,12 +189,30 @@ def read_slices(
     `fitted` resamples a slice as soon as it is read: a whole volume may be large.
     """
     slices = [part for path in paths for part in _read_file(path, fitted)]
-    slices.sort(key=lambda part: part.place)
-    places = np.array([part.place for part in slices])
+    refuse_planes([part.geometry for part in slices])
+    slices.sort(key=lambda part: part.geometry.place)
+    places = np.array([part.geometry.place for part in slices])
     check_steps(places)
-    if len({part.values.shape for part in slices}) > 1:
+    if len({part.shape for part in slices}) > 1:
         raise DataError("the slices of the volume have several sizes")
-    return slices, places
+    sides = np.array([known_spacing(part.facts) or (1.0, 1.0) for part in slices])
+    if (np.ptp(sides, axis=0) > SQUARE * sides[0]).any():
+        raise DataError("PixelSpacing (0028,0030) is not the same in all slices of the volume")
+    return _without_gaps(slices), places
+
+
+def _without_gaps(slices: list[Slice]) -> list[Slice]:
+    """Fill slices that are padding only with the lowest value of the others."""
+    is_empty = [bool(np.isnan(part.values).all()) for part in slices]
+    if not any(is_empty):
+        return slices
+    if all(is_empty):
+        raise DataError("every pixel is padding (0028,0120)")
+    lowest = min(part.values.min() for part, no in zip(slices, is_empty, strict=True) if not no)
+    return [
+        replace(part, values=np.full_like(part.values, lowest)) if empty else part
+        for part, empty in zip(slices, is_empty, strict=True)
+    ]
 
 
 def _read_file(path: Path, fitted: Callable[[Array, Dataset], Array] | None) -> list[Slice]:
@@ -204,15 +226,13 @@ def _read_file(path: Path, fitted: Callable[[Array, Dataset], Array] | None) -> 
 
 def _read_slice(dataset: Dataset, frame: int) -> Slice:
     facts = frame_facts(dataset, frame)
-    geometry = geometry_of(
-        facts.get("ImagePositionPatient") or (), facts.get("ImageOrientationPatient") or ()
-    )
+    geometry = geometry_in(facts)
     stored, photometric = decode(dataset, frame)
     if photometric.startswith("MONOCHROME"):
         values = to_values(stored, facts)
     else:
         values = luminance(to_colour(stored, facts, photometric))
-    return Slice(values, geometry, facts, photometric == "MONOCHROME1")
+    return Slice(values, values.shape, geometry, facts, is_inverted(photometric, facts))
 
 
 def _new_places(places: Places, images: Images) -> Places:
@@ -233,9 +253,7 @@ def _runs_back(direction: Sequence[float]) -> bool:
     return bool(direction[int(np.argmax(np.abs(direction)))] < 0)
 
 
-def _floats(text: str) -> list[float]:
-    return [float(part) for part in text.split("\\")] if text else []
-
-
 def _rounded(text: str) -> tuple[float, ...]:
-    return tuple(round(value, 2) + 0.0 for value in _floats(text))
+    with suppress(DataError):
+        return tuple(round(value, 2) + 0.0 for value in numbers_in(text, ORIENTATION))
+    return ()

@@ -1,0 +1,146 @@
+"""Where a slice lies, and whether slices make one volume (PS3.3 C.7.6.2.1.1).
+
+Slices of one volume lie in one plane each, all parallel. Where their first pixels drift evenly in
+the plane, as under a tilted gantry, each slice is shifted back; where they jump, there are several
+stacks, and no volume.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medfl_client.data.dicom.geometry import Array
+from medfl_client.data.dicom.numbers import named, numbers, shown
+from medfl_common.errors import DataError
+
+POSITION, ORIENTATION = "ImagePositionPatient", "ImageOrientationPatient"
+LENGTHS = (0.9, 1.1)  # of a direction; it is then made 1
+MAX_SKEW = 0.02  # cosine between a row and a column; DICOM says 0
+PARALLEL = 0.02  # how far directions of one plane may be apart
+MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight; and off the line of a tilt
+MAX_TILT = 1.0  # mm in the plane for each mm along the normal: 45 degrees
+
+Places = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a slice lies, in the patient's millimetres."""
+
+    position: tuple[float, ...]  # x, y, z of the first pixel's centre
+    orientation: tuple[float, ...]  # directions of a row and of a column, of length 1
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Give the direction from slice to slice."""
+        return np.cross(self.orientation[:3], self.orientation[3:])
+
+    @property
+    def place(self) -> float:
+        """Give the slice's place in mm along its normal."""
+        return float(np.dot(self.normal, self.position))
+
+
+def geometry_in(facts: Dataset) -> Geometry:
+    """Read where a slice lies; raises DataError where the header does not say it."""
+    return geometry_of(numbers(facts, POSITION), numbers(facts, ORIENTATION))
+
+
+def geometry_of(position: Sequence[float], orientation: Sequence[float]) -> Geometry:
+    """Check and join the two; raises DataError where they do not say where a slice lies."""
+    if len(position) != 3:
+        seen = _text(position) if position else "missing: a slice without a place"
+        raise DataError(f"{named(POSITION)} is {seen}")
+    if len(orientation) != 6:
+        seen = _text(orientation) if orientation else "missing: a slice without a plane"
+        raise DataError(f"{named(ORIENTATION)} is {seen}")
+    row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
+    lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
+    if not all(LENGTHS[0] < length < LENGTHS[1] for length in lengths):
+        raise DataError(f"{named(ORIENTATION)} is {_text(orientation)}; directions have length 1")
+    row, column = row / lengths[0], column / lengths[1]
+    skew = float(row @ column)
+    if abs(skew) > MAX_SKEW:
+        degrees = np.degrees(np.arccos(skew))
+        raise DataError(
+            f"{named(ORIENTATION)} is {_text(orientation)}; rows and columns are "
+            f"{degrees:.0f} degrees apart, 90 are needed"
+        )
+    if abs(skew) > 1e-5:
+        column = column - skew * row
+        column /= np.linalg.norm(column)
+    return Geometry(tuple(map(float, position)), (*map(float, row), *map(float, column)))
+
+
+def _text(values: Sequence[float]) -> str:
+    return shown("\\".join(f"{value:g}" for value in values))
+
+
+def refuse_planes(geometries: Sequence[Geometry]) -> None:
+    """Raise DataError where the slices are not parallel."""
+    planes: list[NDArray[np.float64]] = []
+    for geometry in geometries:
+        own = np.array(geometry.orientation)
+        if not any(np.abs(own - plane).max() < PARALLEL for plane in planes):
+            planes.append(own)
+    if len(planes) > 1:
+        raise DataError(
+            f"{named(ORIENTATION)} says {len(planes)} planes among {len(geometries)} slices; "
+            "a volume has one"
+        )
+
+
+def drifts(geometries: Sequence[Geometry]) -> Places | None:
+    """Give how far slices are shifted in their plane, (D, 2) mm down and across; None: not at all.
+
+    Args:
+        geometries: Of parallel slices in their order.
+
+    Raises DataError where the shift does not grow evenly with the place.
+    """
+    places = np.array([geometry.place for geometry in geometries])
+    origins = np.array([geometry.position for geometry in geometries])
+    row, column = np.split(np.array(geometries[0].orientation), 2)
+    middle = len(geometries) // 2
+    shift = (origins - origins[middle]) @ np.stack([column, row], axis=1)
+    if np.abs(shift).max() <= MAX_DRIFT_MM:
+        return None
+    slopes, offsets = np.polyfit(places - places[middle], shift, 1)
+    even = np.outer(places - places[middle], slopes) + offsets
+    if np.abs(shift - even).max() > MAX_DRIFT_MM or np.abs(slopes).max() > MAX_TILT:
+        raise DataError(
+            f"slices are shifted in their plane by up to {np.abs(shift).max():.1f} mm, not evenly "
+            f"({named(POSITION)}): several stacks, or a patient that moved"
+        )
+    return np.asarray(shift)
+
+
+def straightened(volume: Array, pixels: Places) -> Array:
+    """Shift each slice of (D, H, W) by so many pixels, (D, 2); nothing is cut off.
+
+    What no slice covers is the volume's lowest value.
+    """
+    before = np.ceil(np.maximum(-pixels.min(axis=0), 0)).astype(int)
+    after = np.ceil(np.maximum(pixels.max(axis=0), 0)).astype(int)
+    shape = (len(volume), *(np.array(volume.shape[1:]) + before + after))
+    result = np.full(shape, volume.min(), dtype=np.float32)
+    for new, old, shift in zip(result, volume, pixels, strict=True):
+        down, across = (
+            _moved(n_old, n_new, first + by)
+            for n_old, n_new, first, by in zip(old.shape, new.shape, before, shift, strict=True)
+        )
+        inside = np.outer(down.any(axis=1), across.any(axis=1))
+        new[inside] = (down @ old @ across.T)[inside]
+    return result
+
+
+def _moved(n_old: int, n_new: int, by: float) -> Array:
+    """Weight old lines for new ones, (new, old), linearly; a new one outside has no weight."""
+    at = np.arange(n_new) - by
+    is_inside = (at >= -0.5) & (at <= n_old - 0.5)
+    at = np.clip(at, 0, n_old - 1)
+    weights = np.clip(1 - np.abs(at[:, None] - np.arange(n_old)), 0, None) * is_inside[:, None]
+    return np.asarray(weights, dtype=np.float32)
