@@ -186,7 +186,7 @@ def run(
     from medfl_client.commands.run import participate
 
     with errors_for_people():
-        participate(folder, Screen(), metrics_port)
+        participate(folder, Screen(outlived=True), metrics_port)
 
 
 def main() -> None:

@@ -2,11 +2,12 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -32,6 +33,19 @@ def write_private(path: Path, data: bytes) -> None:
     path.touch(mode=0o600)
     path.chmod(0o600)
     path.write_bytes(data)
+
+
+def temporary_folder() -> Path:
+    """Name the folder for temporary files; raises ConfigError where none can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        raise ConfigError(
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp), and training "
+            "needs one",
+            todo="let this user write in /tmp, or set TMPDIR to a folder that it may write",
+            who="your IT department",
+        ) from None
 
 
 @contextmanager

@@ -82,6 +82,7 @@ SITE = {
     "state/incidents.jsonl": "the texts behind incident numbers, chained by hashes",
     "state/incidents.head": "the hash of the last line",
     "state/executor.key": "secret between the client's two processes",
+    "state/executor/socket": "where they meet; no other user can enter the folder",
     "state/flower.log": "what Flower says",
     "state/supernode.log": "what Flower's SuperNode says",
     "state/flwr/": "Flower's own files",

@@ -14,9 +14,10 @@ from medfl_client.config.hours import OpenHours
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.coordinator import Route
+from medfl_client.connection.meeting_place import MeetingPlace, prepare_place
 from medfl_client.connection.supervisor import SuperNode
 from medfl_common.errors import ConfigError
-from medfl_common.files import locked, write_private
+from medfl_common.files import locked, temporary_folder, write_private
 from medfl_common.ui.screen import Screen, log_to
 
 STOP_S = 7.0  # from the first signal to the end of the process
@@ -30,6 +31,7 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
             f"{SiteFolder(folder).site_file} names no server",
             todo=f"run medfl-client init {folder} --server HOST:PORT --ca ca.crt",
         )
+    temporary_folder()  # or each task would fail
     files = StateFolder.of(folder)
     state = files.path
     state.mkdir(exist_ok=True, mode=0o700)
@@ -40,6 +42,7 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
         "\n  ".join(public_lines(folder)),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that broke is nobody's wish
     _end_in_time()
     with locked(state):  # one client on this directory, and so on this key
         if metrics_port is not None:
@@ -49,17 +52,20 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
             serve_metrics(LedgerMonitor(state), metrics_port)
         spare_loopback(os.environ)
         os.environ["FLWR_HOME"] = str(files.flower_home.resolve())
-        secret, port = secrets.token_bytes(32), free_port()
+        secret = secrets.token_bytes(32)
         write_private(files.executor_key, secret)
-        supernode = SuperNode(route, port, files.executor_key, files.supernode_log, screen.say)
+        place = prepare_place(files, secret, files.executor_key)
+        supernode = SuperNode(route, place, files.supernode_log, screen.say)
         supernode.start()
         try:
-            _serve(folder, site_file, f"127.0.0.1:{port}", secret, screen)
+            _serve(folder, site_file, place, supernode, screen)
         finally:
             supernode.close()
 
 
-def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, screen: Screen) -> None:
+def _serve(
+    folder: Path, site_file: SiteFile, place: MeetingPlace, supernode: SuperNode, screen: Screen
+) -> None:
     """Import torch and Flower while the SuperNode connects, then work."""
     from medfl_client.connection.executor import serve
     from medfl_client.task.app import build_app
@@ -69,7 +75,8 @@ def _serve(folder: Path, site_file: SiteFile, address: str, secret: bytes, scree
     site = open_site(folder, site_file, screen.watch)
     screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
     is_open = OpenHours(site_file.policy.hours, screen.say)
-    serve(build_app(lambda context: site, screen.say), address, secret, is_open)
+    app = build_app(lambda context: site, screen.say)
+    serve(app, place, is_open, screen.say, supernode.renew)
 
 
 def _end_in_time() -> None:

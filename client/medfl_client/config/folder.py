@@ -142,6 +142,11 @@ class StateFolder:
         return self.path / "executor.key"
 
     @property
+    def executor_socket(self) -> Path:
+        """Where the client's two processes meet, in a folder of its own."""
+        return self.path / "executor" / "socket"
+
+    @property
     def lock(self) -> Path:
         """Held by the client that runs."""
         return self.path / "lock"

@@ -8,20 +8,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from medfl_client.connection.coordinator import Route, look, trust
-from medfl_common.errors import system_reason
+from medfl_client.connection.meeting_place import MeetingPlace
+from medfl_common.errors import reason_of
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before a restart of the SuperNode
-JOIN_S = 30.0  # the supervisor restarts a SuperNode that is not connected by then
+# The supervisor restarts a SuperNode that is not connected by then; each time it waits twice as
+# long, for a slow disk or a busy machine.
+JOIN_S, LONGEST_JOIN_S = 60.0, 1800.0
 LEAVE_S = 5.0  # for a SuperNode to say goodbye
 REFUSED_PAUSE_S = 5.0  # before the next try with a key that is not enrolled
 LOG_BYTES = 10_000_000  # of the SuperNode's log; a start puts a larger file aside
 
 # What the SuperNode prints, and what it means for us.
+NO_PLACE = b"Runtime HTTP API failed to start"
 CONNECTED = b"SuperNode ID:"
 NOT_ENROLLED = re.compile(rb"code: 2004|code: 2001")
 RETRYING = b"Connection attempt failed"  # it waits up to 20 s before it tries again
@@ -29,6 +34,7 @@ RETRYING = b"Connection attempt failed"  # it waits up to 20 s before it tries a
 LOST_MESSAGE = re.compile(rb"Failed to (send|receive) message|Failed to create task")
 
 Tell = Callable[[str], None]
+End = tuple[str, float]  # a line for the site, and the pause before the next start
 
 
 class SuperNode:
@@ -36,19 +42,21 @@ class SuperNode:
 
     Args:
         route: The coordinator and the keys.
-        port: Loopback port on which the executor finds it.
-        secret_file: Holds the secret that the executor must know.
+        place: Where the executor finds it.
         log: Takes what the SuperNode prints.
         tell: Takes a line for the eyes of the site.
     """
 
-    def __init__(self, route: Route, port: int, secret_file: Path, log: Path, tell: Tell) -> None:
+    def __init__(self, route: Route, place: MeetingPlace, log: Path, tell: Tell) -> None:
         self._route = route
         self._context = trust(route)
-        self._command = _command(route, port, secret_file)
+        self._place = place
+        self._command = _command(route, place)
         self._log = log
         self._tell = tell
         self._told = ""
+        self._patience_s = JOIN_S
+        self._useless = ""  # why a SuperNode that is connected is to be ended
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="supernode", daemon=True)
 
@@ -61,19 +69,22 @@ class SuperNode:
         self._closed.set()
         self._thread.join()
 
+    def renew(self, reason: str) -> None:
+        """End the connection that there is, if there is one, and connect again."""
+        self._useless = reason
+
     def _supervise(self) -> None:
         while not self._closed.is_set():
-            trouble = look(self._route, self._context)
-            if trouble is not None:
-                self._tell_once(f"{trouble}; trying again until it works")
-                self._closed.wait(PAUSE_S)
-                continue
             try:
-                pause = self._run_child()
-            except OSError as error:
-                self._tell_once(
-                    f"the SuperNode did not start ({system_reason(error)}); trying again"
-                )
+                trouble = look(self._route, self._context)
+                if trouble is None:
+                    pause = self._run_child()
+                else:
+                    self._tell_once(f"{trouble}; trying again until it works")
+                    pause = PAUSE_S
+            except Exception as error:  # or nobody would connect again
+                reason = reason_of(error, "something unforeseen happened")
+                self._tell_once(f"the SuperNode did not start ({reason}); trying again")
                 pause = PAUSE_S
             self._closed.wait(pause)
 
@@ -88,6 +99,7 @@ class SuperNode:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(os.environ),  # a copy: another thread's imports may change it meanwhile
+                pass_fds=[self._place.folder_handle],
             )
             try:
                 return self._watch(child, printed)
@@ -104,39 +116,62 @@ class SuperNode:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(LEAVE_S)
         child.kill()
-        child.wait()
+        child.communicate()
 
     def _watch(self, child: subprocess.Popen[bytes], printed: BinaryIO) -> float:
         """Follow what the child prints; return the pause before a restart that it needs."""
-        started, is_connected, was_away, text = time.monotonic(), False, False, b""
+        seen = _Seen(time.monotonic())
         while not self._closed.wait(LOOK_S):
             has_ended = child.poll() is not None  # before the last of its text is read
-            news = printed.read()
-            text = text[-200:] + news
-            if CONNECTED in text and not is_connected:
-                is_connected = True
+            seen.read(printed)
+            if CONNECTED in seen.text and not seen.is_connected:
+                seen.is_connected, self._useless, self._patience_s = True, "", JOIN_S
                 self._tell_once("connected to the coordinator; waiting for tasks")
-            if NOT_ENROLLED.search(text):
-                self._tell_once(
-                    "the coordinator does not know this site's keys (yet, or no more). Send it "
-                    f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
-                )
-                return REFUSED_PAUSE_S
-            if LOST_MESSAGE.search(text):
-                self._tell_once("the connection lost a message; connecting again to send it again")
-                return 0.0
-            if RETRYING in news or was_away:
-                trouble = look(self._route, self._context)
-                if trouble is None and was_away:  # it was started again, and knows no old session
-                    return 0.0
-                if trouble is not None:
-                    was_away = True
-                    self._tell_once(f"{trouble}; trying again until it works")
-                    self._closed.wait(PAUSE_S)
-            if has_ended or (not is_connected and time.monotonic() - started > JOIN_S):
-                self._tell_once("the connection to the coordinator ended; connecting again")
-                return PAUSE_S
+            end = self._why_end(seen) or self._look_again(seen)
+            if end is None and has_ended:
+                end = self._why_ended(seen.text), PAUSE_S
+            if end is not None:
+                self._tell_once(end[0])
+                return end[1]
         return 0.0
+
+    def _why_end(self, seen: "_Seen") -> End | None:
+        """Say why the child is of no use any more, and how long to pause; None: it is."""
+        if NOT_ENROLLED.search(seen.text):
+            why = (
+                "the coordinator does not know this site's keys (yet, or no more). Send it "
+                f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
+            )
+            return why, REFUSED_PAUSE_S
+        if LOST_MESSAGE.search(seen.text):
+            return "the connection lost a message; connecting again to send it again", 0.0
+        if seen.is_connected and self._useless:
+            return self._useless, 0.0
+        if not seen.is_connected and time.monotonic() - seen.started > self._patience_s:
+            waited, self._patience_s = self._patience_s, min(2 * self._patience_s, LONGEST_JOIN_S)
+            why = f"the SuperNode was not connected after {waited:.0f} s; "
+            return why + "starting it again and waiting longer", PAUSE_S
+        return None
+
+    def _look_again(self, seen: "_Seen") -> End | None:
+        """Look for a coordinator that the child cannot reach; one that is back knows no session."""
+        if RETRYING not in seen.news and not seen.was_away:
+            return None
+        trouble = look(self._route, self._context)
+        if trouble is None:
+            return (self._told, 0.0) if seen.was_away else None
+        seen.was_away = True
+        self._tell_once(f"{trouble}; trying again until it works")
+        self._closed.wait(PAUSE_S)
+        return None
+
+    def _why_ended(self, text: bytes) -> str:
+        if NO_PLACE in text:
+            return (
+                f"the SuperNode cannot use its socket in {self._place.secret_file.parent}; see "
+                "supernode.log there; trying again"
+            )
+        return "the connection to the coordinator ended; connecting again"
 
     def _tell_once(self, line: str) -> None:
         """Report it if it is news: nobody needs the same line every second."""
@@ -145,28 +180,42 @@ class SuperNode:
             self._tell(line)
 
 
+@dataclass
+class _Seen:
+    """What is known of the child that runs."""
+
+    started: float
+    text: bytes = b""  # the last that it printed
+    news: bytes = b""  # since the last look
+    is_connected: bool = False
+    was_away: bool = False  # the coordinator was, since the child started
+
+    def read(self, printed: BinaryIO) -> None:
+        """Read what the child has printed since."""
+        self.news = printed.read()
+        self.text = self.text[-200:] + self.news
+
+
 def put_aside(log: Path) -> None:
     """Rename a log that has grown large, over the one put aside before."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))
 
 
-def _command(route: Route, port: int, secret_file: Path) -> list[str]:
+def _command(route: Route, place: MeetingPlace) -> list[str]:
     return [
         sys.executable,
         "-P",  # never import from the current directory
         "-m",
         "medfl_client.connection.supernode",
+        place.path,
+        str(place.secret_file),
         "--superlink",
         route.address,
         "--root-certificates",
         str(route.ca),
         "--auth-supernode-private-key",
         str(route.key),
-        "--port",
-        str(port),
         "--isolation",
         "process",
-        "--superexec-auth-secret-file",
-        str(secret_file),
     ]

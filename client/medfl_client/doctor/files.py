@@ -13,7 +13,7 @@ from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import read_csv
-from medfl_common.files import holder
+from medfl_common.files import holder, temporary_folder
 from medfl_common.ops.checks import Finding, fail, ok
 from medfl_common.ops.machine import DECODERS, check_versions
 from medfl_common.wire.keys import fingerprint
@@ -80,6 +80,11 @@ def check_state(state: Path) -> Finding:
         todo = f"chmod 700 {state.resolve()}"
         return fail("other users of this machine can read it; it holds pixels", todo)
     return ok(f"{state.resolve()}: writable, and this user's alone")
+
+
+def check_temporary() -> Finding:
+    """Look whether there is a folder for temporary files; training needs one."""
+    return ok(f"{temporary_folder()}: writable")
 
 
 def check_keys(folder: Path) -> Finding:

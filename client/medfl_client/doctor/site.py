@@ -17,6 +17,7 @@ from medfl_client.doctor.files import (
     check_labels,
     check_lock,
     check_state,
+    check_temporary,
     count_files,
     user_name,
 )
@@ -42,6 +43,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
         "programs": check_decoders,
         "keys": partial(check_keys, folder),
         "running already": partial(check_lock, SiteFolder(folder).state),
+        "temporary files": check_temporary,
         "state folder": partial(check_state, SiteFolder(folder).state),
     }
     first = examine({"site file": lambda: ok(_describe(load_site_file(folder)))} | own)

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Protocol
@@ -42,15 +42,22 @@ class Position(Protocol):
 
 
 class Screen:
-    """Prints to the terminal, or plain lines where there is none."""
+    """Prints to the terminal, or plain lines where there is none.
 
-    def __init__(self) -> None:
+    Args:
+        outlived: The work goes on where the terminal or the pipe is gone.
+    """
+
+    def __init__(self, outlived: bool = False) -> None:
+        self._lost = (OSError, SystemExit) if outlived else ()  # rich ends at a broken pipe
         # Show data as they are: rich would make emoji of `:CD:`, and styles of `[bold]`.
         self._console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
 
     def say(self, line: str) -> None:
         """Print one line with the time of day."""
-        self._console.print(Text.assemble((time.strftime("%H:%M:%S"), "dim"), " ", visible(line)))
+        with suppress(*self._lost):
+            now = (time.strftime("%H:%M:%S"), "dim")
+            self._console.print(Text.assemble(now, " ", visible(line)))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""

@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +21,13 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import MakePlan
 
 from medfl_client.commands.init import set_up
+from medfl_client.commands.run import participate
 from medfl_client.doctor.network import check_proxy
 from medfl_client.doctor.site import examine_site, private_names
+from medfl_common.errors import ConfigError
 from medfl_common.ops.checks import UNFORESEEN, Finding, examine, fail, ok, summary
 from medfl_common.ops.public import as_json
+from medfl_common.ui.screen import Screen
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.roster.certificates import create_authority
 
@@ -276,3 +280,16 @@ def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_are_made() -> 
     assert "to act: you, your IT department" in summary(
         [fail("a", "b"), fail("c", "d", "your IT department")]
     )
+
+
+def test_a_site_without_a_folder_for_temporary_files_is_told_before_any_task(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
+
+    found = by_name(examine_site(site, None))["temporary files"]
+
+    assert (found.state, found.who) == ("fail", "your IT department")
+    with pytest.raises(ConfigError, match="no folder for temporary files can be written"):
+        participate(site, Screen())
