@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from medfl_common.files import Json
+from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.site_reply import Facts, SiteReply
 
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
@@ -192,15 +193,22 @@ class Finished(WithModel):
     kind = "finished"
 
     @classmethod
-    def of_end(cls, sha256: str, asked: Asked, best: Best | None, last: int) -> Self:
-        """Note the final model's digest and scores, the best round, and the last round made."""
+    def of_end(
+        cls, sha256: str, asked: Asked, best: Best | None, last: int, choice: Choice | None
+    ) -> Self:
+        """Note the final model's digest and scores, the last round made, and why it is this one."""
         facts = {"sha256": sha256, **asked.facts, "best": _best_to_json(best), "last": last}
-        return cls(facts)
+        return cls(facts if choice is None else {**facts, "choice": choice.to_json()})
 
     @property
     def last(self) -> int:
         """The last round made."""
         return int(self.facts.get("last", self.round))
+
+    @property
+    def choice(self) -> Choice | None:
+        """Why the result is this round's model; None where an earlier version wrote the log."""
+        return choice_of(self.facts)
 
 
 KINDS: dict[str, type[Event]] = {

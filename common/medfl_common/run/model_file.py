@@ -16,6 +16,7 @@ from safetensors.torch import load, save
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import MAX_LOGIT, ScoreCounts
+from medfl_common.metrics.enough import is_enough
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
@@ -42,12 +43,15 @@ class Reading:
 
 
 def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> Reading:
-    """Find temperature and thresholds from counts; without them only the plan's threshold."""
+    """Find temperature and thresholds from counts; without enough, only the plan's threshold."""
     from medfl_common.metrics.calibration import temperature
     from medfl_common.metrics.curves import sensitivity_at, youden_threshold
 
     if score_counts is None:
         return Reading(plan.evaluation.threshold)
+    if not is_enough(score_counts):
+        n = score_counts.n
+        return Reading(threshold=plan.evaluation.threshold, n_images=n, sites=n_sites)
     positive, negative = score_counts.positive.sum(axis=0), score_counts.negative.sum(axis=0)
     is_binary = plan.task.type == "binary" and positive.any() and negative.any()
     best = youden_threshold(positive, negative) if is_binary else None

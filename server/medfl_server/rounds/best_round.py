@@ -1,69 +1,82 @@
-"""Which round's model is the best so far, by the plan's metric over all validation images."""
+"""The weights of the best round so far, beside the checkpoints; comparison says which it is."""
 
 from pathlib import Path
 
 from safetensors.torch import load, save
 
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import merge, scores
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
-from medfl_common.run.checkpoint import Checkpoint
-from medfl_common.run.events import Best, best_of
+from medfl_common.run.choice import Choice
+from medfl_common.run.events import Best, RoundMade
+from medfl_server.reports.scores import model_round, score_counts_in
+from medfl_server.rounds.comparison import Comparison
 from medfl_server.rounds.outcome import Replies
 
 
-def value_of(replies: Replies, plan: Plan) -> float | None:
-    """Judge the model that these replies score.
+class BestRound:
+    """Compares the models of a study's rounds, and keeps the weights that may be its result."""
 
-    None where the sites let no scores out, or where other sites score in every round, some of them
-    an older model: then the last model is taken.
-    """
-    if at_coordinator(plan.federation).chooses_sites:
-        return None
-    score_counts = [
-        a.result.score_counts
-        for a in replies.answered.values()
-        if a.result.score_counts is not None
-    ]
-    if not score_counts:
-        return None
-    merged = merge(score_counts)
-    if plan.evaluation.metric == "loss":
-        return -merged.loss
-    return scores(merged, quadratic=plan.task.type == "ordinal")[plan.evaluation.metric]
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._comparison = Comparison(plan)
+        self._is_compared = not at_coordinator(plan.federation).chooses_sites
 
+    def restore(self, rounds: list[RoundMade]) -> None:
+        """Take in the rounds that the log holds."""
+        for event in rounds:
+            self._add(model_round(event), score_counts_in(event))
+        paths = self._folder.glob("best-*.safetensors")
+        self._comparison.forget_lost({int(path.stem.removeprefix("best-")) for path in paths})
 
-def read_best(checkpoint: Checkpoint) -> Best | None:
-    """Read what a checkpoint knows of the best round."""
-    return best_of(checkpoint.meta)
+    def add(self, round_: int, replies: Replies) -> None:
+        """Take in how the sites scored a round's model."""
+        results = {site: a.result.score_counts for site, a in replies.answered.items()}
+        self._add(round_, {site: own for site, own in results.items() if own is not None})
 
+    def _add(self, round_: int, counts: dict[str, ScoreCounts]) -> None:
+        if self._is_compared:
+            self._comparison.add(round_, counts)
 
-def better(known: Best | None, round_: int, value: float | None) -> Best | None:
-    """Give the better of what is known and a round's model; of equals the earlier."""
-    if value is None or (known is not None and value <= known.value):
-        return known
-    return Best(round_, value)
+    @property
+    def best(self) -> Best | None:
+        """Give the best of the compared rounds so far."""
+        return self._comparison.best()
 
+    @property
+    def choice(self) -> Choice:
+        """Say which round is the result, and why."""
+        if not self._is_compared:
+            return Choice("algorithm")
+        found = self._comparison.choice()
+        return Choice("plan") if self._plan.evaluation.keep == "last" else found
 
-def keep_weights(folder: Path, best: Best, weights: Weights) -> None:
-    """Write the best round's weights before the checkpoint that names them."""
-    write_atomic(_path(folder, best.round), save(weights))
+    def is_over(self) -> bool:
+        """Say whether the plan's patience is spent: so many compared rounds were no better."""
+        patience = self._plan.evaluation.early_stop
+        if patience is None or self.best is None:
+            return False
+        return self._comparison.n_since_best() >= patience
 
+    def keep_weights(self, round_: int, weights: Weights) -> None:
+        """Write the weights of a round that may be the result, before the next checkpoint."""
+        if round_ in self._comparison.best_rounds:
+            write_atomic(self._path(round_), save(weights))
 
-def load_weights(folder: Path, best: Best) -> Weights | None:
-    """Read the best round's weights; None where a damaged checkpoint has cost them."""
-    path = _path(folder, best.round)
-    return load(path.read_bytes()) if path.exists() else None
+    def load_weights(self, round_: int) -> Weights | None:
+        """Read a round's weights; None where a damaged checkpoint has cost them."""
+        path = self._path(round_)
+        return load(path.read_bytes()) if path.exists() else None
 
+    def forget_others(self) -> None:
+        """Remove the weights of rounds that cannot be the result any more."""
+        needed = {self._path(round_) for round_ in self._comparison.best_rounds}
+        for path in self._folder.glob("best-*.safetensors"):
+            if path not in needed:
+                path.unlink()
 
-def forget_others(folder: Path, best: Best | None) -> None:
-    """Remove the weights of rounds that are the best no more."""
-    for path in folder.glob("best-*.safetensors"):
-        if best is None or path != _path(folder, best.round):
-            path.unlink()
-
-
-def _path(folder: Path, round_: int) -> Path:
-    return folder / f"best-{round_:04d}.safetensors"
+    def _path(self, round_: int) -> Path:
+        return self._folder / f"best-{round_:04d}.safetensors"

@@ -6,6 +6,7 @@ checkpoint if a crash came between.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,15 +32,9 @@ from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
+from medfl_server.reports.choice import why
 from medfl_server.reports.heterogeneity_page import write_harmony
-from medfl_server.rounds.best_round import (
-    better,
-    forget_others,
-    keep_weights,
-    load_weights,
-    read_best,
-    value_of,
-)
+from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.collect import Collection, ignore_part
 from medfl_server.rounds.describe import describe_sites
 from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
@@ -103,6 +98,7 @@ class RoundLoop:
         self._late = LateReplies(post, self._log, announce)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
+        self._best = BestRound(study.plan, study.checkpoints)
         self._pending = None
         if buffer is not None:
             staleness = int(getattr(options, buffer.max_staleness))
@@ -120,7 +116,8 @@ class RoundLoop:
             describe_sites(self._study, self._post, self._announce, self._late)
             self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
-        while checkpoint.round < self._plan.federation.rounds and not self._is_over(checkpoint):
+        n_rounds = self._plan.federation.rounds
+        while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
             self._progress.tell(checkpoint.round)
             made = self._make_round(checkpoint)
             empty = 0 if made else empty + 1
@@ -159,6 +156,7 @@ class RoundLoop:
         self._log.take_back_rounds(after=checkpoint.round)
         if checkpoint.round and checkpoint.round not in logged:
             self._log.add(RoundMade.of_checkpoint(digest(checkpoint.weights), checkpoint.meta))
+        self._best.restore(self._log.read(RoundMade))
         if not self._log.read(Finished):
             self._log.add(Resumed.of(checkpoint.round))
             self._announce(f"resuming after round {checkpoint.round}")
@@ -176,17 +174,16 @@ class RoundLoop:
         if after is None:
             self._log.add(RoundWithoutQuorum.of_round(self.quorum(), asked))
             return None
-        best = better(read_best(before), before.round, value_of(replies, self._plan))
-        if best is not None and best.round == before.round:
-            self._write(lambda folder: keep_weights(folder, best, before.weights))
+        self._best.add(before.round, replies)
+        self._write(lambda _: self._best.keep_weights(before.round, before.weights))
         weights, state = after
         if self._pending is not None:
             state = self._pending.state()
         pending = None if self._pending is None else self._pending.facts()
-        facts = checkpoint_facts(asked, best, pending)
+        facts = checkpoint_facts(asked, self._best.best, pending)
         checkpoint = Checkpoint(round_, weights, facts, state)
         sha256 = self._write(lambda folder: save(folder, checkpoint))
-        forget_others(self._study.checkpoints, best)
+        self._best.forget_others()
         self._log.add(RoundMade.of_checkpoint(sha256, facts))
         self._progress.note(replies.seconds)
         n_rounds, left = self._plan.federation.rounds, self._progress.seconds_left(round_)
@@ -226,14 +223,13 @@ class RoundLoop:
             data="nothing is lost",
         )
 
-    def _is_over(self, checkpoint: Checkpoint) -> bool:
+    def _is_over(self, made: int) -> bool:
         """Say whether the plan's patience is spent: so many rounds have brought no better model."""
-        patience, best = self._plan.evaluation.early_stop, read_best(checkpoint)
-        if patience is None or best is None or checkpoint.round - 1 - best.round < patience:
+        if not self._best.is_over():
             return False
-        self._announce(
-            f"stopped after round {checkpoint.round}: no round was better since {best.round}"
-        )
+        best = self._best.best
+        since = "" if best is None else f": no round was better since {best.round}"
+        self._announce(f"stopped after round {made}{since}")
         return True
 
     def _finish(self, last: Checkpoint) -> Weights:
@@ -241,22 +237,21 @@ class RoundLoop:
         if self._pending is not None:
             self._pending.give_up(self._late)
         replies = self._score(last)
-        best = better(read_best(last), last.round, value_of(replies, self._plan))
-        kept = last
-        if best is not None and best.round != last.round and self._plan.evaluation.keep == "best":
-            weights = load_weights(self._study.checkpoints, best)
+        self._best.add(last.round, replies)
+        best, choice, kept = self._best.best, self._best.choice, last
+        if best is not None and best.round != last.round and choice.is_best:
+            weights = self._best.load_weights(best.round)
             if weights is None:
-                self._announce(
-                    f"the weights of round {best.round} are gone; the last ones are the result"
-                )
+                choice = replace(choice, why="weights_gone")
             else:
                 self._log.add(ModelScored(facts_of_round(last.round, replies).facts))
                 self._announce(f"model of round {last.round}: {summary(replies)}")
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._score(kept)
         asked = facts_of_round(kept.round, replies)
-        self._log.add(Finished.of_end(digest(kept.weights), asked, best, last.round))
+        self._log.add(Finished.of_end(digest(kept.weights), asked, best, last.round, choice))
         self._announce(f"final model, of round {kept.round}: {summary(replies)}")
+        self._announce(f"why this round: {why(choice)}")
         return kept.weights
 
     def _score(self, checkpoint: Checkpoint) -> Replies:

@@ -65,7 +65,7 @@ def test_a_round_and_an_end_that_are_written_again_are_the_same_lines() -> None:
                 facts = checkpoint_facts(asked, event.best, rest.get("in_flight"))
                 again: Event = RoundMade.of_checkpoint(event.sha256, facts)
             else:
-                again = Finished.of_end(event.sha256, asked, event.best, event.last)
+                again = Finished.of_end(event.sha256, asked, event.best, event.last, event.choice)
             assert json.dumps(again.facts) == json.dumps(rest)
         if isinstance(event, Started):
             assert Started.of(event.roster, rest["sha256"]).facts == rest

@@ -1,0 +1,175 @@
+"""Compare the rounds' models by the plan's metric: on the images of the same sites, or not at all.
+
+The compared sites are those that scored in most rounds: the largest group by number of rounds that
+scored more than half of the rounds together. A value is that of all their images, added up. The
+comparison follows from the log alone, so a study that stopped goes on with the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medfl_common.metrics.counts import Counts, ScoreCounts, merge, scores
+from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
+from medfl_common.plan.plan import Plan
+from medfl_common.run.choice import Choice
+from medfl_common.run.events import Best
+
+MOST_GROUPS = 4  # of sites, for each of which the best round's weights are kept
+LEAST_SHARE = 0.5  # of the images that any site scored: fewer say too little of the model
+
+SiteCounts = Mapping[str, ScoreCounts]
+Sites = frozenset[str]
+
+
+@dataclass
+class Group:
+    """Sites that scored rounds together, and the best of these rounds."""
+
+    best: Best | None = None
+    n_rounds: int = 0
+    n_since: int = 0  # rounds after the best one
+
+    def offer(self, round_: int, value: float | None) -> None:
+        """Take one more round of these sites; of equals the earlier is the best."""
+        self.n_rounds += 1
+        self.n_since += 1
+        if value is not None and (self.best is None or value > self.best.value):
+            self.best, self.n_since = Best(round_, value), 0
+
+
+class Comparison:
+    """What is known of all rounds' models so far."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._metric = plan.evaluation.metric
+        self._quadratic = plan.task.type == "ordinal"
+        self._scored: list[Sites] = []  # by round
+        self._images: dict[str, int] = {}  # by site, as it scored last
+        self._groups: dict[Sites, Group] = {}
+        self._kept: dict[int, SiteCounts] = {}  # of the rounds that are some group's best
+        self._n_bins = 0  # the fewest of any histogram
+        self._lost: set[Sites] = set()  # groups whose best round's weights are gone
+
+    def add(self, round_: int, counts: SiteCounts) -> None:
+        """Take in how the sites scored a round's model."""
+        if not counts:
+            return
+        self._n_bins = min(self._n_bins or _n_bins(counts), _n_bins(counts))
+        scored = frozenset(counts)
+        self._scored.append(scored)
+        self._images |= {site: own.n for site, own in counts.items()}
+        compared = self.sites()
+        for sites in {scored, compared} - {Sites()} - self._groups.keys():
+            if self._share(sites) >= LEAST_SHARE:
+                self._groups[sites] = self._from_kept(sites)
+        self._kept[round_] = counts
+        for sites, group in self._groups.items():
+            if sites <= scored:
+                group.offer(round_, self._value(sites, counts))
+        self._forget(compared)
+
+    def sites(self) -> Sites:
+        """Give the sites that scored in most rounds; empty where there are none."""
+        all_sites = sorted(self._images)
+        bits = {site: 1 << i for i, site in enumerate(all_sites)}
+        rounds = [sum(bits[site] for site in scored) for scored in self._scored]
+        often = {site: sum(bool(r & bit) for r in rounds) for site, bit in bits.items()}
+        for least in sorted(set(often.values())):
+            group = [site for site in all_sites if often[site] >= least]
+            mask = sum(bits[site] for site in group)
+            if 2 * sum(r & mask == mask for r in rounds) > len(rounds):
+                return Sites(group)
+        return Sites()
+
+    @property
+    def best_rounds(self) -> set[int]:
+        """List the rounds whose weights are needed."""
+        return {group.best.round for group in self._groups.values() if group.best is not None}
+
+    def forget_lost(self, at_hand: set[int]) -> None:
+        """Begin anew for the groups whose best round's weights a damaged checkpoint has cost."""
+        self._lost = {s for s, g in self._groups.items() if g.best and g.best.round not in at_hand}
+        self._groups |= {sites: Group() for sites in self._lost}
+
+    def best(self) -> Best | None:
+        """Give the best round of those compared; None where they say too little."""
+        return self._group().best if self.choice().is_best else None
+
+    def n_since_best(self) -> int:
+        """Count the compared rounds after the best one."""
+        return self._group().n_since
+
+    def choice(self) -> Choice:
+        """Say whether the rounds can be compared, on whose images, or why not."""
+        sites, group = self.sites(), self._group()
+        facts = (sorted(sites), self._n_images(sites), group.n_rounds, len(self._scored))
+        if not self._scored:
+            return Choice("no_scores")
+        if self._share(sites) < LEAST_SHARE:
+            return Choice("other_sites", *facts)
+        if self._n_images(sites) < FEWEST_IMAGES:
+            return Choice("few_images", *facts)
+        if group.best is None:
+            return Choice("weights_gone" if sites in self._lost else "no_value", *facts)
+        if not self._are_enough(sites, self._kept[group.best.round]):
+            return Choice("few_images", *facts)
+        return Choice("best" if group.n_rounds > 1 else "few_rounds", *facts)
+
+    def _group(self) -> Group:
+        return self._groups.get(self.sites(), Group())
+
+    def _n_images(self, sites: Sites) -> int:
+        return sum(self._images[site] for site in sites)
+
+    def _share(self, sites: Sites) -> float:
+        return self._n_images(sites) / max(sum(self._images.values()), 1)
+
+    def _are_enough(self, sites: Sites, counts: SiteCounts) -> bool:
+        """Say whether both kinds of images are there, where the metric tells them apart."""
+        if self._metric in ("loss", "accuracy"):
+            return True
+        return is_enough(_of(sites, counts))
+
+    def _from_kept(self, sites: Sites) -> Group:
+        """Compare the rounds whose weights are at hand, on the images of these sites."""
+        group = Group()
+        for round_, counts in sorted(self._kept.items()):
+            if sites <= counts.keys():
+                group.offer(round_, self._value(sites, counts))
+        return group
+
+    def _forget(self, compared: Sites) -> None:
+        """Keep the compared group, and of the others those that scored most rounds."""
+        order = sorted(
+            self._groups,
+            key=lambda sites: (sites != compared, -self._groups[sites].n_rounds, sorted(sites)),
+        )
+        self._groups = {sites: self._groups[sites] for sites in order[:MOST_GROUPS]}
+        self._kept = {r: c for r, c in self._kept.items() if r in self.best_rounds}
+
+    def _value(self, sites: Sites, counts: SiteCounts) -> float | None:
+        whole = self._coarse(_of(sites, counts))
+        if self._metric == "loss":
+            return -whole.loss
+        return scores(whole, quadratic=self._quadratic)[self._metric]
+
+    def _coarse(self, counts: ScoreCounts) -> ScoreCounts:
+        """Join bins, where other rounds have fewer of them: no round may win by finer ones."""
+        positive, negative = (self._joined(c) for c in (counts.positive, counts.negative))
+        return ScoreCounts(counts.n, counts.loss, counts.confusion, positive, negative)
+
+    def _joined(self, counts: Counts) -> Counts:
+        if counts.shape[1] % self._n_bins:
+            return counts
+        found: Counts = np.reshape(counts, (len(counts), self._n_bins, -1)).sum(axis=2)
+        return found
+
+
+def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts:
+    return merge([own for site, own in counts.items() if site in sites])
+
+
+def _n_bins(counts: SiteCounts) -> int:
+    return min(int(own.positive.shape[1]) for own in counts.values())
