@@ -26,12 +26,35 @@ Statistics = Mapping[str, SiteStatistics]
 
 
 def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, str]] | None:
-    """Read what sites reported, and who did not with the reason; None if nobody was asked."""
+    """Read what sites reported, and who did not with the reason; None if nobody was asked.
+
+    A site that joined later was asked later.
+    """
     events = study.log.read(events_module.Statistics)
     if not events:
         return None
-    sent = {site: reply.statistics for site, reply in events[-1].sites.items()}
-    return {site: counts for site, counts in sent.items() if counts}, events[-1].missing
+    told: dict[str, SiteStatistics] = {}
+    missing: dict[str, str] = {}
+    for event in events:
+        sent = {site: reply.statistics for site, reply in event.sites.items()}
+        told |= {site: counts for site, counts in sent.items() if counts}
+        missing |= event.missing
+    return told, {site: why for site, why in missing.items() if site not in told}
+
+
+def is_told(own: SiteStatistics, name: str) -> bool:
+    """Say whether a site told most of a list of counts, or its intensities."""
+    if name == "greys":
+        return any(own.greys)
+    told: int = sum(getattr(own, name))
+    known: int = sum(getattr(own, name)[1:]) if name in ("spacings", "slices") else told
+    return known > 0 and 2 * told >= own.samples
+
+
+def kept_back(own: SiteStatistics) -> list[str]:
+    """Name what a site's policy hides so far that nothing can be compared."""
+    words = {"greys": "intensities", "classes": "labels", "sides": "image sizes"}
+    return [word for name, word in words.items() if not is_told(own, name)]
 
 
 def differences(reported: Statistics) -> dict[str, list[str]]:
@@ -45,8 +68,9 @@ def differences(reported: Statistics) -> dict[str, list[str]]:
 
 def _differences(own: SiteStatistics, others: Sequence[SiteStatistics]) -> list[str]:
     remarks = []
-    usual, distance = _typical(own, others)
-    if distance > MAX_INTENSITY_DISTANCE:
+    lit = [other for other in others if is_told(other, "greys")]
+    usual, distance = _typical(own, lit) if lit else (own, 0.0)
+    if is_told(own, "greys") and distance > MAX_INTENSITY_DISTANCE:
         turned = _distance(own.greys[::-1], usual.greys)
         shift = _mean_intensity(own.greys) - _mean_intensity(usual.greys)
         if turned < distance / 2:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
@@ -21,11 +20,13 @@ from medfl_server.reports.heterogeneity import (
     MAX_INTENSITY_DISTANCE,
     Statistics,
     differences,
+    kept_back,
     read_statistics,
 )
 from medfl_server.study.run_directory import Study
 
 QUESTION = "Do the hospitals' data fit together?"
+NOT_TOLD = "not told"
 
 
 def write_harmony(study: Study) -> Path:
@@ -33,31 +34,50 @@ def write_harmony(study: Study) -> Path:
     reported, missing = read_statistics(study) or ({}, {})
     remarks = differences(reported)
     sections = [
-        _remarks(remarks, missing),
+        _remarks(reported, remarks, missing),
         *([_greys(reported), _tables(study, reported)] if reported else []),
     ]
     title = f"medfl data of the hospitals: {study.plan.study}"
-    page = render(title, QUESTION, _answer(reported, remarks), sections, __version__)
+    page = render(title, QUESTION, _answer(reported, remarks, missing), sections, __version__)
     path = study.files.heterogeneity
     write_atomic(path, page.encode())
     return path
 
 
-def _answer(reported: Statistics, remarks: Mapping[str, Sequence[str]]) -> str:
+def _answer(
+    reported: Statistics, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
+) -> str:
     different = [site for site, texts in remarks.items() if texts]
-    if len(reported) < 2:
-        return f"There is nothing to compare: {len(reported)} hospital reported statistics."
-    if not different:
-        return (
-            f"As far as their counts show, yes: in none of {len(reported)} hospitals do the "
-            f"intensities differ by {MAX_INTENSITY_DISTANCE:g} of the range, or the resolution by "
-            "more than a band."
-        )
-    return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}."
+    hidden = [site for site, counts in reported.items() if kept_back(counts)]
+    silent = [f"{', '.join(missing)} reported nothing"] * bool(missing)
+    silent += [f"{', '.join(hidden)} told too little to compare"] * bool(hidden)
+    rest = f" {'; '.join(silent)}." if silent else ""
+    n = len(reported) - len(hidden)
+    if different:
+        return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}.{rest}"
+    if n < 2:
+        return f"Nobody can say: {n} of {_n_sites(reported, missing)} hospitals told enough.{rest}"
+    whom = f"the {n} hospitals" if not silent else f"the {n} hospitals that told enough"
+    return (
+        f"As far as counts show, {'yes' if not silent else 'those that told do'}: between {whom} "
+        f"the intensities differ by less than {MAX_INTENSITY_DISTANCE:g} of the range, and the "
+        f"resolution by no more than a band.{rest}"
+    )
 
 
-def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -> Section:
-    rows = [[site, "; ".join(texts) or "nothing stands out"] for site, texts in remarks.items()]
+def _n_sites(reported: Statistics, missing: Mapping[str, str]) -> int:
+    """Count the hospitals that were asked."""
+    return len({*reported, *missing})
+
+
+def _remarks(
+    reported: Statistics, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
+) -> Section:
+    rows = []
+    for site, texts in remarks.items():
+        hidden = kept_back(reported[site])
+        said = [*texts, *[f"not told, so not compared: {', '.join(hidden)}"] * bool(hidden)]
+        rows.append([site, "; ".join(said) or "nothing stands out"])
     rows += [[site, f"no report: {reason}"] for site, reason in missing.items()]
     text = (
         "Each hospital beside a typical one of the others. A difference is no fault: the "
@@ -71,7 +91,11 @@ def _remarks(remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]) -
 
 def _greys(reported: Statistics) -> Section:
     places = [(i + 0.5) / N_INTENSITY_BINS for i in range(N_INTENSITY_BINS)]
-    lines = {site: (places, [n / PARTS * 100 for n in c.greys]) for site, c in reported.items()}
+    lines = {
+        site: (places, [n / PARTS * 100 for n in c.greys])
+        for site, c in reported.items()
+        if any(c.greys)
+    }
     image = line_plot(
         lines, "intensity as the network sees it, 0 black to 1 white", "pixels, %", [*reported],
     )  # fmt: skip
@@ -83,24 +107,48 @@ def _greys(reported: Statistics) -> Section:
 
 
 def _tables(study: Study, reported: Statistics) -> Section:
+    classes, task = study.plan.task.classes, study.plan.task.type
     tables = [
-        _table("samples", reported, ["samples", "patients", "left out"],
-               lambda c: [c.samples, c.patients, c.left_out]),
-        _table("label", reported, study.plan.task.classes, lambda c: list(c.classes)),
-        _table("longer side", reported, band_names(SIDES, "pixels"), lambda c: list(c.sides)),
-        _table("between pixels", reported, band_names(SPACINGS, "mm"), lambda c: list(c.spacings)),
-        _table("slice thickness", reported, band_names(SLICES, "mm"), lambda c: list(c.slices)),
-        _table("age", reported, band_names(AGES, "years"), lambda c: list(c.ages)),
-        _table("sex", reported, SEXES, lambda c: list(c.sexes)),
-    ]  # fmt: skip
-    text = "Counts of samples. A 0 may stand for a count below a hospital's smallest cell."
+        _singles(reported),
+        _table("label", reported, classes, "classes", overlaps=task == "multilabel"),
+        _table("longer side", reported, band_names(SIDES, "pixels"), "sides"),
+        _table("between pixels", reported, band_names(SPACINGS, "mm"), "spacings"),
+        _table("slice thickness", reported, band_names(SLICES, "mm"), "slices"),
+        _table("age", reported, band_names(AGES, "years"), "ages"),
+        _table("sex", reported, SEXES, "sexes"),
+    ]
+    text = (
+        f"Counts of samples. {NOT_TOLD}: none, or fewer than the hospital's smallest cell, or "
+        "withheld because it would tell another such count."
+    )
     return Section("In numbers", [text], tables=tables)
 
 
-def _table(caption: str, reported: Statistics, names: Sequence[str], counts: Any) -> Table:
-    """Lay out counts, without columns that are 0 everywhere."""
-    rows = {site: counts(one) for site, one in reported.items()}
+def _singles(reported: Statistics) -> Table:
+    """Lay out samples, patients and left-out files; of these few are not told."""
+    rows = [
+        [site, str(c.samples), str(c.patients) if c.patients else NOT_TOLD,
+         str(c.left_out) if c.left_out else NOT_TOLD]
+        for site, c in reported.items()
+    ]  # fmt: skip
+    return Table(["site", "samples", "patients", "left-out files"], rows, caption="samples")
+
+
+def _table(
+    caption: str, reported: Statistics, names: Sequence[str], of: str, overlaps: bool = False
+) -> Table:
+    """Lay out counts, without columns that nobody told.
+
+    A 0 is one only where the counts add up to all samples; with overlapping labels it never shows.
+    """
+    rows = {site: getattr(one, of) for site, one in reported.items()}
     shown = [i for i in range(len(names)) if any(row[i] for row in rows.values())]
+    cells = []
+    for site, row in rows.items():
+        is_whole = sum(row) == reported[site].samples and not overlaps
+        zero = "0" if is_whole else NOT_TOLD
+        cells.append([site, *(str(row[i]) if row[i] else zero for i in shown)])
     header = ["site", *(names[i] for i in shown)]
-    cells = [[site, *(str(row[i]) for i in shown)] for site, row in rows.items()]
+    if not shown:
+        header, cells = ["site", "counts"], [[site, NOT_TOLD] for site in reported]
     return Table(header, cells, caption=caption)

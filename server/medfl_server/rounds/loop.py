@@ -23,7 +23,6 @@ from medfl_common.run.events import (
     RoundMade,
     RoundWithoutQuorum,
     Started,
-    Statistics,
     checkpoint_facts,
     pending_of,
 )
@@ -33,10 +32,9 @@ from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
 from medfl_server.reports.choice import why
-from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.collect import Collection, ignore_part
-from medfl_server.rounds.describe import describe_sites
+from medfl_server.rounds.describe import Describing
 from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
@@ -96,6 +94,7 @@ class RoundLoop:
         self._log = RetryingLog(study.folder, announce)
         self._sent_once = SentOnce({})
         self._late = LateReplies(post, self._log, announce)
+        self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
         self._best = BestRound(study.plan, study.checkpoints)
@@ -112,13 +111,11 @@ class RoundLoop:
             return checkpoint.weights
         deadline_s = self._plan.federation.deadline_s
         wait_for_quorum(self._post, self.quorum, deadline_s, self._announce)
-        if self._plan.federation.statistics and not self._log.read(Statistics):
-            describe_sites(self._study, self._post, self._announce, self._late)
-            self._announce(f"how the sites' data compare: {write_harmony(self._study)}")
         empty = 0
         n_rounds = self._plan.federation.rounds
         while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
             self._progress.tell(checkpoint.round)
+            self._describing.ask()
             made = self._make_round(checkpoint)
             empty = 0 if made else empty + 1
             if empty == self._plan.federation.empty_rounds:

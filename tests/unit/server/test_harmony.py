@@ -1,5 +1,6 @@
 """Harmony: the site whose data differ is named, and only it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from medfl_common.metrics.site_statistics import (
     suppressed,
 )
 from medfl_common.plan.task import Task
+from medfl_common.run.events import Asked, Statistics
+from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.heterogeneity import differences, read_statistics
+from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.reports.report import write_report
-from medfl_server.study.run_directory import create_study
+from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
 
@@ -44,6 +48,52 @@ def test_only_the_odd_one_of_three_is_remarked_on() -> None:
     assert [len(texts) for texts in remarks.values()] == [0, 0, 1]
     assert "0 to 128 pixels, the others' 256 to 512 pixels" in remarks["c"][0]
     assert differences({"a": inverted}) == {"a": []}
+
+
+def test_hidden_counts_are_no_fit_and_a_0_is_only_where_it_is_told(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = create_study(tmp_path / "run", make_plan(federation={"statistics": True}))
+    hidden = site(greys=(0,) * N_INTENSITY_BINS, sides=(0,) * len(SIDES))
+    told = site(classes=(30, 0))
+    _tell(study, {"north": told, "south": hidden})
+
+    page = write_harmony(study).read_text()
+
+    assert "Nobody can say: 1 of 2 hospitals told enough. south told too little" in page
+    assert "not told, so not compared: intensities, labels, image sizes" in page
+    rows = dict(
+        re.findall(r"<td>(north|south)</td>((?:\s*<td>[^<]*</td>)+)", _table(page, "label"))
+    )
+    assert re.findall(r"<td>([^<]*)", rows["north"]) == ["30"]
+    assert re.findall(r"<td>([^<]*)", rows["south"]) == ["not told"]
+    assert not re.search(r"<td>0</td>", _table(page, "samples"))
+
+
+def test_the_page_has_a_hospital_that_joined_later(make_plan: MakePlan, tmp_path: Path) -> None:
+    study = create_study(tmp_path / "run", make_plan(federation={"statistics": True}))
+    whole = site(classes=(20, 10))
+    _tell(study, {"north": whole, "south": whole}, {"west": "not connected"})
+    assert "west reported nothing" in write_harmony(study).read_text()
+
+    _tell(study, {"west": site(classes=(20, 10), greys=site().greys[::-1])})
+
+    page = write_harmony(study).read_text()
+    assert "Look at west before you train" in page
+    assert "no report" not in page
+
+
+def _tell(
+    study: Study, sites: dict[str, SiteStatistics], missing: dict[str, str] | None = None
+) -> None:
+    replies = {name: SiteReply.of_statistics(counts, 1, 1) for name, counts in sites.items()}
+    study.log.add(Statistics(Asked.of_replies(0, None, replies, missing or {}).facts))
+
+
+def _table(page: str, caption: str) -> str:
+    found = re.search(rf"<caption>{caption}</caption>.*?</table>", page, re.DOTALL)
+    assert found is not None
+    return found[0]
 
 
 def test_bands_hold_every_value_once() -> None:
