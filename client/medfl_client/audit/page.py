@@ -1,6 +1,9 @@
 """`audit.html`: what left the hospital, for its security officer. It never leaves."""
 
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from medfl_client.audit.records import (
     HEADER,
@@ -14,12 +17,15 @@ from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import read_records
+from medfl_client.egress.message_entry import MessageEntry
 from medfl_common import __version__
 from medfl_common.errors import RunError
 from medfl_common.files import write_private
 from medfl_common.ui.page import Section, Table, render
 
 QUESTION = "What left this hospital?"
+MOST_POLICIES = 5  # beside the one in force
+NOT_KEPT = "An earlier version of medfl wrote {lines} and did not keep the policy that held."
 
 
 def write_audit(folder: Path, path: Path) -> None:
@@ -28,7 +34,12 @@ def write_audit(folder: Path, path: Path) -> None:
     entries = read_ledger(folder)
     broken = ledger.first_broken_line(StateFolder(state).ledger)
     whole = "The ledger is whole." if broken is None else "SOMEBODY CHANGED THE LEDGER, see below."
-    sections = [_messages(folder), _chain(state), _policy(site.policy), _approvals(state)]
+    sections = [
+        _messages(entries),
+        _chain(state),
+        _policies(entries, site.policy),
+        _approvals(state),
+    ]
     page = render(
         f"medfl audit of {site.site}",
         QUESTION,
@@ -39,19 +50,33 @@ def write_audit(folder: Path, path: Path) -> None:
     write_private(path, page.encode())
 
 
-def _messages(folder: Path) -> Section:
-    tables = [
-        Table(HEADER, rows_of(lines), title, total="total", is_text=True)
-        for title, lines in runs_of(read_ledger(folder)).items()
+def _messages(entries: Sequence[MessageEntry]) -> Section:
+    names = _number_lists(entries)
+    tables = []
+    for title, lines in runs_of(entries).items():
+        *each, total = rows_of(lines)
+        rows = [
+            [str(entry.line), *row, f"list {names[entry.numbers]}", entry.sha256]
+            for entry, row in zip(lines, each, strict=True)
+        ]
+        rows.append(["total", "", *total[1:], "", ""])
+        header = ["line", *HEADER, "numbers", "SHA-256 of the message"]
+        tables.append(Table(header, rows, title, total="total", is_text=True))
+    rows = [[letter, ", ".join(one)] for one, letter in names.items()]
+    tables.append(Table(["list", "names of the numbers and lists of counts"], rows, is_text=True))
+    texts = [
+        "medfl wrote each line to disk before its message left. No message holds an image, "
+        "header, name or path: the guard passes only listed numbers and one array of weights.",
+        "The coordinator's log.jsonl holds the same SHA-256 for each reply that it took: compare "
+        "them. The time is this machine's, with its distance from UTC.",
     ]
-    return Section(
-        "Every message",
-        [
-            "medfl wrote each line to disk before its message left. No message holds an image, "
-            "header, name or path: the guard passes only listed numbers and one array of weights."
-        ],
-        tables=tables,
-    )
+    return Section("Every message", texts, tables=tables if entries else [])
+
+
+def _number_lists(entries: Sequence[MessageEntry]) -> dict[tuple[str, ...], str]:
+    """Give each list of names a number, in the order of the ledger."""
+    found = dict.fromkeys(entry.numbers for entry in entries)
+    return {names: str(place) for place, names in enumerate(found, start=1)}
 
 
 def _chain(state: Path) -> Section:
@@ -70,11 +95,31 @@ def _chain(state: Path) -> Section:
     )
 
 
-def _policy(policy: Policy) -> Section:
-    values = policy.model_dump()
-    rows = [[rule, name, str(values[name]), words] for name, (rule, words) in RULES.items()]
-    header = ["rule", "setting", "now", "meaning"]
-    return Section("The policy in force", tables=[Table(header, rows, is_text=True)])
+def _policies(entries: Sequence[MessageEntry], now: Policy) -> Section:
+    """Lay out the policy that held for each message beside the one in force."""
+    spans = _spans(entries)
+    texts = [NOT_KEPT.format(lines=lines) for policy, lines in spans if policy is None]
+    shown = [(policy, lines) for policy, lines in spans if policy is not None][-MOST_POLICIES:]
+    values = now.model_dump(mode="json")
+    if shown and shown[-1][0] != values:
+        texts.append("Somebody changed the policy after the last message.")
+    rows = [
+        [rule, name, *(str(p.get(name, "")) for p, _ in shown), str(values[name]), words]
+        for name, (rule, words) in RULES.items()
+    ]
+    header = ["rule", "setting", *(lines for _, lines in shown), "now", "meaning"]
+    title = "The policy that held for each message"
+    return Section(title, texts, tables=[Table(header, rows, is_text=True)])
+
+
+def _spans(entries: Sequence[MessageEntry]) -> list[tuple[dict[str, Any] | None, str]]:
+    """Join neighbouring lines of one policy: (policy, which lines)."""
+    spans: list[tuple[dict[str, Any] | None, str]] = []
+    for policy, lines in groupby(entries, key=lambda entry: entry.policy):
+        numbers = [entry.line for entry in lines]
+        first, last = numbers[0], numbers[-1]
+        spans.append((policy, f"line {first}" if first == last else f"lines {first} to {last}"))
+    return spans
 
 
 def _approvals(state: Path) -> Section:

@@ -141,6 +141,8 @@ def export(folder: Path, out: Path) -> int:
 def _cell(value: object, name: str) -> str:
     if name == "time":
         return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(float(str(value))))
+    if name == "policy" and isinstance(value, dict):
+        return "; ".join(f"{key}: {one}" for key, one in value.items())
     if isinstance(value, dict):
         return "; ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in value.items())
     if isinstance(value, list):
@@ -149,7 +151,7 @@ def _cell(value: object, name: str) -> str:
 
 
 def _clock(entry: MessageEntry) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(entry.time))
 
 
 def _kb(n_bytes: int) -> str:
@@ -160,4 +162,4 @@ def _what(entry: MessageEntry) -> str:
     if not entry.is_released:
         return "a code"
     update = f"an update of {entry.n_arrays} tensors, " if entry.n_arrays else ""
-    return f"{update}{entry.n_numbers} numbers or lists of counts"
+    return f"{update}{len(entry.numbers)} numbers or lists of counts"

@@ -12,6 +12,7 @@ from typing import Any
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
+from medfl_client.config.site_file import Policy
 from medfl_client.egress import ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.models.weights import norm
@@ -24,9 +25,9 @@ UNKNOWN = "unknown"  # in place of the facts of a task that could not be read
 DAY_S = 86_400
 COLUMNS = (
     "line", "time", "study", "run", "plan", "kind", "round", "to", "bytes", "arrays", "norm",
-    "numbers", "sha256", "decision", "cut", "previous", "hash",
+    "numbers", "sha256", "decision", "policy", "cut", "previous", "hash",
 )  # fmt: skip
-REQUIRED = {*COLUMNS} - {"cut"}
+REQUIRED = {*COLUMNS} - {"cut", "policy"}  # earlier lines have no policy
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,24 @@ class MessageEntry:
         return float(self.facts["norm"])
 
     @property
-    def n_numbers(self) -> int:
-        """Numbers and lists of counts."""
-        return len(self.facts["numbers"])
+    def line(self) -> int:
+        """The line's number."""
+        return int(self.facts["line"])
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the numbers and lists of counts."""
+        return tuple(map(str, self.facts["numbers"]))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the message's content, as the coordinator's log has it too."""
+        return str(self.facts["sha256"])
+
+    @property
+    def policy(self) -> dict[str, Any] | None:
+        """The policy that held for the message; None where an earlier version wrote the line."""
+        return self.facts.get("policy")
 
     @property
     def decision(self) -> str:
@@ -129,7 +145,13 @@ def message_entries(state: Path) -> list[MessageEntry]:
 
 
 def write_receipt(
-    state: Path, task: TrainTask | None, reply: RecordDict, shapes: Shapes, to: str, decision: str
+    state: Path,
+    task: TrainTask | None,
+    reply: RecordDict,
+    shapes: Shapes,
+    to: str,
+    decision: str,
+    policy: Policy,
 ) -> None:
     """Write down a message that is about to leave; `task` is None where it could not be read."""
     update = reply.array_records.get("update")
@@ -150,6 +172,7 @@ def write_receipt(
             "numbers": [*sorted(reply.metric_records["numbers"])],
             "sha256": content_sha256(reply),
             "decision": decision,
+            "policy": policy.model_dump(mode="json"),
         },
     )
 

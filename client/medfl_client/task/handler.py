@@ -235,7 +235,7 @@ def _write_ledger(
     site: Site, task: TrainTask | None, reply: RecordDict, shapes: Shapes, decision: str
 ) -> None:
     if site.state is not None:
-        write_receipt(site.state, task, reply, shapes, site.server, decision)
+        write_receipt(site.state, task, reply, shapes, site.server, decision, site.policy)
 
 
 def _write_incident(state: Path | None, incident: int, error: Exception) -> None:

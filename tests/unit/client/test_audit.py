@@ -111,6 +111,38 @@ def test_the_page_answers_with_the_figure_and_shows_policy_approvals_and_damage(
     assert "line 4: 1 lines are missing at the end" in (folder / "audit.html").read_text()
 
 
+def test_each_message_has_its_numbers_its_digest_and_the_policy_that_held(folder: Path) -> None:
+    path = folder / "site.yaml"
+    path.write_text(path.read_text().replace("min_images: 5", "min_images: 7"))
+    write_audit(folder, folder / "audit.html")
+    page = (folder / "audit.html").read_text()
+
+    for entry in read_ledger(folder):
+        assert entry.sha256 in page
+    assert "n_images, n_steps" in page
+    assert "train_loss" in page
+    assert re.search(r"\d\d:\d\d:\d\d [+-]\d{4}", page)
+    assert "lines 1 to 4" in page
+    row = re.search(r"<tr>(?:(?!</tr>).)*min_images.*?</tr>", page, re.DOTALL)
+    assert row is not None
+    assert re.findall(r">(\d+)<", row[0]) == ["5", "7"]
+    assert "Somebody changed the policy after the last message." in page
+
+
+def test_lines_of_an_earlier_version_do_not_claim_todays_policy(folder: Path) -> None:
+    path = folder / "state" / "ledger.jsonl"
+    entries = [_without_chain(line) for line in ledger.read_lines(path)]
+    path.unlink()
+    (folder / "state" / "ledger.head").unlink()
+    for entry in entries:
+        ledger.append(path, {k: v for k, v in entry.items() if k != "policy"})
+    write_audit(folder, folder / "audit.html")
+
+    page = (folder / "audit.html").read_text()
+    assert "wrote lines 1 to 4 and did not keep the policy that held" in page
+    assert "The ledger is whole." in page
+
+
 def _without_chain(entry: ledger.Line) -> ledger.Line:
     return {k: v for k, v in entry.items() if k not in ("line", "time", "previous", "hash")}
 
