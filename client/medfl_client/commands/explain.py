@@ -30,7 +30,7 @@ from medfl_common.ui.screen import Screen
 
 KINDS = {
     "wrong": "Misclassified, most confident first",
-    "uncertain": "Uncertain, least confident first",
+    "uncertain": "Uncertain, right or wrong, least confident first",
     "right": "Classified correctly, most confident first",
 }
 AT_ONCE = 4  # images explained at a time
@@ -47,8 +47,14 @@ class Case:
     output: int  # the index of the explained logit
     is_absent: bool  # the model called it absent: the overlay shows what spoke against it
     probability: float  # of that output
+    sureness: float  # the larger, the surer the model
     called: str
     truth: str
+
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether the model misclassified the image, also where it is shown as uncertain."""
+        return self.called != self.truth
 
 
 def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
@@ -87,8 +93,7 @@ def choose(logits: torch.Tensor, targets: torch.Tensor, plan: Plan, n: int) -> l
         for case in [_case(position, logits, targets, plan)]
         if case is not None
     ]
-    sureness = {case.position: abs(case.probability - 0.5) for case in cases}
-    by_sureness = sorted(cases, key=lambda case: (sureness[case.position], case.position))
+    by_sureness = sorted(cases, key=lambda case: (case.sureness, case.position))
     uncertain = [_as(case, "uncertain") for case in by_sureness[: n // 3]]
     taken = {case.position for case in uncertain}
     surest = [case for case in reversed(by_sureness) if case.position not in taken]
@@ -109,19 +114,22 @@ def _case(position: int, logits: torch.Tensor, targets: torch.Tensor, plan: Plan
         output, true = int(chances.argmax()), int(target.argmax())
         kind = "right" if output == true else "wrong"
         words = classes[output], classes[true]
-        return Case(position, kind, output, False, float(chances[output]), *words)
+        chance = float(chances[output])
+        return Case(position, kind, output, False, chance, chance, *words)
     known = (~torch.isnan(target)).nonzero()[:, 0]
     if not len(known):
         return None
-    output = int(known[(chances[known] - plan.evaluation.threshold).abs().argmax()])
-    called, true = bool(chances[output] >= plan.evaluation.threshold), bool(target[output] > 0.5)
+    threshold = plan.evaluation.threshold
+    output = int(known[(chances[known] - threshold).abs().argmax()])
+    called, true = bool(chances[output] >= threshold), bool(target[output] > 0.5)
     if plan.task.type == "binary":
         words = classes[int(called)], classes[int(true)]
     else:
         said = {True: "yes", False: "no"}
         words = f"{classes[output]}: {said[called]}", f"{classes[output]}: {said[true]}"
     kind = "right" if called == true else "wrong"
-    return Case(position, kind, output, not called, float(chances[output]), *words)
+    chance = float(chances[output])
+    return Case(position, kind, output, not called, chance, abs(chance - threshold), *words)
 
 
 def _tile(
@@ -139,7 +147,8 @@ def _tile(
     both = np.concatenate([plain, plain * (1 - cover) + GLOW * cover], axis=1).astype(np.uint8)
     repeats = max(1, round(SIDE / both.shape[0]))
     both = both.repeat(repeats, axis=0).repeat(repeats, axis=1)
-    return both, f"{case.truth}, called {case.called} (p = {case.probability:.2f})"
+    mark = "WRONG: " if case.is_wrong else ""
+    return both, f"{mark}{case.truth}, called {case.called} (p = {case.probability:.2f})"
 
 
 def _page(
@@ -156,16 +165,18 @@ def _page(
             [
                 "Left: the image as the network sees it. Right: the same, with an orange veil where"
                 " the network looked for its prediction. The caption starts with the true "
-                "label. p is the network's probability before calibration.",
+                "label, after WRONG where the prediction is another. p is the network's "
+                "probability before calibration.",
                 "A veil on a marker, a tube or the border says that the network may have learnt "
                 "how the image was made, not the finding. A veil at the right place proves "
                 "nothing: Grad-CAM shows where, coarsely, and not why.",
             ],
         )
     )
-    n_wrong = sum(case.kind == "wrong" for case in cases)
+    n_wrong, n = sum(case.is_wrong for case in cases), len(cases)
     answer = (
-        f"{len(cases)} validation images, {n_wrong} of them misclassified; the orange veil shows "
+        f"Of {n} validation images on this page {n_wrong} {'is' if n_wrong == 1 else 'are'} "
+        f"misclassified, chosen with preference, so this is no error rate; the orange veil shows "
         f"where {plan.model.name} looked. This page stays at your hospital."
     )
     title = f"medfl: where the model of {plan.study} looked"

@@ -1,6 +1,7 @@
 """What a hospital does with a model: question it, and use it on files; nothing leaves."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,10 @@ def test_the_page_shows_right_wrong_and_uncertain_and_no_name(folder: Path) -> N
 
     page = path.read_text()
     assert page.count("<img") == 9
-    assert "Uncertain, least confident first" in page
+    assert "Uncertain, right or wrong, least confident first" in page
+    said = re.search(r"on this page (\d+) (?:is|are) misclassified", page)
+    assert said is not None
+    assert page.count('alt="WRONG: ') == int(said[1])
     assert "SYN-1" not in page
 
 
@@ -111,6 +115,7 @@ def test_of_three_cases_one_is_wrong_one_uncertain_and_one_right(make_plan: Make
     cases = choose(logits, truth, plan, 3)
 
     assert [(c.position, c.kind) for c in cases] == [(1, "wrong"), (2, "uncertain"), (0, "right")]
+    assert [case.is_wrong for case in cases] == [True, True, False]  # the uncertain one too
     assert cases[0].is_absent
     assert (cases[0].truth, cases[0].called) == ("opacity", "normal")
 
