@@ -31,6 +31,8 @@ class DataFiles(Settings):
     """The CSV of labels. Its first line names the columns."""
     encoding: str = "utf-8"
     """Encoding of the CSV."""
+    cell_separator: Literal[",", ";", "\t", "|"] = ","
+    """What stands between the cells of the CSV; a spreadsheet may write semicolons or tabs."""
     join: Join = "SOPInstanceUID"
     """What the join column holds; `path`: relative to `folder`."""
     join_column: str = ""

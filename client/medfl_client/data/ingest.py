@@ -87,7 +87,7 @@ def decode(
     reader: Reader,
 ) -> Collection:
     """Decode the samples of a selection that are new, and leave out what is there twice."""
-    _refuse_nothing(len(selection.samples), selection.refused, folder)
+    _refuse_nothing(len(selection.samples), selection.refused, folder, selection.hint)
     cache = cached_pixels(
         [sample.source for sample in selection.samples],
         folder,
@@ -97,7 +97,7 @@ def decode(
         watch("decoded") if watch else None,
     )
     collection = _join(selection, cache)
-    _refuse_nothing(len(collection.samples), collection.refused, folder)
+    _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)
     return collection
 
 
@@ -134,11 +134,12 @@ def count_reasons(refused: dict[str, str]) -> dict[str, int]:
     return dict(Counter(refused.values()).most_common())
 
 
-def _refuse_nothing(n_images: int, refused: dict[str, str], folder: Path) -> None:
+def _refuse_nothing(n_images: int, refused: dict[str, str], folder: Path, hint: str) -> None:
     if n_images == 0:
         reasons = "; ".join(f"{n} x {reason}" for reason, n in count_reasons(refused).items())
         raise DataError(
             f"no image in {folder.resolve()} can be used ({reasons or 'the folder is empty'})",
+            todo=hint or "medfl-client index shows which file is left out for which reason",
             data="nothing was trained and nothing was sent",
         )
 

@@ -3,23 +3,26 @@
 A fault in the CSV is an error with its line; rows are never skipped or swallowed silently.
 """
 
-import csv
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from medfl_client.config.site_file import DataFiles
+from medfl_client.config.site_file import DataFiles, Join
 from medfl_client.data.dicom.header import Row, pseudonym
 from medfl_client.data.dicom.patch import Position
+from medfl_client.data.label_file import read_rows
+from medfl_client.data.spreadsheet_damage import hint_of_join
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 
 UNKNOWN = "unknown"  # a word of data.values: this label is not known
 NONE = "none"  # a word of data.values: no finding of the plan
+SECRET = ("PatientID", "AccessionNumber")  # the index holds their HMACs
 _WORDS = {
     "1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": math.nan, UNKNOWN: math.nan,
     "-1": math.nan, "-1.0": math.nan,
@@ -42,6 +45,8 @@ class Labels:
 
     by_key: dict[str, list[LabelRow]]  # one row, or one for each candidate
     keys: Callable[[Row], list[str]]  # the keys under which a file's label may be
+    # what the site file should say instead, where these files have no label; empty: not known
+    hint: Callable[[Sequence[Row]], str] = lambda files: ""
 
 
 def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Labels:
@@ -55,13 +60,18 @@ def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Label
     if data.labels_from != "csv":
         return Labels({}, lambda row: [])
     path = base / data.labels
-    is_secret = data.join in ("PatientID", "AccessionNumber")  # the index holds their HMACs
 
-    def key_of(text: str) -> str:
-        return pseudonym(secret, text) if is_secret else text
+    def key_of(text: str, join: str = data.join) -> str:
+        return pseudonym(secret, text) if join in SECRET else text
 
     rows = read_csv(path, data, _label_columns(data, plan.task), key_of)
-    return Labels(rows, lambda row: _keys(row, data))
+
+    def hint(files: Sequence[Row]) -> str:
+        cells = [label.cells for found in rows.values() for label in found]
+        known = {join: {k for row in files for k in _keys(row, join)} for join in get_args(Join)}
+        return hint_of_join(cells, data, lambda join, text: key_of(text, join), known)
+
+    return Labels(rows, lambda row: _keys(row, data.join), hint)
 
 
 def find_label(row: Row, labels: Labels, data: DataFiles) -> tuple[str, LabelRow] | None:
@@ -155,8 +165,8 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
     return tuple(data.label_columns.get(name, name) for name in task.classes)
 
 
-def _keys(row: Row, data: DataFiles) -> list[str]:
-    if data.join == "path":  # of the image, its file or its folder
+def _keys(row: Row, join: str) -> list[str]:
+    if join == "path":  # of the image, its file or its folder
         keys = [row.name, row.path, row.path.rpartition("/")[0]]
     else:
         keys = [
@@ -166,7 +176,7 @@ def _keys(row: Row, data: DataFiles) -> list[str]:
                 "StudyInstanceUID": row.study,
                 "PatientID": row.patient,
                 "AccessionNumber": row.accession,
-            }[data.join]
+            }[join]
         ]
     return [key for key in keys if key]  # what has no number has no label by it
 
@@ -182,7 +192,7 @@ def read_csv(
     known: dict[tuple[str, Position | None], LabelRow] = {}
     patient = [data.patient_column] if data.patient_column else []
     needed = (data.join_column, *columns, *patient, *data.position_columns)
-    for line, cells in _read_csv(path, data.encoding, needed):
+    for line, cells in read_rows(path, data, needed):
         key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
         words = tuple(data.values.get(text, text) for text in texts)
         row = LabelRow(line, words, cells, _position(cells, data, f"{path.name}: line {line}"))
@@ -220,71 +230,3 @@ def _millimetres(text: str, column: str, where: str) -> float:
 
 def _shown(row: LabelRow) -> str:
     return repr(row.words[0] if len(row.words) == 1 else ", ".join(row.words))
-
-
-def _read_csv(
-    path: Path, encoding: str, needed: tuple[str, ...]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line, cells by column) with blanks around cells removed."""
-    text = _read_text(path, encoding)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    header: list[str] = []
-    start = 1
-    try:
-        for values in reader:
-            if "\n" in "".join(values):
-                raise DataError(f"{path.name}: line {start} opens a quote that it does not close")
-            if not header:
-                header = _check_header([value.strip() for value in values], path, needed)
-            elif values:
-                yield start, _cells(values, header, path, start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path.name}: line {start} is not valid CSV ({error})") from None
-    if not header:
-        raise DataError(f"{path.name} is empty", todo="name the columns in its first line")
-
-
-def _read_text(path: Path, encoding: str) -> str:
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except OSError:
-        raise DataError(
-            f"the label file {path.resolve()} cannot be read",
-            todo="set data.labels in site.yaml, or let this user read it",
-        ) from None
-    except LookupError:
-        raise DataError(
-            f"data.encoding {encoding!r} is unknown", todo="write utf-8 or latin-1"
-        ) from None
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path.name}: line {line} is not {encoding.upper()}",
-            todo="save the file as UTF-8, or set data.encoding (latin-1 for older spreadsheets)",
-        ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(
-            f"{path.name}: line {line} holds a NUL byte", todo="save the file as CSV again"
-        )
-    return text
-
-
-def _check_header(header: list[str], path: Path, needed: tuple[str, ...]) -> list[str]:
-    doubled = {name for name in header if header.count(name) > 1}
-    if doubled:
-        raise DataError(f"{path.name}: the column {sorted(doubled)[0]!r} is there twice")
-    for name in needed:
-        if name not in header:
-            raise DataError(f"{path.name}: no column {name!r}; it has: {', '.join(header)}")
-    return header
-
-
-def _cells(values: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
-    if len(values) != len(header):
-        raise DataError(
-            f"{path.name}: line {line} has {len(values)} cells, the header {len(header)}"
-        )
-    return {name: value.strip() for name, value in zip(header, values, strict=True)}

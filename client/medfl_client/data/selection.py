@@ -51,6 +51,7 @@ class Selection:
     refused: dict[str, str] = field(default_factory=dict)  # path -> reason
     unlabelled: list[tuple[Source, str]] = field(default_factory=list)  # candidates, with why
     n_labels_unused: int = 0  # label rows without an image
+    hint: str = ""  # how the labels should join the images, where many have none
 
 
 def select(
@@ -77,6 +78,9 @@ def select(
         else:
             _label(source, labels, data, plan, selection)
     selection.samples.sort(key=_order)
+    no_label = [row for row in wanted if selection.refused.get(row.name) == NO_LABEL]
+    if 10 * len(no_label) > len(wanted):
+        selection.hint = labels.hint(no_label)
     selection.n_labels_unused = sum(
         len(found) for key, found in labels.by_key.items() if key not in used
     )

@@ -48,7 +48,7 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
         findings.append(
             warn(
                 f"images without a label: {unlabelled:,}",
-                "is the join column the right one?",
+                selection.hint or "is the join column the right one?",
             )
         )
     if selection.n_labels_unused:

@@ -5,6 +5,7 @@ import pytest
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import LabelRow, encode, read_csv
+from medfl_client.data.spreadsheet_damage import hint_of_join
 from medfl_common.errors import DataError
 from medfl_common.plan.task import Task
 
@@ -108,3 +109,76 @@ def test_the_same_label_twice_is_no_conflict(tmp_path: Path) -> None:
     labels = read_csv(write(tmp_path, b"id,finding\na,1\na,1\n"), DATA, ("finding",))
 
     assert [found.line for found in labels["a"]] == [2]
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "line"),
+    [
+        (b"id;finding\r\na;1\r\n", "semicolons stand between", 'cell_separator: ";"'),
+        (b"id\tfinding\na\t1\n", "tabs stand between", 'cell_separator: "\\t"'),
+        (b"sep=;\r\nid;finding\r\na;1\r\n", "line 1 says that semicolons", 'cell_separator: ";"'),
+        (b"id,finding\na,M\xfcller\n", "line 2 is not UTF-8", "encoding: latin-1"),
+        (b"id,finding\na,\x93x\x94\n", "line 2 is not UTF-8", "encoding: cp1252"),
+        ("id,finding\na,1\n".encode("utf-16"), "is UTF-16", "encoding: utf-16"),
+        ("id,finding\nab,12345\n".encode("utf-16-le"), "is UTF-16", "encoding: utf-16"),
+        (b"PK\x03\x04rest", "workbook", "CSV UTF-8"),
+        (b"id,finding\na,1\n3.02E+15,1\n", "line 3 has 3.02E[+]15 as id", "as text"),
+        (b"id,finding\n1,2-Jan\n", "line 2 has '2-Jan' as finding: a spreadsheet made", "data.val"),
+        (b"id,finding\n02.01.2026,1\n", "line 2 has '02.01.2026' as id", "as text"),
+        (b'id,finding\na,"1\nmore"\n', "line 2 opens a quote", "line breaks"),
+    ],
+)
+def test_what_a_spreadsheet_made_is_recognised_and_told_with_the_remedy(
+    data: bytes, message: str, line: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        read_csv(write(tmp_path, data), DATA, ("finding",))
+
+    assert line in (error.value.todo or "")
+
+
+def test_utf8_under_an_older_encoding_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ufeffid,finding\na,Müller\n".encode())
+
+    with pytest.raises(DataError, match=r"is UTF-8, and data\.encoding is cp1252"):
+        read_csv(path, DATA.model_copy(update={"encoding": "cp1252"}), ("finding",))
+
+
+@pytest.mark.parametrize(
+    ("data", "changes"),
+    [
+        (b"sep=;\r\nid;finding;;\r\na;1;;\r\n;;;\r\n;;;\r\n", {"cell_separator": ";"}),
+        ("id\tfinding\t\r\na\t1\t\r\n".encode("utf-16"),
+         {"cell_separator": "\t", "encoding": "utf-16"}),
+        (b"id,finding,note\ra,1,\x85\r", {"encoding": "latin-1"}),
+    ],
+)  # fmt: skip
+def test_with_the_remedy_a_spreadsheets_file_is_read(
+    data: bytes, changes: dict[str, str], tmp_path: Path
+) -> None:
+    found = read_csv(write(tmp_path, data), DATA.model_copy(update=changes), ("finding",))
+
+    assert {key: row.words for key, (row,) in found.items()} == {"a": ("ill",)}
+
+
+KNOWN = {"PatientID": {"00123", "00456"}, "SOPInstanceUID": {"1.2.3", "1.2.4"}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "hint"),
+    [
+        ([{"id": "123", "mrn": "00123"}, {"id": "456", "mrn": "00456"}],
+         "the column mrn is id with its leading zeros: write join_column: mrn below"),
+        ([{"id": "123"}, {"id": "456"}], "id lost its leading zeros: the images' PatientID have 5"),
+        ([{"id": "9", "uid": "1.2.3"}], "write join: SOPInstanceUID and join_column: uid below"),
+        ([{"id": "0000123"}, {"id": "000123"}], ""),
+        ([{"id": "00123"}, {"id": "00456"}], ""),
+    ],
+)  # fmt: skip
+def test_a_column_that_joins_better_is_named(rows: list[dict[str, str]], hint: str) -> None:
+    data = DATA.model_copy(update={"join": "PatientID"})
+
+    found = hint_of_join(rows, data, lambda join, text: text, KNOWN)
+
+    assert hint in found
+    assert bool(found) == bool(hint)
