@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.metrics.counts import MAX_LOGIT, N_BINS, Counts, area, average_precision
+from medfl_common.metrics.counts import (
+    MAX_LOGIT,
+    N_BINS,
+    Counts,
+    ScoreCounts,
+    area,
+    average_precision,
+)
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +79,20 @@ def average_precision_with_bound(positive: Counts, negative: Counts) -> tuple[fl
     value = average_precision(positive, negative)
     worst, best = _average_precision_extremes(positive, negative)
     return value, max(best - value, value - worst, 0.0)
+
+
+def auc_bound(score_counts: ScoreCounts) -> float:
+    """Bound the binning error of the AUC, a mean over classes; 0 where there is no AUC."""
+    pairs = zip(score_counts.positive, score_counts.negative, strict=True)
+    found = [both[1] for p, n in pairs if (both := auc_with_bound(p, n)) is not None]
+    return float(np.mean(found)) if found else 0.0
+
+
+def average_precision_bound(score_counts: ScoreCounts) -> float:
+    """Bound the binning error of the average precision, a mean over classes."""
+    pairs = zip(score_counts.positive, score_counts.negative, strict=True)
+    found = [both[1] for p, n in pairs if (both := average_precision_with_bound(p, n)) is not None]
+    return float(np.mean(found)) if found else 0.0
 
 
 def _average_precision_extremes(positive: Counts, negative: Counts) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from medfl_common.metrics.calibration import brier, expected_calibration_error
 from medfl_common.metrics.counts import Counts, ScoreCounts, auc, scores
-from medfl_common.metrics.curves import sensitivity_at
+from medfl_common.metrics.curves import auc_bound, average_precision_bound, sensitivity_at
 from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, wilson
 from medfl_common.seeds import numpy_generator
 
@@ -16,11 +16,13 @@ SEED = 20260101  # of the draws: the same counts give the same intervals
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; None without images."""
+    """A value with its 95 % interval, which holds the bins' error too; None without images."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    n: int = 0  # images
+    bound: float = 0.0  # how far the value may be off, by the histograms' bins
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ def estimates(
         return dict.fromkeys(values, Estimate(None))
     rng = numpy_generator(SEED, "intervals")
     intervals = bootstrap_all(score_counts, statistics, rng) | _exact(score_counts, task_type)
-    return {name: _estimate(value, intervals[name]) for name, value in values.items()}
+    bounds = {"auc": auc_bound(score_counts), "pr_auc": average_precision_bound(score_counts)}
+    return {
+        name: _estimate(value, intervals[name], score_counts.n, bounds.get(name, 0.0))
+        for name, value in values.items()
+    }
 
 
 def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
@@ -66,14 +72,16 @@ def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
     value = auc(score_counts) if score_counts.n else None
     if value is None:
         return Estimate(None)
+    n, bound = score_counts.n, auc_bound(score_counts)
     if task_type == "binary":
-        return _estimate(value, delong(score_counts.positive[0], score_counts.negative[0]))
+        interval = delong(score_counts.positive[0], score_counts.negative[0])
+        return _estimate(value, interval, n, bound)
 
     def only(counted: ScoreCounts) -> dict[str, float | None]:
         return {"auc": auc(counted)}
 
     rng = numpy_generator(SEED, "intervals")
-    return _estimate(value, bootstrap_all(score_counts, only, rng)["auc"])
+    return _estimate(value, bootstrap_all(score_counts, only, rng)["auc"], n, bound)
 
 
 def spread(sites: Mapping[str, float]) -> Spread | None:
@@ -84,11 +92,18 @@ def spread(sites: Mapping[str, float]) -> Spread | None:
     return Spread(worst, sites[worst], best, sites[best], float(np.std([*sites.values()])))
 
 
-def _estimate(value: float | None, interval: Interval | None) -> Estimate:
-    """Join value and interval; widen the interval to its value, which the bootstrap may miss."""
+def _estimate(
+    value: float | None, interval: Interval | None, n: int, bound: float = 0.0
+) -> Estimate:
+    """Join value and interval; widen it to the value, which the bootstrap may miss, and its bins.
+
+    An interval of draws knows nothing of the order within a bin.
+    """
     if value is None or interval is None:
-        return Estimate(value)
-    return Estimate(value, min(interval[0], value), max(interval[1], value))
+        return Estimate(value, n=n, bound=bound)
+    low = min(interval[0], max(value - bound, 0.0))
+    high = max(interval[1], min(value + bound, 1.0))
+    return Estimate(value, min(low, value), max(high, value), n, bound)
 
 
 def _exact(score_counts: ScoreCounts, task_type: str) -> dict[str, Interval | None]:

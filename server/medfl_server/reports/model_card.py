@@ -14,10 +14,12 @@ from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, RoundMade, site_names
 from medfl_common.ui.page import Section, Table, render
+from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics
 from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
 from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.reports.sections.uncertainty import score_table
 from medfl_server.study.run_directory import Study
 
@@ -35,11 +37,11 @@ def write_model_card(study: Study) -> Path | None:
         _training(study, event),
         _scores(study.plan, event, letters),
         *[s for s in detail_sections(event, study.plan) if s.heading in SHOWN],
-        _limits(study.plan),
+        _limits(event),
         _identity(study, event),
     ]
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
-    answer = _answer(study.plan, event)
+    answer = _answer(study, event, letters)
     page = render(title, question, answer, sections, __version__)
     write_atomic(study.files.model_card_page, page.encode())
     text = as_markdown(title, answer, sections)
@@ -74,15 +76,30 @@ def _letters(study: Study) -> dict[str, str]:
     return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
 
 
-def _answer(plan: Plan, event: Finished) -> str:
-    found = score_sites(event).get(ALL)
-    what = _what(plan)
-    if found is None or found.values["auc"] is None:
+def _answer(study: Study, event: Finished, letters: dict[str, str]) -> str:
+    found, what = score_sites(event).get(ALL), _what(study.plan)
+    if found is None:
         return f"{what} The hospitals' policies withhold its scores."
+    absent = who_shared_none(event, _trained(study), letters)
+    if found.values["auc"] is None:
+        return f"{what} Its {found.n} validation images are of one class, so it has no AUC.{absent}"
     return (
-        f"{what} On {found.n} validation images of the hospitals that trained it, its AUC is "
-        f"{found.values['auc']:.3f}."
+        f"{what} On {found.n} validation images of {_count(len(score_counts_in(event)))} that "
+        f"trained it, its AUC is {found.text('auc')} "
+        f"(95 % interval {auc_interval(event, study.plan)}).{absent}"
     )
+
+
+def _count(n: int) -> str:
+    return "1 hospital" if n == 1 else f"{n} hospitals"
+
+
+def _trained(study: Study) -> dict[str, int]:
+    """Count the training images of each site, as it told them last."""
+    found: dict[str, int] = {}
+    for event in study.log.read(RoundMade):
+        found |= {site: reply.n_images for site, reply in event.sites.items()}
+    return found
 
 
 def _what(plan: Plan) -> str:
@@ -125,12 +142,9 @@ def _uses(plan: Plan) -> list[Section]:
 def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     reported = read_statistics(study)
     statistics = reported[0] if reported else {}
-    trained: dict[str, int] = {}
-    for one in study.log.read(RoundMade):
-        trained |= {name: reply.n_images for name, reply in one.sites.items()}
     counted = score_counts_in(event)
     rows = []
-    for name, n in trained.items():
+    for name, n in _trained(study).items():
         own = statistics.get(name)
         classes = "withheld" if own is None else " / ".join(map(str, own.classes))
         scored = str(counted[name].n) if name in counted else "withheld"
@@ -155,10 +169,15 @@ def _training(study: Study, event: Finished) -> Section:
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         ["rounds made, local epochs a round", f"{event.last}, "
          f"{plan.training.epochs}"],
-        ["model of round", str(model_round(event))],
+        ["model of round", _round(event)],
         ["strategy", plan.federation.strategy],
     ]  # fmt: skip
     return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
+
+
+def _round(event: Finished) -> str:
+    because = "" if event.choice is None else f"; {why(event.choice)}"
+    return f"{model_round(event)}{because}"
 
 
 def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
@@ -173,14 +192,14 @@ def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
     return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])
 
 
-def _limits(plan: Plan) -> Section:
+def _limits(event: Finished) -> Section:
     texts = [
         "The scores come from validation patients of the hospitals that trained it: at another "
         "one the model may be worse. Validate it there first, on patients of that hospital.",
         "Intervals treat images as independent. The card leaves out groups with too few patients "
         "at a site, which does not mean that the model is good for them.",
     ]
-    if plan.evaluation.keep == "best":
+    if event.choice is None or event.choice.is_best:
         texts.append(
             "The images that score the model also chose its round: it looks slightly too good."
         )

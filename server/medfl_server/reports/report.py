@@ -53,7 +53,7 @@ def write_report(study: Study) -> Path:
         _limits(),
     ]
     title = f"medfl study report: {study.plan.study}"
-    first = answer(rounds, finished) + state(study, events, rounds)
+    first = answer(rounds, finished, study.plan) + state(study, events, rounds)
     page = render(title, QUESTION, first, sections, __version__)
     path = study.files.report
     write_atomic(path, page.encode())
@@ -65,8 +65,8 @@ def write_report(study: Study) -> Path:
 def _limits() -> Section:
     texts = [
         "Research software, not a medical device: nothing here is fit for diagnosis.",
-        "The scores over all sites come from histograms of 128 bins that the hospitals add up, "
-        "not from predictions; scores in one bin count as ties. A site's own AUC is exact.",
+        "All scores come from histograms that the hospitals send, not from predictions; scores in "
+        "one bin count as ties.",
         "With few validation patients a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]

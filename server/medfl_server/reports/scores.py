@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
+from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, RoundMade
+from medfl_server.reports.sections.numbers import number
 
 ALL = "all sites"
 
@@ -24,6 +26,12 @@ class Scored:
     loss: float
     confusion: list[Any]  # true class (row), predicted class (column); multilabel: per finding
     values: dict[str, float | None]  # of medfl_common.metrics.counts.scores
+    bounds: dict[str, float]  # how far a value may be off, by the histograms' bins
+
+    def text(self, name: str) -> str:
+        """Write a value with the digits that its images and bins allow."""
+        value = self.loss if name == "loss" else self.values[name]
+        return number(value, self.n, self.bounds.get(name, 0.0))
 
 
 def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:
@@ -46,13 +54,9 @@ def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, Scor
 def score_sites(event: Asked) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty without counts."""
     counted = score_counts_in(event)
-    found = {}
-    for site, counts in counted.items():
-        values = scores(counts) | {"auc": event.sites[site].exact_auc}  # exact at the site
-        found[site] = _scored(counts, values)
+    found = {site: _scored(counts) for site, counts in counted.items()}
     if counted:
-        merged = merge([*counted.values()])
-        found[ALL] = _scored(merged, scores(merged))
+        found[ALL] = _scored(merge([*counted.values()]))
     return found
 
 
@@ -79,5 +83,6 @@ def model_round(event: Asked) -> int:
     return event.round - isinstance(event, RoundMade)
 
 
-def _scored(score_counts: ScoreCounts, values: dict[str, float | None]) -> Scored:
-    return Scored(score_counts.n, score_counts.loss, score_counts.confusion.tolist(), values)
+def _scored(counts: ScoreCounts) -> Scored:
+    bounds = {"auc": auc_bound(counts)}
+    return Scored(counts.n, counts.loss, counts.confusion.tolist(), scores(counts), bounds)

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from medfl_common.files import Json
-from medfl_common.metrics.counts import ScoreCounts, merge, scores
+from medfl_common.metrics.counts import ScoreCounts, auc, merge
+from medfl_common.metrics.curves import auc_bound
 from medfl_common.run.events import Asked
 from medfl_common.run.site_reply import SiteReply
+from medfl_server.reports.sections.numbers import number
 from medfl_server.rounds.outcome import Answered, Replies
 
 
@@ -56,13 +58,12 @@ def summary(replies: Replies) -> str:
     if trained:
         n = sum(result.n_images for result in trained)
         loss = sum(result.train_loss * result.n_images for result in trained) / n
-        parts.append(f"training loss {loss:.3f} over {n} images")
+        parts.append(f"training loss {number(loss, n)} over {n} images")
     if score_counts:
         merged = merge(score_counts)
-        area = scores(merged)["auc"]
-        shown = "n/a" if area is None else f"{area:.3f}"
-        which = "model before it: " if trained else ""
-        parts.append(f"{which}loss {merged.loss:.3f}, AUC {shown} on {merged.n} validation images")
+        area = number(auc(merged), merged.n, auc_bound(merged))
+        which, shown = "model before it: " if trained else "", number(merged.loss, merged.n)
+        parts.append(f"{which}loss {shown}, AUC {area} on {merged.n} validation images")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)

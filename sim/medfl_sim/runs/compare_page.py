@@ -6,11 +6,13 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.metrics.enough import digits
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
+from medfl_server.reports.sections.numbers import number
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import pooled_folder
 from medfl_sim.runs.compare import ALL, Difference, Row
-from medfl_sim.runs.directories import curve, number
+from medfl_sim.runs.directories import curve
 
 MOST = 60  # hospitals in the plot; of more, the largest
 HEADER = [
@@ -46,9 +48,9 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
             f"at {n['cannot be said']} the difference is undefined, for lack of validation images"
         )
     return (
-        f"{'; '.join(said)}. Over all hospitals the AUC is {number(whole.auc['federated'])} "
-        f"federated, {number(whole.auc['alone'])} with each hospital's own model, and "
-        f"{number(whole.auc['pooled'])} with all images in one place "
+        f"{'; '.join(said)}. Over all hospitals the AUC is {_auc(whole, 'federated')} "
+        f"federated, {_auc(whole, 'alone')} with each hospital's own model, and "
+        f"{_auc(whole, 'pooled')} with all images in one place "
         f"(n = {whole.n_validation} validation images)."
     )
 
@@ -108,14 +110,18 @@ def _cells(row: Row) -> list[str]:
         row.name,
         str(row.n_trained),
         str(row.n_validation),
-        *(number(row.auc[model]) for model in ("alone", "federated", "pooled")),
-        "n/a" if row.helped.value is None else f"{row.helped.value:+.3f}",
-        _interval(row.helped),
+        *(_auc(row, model) for model in ("alone", "federated", "pooled")),
+        "n/a" if row.helped.value is None else f"{row.helped.value:+.{digits(row.n_validation)}f}",
+        _interval(row.helped, digits(row.n_validation)),
         row.helped.verdict,
     ]
 
 
-def _interval(difference: Difference) -> str:
+def _auc(row: Row, model: str) -> str:
+    return number(row.auc[model], row.n_validation)
+
+
+def _interval(difference: Difference, n_digits: int) -> str:
     if difference.low is None or difference.high is None:
         return "n/a"
-    return f"{difference.low:+.3f} to {difference.high:+.3f}"
+    return f"{difference.low:+.{n_digits}f} to {difference.high:+.{n_digits}f}"

@@ -128,12 +128,7 @@ def _changed(path: Path) -> float:
 
 def auc_of(facts: Facts) -> str:
     """Write the AUC over all hospitals."""
-    return "none shared" if facts.scored is None else number(facts.scored.values["auc"])
-
-
-def number(value: float | None) -> str:
-    """Write a score, or n/a."""
-    return "n/a" if value is None else f"{value:.3f}"
+    return "none shared" if facts.scored is None else facts.scored.text("auc")
 
 
 def compare_rows(runs: Sequence[Facts]) -> Rows:
@@ -141,9 +136,9 @@ def compare_rows(runs: Sequence[Facts]) -> Rows:
     rows = []
     for facts in runs:
         scored = facts.scored
-        values = [None] * 2 if scored is None else [scored.loss, scored.values["accuracy"]]
+        values = ["n/a"] * 2 if scored is None else map(scored.text, ("loss", "accuracy"))
         rows.append([
-            str(facts.study.folder), facts.state, auc_of(facts), *map(number, values),
+            str(facts.study.folder), facts.state, auc_of(facts), *values,
             "n/a" if facts.scored_round is None else str(facts.scored_round),
             f"{facts.n_rounds}/{facts.study.plan.federation.rounds}",
             f"{facts.seconds:.1f}", f"{facts.mb_received:.1f}",

@@ -41,15 +41,15 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
 def answer(runs: Sequence[Facts]) -> str:
     """Name the run with the highest AUC, and the reasons for doubt."""
     known = {
-        str(facts.study.folder): area
+        str(facts.study.folder): (area, facts.scored.text("auc"))
         for facts in runs
         if facts.scored and (area := facts.scored.values["auc"]) is not None
     }
     if not known:
         return "None of these runs has an AUC over all hospitals."
-    best = max(known, key=lambda name: known[name])
-    said = [f"{best} has the highest AUC over all hospitals, {known[best]:.3f}"]
-    others = [f"{name} {area:.3f}" for name, area in known.items() if name != best]
+    best = max(known, key=lambda name: known[name][0])
+    said = [f"{best} has the highest AUC over all hospitals, {known[best][1]}"]
+    others = [f"{name} {text}" for name, (_, text) in known.items() if name != best]
     said += [f"the others: {', '.join(others)}"] * bool(others)
     said += ["one seed each cannot show whether that is chance (medfl-sim sweep can)"]
     differing = {row[0] for row in settings_that_differ(runs)}

@@ -1,16 +1,19 @@
 """The first section: the answer, and the state of an unfinished study."""
 
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, Paused, RoundMade
+from medfl_server.reports.choice import why
 from medfl_server.reports.scores import ALL, model_round, score_sites
-from medfl_server.reports.sections.numbers import three_digits
+from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.study.run_directory import Study
 
 
-def answer(rounds: list[RoundMade], finished: Finished | None) -> str:
+def answer(rounds: list[RoundMade], finished: Finished | None, plan: Plan) -> str:
     """Say how good the model is, and how the study chose it."""
     if not rounds:
         return "There is no finished round yet, so there is no model."
     sites = {site for event in rounds for site in event.sites}
+    trained = {s: reply.n_images for event in rounds for s, reply in event.sites.items()}
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(finished or rounds[-1]).get(ALL)
     if last is None:
@@ -21,28 +24,32 @@ def answer(rounds: list[RoundMade], finished: Finished | None) -> str:
     if finished is None and len(rounds) == 1:
         return (
             f"{made} the common model has no scores yet; before training it had AUC "
-            f"{three_digits(last.values['auc'])} on {last.n} validation images."
+            f"{last.text('auc')} on {last.n} validation images."
         )
+    interval = auc_interval(finished or rounds[-1], plan)
     first = score_sites(rounds[0]).get(ALL)
     on = f" on {first.n} images" if first and first.n != last.n else ""
-    started = f"; before training it was {three_digits(first.values['auc'])}{on}" if first else ""
+    started = f"; before training it was {first.text('auc')}{on}" if first else ""
     which = f"the model of round {model_round(finished or rounds[-1])}"
-    area = three_digits(last.values["auc"])
     return (
-        f"{made} {which} has AUC {area} (loss {last.loss:.3f}) on {last.n} "
+        f"{made} {which} has AUC {last.text('auc')} (95 % interval {interval}) on {last.n} "
         f"validation images of patients outside its training{started}."
-        f"{_chosen(finished)}"
+        f"{who_shared_none(finished or rounds[-1], trained)}{_chosen(finished)}"
     )
 
 
 def _chosen(finished: Finished | None) -> str:
-    """Say that the result is the best round, if that is not the last."""
-    if finished is None or finished.round == finished.last:
+    """Say why the result is this round's model."""
+    if finished is None:
         return ""
-    return (
-        f" It was the best of {finished.last} rounds on these same images, which makes its "
-        "scores look slightly too good."
-    )
+    if finished.choice is None:  # the log of a version that compared whatever sites scored
+        is_last = finished.round == finished.last
+        return "" if is_last else f" It was chosen among {finished.last} rounds by these scores."
+    which = "the last" if finished.round == finished.last else f"one of {finished.last}"
+    chosen = f" Round {finished.round}, {which}, is the result: {why(finished.choice)}."
+    if finished.choice.is_best:
+        chosen += " The same images chose and score it, so its scores look slightly too good."
+    return chosen
 
 
 def state(study: Study, events: list[Event], rounds: list[RoundMade]) -> str:

@@ -2,6 +2,7 @@
 
 from medfl_common.metrics.calibration import reliability
 from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.enough import FEWEST_IMAGES, FEWEST_OF_A_CLASS
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import read_scores
 from medfl_common.ui.page import Section, line_plot
@@ -20,7 +21,8 @@ def calibration_section(whole: ScoreCounts, plan: Plan, n_sites: int) -> Section
     )  # fmt: skip
     found = read_scores(whole, plan, n_sites).temperature
     advice = (
-        "There is no temperature: the scores hold only one class."
+        f"The page names no temperature: it takes {FEWEST_IMAGES} images, and {FEWEST_OF_A_CLASS} "
+        f"of each class; {whole.n} were scored."
         if found is None
         else f"Dividing the log-odds by {found:.2f} makes the probabilities fit best; "
         f"the model is {'overconfident' if found > 1 else 'underconfident'} by that factor."

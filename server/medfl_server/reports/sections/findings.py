@@ -4,7 +4,7 @@ from medfl_common.metrics.counts import ScoreCounts, confusion_scores
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.sections.numbers import three_digits, with_interval
+from medfl_server.reports.sections.numbers import number, with_interval
 
 
 def findings_section(whole: ScoreCounts, plan: Plan) -> Section:
@@ -16,7 +16,7 @@ def findings_section(whole: ScoreCounts, plan: Plan) -> Section:
             whole.positive[i : i + 1], whole.negative[i : i + 1],
         )  # fmt: skip
         rates = confusion_scores(one)
-        cells = [three_digits(rates[k]) for k in ("recall", "specificity", "f1")]
+        cells = [number(rates[k], one.n) for k in ("recall", "specificity", "f1")]
         rows.append([name, str(one.n), *with_interval(auc_estimate(one, "binary")), *cells])
     header = ["finding", "known of", "AUC", "95 % interval", "sensitivity", "specificity", "F1"]
     return Section("Finding by finding", tables=[Table(header, rows)])

@@ -6,7 +6,7 @@ from medfl_common.metrics.counts import ScoreCounts, confusion_scores
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.sections.numbers import three_digits, with_interval
+from medfl_server.reports.sections.numbers import number, with_interval
 
 
 def groups_section(groups: Mapping[str, Mapping[str, ScoreCounts]], plan: Plan) -> Section:
@@ -17,7 +17,7 @@ def groups_section(groups: Mapping[str, Mapping[str, ScoreCounts]], plan: Plan) 
         rows = []
         for name, score_counts in groups.get(kind, {}).items():
             area, rates = auc_estimate(score_counts, plan.task.type), confusion_scores(score_counts)
-            cells = [three_digits(rates[k]) for k in ("recall", "specificity")]
+            cells = [number(rates[k], score_counts.n) for k in ("recall", "specificity")]
             rows.append([name, str(score_counts.n), *with_interval(area), *cells])
         tables.append(Table(header, rows or [["none released", *[""] * 5]], caption=f"by {kind}"))
     text = (

@@ -2,13 +2,12 @@
 
 from statistics import median
 
-from medfl_common.metrics.counts import merge, scores
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, RoundMade
 from medfl_common.ui.page import Section, Table
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
-from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.scores import ALL, score_sites
 
 HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
 
@@ -24,9 +23,8 @@ def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -
     replies = [reply for event in rounds for reply in event.sites.values()]
     if not replies:
         return Section("What messages weigh", ["There is no finished round yet."])
-    counted = score_counts_in(scored[-1]) if scored else {}
-    found = scores(merge([*counted.values()])) if counted else {}
-    worth = [_shown(found.get(name)) for name in ("auc", "accuracy")]
+    found = score_sites(scored[-1]).get(ALL) if scored else None
+    worth = [found.text(name) if found else "n/a" for name in ("auc", "accuracy")]
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
     rows = []
@@ -41,7 +39,3 @@ def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -
         "counts, and the first one to a site the tensors that travel only once."
     )
     return Section("What messages weigh", [text], tables=[Table(HEADER, rows)])
-
-
-def _shown(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "n/a"

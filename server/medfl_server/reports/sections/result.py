@@ -1,11 +1,9 @@
 """The newest scores, site by site, and the confusion counts."""
 
-import numpy as np
-
 from medfl_common.run.events import Asked, Finished, RoundMade
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.scores import ALL, Scored, model_round, score_sites
-from medfl_server.reports.sections.numbers import three_digits
+from medfl_server.reports.scores import ALL, model_round, score_sites
+from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
 from medfl_server.study.run_directory import Study
 
 NONE_SHARED = "none shared"
@@ -34,7 +32,8 @@ def result_section(study: Study, scored: list[Asked]) -> Section:
     found = score_sites(scored[-1])
     _, rows, title = final_table(study)
     tables = [Table(HEADER, rows, total=ALL)]
-    tables += [_confusion(name, one, study.plan.task.classes) for name, one in found.items()]
+    classes = study.plan.task.classes
+    tables += [confusion_table(name, one, classes) for name, one in printed(found).items()]
     positive = study.plan.task.classes[-1]
     of = (
         f"of the class {positive}, at the threshold {study.plan.evaluation.threshold:g}"
@@ -45,7 +44,8 @@ def result_section(study: Study, scored: list[Asked]) -> Section:
         f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
         "true class (row) the model puts into each class (column)."
     )
-    return Section("The result", [text], tables=tables)
+    texts = [text, left_unprinted(found)]
+    return Section("The result", [t for t in texts if t], tables=tables)
 
 
 def _score_rows(event: Asked) -> list[list[str]]:
@@ -54,20 +54,9 @@ def _score_rows(event: Asked) -> list[list[str]]:
     for site in [*event.sites, ALL]:
         one = found.get(site)
         if one is not None:
-            rows.append([site, str(one.n), *(three_digits(one.values[name]) for name in COLUMNS)])
+            rows.append([site, str(one.n), *(one.text(name) for name in COLUMNS)])
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
     absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in event.missing]
     at = len(event.sites)  # the row of all sites stays last
     return rows[:at] + absent + rows[at:]
-
-
-def _confusion(name: str, one: Scored, classes: list[str]) -> Table:
-    if np.ndim(one.confusion) == 3:
-        header = ["finding", "absent, predicted absent", "absent, predicted present"]
-        header += ["present, predicted absent", "present, predicted present"]
-        counts = np.reshape(one.confusion, (len(classes), 4)).tolist()
-        rows = [[c, *map(str, four)] for c, four in zip(classes, counts, strict=True)]
-        return Table(header, rows, caption=f"{name}, n = {one.n}")
-    rows = [[c, *map(str, counts)] for c, counts in zip(classes, one.confusion, strict=True)]
-    return Table(["true", *(f"called {c}" for c in classes)], rows, caption=f"{name}, n = {one.n}")

@@ -2,12 +2,13 @@
 
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.curves import auc_with_bound
+from medfl_common.metrics.enough import DIGITS, FEWEST_IMAGES
 from medfl_common.metrics.estimates import estimates, spread
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.scores import ALL, score_sites
-from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.numbers import number, with_interval
 
 NAMES = {
     "auc": "AUC (ROC)",
@@ -48,19 +49,27 @@ def score_table(score_counts: ScoreCounts, plan: Plan) -> Table:
 def _bound(whole: ScoreCounts) -> str:
     pairs = zip(whole.positive, whole.negative, strict=True)
     bounds = [found[1] for p, n in pairs if (found := auc_with_bound(p, n)) is not None]
-    widest = f"at most {max(bounds):.4f}" if bounds else "not known"
+    widest = f"at most {max(bounds):.2g}" if bounds else "not known"
     return (
-        f"Over all sites the scores come from histograms; by them the AUC may be off by {widest}. "
-        "The intervals treat images as independent; several of one patient make them too narrow."
+        f"The scores come from histograms; by their bins the AUC may be off by {widest}, and its "
+        "interval holds that. "
+        "The intervals treat images as independent; several of one patient make them too narrow. "
+        f"A score of fewer than {DIGITS[0][0]} images has {DIGITS[0][1]} digit after the point, "
+        f"of fewer than {DIGITS[1][0]} images {DIGITS[1][1]}."
     )
 
 
 def _differ(event: Asked) -> str:
-    areas = {s: one.values["auc"] for s, one in score_sites(event).items() if s != ALL}
-    found = spread({site: value for site, value in areas.items() if value is not None})
+    known = {s: one for s, one in score_sites(event).items() if s != ALL and one.n >= FEWEST_IMAGES}
+    areas = {s: area for s, one in known.items() if (area := one.values["auc"]) is not None}
+    found = spread(areas)
     if found is None or len(areas) < 2:
-        return "Scores of a single site show no differences between sites."
+        return (
+            f"Fewer than two sites have an AUC of {FEWEST_IMAGES} images or more, so the page does "
+            "not say how sites differ."
+        )
+    deviation = number(found.deviation, min(one.n for one in known.values()))
     return (
-        f"The sites differ: AUC {found.lowest:.3f} at {found.worst} (the worst) to "
-        f"{found.highest:.3f} at {found.best}, standard deviation {found.deviation:.3f}."
+        f"The sites differ: AUC {known[found.worst].text('auc')} at {found.worst} (the worst) to "
+        f"{known[found.best].text('auc')} at {found.best}, standard deviation {deviation}."
     )

@@ -1,0 +1,35 @@
+"""The AUC in a page's first sentence: its interval, and the sites that are not in it."""
+
+from collections.abc import Mapping
+
+from medfl_common.metrics.counts import merge
+from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.plan.plan import Plan
+from medfl_common.run.events import Asked
+from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.sections.numbers import with_interval
+
+
+def auc_interval(event: Asked, plan: Plan) -> str:
+    """Write the 95 % interval of the AUC over all sites that shared scores."""
+    counted = score_counts_in(event)
+    return with_interval(auc_estimate(merge([*counted.values()]), plan.task.type))[1]
+
+
+def who_shared_none(
+    event: Asked, trained: Mapping[str, int], names: Mapping[str, str] | None = None
+) -> str:
+    """Name the sites that the scores leave out, and their share of the training images.
+
+    Args:
+        event: Whose scores the sentence is about.
+        trained: Training images by site.
+        names: What to call the sites; None: their names.
+    """
+    absent = [site for site in trained if site not in score_counts_in(event)]
+    total, missing = sum(trained.values()), sum(trained[site] for site in absent)
+    if not absent:
+        return ""
+    whom = ", ".join((names or {}).get(site, site) for site in absent)
+    share = f", with {missing / total:.0%} of the training images," if total else ""
+    return f" {whom}{share} shared no scores."

@@ -1,0 +1,112 @@
+"""Pages say no more than the images behind a score allow, and all pages say the same."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import MakePlan
+
+from medfl_common.files import Json
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.model_file import read_scores
+from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.report import write_report
+from medfl_server.reports.sections.result import final_table
+from medfl_server.study.run_directory import Study, create_study
+
+
+def reply(n_trained: int, n: int, n_wrong: int = 1) -> dict[str, Json]:
+    """Give a site's reply: half positive, all right but n_wrong of each; n = 0: no scores."""
+    found: dict[str, Json] = {
+        "n_images": n_trained, "n_steps": 4, "train_loss": 0.6, "seconds": 1.0,
+        "bytes_received": 9, "bytes_sent": 9, "sha256": "ab",
+    }  # fmt: skip
+    if n:
+        half = n // 2
+        positive, negative = np.zeros((2, 1, N_BINS), dtype=int)
+        positive[0, 90], positive[0, 30] = half - n_wrong, n_wrong
+        negative[0, 20], negative[0, 60] = n - half - n_wrong, n_wrong
+        confusion = [[n - half - n_wrong, n_wrong], [n_wrong, half - n_wrong]]
+        found["tally"] = {
+            "n": n, "loss": 0.5, "confusion": confusion,
+            "positive": positive.tolist(), "negative": negative.tolist(),
+        }  # fmt: skip
+        found["exact_auc"] = 0.0  # of an earlier version: no page takes it
+    return found
+
+
+@pytest.fixture
+def made(tmp_path: Path, make_plan: MakePlan) -> Study:
+    return create_study(tmp_path / "study", make_plan())
+
+
+def finish(study: Study, sites: dict[str, dict[str, Json]]) -> tuple[str, str]:
+    """Write a study's log; give its report and its card."""
+    study.log.write("started", sites=[*sites], sha256="ab")
+    shown: Json = {**sites}
+    for event in ("round", "finished"):
+        study.log.write(event, round=1, seconds=1.0, sites=shown, missing={}, sha256="ab")
+    card = write_model_card(study)
+    assert card is not None
+    return write_report(study).read_text(), card.read_text()
+
+
+def test_report_card_and_screen_give_one_auc_with_its_interval(made: Study) -> None:
+    report, card = finish(made, {"north": reply(60, 40, 4), "south": reply(40, 60, 4)})
+
+    (in_report,) = set(re.findall(r"has AUC (\S+ \(95 % interval \S+ to \S+\))", report))
+    (in_card,) = re.findall(r"its AUC is (\S+ \(95 % interval \S+ to \S+\))", card)
+    assert in_report == in_card
+    assert final_table(made)[1][-1][-1] == in_report.split(" ")[0] == "0.97"
+    assert f"| AUC (ROC) | {in_report.split(' ')[0]} |" in card
+
+
+def test_the_first_sentence_says_which_part_of_the_training_shared_no_scores(made: Study) -> None:
+    report, card = finish(made, {"north": reply(73, 0), "south": reply(27, 40)})
+
+    assert "north, with 73% of the training images, shared no scores" in report
+    assert "site A, with 73% of the training images, shared no scores" in card.split("##")[0]
+    assert "north" not in card
+
+
+def test_six_images_give_one_digit_no_threshold_and_no_temperature(made: Study) -> None:
+    report, card = finish(made, {"north": reply(30, 6)})
+
+    for page in (report, card):
+        assert not re.search(r"\b[01]\.\d\d+\b(?! s)", _scores(page))
+        assert "6 images are too few" in page
+        assert "Youden" not in page
+    assert "names no temperature" in report
+
+
+@pytest.mark.parametrize("n_small", [3, 6])
+def test_the_confusion_of_few_images_is_not_printed_nor_to_be_subtracted(
+    made: Study, n_small: int
+) -> None:
+    sites = {"north": reply(60, 40), "south": reply(40, 30), "small": reply(5, n_small)}
+    report, _ = finish(made, sites)
+
+    captions = re.findall(r"(\w[\w ]*), n = \d+</caption>", report)
+    assert "north" in captions
+    assert "small" not in captions
+    assert "south" not in captions  # with it, all sites minus the others would be the small one
+    assert f"small (n = {n_small})" in report
+
+
+def test_a_model_is_not_calibrated_on_a_few_images(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan())
+    histogram = np.full((1, N_BINS), 1)
+    many = ScoreCounts(256, 0.5, np.full((2, 2), 64), histogram, histogram)
+    few = ScoreCounts(6, 0.5, np.array([[3, 0], [0, 3]]), histogram[:, :3], histogram[:, :3])
+
+    assert read_scores(many, plan, 1).temperature is not None
+    assert (read_scores(few, plan, 1).temperature, read_scores(few, plan, 1).youden) == (None, None)
+
+
+def _scores(page: str) -> str:
+    """Give the text from the first sentence to the scores, without images and the plan."""
+    text = re.sub(r"<svg.*?</svg>|<pre.*?</pre>|<style.*?</style>", "", page, flags=re.DOTALL)
+    parts = re.split(r"<h2>|^## ", text, flags=re.MULTILINE)
+    return "".join(p for p in parts if "AUC" in p[:2000] and "training images" not in p[:300])
