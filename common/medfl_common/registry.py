@@ -3,12 +3,15 @@
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from medfl_common.errors import ConfigError
 
 Part = TypeVar("Part")
+
+REGISTRIES: dict[str, "Registry[Any]"] = {}  # by package, as they are made
 
 
 class Registry(Generic[Part]):
@@ -24,15 +27,20 @@ class Registry(Generic[Part]):
         self._kind = kind
         self.package = package
         self._parts: dict[str, Part] = {}
+        self._from_elsewhere: set[str] = set()
         self._loaded = False
+        REGISTRIES[package] = self
 
     def register(self, name: str) -> Callable[[Part], Part]:
         """Enter the decorated part under `name`; a name taken twice is a programmer's mistake."""
+        registers = str(sys._getframe(1).f_globals.get("__name__", ""))
 
         def enter(part: Part) -> Part:
             if name in self._parts:
                 raise ValueError(f"{self._kind} {name!r} is registered twice")
             self._parts[name] = part
+            if not f"{registers}.".startswith(f"{self.package}."):
+                self._from_elsewhere.add(name)
             return part
 
         return enter
@@ -52,6 +60,22 @@ class Registry(Generic[Part]):
                 importlib.import_module(f"{self.package}.{name}")
             self._loaded = True
         return sorted(self._parts)
+
+
+def parts_from_elsewhere() -> list[tuple[str, str, object]]:
+    """List (package, name, part) of what a script or a notebook registered, for other processes."""
+    return [
+        (package, name, registry._parts[name])
+        for package, registry in REGISTRIES.items()
+        for name in sorted(registry._from_elsewhere)
+    ]
+
+
+def add_parts(parts: Iterable[tuple[str, str, object]]) -> None:
+    """Register in this process what another one listed; what is there stays."""
+    for package, name, part in parts:
+        importlib.import_module(package)
+        REGISTRIES[package]._parts.setdefault(name, part)
 
 
 def file_names(package: str) -> list[str]:

@@ -102,6 +102,7 @@ def simulate(
     workers: int | None = None,
     baselines: bool = True,
     log_to: Sequence[str] = (),
+    cache: Path | str | None = None,
     say: Callable[[str], None] = print,
 ) -> Run:
     """Run a study over virtual hospitals, or resume one; the same as `medfl-sim run`.
@@ -121,6 +122,7 @@ def simulate(
         workers: The number of workers, for processes and ray.
         baselines: Train each hospital alone and all pooled too.
         log_to: tensorboard, mlflow.
+        cache: The folder for decoded images; medfl-cache beside the run directory if not given.
         say: Takes one line per event.
     """
     given = Path(scenario) if isinstance(scenario, str) else scenario
@@ -129,7 +131,7 @@ def simulate(
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
         job = Job(plan_file, Path(data), chosen, site, source, engine, workers, baselines,
-                  tuple(log_to))  # fmt: skip
+                  tuple(log_to), None if cache is None else Path(cache))  # fmt: skip
         folder = Path(out) if out is not None else default_out(plan_file)
         do(job, folder, say)
     return Run(folder)

@@ -46,6 +46,10 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Number of workers, for processes and ray; default: all cores.", min=1),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="The folder for decoded images; default: medfl-cache beside the runs."),
+]
 Baselines = Annotated[
     bool, typer.Option(help="Also train each hospital alone and all pooled, and compare.")
 ]
@@ -88,6 +92,7 @@ def run(
     log_to: Annotated[
         list[str] | None, typer.Option(help="Also send the log to: tensorboard, mlflow.")
     ] = None,
+    cache: Cache = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; resume an existing --out."""
     from medfl_server.reports.sections.result import final_table
@@ -101,7 +106,8 @@ def run(
         screen = Screen()
         chosen = choose_scenario(scenario, partition, sites)
         sinks = tuple(log_to or ())
-        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines, sinks)
+        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines, sinks,
+                  cache)  # fmt: skip
         study = do(job, out or default_out(plan), screen.say, screen.watch, screen.progress)
         screen.table(*final_table(study))
         if rows := read_comparison(study.folder):
@@ -130,6 +136,7 @@ def sweep(
         int | None, typer.Option(help="Runs at a time; default: all cores.", min=1)
     ] = None,
     baselines: Baselines = False,
+    cache: Cache = None,
 ) -> None:
     """Run every combination of some settings with several seeds; start it again to resume."""
     from medfl_common.plan.plan import load_plan
@@ -143,7 +150,7 @@ def sweep(
         screen = Screen()
         folder = out or Path("sweeps") / plan.stem
         chosen = choose_scenario(scenario, partition, sites)
-        job = Job(plan, data, chosen, site_file, source, baselines=baselines)
+        job = Job(plan, data, chosen, site_file, source, baselines=baselines, cache=cache)
         found = variants(job, read_vary(vary or []), seeds, folder)
         screen.say(f"{len(found)} runs in {folder}")
         failed = run_sweep(found, runner, workers, screen.say, screen.watch)
@@ -163,19 +170,24 @@ def partition(
     site_file: SiteFile = None,
     source: Format = "dicom",
     out: Annotated[Path, typer.Option(help="The folder for partition.html and .csv.")] = Path(),
+    cache: Cache = None,
 ) -> None:
     """Partition the data and draw the partition, without training."""
     from medfl_common.plan.plan import load_plan
+    from medfl_server.reports.sections.data import in_words
     from medfl_sim.data.partition_page import write_partition
     from medfl_sim.data.scenario import choose_scenario
-    from medfl_sim.runs.job import Job
+    from medfl_sim.runs.job import CACHE, Job
 
     with errors_for_people():
         screen = Screen()
         study = load_plan(plan)
-        job = Job(plan, data, choose_scenario(scenario, partition, sites), site_file, source)
-        hospitals = job.hospitals(study, screen.watch)
-        screen.say(f"{len(hospitals)} hospitals: {write_partition(out, hospitals, study)}")
+        job = Job(plan, data, choose_scenario(scenario, partition, sites), site_file, source,
+                  cache=cache)  # fmt: skip
+        hospitals, read = job.hospitals(study, out / CACHE, screen.watch)
+        for line in in_words(read):
+            screen.say(line)
+        screen.say(f"{len(hospitals)} hospitals: {write_partition(out, hospitals, study, read)}")
 
 
 @app.command()

@@ -52,6 +52,49 @@ class Started(Event):
         return [str(site) for site in self.facts.get("sites", [])]
 
 
+class DataRead(Event):
+    """A simulation read its data: what is used, what is left out, and why."""
+
+    kind = "data"
+
+    @classmethod
+    def of(cls, sources: Mapping[str, Json]) -> Self:
+        """Note, for each data folder, what `DataSource` reads."""
+        return cls({"sources": {**sources}})
+
+    @property
+    def sources(self) -> dict[str, "DataSource"]:
+        """What was read, by data folder."""
+        return {name: DataSource(facts) for name, facts in self.facts["sources"].items()}
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """What a simulation read in one data folder."""
+
+    facts: Facts
+
+    @property
+    def n_images(self) -> int:
+        """Samples that are used."""
+        return int(self.facts["images"])
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Reason -> files that are left out."""
+        return dict(self.facts["left_out"])
+
+    @property
+    def left_out_parts(self) -> dict[str, int]:
+        """Reason -> frames or candidates left out of files that are used."""
+        return dict(self.facts["left_out_parts"])
+
+    @property
+    def n_own_patients(self) -> int:
+        """Samples of which nothing says whose they are, so each counts as a patient."""
+        return int(self.facts["own_patients"])
+
+
 class AtRound(Event):
     """Something that happened after a round."""
 
@@ -214,7 +257,7 @@ class Finished(WithModel):
 KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
-        Started, Resumed, Paused, LateReply, Statistics, RoundWithoutQuorum, RoundMade,
+        DataRead, Started, Resumed, Paused, LateReply, Statistics, RoundWithoutQuorum, RoundMade,
         ModelScored, Finished,
     )
 }  # fmt: skip

@@ -6,6 +6,7 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.run.events import (
     Asked,
+    DataRead,
     Event,
     Finished,
     ModelScored,
@@ -17,6 +18,7 @@ from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.reports.sections.answer import answer, state
+from medfl_server.reports.sections.data import data_section
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
 from medfl_server.reports.sections.result import result_section
@@ -42,6 +44,7 @@ def write_report(study: Study) -> Path:
     names = site_names(events)
     sections = [
         sites_section(study, events, scored),
+        *(data_section(event) for event in events if isinstance(event, DataRead)),
         rounds_section(names, rounds, scored),
         result_section(study, scored),
         *(detail_sections(scored[-1], study.plan) if scored else []),

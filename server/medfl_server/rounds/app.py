@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from medfl_common.errors import explain_code
 from medfl_common.metrics.counts import merge
 from medfl_common.run.events import Finished
 from medfl_common.run.model_file import read_scores, save_model
@@ -15,7 +16,7 @@ from medfl_server.rounds.progress import Follow
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import quick_collections
-from medfl_server.superlink.transport import Announce, ConnectedSite, Post, ReadRoster
+from medfl_server.superlink.transport import Announce, ConnectedSite, Explain, Post, ReadRoster
 
 TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
 
@@ -28,14 +29,15 @@ def build_app(
     follow: Follow,
     sites_keep_models: bool = True,
     speed: Speed | None = None,
+    explain: Explain = explain_code,
 ) -> ServerApp:
-    """Make the app of one study, for real sites or virtual ones; see `RoundLoop`."""
+    """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`."""
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
-        post = Post(grid, connected_sites, roster, ttl_s)
+        post = Post(grid, connected_sites, roster, ttl_s, explain)
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = initial_weights(study)

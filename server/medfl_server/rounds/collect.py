@@ -19,7 +19,6 @@ from medfl_common.errors import (
     NotApprovedError,
     RunError,
     WithdrawnError,
-    explain_code,
 )
 from medfl_common.models.weights import Weights
 from medfl_common.run.events import QUARANTINED
@@ -217,7 +216,7 @@ class Collection:
     def _why_nothing(self, result: TrainResult) -> str:
         """Say why a site's reply brings nothing; empty: it does."""
         if result.code:
-            return explain_code(result.code, result.incident)
+            return self._post.explain(result.code, result.incident)
         return self._barrier.why_too_old(result)
 
     def _take(self, site: str, result: TrainResult, content: RecordDict) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from medfl_common.errors import RunError
+from medfl_common.errors import RunError, explain_code
 from medfl_server.roster.enrolment import Enrolled
 
 Announce = Callable[[str], None]  # one line for the coordinator's eyes
+Explain = Callable[[int, int], str]  # what a code and the number of its incident mean
 ReadRoster = Callable[[], Mapping[str, Enrolled | None]]  # None: a virtual hospital has no keys
 
 
@@ -41,6 +42,7 @@ class Post:
         connected_sites: Lists the connected sites by their enrolled names.
         roster: Returns the sites that belong to the study now, in the order of enrolment.
         ttl_s: How long a message may wait for its reply.
+        explain: Says why a task ended with a code at a site.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Post:
         connected_sites: Callable[[], Mapping[str, ConnectedSite]],
         roster: ReadRoster,
         ttl_s: float,
+        explain: Explain = explain_code,
     ) -> None:
         self._grid = grid
         self.connected_sites = connected_sites
         self.roster = roster
         self._ttl_s = ttl_s
+        self.explain: Explain = explain
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str | None:
         """Send a task; return the id of its reply, None if Flower did not take it."""

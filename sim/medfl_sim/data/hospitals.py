@@ -3,7 +3,9 @@
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,13 +13,15 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
-from medfl_client.data.ingest import Collection, Watch, collect
+from medfl_client.data.ingest import Collection, Watch, collect, count_reasons
 from medfl_client.data.reader import Reader
 from medfl_client.data.split import site_data
 from medfl_client.task.site import Site, choose_device
 from medfl_common.errors import ConfigError
+from medfl_common.files import Json
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import load
+from medfl_common.run.events import DataRead
 from medfl_sim.data.corruption import corrupted
 from medfl_sim.data.partitioners import Table
 from medfl_sim.data.scanner_shift import Shift, shifted
@@ -39,6 +43,13 @@ class Source:
     secret: bytes  # of the pseudonyms
 
 
+class Hospitals(NamedTuple):
+    """Virtual hospitals, name -> site, and what was read for them."""
+
+    sites: dict[str, Site]
+    read: DataRead
+
+
 def virtual_sites(
     data: Path,
     plan: Plan,
@@ -47,7 +58,20 @@ def virtual_sites(
     watch: Watch | None = None,
     reader: Reader | None = None,
 ) -> dict[str, Site]:
-    """Make the virtual hospitals of a simulation: name -> site, in the roster's order.
+    """Make the virtual hospitals of a simulation: name -> site; see `read_hospitals`."""
+    return read_hospitals(data, plan, scenario, site_file, watch, reader).sites
+
+
+def read_hospitals(
+    data: Path,
+    plan: Plan,
+    scenario: Scenario = AS_IT_IS,
+    site_file: Path | None = None,
+    watch: Watch | None = None,
+    reader: Reader | None = None,
+    cache: Path | None = None,
+) -> Hospitals:
+    """Make the virtual hospitals of a simulation, in the roster's order; tell what was read.
 
     Without a partition, each folder keeps the policy of its site file.
 
@@ -58,9 +82,11 @@ def virtual_sites(
         site_file: Describes `data` in place of `data/site.yaml`.
         watch: Follows long work, such as decoding.
         reader: What reads the files; DICOM if not given.
+        cache: Where decoded images and the keys of the pseudonyms go; the folders' own state
+            if not given.
     """
     # Absolute paths: the decoding process may have started in another folder.
-    sources = _sources(data.resolve(), plan, site_file, watch, reader)
+    sources = _sources(data.resolve(), plan, site_file, watch, reader, cache)
     if scenario.partition["kind"] == AS_THEY_ARE:
         made: dict[str, tuple[SiteFile, Collection, Indices | None]]
         made = {s.name: (s.site_file, s.collection, None) for s in sources}
@@ -70,7 +96,20 @@ def virtual_sites(
         made = {name: (sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
     sites = {name: _site(name, *facts, scenario.shift, plan) for name, facts in made.items()}
-    return corrupted(sites, read_faults(scenario))
+    read = DataRead.of({source.name: _facts(source) for source in sources})
+    return Hospitals(corrupted(sites, read_faults(scenario)), read)
+
+
+def _facts(source: Source) -> Json:
+    """Say what of a folder is used, what is not and why, and whether its patients are known."""
+    found = source.collection
+    own = [sample.patient == pseudonym(source.secret, sample.row.sop) for sample in found.samples]
+    return {
+        "images": len(found.samples),
+        "left_out": {**count_reasons(found.refused)},
+        "left_out_parts": {**found.refused_parts},
+        "own_patients": sum(own),
+    }
 
 
 def _check_names(shifts: Sequence[Shift], sites: Container[str]) -> None:
@@ -120,9 +159,10 @@ def _sources(
     site_file: Path | None,
     watch: Watch | None,
     reader: Reader | None,
+    cache: Path | None,
 ) -> list[Source]:
     if site_file is not None:
-        return [_source(data, load(SiteFile, site_file), plan, watch, reader)]
+        return [_source(data, load(SiteFile, site_file), plan, watch, reader, cache)]
     folders = [data] if SiteFolder(data).site_file.exists() else []
     folders = folders or sorted(path.parent for path in data.glob("*/site.yaml"))
     if not folders:
@@ -130,17 +170,27 @@ def _sources(
             f"neither {data} nor a folder in it has a site.yaml",
             todo="write one (see configs/) or name one with --site-file",
         )
-    return [_source(folder, load_site_file(folder), plan, watch, reader) for folder in folders]
+    return [
+        _source(folder, load_site_file(folder), plan, watch, reader, cache) for folder in folders
+    ]
 
 
 def _source(
-    folder: Path, site_file: SiteFile, plan: Plan, watch: Watch | None, reader: Reader | None
+    folder: Path,
+    site_file: SiteFile,
+    plan: Plan,
+    watch: Watch | None,
+    reader: Reader | None,
+    cache: Path | None,
 ) -> Source:
-    collection = collect(folder, SiteFolder(folder).state, site_file.data, plan, watch, reader)
+    state = SiteFolder(folder).state
+    if cache is not None:  # one place for each folder, however it is reached
+        place = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+        state = cache.resolve() / f"{folder.name}-{place}"
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    collection = collect(folder, state, site_file.data, plan, watch, reader)
     images = folder / site_file.data.folder
-    return Source(
-        site_file.site, images, site_file, collection, site_secret(SiteFolder(folder).state)
-    )
+    return Source(site_file.site, images, site_file, collection, site_secret(state))
 
 
 def _pool(collections: list[Collection]) -> Collection:

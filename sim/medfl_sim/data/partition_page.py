@@ -10,15 +10,26 @@ from medfl_client.task.site import Site
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
+from medfl_common.run.events import DataRead
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
 from medfl_common.ui.spreadsheet import csv_text
+from medfl_server.reports.sections.data import data_section
 
 NAMED = 60  # up to this many sites the plot shows names, above it numbers
 
 
-def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path:
-    """Write partition.html and partition.csv; return the page's path."""
+def write_partition(
+    folder: Path, sites: Mapping[str, Site], plan: Plan, read: DataRead | None = None
+) -> Path:
+    """Write partition.html and partition.csv; return the page's path.
+
+    Args:
+        folder: Where they go.
+        sites: The virtual hospitals.
+        plan: Names the classes.
+        read: What was read and what left out, for the page.
+    """
     names, patients, samples, counts = [], [], [], []
     for name, site in sites.items():
         data = site.data(plan, name)
@@ -40,6 +51,7 @@ def write_partition(folder: Path, sites: Mapping[str, Site], plan: Plan) -> Path
     sections = [
         Section("Which site has what", _explain(plan), pictures),
         Section("In numbers", tables=[Table(header, rows)]),
+        *([data_section(read)] if read is not None else []),
     ]
     page = render(
         f"medfl partition: {plan.study}",

@@ -1,5 +1,6 @@
 """A study on one machine: virtual hospitals, the real apps, a real run directory."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,11 +13,14 @@ from medfl_client.task.app import build_app as build_client_app
 from medfl_client.task.handler import NotSent
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import Site
+from medfl_common.errors import MEANING, RunError
 from medfl_common.files import locked
+from medfl_common.run.events import RoundWithoutQuorum
 from medfl_common.run.folder import RunFolder
 from medfl_common.wire.cost import sizes
 from medfl_server.aggregation.aggregator import check_roster
 from medfl_server.rounds.app import build_app as build_server_app
+from medfl_server.rounds.loop import PausedError
 from medfl_server.rounds.progress import Follow
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import give_back_large_blocks
@@ -28,6 +32,7 @@ from medfl_sim.engine.grid import SimulatedGrid, run_apps
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
+MOST_REASONS = 3  # of a study that pauses, on the screen
 MANY = 1000  # with more hospitals, freed memory goes back at once, which costs some time
 
 
@@ -78,8 +83,11 @@ def run_study(
                 follow or (lambda progress: None),
                 sites_keep_models=False,
                 speed=speed_of(faults, study.plan, [*sites]),
+                explain=partial(why_not_sent, study.files.not_sent_log),
             )
             run_apps(app, grid)
+        except PausedError as paused:
+            raise _without_hospitals(study, paused) from None
         finally:
             running.close()
             not_sent = study.files.not_sent_log
@@ -103,6 +111,26 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
                 file.write(line + "\n")
 
     return build_client_app(find_site, tell, misbehaviour(faults, [*sites]))
+
+
+def _without_hospitals(study: Study, paused: PausedError) -> RunError:
+    """Say why a study paused to a researcher, who has nobody to ask."""
+    missing = study.log.read(RoundWithoutQuorum)[-1].missing
+    reasons = "; ".join(f"{site}: {why}" for site, why in [*missing.items()][:MOST_REASONS])
+    return RunError(
+        f"{paused.what}. {reasons}",
+        todo="correct the data, their site files or the plan, and start it again",
+        data=paused.data,
+    )
+
+
+def why_not_sent(not_sent: Path, code: int, incident: int) -> str:
+    """Say why a virtual hospital sent nothing: the researcher may read what a hospital reads."""
+    text = not_sent.read_text(encoding="utf-8") if not_sent.exists() else ""
+    line = rf"not sent: (?P<why>[^\n]*) \(MEDFL-E{code}, incident {incident}\)"
+    if found := re.search(line, text):
+        return f"{found['why']} (MEDFL-E{code})"
+    return f"{MEANING.get(code, MEANING[900])} (MEDFL-E{code}); {not_sent} says why"
 
 
 def default_out(plan_file: Path) -> Path:

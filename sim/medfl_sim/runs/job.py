@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medfl_client.data.ingest import Watch
-from medfl_client.task.site import Site
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.events import Event
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
+from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
-from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.hospitals import Hospitals, read_hospitals
 from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
@@ -25,6 +26,8 @@ from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import compare
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.sinks import feeding
+
+CACHE = "medfl-cache"  # beside the run directories, if no other place is named
 
 # Shows the progress of a study of so many rounds while the context is open.
 Bar = Callable[[int], AbstractContextManager[Follow]]
@@ -36,7 +39,8 @@ class Job:
 
     plan: the plan file; data: a folder with a site.yaml, or of such folders; source: what the
     images are, a file in medfl_sim/data/sources; engine: a file in medfl_sim/engine/engines;
-    sinks: files in medfl_sim/runs/sinks, which take the log too.
+    sinks: files in medfl_sim/runs/sinks, which take the log too; cache: the folder for decoded
+    images and the key of the pseudonyms, so that nothing is written into `data`.
     """
 
     plan: Path
@@ -48,11 +52,14 @@ class Job:
     n_workers: int | None = None
     baselines: bool = True
     sinks: tuple[str, ...] = ()
+    cache: Path | None = None
 
-    def hospitals(self, plan: Plan, watch: Watch | None = None) -> dict[str, Site]:
-        """Read the data and partition them."""
+    def hospitals(self, plan: Plan, cache: Path, watch: Watch | None = None) -> Hospitals:
+        """Read the data and partition them; `cache` is taken if the job names none."""
         reader = SOURCES.get(self.source)()
-        return virtual_sites(self.data, plan, self.scenario, self.site_file, watch, reader)
+        return read_hospitals(
+            self.data, plan, self.scenario, self.site_file, watch, reader, self.cache or cache
+        )
 
 
 def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:
@@ -85,8 +92,13 @@ def do(
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
-    hospitals = job.hospitals(study.plan, watch)
-    say(f"{len(hospitals)} virtual hospitals: {write_partition(folder, hospitals, study.plan)}")
+    hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
+    if not study.log.read(Event):
+        study.log.add(read)
+    page = write_partition(folder, hospitals, study.plan, read)
+    for line in in_words(read):
+        say(line)
+    say(f"{len(hospitals)} virtual hospitals: {page}")
     faults = read_faults(job.scenario)
     with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:
         log_to(RunFolder(folder).flower_log)

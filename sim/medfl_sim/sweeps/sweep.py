@@ -29,7 +29,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import in_words
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
-from medfl_sim.runs.job import Job, do
+from medfl_sim.runs.job import CACHE, Job, do
 
 MAX_RUNS = 10_000
 SCENARIO, PARTITION = "scenario", "partition."
@@ -108,7 +108,10 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     """
     folder = folder.resolve()  # workers may be in another directory
     base_job = replace(
-        job, data=job.data.resolve(), site_file=job.site_file and job.site_file.resolve()
+        job,
+        data=job.data.resolve(),
+        site_file=job.site_file and job.site_file.resolve(),
+        cache=(job.cache or folder / CACHE).resolve(),
     )
     places = {key: key if _is_of_scenario(key) else find_key(key) for key in vary}
     base = read_yaml(job.plan)
@@ -145,7 +148,7 @@ def run_sweep(
     """
     left = [v for v in found if not _is_finished(v)]
     for variant in {load_plan(v.job.plan).images.model_dump_json(): v for v in left}.values():
-        variant.job.hospitals(load_plan(variant.job.plan), watch)
+        variant.job.hospitals(load_plan(variant.job.plan), variant.folder.parent, watch)
     if len(left) < len(found):
         say(f"{len(found) - len(left)} of {len(found)} runs are finished already")
     failed: dict[str, str] = {}

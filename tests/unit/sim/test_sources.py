@@ -45,9 +45,39 @@ def test_pictures_keep_their_greys_and_folders_are_classes(
     assert [s.label for s in found.samples] == [0, 0, 1]
     assert count_reasons(found.refused) == {"no PNG or JPEG image": 1}
     assert np.array_equal(pixels["normal/8.png"][0], eight)
-    assert np.array_equal(pixels["opacity/16.png"][0], np.rint(ramp * 100 / 257))
+    own_range = np.rint((ramp * 100.0 - 0) / 57_500 * 255)  # the file's highest value is white
+    assert np.abs(pixels["opacity/16.png"][0] - own_range).max() <= 1
     luminance = np.rint(eight * (0.299 + 0.587))
     assert np.abs(pixels["normal/colour.png"][0] - luminance).max() <= 1
+
+
+def test_sixteen_bits_that_hold_twelve_keep_their_greys_and_an_archive_says_whose_images_are(
+    tmp_path: Path, make_plan: MakePlan
+) -> None:
+    """4,096 values become 256 greys, not 16; images of one archive share black and white."""
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    (tmp_path / "images" / "normal").mkdir(parents=True)
+    Image.fromarray(ramp).save(tmp_path / "images" / "normal" / "a.png")
+    (tmp_path / "data").mkdir()
+    labels = np.array([[0], [1], [0]])
+    np.savez(
+        tmp_path / "data" / "a.npz",
+        images=np.stack([ramp, ramp // 2, ramp // 4]), labels=labels,
+        patients=np.array(["a", "b", "a"]),
+    )  # fmt: skip
+    plan = make_plan(images={"modality": ["OT"], "size": 64})
+    files = DataFiles(folder="data", labels_from="file", values={"0": "normal", "1": "opacity"})
+
+    png = read(tmp_path, "pictures", DataFiles(folder="images", labels_from="folder"), plan)
+    npz = read(tmp_path, "npz", files, plan)
+
+    assert len(np.unique(png.pixels[png.rows[0]])) == 256
+    highest = [int(npz.pixels[row].max()) for row in npz.rows]
+    assert highest == pytest.approx([255, 127, 64], abs=1)
+    assert len(set(npz.patients)) == 2
+    np.savez(tmp_path / "data" / "b.npz", images=ramp[None], patients=np.zeros(1))
+    again = read(tmp_path, "npz", files, plan)
+    assert "patients is float64 (1,); not one per image" in count_reasons(again.refused)
 
 
 def test_a_csv_column_says_whose_a_picture_is(tmp_path: Path, make_plan: MakePlan) -> None:

@@ -3,8 +3,9 @@
 Yang et al.: MedMNIST v2. Sci Data 10:41 (2023). Arrays `PREFIX_images` are (N, H, W) or
 (N, H, W, 3) of 8 or 16 bits, `PREFIX_labels` (N, 1), or (N, K) of 0 and 1 for K findings. A site
 file for them has `labels_from: file`; labels are the numbers as text, findings are joined by |,
-with `none` for none. An image's name is `FILE.npz#PREFIX/000017`, and it is of a patient of its
-own: MedMNIST has no patients.
+with `none` for none. `PREFIX_patients` (N,), text or integers, says whose the images are: MedMNIST
+has none, so there each image is of a patient of its own. An image's name is
+`FILE.npz#PREFIX/000017`.
 """
 
 import zipfile
@@ -21,7 +22,7 @@ from medfl_client.data.labels import NONE
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
-from medfl_sim.data.sources import OTHER, SOURCES, whole_range
+from medfl_sim.data.sources import OTHER, SOURCES, to_window
 
 MAX_BYTES = 1 * 2**30  # of the arrays of one archive
 IMAGES = "images"
@@ -52,7 +53,8 @@ class NpzReader:
         row = source.rows[0]
         prefix, _, number = row.item.rpartition("/")
         array = _array(folder / row.path, row.mtime_ns, f"{prefix}_{IMAGES}" if prefix else IMAGES)
-        return whole_range(array[int(number)], images)
+        used = _used_range(folder / row.path, row.mtime_ns) if array.dtype.itemsize > 1 else None
+        return to_window(array[int(number)], images, used)
 
 
 def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
@@ -63,6 +65,11 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
     with np.load(path, allow_pickle=False) as archive:
         has_labels = f"{prefix}labels" in archive.files
         labels = archive[f"{prefix}labels"] if has_labels else np.full((len(pictures), 0), 0)
+        patients = archive[f"{prefix}patients"] if f"{prefix}patients" in archive.files else None
+    if patients is not None and (
+        patients.shape != (len(pictures),) or patients.dtype.kind not in "iuU"
+    ):
+        raise DataError(f"{prefix}patients is {patients.dtype} {patients.shape}; not one per image")
     folder = prefix.rstrip("_")
     rows = []
     for i, (image, label) in enumerate(zip(pictures, labels, strict=True)):
@@ -75,7 +82,9 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
                 size=facts.st_size,
                 mtime_ns=facts.st_mtime_ns,
                 sop=f"{name}#{item}",
-                patient=pseudonym(rules.secret, f"{name}#{item}"),
+                patient=pseudonym(
+                    rules.secret, f"{name}#{item}" if patients is None else str(patients[i])
+                ),
                 modality=OTHER,
                 height=image.shape[0],
                 width=image.shape[1],
@@ -92,6 +101,19 @@ def _label(label: NDArray[np.generic]) -> str:
     if len(label) <= 1:
         return str(int(label[0])) if len(label) else ""
     return "|".join(str(k) for k in np.flatnonzero(label)) or NONE
+
+
+@lru_cache(maxsize=8)
+def _used_range(path: Path, mtime_ns: int) -> tuple[int, int]:
+    """Return the lowest and highest value of all images of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        keys = [name.removesuffix(".npy") for name in archive.namelist()]
+    ends = [
+        (int(array.min()), int(array.max()))
+        for array in (_array(path, mtime_ns, key) for key in keys if key.endswith(IMAGES))
+        if array.size
+    ]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 @lru_cache(maxsize=2)

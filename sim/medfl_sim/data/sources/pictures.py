@@ -12,7 +12,7 @@ from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
-from medfl_sim.data.sources import OTHER, SOURCES, whole_range
+from medfl_sim.data.sources import OTHER, SOURCES, to_window
 
 DEEP = ("I;16", "I;16L", "I;16B")  # Pillow's names of 16-bit grey
 
@@ -50,9 +50,9 @@ class PictureReader:
             raise DataError("an image is no volume; the plan has dimensions: 3")
         with _open(folder / source.rows[0].path) as image:
             if image.mode in DEEP:
-                return whole_range(np.asarray(image).astype(np.uint16), images)
+                return to_window(np.asarray(image).astype(np.uint16), images)
             mode = "L" if source.rows[0].samples == 1 else "RGB"
-            return whole_range(np.asarray(image.convert(mode)), images)
+            return to_window(np.asarray(image.convert(mode)), images)
 
 
 def _open(path: Path) -> Image.Image:

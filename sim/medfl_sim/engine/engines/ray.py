@@ -1,7 +1,7 @@
 """Flower's Ray backend, on one machine or on an existing Ray cluster (pip install 'medfl[ray]').
 
-The engine puts the sites, images included, into Ray's object store once; each actor opens them
-there.
+The engine puts the sites, images included, and the parts that a script registered, into Ray's
+object store once; each actor opens them there.
 RAY_ADDRESS names a running cluster; without it Ray starts one on this machine.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from medfl_common.registry import add_parts, parts_from_elsewhere
 from medfl_sim.engine.engines import ENGINES
 from medfl_sim.engine.grid import be_a_task, flower_ray_backend
 from medfl_sim.engine.pool import Pool
@@ -25,7 +26,7 @@ _APPS: dict[str, ClientApp] = {}  # of this process, by the object behind them
 def ray_engine(make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int) -> Pool:
     """Start Flower's actors, `n_workers` or as many as the cluster has processors."""
     ray = start_ray(n_workers)
-    stored = ray.put(ray.cloudpickle.dumps(make_app))
+    stored = ray.put(ray.cloudpickle.dumps((parts_from_elsewhere(), make_app)))
     key = stored.hex()
     backend = flower_ray_backend(
         {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}, partial(load_app, key, stored)
@@ -43,5 +44,7 @@ def load_app(key: str, stored: Any) -> ClientApp:
     if key not in _APPS:
         ray: Any = import_module("ray")
         be_a_task()
-        _APPS[key] = ray.cloudpickle.loads(ray.get(stored))()
+        parts, make_app = ray.cloudpickle.loads(ray.get(stored))
+        add_parts(parts)
+        _APPS[key] = make_app()
     return _APPS[key]

@@ -4,9 +4,11 @@ RAY_ADDRESS names a running cluster; without it Ray starts one on this machine. 
 see the data and the sweep's folder under the same paths.
 """
 
+import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from medfl_common.registry import add_parts, parts_from_elsewhere
 from medfl_sim.engine.ray_cluster import start_ray
 from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 
@@ -15,17 +17,24 @@ from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 def on_ray(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Task, str]]:
     """Make runs, one per processor of the cluster, or `n_workers` at a time."""
     ray = start_ray(n_workers)
-    remote = ray.remote(num_cpus=1)(work)
+    remote = ray.remote(num_cpus=1)(work_with)
+    parts = ray.put(ray.cloudpickle.dumps(parts_from_elsewhere()))
     waiting = list(tasks)
     most = n_workers or int(ray.cluster_resources().get("CPU", 1))
     running: dict[Any, Task] = {}
     while waiting or running:
         while waiting and len(running) < most:
             task = waiting.pop(0)
-            running[remote.remote(task)] = task
+            running[remote.remote(parts, task)] = task
         (done, *_), _ = ray.wait(list(running))
         task = running.pop(done)
         try:
             yield task, ray.get(done)
         except ray.exceptions.RayError as error:
             yield task, str(error)
+
+
+def work_with(parts: bytes, task: Task) -> str:
+    """Make one run with the parts that a script registered."""
+    add_parts(pickle.loads(parts))  # noqa: S301  what the driver of this cluster put there
+    return work(task)

@@ -1,0 +1,45 @@
+"""What a simulation read: used, left out and why, and whose patients nobody named."""
+
+from medfl_common.run.events import DataRead, DataSource
+from medfl_common.ui.page import Section, Table
+
+REASONS = 5  # that a line on the screen names
+
+
+def data_section(read: DataRead) -> Section:
+    """List each data folder's reasons, and say where images count as patients."""
+    rows = [
+        [name, what, str(n), reason]
+        for name, source in read.sources.items()
+        for what, found in (("files", source.left_out), ("parts", source.left_out_parts))
+        for reason, n in found.items()
+    ]
+    texts = [line for name, source in read.sources.items() for line in _own(name, source)]
+    header = ["folder", "of", "left out", "why"]
+    tables = [Table(header, rows, is_text=True)] if rows else []
+    texts += [] if rows else ["Nothing was left out."]
+    return Section("What was read", texts, tables=tables)
+
+
+def in_words(read: DataRead) -> list[str]:
+    """Say it in lines for a screen."""
+    lines = []
+    for name, source in read.sources.items():
+        reasons = [*source.left_out.items(), *source.left_out_parts.items()]
+        shown = "; ".join(f"{n} x {reason}" for reason, n in reasons[:REASONS])
+        more = f"; {len(reasons) - REASONS} more reasons" if len(reasons) > REASONS else ""
+        out = f"left out: {shown}{more}" if reasons else "nothing left out"
+        lines.append(f"{name}: {source.n_images} images; {out}")
+        lines += _own(name, source)
+    return lines
+
+
+def _own(name: str, source: DataSource) -> list[str]:
+    if not source.n_own_patients:
+        return []
+    return [
+        f"{name}: nothing says whose {source.n_own_patients} of {source.n_images} images are, so "
+        "each counts as a patient of its own. If a patient has several, the model may be scored "
+        "on patients of its training; data.patient_column names the patients' column of the "
+        "label file"
+    ]

@@ -1,0 +1,109 @@
+"""What a simulation tells its researcher of the data, and where it writes."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import MakePlan
+
+from medfl_common.errors import RunError
+from medfl_common.registry import Registry, parts_from_elsewhere
+from medfl_common.run.events import DataRead
+from medfl_common.run.model_file import WEIGHTS
+from medfl_sim.runs.job import CACHE, Job, do
+
+SITE = """site: one
+data:
+  folder: images
+  labels_from: folder
+server: {address: "localhost:1", ca: ca.crt}
+policy: {min_images: 1, min_cell: 1}
+"""
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Twenty pictures of two classes, a text, and no word about patients."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    for i in range(20):
+        path = folder / "images" / ("opacity" if i % 2 else "normal") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (24, 24), np.uint8)).save(path)
+    (folder / "images" / "normal" / "notes.txt").write_text("no image")
+    (folder / "site.yaml").write_text(SITE)
+    return folder
+
+
+def test_what_is_left_out_and_who_counts_as_a_patient_is_on_screen_page_log_and_report(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(images={"modality": ["OT"]}, federation={"rounds": 1, "min_sites": 1})
+    said: list[str] = []
+
+    study = do(Job(plan, pictures, source="pictures", baselines=False), tmp_path / "r", said.append)
+    do(Job(plan, pictures, source="pictures", baselines=False), tmp_path / "r")
+
+    (read,) = study.log.read(DataRead)
+    assert read.sources["one"].left_out == {"no PNG or JPEG image": 1}
+    assert read.sources["one"].n_own_patients == 20
+    own = "nothing says whose 20 of 20 images are"
+    assert any("left out: 1 x no PNG or JPEG image" in line for line in said)
+    assert any(own in line for line in said)
+    assert own in (study.folder / "partition.html").read_text()
+    assert own in (study.folder / "report.html").read_text()
+
+
+def test_a_simulation_writes_nothing_into_the_data(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(images={"modality": ["OT"]}, federation={"rounds": 1, "min_sites": 1})
+    before = digests(pictures)
+    job = Job(plan, pictures, source="pictures", baselines=False)
+
+    do(job, tmp_path / "runs" / "r")
+    first = (tmp_path / "runs" / "r" / WEIGHTS).read_bytes()
+    do(Job(plan, pictures, source="pictures", baselines=False, cache=tmp_path / "c"),
+       tmp_path / "other" / "r")  # fmt: skip
+
+    assert digests(pictures) == before
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"r", CACHE}
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"r"}
+    assert (tmp_path / "other" / "r" / WEIGHTS).read_bytes() == first
+
+
+def test_a_researcher_reads_why_and_no_message_for_hospitals(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    """The site file keeps its policy, which wants more images than there are."""
+    plan = make_plan(images={"modality": ["OT"]}, federation={"rounds": 1, "min_sites": 1})
+    site_file = pictures / "site.yaml"
+    site_file.write_text(site_file.read_text().replace("min_images: 1,", "min_images: 100,"))
+    said: list[str] = []
+
+    with pytest.raises(RunError, match="policy P4") as stopped:
+        do(Job(plan, pictures, source="pictures", baselines=False), tmp_path / "r", said.append)
+
+    words = str(stopped.value) + "".join(said) + (tmp_path / "r" / "log.jsonl").read_text()
+    assert not [word for word in ("ask the", "medfl-server", "incident") if word in words]
+
+
+def test_a_part_that_a_script_registered_is_there_in_another_process() -> None:
+    registry: Registry[object] = Registry("sound", "medfl_sim.data.faults.sounds")
+    registry.register("mine")(len)
+
+    (mine,) = [part for part in parts_from_elsewhere() if part[0] == registry.package]
+    again: Registry[object] = Registry("sound", "medfl_sim.data.faults.sounds")
+
+    assert mine == (registry.package, "mine", len)
+    assert "mine" not in again._parts
