@@ -1,4 +1,4 @@
-"""The events of a run log, one type each. No other file but site_reply knows their JSON.
+"""The events of a run log, one type each. Only site_reply and data_source know JSON of theirs.
 
 A type is a view of a line of `log.jsonl`: what a later version adds to the line stays in it.
 """
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from medfl_common.files import Json
 from medfl_common.run.choice import Choice, choice_of
+from medfl_common.run.data_source import DataSource
 from medfl_common.run.site_reply import Facts, SiteReply
 
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
@@ -53,7 +54,7 @@ class Started(Event):
 
 
 class DataRead(Event):
-    """A simulation read its data: what is used, what is left out, and why."""
+    """A simulation read its data."""
 
     kind = "data"
 
@@ -63,36 +64,9 @@ class DataRead(Event):
         return cls({"sources": {**sources}})
 
     @property
-    def sources(self) -> dict[str, "DataSource"]:
+    def sources(self) -> dict[str, DataSource]:
         """What was read, by data folder."""
         return {name: DataSource(facts) for name, facts in self.facts["sources"].items()}
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """What a simulation read in one data folder."""
-
-    facts: Facts
-
-    @property
-    def n_images(self) -> int:
-        """Samples that are used."""
-        return int(self.facts["images"])
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Reason -> files that are left out."""
-        return dict(self.facts["left_out"])
-
-    @property
-    def left_out_parts(self) -> dict[str, int]:
-        """Reason -> frames or candidates left out of files that are used."""
-        return dict(self.facts["left_out_parts"])
-
-    @property
-    def n_own_patients(self) -> int:
-        """Samples of which nothing says whose they are, so each counts as a patient."""
-        return int(self.facts["own_patients"])
 
 
 class AtRound(Event):

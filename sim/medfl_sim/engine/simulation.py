@@ -1,6 +1,5 @@
 """A study on one machine: virtual hospitals, the real apps, a real run directory."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,9 +12,8 @@ from medfl_client.task.app import build_app as build_client_app
 from medfl_client.task.handler import NotSent
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import Site
-from medfl_common.errors import MEANING, RunError
+from medfl_common.errors import MEANING
 from medfl_common.files import locked
-from medfl_common.run.events import RoundWithoutQuorum
 from medfl_common.run.folder import RunFolder
 from medfl_common.wire.cost import sizes
 from medfl_server.aggregation.aggregator import check_roster
@@ -64,15 +62,12 @@ def run_study(
     folder = study.folder.resolve()  # workers may be in another directory
     if len(sites) > MANY:
         give_back_large_blocks()
-    use_threads(
-        study.plan
-    )  # here too if other processes train: waiting threads would take their cores
+    use_threads(study.plan)  # also if others train: waiting threads would take their cores
     here = {name: replace(s, local=RunFolder(folder).local / name) for name, s in sites.items()}
     with locked(study.folder):
         most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
-        running = ENGINES.get(engine)(
-            partial(make_app, here, faults, RunFolder(folder).not_sent_log), n_workers, most
-        )
+        not_sent = RunFolder(folder).not_sent_log
+        running = ENGINES.get(engine)(partial(make_app, here, faults, not_sent), n_workers, most)
         try:
             grid = SimulatedGrid(running, [*sites])
             app = build_server_app(
@@ -83,14 +78,13 @@ def run_study(
                 follow or (lambda progress: None),
                 sites_keep_models=False,
                 speed=speed_of(faults, study.plan, [*sites]),
-                explain=partial(why_not_sent, study.files.not_sent_log),
+                explain=partial(why_not_sent, not_sent, announce),
             )
             run_apps(app, grid)
         except PausedError as paused:
-            raise _without_hospitals(study, paused) from None
+            raise _for_researchers(study, paused) from None
         finally:
             running.close()
-            not_sent = study.files.not_sent_log
             if not_sent.exists():
                 announce(f"what hospitals withheld, and why: {not_sent}")
 
@@ -113,24 +107,27 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
     return build_client_app(find_site, tell, misbehaviour(faults, [*sites]))
 
 
-def _without_hospitals(study: Study, paused: PausedError) -> RunError:
+def _for_researchers(study: Study, paused: PausedError) -> PausedError:
     """Say why a study paused to a researcher, who has nobody to ask."""
-    missing = study.log.read(RoundWithoutQuorum)[-1].missing
-    reasons = "; ".join(f"{site}: {why}" for site, why in [*missing.items()][:MOST_REASONS])
-    return RunError(
-        f"{paused.what}. {reasons}",
+    reasons = _reasons(study.files.not_sent_log)[-MOST_REASONS:]
+    return PausedError(
+        "; ".join([paused.what, *reasons]),
         todo="correct the data, their site files or the plan, and start it again",
         data=paused.data,
     )
 
 
-def why_not_sent(not_sent: Path, code: int, incident: int) -> str:
-    """Say why a virtual hospital sent nothing: the researcher may read what a hospital reads."""
-    text = not_sent.read_text(encoding="utf-8") if not_sent.exists() else ""
-    line = rf"not sent: (?P<why>[^\n]*) \(MEDFL-E{code}, incident {incident}\)"
-    if found := re.search(line, text):
-        return f"{found['why']} (MEDFL-E{code})"
-    return f"{MEANING.get(code, MEANING[900])} (MEDFL-E{code}); {not_sent} says why"
+def why_not_sent(not_sent: Path, announce: Announce, code: int, incident: int) -> str:
+    """Announce why a virtual hospital sent nothing; return what the log may hold of it."""
+    for reason in _reasons(not_sent):
+        if f", incident {incident})" in reason:
+            announce(reason)
+    return f"{MEANING.get(code, MEANING[900])} (MEDFL-E{code}); {not_sent.name} says why"
+
+
+def _reasons(not_sent: Path) -> list[str]:
+    lines = not_sent.read_text(encoding="utf-8").splitlines() if not_sent.exists() else []
+    return [line for line in lines if line.startswith("not sent: ")]
 
 
 def default_out(plan_file: Path) -> Path:

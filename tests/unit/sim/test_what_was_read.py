@@ -95,7 +95,8 @@ def test_a_researcher_reads_why_and_no_message_for_hospitals(
         do(Job(plan, pictures, source="pictures", baselines=False), tmp_path / "r", said.append)
 
     words = str(stopped.value) + "".join(said) + (tmp_path / "r" / "log.jsonl").read_text()
-    assert not [word for word in ("ask the", "medfl-server", "incident") if word in words]
+    assert not [word for word in ("ask the", "medfl-server", "medfl-client") if word in words]
+    assert any("policy P4" in line for line in said)
 
 
 def test_a_part_that_a_script_registered_is_there_in_another_process() -> None:

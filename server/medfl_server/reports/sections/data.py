@@ -1,6 +1,7 @@
 """What a simulation read: used, left out and why, and whose patients nobody named."""
 
-from medfl_common.run.events import DataRead, DataSource
+from medfl_common.run.data_source import DataSource
+from medfl_common.run.events import DataRead
 from medfl_common.ui.page import Section, Table
 
 REASONS = 5  # that a line on the screen names
