@@ -7,8 +7,9 @@ from flwr.app import RecordDict
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import Policy, load_site_file
-from medfl_client.data.ingest import Collection, collect, count_reasons
+from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.labels import count_labels
+from medfl_client.data.reasons import file_rows
 from medfl_client.data.split import site_data
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
@@ -67,15 +68,13 @@ def _show_approval(folder: Path, plan: Plan, policy: Policy, screen: Screen) -> 
 
 
 def _show_data(found: Collection, state: Path, screen: Screen) -> None:
-    reasons = count_reasons(found.refused)
-    rows = [[str(len(found.samples)), "used"]]
-    rows += [[str(n), f"left out: {reason}"] for reason, n in reasons.items()]
+    rows = file_rows(len({sample.row.name for sample in found.samples}), found.refused)
     if found.n_labels_unused:
         rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
     for reason, n in found.refused_parts.items():
         rows.append([str(n), f"frames or candidates left out of used files: {reason}"])
     screen.table(["files", "what became of them"], rows)
-    if reasons:
+    if found.refused:
         path = StateFolder(state).left_out
         write_left_out(found.refused, path)
         screen.say(f"the list of left-out files, with their reasons: {path} (stays here)")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
+from medfl_client.data.reasons import file_rows
 from medfl_client.readiness.assess import as_json, assess
 from medfl_client.readiness.checks import VERDICTS, Verdict
 from medfl_client.readiness.left_out import write_left_out
@@ -28,9 +29,8 @@ def survey(
     if is_for_script:
         print(json.dumps(as_json(found, site.site), indent=1))
         return found.verdict
-    screen.table(
-        ["files", "what became of them"], [[f"{n:,}", what] for what, n in found.files.items()]
-    )
+    rows = file_rows(found.files["used"], found.refused)
+    screen.table(["files", "what became of them"], rows)
     for finding in found.findings:
         advice = f" ({finding.todo})" if finding.todo else ""
         screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")

@@ -1,5 +1,6 @@
 """`medfl-client predict`: a model's predictions for DICOM files, as a CSV at the hospital."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
 from medfl_client.data.reader import Source
+from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.split import site_data
 from medfl_client.data.unindexed import decode, read_headers
@@ -21,6 +23,7 @@ from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds, predicted
 from medfl_common.errors import ConfigError, MedflError
+from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, load_model
@@ -33,6 +36,7 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
 
     An unreadable file gets a line with the reason. Nothing leaves the site.
     """
+    _refuse_no_place(out)
     site = load_site_file(folder)
     plan, model, reading = load_model(find_model(folder, name))
     if plan.images.sample == "candidate":
@@ -55,10 +59,18 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
         usual = _usual(folder, site, plan, model, device, screen)
         lines = _lines(model, images, kept, plan, reading, usual, device) + lines
     _write(out, lines, plan)
-    screen.say(f"{len(kept)} scored, {len(refused)} files left out with their reasons: {out}")
+    n_used = len({row.name for source in kept for row in source.rows})
+    screen.table(["files", "what became of them"], file_rows(n_used, refused))
+    screen.say(f"{len(kept)} scored, {len(refused)} files not, each with its reason: {out}")
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
     screen.say("research software, not a medical device: not for diagnosis")
+
+
+def _refuse_no_place(out: Path) -> None:
+    """Raise ConfigError before any work where the file cannot be written."""
+    if out.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{out} cannot be written", todo="name another file with --out")
 
 
 def _usual(
@@ -133,4 +145,4 @@ def _write(out: Path, lines: Sequence[dict[str, str]], plan: Plan) -> None:
         columns += [f"probability {name}", f"calibrated {name}"]
     columns += ["threshold", "nearer than it", "looks usual", "remark"]
     rows = [[line.get(name, "") for name in columns] for line in lines]
-    out.write_text(csv_text([columns, *rows]), encoding="utf-8", errors="surrogateescape")
+    write_atomic(out, csv_text([columns, *rows]).encode("utf-8", "backslashreplace"))

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfl_client.config.folder import CacheFolder
+from medfl_client.data.decoders import decoder_versions
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import Reader, Source, read_pixels
 from medfl_client.data.sandbox import Refused, in_sandbox
@@ -37,6 +38,9 @@ TIMEOUT_S = 120.0  # for a chunk
 VOLUME_TIMEOUT_S = 600.0
 
 Indices = NDArray[np.int64]
+# Of a sample: its name, its record or -1, the hash of it, why it has none, and the versions of the
+# decoders that crashed; empty: none did.
+Line = tuple[str, int, bytes, str, str]
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def _decode(
     read = partial(read_pixels, reader, folder, images)
     chunk, timeout_s = (CHUNK, TIMEOUT_S) if images.dimensions == 2 else (1, VOLUME_TIMEOUT_S)
     chunk = CANDIDATES if images.sample == "candidate" else chunk
-    waiting: list[tuple[str, int, bytes, str]] = []
+    waiting: list[Line] = []
     committed = time.monotonic()
     path = CacheFolder(place).pixels
     path.touch(mode=0o600)
@@ -154,14 +158,15 @@ def _decode(
             in_sandbox(read, new.values(), chunk, timeout_s), start=1
         ):
             name = name_of[id(source)]
-            if isinstance(result, Refused) and not result.is_lasting:
+            if isinstance(result, Refused) and not (result.is_lasting or result.is_crash):
                 passing[name] = result.reason
             elif isinstance(result, Refused):
-                waiting.append((name, -1, b"", result.reason))
+                stamp = decoder_versions() if result.is_crash else ""
+                waiting.append((name, -1, b"", result.reason, stamp))
             else:
                 _append(file, result, images)
                 digest = hashlib.sha256(result.tobytes()).digest()[:16]
-                waiting.append((name, n_records, digest, ""))
+                waiting.append((name, n_records, digest, "", ""))
                 n_records += 1
             if time.monotonic() - committed > COMMIT_S or done == len(new):
                 _commit(table, file, waiting)
@@ -184,22 +189,26 @@ def _append(file: BinaryIO, record: NDArray[np.generic], images: Images) -> None
         ) from None
 
 
-def _commit(
-    table: sqlite3.Connection, file: BinaryIO, waiting: list[tuple[str, int, bytes, str]]
-) -> None:
+def _commit(table: sqlite3.Connection, file: BinaryIO, waiting: list[Line]) -> None:
     file.flush()
     os.fsync(file.fileno())
-    table.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", waiting)
+    table.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?)", waiting)
     table.commit()
     waiting.clear()
 
 
 def _open(place: Path) -> sqlite3.Connection:
+    """Open the table; a file that crashed decoders of other versions is forgotten."""
     connection = sqlite3.connect(CacheFolder(place).samples)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS samples (name TEXT PRIMARY KEY, row INTEGER, digest BLOB, "
-        "reason TEXT)"
+        "reason TEXT, stamp TEXT NOT NULL DEFAULT '')"
     )
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(samples)")}
+    if "stamp" not in columns:  # of 0.1.0 before crashes were kept
+        connection.execute("ALTER TABLE samples ADD COLUMN stamp TEXT NOT NULL DEFAULT ''")
+    old = "DELETE FROM samples WHERE stamp NOT IN ('', ?)"
+    connection.execute(old, (decoder_versions(),))
     return connection
 
 
@@ -207,7 +216,7 @@ def _look_up(
     table: sqlite3.Connection, names: Sequence[str]
 ) -> Iterator[tuple[str, tuple[int, bytes, str]]]:
     wanted = set(names)
-    for name, row, digest, reason in table.execute("SELECT * FROM samples"):
+    for name, row, digest, reason in table.execute("SELECT name, row, digest, reason FROM samples"):
         if name in wanted:
             yield name, (row, digest, reason)
 

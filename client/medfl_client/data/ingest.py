@@ -18,6 +18,7 @@ from medfl_client.data.dicom.patch import OUTSIDE
 from medfl_client.data.duplicates import find_duplicates, join_persons
 from medfl_client.data.labels import read_labels
 from medfl_client.data.reader import DicomReader, Reader
+from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
@@ -127,11 +128,6 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
         refused_parts=dict(Counter(parts).most_common()),
     )
-
-
-def count_reasons(refused: dict[str, str]) -> dict[str, int]:
-    """Count refused files by reason, most frequent first."""
-    return dict(Counter(refused.values()).most_common())
 
 
 def _refuse_nothing(n_images: int, refused: dict[str, str], folder: Path, hint: str) -> None:

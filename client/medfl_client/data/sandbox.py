@@ -23,7 +23,8 @@ from typing import Generic, TypeVar
 
 import threadpoolctl
 
-from medfl_common.errors import DataError
+from medfl_client.data.listing import CLOSED_FILE, GONE
+from medfl_common.errors import DataError, system_reason
 
 MEMORY = 2 * 2**30  # bytes that one worker may take above what it starts with
 TIMEOUT_S = 60.0  # for one call of the work, whatever it holds
@@ -41,7 +42,8 @@ class Refused:
     """Why a job has no result."""
 
     reason: str
-    is_lasting: bool = False  # the same file will give the same; not so after a crash or a time-out
+    is_lasting: bool = False  # the same file will give the same
+    is_crash: bool = False  # the same file will give the same to the same decoders
 
 
 @dataclass
@@ -157,7 +159,7 @@ class _Pool(Generic[Job, Result]):
             reason = "reading it crashed the decoder"
         worker.end()
         if len(batch) == 1:
-            return [(batch[0], Refused(reason))]
+            return [(batch[0], Refused(reason, is_crash=True))]
         self._again.extend(batch)
         return []
 
@@ -213,11 +215,16 @@ def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:
     except DataError as error:
         return Refused(str(error), is_lasting=True)
     except FileNotFoundError:
-        return Refused("the file is gone")
+        return Refused(GONE)
     except PermissionError:
-        return Refused("the file may not be read; check its permissions")
+        return Refused(CLOSED_FILE)
+    except OSError as error:
+        if error.errno is None:  # a parser's own
+            return Refused("the file is damaged", is_lasting=True)
+        return Refused(f"the system cannot read the file ({system_reason(error)})")
     except MemoryError:
-        return Refused(f"reading it needs more than {MEMORY / 2**30:.0f} GB of memory")
+        reason = f"reading it needs more than {MEMORY / 2**30:.0f} GB of memory"
+        return Refused(reason, is_crash=True)
     except Exception:  # one bad file costs one row, whatever a parser makes of it
         return Refused("the file is damaged", is_lasting=True)
 

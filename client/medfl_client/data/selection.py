@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from medfl_client.config.site_file import DataFiles
@@ -11,11 +11,12 @@ from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
 from medfl_client.data.reader import ALL_FRAMES, Source
-from medfl_common.errors import DataError
+from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 from medfl_common.plan.plan import Plan
 
 COPY = "copy of another file"
+MIDDLE = "the middle image of its series is taken"
 NO_LABEL = "no label"
 DIFFERENT_IN_SERIES = "the images of its series have different labels"
 UNKNOWN_LABEL = "its label is unknown"
@@ -159,8 +160,7 @@ def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Sourc
         refused |= left_out
         return Source(tuple(slices), ALL_FRAMES)
     middle = middle_of(series)
-    reason = "the middle image of its series is taken"
-    refused |= {row.name: reason for row in series if row is not middle}
+    refused |= {row.name: MIDDLE for row in series if row is not middle}
     return Source((middle,), middle.frames // 2)
 
 
@@ -184,8 +184,12 @@ def _without_copies(rows: list[Row], folder: Path, refused: dict[str, str]) -> l
     for row in rows:
         content = b""
         if n_of_sop[row.sop] > 1:
-            with (folder / row.path).open("rb") as file:
-                content = sha256(file.read()).digest()
+            try:
+                with (folder / row.path).open("rb") as file:
+                    content = file_digest(file, "sha256").digest()
+            except OSError as error:
+                refused[row.name] = f"the system cannot read the file ({system_reason(error)})"
+                continue
         if first.setdefault((row.sop, content), row) is not row:
             refused[row.name] = COPY
     return list(first.values())

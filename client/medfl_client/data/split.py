@@ -8,6 +8,7 @@ import numpy as np
 from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
 from medfl_client.data.describe import describe
 from medfl_client.data.ingest import Collection
+from medfl_client.data.reasons import count_faults
 from medfl_client.data.subgroups import groups_of
 from medfl_common.plan.plan import Plan
 from medfl_common.seeds import numpy_generator
@@ -48,7 +49,7 @@ def site_data(
         rows = collection.rows[positions[chosen]]
         return ImageSet(collection.pixels, rows, targets[chosen], plan.images.channels)
 
-    n_left_out = len(collection.refused) if part is None else 0  # they are of no part
+    n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
     counting = partial(describe, collection, positions, plan, n_left_out)
     groups = groups_of([samples[i].row for i in validation], plan)
     return SiteData(image_set(train), image_set(validation), counting, groups)

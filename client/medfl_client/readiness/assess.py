@@ -14,7 +14,7 @@ from medfl_client.config.site_file import DataFiles, SiteFile
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import rows
-from medfl_client.data.ingest import Collection, Watch, count_reasons, decode, index_folder
+from medfl_client.data.ingest import Collection, Watch, decode, index_folder
 from medfl_client.data.labels import (
     LabelRow,
     Labels,
@@ -24,6 +24,7 @@ from medfl_client.data.labels import (
     read_labels,
 )
 from medfl_client.data.reader import DicomReader, Reader
+from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
 from medfl_client.data.split import site_data
 from medfl_client.readiness.checks import (

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfl_client.data.ingest import Collection
+from medfl_client.data.reasons import count_faults, file_rows
 from medfl_client.readiness.assess import Readiness
 from medfl_client.readiness.checks import UNLABELLED, mixed_patients
 from medfl_common import __version__
@@ -57,10 +58,12 @@ def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
 def answer(readiness: Readiness) -> str:
     """Answer the page's question in one sentence."""
     n_patients = len(set(readiness.collection.patients)) if readiness.collection else 0
-    n_left_out = sum(readiness.files.values()) - readiness.files["used"]
+    n_left_out = count_faults(readiness.refused)
+    n_others = len(readiness.refused) - n_left_out
+    others = f", {n_others:,} more are copies, links or no images" if n_others else ""
     counted = (
         f"{len(readiness.used):,} samples of {'at least ' * bool(readiness.n_not_decoded)}"
-        f"{n_patients:,} patients are usable, {n_left_out:,} files are left out"
+        f"{n_patients:,} patients are usable, {n_left_out:,} files are left out{others}"
     )
     state = worst(readiness.findings)
     first = next((f.seen for f in readiness.findings if f.state == state), "")
@@ -78,7 +81,7 @@ def _findings(readiness: Readiness) -> Section:
 
 
 def _numbers(readiness: Readiness) -> Section:
-    rows = [[f"{n:,}", what] for what, n in readiness.files.items()]
+    rows = file_rows(readiness.files["used"], readiness.refused)
     tables = [Table(["files", "what became of them"], rows, is_text=True)]
     if UNLABELLED not in readiness.labels:
         rows = [[name, f"{n:,}"] for name, n in readiness.labels.items()]

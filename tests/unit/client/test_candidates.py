@@ -23,8 +23,9 @@ from medfl_client.data import cache as preprocess
 from medfl_client.data.dicom import patch
 from medfl_client.data.dicom.header import Rules, read_row
 from medfl_client.data.dicom.patch import OUTSIDE, read_patch
-from medfl_client.data.ingest import Collection, collect, count_reasons
+from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_client.data.reasons import count_reasons
 from medfl_client.data.split import site_data
 from medfl_client.readiness.assess import assess
 from medfl_common.errors import ConfigError, DataError

@@ -12,8 +12,9 @@ from tests.conftest import ROOT, MakePlan
 from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.dicom.index import Progress, rows, scan
-from medfl_client.data.ingest import Collection, Watch, collect, count_reasons
+from medfl_client.data.ingest import Collection, Watch, collect
 from medfl_client.data.reader import DicomReader
+from medfl_client.data.reasons import count_reasons
 from medfl_client.data.split import site_data
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan, load_plan
@@ -62,7 +63,8 @@ def test_every_file_is_used_or_has_a_reason(site: Path, plan: Plan) -> None:
     found = read(site, plan)
 
     reasons = count_reasons(found.refused)
-    assert len(found.samples) + len(found.refused) == 43  # 40, a copy, a twin, a link; no pipe
+    assert len(found.samples) + len(found.refused) == 44  # 40, a copy, a twin, a link, a pipe
+    assert reasons["a pipe, socket or device; medfl reads only files"] == 1
     assert reasons["not a DICOM file"] == 1
     assert reasons["PatientID is missing or empty"] == 1
     assert reasons["modality CT: not in the plan"] == 1

@@ -1,7 +1,9 @@
 """What a hospital does with a model: question it, and use it on files; nothing leaves."""
 
 import csv
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +72,21 @@ def test_files_become_lines_and_what_is_no_picture_of_the_plan_has_its_reason(
             image.Modality = "MR"
         image.save_as(files / f"{number}.dcm")
     (files / "letter.txt").write_text("Dear colleague")
+    shutil.copy(files / "0.dcm", files / "new\nline.dcm")
+    shutil.copy(files / "0.dcm", os.fsencode(files) + b"/caf\xe9.dcm")
+    nameless = dcmread(files / "0.dcm")
+    nameless.PatientID = ""
+    nameless.save_as(files / "nameless.dcm")
+    (files / "linked").symlink_to(folder, target_is_directory=True)
 
     predict(folder, "last", [files], tmp_path / "p.csv", Screen())
 
     with (tmp_path / "p.csv").open(newline="") as file:
         rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
-    assert len(rows) == 4
-    for name in ("0.dcm", "1.dcm"):
+    assert len(rows) == 8
+    assert "not UTF-8" in rows["caf\\udce9.dcm"]["remark"]
+    assert "links are not followed" in rows["linked"]["remark"]
+    for name in ("0.dcm", "1.dcm", "new\nline.dcm", "nameless.dcm"):
         plain, calibrated = (
             float(rows[name][f"{k} opacity"]) for k in ("probability", "calibrated")
         )

@@ -12,8 +12,9 @@ from tests.unit.client.test_series import AXIAL, geometry, volume_plan, write_sl
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Rules
 from medfl_client.data.dicom.series import read_volume
-from medfl_client.data.ingest import Collection, collect, count_reasons
+from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.reader import ALL_FRAMES, Source, read_pixels
+from medfl_client.data.reasons import count_reasons
 from medfl_common.plan.plan import load_plan
 from medfl_sim.data.sources import SOURCES
 

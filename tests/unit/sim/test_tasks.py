@@ -10,7 +10,8 @@ from tests.conftest import MakePlan
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, write_slice
 
 from medfl_client.config.site_file import load_site_file
-from medfl_client.data.ingest import collect, count_reasons
+from medfl_client.data.ingest import collect
+from medfl_client.data.reasons import count_reasons
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites

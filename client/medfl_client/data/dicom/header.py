@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from medfl_client.data.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
+from medfl_client.data.dicom.text import PADDING, decoded
 from medfl_common.errors import ConfigError, DataError
 
 MAX_TEXT = 1024  # letters of one element that are kept
@@ -90,7 +91,8 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
     """
     facts = os.stat(path, follow_symlinks=False)
     header = read_header(path, rules.label_tag)
-    texts = {tag: _text(header, number) for tag, number in _TEXTS.items()}
+    charset = _text(header, _CHARSET)
+    texts = {tag: _text(header, number, charset) for tag, number in _TEXTS.items()}
     patient = texts["PatientID"] or texts["StudyInstanceUID"] * rules.patient_from_study
     height, width = _number(header, "Rows"), _number(header, "Columns")
     _refuse_missing({**texts, "PatientID": patient}, height, width)
@@ -125,7 +127,7 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         orientation=texts["ImageOrientationPatient"],
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
-        tag_label=_text(header, Tag(rules.label_tag)) if rules.label_tag else "",
+        tag_label=_text(header, Tag(rules.label_tag), charset) if rules.label_tag else "",
     )
 
 
@@ -147,7 +149,7 @@ def pseudonym(secret: bytes, patient_id: str) -> str:
 
     Blanks, letter case and the way in which Unicode writes a letter do not matter; zeros do.
     """
-    text = unicodedata.normalize("NFKC", patient_id).strip().upper()
+    text = unicodedata.normalize("NFKC", patient_id.strip(PADDING)).strip().upper()
     return hmac.new(secret, text.encode(), sha256).hexdigest()
 
 
@@ -162,24 +164,25 @@ def _may_be_burned_in(texts: dict[str, str]) -> bool:
     return is_copy or texts["Modality"] == "US"
 
 
+_CHARSET = Tag("SpecificCharacterSet")
 _NUMBERS = {"Rows", "Columns", "SamplesPerPixel", "BitsStored"}
 _TEXTS: dict[str, BaseTag] = {tag: Tag(tag) for tag in HEADER_TAGS if tag not in _NUMBERS}
 
 
-def _text(header: Dataset, tag: BaseTag) -> str:
+def _text(header: Dataset, tag: BaseTag, charset: str = "") -> str:
     """Give an element's text, values apart by a backslash; empty where there is none.
 
-    Plain ASCII is taken from the bytes: pydicom's own conversion costs more than reading the file.
+    It is taken from the bytes: pydicom's own conversion costs more than reading the file.
     """
     element = header.get_item(tag)
     value = None if element is None else element.value
-    if isinstance(value, bytes) and value.isascii():
-        return value[:MAX_TEXT].decode("ascii").strip(" \0")
+    if isinstance(value, bytes):
+        return decoded(value[: 4 * MAX_TEXT], charset)[:MAX_TEXT]
     if value is None:
         return ""
     converted = header[tag].value
     is_many = not isinstance(converted, str) and hasattr(converted, "__iter__")
-    text = "\\".join(map(str, converted)) if is_many else str(converted).strip(" \0")
+    text = "\\".join(map(str, converted)) if is_many else str(converted).strip(PADDING)
     return text[:MAX_TEXT].encode("utf-8", "replace").decode()  # SQLite takes no half letters
 
 

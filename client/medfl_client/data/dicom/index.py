@@ -15,7 +15,9 @@ from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
 
+from medfl_client.data.decoders import decoder_versions
 from medfl_client.data.dicom.header import Row, Rules
+from medfl_client.data.listing import list_files
 from medfl_client.data.reader import Reader
 from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
@@ -41,7 +43,9 @@ def scan(
             todo="set it in site.yaml",
         )
     with closing(_open(database, reader, rules)) as connection:
-        _list_files(connection, folder)
+        connection.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, size, mtime_ns, reason)")
+        connection.executemany("REPLACE INTO seen VALUES (?, ?, ?, ?)", list_files(folder))
+        _forget_passing(connection)
         connection.execute(
             "DELETE FROM images WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = images.path "
             "AND seen.size = images.size AND seen.mtime_ns = images.mtime_ns)"
@@ -60,6 +64,14 @@ def rows(database: Path) -> Iterator[Row]:
             yield Row(*values)
 
 
+def _forget_passing(connection: sqlite3.Connection) -> None:
+    """Forget reasons that may be gone: no permission, or a crash of other decoders' versions."""
+    old = "SELECT path FROM again WHERE stamp != ?"
+    stamp = (decoder_versions(),)
+    connection.execute(f"DELETE FROM images WHERE path IN ({old})", stamp)  # noqa: S608
+    connection.execute("DELETE FROM again WHERE stamp != ?", stamp)
+
+
 def _read_seen(
     connection: sqlite3.Connection,
     folder: Path,
@@ -68,14 +80,19 @@ def _read_seen(
     progress: Progress | None,
 ) -> None:
     """Read the files of the table `seen` that are left into rows."""
-    (total,) = connection.execute("SELECT count(*) FROM seen").fetchone()
-    jobs = connection.execute("SELECT path, size, mtime_ns, reason FROM seen")
+    (total,) = connection.execute("SELECT count(*) FROM seen WHERE reason = ''").fetchone()
+    refused = connection.execute("SELECT path, size, mtime_ns, reason FROM seen WHERE reason != ''")
+    connection.executemany(_INSERT, (_values(_refused(*found)) for found in refused.fetchall()))
+    jobs = connection.execute("SELECT path, size, mtime_ns FROM seen WHERE reason = ''")
     committed = time.monotonic()
     read = partial(_read, reader, folder, rules)
     for done, (job, result) in enumerate(in_sandbox(read, jobs, CHUNK), start=1):
-        path, size, mtime_ns, _ = job
         if isinstance(result, Refused):
-            result = [Row(path, size=size, mtime_ns=mtime_ns, reason=result.reason)]
+            if not result.is_lasting:
+                stamp = decoder_versions() if result.is_crash else ""
+                connection.execute("REPLACE INTO again VALUES (?, ?)", (job[0], stamp))
+            path, size, mtime_ns = job
+            result = [_refused(path, size, mtime_ns, result.reason)]
         connection.executemany(_INSERT, map(_values, result))
         if time.monotonic() - committed > COMMIT_S:
             connection.commit()
@@ -83,6 +100,10 @@ def _read_seen(
         if progress is not None:
             progress(done, total)
     connection.commit()
+
+
+def _refused(path: str, size: int, mtime_ns: int, reason: str) -> Row:
+    return Row(path, size=size, mtime_ns=mtime_ns, reason=reason)
 
 
 _INSERT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(fields(Row)))})"  # noqa: S608
@@ -103,67 +124,10 @@ def _open(database: Path, reader: Reader, rules: Rules) -> sqlite3.Connection:
     columns = ", ".join(f"{field.name} {_SQL[field.type]} NOT NULL" for field in fields(Row))
     connection.execute(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (path, item))")
     connection.execute("CREATE INDEX IF NOT EXISTS by_file ON images (path, size, mtime_ns)")
+    connection.execute("CREATE TABLE IF NOT EXISTS again (path TEXT PRIMARY KEY, stamp TEXT)")
     connection.execute(f"PRAGMA user_version = {stamp}")
     return connection
 
 
-def _list_files(connection: sqlite3.Connection, folder: Path) -> None:
-    """Put every name below the folder into the temporary table `seen`."""
-    connection.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, size, mtime_ns, reason)")
-    connection.executemany("INSERT INTO seen VALUES (?, ?, ?, ?)", _walk(folder))
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, int, int, str]]:
-    """List files as (path, bytes, time, reason); a reason says why one is not opened.
-
-    Links are not followed, so nothing outside the folder is reached and no loop is entered. Hidden
-    files, pipes and devices are passed over.
-    """
-    waiting = [folder]
-    while waiting:
-        try:
-            entries = list(os.scandir(waiting.pop()))
-        except OSError as error:
-            yield _name(folder, str(error.filename)) + "/", 0, 0, "the folder may not be read"
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
-            elif entry.is_symlink() or entry.is_file():
-                facts = entry.stat(follow_symlinks=False)
-                name = _name(folder, entry.path)
-                yield name, facts.st_size, facts.st_mtime_ns, _not_opened(entry)
-
-
-def _not_opened(entry: "os.DirEntry[str]") -> str:
-    """Say why a file is not even opened; empty: it is."""
-    if entry.is_symlink():
-        return "a link; links are not followed"
-    if entry.name.upper() == "DICOMDIR":
-        return "a list of files (DICOMDIR); the files themselves are read"
-    if not _is_utf8(entry.path):
-        return "its name is not UTF-8; rename it"
-    return ""
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _name(folder: Path, path: str) -> str:
-    """Give a path as the index keeps it; bytes that are no UTF-8 are shown as numbers."""
-    name = os.path.relpath(path, folder).replace(os.sep, "/")
-    return name.encode("utf-8", "backslashreplace").decode() if not _is_utf8(name) else name
-
-
-def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int, str]) -> list[Row]:
-    path, _, _, reason = job
-    if reason:
-        raise DataError(reason)
-    return reader.rows(folder / path, path, rules)
+def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int]) -> list[Row]:
+    return reader.rows(folder / job[0], job[0], rules)

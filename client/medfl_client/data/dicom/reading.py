@@ -8,18 +8,31 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import VR
 
+from medfl_client.data.opened import open_file
 from medfl_common.errors import DataError
 
 Stop = Callable[[BaseTag, str | None, int], bool]
 NOT_DICOM = "not a DICOM file"
+ARCHIVE = "an archive; unpack it first"
+ARCHIVES = (
+    b"PK\3\4", b"PK\5\6", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+)  # fmt: skip
 MAX_INFLATED = 128 * 2**20  # bytes of a deflated file's content
 MAX_HEADER = 16 * 2**20  # bytes before the pixels, of a deflated file
 MAX_FRAMES = 10_000
@@ -59,6 +72,13 @@ PIXEL_TAGS = (
 
 _HEADER_NUMBERS: list[BaseTag | int] = [Tag(name) for name in HEADER_TAGS]
 _PIXEL_NUMBERS: list[BaseTag | int] = [Tag(name) for name in PIXEL_TAGS]
+_VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
+# (no VRs, little endian) -> transfer syntax
+_SYNTAXES: dict[tuple[bool | None, bool | None], UID] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
 _LAST_TAG = max(int(Tag(name)) for name in HEADER_TAGS)  # nothing after it is looked at
 
 
@@ -76,52 +96,95 @@ def read_header(path: Path, extra: str = "") -> Dataset:
         is_whole = int.__gt__(tag, last)
         return is_whole
 
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-            if _says_deflated(head, path):
-                return _inflate(path, tags, MAX_HEADER, is_past)
-            with suppress(Exception):  # a cut head may look damaged
-                dataset = read_partial(io.BytesIO(head), is_past, specific_tags=tags)
-                if is_whole or len(head) < HEAD:
-                    return dataset
-            file.seek(0)
-            return read_partial(file, is_past, specific_tags=tags)
-    except InvalidDicomError:
-        is_archive = head.startswith((b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"))
-        raise DataError("an archive; unpack it first" if is_archive else NOT_DICOM) from None
+    with open_file(path) as file:
+        head = file.read(HEAD)
+        is_part_10 = head[128:132] == b"DICM"
+        if not is_part_10:
+            _refuse_other(head)
+        if _says_deflated(head):
+            return _inflate(file, tags, MAX_HEADER, is_past)
+        with suppress(Exception):  # a cut head may look damaged
+            dataset = read_partial(io.BytesIO(head), is_past, force=True, specific_tags=tags)
+            if is_whole or len(head) < HEAD:
+                return _known(dataset, is_part_10)
+        file.seek(0)
+        return _known(read_partial(file, is_past, force=True, specific_tags=tags), is_part_10)
 
 
 def read_image(path: Path) -> Dataset:
     """Read PIXEL_TAGS with the pixels. Raises DataError where a deflated file is too large."""
-    with path.open("rb") as file:
-        is_deflated = _says_deflated(file.read(HEAD), path)
-    if not is_deflated:
-        return dcmread(path, specific_tags=_PIXEL_NUMBERS)
-    return _inflate(path, _PIXEL_NUMBERS, MAX_INFLATED)
+    with open_file(path) as file:
+        if _says_deflated(file.read(HEAD)):
+            return _inflate(file, _PIXEL_NUMBERS, MAX_INFLATED)
+        file.seek(0)
+        dataset = dcmread(file, force=True, specific_tags=_PIXEL_NUMBERS)
+    _guess_syntax(dataset)
+    return dataset
 
 
-def _says_deflated(head: bytes, path: Path) -> bool:
+def _refuse_other(head: bytes) -> None:
+    """Raise DataError where a file without preamble does not begin as a data set does either.
+
+    Some archives store data sets without preamble and meta header; those begin with group 0008, or
+    with 0002. Whether VRs are written follows from the first element.
+    """
+    if head.startswith(ARCHIVES) or head[257:262] == b"ustar":
+        raise DataError(ARCHIVE)
+    group, has_vr = head[:2], head[4:6] in _VRS
+    is_short = int.from_bytes(head[4:8], "little") < HEAD  # without VR: the element's length
+    if len(head) < 8 or not (
+        (group in (b"\2\0", b"\0\x08") and has_vr) or (group == b"\x08\0" and (has_vr or is_short))
+    ):
+        raise DataError(NOT_DICOM)
+
+
+def _known(header: Dataset, is_part_10: bool) -> Dataset:
+    """Raise DataError where what looked like a data set without preamble says nothing of itself."""
+    if not is_part_10 and "SOPClassUID" not in header and "SOPInstanceUID" not in header:
+        raise DataError(NOT_DICOM)
+    return header
+
+
+def _guess_syntax(dataset: FileDataset) -> None:
+    """Name the transfer syntax of a data set without meta header, where its pixels are plain."""
+    if dataset.file_meta.get("TransferSyntaxUID") or dataset.preamble is not None:
+        return
+    pixels = dataset.get_item("PixelData")
+    if pixels is None or not getattr(pixels, "is_undefined_length", False):
+        dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
+
+
+def _says_deflated(head: bytes) -> bool:
     if DeflatedExplicitVRLittleEndian.encode() not in head:
         return False
-    meta: FileMetaDataset = read_file_meta_info(path)
+    meta = _meta(io.BytesIO(head))
     return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
+def _meta(file: BinaryIO) -> FileMetaDataset:
+    """Read the file meta information (PS3.10 7.1); the file stands behind it then."""
+    file.seek(0)
+    if file.read(132)[128:] != b"DICM":
+        file.seek(0)
+
+    def is_past(tag: BaseTag, vr: str | None, length: int) -> bool:
+        return tag >> 16 != 2
+
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=is_past)
+    return FileMetaDataset(meta)
+
+
 def _inflate(
-    path: Path, tags: list[BaseTag | int], limit: int, stop_when: Stop | None = None
+    file: BinaryIO, tags: list[BaseTag | int], limit: int, stop_when: Stop | None = None
 ) -> Dataset:
     """Inflate at most `limit` bytes after the file meta information (PS3.5 A.5), and read those.
 
     pydicom would inflate all of it, whatever its size. Raises DataError where there is more, unless
     `stop_when` ends the reading before.
     """
-    meta = read_file_meta_info(path)
-    with path.open("rb") as file:
-        start = file.read(HEAD).index(b"\x02\x00\x00\x00UL\x04\x00") + 12
-        file.seek(start + int(meta.FileMetaInformationGroupLength))
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = stream.decompress(file.read(), limit)
+    meta = _meta(file)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = stream.decompress(file.read(), limit)
     if stop_when is None and not stream.eof:
         raise DataError(f"deflated content is above the limit of {limit / 2**20:.0f} MB")
     dataset = read_dataset(

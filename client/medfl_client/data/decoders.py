@@ -1,0 +1,27 @@
+"""Which decoders read the images here: a file that crashed one is tried again with another."""
+
+import sys
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+
+from medfl_common import __version__
+
+PACKAGES = (
+    "numpy", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
+    "python-gdcm",
+)  # fmt: skip
+
+
+@cache
+def decoder_versions() -> str:
+    """Hash the versions of all that a file goes through."""
+    versions = [sys.version, __version__, *(_version(name) for name in PACKAGES)]
+    return sha256("|".join(versions).encode()).hexdigest()[:16]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
