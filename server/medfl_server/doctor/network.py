@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from medfl_common.errors import LinkError, system_reason
 from medfl_common.files import holder
+from medfl_common.ops.address import joined
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.checks import Check, Finding, fail, not_checked, ok, warn
 from medfl_common.run.folder import RunFolder
@@ -87,7 +88,7 @@ def check_name(folder: Path) -> Finding:
     host = names_of(folder)[0]
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return warn(
             f"the name {host} of the certificate is unknown here",
             f"enter it in the DNS that hospitals use, or medfl-server renew {folder} --host NAME",
@@ -99,13 +100,14 @@ def check_name(folder: Path) -> Finding:
 def check_way_in(folder: Path, port: int) -> Finding:
     """Connect by the public name; from inside it may fail where hospitals get through."""
     host = names_of(folder)[0]
+    address = joined(host, port)
     if not holder(folder):
-        return not_checked(f"{host}:{port}", "start medfl-server run, then doctor again", "you")
+        return not_checked(address, "start medfl-server run, then doctor again", "you")
     trouble = _trouble(folder, host, port)
     if trouble is None:
-        return ok(f"{host}:{port} answers with this study's certificate")
+        return ok(f"{address} answers with this study's certificate")
     return warn(
-        f"{host}:{port}: {trouble}",
+        f"{address}: {trouble}",
         "ask a hospital to run medfl-client doctor; if it fails there too, let the firewall pass "
         f"incoming TCP to port {port}",
         "your IT department",

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from medfl_common.errors import LinkError, reason_of
 from medfl_common.files import write_atomic, write_private
+from medfl_common.ops.address import bare
 from medfl_common.ops.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
 from medfl_common.run.folder import RunFolder
 
@@ -88,7 +89,7 @@ def _write_server_certificate(
 ) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     certificate = _certificate(
-        _name(host), key, authority.subject, authority_key, days=DAYS_VALID, host=host
+        _name(bare(host)), key, authority.subject, authority_key, days=DAYS_VALID, host=host
     )
     write_private(made.server_key, _pem(key))
     write_atomic(made.server_certificate, certificate.public_bytes(serialization.Encoding.PEM))
@@ -149,7 +150,7 @@ def _usage(is_authority: bool) -> x509.KeyUsage:
 def _alternative_names(host: str) -> x509.SubjectAlternativeName:
     """Name the host, and this machine itself for tests on it."""
     names: list[x509.GeneralName] = []
-    for name in dict.fromkeys((host, "localhost", "127.0.0.1")):
+    for name in dict.fromkeys((bare(host), "localhost", "127.0.0.1", "::1")):
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(name)))
         except ValueError:

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from medfl_common.errors import LinkError, system_reason
+from medfl_common.ops.address import bare
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.superlink.asgi import (
     Asgi,
@@ -43,7 +44,9 @@ from medfl_server.superlink.limits import (
 HTTP_OK = 200
 REFUSED = (401, 403)
 KEY_HEADER = b"flwr-public-key"  # Flower's header with the key of the sender
-HOLD_S = 20.0  # the listener holds an empty poll this long; Flower gives up after 30
+# The listener holds an empty poll this long: what closes idle connections on the way often does so
+# after 15 s.
+HOLD_S = 10.0
 PULL_MESSAGES = "/v1/fleet/pull-messages"
 PUSH_MESSAGES = "/v1/fleet/push-messages"
 PULL_OBJECT = "/v1/fleet/pull-object"
@@ -276,8 +279,12 @@ def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
 
 def bind(host: str, port: int) -> socket.socket:
     """Bind a port, 0 for any; raises LinkError with the number of a port in use."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    host = bare(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":  # all addresses, those of IPv4 too
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
         listener.bind((host, port))
     except OSError as error:
