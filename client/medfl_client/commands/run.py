@@ -6,16 +6,16 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import MutableMapping
 from pathlib import Path
 
 from medfl_client.config.folder import PRIVATE, SiteFolder, StateFolder
 from medfl_client.config.hours import OpenHours
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import SiteFile, load_site_file
-from medfl_client.connection.coordinator import Route
 from medfl_client.connection.meeting_place import MeetingPlace, prepare_place
+from medfl_client.connection.proxy import find_proxy, forget_proxies
 from medfl_client.connection.supervisor import SuperNode
+from medfl_client.connection.way import Route
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, temporary_folder, write_private
 from medfl_common.ui.screen import Screen, log_to
@@ -40,6 +40,7 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
         folder / site_file.server.ca,
         folder / PRIVATE,
         "\n  ".join(public_lines(folder)),
+        find_proxy(site_file.network, folder, os.environ, site_file.server.address),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that broke is nobody's wish
@@ -50,7 +51,7 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
             from medfl_common.ops.prometheus import serve_metrics
 
             serve_metrics(LedgerMonitor(state), metrics_port)
-        spare_loopback(os.environ)
+        forget_proxies(os.environ)
         os.environ["FLWR_HOME"] = str(files.flower_home.resolve())
         secret = secrets.token_bytes(32)
         write_private(files.executor_key, secret)
@@ -96,13 +97,6 @@ def _end_in_time() -> None:
         os._exit(130)
 
     threading.Thread(target=watch, name="stop", daemon=True).start()
-
-
-def spare_loopback(environment: MutableMapping[str, str]) -> None:
-    """Keep what stays on this machine away from a hospital's proxy."""
-    for name in ("NO_PROXY", "no_proxy"):
-        spared = environment.get(name, "")
-        environment[name] = ",".join(filter(None, (spared, "127.0.0.1", "localhost")))
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_common.files import write_private
+from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
 Join = Literal[
@@ -86,11 +87,32 @@ class Server(Settings):
     """The coordinator, as it told the hospital."""
 
     address: Annotated[
-        str, Matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "host:port, such as fl.example.org:8443")
+        str,
+        Matching(ADDRESS, "host:port, such as fl.example.org:8443 or [2001:db8::7]:8443"),
     ]
-    """The coordinator, as host:port."""
+    """The coordinator, as host:port; an IPv6 address stands in brackets."""
     ca: str = "ca.crt"
     """The certificate of the study's authority."""
+
+
+class HttpProxy(Settings):
+    """The proxy that leads out of the hospital."""
+
+    url: str = Field(min_length=1)
+    """`http://HOST:PORT`; `none`: connect directly, whatever the proxy variables say."""
+    user: str = ""
+    """The user name for the proxy, if it asks for one."""
+    password_file: str = ""
+    """The file that holds the password for the proxy, in one line; only you should be able to
+    read it."""
+
+
+class Network(Settings):
+    """How this machine reaches the coordinator."""
+
+    proxy: HttpProxy | None = None
+    """The HTTP proxy (CONNECT); without it the variables https_proxy, all_proxy and no_proxy
+    count."""
 
 
 class Compute(Settings):
@@ -179,6 +201,8 @@ class SiteFile(Settings):
     """Where images and labels are."""
     server: Server | None = None
     """The coordinator; `medfl-client init --server` writes it."""
+    network: Network = Network()
+    """How this machine reaches the coordinator; most sites need nothing here."""
     compute: Compute = Compute()
     """What trains here."""
     policy: Policy = Policy()

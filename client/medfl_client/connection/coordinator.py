@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -15,30 +16,19 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from medfl_client.connection import clock
+from medfl_client.connection.way import Route, connect
 from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.certificate import certificate_fingerprint
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 
 AUTHORITY = "medfl "  # the names of the studies' authorities begin with this
 # OpenSSL's X509_V_ERR numbers.
+REDIRECTS = range(300, 400)
+REDIRECTED = (
+    "{address} sends this site on to another address; medfl follows nobody there. Ask the "
+    "coordinator for the right address"
+)
 NOT_YET_VALID, HAS_EXPIRED, OTHER_NAME, OTHER_ADDRESS = 9, 10, 62, 64
-CONNECT_S = 10.0  # for one attempt to reach the coordinator
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where the coordinator is, and how each side identifies the other."""
-
-    address: str  # host:port
-    ca: Path
-    key: Path  # identity key of this site
-    enrolment_lines: str  # the lines that the coordinator needs, for messages
-
-    @property
-    def host_and_port(self) -> tuple[str, int]:
-        """Split the address."""
-        host, port = self.address.rsplit(":", 1)
-        return host, int(port)
 
 
 @dataclass(frozen=True)
@@ -47,16 +37,17 @@ class Health:
 
     status: int
     protocol: str  # empty: it does not say
-    ahead_s: float  # this computer's clock minus the coordinator's, give or take half a second
+    ahead_s: float  # this computer's clock minus the coordinator's: so much at least, or 0
+    ends: datetime  # of the coordinator's certificate
 
 
-def trust(route: Route) -> ssl.SSLContext:
+def trust(ca: Path) -> ssl.SSLContext:
     """Trust the study's certificate authority and no other; raises LinkError if there is none."""
     try:
-        context = ssl.create_default_context(cafile=str(route.ca))
+        context = ssl.create_default_context(cafile=str(ca))
     except (OSError, ssl.SSLError):
         raise LinkError(
-            f"server.ca {route.ca.resolve()} is no certificate",
+            f"server.ca {ca.resolve()} is no certificate",
             todo="put the coordinator's ca.crt there",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -66,30 +57,53 @@ def trust(route: Route) -> ssl.SSLContext:
 def ask_health(route: Route, context: ssl.SSLContext) -> Health:
     """Send GET /health, with nothing about the site. Raises what a connection raises."""
     host, port = route.host_and_port
-    connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=context)
-    try:
+    with connect(route) as plain, context.wrap_socket(plain, server_hostname=host) as line:
+        facts = line.getpeercert() or {}
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = line
+        before = time.time()
         connection.request("GET", "/health")
         answer = connection.getresponse()
-        told = answer.headers.get("date")
-        # The header has whole seconds, so on average half a second has passed since.
-        there = parsedate_to_datetime(told).timestamp() + 0.5 if told else time.time()
-        return Health(answer.status, answer.headers.get(PROTOCOL_HEADER, ""), time.time() - there)
-    finally:
-        connection.close()
+        ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(facts["notAfter"])), UTC)
+        return Health(
+            answer.status,
+            answer.headers.get(PROTOCOL_HEADER, ""),
+            _ahead_s(answer.headers.get("date"), before, time.time()),
+            ends,
+        )
 
 
-def reach(route: Route, context: ssl.SSLContext) -> Health:
+def _ahead_s(told: str | None, before: float, after: float) -> float:
+    """Bound the difference of the clocks: the answer was made between `before` and `after`.
+
+    A slow answer so makes no difference; what remains is this clock's.
+    """
+    if told is None:
+        return 0.0
+    try:
+        there = parsedate_to_datetime(told).timestamp() + 0.5  # the header has whole seconds only
+    except ValueError:
+        return 0.0
+    return max(before - there, min(after - there, 0.0))
+
+
+def reach(route: Route) -> Health:
     """Ask for the coordinator's health; raises LinkError with the reason if it cannot."""
     host, _ = route.host_and_port
+    context = trust(route.ca)
     try:
-        return ask_health(route, context)
+        found = ask_health(route, context)
+        if not clock.is_accepted(found.ahead_s):  # a busy coordinator may have told an old time
+            again = ask_health(route, context)
+            found = min(found, again, key=lambda health: abs(health.ahead_s))
+        return found
     except ssl.SSLCertVerificationError as error:
         raise _explain_certificate(error, route) from None
     except ssl.SSLError:
         raise LinkError(
             f"{route.address} does not speak TLS", todo="ask the coordinator for the right address"
         ) from None
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise LinkError(
             f"the name {host} is not known here", todo="check server.address and the DNS"
         ) from None
@@ -99,17 +113,24 @@ def reach(route: Route, context: ssl.SSLContext) -> Health:
         raise _unreachable(route, "its answer is not HTTP") from None
 
 
-def look(route: Route, context: ssl.SSLContext) -> str | None:
-    """Return None if the coordinator is there and agrees on protocol and time, else the fault."""
+def look(route: Route) -> str | None:
+    """Return None if the coordinator is there and agrees on protocol and time, else the fault.
+
+    The authority's certificate is read each time: it may be put right meanwhile.
+    """
     try:
-        found = reach(route, context)
+        found = reach(route)
     except LinkError as error:
         return str(error)
+    if found.status in REDIRECTS:
+        return REDIRECTED.format(address=route.address)
     if found.protocol and found.protocol != str(PROTOCOL):
         return (
             f"the coordinator speaks protocol {found.protocol}, this site {PROTOCOL}; both need "
             "the same version of medfl"
         )
+    if found.status != http.client.OK:
+        return f"{route.address} answers with status {found.status}, so the coordinator is not up"
     return explain_clock(found.ahead_s)
 
 
@@ -165,10 +186,13 @@ def _explain_certificate(error: ssl.SSLCertVerificationError, route: Route) -> L
 
 def _certificate_shown(route: Route) -> x509.Certificate | None:
     """Fetch the certificate without trusting it, to say what is wrong with it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host, _ = route.host_and_port
     try:
-        pem = ssl.get_server_certificate(route.host_and_port, timeout=CONNECT_S)
-        return x509.load_pem_x509_certificate(pem.encode())
-    except (OSError, ValueError):
+        with connect(route) as plain, context.wrap_socket(plain, server_hostname=host) as line:
+            return x509.load_der_x509_certificate(line.getpeercert(binary_form=True) or b"")
+    except (OSError, ValueError, LinkError):
         return None
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from medfl_client.connection.coordinator import Route, look, trust
+from medfl_client.connection.coordinator import REDIRECTED, look, trust
 from medfl_client.connection.meeting_place import MeetingPlace
+from medfl_client.connection.way import REDIRECT, Route, for_child
 from medfl_common.errors import reason_of
 
 LOOK_S = 0.2  # between looks at the SuperNode
@@ -49,7 +50,7 @@ class SuperNode:
 
     def __init__(self, route: Route, place: MeetingPlace, log: Path, tell: Tell) -> None:
         self._route = route
-        self._context = trust(route)
+        trust(route.ca)  # raises where there is no certificate to trust
         self._place = place
         self._command = _command(route, place)
         self._log = log
@@ -76,7 +77,7 @@ class SuperNode:
     def _supervise(self) -> None:
         while not self._closed.is_set():
             try:
-                trouble = look(self._route, self._context)
+                trouble = look(self._route)
                 if trouble is None:
                     pause = self._run_child()
                 else:
@@ -102,6 +103,9 @@ class SuperNode:
                 pass_fds=[self._place.folder_handle],
             )
             try:
+                assert child.stdin is not None
+                child.stdin.write(for_child(self._route))
+                child.stdin.flush()
                 return self._watch(child, printed)
             finally:
                 self._end(child)
@@ -143,6 +147,8 @@ class SuperNode:
                 f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
             )
             return why, REFUSED_PAUSE_S
+        if REDIRECT.encode() in seen.text:
+            return REDIRECTED.format(address=self._route.address), REFUSED_PAUSE_S
         if LOST_MESSAGE.search(seen.text):
             return "the connection lost a message; connecting again to send it again", 0.0
         if seen.is_connected and self._useless:
@@ -157,7 +163,7 @@ class SuperNode:
         """Look for a coordinator that the child cannot reach; one that is back knows no session."""
         if RETRYING not in seen.news and not seen.was_away:
             return None
-        trouble = look(self._route, self._context)
+        trouble = look(self._route)
         if trouble is None:
             return (self._told, 0.0) if seen.was_away else None
         seen.was_away = True

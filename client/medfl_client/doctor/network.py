@@ -3,25 +3,20 @@
 import http.client
 import os
 import socket
-import ssl
 import time
-import urllib.request
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 
 from medfl_client.config.folder import PRIVATE
 from medfl_client.config.site_file import SiteFile
 from medfl_client.connection import clock
-from medfl_client.connection.coordinator import (
-    CONNECT_S,
-    Health,
-    Route,
-    ask_health,
-    reach,
-    trust,
-)
-from medfl_common.errors import system_reason
+from medfl_client.connection.coordinator import REDIRECTS, Health, reach, trust
+from medfl_client.connection.proxy import SETTING, Proxy, find_proxy, spared
+from medfl_client.connection.way import Route, connect
+from medfl_common.errors import MedflError, system_reason
+from medfl_common.ops.address import is_loopback
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.checks import Check, Finding, examine, fail, not_checked, ok, warn
 from medfl_common.wire.protocol import PROTOCOL
@@ -31,28 +26,43 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
     """Follow the way to the coordinator until something stops."""
     if site.server is None:
         return examine({"coordinator": partial(_no_server, folder)})
-    route = Route(site.server.address, folder / site.server.ca, folder / PRIVATE, "")
-    host = route.address.rsplit(":", 1)[0]
-    health = cache(lambda: ask_health(route, trust(route)))
+    address, ca = site.server.address, folder / site.server.ca
+
+    @cache
+    def route() -> Route:
+        proxy = find_proxy(site.network, folder, os.environ, address)
+        return Route(address, ca, folder / PRIVATE, "", proxy)
+
+    health = cache(lambda: reach(route()))
     steps: dict[str, Check] = {
-        "coordinator's ca.crt": partial(check_authority, route),
-        "proxy settings": partial(check_proxy, host, urllib.request.getproxies()),
-        "coordinator's name": partial(check_name, route),
-        "connection": partial(check_port, route),
-        "encryption (TLS)": partial(check_tls, route),
-        "certificate": partial(check_certificate, route),
+        "coordinator's ca.crt": partial(check_authority, ca),
+        "proxy settings": lambda: check_proxy(route()),
+        "coordinator's name": lambda: check_name(route()),
+        "connection": lambda: check_port(route()),
+        "encryption (TLS)": lambda: check_tls(health()),
+        "certificate": lambda: check_certificate(health().ends),
         "coordinator": lambda: check_health(health()),
         "clock": lambda: check_clock(health().ahead_s),
     }
     return [*_until_failed(steps), *examine({"enrolment": _enrolment})]
 
 
+def proxy_names(folder: Path, site: SiteFile) -> dict[str, str]:
+    """List the names of the hospital's proxy, each with the role that replaces it."""
+    with suppress(MedflError):
+        proxy = site.server and find_proxy(site.network, folder, os.environ, site.server.address)
+        if proxy:
+            secret = {proxy.password_file: "password file"} if proxy.password_file else {}
+            return {proxy.shown: "proxy", proxy.host: "proxy", **secret}
+    return {}
+
+
 def _until_failed(steps: dict[str, Check]) -> list[Finding]:
-    """Make checks in their order; the proxy settings apart, each needs the one before."""
+    """Make checks in their order; each needs the one before."""
     found: list[Finding] = []
     for name, check in steps.items():
         found += examine({name: check})
-        if found[-1].state == "fail" and name != "proxy settings":
+        if found[-1].state == "fail":
             left = [*steps][len(found) :]
             if left:
                 found += examine({"beyond that": lambda: not_checked(", ".join(left))})  # noqa: B023
@@ -60,52 +70,63 @@ def _until_failed(steps: dict[str, Check]) -> list[Finding]:
     return found
 
 
-def check_authority(route: Route) -> Finding:
+def check_authority(ca: Path) -> Finding:
     """Read the study's certificate authority; it is what this site trusts."""
-    trust(route)
+    trust(ca)
     todo = "make a new study with a new authority before then, and send its ca.crt"
-    found = check_end(valid_until(route.ca), todo, "the coordinator")
-    shown = f"{found.seen}; compare by telephone: {certificate_fingerprint(route.ca)}"
+    found = check_end(valid_until(ca), todo, "the coordinator")
+    shown = f"{found.seen}; compare by telephone: {certificate_fingerprint(ca)}"
     return Finding("", found.state, shown, found.todo, found.who)
 
 
-def check_proxy(host: str, proxies: dict[str, str]) -> Finding:
-    """Say what proxy variables mean: Flower follows them on its way to the coordinator."""
-    used = {kind: url for kind, url in proxies.items() if kind in ("http", "https", "all")}
-    if not used:
-        return ok("none; the connection is direct")
-    shown = ", ".join(f"{kind}_proxy {_without_password(url)}" for kind, url in used.items())
-    wanted = f"set NO_PROXY={host} for medfl-client"
-    if not urllib.request.proxy_bypass(host) and used.keys() & {"https", "all"}:
+def check_proxy(route: Route) -> Finding:
+    """Say which proxy leads to the coordinator, and where it is named."""
+    host, port = route.host_and_port
+    if route.proxy is not None:
+        return _proxy_used(route.proxy)
+    if is_loopback(host):
+        return ok("none; the coordinator is this machine")
+    if entry := spared(os.environ, host, port):
+        return ok(f"none; the connection is direct (NO_PROXY has {entry})")
+    return ok("none; the connection is direct")
+
+
+def _proxy_used(proxy: Proxy) -> Finding:
+    login = ", with a login" if proxy.login() else ""
+    shown = f"through {proxy.shown}{login}; it is named by {proxy.source}"
+    secret = Path(proxy.password_file)
+    if proxy.password_file and secret.stat().st_mode & 0o077:
         return warn(
-            f"{shown}; Flower connects through it, medfl's own check connects directly",
-            f"{wanted}; if only the proxy may go out, allow this machine {host} directly",
-            "your IT department",
+            f"{shown}; other users of this machine can read its password",
+            f"chmod 600 {secret}; if others may have read it, have the password changed",
         )
-    return ok(f"{shown}; not used for {host} (NO_PROXY {os.environ.get('NO_PROXY', '')})")
+    return ok(shown)
 
 
 def check_name(route: Route) -> Finding:
-    """Look the coordinator's name up."""
-    host, port = route.address.rsplit(":", 1)
+    """Look the coordinator's name up, or leave that to the proxy."""
+    host, port = route.host_and_port
+    if route.proxy is not None:
+        return ok(f"the proxy looks {host} up")
     try:
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except socket.gaierror:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
         return fail(
             f"the name {host} is unknown here",
             "compare server.address in site.yaml with the coordinator's; if it is right, ask IT "
-            "for the name in the hospital's DNS",
+            f"for the name in the hospital's DNS, or for the proxy ({SETTING} in site.yaml)",
         )
     return ok(f"{host} is {', '.join(dict.fromkeys(str(entry[4][0]) for entry in found))}")
 
 
 def check_port(route: Route) -> Finding:
     """Open a connection and close it."""
-    host, port = route.address.rsplit(":", 1)
+    host, port = route.host_and_port
     started = time.monotonic()
     try:
-        with socket.create_connection((host, int(port)), timeout=CONNECT_S):
-            return ok(f"open after {(time.monotonic() - started) * 1000:.0f} ms")
+        with connect(route):
+            by = f" through {route.proxy.shown}" if route.proxy else ""
+            return ok(f"open{by} after {(time.monotonic() - started) * 1000:.0f} ms")
     except ConnectionRefusedError:
         return fail(
             f"the machine {host} answers, but nothing listens on port {port}",
@@ -115,32 +136,31 @@ def check_port(route: Route) -> Finding:
     except OSError as error:
         return fail(
             f"{route.address} does not answer ({system_reason(error)})",
-            f"allow this machine to open TCP connections out to {route.address}",
+            f"allow this machine to open TCP connections out to {route.address}, or name the "
+            f"proxy that may ({SETTING} in site.yaml)",
             "your IT department",
         )
 
 
-def check_tls(route: Route) -> Finding:
-    """Ask over TLS with the study's authority and no other."""
-    reach(route, trust(route))  # its errors say who and what
+def check_tls(health: Health) -> Finding:
+    """Ask over TLS with the study's authority and no other; its errors say who and what."""
     return ok("the coordinator has a certificate of this study's authority")
 
 
-def check_certificate(route: Route) -> Finding:
+def check_certificate(ends: datetime) -> Finding:
     """Say how long the coordinator's certificate is still valid."""
-    host, port = route.address.rsplit(":", 1)
-    with (
-        socket.create_connection((host, int(port)), timeout=CONNECT_S) as plain,
-        trust(route).wrap_socket(plain, server_hostname=host) as encrypted,
-    ):
-        facts = encrypted.getpeercert() or {}
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(facts["notAfter"])), UTC)
     todo = "run medfl-server renew, then start medfl-server run again"
     return check_end(ends, todo, "the coordinator")
 
 
 def check_health(health: Health) -> Finding:
     """Say whether a medfl-server of the same protocol answers."""
+    if health.status in REDIRECTS:
+        return fail(
+            "it sends this site on to another address, and medfl follows nobody there",
+            "tell the right address, or let what stands before medfl-server pass TCP through",
+            "the coordinator",
+        )
     if health.status != http.client.OK:
         return fail(
             f"it answers GET /health with {health.status}",
@@ -184,8 +204,3 @@ def _no_server(folder: Path) -> Finding:
         "site.yaml names no server",
         f"run medfl-client init {folder} --server HOST:PORT --ca ca.crt, both from the coordinator",
     )
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]

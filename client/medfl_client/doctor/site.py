@@ -21,7 +21,7 @@ from medfl_client.doctor.files import (
     count_files,
     user_name,
 )
-from medfl_client.doctor.network import network_checks
+from medfl_client.doctor.network import network_checks, proxy_names
 from medfl_client.doctor.plan import (
     check_approval,
     check_device,
@@ -33,6 +33,7 @@ from medfl_client.doctor.plan import (
     list_policy,
 )
 from medfl_common.errors import MedflError
+from medfl_common.ops.address import split
 from medfl_common.ops.checks import Check, Finding, examine, not_checked, ok
 from medfl_common.plan.plan import Plan, load_plan
 
@@ -65,8 +66,9 @@ def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
         files = {site.data.folder: "data folder", site.data.labels: "label file"}
         names[site.site] = "site"
         if site.server is not None:
-            host = site.server.address.rsplit(":", 1)[0]
+            host, _ = split(site.server.address)
             names |= {site.server.address: "coordinator", host: "coordinator"}
+            names |= proxy_names(folder, site)
             files[site.server.ca] = "ca.crt"
         for name, role in files.items():
             path = folder / name

@@ -22,7 +22,6 @@ from tests.conftest import MakePlan
 
 from medfl_client.commands.init import set_up
 from medfl_client.commands.run import participate
-from medfl_client.doctor.network import check_proxy
 from medfl_client.doctor.site import examine_site, private_names
 from medfl_common.errors import ConfigError
 from medfl_common.ops.checks import UNFORESEEN, Finding, examine, fail, ok, summary
@@ -207,22 +206,6 @@ def test_each_fault_of_a_site_names_what_to_do(site: Path, make_plan: MakePlan) 
     assert "put the coordinator's ca.crt there" in told("coordinator's ca.crt")
     (site / "site.yaml").write_text("site: [")
     assert "fail" in told("site file")
-
-
-def test_a_proxy_on_the_way_to_the_coordinator_is_told_without_its_password(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("no_proxy", raising=False)
-    proxies = {"http": "http://user:secret@proxy:3128", "https": "http://proxy:3128"}
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    through = check_proxy("fl.example.org", proxies)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost,fl.example.org")
-    direct = check_proxy("fl.example.org", proxies)
-
-    assert [through.state, direct.state] == ["warn", "ok"]
-    assert "NO_PROXY=fl.example.org" in through.todo
-    assert "secret" not in through.seen
 
 
 def test_what_doctor_tells_a_script_names_no_path_file_host_or_hospital(

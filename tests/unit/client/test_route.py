@@ -13,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from medfl_client.connection.coordinator import Route, look, trust
+from medfl_client.connection.coordinator import look
+from medfl_client.connection.way import Route
 from medfl_common.wire.protocol import PROTOCOL_HEADER
 from medfl_server.roster.certificates import create_authority
 
@@ -62,7 +63,7 @@ def seen_through(server: http.server.HTTPServer, tls: Path, ca: Path) -> str | N
     context.load_cert_chain(tls / "server.crt", tls / "server.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     route = Route(f"localhost:{server.server_port}", ca, tls / "none", "")
-    return look(route, trust(route))
+    return look(route)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_server_without_tls_and_one_of_another_protocol_are_named(
     ca = tmp_path / "tls" / "ca.crt"
     route = Route(f"localhost:{server.server_port}", ca, tmp_path / "none", "")
 
-    assert "does not speak TLS" in (look(route, trust(route)) or "")
+    assert "does not speak TLS" in (look(route) or "")
 
     monkeypatch.setattr(Health, "protocol", "99")
     seen = seen_through(server, tmp_path / "tls", ca) or ""
