@@ -99,7 +99,9 @@ def _set_server(path: Path, site: SiteFile, server: str) -> None:
     if not server:
         return
     if site.server is None:
-        text = path.read_text() + SERVER.format(address=server)
+        text = path.read_text() + SERVER.format(
+            address=f'"{server}"' if server.startswith("[") else server
+        )
         loads(SiteFile, text, source=f"{path} with --server {server}")
         path.write_text(text)
     elif site.server.address != server:
