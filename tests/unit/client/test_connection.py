@@ -9,8 +9,8 @@ import pytest
 from tests.unit.client.local_supernode import place_in
 
 from medfl_client.connection import supervisor
-from medfl_client.connection.coordinator import Route
 from medfl_client.connection.supervisor import LOG_BYTES, SuperNode, put_aside
+from medfl_client.connection.way import Route
 from medfl_sim.local.deployment import wait_until
 
 CHILD = """\
@@ -30,8 +30,8 @@ def supervised(
     script = CHILD.format(**{"before": 0, "said": "SuperNode ID: 1", "after": 600, **child})
     starts, said = folder / "starts", list[str]()
     command = [sys.executable, "-I", "-S", "-c", script, str(starts)]
-    monkeypatch.setattr(supervisor, "look", lambda route, context: None)
-    monkeypatch.setattr(supervisor, "trust", lambda route: None)
+    monkeypatch.setattr(supervisor, "look", lambda route: None)
+    monkeypatch.setattr(supervisor, "trust", lambda ca: None)
     monkeypatch.setattr(supervisor, "_command", lambda route, place: command)
     monkeypatch.setattr(supervisor, "PAUSE_S", 0.05)
     route = Route("localhost:1", folder / "ca.crt", folder / "identity.key", "lines")
