@@ -17,6 +17,7 @@ from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics
+from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
@@ -78,15 +79,16 @@ def _letters(study: Study) -> dict[str, str]:
 
 def _answer(study: Study, event: Finished, letters: dict[str, str]) -> str:
     found, what = score_sites(event).get(ALL), _what(study.plan)
+    marked = "".join(f" {mark}" for mark in marks(event, study.plan))
     if found is None:
-        return f"{what} The hospitals' policies withhold its scores."
+        return f"{what}{marked}"
     absent = who_shared_none(event, _trained(study), letters)
     if found.values["auc"] is None:
-        return f"{what} Its {found.n} validation images are of one class, so it has no AUC.{absent}"
+        return f"{what} On its {found.n} validation images it has no AUC.{absent}{marked}"
     return (
         f"{what} On {found.n} validation images of {_count(len(score_counts_in(event)))} that "
         f"trained it, its AUC is {found.text('auc')} "
-        f"(95 % interval {auc_interval(event, study.plan)}).{absent}"
+        f"(95 % interval {auc_interval(event, study.plan)}).{absent}{marked}"
     )
 
 

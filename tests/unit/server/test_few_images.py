@@ -110,3 +110,23 @@ def _scores(page: str) -> str:
     text = re.sub(r"<svg.*?</svg>|<pre.*?</pre>|<style.*?</style>", "", page, flags=re.DOTALL)
     parts = re.split(r"<h2>|^## ", text, flags=re.MULTILINE)
     return "".join(p for p in parts if "AUC" in p[:2000] and "training images" not in p[:300])
+
+
+def test_an_initial_model_and_scores_of_one_class_are_marked_as_what_they_are(made: Study) -> None:
+    one = reply(60, 40)
+    one["tally"] = {  # type: ignore[assignment]
+        "n": 40, "loss": 0.5, "confusion": [[30, 10], [0, 0]],
+        "positive": [[0] * N_BINS], "negative": [[0] * (N_BINS - 1) + [40]],
+    }  # fmt: skip
+    made.log.write("started", sites=["north"], sha256="ab")
+    for event, round_ in (("round", 1), ("finished", 0)):
+        made.log.write(
+            event, round=round_, last=1, seconds=1.0, sites={"north": one}, missing={}, sha256="ab"
+        )
+    card = write_model_card(made)
+
+    assert card is not None
+    screen = final_table(made)[2]
+    for shown in (write_report(made).read_text(), card.read_text(), screen):
+        assert "It is the initial model: no round of training was better" in shown
+        assert "Every scored image is of the class normal" in shown

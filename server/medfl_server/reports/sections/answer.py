@@ -3,6 +3,7 @@
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, Paused, RoundMade
 from medfl_server.reports.choice import why
+from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, score_sites
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.study.run_directory import Study
@@ -17,10 +18,7 @@ def answer(rounds: list[RoundMade], finished: Finished | None, plan: Plan) -> st
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(finished or rounds[-1]).get(ALL)
     if last is None:
-        return (
-            f"{made} there is a common model; the hospitals' policies withhold its scores, "
-            "so this page cannot say how good it is."
-        )
+        return " ".join([f"{made} there is a common model.", *marks(finished or rounds[-1], plan)])
     if finished is None and len(rounds) == 1:
         return (
             f"{made} the common model has no scores yet; before training it had AUC "
@@ -35,6 +33,7 @@ def answer(rounds: list[RoundMade], finished: Finished | None, plan: Plan) -> st
         f"{made} {which} has AUC {last.text('auc')} (95 % interval {interval}) on {last.n} "
         f"validation images of patients outside its training{started}."
         f"{who_shared_none(finished or rounds[-1], trained)}{_chosen(finished)}"
+        + "".join(f" {mark}" for mark in marks(finished or rounds[-1], plan))
     )
 
 

@@ -2,6 +2,7 @@
 
 from medfl_common.run.events import Asked, Finished, RoundMade
 from medfl_common.ui.page import Section, Table
+from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, score_sites
 from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
 from medfl_server.study.run_directory import Study
@@ -22,7 +23,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     title = f"model after round {made}"
     if finished:
         title = f"final model (of round {made}) on validation patients"
-    return HEADER, _score_rows(events[-1]), title
+    return HEADER, _score_rows(events[-1]), ". ".join([title, *marks(events[-1], study.plan)])
 
 
 def result_section(study: Study, scored: list[Asked]) -> Section:

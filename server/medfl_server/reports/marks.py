@@ -1,0 +1,32 @@
+"""What a result is not: a model that training did not improve, without scores, or of one class."""
+
+import numpy as np
+
+from medfl_common.metrics.counts import merge
+from medfl_common.plan.plan import Plan
+from medfl_common.run.events import Asked, Finished
+from medfl_server.reports.scores import score_counts_in
+
+
+def marks(event: Asked, plan: Plan) -> list[str]:
+    """Say, in a sentence each, what a reader of the newest scores must know first."""
+    found = []
+    if isinstance(event, Finished) and event.round == 0:
+        found.append(
+            "It is the initial model: no round of training was better, so it learned nothing from "
+            "the hospitals."
+        )
+    counted = score_counts_in(event)
+    if not counted:
+        found.append(
+            "The hospitals' policies withhold its scores, so nothing says how good the model is."
+        )
+    elif plan.task.type != "multilabel":
+        n_images = np.sum(merge([*counted.values()]).confusion, axis=1)  # by true class
+        (present,) = np.nonzero(n_images)
+        if len(present) == 1:
+            found.append(
+                f"Every scored image is of the class {plan.task.classes[present[0]]}, so the "
+                "scores do not say whether the model tells the classes apart."
+            )
+    return found
