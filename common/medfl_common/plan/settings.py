@@ -20,6 +20,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from medfl_common.errors import ConfigError
 from medfl_common.plan.bounds import Value, shorten
 from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
+from medfl_common.visible import visible
 
 # Pydantic puts the tried part of a union into the location, a word that is not in the file.
 _UNION_TAG = re.compile(
@@ -113,7 +114,7 @@ def _count(lines: list[str]) -> str:
 def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """One fault: the key, the value seen, what is legal, and the nearest right key."""
     location = [part for part in detail["loc"] if not _UNION_TAG.fullmatch(str(part))]
-    key = shorten(".".join(str(part) for part in location))
+    key = visible(shorten(".".join(str(part) for part in location)))
     if detail["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)

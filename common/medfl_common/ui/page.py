@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.ui.visible import visible
+from medfl_common.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from medfl_common.errors import MedflError
-from medfl_common.ui.visible import visible
+from medfl_common.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
@@ -57,13 +57,13 @@ class Screen:
         """Print one line with the time of day."""
         with suppress(*self._lost):
             now = (time.strftime("%H:%M:%S"), "dim")
-            self._console.print(Text.assemble(now, " ", visible(line)))
+            self._console.print(Text.assemble(now, " ", visible(line, keep="\n")))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
         # A hash or a path that is too long for its column wraps, whole, into the next line.
         columns = [Column(name, overflow="fold") for name in header]
-        table = Table(*columns, title=title or None, title_justify="left")
+        table = Table(*columns, title=visible(title) or None, title_justify="left")
         for row in rows:
             table.add_row(*[visible(cell, keep="\n") for cell in row])
         self._console.print(table)

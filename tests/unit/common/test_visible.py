@@ -7,7 +7,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import plan_from_json
 from medfl_common.ui.page import Section, Table, render
 from medfl_common.ui.screen import Screen, VisibleFormatter, errors_for_people
-from medfl_common.ui.visible import visible
+from medfl_common.visible import visible
 
 # Red text; a title (OSC 0); the clipboard (OSC 52, as one character too); right to left; no width.
 HOSTILE = "\x1b[31m \x1b]0;t\x07 \x9d52;c;eA==\x9c \u202e \u2066 \u200b \u2028 \x7f \r \ud800"
@@ -25,7 +25,8 @@ def test_nothing_from_outside_steers_a_screen_a_log_or_a_page(
 ) -> None:
     screen = Screen()
     screen.say(HOSTILE)
-    screen.table(["key"], [[HOSTILE]], title="of a plan")
+    screen.say("two\nlines")
+    screen.table(["key"], [[HOSTILE]], title=HOSTILE)
     with pytest.raises(SystemExit), errors_for_people():
         raise ConfigError(HOSTILE, todo=HOSTILE)
     log = io.StringIO()
@@ -36,6 +37,7 @@ def test_nothing_from_outside_steers_a_screen_a_log_or_a_page(
     page = render(HOSTILE, HOSTILE, HOSTILE, [section], "0")
 
     printed = capsys.readouterr()
+    assert "two\nlines" in printed.out
     for shown in (printed.out, printed.err, log.getvalue(), page):
         assert not STEERING & set(shown)
         assert "\\x1b[31m" in shown
@@ -45,6 +47,6 @@ def test_an_unknown_key_of_a_plan_does_not_reach_the_terminal_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit), errors_for_people():
-        plan_from_json('{"\\u001b]52;c;eA==\\u0007": 1}')
+        plan_from_json('{"\\u001b]52;c;eA==\\u0007\\n": 1}')
 
-    assert "\\x1b]52;c;eA==\\x07: unknown key" in capsys.readouterr().err
+    assert "\\x1b]52;c;eA==\\x07\\n: unknown key" in capsys.readouterr().err
