@@ -105,7 +105,7 @@ def _section(images: Images, reader: Reader) -> str:
 
 def _image_facts(images: Images) -> dict[str, object]:
     """Give what decides the pixels of a sample; which samples there are is another matter."""
-    chooses = {"modality", "view", "sample", "frames", "channels"}
+    chooses = {"modality", "view", "image_types", "sample", "frames", "channels"}
     return images.model_dump(mode="json", exclude=chooses)
 
 

@@ -1,11 +1,12 @@
 """Check a site's data before it joins, and give a verdict: pass, warn or block."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
 from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.dataset import SiteData
+from medfl_client.data.dicom.notes import sentence
 from medfl_client.data.duplicates import DIFFERENT_IN_TWINS
 from medfl_client.data.ingest import Collection
 from medfl_client.data.selection import DIFFERENT_IN_SERIES, NO_LABEL, Selection
@@ -117,7 +118,18 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
             "patients with samples of several classes",
             "they stay together in the split",
         ),
+        *_noted(collection),
     ]
+
+
+def _noted(collection: Collection) -> list[tuple[int, State, str, str]]:
+    """Count the samples with a header that may not say what is meant, by note."""
+    notes = Counter(
+        note
+        for sample in collection.samples
+        for note in {note for row in sample.source.rows for note in row.notes.split()}
+    )
+    return [(n, "warn", *sentence(note)) for note, n in sorted(notes.items())]
 
 
 def check_damage(collection: Collection, data: DataFiles) -> list[Finding]:

@@ -36,6 +36,7 @@ class PercentileWindow(Settings):
     """The percentile that becomes white."""
 
 
+SpecialImage = Literal["localizer", "mosaic", "screen", "subtraction"]
 Intensity = DicomWindow | FixedWindow | PercentileWindow
 Word = Annotated[str, Matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
 
@@ -47,6 +48,10 @@ class Images(Settings):
     """DICOM modalities that take part, such as `[DX, CR]`. Data that are not DICOM are `OT`."""
     view: list[Word] | Literal["any"] = "any"
     """Values of DICOM's ViewPosition that take part, such as `[PA, AP]`."""
+    image_types: list[SpecialImage] = Field(default_factory=list)
+    """Special pictures that take part beside ordinary ones, told by DICOM's ImageType: `localizer`
+    (scouts), `mosaic` (a volume's slices in one picture), `screen` (screen saves and reports),
+    `subtraction`. Without it they are left out."""
     sample: Literal["image", "series", "study", "candidate"] = "image"
     """What has one label and is one input of the network. A `series` or `study` gives its volume
     (of a study: the series with the most images), or in 2D its middle image. A `candidate` gives

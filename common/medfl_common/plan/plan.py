@@ -97,6 +97,8 @@ class Plan(Settings):
         values = self.model_dump(mode="json")
         options = values["federation"]["options"]
         values["federation"]["options"] = {key: options[key] for key in self._hashed_options()}
+        if not self.images.image_types:  # plans of before have no such key in their hash
+            del values["images"]["image_types"]
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def _hashed_options(self) -> set[str]:

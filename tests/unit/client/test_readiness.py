@@ -190,3 +190,27 @@ def test_the_real_ct_sites_doubles_and_mixed_patients_are_shown(
     assert len(found.collection.twins) == 6
     assert len(mixed_patients(found.collection)) == 7
     assert found.verdict == "warn"
+
+
+def test_headers_that_contradict_themselves_and_special_pictures_are_told(
+    site: Path, plan: Plan
+) -> None:
+    first, second, third, fourth, *_ = files(site)
+    change(first, PresentationLUTShape="IDENTITY", PhotometricInterpretation="MONOCHROME1")
+    change(second, PresentationLUTShape="IDENTITY", PhotometricInterpretation="MONOCHROME1")
+    change(third, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    change(fourth, WindowCenter="0", WindowWidth="0")
+
+    found = judge(site, plan)
+
+    assert "warn: images whose PresentationLUTShape (2050,0020) IDENTITY contradicts " in texts(
+        found
+    )
+    assert "PhotometricInterpretation (0028,0004): 2" in texts(found)
+    reasons = set(found.refused.values())
+    assert "WindowWidth (0028,1051) is 0; DICOM allows 1 or more" in reasons
+    assert (
+        "ImageType (0008,0008) has SCREEN SAVE: no screen in the plan (images.image_types)"
+        in reasons
+    )
+    assert found.files["used"] == 38

@@ -22,6 +22,7 @@ MAX_RATIO = 1100  # decoded size to file size; no codec of DICOM packs natural i
 _GROUPS = (
     "PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence",
     "PixelValueTransformationSequence", "FrameVOILUTSequence", "FramePixelDataPropertiesSequence",
+    "FrameAnatomySequence",
 )  # fmt: skip
 SHARED, OWN = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _NOT_FACTS = frozenset(
@@ -48,6 +49,8 @@ def frame_facts(dataset: Dataset, frame: int) -> Dataset:
     Rescale, window, spacing, position and orientation of an enhanced CT or MR image are in its
     functional groups (PS3.3 C.7.6.16).
     """
+    if SHARED not in dataset and OWN not in dataset:
+        return dataset
     shared, own = dataset.get(SHARED) or [], dataset.get(OWN) or []
     if not shared and not own:
         return dataset

@@ -1,7 +1,6 @@
 """One file's header to one row of the index: facts that a study needs, the patient as an HMAC."""
 
 import hmac
-import math
 import os
 import unicodedata
 from contextlib import suppress
@@ -13,7 +12,12 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from medfl_client.data.dicom.frames import frame_facts
+from medfl_client.data.dicom.kinds import image_type_of, laterality_of, view_of
+from medfl_client.data.dicom.notes import notes_of
+from medfl_client.data.dicom.numbers import first_number
 from medfl_client.data.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
+from medfl_client.data.dicom.spacing import known_spacing
 from medfl_client.data.dicom.text import PADDING, decoded
 from medfl_common.errors import ConfigError, DataError
 
@@ -43,7 +47,7 @@ class Row:
     sex: str = ""
     age: int = -1  # years, MAX_AGE and above as one; -1: unknown
     body_part: str = ""
-    view: str = ""  # ViewPosition
+    view: str = ""  # ViewPosition, or what ViewCodeSequence says
     laterality: str = ""
     height: int = 0  # pixels
     width: int = 0
@@ -57,6 +61,8 @@ class Row:
     orientation: str = ""  # ImageOrientationPatient
     instance: int = 0  # InstanceNumber
     burned_in: int = 0  # 1: patient data may be written into the image
+    image_type: str = ""  # ImageType, values apart by a backslash
+    notes: str = ""  # what in the header may not be meant: words of notes.py, apart by blanks
     tag_label: str = ""  # the tag that the site file names as label
     reason: str = ""  # why the file was refused; empty: it can be used
 
@@ -97,6 +103,8 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
     height, width = _number(header, "Rows"), _number(header, "Columns")
     _refuse_missing({**texts, "PatientID": patient}, height, width)
     accession = texts["AccessionNumber"]
+    frame = frame_facts(header, 0)
+    spacing = known_spacing(frame)
     return Row(
         path=name,
         size=facts.st_size,
@@ -113,20 +121,22 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         sex=texts["PatientSex"],
         age=_age(texts["PatientAge"]),
         body_part=texts["BodyPartExamined"],
-        view=texts["ViewPosition"],
-        laterality=texts["ImageLaterality"] or texts["Laterality"],
+        view=view_of(header),
+        laterality=laterality_of(header, frame),
         height=height,
         width=width,
         frames=max(_int(texts["NumberOfFrames"]), 1),
         samples=_number(header, "SamplesPerPixel") or 1,
         bits=_number(header, "BitsStored"),
         photometric=texts["PhotometricInterpretation"],
-        spacing_mm=_float(texts["PixelSpacing"] or texts["ImagerPixelSpacing"]),
-        slice_mm=_float(texts["SliceThickness"]),
+        spacing_mm=spacing[0] if spacing else 0.0,
+        slice_mm=_first(frame, "SliceThickness"),
         position=texts["ImagePositionPatient"],
         orientation=texts["ImageOrientationPatient"],
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
+        image_type=image_type_of(header),
+        notes=notes_of(frame),
         tag_label=_text(header, Tag(rules.label_tag), charset) if rules.label_tag else "",
     )
 
@@ -204,11 +214,10 @@ def _int(text: str) -> int:
     return 0
 
 
-def _float(text: str) -> float:
-    """Read the first value of a decimal string; 0 where there is none."""
-    with suppress(ValueError):
-        number = float(text.split("\\")[0].replace(",", "."))
-        return number if math.isfinite(number) else 0.0
+def _first(facts: Dataset, keyword: str) -> float:
+    """Give the first value of an element of numbers; 0 where there is none."""
+    with suppress(DataError):
+        return first_number(facts, keyword) or 0.0
     return 0.0
 
 

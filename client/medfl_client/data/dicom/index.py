@@ -22,7 +22,7 @@ from medfl_client.data.reader import Reader
 from medfl_client.data.sandbox import Refused, in_sandbox
 from medfl_common.errors import DataError
 
-VERSION = 4  # raise it when a row's meaning changes: the index is then built anew
+VERSION = 5  # raise it when a row's meaning changes: the index is then built anew
 CHUNK = 64  # headers that a worker reads at a time
 COMMIT_S = 2.0  # an interruption loses so much work
 WAIT_S = 60.0  # for another process that writes the index

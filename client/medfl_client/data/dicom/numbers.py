@@ -88,6 +88,9 @@ def words(facts: Dataset, keyword: str) -> tuple[str, ...]:
 
 def has_decimal_comma(facts: Dataset, keyword: str) -> bool:
     """Say whether a number of an element is written with a comma."""
+    element = _element(facts, keyword)
+    if element is None or (isinstance(element.value, bytes) and b"," not in element.value):
+        return False  # most files: nothing is converted
     return any(map(_DECIMAL_COMMA.fullmatch, _parts(facts, keyword)))
 
 

@@ -50,6 +50,13 @@ HEADER_TAGS = (
     "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
 )  # fmt: skip
 
+# What else the index looks at: kinds of pictures, views by code, facts of frames, contradictions.
+FACT_TAGS = (
+    "ImageType", "ViewCodeSequence", "PresentationLUTShape", "NominalScannedPixelSpacing",
+    "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+
 # What turning a file into an image needs: the image pixel, modality, VOI and palette modules, and
 # the functional groups of enhanced multi-frame images (PS3.3 C.7.6.3, C.11.1, C.11.2, C.7.6.16).
 PIXEL_TAGS = (
@@ -70,7 +77,7 @@ PIXEL_TAGS = (
     "PixelData", "FloatPixelData", "DoubleFloatPixelData",
 )  # fmt: skip
 
-_HEADER_NUMBERS: list[BaseTag | int] = [Tag(name) for name in HEADER_TAGS]
+_HEADER_NUMBERS: list[BaseTag | int] = [Tag(name) for name in (*HEADER_TAGS, *FACT_TAGS)]
 _PIXEL_NUMBERS: list[BaseTag | int] = [Tag(name) for name in PIXEL_TAGS]
 _VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 # (no VRs, little endian) -> transfer syntax
@@ -79,11 +86,11 @@ _SYNTAXES: dict[tuple[bool | None, bool | None], UID] = {
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
-_LAST_TAG = max(int(Tag(name)) for name in HEADER_TAGS)  # nothing after it is looked at
+_LAST_TAG = max(map(int, _HEADER_NUMBERS))  # nothing after it is looked at
 
 
 def read_header(path: Path, extra: str = "") -> Dataset:
-    """Read HEADER_TAGS, and the tag `extra` if named; the pixels stay on the disk.
+    """Read HEADER_TAGS and FACT_TAGS, and the tag `extra` if named; the pixels stay on the disk.
 
     Raises DataError for what is not DICOM; a damaged file raises whatever pydicom finds.
     """
