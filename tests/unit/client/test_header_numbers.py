@@ -64,6 +64,9 @@ def test_what_is_no_number_or_out_of_range_is_refused_by_tag_and_value(
         {"PixelPaddingValue": ("US", b"\xff\x0f\xff\x0f")},
         {"PixelPaddingValue": ("US", b"")},
         {"PixelSpacing": ("DS", b"NaN\\1 ")},
+        {"Rows": ("US", b"\x10\0\x10\0"), "Columns": ("US", b"\x10\0\x10\0")},
+        {"NumberOfFrames": ("IS", b"0 "), "PlanarConfiguration": ("US", b"")},
+        {"PhotometricInterpretation": ("CS", b"monochrome2 ")},
     ],
 )
 def test_what_is_meant_is_read(changes: dict[str, tuple[str, bytes]], tmp_path: Path) -> None:
@@ -104,11 +107,11 @@ def test_a_table_begins_at_a_negative_number_however_it_is_written(tmp_path: Pat
 
 
 def test_a_table_with_too_few_entries_is_refused(tmp_path: Path) -> None:
-    item = lut(0, 16, [1, 2, 3])
-    item.LUTDescriptor = [4096, 0, 16]
+    item = lut(0, 12, list(range(1000)))
+    item.LUTDescriptor = [2000, 0, 12]  # half: not to be taken for bytes
     path = write(tmp_path / "a.dcm", RAMP, VOILUTSequence=Sequence([item]))
 
-    with pytest.raises(DataError, match=r"LUTData \(0028,3006\) holds 3 entries where.* says 4096"):
+    with pytest.raises(DataError, match=r"LUTData \(0028,3006\) holds 1000 entries.* says 2000"):
         load_image(path, images())
 
 

@@ -34,13 +34,17 @@ _LEGAL = {
     "BitsStored": (1, 64), "PixelRepresentation": (0, 1),
 }  # fmt: skip
 
+_SINGLE = (
+    "Rows", "Columns", "SamplesPerPixel", "PlanarConfiguration", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation",
+)  # fmt: skip
+
 Stored = NDArray[np.generic]
 
 
 def n_frames(dataset: Dataset) -> int:
     """Count the frames; a single image has one."""
-    found = whole_number(dataset, "NumberOfFrames")
-    return 1 if found is None else found
+    return whole_number(dataset, "NumberOfFrames") or 1
 
 
 def frame_facts(dataset: Dataset, frame: int) -> Dataset:
@@ -126,6 +130,13 @@ def _described(dataset: Dataset, pixels: str) -> tuple[int, int]:
             raise DataError(f"{named(keyword)} is {seen}; DICOM allows {low} to {high}")
     if not word(dataset, "PhotometricInterpretation"):
         raise DataError(f"{named('PhotometricInterpretation')} is missing")
+    dataset.PhotometricInterpretation = word(dataset, "PhotometricInterpretation")
+    for keyword in _SINGLE:  # the decoders take one value, as it stands
+        value = whole_number(dataset, keyword)
+        if value is not None:
+            setattr(dataset, keyword, value)
+    if "NumberOfFrames" in dataset:
+        dataset.NumberOfFrames = n_frames(dataset)
     stored = whole_number(dataset, "BitsStored") or 0
     bits = whole_number(dataset, "BitsAllocated") or (64 if pixels.startswith("Double") else 32)
     if stored > bits:

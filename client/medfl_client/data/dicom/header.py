@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag, Tag
 from medfl_client.data.dicom.frames import frame_facts
 from medfl_client.data.dicom.kinds import image_type_of, laterality_of, view_of
 from medfl_client.data.dicom.notes import notes_of
-from medfl_client.data.dicom.numbers import first_number
+from medfl_client.data.dicom.numbers import first_number, whole_number
 from medfl_client.data.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
 from medfl_client.data.dicom.spacing import known_spacing
 from medfl_client.data.dicom.text import PADDING, decoded
@@ -203,7 +203,7 @@ def _number(header: Dataset, tag: str) -> int:
     if isinstance(element.value, bytes) and len(element.value) == 2:
         is_little = getattr(element, "is_little_endian", True)
         return int.from_bytes(element.value, "little" if is_little else "big")
-    return _int(str(header[tag].value))
+    return whole_number(header, tag) or 0
 
 
 def _int(text: str) -> int:

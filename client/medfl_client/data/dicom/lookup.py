@@ -68,7 +68,10 @@ def _of_colour(facts: Dataset, colour: str) -> Table:
 def _table(facts: Dataset, descriptor: str, data: str) -> Table:
     n, first, bits = _described(facts, descriptor)
     words = integers(facts, data)
-    if value_representation(facts, data) == "OB" or (len(words) < n <= 2 * len(words)):
+    is_half = len(words) < n <= 2 * len(words)
+    if is_half and bits > 8 and "Palette" in data:  # a palette whose descriptor says 16 for bytes
+        is_half, bits = 2 * len(words) - n <= 1, 8
+    if value_representation(facts, data) == "OB" or (is_half and bits == 8):
         words, bits = np.stack([words & 0xFF, words >> 8], axis=1).ravel(), 8
     elif bits == 8 and words[:n].max(initial=0) > 255:
         bits = 16
