@@ -13,8 +13,9 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
-from medfl_client.data.ingest import Collection, Watch, collect, count_reasons
+from medfl_client.data.ingest import Collection, Watch, collect
 from medfl_client.data.reader import Reader
+from medfl_client.data.reasons import count_reasons
 from medfl_client.data.split import site_data
 from medfl_client.task.site import Site, choose_device
 from medfl_common.errors import ConfigError
