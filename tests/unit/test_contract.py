@@ -72,7 +72,10 @@ def test_the_handlers_take_request_state_and_task() -> None:
         assert parameters == ["request", "state", "task"]
     start = inspect.signature(control_handlers.start_run).parameters
     assert list(start)[:4] == ["request", "account", "state", "fleet_api_type"]
-    for name in ("activate_node", "deactivate_node", "create_node", "get_node_info"):
+    for name in (
+        "activate_node", "deactivate_node", "create_node", "get_node_info", "store_object",
+        "store_message_and_object_tree", "_cleanup_push_session",
+    ):  # fmt: skip
         assert callable(getattr(InMemoryLinkState, name))
 
 

@@ -34,7 +34,7 @@ def check_objects(root: str, get: Get, max_bytes: int) -> None:
     for kinds in KINDS:
         below: dict[str, None] = {}
         for name in ids:
-            kind, children, body = _parts(get(name))
+            kind, children, body = parts_of(get(name))
             if kind not in kinds:
                 raise LinkError("the message is not a tree of records")
             if kind == "Array":
@@ -48,7 +48,7 @@ def check_objects(root: str, get: Get, max_bytes: int) -> None:
         raise LinkError("the message is not a tree of records")
 
 
-def _parts(content: bytes | None) -> tuple[str, list[str], bytes]:
+def parts_of(content: bytes | None) -> tuple[str, list[str], bytes]:
     """Split an object into its kind, the ids below it and its body, left out for a piece."""
     end = -1 if content is None else content.find(END, 0, MAX_TEXT)
     words = [] if content is None else content[: max(end, 0)].decode("ascii", "replace").split(" ")

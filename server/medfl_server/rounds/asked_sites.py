@@ -100,10 +100,14 @@ class AskedSites:
         """Forget that a site was asked."""
         del self._tasks[site]
 
+    def put_off_for(self, site: str, seconds: float) -> None:
+        """Note that no reply will come to what was asked, and when to ask again."""
+        asked = self._tasks[site]
+        asked.message, asked.again_at = None, time.monotonic() + seconds
+
     def put_off(self, site: str, code: int) -> None:
         """Note that a site cannot answer yet, and when to ask again; say so once a round."""
-        asked, pause_s = self._tasks[site], min(AGAIN_S * (1 + self._n_put_off[site]), AGAIN_MOST_S)
-        asked.message, asked.again_at = None, time.monotonic() + pause_s
+        self.put_off_for(site, min(AGAIN_S * (1 + self._n_put_off[site]), AGAIN_MOST_S))
         self._n_put_off[site] += 1
         if (site, code) not in self._told:
             self._told.add((site, code))

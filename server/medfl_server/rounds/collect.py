@@ -26,7 +26,7 @@ from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
 from medfl_server.aggregation.admission import Known, admit
-from medfl_server.rounds.asked_sites import AskedSites
+from medfl_server.rounds.asked_sites import AGAIN_S, AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Answered, Replies
@@ -188,6 +188,10 @@ class Collection:
             return
         if arrival.unreadable:
             self._fail(site, f"{QUARANTINED}{arrival.unreadable}")
+            return
+        if arrival.halted:
+            self._asked.put_off_for(site, AGAIN_S)
+            self._miss(site, f"{arrival.halted}; the coordinator asks again")
             return
         if arrival.content is None:
             asked.message = None

@@ -18,9 +18,9 @@ class TooLargeError(Exception):
     """A body is larger than any that Flower sends."""
 
 
-def bounded(receive: Receive) -> Receive:
+def bounded(receive: Receive, seconds: float = BODY_S, most: int = MAX_BODY) -> Receive:
     """Receive a body within the limits of size and time; raises TooLargeError or TimeoutError."""
-    n_bytes, ends = 0, time.monotonic() + BODY_S
+    n_bytes, ends = 0, time.monotonic() + seconds
 
     async def within() -> Event:
         nonlocal n_bytes
@@ -28,7 +28,7 @@ def bounded(receive: Receive) -> Receive:
             return await receive()
         event = await asyncio.wait_for(receive(), ends - time.monotonic())
         n_bytes += len(event.get("body", b""))
-        if n_bytes > MAX_BODY:
+        if n_bytes > most:
             raise TooLargeError
         if not event.get("more_body"):
             n_bytes = -1
@@ -61,6 +61,17 @@ async def arrived(receive: Receive) -> Receive:
     return given(await read_body(receive))
 
 
+def counted(receive: Receive, note: Callable[[int], None]) -> Receive:
+    """Tell of each piece of a body how many bytes it has."""
+
+    async def told() -> Event:
+        event = await receive()
+        note(len(event.get("body", b"")))
+        return event
+
+    return told
+
+
 def drained(send: Send) -> Send:
     """End an answer only when its body is on its way: uvicorn waits before the next send."""
 
@@ -89,7 +100,8 @@ def address(scope: Scope) -> str:
     return str((scope.get("client") or ("unknown",))[0])
 
 
-async def answer(send: Send, status: int) -> None:
-    """Answer with a status and nothing else."""
-    await send({"type": "http.response.start", "status": status, "headers": []})
+async def answer(send: Send, status: int, is_last: bool = False) -> None:
+    """Answer with a status and nothing else; the last answer ends the connection."""
+    headers = [(b"connection", b"close")] if is_last else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

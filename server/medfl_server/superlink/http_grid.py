@@ -34,9 +34,10 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import reason_of
 from medfl_common.wire.objects import MAX_OBJECTS, check_objects
+from medfl_server.superlink.arrivals import Arrivals
+from medfl_server.superlink.bell import Bell
 from medfl_server.superlink.limits import MAX_REPLY
-from medfl_server.superlink.listener import Bell
-from medfl_server.superlink.transport import UnreadableReplyError
+from medfl_server.superlink.transport import HaltedReplyError, UnreadableReplyError
 
 
 class DirectRuntime:
@@ -77,17 +78,23 @@ class StudyGrid(HttpGrid):
         run: Flower's run.
         runtime: Where messages are.
         bell: Rings when a message is out.
+        arrivals: The replies on their way in.
         max_reply: Bytes of the largest allowed reply.
     """
 
     def __init__(
-        self, run: Run, runtime: DirectRuntime, bell: Bell, max_reply: int = MAX_REPLY
+        self,
+        run: Run,
+        runtime: DirectRuntime,
+        bell: Bell,
+        arrivals: Arrivals,
+        max_reply: int = MAX_REPLY,
     ) -> None:
         super().__init__(insecure=True, token="in this process")  # noqa: S106
         self._client = cast(RuntimeHttpClient, runtime)
         self._state = runtime.state
         self._objects = cast(InMemoryObjectStore, runtime.state.object_store).store
-        self._bell = bell
+        self._bell, self._arrivals = bell, arrivals
         self._max_reply = max_reply
         self.set_run(run)
 
@@ -100,10 +107,14 @@ class StudyGrid(HttpGrid):
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Fetch the replies that are whole; Flower would sleep a second on one still arriving.
 
-        Raises UnreadableReplyError for the first that cannot be read, and forgets it.
+        Raises UnreadableReplyError for the first that cannot be read, and HaltedReplyError for one
+        that came to a halt; both are forgotten.
         """
         found: list[Message] = []
         for asked in message_ids:
+            if self._arrivals.is_dropped(asked):
+                self._forget(asked, None)
+                raise HaltedReplyError("its upload came to a halt")
             reply = self._state.message_ins_id_to_message_res_id.get(asked)
             if reply is not None and not self._is_whole(reply):
                 continue

@@ -4,15 +4,22 @@ Flower's client tries again after 503 and gives up on any other status; so an ho
 meets 503.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 MAX_BODY = 16 * 2**20  # bytes of one request; Flower moves arrays in pieces of 5 MiB
 BODY_S = 180.0  # for one body to arrive; 5 MiB take 42 s over 1 Mbit/s
 MAX_REPLY = 2**34  # bytes of one reply, if the plan's own size is unknown
-MAX_CONNECTIONS = 1000
+REQUEST_S = 20.0  # for the body of any other request to arrive
+MAX_REQUEST = 64 * 2**10  # bytes of a request that neither announces nor sends a reply
 MAX_GIVING = 12  # pieces of arrays that are on their way to sites at once; each is in memory
+MAX_TAKING = 12  # on their way from sites
+MAX_TURNS_OF_KEY = 4  # of one site; Flower's SuperNode has 2
+TURN_S = 10.0  # a piece that takes longer holds nobody else up
 MAX_ADDRESSES = 10_000  # that the listener remembers
 # Requests from one address: so many at once, and so many a second. A SuperNode that moves 550 MB
 # makes some hundreds, and many hospitals may share an address.
@@ -40,6 +47,41 @@ class Bucket:
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
         return self.left
+
+
+class Turns:
+    """Transfers that may run at once: so many in all, so many of one key.
+
+    Args:
+        most: Of all keys; one that has taken `counts_s` counts no more, so that who is slow holds
+            up nobody else.
+        of_key: Of one key, however slow.
+        counts_s: Seconds.
+    """
+
+    def __init__(self, most: int, of_key: int, counts_s: float) -> None:
+        self._all = asyncio.Semaphore(most)
+        self._of_key, self._counts_s = of_key, counts_s
+        self._own: dict[bytes, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def turn(self, key: bytes) -> AsyncIterator[None]:
+        """Wait for a turn, and have it."""
+        own = self._own.setdefault(key, asyncio.Semaphore(self._of_key))
+        async with own:
+            await self._all.acquire()
+            left = [self._all.release]  # once, whichever comes first
+
+            def give_back() -> None:
+                if left:
+                    left.pop()()
+
+            slow = asyncio.get_running_loop().call_later(self._counts_s, give_back)
+            try:
+                yield
+            finally:
+                slow.cancel()
+                give_back()
 
 
 class Allowance:

@@ -2,18 +2,15 @@
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import uvicorn
 
 from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.address import bare
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_server.superlink.arrivals import SENDER
 from medfl_server.superlink.asgi import (
     Asgi,
     Event,
@@ -26,24 +23,33 @@ from medfl_server.superlink.asgi import (
     answer,
     arrived,
     bounded,
+    counted,
     drained,
     given,
     header,
     read_body,
 )
+from medfl_server.superlink.bell import Bell, first_of
+from medfl_server.superlink.callers import KEY_HEADER
 from medfl_server.superlink.duplicate_clients import Doubles
 from medfl_server.superlink.limits import (
+    BODY_S,
     MAX_BODY,
-    MAX_CONNECTIONS,
     MAX_GIVING,
     MAX_REPLY,
+    MAX_REQUEST,
+    MAX_TAKING,
+    MAX_TURNS_OF_KEY,
+    REQUEST_S,
+    TURN_S,
     Allowance,
     Meter,
+    Turns,
 )
+from medfl_server.superlink.port import connection_of
 
 HTTP_OK = 200
 REFUSED = (401, 403)
-KEY_HEADER = b"flwr-public-key"  # Flower's header with the key of the sender
 # The listener holds an empty poll this long: what closes idle connections on the way often does so
 # after 15 s.
 HOLD_S = 10.0
@@ -63,6 +69,8 @@ OPEN = {
         )
     ),
 }  # fmt: skip
+ACTIVATE = "/v1/fleet/activate-node"
+SMALL = 4096  # bytes of a request of a key that is not enrolled
 ROOM_S = 0.1  # between checks for room
 
 
@@ -77,34 +85,6 @@ class Listener:
     max_reply: int = MAX_REPLY  # bytes of the largest allowed reply
 
 
-class Bell:
-    """Wakes the hospitals' held requests when a message is out; any thread may ring it."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._rung = asyncio.Event()
-        self.is_closed = False
-
-    def close(self) -> None:
-        """Release all waiting requests, for good."""
-        self.is_closed = True
-        self.ring()
-
-    def ring(self) -> None:
-        """Wake all waiting requests."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._swing)
-
-    def listen(self) -> asyncio.Event:
-        """Return the event that the next ring sets; take it before a poll to miss no ring."""
-        self._loop = asyncio.get_running_loop()
-        return self._rung
-
-    def _swing(self) -> None:
-        self._rung.set()
-        self._rung = asyncio.Event()
-
-
 class FleetOnly:
     """The public face of the SuperLink: the fleet API and health, nothing else.
 
@@ -115,6 +95,8 @@ class FleetOnly:
         app: Flower's SuperLink.
         bell: Rings when a message is out.
         has_room: Says whether there is room for one more reply.
+        knows: Says of a request's headers whether an enrolled key has signed them.
+        note: Takes a key and the bytes of its reply that have come.
         tell_double: Takes the public key that two clients use at once.
         max_reply: Bytes of the largest allowed reply.
     """
@@ -126,12 +108,16 @@ class FleetOnly:
         has_room: Callable[[], bool] = lambda: True,
         tell_double: Callable[[bytes], None] = lambda key: None,
         max_reply: int = MAX_REPLY,
+        knows: Callable[[Scope], bool] = lambda scope: True,
+        note: Callable[[bytes, int], None] = lambda key, n_bytes: None,
     ) -> None:
         self._app = app
         self._bell = bell
         self._has_room = has_room
         self._n_entering = 0
-        self._giving = asyncio.Semaphore(MAX_GIVING)
+        self._giving = Turns(MAX_GIVING, MAX_TURNS_OF_KEY, TURN_S)
+        self._taking = Turns(MAX_TAKING, MAX_TURNS_OF_KEY, TURN_S)
+        self._knows, self._note = knows, note
         self._meter = Meter()
         self._doubles = Doubles(tell_double)
         self._allowance = Allowance(max_reply)
@@ -149,8 +135,27 @@ class FleetOnly:
             await answer(send, 503)
         elif self._is_too_large(path, scope):
             await answer(send, 413)
+        elif not self._may_speak(path, scope):
+            self._meter.note_refused(address(scope))
+            await answer(send, 401, is_last=True)
         else:
-            await self._pass_on(path, scope, bounded(receive), self._watched(path, scope, send))
+            seconds = BODY_S if path == PUSH_OBJECT else REQUEST_S
+            most = MAX_BODY if path in (PUSH_OBJECT, PUSH_MESSAGES) else MAX_REQUEST
+            within = bounded(receive, seconds, most)
+            await self._pass_on(path, scope, within, self._watched(path, scope, send))
+
+    def _may_speak(self, path: str, scope: Scope) -> bool:
+        """Say whether a request's body may be read: an enrolled hospital's, or a small one."""
+        if path == "/health":
+            return True
+        if not self._knows(
+            scope
+        ):  # who asks to be let in is told by Flower that it is not enrolled
+            return path == ACTIVATE and 0 < announced_bytes(scope) <= SMALL
+        connection = connection_of(scope)
+        if connection is not None:
+            connection.door.enter(connection, header(scope, KEY_HEADER))
+        return True
 
     def _is_too_large(self, path: str, scope: Scope) -> bool:
         n_bytes, key = announced_bytes(scope), header(scope, KEY_HEADER)
@@ -161,21 +166,39 @@ class FleetOnly:
 
     async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; read its body first if few may run at once."""
+        key = header(scope, KEY_HEADER)
         try:
             if path == PULL_MESSAGES:
                 await self._hold(scope, receive, send)
             elif path == PUSH_MESSAGES:
+                SENDER.set(key)
                 await self._let_in(scope, await arrived(receive), send)
             elif path == PULL_OBJECT:
                 body = await arrived(receive)
-                async with self._giving:
-                    await self._app(scope, body, drained(send))
+                async with self._giving.turn(key):
+                    await self._give(scope, body, drained(send))
+            elif path == PUSH_OBJECT:
+                SENDER.set(key)
+                noted = counted(receive, lambda n_bytes: self._note(key, n_bytes))
+                async with self._taking.turn(key):
+                    await self._app(scope, noted, send)
             else:
                 await self._app(scope, receive, send)
         except TooLargeError:
             await answer(send, 413)
         except TimeoutError:
             await answer(send, 503)
+        except Exception:  # what a request holds is no fault of ours: Flower has answered it
+            self._meter.note_refused(address(scope))
+
+    async def _give(self, scope: Scope, body: Receive, send: Send) -> None:
+        """Give a part of a task; who does not take it in time is hung up on."""
+        try:
+            await asyncio.wait_for(self._app(scope, body, send), BODY_S)
+        except TimeoutError:
+            connection = connection_of(scope)
+            if connection is not None:
+                connection.hang_up()
 
     def _watched(self, path: str, scope: Scope, send: Send) -> Send:
         """Count refused and accepted requests; name the protocol in health."""
@@ -235,7 +258,7 @@ class FleetOnly:
                     for event in events:
                         await send(event)
                     return
-                await _first_of(rung, gone, left)
+                await first_of(rung, gone, left)
         finally:
             if is_known:
                 self._doubles.end(key)
@@ -250,31 +273,6 @@ class FleetOnly:
 
         await self._app(dict(scope), given(body), send)
         return events
-
-
-async def _first_of(rung: asyncio.Event, gone: asyncio.Future[Event], timeout_s: float) -> None:
-    ring = asyncio.ensure_future(rung.wait())
-    both: list[asyncio.Future[Any]] = [ring, gone]
-    await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    ring.cancel()
-
-
-def uvicorn_config(app: FleetOnly, listener: Listener) -> uvicorn.Config:
-    """Serve the app with the listener's certificate, over TLS 1.2 or newer."""
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_config=None,
-        ws="none",
-        timeout_graceful_shutdown=1,
-        limit_concurrency=MAX_CONNECTIONS,
-        ssl_certfile=listener.certificate,
-        ssl_keyfile=str(listener.key),
-    )
-    config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return config
 
 
 def bind(host: str, port: int) -> socket.socket:

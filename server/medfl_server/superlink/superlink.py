@@ -43,15 +43,18 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
 from medfl_server.roster.enrolment import Roster
+from medfl_server.superlink.arrivals import Arrivals
+from medfl_server.superlink.bell import Bell
+from medfl_server.superlink.callers import Callers
 from medfl_server.superlink.duplicate_clients import TWO_CLIENTS
 from medfl_server.superlink.empty_bundle import empty_bundle
 from medfl_server.superlink.http_grid import DirectRuntime, StudyGrid
-from medfl_server.superlink.listener import Bell, FleetOnly, Listener, bind, uvicorn_config
+from medfl_server.superlink.listener import FleetOnly, Listener, bind
+from medfl_server.superlink.port import PortLoop, allow_many_files, uvicorn_config
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
 from medfl_server.superlink.transport import Announce, ConnectedSite
 
 START_S = 30.0  # for the SuperLink to come up
-MAX_ARRIVING = 3  # replies in memory, arriving or waiting to be read
 STOP_S = 3.0  # for open requests to end when it goes down
 FEDERATION = "@none/default"
 APP = "@medfl/medfl"
@@ -79,15 +82,17 @@ class SuperLink:
         self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
         self._follow_roster()
         self._bell = Bell()
-        arriving = self._state.message_res_store  # a few at once, or memory grows with the sites
+        self._arrivals = Arrivals(self._state)
         face = FleetOnly(
             app,
             self._bell,
-            lambda: len(arriving) < MAX_ARRIVING,
+            self._arrivals.has_room,
             self._tell_of_two_clients,
             listener.max_reply,
+            Callers(self._state).knows,
+            self._arrivals.note,
         )
-        self._server = uvicorn.Server(uvicorn_config(face, listener))
+        self._server = uvicorn.Server(uvicorn_config(face, listener.certificate, listener.key))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
     def connected_sites(self) -> dict[str, ConnectedSite]:
@@ -114,6 +119,7 @@ class SuperLink:
 
     def run(self, app: ServerApp) -> None:
         """Serve the hospitals while the app runs; pass its exceptions through."""
+        allow_many_files()
         self._thread.start()
         try:
             self._wait_until_started()
@@ -144,7 +150,8 @@ class SuperLink:
         self._state.node_public_key_to_node_id.pop(key, None)  # or it could never come back
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        with asyncio.Runner(loop_factory=PortLoop) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))
 
     def _wait_until_started(self) -> None:
         ends = time.monotonic() + START_S
@@ -167,6 +174,7 @@ class SuperLink:
                 run_from_proto(given.run),
                 DirectRuntime(self._state, task),
                 self._bell,
+                self._arrivals,
                 self._max_reply,
             )
             app(grid=grid, context=context_from_proto(given.context))

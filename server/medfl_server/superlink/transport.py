@@ -26,12 +26,17 @@ class UnreadableReplyError(RunError):
     """A site's reply arrived and cannot be read."""
 
 
+class HaltedReplyError(RunError):
+    """A site's reply came to a halt on its way; asked again, the site sends it again."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """The answer to a message: content, or the fact that none will come."""
 
     content: RecordDict | None
     unreadable: str = ""  # why the reply that came cannot be read
+    halted: str = ""  # why the site is to be asked again
 
 
 class Post:
@@ -71,5 +76,7 @@ class Post:
             for reply in self._grid.pull_messages([message_id]):
                 return Arrival(None if reply.has_error() else reply.content)
         except UnreadableReplyError as error:
-            return Arrival(None, error.what)
+            return Arrival(None, unreadable=error.what)
+        except HaltedReplyError as error:
+            return Arrival(None, halted=error.what)
         return None

@@ -1,7 +1,9 @@
 """A SuperLink in this process with two enrolled hospitals, and whatever bytes one of them sends."""
 
+import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
@@ -26,8 +28,10 @@ from medfl_common.wire.signature import seal
 from medfl_common.wire.tasks import TrainTask
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import Enrolled
+from medfl_server.superlink.arrivals import SENDER
+from medfl_server.superlink.bell import Bell
 from medfl_server.superlink.http_grid import DirectRuntime, StudyGrid
-from medfl_server.superlink.listener import Bell, Listener
+from medfl_server.superlink.listener import Listener
 from medfl_server.superlink.superlink import SuperLink
 from medfl_server.superlink.transport import Arrival, Post
 
@@ -62,7 +66,9 @@ class Wire:
         TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
         TaskIdentity.node_id = given.context.node_id
         self.run = run_from_proto(given.run)
-        self.grid = StudyGrid(self.run, DirectRuntime(self.state, task), Bell(), max_reply)
+        self.grid = StudyGrid(
+            self.run, DirectRuntime(self.state, task), Bell(), self.link._arrivals, max_reply
+        )
         self.post = Post(self.grid, self.link.connected_sites, lambda: self.roster, 600.0)
         for name in SITES:
             key = load_ssh_public_key(self.roster[name].transport.encode())
@@ -93,23 +99,45 @@ class Wire:
         """Sign a reply as a site would."""
         return seal(content, task, signing_key(self._made(site)))
 
-    def send(self, message: Message, objects: Objects, tree: ObjectTree | None = None) -> None:
-        """Send objects, the last of them as the root of a message."""
+    def key(self, site: str) -> bytes:
+        """Give a site's key as its requests have it."""
+        key = load_ssh_public_key(self.roster[site].transport.encode())
+        return base64.b64encode(public_key_to_bytes(key))  # type: ignore[arg-type]
+
+    def announce(
+        self, site: str, message: Message, objects: Objects, tree: ObjectTree | None = None
+    ) -> str:
+        """Announce objects, the last of them as the root of a message; give the session."""
         root = [*objects][-1]
         message.metadata.__dict__["_message_id"] = root
-        node = Node(node_id=message.metadata.src_node_id)
         announced = PushMessagesRequest(
-            node=node,
+            node=Node(node_id=message.metadata.src_node_id),
             messages_list=[message_to_proto(message)],
             message_object_trees=[tree or _tree(root, objects)],
         )
-        answer = fleet_handlers.push_messages(announced, self.state)
+        with self._as(site):
+            return str(fleet_handlers.push_messages(announced, self.state).session_id)
+
+    def send(self, message: Message, objects: Objects, tree: ObjectTree | None = None) -> None:
+        """Announce objects and send them."""
+        node = message.metadata.src_node_id
+        site = next(name for name, (_, known) in self.link._nodes.items() if known == node)
+        session = self.announce(site, message, objects, tree)
         for name, content in objects.items():
             one = PushObjectRequest(
-                node=node, run_id=self.run.run_id, object_id=name, object_content=content,
-                session_id=answer.session_id,
+                node=Node(node_id=node), run_id=self.run.run_id, object_id=name,
+                object_content=content, session_id=session,
             )  # fmt: skip
-            fleet_handlers.push_object(one, self.state)
+            with self._as(site):
+                fleet_handlers.push_object(one, self.state)
+
+    @contextmanager
+    def _as(self, site: str) -> Iterator[None]:
+        token = SENDER.set(self.key(site))
+        try:
+            yield
+        finally:
+            SENDER.reset(token)
 
     def fetch(self, asked: str) -> Arrival | None:
         """Look three times for a reply, as the round loop does."""

@@ -7,14 +7,14 @@ import pytest
 
 from medfl_server.superlink import listener
 from medfl_server.superlink.asgi import Event, Receive, Scope, Send
+from medfl_server.superlink.bell import Bell
+from medfl_server.superlink.callers import KEY_HEADER
 from medfl_server.superlink.duplicate_clients import Doubles
 from medfl_server.superlink.listener import (
-    KEY_HEADER,
     PULL_MESSAGES,
     PULL_OBJECT,
     PUSH_MESSAGES,
     PUSH_OBJECT,
-    Bell,
     FleetOnly,
 )
 
@@ -146,11 +146,13 @@ async def ask(
 
 def test_a_body_without_end_is_not_taken_in() -> None:
     face = FleetOnly(Echo(), Bell())
-    path = "/v1/fleet/get-run"
+    large, small = PUSH_MESSAGES, "/v1/fleet/get-run"
 
     assert asyncio.run(ask(face, PUSH_OBJECT)) == 413  # it does not say how much comes
-    assert asyncio.run(ask(face, path, n_pieces=16, piece=b"x" * 2**20)) == 200
-    assert asyncio.run(ask(face, path, n_pieces=10**9, piece=b"x" * 2**20)) == 413
+    assert asyncio.run(ask(face, large, n_pieces=16, piece=b"x" * 2**20)) == 200
+    assert asyncio.run(ask(face, large, n_pieces=10**9, piece=b"x" * 2**20)) == 413
+    assert asyncio.run(ask(face, small, n_pieces=4, piece=b"x" * 2**14)) == 200
+    assert asyncio.run(ask(face, small, n_pieces=10**9, piece=b"x" * 2**14)) == 413
 
 
 def test_who_is_refused_again_and_again_is_put_off_and_others_are_not(
