@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import importlib.util
 import shutil
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from medfl_client.data.cache import CHUNK, cached_pixels
 from medfl_client.data.dicom.header import Rules
 from medfl_client.data.reader import DicomReader, Source, read_pixels
-from medfl_client.data.sandbox import in_sandbox
+from medfl_client.data.sandbox import Work, in_sandbox
 from medfl_common.plan.images import FixedWindow, Images
 
 SIDE, SIZE, REPEATS = 1024, 224, 5
@@ -103,28 +104,33 @@ def in_workers(
     work: Callable[[Path], object], paths: list[Path], n_workers: int
 ) -> tuple[float, float]:
     """Do it as the product does, in sandbox processes; give wall and CPU seconds of all of them."""
-    list(in_sandbox(work, paths[:1], n_workers=1))  # the workers' server is running
     before = time.process_time()
     started = time.monotonic()
     cores = sorted(os.sched_getaffinity(0))[:n_workers]  # some codecs have threads of their own
-    results = list(in_sandbox(partial(timed, work, cores), paths, CHUNK, n_workers=n_workers))
+    job = Work(
+        do=partial(timed, work, cores),
+        accept=lambda path, body: struct.unpack("d", body)[0],
+        files=lambda path: [path],
+        setup=DicomReader().prepare,
+    )
+    list(in_sandbox(job, paths[:1], n_workers=1))  # a worker is there
+    results = list(in_sandbox(job, paths, CHUNK, n_workers=n_workers))
     wall = time.monotonic() - started
     after = time.process_time()
-    return wall, after - before + sum(seconds for _, (seconds, _) in results)
+    return wall, after - before + sum(seconds for _, seconds in results)
 
 
-def timed(work: Callable[[Path], object], cores: list[int], path: Path) -> tuple[float, object]:
+def timed(work: Callable[[Path], object], cores: list[int], path: Path) -> bytes:
     os.sched_setaffinity(0, cores)
     started = time.process_time()
-    result = work(path)
-    return time.process_time() - started, result
+    work(path)
+    return struct.pack("d", time.process_time() - started)
 
 
 def main() -> None:
     folder, n = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 60
     write_files(folder, n)
     monai = monai_full()
-    list(in_sandbox(str, ["start the workers' server once"]))
     times: dict[str, list[float]] = {}
     for _ in range(REPEATS):
         for kind in SYNTAXES:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,8 +24,9 @@ from numpy.typing import NDArray
 from medfl_client.config.folder import CacheFolder
 from medfl_client.data.decoders import decoder_versions
 from medfl_client.data.dicom.index import Progress
-from medfl_client.data.reader import Reader, Source, read_pixels
-from medfl_client.data.sandbox import Refused, in_sandbox
+from medfl_client.data.reader import Reader, Source, pixel_work
+from medfl_client.data.sandbox import in_sandbox
+from medfl_client.data.sandbox_wire import Refused
 from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 
@@ -144,7 +144,7 @@ def _decode(
     passing: dict[str, str] = {}
     (n_records,) = table.execute("SELECT coalesce(max(row) + 1, 0) FROM samples").fetchone()
     name_of = {id(source): name for name, source in new.items()}
-    read = partial(read_pixels, reader, folder, images)
+    work = pixel_work(reader, folder.absolute(), images)
     chunk, timeout_s = (CHUNK, TIMEOUT_S) if images.dimensions == 2 else (1, VOLUME_TIMEOUT_S)
     chunk = CANDIDATES if images.sample == "candidate" else chunk
     waiting: list[Line] = []
@@ -155,7 +155,7 @@ def _decode(
         file.seek(n_records * _record_bytes(images))
         file.truncate()  # what an interrupted build left behind the last record of the table
         for done, (source, result) in enumerate(
-            in_sandbox(read, new.values(), chunk, timeout_s), start=1
+            in_sandbox(work, new.values(), chunk, timeout_s), start=1
         ):
             name = name_of[id(source)]
             if isinstance(result, Refused) and not (result.is_lasting or result.is_crash):

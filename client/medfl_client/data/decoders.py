@@ -1,5 +1,6 @@
 """Which decoders read the images here: a file that crashed one is tried again with another."""
 
+import codecs
 import sys
 from functools import cache
 from hashlib import sha256
@@ -25,3 +26,11 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def prepare() -> None:
+    """Import what reading any file may need: a locked worker can import nothing more."""
+    from pydicom.charset import python_encoding
+
+    for encoding in {*python_encoding.values(), "utf-8", "latin-1", "gb18030", "shift_jis"}:
+        codecs.lookup(encoding)

@@ -1,21 +1,27 @@
 """What reads files of one kind: headers into rows of the index, pixels into the cache's numbers."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_client.data.decoders import prepare
+from medfl_client.data.dicom.fault import UNNAMED, find_fault
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, read_row
 from medfl_client.data.dicom.patch import Position, read_patch
 from medfl_client.data.dicom.pixels import load_image
 from medfl_client.data.dicom.series import read_volume
-from medfl_common.errors import DataError
+from medfl_client.data.row_bytes import pack_rows, unpack_rows
+from medfl_client.data.sandbox import Work
+from medfl_common.errors import DataError, MedflError
 from medfl_common.plan.images import Images
 
 ALL_FRAMES = -1
+MAX_ROWS_BYTES = 2**27  # of the rows of one file; an archive may hold many images
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class Reader(Protocol):
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one sample as images.shape float32 in 0..1; raises DataError."""
 
+    def prepare(self) -> bool:
+        """Import in a worker all that reading needs; True: it opens files by `open_file` only."""
+
 
 @dataclass(frozen=True)
 class DicomReader:
@@ -49,16 +58,76 @@ class DicomReader:
 
     def rows(self, path: Path, name: str, rules: Rules) -> list[Row]:
         """Read one header."""
-        return [read_row(path, name, rules)]
+        try:
+            return [read_row(path, name, rules)]
+        except (MedflError, OSError, MemoryError):
+            raise
+        except Exception:
+            raise DataError(find_fault(path)) from None
 
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Decode one frame, a volume, or a patch of one."""
+        try:
+            return self._decode(folder, source, images)
+        except (MedflError, OSError, MemoryError):
+            raise
+        except Exception:
+            faults = [find_fault(folder / row.path) for row in source.rows]
+            raise DataError(next((f for f in faults if f != UNNAMED), UNNAMED)) from None
+
+    def _decode(self, folder: Path, source: Source, images: Images) -> Array:
         if source.position is not None:
             files = tuple((folder / row.path, row.size, row.mtime_ns) for row in source.rows)
             return read_patch(files, images, source.position)
         if images.dimensions == 3:
             return read_volume([folder / row.path for row in source.rows], images)
         return load_image(folder / source.rows[0].path, images, source.frame)
+
+    def prepare(self) -> bool:
+        """Import the decoders and the character sets."""
+        prepare()
+        return True
+
+
+def header_work(
+    reader: Reader, folder: Path, rules: Rules
+) -> Work[tuple[str, int, int], list[Row]]:
+    """Say how the sandbox reads headers: (path, bytes, time) -> rows."""
+    return Work(
+        do=partial(_read_header, reader, folder, rules),
+        accept=_accept_rows,
+        files=lambda job: [folder / job[0]],
+        setup=reader.prepare,
+        max_bytes=MAX_ROWS_BYTES,
+    )
+
+
+def pixel_work(reader: Reader, folder: Path, images: Images) -> Work[Source, NDArray[np.generic]]:
+    """Say how the sandbox reads samples: source -> the numbers of the cache."""
+    return Work(
+        do=partial(_read_sample, reader, folder, images),
+        accept=partial(_accept_sample, images),
+        files=lambda source: [folder / row.path for row in source.rows],
+        setup=reader.prepare,
+        max_bytes=int(np.prod(images.shape)) * images.bits // 8,
+    )
+
+
+def _read_header(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int]) -> bytes:
+    return pack_rows(reader.rows(folder / job[0], job[0], rules))
+
+
+def _accept_rows(job: tuple[str, int, int], body: memoryview) -> list[Row]:
+    return unpack_rows(*job, body)
+
+
+def _read_sample(reader: Reader, folder: Path, images: Images, source: Source) -> bytes:
+    return read_pixels(reader, folder, images, source).tobytes()
+
+
+def _accept_sample(images: Images, source: Source, body: memoryview) -> NDArray[np.generic]:
+    dtype = np.uint8 if images.bits == 8 else np.uint16
+    return np.frombuffer(body, dtype).reshape(images.shape)
 
 
 def read_pixels(

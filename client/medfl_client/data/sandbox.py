@@ -1,70 +1,76 @@
 """The sandbox: files from outside are opened in processes that may be killed.
 
-A worker has bounds of memory and time, writes no file and prints nothing. What crashes it, fills
-its memory or never ends costs the one file that did so. Workers import no torch: they start fast.
-They are interpreters of their own, so that no script of a caller is run again in them.
+A worker has bounds of memory and time, writes no file and prints nothing. Where the kernel can hold
+it (lockdown.py), it opens no file, no connection and no process either: its parent opens the files
+of its jobs and hands it the descriptors. What crashes it, fills its memory or never ends costs the
+one file that did so, and so does an answer of another form than the parent expects.
 """
 
-import atexit
-import ctypes
 import os
-import signal
-import subprocess
-import sys
+import pickle
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from functools import partial
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Generic, TypeVar
 
-import threadpoolctl
+from medfl_client.data.opened import WINDOW
+from medfl_client.data.sandbox_handle import Worker, idle, take_worker
+from medfl_client.data.sandbox_wire import (
+    HEAD,
+    PLACE,
+    Refused,
+    frame,
+    take_frame,
+    unpack_answers,
+)
+from medfl_client.data.sandbox_worker import report_locks
+from medfl_common.errors import DataError
 
-from medfl_client.data.listing import CLOSED_FILE, GONE
-from medfl_common.errors import DataError, system_reason
-
-MEMORY = 2 * 2**30  # bytes that one worker may take above what it starts with
 TIMEOUT_S = 60.0  # for one call of the work, whatever it holds
 MAX_WORKERS = 32
-START_S = 60.0  # for a worker to start, on a busy machine
-IDLE_S = 20.0  # a worker without work ends after so long
-_ENTRY = "import sys; from medfl_client.data.sandbox import serve; serve(int(sys.argv[1]))"
+MAX_BYTES = 2**24  # of one result
+CRASHED = "reading it crashed the decoder"
+NO_ANSWER = "its decoder gave an answer of another form than it should"
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Given = TypeVar("Given", covariant=True)
+
+
+def no_files(job: object) -> Sequence[Path]:
+    """Name no file: what a worker of this work opens itself, if it may."""
+    return ()
+
+
+def is_lockable() -> bool:
+    """Say that nothing more is imported once the work's own module is: the worker can be locked."""
+    return True
 
 
 @dataclass(frozen=True)
-class Refused:
-    """Why a job has no result."""
+class Work(Generic[Job, Given]):
+    """What is done to each job, at both ends. The first three are sent to the worker."""
 
-    reason: str
-    is_lasting: bool = False  # the same file will give the same
-    is_crash: bool = False  # the same file will give the same to the same decoders
+    do: Callable[[Job], bytes]  # at the top level of a module, or a `functools.partial` of one
+    accept: Callable[[Job, memoryview], Given]  # here; what it raises means: no such answer
+    files: Callable[[Job], Sequence[Path]] = no_files  # here: what it may read for a job
+    setup: Callable[[], bool] = is_lockable  # imports what is needed; True: lock it then
+    max_bytes: int = MAX_BYTES  # of one result
 
-
-@dataclass
-class _Worker:
-    process: "subprocess.Popen[bytes]"
-    connection: Connection
-    deadline: float = 0.0  # of what it does
-    is_ready: bool = False  # it has started, and takes work
-    idle_since: float = 0.0
-
-    def end(self) -> None:
-        self.process.kill()
-        self.connection.close()
-        self.process.wait()
-
-
-_idle: list[_Worker] = []  # kept a while for the next call
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        """Name the workers that can do it, and what a new one imports."""
+        inner = self.do.func if isinstance(self.do, partial) else self.do
+        return pickle.dumps((self.setup, inner.__module__)), pickle.dumps((self.setup, inner))
 
 
 def in_sandbox(
-    work: Callable[[Job], Result],
+    work: Work[Job, Result],
     jobs: Iterable[Job],
     chunk: int = 1,
     timeout_s: float = TIMEOUT_S,
@@ -73,18 +79,26 @@ def in_sandbox(
     """Do `work` on each job in worker processes; yield (job, result) as they come, all of them.
 
     Args:
-        work: A function at the top level of a module, or a `functools.partial` of one. A DataError
-            that it raises is the reason; any other exception means that the file is damaged.
+        work: A DataError that it raises in the worker is the reason; any other exception means
+            that the file is damaged.
         jobs: Taken only as workers become free, so they may be many.
         chunk: Jobs given to a worker at a time. If one of them kills it, each is done again alone.
         timeout_s: A worker that takes longer over one chunk is killed.
         n_workers: Processes; as many as there are processors if not given.
+
+    Raises DataError where no worker can be started.
     """
     pool = _Pool(work, timeout_s, n_workers or n_processors())
     try:
         yield from pool.run(iter(jobs), chunk)
     finally:
         pool.close()
+
+
+def locks_here() -> int:
+    """Start a worker and say which locks hold in it (lockdown.py)."""
+    work: Work[None, int] = Work(do=report_locks, accept=lambda job, body: body[0])
+    return next(found for _, found in in_sandbox(work, [None]) if isinstance(found, int))
 
 
 def n_processors() -> int:
@@ -94,11 +108,11 @@ def n_processors() -> int:
 
 
 class _Pool(Generic[Job, Result]):
-    def __init__(self, work: Callable[[Job], Result], timeout_s: float, n_workers: int) -> None:
+    def __init__(self, work: Work[Job, Result], timeout_s: float, n_workers: int) -> None:
         self._work = work
         self._timeout_s = timeout_s
         self._n_workers = n_workers
-        self._busy: list[tuple[_Worker, list[Job]]] = []
+        self._busy: list[tuple[Worker, list[Job]]] = []
         self._again: deque[Job] = deque()  # to be done alone
 
     def run(self, jobs: Iterator[Job], chunk: int) -> Iterator[tuple[Job, Result | Refused]]:
@@ -106,11 +120,12 @@ class _Pool(Generic[Job, Result]):
             self._fill(jobs, chunk)
             if not self._busy:
                 return
-            for worker, batch in self._ready():
-                self._busy.remove((worker, batch))
-                done = self._receive(worker, batch)
-                self._fill(jobs, chunk)  # first, so that no worker waits for our consumer
-                yield from done
+            for worker, batch in self._stirring():
+                done = self._attend(worker, batch)
+                if done is not None:
+                    self._busy.remove((worker, batch))
+                    self._fill(jobs, chunk)  # first, so that no worker waits for our consumer
+                    yield from done
 
     def close(self) -> None:
         """End the workers that still have something to do."""
@@ -120,133 +135,103 @@ class _Pool(Generic[Job, Result]):
     def _fill(self, jobs: Iterator[Job], chunk: int) -> None:
         """Give work to as many workers as there may be."""
         while len(self._busy) < self._n_workers and (batch := self._next(jobs, chunk)):
-            self._start(batch)
+            worker = take_worker(*self._work.key)
+            self._busy.append((worker, batch))
+            if worker.is_ready:
+                self._send_batch(worker, batch)
 
     def _next(self, jobs: Iterator[Job], chunk: int) -> list[Job]:
         if self._again:
             return [self._again.popleft()]
         return [job for _, job in zip(range(chunk), jobs, strict=False)]
 
-    def _start(self, batch: list[Job]) -> None:
-        worker = _take_worker()
-        worker.deadline = time.monotonic() + (self._timeout_s if worker.is_ready else START_S)
-        self._busy.append((worker, batch))
-        with suppress(BrokenPipeError):  # it died meanwhile; _receive will see
-            worker.connection.send((os.getcwd(), self._work, batch))
+    def _send_batch(self, worker: Worker, batch: list[Job]) -> None:
+        named = (os.fspath(path) for job in batch for path in self._work.files(job))
+        worker.paths = list(dict.fromkeys(named))
+        worker.n_windows = 16 + 8 * (len(worker.paths) // WINDOW)
+        worker.deadline = time.monotonic() + self._timeout_s
+        worker.cpu_s = worker.used_s()
+        with suppress(OSError):  # it died meanwhile; _attend will see
+            message = pickle.dumps((self._work.do, batch, worker.paths))
+            worker.line.sendall(frame(b"B", message))
+            worker.send_window(0)
 
-    def _ready(self) -> list[tuple[_Worker, list[Job]]]:
-        """Wait until a worker has answered, died or run out of time."""
+    def _stirring(self) -> list[tuple[Worker, list[Job]]]:
+        """Wait until a worker has said something, died or run out of time."""
         left = min(worker.deadline for worker, _ in self._busy) - time.monotonic()
-        answered = wait([worker.connection for worker, _ in self._busy], timeout=max(left, 0))
+        said = wait([worker.line for worker, _ in self._busy], timeout=max(left, 0))
         now = time.monotonic()
-        return [(w, jobs) for w, jobs in self._busy if w.connection in answered or w.deadline < now]
+        return [(w, jobs) for w, jobs in self._busy if w.line in said or w.deadline < now]
 
-    def _receive(self, worker: _Worker, batch: list[Job]) -> list[tuple[Job, Result | Refused]]:
-        """Take a worker's results; where it died or ran out of time, put its jobs back."""
-        reason = f"reading it took more than {self._timeout_s:.0f} s and was stopped"
+    def _attend(
+        self, worker: Worker, batch: list[Job]
+    ) -> list[tuple[Job, Result | Refused]] | None:
+        """Hear a worker: its results, or None where it is not done.
+
+        Where it died, ran out of time or talks nonsense, its jobs are put back.
+        """
+        refused = Refused(CRASHED, is_crash=True)
         try:
-            if worker.connection.poll() and not worker.is_ready:
-                worker.is_ready = worker.connection.recv()
-                worker.deadline = time.monotonic() + self._timeout_s
-                self._busy.append((worker, batch))
-                return []
-            if worker.connection.poll():
-                results: list[Result | Refused] = worker.connection.recv()
-                worker.idle_since = time.monotonic()
-                _idle.append(worker)
-                return list(zip(batch, results, strict=True))
+            results = self._hear(worker, batch)
+            if results is not None or time.monotonic() < worker.deadline:
+                return results
+            refused = self._late(worker)
         except (EOFError, OSError):
-            reason = "reading it crashed the decoder"
+            _refuse_no_start(worker)
+        except Exception:  # whatever it said, it was none of what a worker says
+            refused = Refused(NO_ANSWER, is_crash=True)
         worker.end()
         if len(batch) == 1:
-            return [(batch[0], Refused(reason, is_crash=True))]
+            return [(batch[0], refused)]
         self._again.extend(batch)
         return []
 
+    def _hear(self, worker: Worker, batch: list[Job]) -> list[tuple[Job, Result | Refused]] | None:
+        worker.hear()
+        most = len(batch) * (self._work.max_bytes + HEAD.size)
+        while True:
+            limits = {b"O": PLACE.size, b"A": most} if worker.is_ready else {b"R": 1}
+            found = take_frame(worker.buffer, limits)
+            if found is None:
+                return None
+            letter, body = found
+            if letter == b"R":
+                worker.is_ready = True
+                self._send_batch(worker, batch)
+            elif letter == b"O":
+                worker.send_window(PLACE.unpack(body)[0])
+            else:
+                return self._results(worker, batch, body)
 
-def _take_worker() -> _Worker:
-    """Give a worker that waits, or a new one."""
-    while _idle:
-        worker = _idle.pop()
-        is_fresh = time.monotonic() - worker.idle_since < IDLE_S / 2
-        if is_fresh and worker.process.poll() is None:
-            return worker
+    def _results(
+        self, worker: Worker, batch: list[Job], body: memoryview
+    ) -> list[tuple[Job, Result | Refused]]:
+        answers = unpack_answers(body, len(batch))
+        results = [
+            (job, a if isinstance(a, Refused) else self._work.accept(job, a))
+            for job, a in zip(batch, answers, strict=True)
+        ]
+        if worker.buffer:
+            raise ValueError("more than the answers")
+        worker.idle_since = time.monotonic()
+        idle.append(worker)
+        return results
+
+    def _late(self, worker: Worker) -> Refused:
+        """Say that it was stopped; to be remembered only where it worked, and did not wait."""
+        _refuse_no_start(worker)
+        worked_s = worker.used_s() - worker.cpu_s
+        reason = f"reading it took more than {self._timeout_s:.0f} s and was stopped"
+        return Refused(reason, is_crash=worked_s > self._timeout_s / 2)
+
+
+def _refuse_no_start(worker: Worker) -> None:
+    """Raise DataError where a worker ended before it was ready: that is no file's fault."""
+    if not worker.is_ready:
         worker.end()
-    ours, theirs = Pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _ENTRY, str(theirs.fileno())],
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=dict(os.environ),  # a copy: another thread may change the original meanwhile
-    )
-    theirs.close()
-    ours.send(sys.path)
-    return _Worker(process, ours)
-
-
-@atexit.register
-def _end_idle() -> None:
-    while _idle:
-        _idle.pop().end()
-
-
-def serve(handle: int) -> None:
-    """Be a worker: do what comes, until the other end is closed or nothing comes for long."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us
-    warnings.simplefilter("ignore")
-    connection = Connection(handle)
-    sys.path[:] = connection.recv()
-    threadpoolctl.threadpool_limits(1)  # the processes share the processors, not threads
-    _bound_resources()
-    _keep_freed_memory()
-    with suppress(EOFError, OSError):
-        connection.send(True)  # ready
-        while connection.poll(IDLE_S):
-            folder, work, jobs = connection.recv()
-            os.chdir(folder)  # where relative paths begin; it may be another than last time
-            connection.send([_try(work, job) for job in jobs])
-
-
-def _try(work: Callable[[Job], Result], job: Job) -> Result | Refused:
-    try:
-        return work(job)
-    except DataError as error:
-        return Refused(str(error), is_lasting=True)
-    except FileNotFoundError:
-        return Refused(GONE)
-    except PermissionError:
-        return Refused(CLOSED_FILE)
-    except OSError as error:
-        if error.errno is None:  # a parser's own
-            return Refused("the file is damaged", is_lasting=True)
-        return Refused(f"the system cannot read the file ({system_reason(error)})")
-    except MemoryError:
-        reason = f"reading it needs more than {MEMORY / 2**30:.0f} GB of memory"
-        return Refused(reason, is_crash=True)
-    except Exception:  # one bad file costs one row, whatever a parser makes of it
-        return Refused("the file is damaged", is_lasting=True)
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library reuse the memory of one image for the next.
-
-    Taking it from the system anew costs a third of the time that an uncompressed file needs.
-    """
-    with suppress(OSError, AttributeError):  # only glibc has it
-        c_library = ctypes.CDLL(None)
-        c_library.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
-        c_library.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
-
-
-def _bound_resources() -> None:
-    """Limit memory, and take away the writing of files and core dumps."""
-    import resource
-
-    if sys.platform == "linux":  # elsewhere this limit does not work, or counts otherwise
-        with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        raise DataError(
+            "a process that decodes images did not start",
+            todo="see whether this machine has memory and processes left, and start again",
+            who="your IT department",
+            data="no file was read by it",
+        )

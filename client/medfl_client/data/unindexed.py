@@ -4,7 +4,6 @@ This module does without torch: the workers that it is sent to have little memor
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.listing import list_paths
-from medfl_client.data.reader import DicomReader, Source, read_pixels
-from medfl_client.data.sandbox import Refused, in_sandbox
+from medfl_client.data.reader import DicomReader, Source, header_work, pixel_work
+from medfl_client.data.sandbox import in_sandbox
+from medfl_client.data.sandbox_wire import Refused
 from medfl_common.plan.images import Images
 
 TIMEOUT_S = 600.0
@@ -27,10 +27,10 @@ def read_headers(paths: Sequence[Path], secret: bytes, progress: Progress) -> li
     """
     listed = list_paths(paths)
     found = [Row(one.path, reason=one.reason) for one in listed if one.reason]
-    files = [one.path for one in listed if not one.reason]
-    work = partial(_read, DicomReader(), Rules(secret, "", True))
+    files = [(one.path, one.size, one.mtime_ns) for one in listed if not one.reason]
+    work = header_work(DicomReader(), Path("/"), Rules(secret, "", True))
     for done, (file, result) in enumerate(in_sandbox(work, files, chunk=64), start=1):
-        found += [Row(file, reason=result.reason)] if isinstance(result, Refused) else result
+        found += [Row(file[0], reason=result.reason)] if isinstance(result, Refused) else result
         progress(done, len(files))
     return sorted(found, key=lambda row: (row.path, row.item))
 
@@ -39,11 +39,11 @@ def decode(
     sources: Sequence[Source], images: Images
 ) -> tuple[NDArray[np.generic], list[Source], dict[str, str]]:
     """Decode in the sandbox: (N, C, [D,] S, S), N sources in their order, and path -> reason."""
-    read = partial(read_pixels, DicomReader(), Path("/"), images)
+    work = pixel_work(DicomReader(), Path("/"), images)
     found: dict[int, NDArray[np.generic]] = {}
     refused: dict[str, str] = {}
     place = {id(source): i for i, source in enumerate(sources)}
-    for source, result in in_sandbox(read, sources, 1, TIMEOUT_S):
+    for source, result in in_sandbox(work, sources, 1, TIMEOUT_S):
         if isinstance(result, Refused):
             refused |= {row.name: result.reason for row in source.rows}
         else:
@@ -51,7 +51,3 @@ def decode(
     kept = sorted(found)
     pixels = np.stack([found[i] for i in kept]) if kept else np.zeros((0, *images.shape))
     return pixels, [sources[i] for i in kept], refused
-
-
-def _read(reader: DicomReader, rules: Rules, file: str) -> list[Row]:
-    return reader.rows(Path(file), file, rules)

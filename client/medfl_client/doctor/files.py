@@ -13,8 +13,10 @@ from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import read_csv
+from medfl_client.data.lockdown import name_locks
+from medfl_client.data.sandbox import locks_here
 from medfl_common.files import holder, temporary_folder
-from medfl_common.ops.checks import Finding, fail, ok
+from medfl_common.ops.checks import Finding, fail, ok, warn
 from medfl_common.ops.machine import DECODERS, check_versions
 from medfl_common.wire.keys import fingerprint
 
@@ -103,6 +105,22 @@ def check_lock(state: Path) -> Finding:
     """Say whether a client runs on this directory now."""
     owner = holder(state)
     return ok(f"yes, as process {owner}; that is fine" if owner else "no medfl-client runs here")
+
+
+def check_sandbox() -> Finding:
+    """Say what holds a decoder that a file takes over, on this machine."""
+    locks = locks_here()
+    if not locks:
+        return warn(
+            "decoders run in processes with limits of memory and time; seccomp and Landlock are "
+            "not available on this machine",
+            "run medfl in a container, or on Linux 6.12 or newer",
+            "your IT department",
+        )
+    return ok(
+        f"decoders are held by {name_locks(locks)}: no network, no process, and no file but "
+        "the one that they read"
+    )
 
 
 def check_decoders() -> Finding:

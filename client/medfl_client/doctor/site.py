@@ -16,6 +16,7 @@ from medfl_client.doctor.files import (
     check_keys,
     check_labels,
     check_lock,
+    check_sandbox,
     check_state,
     check_temporary,
     count_files,
@@ -42,6 +43,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
     """Make every check of a site's directory, with a plan's needs where one is given."""
     own: dict[str, Check] = {
         "programs": check_decoders,
+        "sandbox": check_sandbox,
         "keys": partial(check_keys, folder),
         "running already": partial(check_lock, SiteFolder(folder).state),
         "temporary files": check_temporary,

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import fields
-from functools import partial
 from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
@@ -18,8 +17,9 @@ from pathlib import Path
 from medfl_client.data.decoders import decoder_versions
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.listing import list_files
-from medfl_client.data.reader import Reader
-from medfl_client.data.sandbox import Refused, in_sandbox
+from medfl_client.data.reader import Reader, header_work
+from medfl_client.data.sandbox import in_sandbox
+from medfl_client.data.sandbox_wire import Refused
 from medfl_common.errors import DataError
 
 VERSION = 5  # raise it when a row's meaning changes: the index is then built anew
@@ -85,8 +85,8 @@ def _read_seen(
     connection.executemany(_INSERT, (_values(_refused(*found)) for found in refused.fetchall()))
     jobs = connection.execute("SELECT path, size, mtime_ns FROM seen WHERE reason = ''")
     committed = time.monotonic()
-    read = partial(_read, reader, folder, rules)
-    for done, (job, result) in enumerate(in_sandbox(read, jobs, CHUNK), start=1):
+    work = header_work(reader, folder.absolute(), rules)
+    for done, (job, result) in enumerate(in_sandbox(work, jobs, CHUNK), start=1):
         if isinstance(result, Refused):
             if not result.is_lasting:
                 stamp = decoder_versions() if result.is_crash else ""
@@ -127,7 +127,3 @@ def _open(database: Path, reader: Reader, rules: Rules) -> sqlite3.Connection:
     connection.execute("CREATE TABLE IF NOT EXISTS again (path TEXT PRIMARY KEY, stamp TEXT)")
     connection.execute(f"PRAGMA user_version = {stamp}")
     return connection
-
-
-def _read(reader: Reader, folder: Path, rules: Rules, job: tuple[str, int, int]) -> list[Row]:
-    return reader.rows(folder / job[0], job[0], rules)

@@ -56,6 +56,10 @@ class NiftiReader:
         )
         return [row]
 
+    def prepare(self) -> bool:
+        """Leave the worker free to open files and to import: these are a researcher's own."""
+        return False
+
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one slice, or the volume."""
         if source.position is not None:

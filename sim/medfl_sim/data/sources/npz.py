@@ -46,6 +46,10 @@ class NpzReader:
             raise DataError(f"no array whose name ends in {IMAGES}")
         return [row for prefix in prefixes for row in _rows(path, name, prefix, rules)]
 
+    def prepare(self) -> bool:
+        """Leave the worker free to open files and to import: these are a researcher's own."""
+        return False
+
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Take one image out of its array."""
         if images.dimensions == 3:

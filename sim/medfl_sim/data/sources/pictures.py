@@ -44,6 +44,10 @@ class PictureReader:
         )
         return [row]
 
+    def prepare(self) -> bool:
+        """Leave the worker free to open files and to import: these are a researcher's own."""
+        return False
+
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Decode one file."""
         if images.dimensions == 3:
