@@ -3,10 +3,17 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medfl_client.data.cache import Cache
 from medfl_client.data.selection import COPY, Sample
 
+MOST_NUMBERS = 3  # of one person, at one hospital; an image of more patients is a test image
+FEWEST_GREYS = 16
+MOST_OF_ONE_GREY = 0.95  # of the pixels
 DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
 
 
@@ -50,8 +57,20 @@ def _comparable(targets: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(-1.0 if math.isnan(value) else value for value in targets)
 
 
-def join_persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
-    """Join pseudonyms that share an image: one person under two numbers. Pseudonym -> person."""
+@dataclass(frozen=True)
+class Persons:
+    """Who is whom."""
+
+    person_of: dict[str, str]  # pseudonym -> person
+    n_impersonal: int = 0  # images that several pseudonyms share, and that identify nobody
+
+
+def join_persons(samples: Sequence[Sample], cache: Cache) -> Persons:
+    """Join pseudonyms that share an image which identifies a person: one under two numbers.
+
+    A test image of a machine lies in many patients' folders, and an almost empty one is anybody's:
+    neither says that two numbers are one person.
+    """
     person = {sample.patient: sample.patient for sample in samples}
 
     def find(name: str) -> str:
@@ -59,9 +78,22 @@ def join_persons(samples: Sequence[Sample], cache: Cache) -> dict[str, str]:
             name = person[name]
         return name
 
-    first: dict[bytes, str] = {}
+    owners: dict[bytes, dict[str, int]] = defaultdict(dict)  # image -> pseudonym -> its record
     for i, sample in enumerate(samples):
         if cache.rows[i] >= 0:
-            other = find(first.setdefault(cache.digests[i], sample.patient))
-            person[find(sample.patient)] = other
-    return {name: find(name) for name in person}
+            owners[cache.digests[i]].setdefault(sample.patient, int(cache.rows[i]))
+    n_impersonal = 0
+    for names in (names for names in owners.values() if len(names) > 1):
+        first, *others = names
+        if len(names) > MOST_NUMBERS or is_poor(cache.pixels[names[first]]):
+            n_impersonal += 1
+            continue
+        for name in others:
+            person[find(name)] = find(first)
+    return Persons({name: find(name) for name in person}, n_impersonal)
+
+
+def is_poor(image: NDArray[np.generic]) -> bool:
+    """Say whether an image has too little in it to be one person's: few greys, or almost one."""
+    values, counts = np.unique(image, return_counts=True)
+    return len(values) < FEWEST_GREYS or bool(counts.max() > MOST_OF_ONE_GREY * image.size)

@@ -42,6 +42,7 @@ class Collection:
     n_labels_unused: int  # label rows without an image
     n_damaged: int = 0  # samples of the plan that could not be decoded
     n_joined_patients: int = 0  # pseudonyms that turned out to be another's
+    n_impersonal: int = 0  # images that several pseudonyms share, and that identify nobody
     twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
@@ -115,7 +116,8 @@ def _join(selection: Selection, cache: Cache) -> Collection:
     left_out = [(samples[i].source, reason) for i, reason in without.items()]
     left_out += selection.unlabelled
     parts = [reason for source, reason in left_out if source.rows[0].name in used]
-    person = join_persons(samples, cache)
+    persons = join_persons(samples, cache)
+    person = persons.person_of
     return Collection(
         samples=[samples[i] for i in kept],
         pixels=cache.pixels,
@@ -125,6 +127,7 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         n_labels_unused=selection.n_labels_unused,
         n_damaged=sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values()),
         n_joined_patients=sum(name != other for name, other in person.items()),
+        n_impersonal=persons.n_impersonal,
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
         refused_parts=dict(Counter(parts).most_common()),
     )

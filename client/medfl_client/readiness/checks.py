@@ -95,6 +95,12 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
             "medfl keeps them on one side of the split; ask who exported the data",
         ),
         (
+            collection.n_impersonal,
+            "warn",
+            "images that several patients share and that identify nobody (test or empty images)",
+            "they join no patients; leave them out of the export",
+        ),
+        (
             sum(collection.refused_parts.values()),
             "ok",
             f"frames or candidates left out of used files ({', '.join(collection.refused_parts)})",
