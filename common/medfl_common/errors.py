@@ -7,6 +7,8 @@
      |- DisclosureError     E400  the guard or the policy held something back
      |- NotApprovedError    E410  the hospital has not approved this plan
      |- WithdrawnError      E420  the hospital has withdrawn from this study
+     |- SecondRunError      E430  a plan that ran here asks for a second run
+     |- QuestionError       E440  the coordinator asks what the plan does not need
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
      |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
@@ -85,6 +87,18 @@ class WithdrawnError(MedflError):
     code = 420
 
 
+class SecondRunError(MedflError):
+    """The plan ran at the hospital before; a second run needs a second approval."""
+
+    code = 430
+
+
+class QuestionError(MedflError):
+    """The coordinator asks more often than the plan needs, or something else than it says."""
+
+    code = 440
+
+
 class LinkError(MedflError):
     """The connection, a key or a certificate is wrong."""
 
@@ -148,6 +162,17 @@ CODES = {
         "the site has withdrawn from this study",
         "the hospital",
         "run medfl-client approve if it wants to come back",
+    ),
+    430: Code(
+        "the plan ran there before; a second run needs a second approval (medfl-client approve)",
+        "the hospital",
+        "run medfl-client approve again, or let the coordinator go on with the first run",
+    ),
+    440: Code(
+        "it was asked for more than the plan needs, or for something else than the plan says",
+        "the coordinator",
+        "ask the hospital what its book of questions says; if the run was put back from a copy, "
+        "the hospital may approve the plan again",
     ),
     500: Code(
         "its connection, key or certificate is wrong",

@@ -73,6 +73,8 @@ SITE = {
     "state/ledger.jsonl": "what left: a line before each message, chained by hashes",
     "state/ledger.head": "the hash of the last line",
     "state/approvals.jsonl": "which plans were approved and withdrawn, chained by hashes",
+    "state/questions.jsonl": "what was asked under which approval, chained by hashes",
+    "state/questions.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
     "state/proposed/": "plans that came unapproved and wait",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",

@@ -15,7 +15,7 @@ Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.ya
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check ledger and approvals; exit with 1 and name the first changed line, if there is one."""
+    """Check ledger, approvals and questions; exit with 1 and name the first changed line."""
     from medfl_client.audit.records import verify
 
     with errors_for_people():

@@ -28,9 +28,9 @@ class Totals:
 
 
 def verify(folder: Path, screen: Screen) -> None:
-    """Say that ledger and approvals are whole; raises RunError with the first changed line."""
+    """Say that each chained file is whole; raises RunError with the first changed line."""
     state = StateFolder.of(folder)
-    for path in (state.ledger, state.approvals):
+    for path in (state.ledger, state.approvals, state.questions):
         broken = ledger.first_broken_line(path)
         if broken is not None:
             raise RunError(

@@ -14,6 +14,7 @@ from medfl_client.egress.approvals import (
     status_of,
 )
 from medfl_client.egress.guard import permit
+from medfl_client.egress.questions import use_of
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
@@ -32,10 +33,17 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
     except DisclosureError as error:
         screen.say(f"your policy refuses this plan, approved or not: {error}")
     _show_differences(plan, state, screen)
-    if status_of(state, plan.hash()) == "approved":
+    used = use_of(state, plan)
+    if status_of(state, plan.hash()) == "approved" and used is None:
         screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
         return True
-    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}?"):
+    if used is not None:
+        screen.say(
+            f"this plan was approved before, and used: {used.in_words}. A further approval allows "
+            f"another run of {plan.federation.rounds} rounds, or this run's questions once more"
+        )
+    again = " again" if used is not None else ""
+    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
         screen.say("not approved; nothing was changed")
         return False
     state.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -43,6 +43,8 @@ policy:                          # what this hospital allows; it beats every pla
   max_mb_a_day: 100000           # P10: no more leaves within 24 hours
   hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up
   protection: none               # P12: or differential_privacy, secure_aggregation
+  repeats: 3                     # P13: questions beyond the plan's own, from a restored coordinator
+  start_weights: exact           # P14: or close, unchecked
 """
 
 SERVER = """

@@ -82,6 +82,11 @@ class StateFolder:
         return self.path / "approvals.jsonl"
 
     @property
+    def questions(self) -> Path:
+        """What the coordinator asked under which approval."""
+        return self.path / "questions.jsonl"
+
+    @property
     def proposed(self) -> Path:
         """Plans that came with a task and are not approved."""
         return self.path / "proposed"

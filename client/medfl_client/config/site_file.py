@@ -158,6 +158,13 @@ class Policy(Settings):
     finished."""
     protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
     """What a plan must offer to protect what leaves; no plan offers one yet."""
+    repeats: int = Field(default=3, ge=0, le=1000)
+    """A plan's questions are answered once: each round, and two scorings at the end. So many more
+    are answered where they come again with other weights, as from a coordinator that was put back
+    from a copy."""
+    start_weights: Literal["exact", "close", "unchecked"] = "exact"
+    """The first round must begin with the weights that the plan says: to the bit; but for a
+    hundred-thousandth, as another processor draws them; or unchecked."""
 
     @model_validator(mode="after")
     def _exact_auc_goes_with_scores(self) -> Self:
@@ -184,6 +191,8 @@ RULES = {
     "max_mb_a_day": ("P10", "no more leaves within 24 hours"),
     "hours": ("P11", "local time in which tasks are taken up"),
     "protection": ("P12", "what a plan must offer to protect what leaves"),
+    "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),
+    "start_weights": ("P14", "a study begins with the weights that its plan says"),
 }
 
 

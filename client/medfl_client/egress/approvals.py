@@ -82,6 +82,12 @@ def status_of(state: Path, plan: str) -> Status:
     return STATUS.get(last, "not approved")
 
 
+def n_approvals(state: Path, plan: str) -> int:
+    """Count how often a plan was approved here: each time for one run of it."""
+    found = [record for record in read_records(state) if record.plan == plan]
+    return sum(record.action == "approve" for record in found)
+
+
 def last_approved(state: Path, study: str = "") -> Record | None:
     """Give the last approval, of one study where there is one, else of any."""
     found = [record for record in read_records(state) if record.action == "approve"]

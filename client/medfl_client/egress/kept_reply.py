@@ -16,27 +16,29 @@ from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask
 
+UNRELATED = {"repeats", "start_weights"}  # rules of questions, not of what a reply holds
 
-def keep(state: Path, task: TrainTask, policy: Policy, content: RecordDict) -> None:
-    """Keep what was released for a task, in place of the reply before."""
+
+def keep(state: Path, task: TrainTask, question: str, policy: Policy, content: RecordDict) -> None:
+    """Keep what was released for a task, in place of the reply before; `question`: its SHA-256."""
     update = content.array_records.get("update")
     tensors = {name: torch.from_numpy(array.numpy()) for name, array in (update or {}).items()}
     numbers = json.dumps(dict(content.metric_records["numbers"]))
     path = _path(state, task)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(
-        path, save(tensors, metadata={"task": _identity(task, policy), "numbers": numbers})
-    )
+    metadata = {"task": _identity(task, policy), "numbers": numbers, "question": question}
+    write_atomic(path, save(tensors, metadata=metadata))
 
 
-def find(state: Path, task: TrainTask, policy: Policy) -> RecordDict | None:
+def find(state: Path, task: TrainTask, question: str, policy: Policy) -> RecordDict | None:
     """Give the reply that was released for this very task, if it is the one kept."""
     path = _path(state, task)
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-        if metadata["task"] != _identity(task, policy):
+        is_asked = metadata.get("question", question) == question  # 0.1.0 wrote none at first
+        if metadata["task"] != _identity(task, policy) or not is_asked:
             return None
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     content = RecordDict({"numbers": MetricRecord(json.loads(metadata["numbers"]))})
@@ -51,4 +53,5 @@ def _path(state: Path, task: TrainTask) -> Path:
 
 
 def _identity(task: TrainTask, policy: Policy) -> str:
-    return f"{task.kind} {task.round} {task.nonce} {task.plan.hash()} {policy.model_dump_json()}"
+    decides = policy.model_dump_json(exclude=UNRELATED)
+    return f"{task.kind} {task.round} {task.nonce} {task.plan.hash()} {decides}"

@@ -15,7 +15,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_client.data.dataset import SiteData
-from medfl_client.egress import approvals, ledger
+from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
 from medfl_client.egress.message_entry import (
@@ -43,7 +43,13 @@ from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes, plan_number
-from medfl_common.wire.tasks import TrainTask, decode_task_head, decode_task_weights
+from medfl_common.wire.tasks import (
+    TrainTask,
+    asked_sha256,
+    decode_task_head,
+    decode_task_weights,
+    question_sha256,
+)
 from medfl_common.wire.tensors import Shapes
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
@@ -99,23 +105,26 @@ def _answer(
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent_mb = mb_of_last_day(site.state) if site.state else 0.0
-    kept = _kept_reply(head, site, shapes, sent_mb)
+    question = question_sha256(content)
+    kept = _kept_reply(head, question, site, shapes, sent_mb)
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
-    task, result = _do(content, head, model, site, session)
+    task, result = _do(content, head, model, site, session, tell)
     reply = release(result, task, site.policy, shapes, sent_mb)
     _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
-        replies.keep(site.state, task, site.policy, reply)
+        replies.keep(site.state, task, question, site.policy, reply)
     _write_ledger(site, task, reply, shapes, RELEASED)
     _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
     return reply
 
 
-def _kept_reply(head: TrainTask, site: Site, shapes: Shapes, sent_mb: float) -> RecordDict | None:
+def _kept_reply(
+    head: TrainTask, question: str, site: Site, shapes: Shapes, sent_mb: float
+) -> RecordDict | None:
     """Return the reply released for this very task before; None: there is none."""
-    kept = replies.find(site.state, head, site.policy) if site.state else None
+    kept = replies.find(site.state, head, question, site.policy) if site.state else None
     if kept is not None:
         let_out(kept, head, site.policy, shapes, sent_mb)
         _write_ledger(site, head, kept, shapes, RELEASED)
@@ -123,14 +132,25 @@ def _kept_reply(head: TrainTask, site: Site, shapes: Shapes, sent_mb: float) -> 
 
 
 def _do(
-    content: RecordDict, head: TrainTask, model: Network, site: Site, session: Session
+    content: RecordDict, head: TrainTask, model: Network, site: Site, session: Session, tell: Tell
 ) -> tuple[TrainTask, TrainResult]:
-    """Do what the task asks; give it with its weights, and the result."""
+    """Do what the task asks, once it is in the book; give it with its weights, and the result."""
     if head.kind == "describe":
+        _enter(content, head, site)
         return head, tell_of(head, session.data_for(head.plan, site, head.site))
     shapes = shapes_of(model, "shared")
     task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
-    return task, _work(task, model, site, session)
+    keeps = _enter(content, task, site)
+    if task.kind == "evaluate" and site.state is not None and not keeps:
+        tell("another model is scored than the one kept here; the kept one stays as it is")
+    return task, _work(task, model, site, session, keeps)
+
+
+def _enter(content: RecordDict, task: TrainTask, site: Site) -> bool:
+    """Write the question into the book, or refuse it; say whether the site keeps its model."""
+    if site.state is None:
+        return False
+    return questions.enter(site.state, task, asked_sha256(content), site.policy).keeps
 
 
 def _permit(task: TrainTask, site: Site) -> None:
@@ -138,9 +158,12 @@ def _permit(task: TrainTask, site: Site) -> None:
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
         approvals.require(site.state, task.plan, site.policy)
+        questions.check_head(task, site.name)
 
 
-def _work(task: TrainTask, model: Network, site: Site, session: Session) -> TrainResult:
+def _work(
+    task: TrainTask, model: Network, site: Site, session: Session, keeps: bool
+) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
     session.take_start(task, model)
     layers, kept = session.local_for(task, site, model), session.client_state_for(task, site)
@@ -151,7 +174,7 @@ def _work(task: TrainTask, model: Network, site: Site, session: Session) -> Trai
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
     write_client_state(kept, task.round, client_state)
-    if is_last and site.state is not None:
+    if keeps:
         _keep_models(task, model, result, inputs, site, client_state)
     return result
 

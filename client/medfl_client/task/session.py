@@ -8,7 +8,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
-from medfl_common.errors import NoStartError, NotApprovedError, WithdrawnError
+from medfl_common.errors import NoStartError, NotApprovedError, SecondRunError, WithdrawnError
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, Part, layout
 from medfl_common.models.weights import Weights, load_shared
@@ -90,7 +90,8 @@ class Session:
     def is_news(self, error: Exception) -> bool:
         """Say whether a refusal is another than the last; one that waits is asked every seconds."""
         told, self._refusal = self._refusal, str(error)
-        return told != self._refusal or not isinstance(error, NotApprovedError | WithdrawnError)
+        waits = isinstance(error, NotApprovedError | SecondRunError | WithdrawnError)
+        return told != self._refusal or not waits
 
     def seconds_left(self, task: TrainTask) -> float | None:
         """Estimate the rest of the study from the pace since this process's first task of it."""

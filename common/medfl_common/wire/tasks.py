@@ -13,6 +13,7 @@ from medfl_common.errors import LinkError
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan, plan_from_json
+from medfl_common.wire.digest import task_digest
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
@@ -114,6 +115,19 @@ def decode_task_weights(
         start=decode_weights(packed, start_shapes) if packed is not None else None,
         server_state=decode_weights(records["told"], trained, codec) if "told" in records else {},
     )
+
+
+def asked_sha256(content: RecordDict) -> dict[str, str]:
+    """SHA-256 of each array record of a task, as it came; empty where there is none."""
+    return {
+        name: task_digest(RecordDict({name: content[name]})) if name in content else ""
+        for name in ("weights", "told", "start")
+    }
+
+
+def question_sha256(content: RecordDict) -> str:
+    """SHA-256 of all that a task asks; what is sent once may come with it again, or not."""
+    return task_digest(content, but=("start",))
 
 
 def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:

@@ -18,6 +18,7 @@ from medfl_common.errors import (
     NoStartError,
     NotApprovedError,
     RunError,
+    SecondRunError,
     WithdrawnError,
 )
 from medfl_common.models.weights import Weights
@@ -38,7 +39,8 @@ from medfl_server.superlink.transport import Announce, Post
 POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 COLLECT_BYTES = 16 * 2**20  # of replies between two garbage collections, with few sites
-NOT_YET = (NotApprovedError.code, WithdrawnError.code)  # a person there may change their mind
+# A person there may change their mind.
+NOT_YET = (NotApprovedError.code, WithdrawnError.code, SecondRunError.code)
 
 
 def ignore_part(part: float) -> None:
