@@ -76,6 +76,7 @@ SITE = {
     "state/questions.jsonl": "what was asked under which approval, chained by hashes",
     "state/questions.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
+    "state/patient-sets/": "whose images the answers were of, by pseudonyms",
     "state/proposed/": "plans that came unapproved and wait",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
     "state/local/RUN/": "layers and client state that stay here between rounds",

@@ -87,6 +87,11 @@ class StateFolder:
         return self.path / "questions.jsonl"
 
     @property
+    def patient_sets(self) -> Path:
+        """Whose images the answers were of, by pseudonyms."""
+        return self.path / "patient-sets"
+
+    @property
     def proposed(self) -> Path:
         """Plans that came with a task and are not approved."""
         return self.path / "proposed"

@@ -114,6 +114,8 @@ class SiteData:
     describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
     # Of the validation images: kind of group -> (N,) which of the kind's groups each belongs to.
     groups: Mapping[str, Indices] = field(default_factory=dict)
+    # `train` or `validation` -> pseudonym of a patient -> hash of the images' names.
+    members: Callable[[], dict[str, dict[str, str]]] | None = None
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

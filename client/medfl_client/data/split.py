@@ -1,5 +1,6 @@
 """What a site trains on and what it scores on: one split, by patient."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
 from medfl_client.data.describe import describe
+from medfl_client.data.dicom.header import Row
 from medfl_client.data.ingest import Collection
 from medfl_client.data.reasons import count_faults
 from medfl_client.data.subgroups import groups_of
@@ -52,4 +54,23 @@ def site_data(
     n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
     counting = partial(describe, collection, positions, plan, n_left_out)
     groups = groups_of([samples[i].row for i in validation], plan)
-    return SiteData(image_set(train), image_set(validation), counting, groups)
+
+    def members() -> dict[str, dict[str, str]]:
+        sets = {"train": train, "validation": validation}
+        return {
+            name: _members([(collection.patients[positions[i]], samples[i].row) for i in chosen])
+            for name, chosen in sets.items()
+        }
+
+    return SiteData(image_set(train), image_set(validation), counting, groups, members)
+
+
+def _members(images: Sequence[tuple[str, Row]]) -> dict[str, str]:
+    """Give patient -> hash of the names of the images, whatever their order."""
+    names: dict[str, list[str]] = {}
+    for patient, row in images:
+        names.setdefault(patient, []).append(f"{row.sop or row.path} {row.item}")
+    return {
+        patient: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:32]
+        for patient, of in names.items()
+    }

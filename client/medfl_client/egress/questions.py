@@ -76,7 +76,15 @@ def check_head(task: TrainTask, site: str) -> None:
         raise refused(f"{task.kind} is asked of round {task.round}, the plan has {last}")
 
 
-def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy) -> Question:
+@dataclass(frozen=True)
+class Entered:
+    """A question that may be answered."""
+
+    keeps: bool = False  # the site keeps the model that it scores
+    is_again: bool = False  # it was asked before
+
+
+def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy) -> Entered:
     """Write a question into the book, or refuse it; what is free leaves no second line.
 
     Args:
@@ -95,7 +103,7 @@ def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy
     _check_start(known, new, task, policy)
     same = [line for line in known if line.asks == new.asks]
     if here := [line for line in same if line.run == new.run and new.start in ("", line.start)]:
-        return here[0]
+        return Entered(here[0].keeps, is_again=True)
     is_extra = _n_extra([*known, new], n_approvals) > _n_extra(known, n_approvals)
     if not same:
         _check_order(known, new)
@@ -108,7 +116,7 @@ def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy
     keeps = own[0].keeps if own else not is_extra and _is_kept(known, new, task.plan)
     new = Question(**{**asdict(new), "keeps": keeps})
     ledger.append(StateFolder(state).questions, {"study": task.plan.study, **asdict(new)})
-    return new
+    return Entered(keeps, is_again=bool(same))
 
 
 def use_of(state: Path, plan: Plan) -> Use | None:

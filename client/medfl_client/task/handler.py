@@ -7,13 +7,14 @@ the text under the incident number in `incidents.jsonl`.
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import Policy
+from medfl_client.config.site_file import Policy, rule
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
@@ -24,6 +25,7 @@ from medfl_client.egress.message_entry import (
     mb_of_last_day,
     write_receipt,
 )
+from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.task.session import Session, shapes_of
@@ -36,7 +38,7 @@ from medfl_client.training.client_state import (
 )
 from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
-from medfl_common.errors import MedflError, code_of, new_incident, reason_of
+from medfl_common.errors import DisclosureError, MedflError, code_of, new_incident, reason_of
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
@@ -125,9 +127,13 @@ def _kept_reply(
 ) -> RecordDict | None:
     """Return the reply released for this very task before; None: there is none."""
     kept = replies.find(site.state, head, question, site.policy) if site.state else None
-    if kept is not None:
+    if kept is None:
+        return None
+    try:
         let_out(kept, head, site.policy, shapes, sent_mb)
-        _write_ledger(site, head, kept, shapes, RELEASED)
+    except DisclosureError:  # an earlier version let more out: it is made anew
+        return None
+    _write_ledger(site, head, kept, shapes, RELEASED)
     return kept
 
 
@@ -136,21 +142,27 @@ def _do(
 ) -> tuple[TrainTask, TrainResult]:
     """Do what the task asks, once it is in the book; give it with its weights, and the result."""
     if head.kind == "describe":
-        _enter(content, head, site)
+        entered = _enter(content, head, site)
+        session.few_apart(head, site, entered.is_again)
         return head, tell_of(head, session.data_for(head.plan, site, head.site))
     shapes = shapes_of(model, "shared")
     task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
-    keeps = _enter(content, task, site)
-    if task.kind == "evaluate" and site.state is not None and not keeps:
+    entered = _enter(content, task, site)
+    if task.kind == "evaluate" and site.state is not None and not entered.keeps:
         tell("another model is scored than the one kept here; the kept one stays as it is")
-    return task, _work(task, model, site, session, keeps)
+    few = session.few_apart(task, site, entered.is_again)
+    result = _work(task, model, site, session, entered.keeps)
+    if few.scored and result.score_counts is not None:
+        tell(f"scores withheld: {few.scored} patients are others than before {rule('min_cell')}")
+        result = replace(result, score_counts=None, groups={})
+    return task, result
 
 
-def _enter(content: RecordDict, task: TrainTask, site: Site) -> bool:
-    """Write the question into the book, or refuse it; say whether the site keeps its model."""
+def _enter(content: RecordDict, task: TrainTask, site: Site) -> Entered:
+    """Write the question into the book, or refuse it; a virtual hospital keeps none."""
     if site.state is None:
-        return False
-    return questions.enter(site.state, task, asked_sha256(content), site.policy).keeps
+        return Entered()
+    return questions.enter(site.state, task, asked_sha256(content), site.policy)
 
 
 def _permit(task: TrainTask, site: Site) -> None:

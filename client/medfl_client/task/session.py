@@ -5,6 +5,7 @@ import time
 import torch
 
 from medfl_client.data.dataset import SiteData
+from medfl_client.egress.patient_sets import FewApart, compare, keep, require_apart
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
@@ -28,6 +29,8 @@ class Session:
         self._start: tuple[str, Weights] = ("", {})  # the run, and its weights that are sent once
         self._local: dict[tuple[str, str], RoundStore] = {}  # by run and site
         self._client_states: dict[tuple[str, str], RoundStore] = {}  # of algorithms, the same
+        self._few: FewApart | None = None  # patients, from those of earlier answers
+        self._noted: set[str] = set()  # kinds of tasks whose patients are noted
         self._refusal = ""  # the last that a person was told of
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
@@ -39,6 +42,7 @@ class Session:
             memory = layout(4 if is_flat else 5)
             self._model = build_model(plan).to(device).to(memory_format=memory)
             self._plan, self._data, self._features, self._start = plan.hash(), {}, {}, ("", {})
+            self._few, self._noted = None, set()
         return self._model
 
     def take_start(self, task: TrainTask, model: Network) -> None:
@@ -77,6 +81,23 @@ class Session:
         if name not in self._data:
             self._data[name] = site.data(plan, name)
         return self._data[name]
+
+    def few_apart(self, task: TrainTask, site: Site, is_again: bool) -> FewApart:
+        """Say by how few patients the data differ from those of earlier answers, and note them.
+
+        Raises DisclosureError where the task may not be answered with these patients.
+        """
+        data = self.data_for(task.plan, site, task.site)
+        if site.state is None or data.members is None:
+            return FewApart()
+        if self._few is None:
+            members = data.members()
+            self._few = compare(site.state, task.plan.hash(), members, site.policy.min_cell)
+        require_apart(task, self._few, is_again)
+        if task.kind not in self._noted:
+            keep(site.state, task.plan.hash(), data.members())
+            self._noted.add(task.kind)
+        return self._few
 
     def inputs_for(self, task: TrainTask, site: Site, model: Network) -> SiteData:
         """Give what is trained on: images, or with a frozen backbone their features."""
