@@ -9,9 +9,11 @@ from medfl_common.metrics.estimates import estimates
 from medfl_server.reports.sections.uncertainty import NAMES
 
 INTRO = """Sites send counts, never predictions: a confusion matrix, and for each class a histogram
-of 128 bins over the log-odds from -8 to 8. All scores follow from them, with the definitions of
-scikit-learn. Scores in one bin count as ties, and the report says how far the AUC can be off by
-that. A site computes its own AUC exactly. A value without images to stand on is `n/a`.
+of 128 bins over the log-odds from -8 to 8. In the rounds 32 bins are used, and neighbours are
+joined until each holds `policy.min_cell` images or none; they stand in the bin of their mean. All
+scores follow from them, with the definitions of scikit-learn. Scores in one bin count as ties, and
+the report says how far the AUC can be off by that. The AUC of the scores themselves stays at the
+site, and losses leave with three digits. A value without images to stand on is `n/a`.
 
 Binary and multilabel: an image is called positive at `evaluation.threshold` of the plan or above.
 Binary: precision, recall, specificity and F1 are of the positive class. Multiclass and ordinal: the

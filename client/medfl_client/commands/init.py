@@ -36,7 +36,7 @@ policy:                          # what this hospital allows; it beats every pla
   max_rounds: 1000               # P3
   min_images: 20                 # P4: with fewer training images nothing leaves
   min_cell: 10                   # P5: no score leaves if a class has fewer scored images
-  metrics: all                   # P6: or a list of train_loss, scores, exact_auc
+  metrics: all                   # P6: or a list of train_loss, scores
   share_statistics: true         # P7: counts of the data before training, where a plan asks
   share_subgroups: true          # P8: scores by sex, age band and manufacturer, where a plan asks
   max_message_mb: 1024           # P9: a larger reply is not sent
@@ -44,7 +44,8 @@ policy:                          # what this hospital allows; it beats every pla
   hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up
   protection: none               # P12: or differential_privacy, secure_aggregation
   repeats: 3                     # P13: questions beyond the plan's own, from a restored coordinator
-  start_weights: exact           # P14: or close, unchecked
+  start_weights: exact           # P14: or own, close, unchecked
+  min_batch: 1                   # P15: a plan with fewer images in a step is refused
 """
 
 SERVER = """

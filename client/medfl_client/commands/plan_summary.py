@@ -2,6 +2,7 @@
 
 import math
 
+from medfl_client.commands.plan_risks import risks
 from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
@@ -19,7 +20,7 @@ Rows = list[list[str]]
 SAMPLES = {
     "image": "image", "series": "series", "study": "study", "candidate": "candidate position",
 }  # fmt: skip
-SCORES = "the number of scored images, their mean loss and exact AUC, counts of right and wrong "
+SCORES = "the number of scored images, their mean loss to three digits, counts of right and wrong "
 
 
 def summarise(plan: Plan) -> Rows:
@@ -35,6 +36,8 @@ def summarise(plan: Plan) -> Rows:
         ["what medfl trains", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
         ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
+        ["each step", _step(plan)],
+        ["who takes part", _who(plan)],
         ["kept apart", f"{validation} are for validation; the model never trains on them"],
         [
             "what leaves each round",
@@ -51,6 +54,7 @@ def summarise(plan: Plan) -> Rows:
             "none: the updates leave as they are, without noise or masking; a dishonest "
             "coordinator could learn something of the images from them",
         ],
+        *(["what an update could show", risk] for risk in risks(plan)),
     ]
     return [[question, _printable(answer)] for question, answer in rows]
 
@@ -129,10 +133,33 @@ def _start(plan: Plan) -> str:
     return f", {words}" + (", its first part frozen" if frozen else "")
 
 
+def _step(plan: Plan) -> str:
+    training, schedule = plan.training, plan.training.schedule
+    rate = "" if schedule.kind == "constant" else f", {schedule.kind} schedule"
+    warmup = f", warm-up of {schedule.warmup_rounds} rounds" if schedule.warmup_rounds else ""
+    changes = training.augmentation.model_dump(exclude_defaults=True)
+    augmented = ", ".join(n if v is True else f"{n} {v:g}" for n, v in changes.items())
+    return (
+        f"{training.batch_size} images, {training.optimizer}, learning rate {training.lr:g}{rate}"
+        f"{warmup}; images change at random by: {augmented or 'nothing'}"
+    )
+
+
+def _who(plan: Plan) -> str:
+    federation = plan.federation
+    drawn = federation.sites_per_round
+    asked = "every hospital is asked" if drawn is None else f"{drawn} hospitals are drawn and asked"
+    n = "all of them" if federation.min_sites == "all" else f"at least {federation.min_sites}"
+    return f"in each round {asked}; it counts if {n} answer"
+
+
 def _scores(plan: Plan) -> str:
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
-    return f"{SCORES}by class, histograms of the scores{last}; small counts stay (policy P5)"
+    return (
+        f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128{last}; small "
+        "counts stay (policy P5)"
+    )
 
 
 def _form(plan: Plan) -> str:

@@ -141,10 +141,10 @@ class Policy(Settings):
     """With fewer training images nothing leaves."""
     min_cell: int = Field(default=10, ge=1)
     """If a class has fewer scored images, no scores leave; smaller groups and counts are taken
-    out."""
+    out, and smaller bins of a histogram joined with others."""
     metrics: list[Metric] | Literal["all"] = "all"
     """Kinds of metrics that may leave. `scores`: the counts from which all scores follow, and
-    groups. What is not listed is taken out."""
+    groups. What is not listed is taken out. `exact_auc` is of earlier versions: it never leaves."""
     share_statistics: bool = True
     """Counts and an intensity histogram of the data may leave, where a plan asks."""
     share_subgroups: bool = True
@@ -162,9 +162,12 @@ class Policy(Settings):
     """A plan's questions are answered once: each round, and two scorings at the end. So many more
     are answered where they come again with other weights, as from a coordinator that was put back
     from a copy."""
-    start_weights: Literal["exact", "close", "unchecked"] = "exact"
+    start_weights: Literal["exact", "close", "own", "unchecked"] = "exact"
     """The first round must begin with the weights that the plan says: to the bit; but for a
-    hundred-thousandth, as another processor draws them; or unchecked."""
+    hundred-thousandth, as another processor draws them; or unchecked. Published weights and files
+    cannot be made here, so not compared; with `own` such a plan is refused."""
+    min_batch: int = Field(default=1, ge=1, le=4096)
+    """A plan with fewer images in a step is refused."""
 
     @model_validator(mode="after")
     def _exact_auc_goes_with_scores(self) -> Self:
@@ -193,6 +196,7 @@ RULES = {
     "protection": ("P12", "what a plan must offer to protect what leaves"),
     "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),
     "start_weights": ("P14", "a study begins with the weights that its plan says"),
+    "min_batch": ("P15", "a plan with smaller steps is refused"),
 }
 
 

@@ -12,8 +12,9 @@ from flwr.app import RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.inspection import held_back, inspect
+from medfl_client.egress.start_weights import can_be_checked
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
@@ -39,6 +40,11 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     if plan.federation.rounds > policy.max_rounds:
         n = plan.federation.rounds
         raise _refused(f"the plan has {n} rounds, {policy.max_rounds} are the most", "max_rounds")
+    if plan.training.batch_size < policy.min_batch:
+        n = plan.training.batch_size
+        raise _refused(f"a step has {n} images, {policy.min_batch} are the fewest", "min_batch")
+    if policy.start_weights == "own" and not can_be_checked(plan):
+        raise _refused("this site cannot make the plan's start weights itself", "start_weights")
     if kind == "describe" and not policy.share_statistics:
         raise _refused("statistics of the data do not leave this site", "share_statistics")
     if policy.protection != "none":
@@ -159,18 +165,33 @@ def _permitted(statistics: SiteStatistics, task: Task, policy: Policy) -> SiteSt
 
 
 def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> TrainResult:
-    """Take out the metrics that are not listed, and those of few images with all they tell."""
+    """Take out the metrics that are not listed, and those of few images with all they tell.
+
+    An AUC of the scores themselves stays: its change with the weights tells single images. The loss
+    before training, which some strategies compute with, goes as it is.
+    """
+    result = replace(result, train_loss=_three_digits(result.train_loss), exact_auc=None)
     if not policy.shares("train_loss"):
         if result.start_loss is not None:
             strategy = task.plan.federation.strategy
             raise held_back(f"{strategy} needs the loss on the training images", "metrics")
         result = replace(result, train_loss=0.0)
-    if not policy.shares("exact_auc"):
-        result = replace(result, exact_auc=None)
-    is_scored = result.score_counts is not None and _is_large_enough(result.score_counts, policy)
-    if not is_scored or not policy.shares("scores"):
-        return replace(result, score_counts=None, exact_auc=None, groups={})
-    return replace(result, groups=_permitted_groups(result, task, policy))
+    counts = result.score_counts
+    if counts is None or not _is_large_enough(counts, policy) or not policy.shares("scores"):
+        return replace(result, score_counts=None, groups={})
+    groups = _permitted_groups(result, task, policy)
+    return replace(result, score_counts=_no_finer(counts, task, policy), groups=groups)
+
+
+def _no_finer(counts: ScoreCounts, task: TrainTask, policy: Policy) -> ScoreCounts:
+    """Fewer bins in the rounds, cells of enough images always, and a loss of three digits."""
+    n_bins = N_BINS if task.kind == "evaluate" else N_COARSE_BINS
+    rounded = replace(counts, loss=_three_digits(counts.loss))
+    return coarser(rounded, n_bins, policy.min_cell)
+
+
+def _three_digits(loss: float) -> float:
+    return float(f"{loss:.3g}")
 
 
 def _permitted_groups(
@@ -179,7 +200,8 @@ def _permitted_groups(
     """Take small groups out; none leave where the whole stays or the policy says so."""
     if task.kind != "evaluate" or result.score_counts is None or not policy.share_subgroups:
         return {}
-    return suppressed_groups(result.groups, result.score_counts, policy.min_cell)
+    kept = suppressed_groups(result.groups, result.score_counts, policy.min_cell)
+    return {kind: [_no_finer(one, task, policy) for one in groups] for kind, groups in kept.items()}
 
 
 def _is_large_enough(score_counts: ScoreCounts, policy: Policy) -> bool:

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+from numpy.typing import NDArray
 
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
+from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import LISTS, SINGLE, decode_result, encode_result
@@ -40,7 +42,7 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
         raise held_back("more than a code, for a task that could not be read")
     if plan is not None:
         _check_structure(content, plan, shapes)
-        _check_cells(numbers, plan, policy)
+        _check_cells(content, plan, policy)
 
 
 def held_back(what: str, setting: str = "") -> DisclosureError:
@@ -111,12 +113,23 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
         raise held_back("numbers of which a coordinator makes nothing")
 
 
-def _check_cells(numbers: MetricRecord, plan: Plan, policy: Policy) -> None:
+def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
     """Every class is absent or has at least the smallest cell of images, in groups too."""
-    size = plan.task.confusion_shape[-1]
+    numbers, size = content.metric_records["numbers"], plan.task.confusion_shape[-1]
     for name in LISTS & set(numbers):
-        if not name.endswith("confusion"):
-            continue
-        per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
-        if any(0 < n < policy.min_cell for n in per_class.tolist()):
-            raise held_back("the scores of a class with few images", "min_cell")
+        if name.endswith("confusion"):
+            per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
+            if any(0 < n < policy.min_cell for n in per_class.tolist()):
+                raise held_back("the scores of a class with few images", "min_cell")
+        if name.endswith("positive"):
+            rest = numbers[name.replace("positive", "negative")]
+            images = np.add(numbers[name], rest).reshape(-1, N_BINS)
+            _check_bins(images, policy, "update" in content)
+
+
+def _check_bins(images: NDArray[np.int64], policy: Policy, is_round: bool) -> None:
+    """Every bin has no image or at least the smallest cell; beside an update few bins are used."""
+    if ((images > 0) & (images < policy.min_cell)).any():
+        raise held_back("a bin of a histogram with few images", "min_cell")
+    if is_round and np.delete(images, bin_places(N_COARSE_BINS), axis=1).any():
+        raise held_back(f"a histogram of a round in more than {N_COARSE_BINS} bins")

@@ -13,7 +13,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import codec_of, through
 
-Check = Literal["exact", "close", "unchecked"]
+Check = Literal["exact", "close", "own", "unchecked"]
 CLOSE = 1e-5  # of a tensor's largest value: what another processor draws otherwise
 
 

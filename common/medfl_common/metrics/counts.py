@@ -4,7 +4,7 @@ The definitions are scikit-learn's (the tests hold them against it), written on 
 interval needs them some hundred times, and scikit-learn's own take a millisecond each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 
 N_BINS = 128  # bins of a score histogram
+N_COARSE_BINS = 32  # so many of them are used in the rounds
 MAX_LOGIT = 8.0  # scores are log-odds, clipped to +-8: probabilities 0.0003..0.9997
 
 
@@ -37,6 +38,52 @@ def histogram(log_odds: NDArray[np.float64]) -> Counts:
     clipped = np.clip(log_odds, -MAX_LOGIT, MAX_LOGIT)
     counts, _ = np.histogram(clipped, bins=N_BINS, range=(-MAX_LOGIT, MAX_LOGIT))
     return counts.astype(np.int64)
+
+
+def coarser(score_counts: ScoreCounts, n_bins: int = N_BINS, min_cell: int = 1) -> ScoreCounts:
+    """Put the histograms into fewer bins, each with no image or at least `min_cell`.
+
+    From the lowest score on, bins of a class are joined until they hold so many images, of the
+    class and of the rest together; what is left over goes to the last. The images of joined bins
+    stand in the bin of their mean. Of `n_bins` equal bins, each is the third of its N_BINS / n_bins
+    places.
+    """
+    pairs = zip(score_counts.positive, score_counts.negative, strict=True)
+    found = [_joined(np.stack(pair), N_BINS // n_bins, min_cell) for pair in pairs]
+    positive, negative = (np.stack(counts) for counts in zip(*found, strict=True))
+    return replace(score_counts, positive=positive, negative=negative)
+
+
+def bin_places(n_bins: int) -> Counts:
+    """Give the places, 0..N_BINS - 1, in which `n_bins` coarser bins stand."""
+    width = N_BINS // n_bins
+    return np.arange(n_bins) * width + width // 2
+
+
+def _joined(pair: Counts, width: int, min_cell: int) -> Counts:
+    """Join the bins of (2, N_BINS) counts, of a class and of the rest."""
+    coarse = pair.reshape(2, -1, width).sum(axis=2)
+    ends = _ends_of_cells(coarse.sum(axis=0), min_cell)
+    joined = np.zeros_like(coarse)
+    for start, end in zip([0, *ends], ends, strict=False):
+        part = coarse[:, start:end]
+        n = part.sum(axis=0)
+        mean = (n * np.arange(start, end)).sum() / max(n.sum(), 1)
+        joined[:, int(mean + 0.5)] += part.sum(axis=1)
+    whole = np.zeros_like(pair)
+    whole[:, bin_places(coarse.shape[1])] = joined
+    return whole
+
+
+def _ends_of_cells(n_images: Counts, min_cell: int) -> list[int]:
+    """Say where cells of at least `min_cell` images end; the last takes what is left."""
+    ends, n = [], 0
+    for i, more in enumerate(n_images.tolist()):
+        n += more
+        if n >= min_cell:
+            ends.append(i + 1)
+            n = 0
+    return [*ends[:-1], len(n_images)]
 
 
 def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:

@@ -68,8 +68,9 @@ def write_report(study: Study) -> Path:
 def _limits() -> Section:
     texts = [
         "Research software, not a medical device: nothing here is fit for diagnosis.",
-        "All scores come from histograms that the hospitals send, not from predictions; scores in "
-        "one bin count as ties.",
+        "The scores come from the hospitals' histograms, not from predictions: 128 bins for the "
+        "final model, 32 in the rounds, and no bin with fewer images than the hospital's smallest "
+        "cell. Scores in one bin count as ties.",
         "With few validation patients a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.counts import N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
@@ -38,8 +38,10 @@ class BestRound:
         self._add(round_, {site: own for site, own in results.items() if own is not None})
 
     def _add(self, round_: int, counts: dict[str, ScoreCounts]) -> None:
+        # At the end histograms are finer: rounds are compared in the bins that all of them have.
         if self._is_compared:
-            self._comparison.add(round_, counts)
+            alike = {site: coarser(own, N_COARSE_BINS) for site, own in counts.items()}
+            self._comparison.add(round_, alike)
 
     @property
     def best(self) -> Best | None:

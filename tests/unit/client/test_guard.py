@@ -9,7 +9,8 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import permit, release, sign
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.counts import N_BINS, ScoreCounts, bin_places, histogram
+from medfl_common.metrics.counts import auc as counts_auc
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.results import TrainResult, plan_number
@@ -46,6 +47,31 @@ def test_scores_of_a_class_below_the_smallest_cell_stay_and_the_update_goes(plan
     numbers = reply.metric_records["numbers"]
     assert not {"n_scored", "loss", "confusion", "positive", "negative", "exact_auc"} & set(numbers)
     assert "update" in reply
+
+
+def test_no_bin_tells_of_a_few_images_rounds_have_32_bins_and_losses_three_digits(
+    plan: Plan,
+) -> None:
+    rng = np.random.default_rng(0)
+    exact = replace(result(plan, [[60, 20], [5, 15]]), train_loss=0.123456)
+    curves = [histogram(rng.normal(mean, 1.5, n))[None] for mean, n in ((1, 20), (-1, 80))]
+    counts = ScoreCounts(100, 0.98765, exact.score_counts.confusion, *curves)  # type: ignore[union-attr]
+    exact = replace(exact, score_counts=counts)
+    for kind, n_bins in (("train", 32), ("evaluate", 128)):
+        asked = replace(task(plan), kind=kind)  # type: ignore[arg-type]
+        given = exact if kind == "train" else replace(exact, update=None, n_images=0)
+
+        numbers = release(given, asked, Policy(min_cell=10), SHAPES).metric_records["numbers"]
+
+        positive, negative = (np.array(numbers[name]) for name in ("positive", "negative"))
+        images = positive + negative
+        assert (positive.sum(), negative.sum()) == (20, 80)
+        assert images[images > 0].min() >= 10
+        assert not np.delete(images, bin_places(n_bins)).any()
+        assert (numbers["train_loss"], numbers["loss"]) == (0.123, 0.988)
+        assert "exact_auc" not in numbers
+        found = counts_auc(replace(counts, positive=positive[None], negative=negative[None]))
+        assert found == pytest.approx(counts_auc(counts), abs=0.03)
 
 
 def test_scores_of_large_or_absent_classes_go(plan: Plan) -> None:
@@ -136,7 +162,7 @@ def test_metrics_that_the_policy_does_not_list_stay(plan: Plan) -> None:
     for metrics, expected in (
         (["train_loss"], {"train_loss": 0.7}),
         (["scores"], {"train_loss": 0.0, "n_scored": 80}),
-        (["scores", "exact_auc"], {"train_loss": 0.0, "n_scored": 80, "exact_auc": 0.9}),
+        (["scores", "exact_auc"], {"train_loss": 0.0, "n_scored": 80}),  # of earlier versions
     ):
         reply = release(scored, task(plan), Policy(metrics=metrics), SHAPES)
 

@@ -13,7 +13,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
-from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
@@ -26,7 +26,8 @@ NAME = "DOE^JOHN"
 
 
 def good(plan: Plan) -> RecordDict:
-    counts, curve = np.array([[30, 2], [4, 14]]), np.full((1, N_BINS), 1, dtype=np.int64)
+    counts, curve = np.array([[30, 2], [4, 14]]), np.zeros((1, N_BINS), dtype=np.int64)
+    curve[0, bin_places(N_COARSE_BINS)] = 5
     score_counts = ScoreCounts(50, 0.5, counts, curve, curve)
     update = {name: torch.ones(shape) for name, shape in SHAPES.items()}
     return encode_result(

@@ -1,0 +1,46 @@
+"""What an update of a plan could show, and which rule of the policy forbids it."""
+
+from torch import nn
+
+from medfl_client.config.site_file import rule
+from medfl_client.egress.start_weights import can_be_checked
+from medfl_common.models.norms import is_statistic
+from medfl_common.plan.plan import Plan
+from medfl_common.wire.cost import build_empty
+
+FEW_IMAGES = 8  # in a step: pictures have been made out of the gradients of fewer
+LARGE_DENSE = 1_000_000  # weights of a dense layer
+
+
+def risks(plan: Plan) -> list[str]:
+    """Say in sentences what a dishonest coordinator could read out of an update."""
+    found = [
+        f"each step is of {plan.training.batch_size} images, over {plan.training.epochs} passes: "
+        "the fewer steps a round has, the more of single images an update holds. A hospital with "
+        f"few images keeps out with a larger minimum {rule('min_images')}"
+    ]
+    if plan.training.batch_size < FEW_IMAGES:
+        found.append(
+            f"steps of fewer than {FEW_IMAGES} images: pictures can be made out of such gradients; "
+            f"forbid it with a larger smallest batch {rule('min_batch')}"
+        )
+    if not can_be_checked(plan):
+        found.append(
+            "the network starts from weights that this site cannot make by itself: crafted ones "
+            "can carry single images into an ordinary update, whatever the batch; forbid it with "
+            f"`own` {rule('start_weights')}"
+        )
+    model = build_empty(plan)
+    dense = [m for m in model.backbone.modules() if isinstance(m, nn.Linear)]
+    if any(m.weight.requires_grad and m.weight.numel() >= LARGE_DENSE for m in dense):
+        found.append(
+            f"{plan.model.name} has large dense layers, whose inputs are the easiest to read out; "
+            f"forbid it by naming other networks {rule('models')}"
+        )
+    if any(is_statistic(name) for name in model.names("shared")):
+        found.append(
+            "batch norm layers are shared: means and variances of this site's images leave; "
+            "forbid it by naming networks without them "
+            f"{rule('models')}; a rule for norm layers alone there is none"
+        )
+    return found
