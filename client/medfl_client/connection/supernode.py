@@ -26,6 +26,7 @@ import uvicorn
 
 import medfl_client  # noqa: F401  sets Flower's environment before flwr is imported
 from medfl_client.connection.meeting_place import NONCE_HEADER, PROOF_HEADER, proof
+from medfl_client.connection.progress import SteadyClient
 from medfl_client.connection.proxy import forget_proxies
 from medfl_client.connection.way import REDIRECT, Route, connect, route_of
 from medfl_common.errors import LinkError
@@ -36,7 +37,7 @@ Send = Callable[[Event], Awaitable[None]]
 Asgi = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
-class StraightClient(httpx.Client):
+class StraightClient(SteadyClient):
     """An HTTP client that reads no environment and follows nobody."""
 
     def __init__(self, **settings: Any) -> None:

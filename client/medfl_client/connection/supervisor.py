@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from medfl_client.connection.coordinator import REDIRECTED, look, trust
 from medfl_client.connection.meeting_place import MeetingPlace
+from medfl_client.connection.progress import STALLED, WINDOW_S
 from medfl_client.connection.way import REDIRECT, Route, for_child
 from medfl_common.errors import reason_of
 
@@ -21,7 +22,7 @@ LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before a restart of the SuperNode
 # The supervisor restarts a SuperNode that is not connected by then; each time it waits twice as
 # long, for a slow disk or a busy machine.
-JOIN_S, LONGEST_JOIN_S = 60.0, 1800.0
+JOIN_S, LONGEST_JOIN_S = 300.0, 1800.0
 LEAVE_S = 5.0  # for a SuperNode to say goodbye
 REFUSED_PAUSE_S = 5.0  # before the next try with a key that is not enrolled
 LOG_BYTES = 10_000_000  # of the SuperNode's log; a start puts a larger file aside
@@ -131,6 +132,10 @@ class SuperNode:
             if CONNECTED in seen.text and not seen.is_connected:
                 seen.is_connected, self._useless, self._patience_s = True, "", JOIN_S
                 self._tell_once("connected to the coordinator; waiting for tasks")
+            if STALLED.encode() in seen.news:
+                self._tell_once(
+                    f"the bytes of a request stopped for {WINDOW_S:.0f} s; it is tried again"
+                )
             end = self._why_end(seen) or self._look_again(seen)
             if end is None and has_ended:
                 end = self._why_ended(seen.text), PAUSE_S

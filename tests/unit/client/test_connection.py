@@ -9,6 +9,7 @@ import pytest
 from tests.unit.client.local_supernode import place_in
 
 from medfl_client.connection import supervisor
+from medfl_client.connection.progress import STALLED
 from medfl_client.connection.supervisor import LOG_BYTES, SuperNode, put_aside
 from medfl_client.connection.way import Route
 from medfl_sim.local.deployment import wait_until
@@ -76,6 +77,18 @@ def test_a_socket_that_cannot_be_used_is_told(
 
     assert said == [f"the SuperNode cannot use its socket in {tmp_path}; see supernode.log there; "
                     "trying again"]  # fmt: skip
+
+
+def test_a_request_that_stood_still_is_told_and_the_connection_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"SuperNode ID: 1\n{STALLED}"
+
+    with supervised(tmp_path, monkeypatch, said=text) as (_, said, n_starts):
+        wait_until(lambda: len(said) == 2, 60, "a second line")
+        assert n_starts() == 1
+
+    assert said[1] == "the bytes of a request stopped for 30 s; it is tried again"
 
 
 def test_a_large_log_of_the_supernode_is_put_aside_and_one_old_one_is_kept(tmp_path: Path) -> None:
