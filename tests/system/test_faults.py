@@ -88,6 +88,27 @@ def test_kills_lose_no_control_variate_and_nothing_that_was_left_out(
     assert finished["sha256"] == expected
 
 
+def test_restarts_in_trainings_of_a_minute_end_no_client_and_lose_no_training(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"rounds": 5, "deadline_s": 900}, training={"epochs": 20})
+    expected = undisturbed(tmp_path / "simulated", plan, hospitals)
+    sites = {name: hospitals / name for name in SITES}
+    deployment.create(plan, sites)
+    storm = Storm(deployment, sites, n_kills=2, seed=0, phases=("training",), is_long=True)
+
+    kills = storm.run(timeout_s=900)  # it restarts only what it has killed
+
+    assert {kill.process for kill in kills} == {"coordinator", "supernode"}
+    rounds = log(deployment, "round")
+    works = [site["seconds"] for event in rounds for site in event["sites"].values()]  # type: ignore[attr-defined]
+    assert sum(work >= 60 for work in works) >= 2
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
+    said = "".join((deployment.folder / f"{name}.log").read_text() for name in SITES)
+    assert "answered before; the same reply is sent again" in said
+
+
 def test_uploads_that_are_cut_and_a_slow_link_change_nothing(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
