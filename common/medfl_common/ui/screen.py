@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from medfl_common.errors import MedflError
+from medfl_common.errors import MedflError, system_reason
 from medfl_common.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes
@@ -177,6 +177,15 @@ def errors_for_people() -> Iterator[None]:
     """Turn our own errors into a message and exit status 1; the only place that catches them."""
     try:
         yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refused = MedflError(
+            f"{error.filename}: {system_reason(error)}",
+            todo="let this user read and write there, and see that there is room",
+        )
+        print(*lines_of(refused), sep="\n", file=sys.stderr)
+        sys.exit(1)
     except MedflError as error:
         sys.stdout.flush()
         print(*lines_of(error), sep="\n", file=sys.stderr)
