@@ -33,6 +33,9 @@ WINDOW = {"WindowCenter": 750.5, "WindowWidth": 1001}  # 250 is black, 1250 whit
         ("BitsStored", "US", b"\0\0", r"BitsStored \(0028,0101\) is 0; DICOM allows 1 to 64"),
         ("HighBit", "US", b"\x0f\0", r"HighBit \(0028,0102\) is 15 with BitsStored.* 16 of 16"),
         ("SamplesPerPixel", "US", b"", r"SamplesPerPixel \(0028,0002\) is missing"),
+        ("VOILUTSequence", "SQ", b"abcd", r"VOILUTSequence \(0028,3010\) is damaged"),
+        ("ModalityLUTSequence", "US", b"\1\0", r"ModalityLUTSequence \(0028,3000\) is damaged"),
+        ("ExtendedOffsetTable", "SQ", b"abcd", "the pixels are damaged"),
         ("PixelData", "OW", b"", r"PixelData \(7FE0,0010\) is empty"),
         ("PixelData", "OW", b"\0" * 8, r"PixelData \(7FE0,0010\) holds 8 bytes.* 512"),
     ],
@@ -180,6 +183,16 @@ def test_bits_that_are_stored_high_are_moved_down(tmp_path: Path) -> None:
     assert np.array_equal(load_image(plain, images()), load_image(high, images()))
 
 
+def test_twelve_bits_in_a_byte_and_a_half_are_unpacked(tmp_path: Path) -> None:
+    plain = write(tmp_path / "a.dcm", RAMP.astype(np.uint16), **WHOLE)
+    packed = write(tmp_path / "b.dcm", RAMP.astype(np.uint16), **WHOLE)
+    bits = np.unpackbits(RAMP.astype("<u2").view(np.uint8), bitorder="little").reshape(256, 16)
+    data = np.packbits(bits[:, :12].ravel(), bitorder="little").tobytes()
+    put(packed, BitsAllocated=("US", b"\x0c\0"), PixelData=("OW", data))
+
+    assert np.array_equal(load_image(plain, images()), load_image(packed, images()))
+
+
 @pytest.mark.parametrize("keyword", ["FloatPixelData", "DoubleFloatPixelData"])
 def test_floats_are_windowed_without_stored_bits(keyword: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", RAMP)
@@ -193,6 +206,16 @@ def test_floats_are_windowed_without_stored_bits(keyword: str, tmp_path: Path) -
     dataset.save_as(path)
 
     expected = np.clip((values - 0.5) / 0.5 + 0.5, 0, 1)
+    np.testing.assert_allclose(load_image(path, images())[0], expected, atol=1e-6)
+
+    values[3:5, 3:5] = np.nan
+    setattr(dataset, keyword, values.astype("<f4" if keyword[0] == "F" else "<f8").tobytes())
+    dataset.save_as(path)
+    with pytest.raises(DataError, match="pixels are not finite"):
+        load_image(path, images())
+    setattr(dataset, keyword.replace("Data", "PaddingValue"), float("nan"))
+    dataset.save_as(path)
+    expected[3:5, 3:5] = 0
     np.testing.assert_allclose(load_image(path, images())[0], expected, atol=1e-6)
 
 

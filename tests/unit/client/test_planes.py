@@ -188,3 +188,21 @@ def test_a_file_with_a_broken_place_says_so_and_the_rest_is_a_volume(tmp_path: P
 
     assert names == ["0", "1", "2", "3", "4"]
     assert left_out["odd"].startswith("ImageOrientationPatient (0020,0037) is NaN")
+
+
+def test_directions_that_differ_by_rounding_are_one_plane(tmp_path: Path) -> None:
+    for i in range(6):
+        way = (1, 0, 0, 0, 1, 0.0049 if i % 2 else 0.0051)
+        write_slice(tmp_path / f"{i}", 3.0 * i, ImageOrientationPatient=list(way))
+
+    names, left_out = arranged(tmp_path)
+
+    assert (names, left_out) == (["0", "1", "2", "3", "4", "5"], {})
+
+
+def test_positions_rounded_to_millimetres_are_one_stack(tmp_path: Path) -> None:
+    for i in range(6):
+        path = write_slice(tmp_path / f"{i}", 3.0 * i)
+        put(path, ImagePositionPatient=("DS", f"{-8 + i % 2}\\-8\\{3 * i}".encode()))
+
+    assert len(arranged(tmp_path)[0]) == 6

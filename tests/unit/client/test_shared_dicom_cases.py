@@ -43,6 +43,7 @@ PICTURES: dict[str, Callable[[], Array]] = {
     "overlay_bits_j2k": lambda: RAMP / 4095,
     "overlay_bits_jls": lambda: RAMP / 4095,
     "float_window": lambda: RAMP / 4095,
+    "packed12": lambda: RAMP / 4095,
 }
 
 # case -> part of the reason
@@ -50,7 +51,6 @@ REASONS = {
     "win_nan": r"\(0028,1050\) is NaN.*\(0028,1051\) is NaN",
     "win_width0": r"WindowWidth \(0028,1051\) is 0",
     "win_width_neg": r"WindowWidth \(0028,1051\) is -1000",
-    "packed12": r"\(0028,0100\).*12",
     "pixeldata_empty": r"PixelData \(7FE0,0010\) is empty",
     "enh_three_planes": r"\(0020,0037\) says 3 planes",
     "enh_two_stacks_shifted": r"shifted in their plane by up to 200.0 mm",

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medfl_client.data.dicom.numbers import named, whole_number, word
+from medfl_client.data.dicom.numbers import items_of, named, whole_number, word
 from medfl_client.data.dicom.reading import MAX_FRAMES
 from medfl_common.errors import DataError
 
@@ -55,7 +56,7 @@ def frame_facts(dataset: Dataset, frame: int) -> Dataset:
     """
     if SHARED not in dataset and OWN not in dataset:
         return dataset
-    shared, own = dataset.get(SHARED) or [], dataset.get(OWN) or []
+    shared, own = items_of(dataset, SHARED), items_of(dataset, OWN)
     if not shared and not own:
         return dataset
     if own and frame >= len(own):
@@ -65,7 +66,7 @@ def frame_facts(dataset: Dataset, frame: int) -> Dataset:
     facts.update({tag: dataset.get_item(tag) for tag in kept})  # unread: broken ones may not matter
     for groups in (*shared[:1], *own[frame : frame + 1]):
         for name in _GROUPS:
-            for item in (groups.get(name) or [])[:1]:
+            for item in items_of(groups, name)[:1]:
                 facts.update(item)
     return facts
 
@@ -130,13 +131,12 @@ def _described(dataset: Dataset, pixels: str) -> tuple[int, int]:
             raise DataError(f"{named(keyword)} is {seen}; DICOM allows {low} to {high}")
     if not word(dataset, "PhotometricInterpretation"):
         raise DataError(f"{named('PhotometricInterpretation')} is missing")
-    dataset.PhotometricInterpretation = word(dataset, "PhotometricInterpretation")
-    for keyword in _SINGLE:  # the decoders take one value, as it stands
-        value = whole_number(dataset, keyword)
-        if value is not None:
-            setattr(dataset, keyword, value)
-    if "NumberOfFrames" in dataset:
-        dataset.NumberOfFrames = n_frames(dataset)
+    values: dict[str, int | str | None] = {name: whole_number(dataset, name) for name in _SINGLE}
+    values["PhotometricInterpretation"] = word(dataset, "PhotometricInterpretation")
+    values["NumberOfFrames"] = n_frames(dataset) if "NumberOfFrames" in dataset else None
+    for name, single in values.items():  # the decoders take one value, as it stands
+        if single is not None:
+            dataset.add_new(name, dictionary_VR(name), single)
     stored = whole_number(dataset, "BitsStored") or 0
     bits = whole_number(dataset, "BitsAllocated") or (64 if pixels.startswith("Double") else 32)
     if stored > bits:
@@ -160,6 +160,7 @@ def decode(dataset: Dataset, frame: int) -> tuple[Stored, str]:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise DataError(f"{_named(syntax)} has no decoder", todo=_ADVICE) from None
+    _unpack(dataset)
     is_grey = (whole_number(dataset, "SamplesPerPixel") or 1) == 1
     try:
         options: dict[str, Any] = {"correct_unused_bits": not is_grey}
@@ -168,6 +169,10 @@ def decode(dataset: Dataset, frame: int) -> tuple[Stored, str]:
         raise DataError(f"{_named(syntax)}: {_shortened(error)}", todo=_ADVICE) from None
     except (AttributeError, ValueError) as error:
         raise DataError(f"{_named(syntax)}: {_shortened(error)}") from None
+    except MemoryError:
+        raise
+    except Exception:  # whatever a decoder makes of it
+        raise DataError(f"{_named(syntax)}: the pixels are damaged") from None
     photometric = str(facts["photometric_interpretation"])
     if photometric not in _KNOWN:
         raise DataError(f"PhotometricInterpretation (0028,0004) is {photometric!r}; not supported")
@@ -176,6 +181,18 @@ def decode(dataset: Dataset, frame: int) -> tuple[Stored, str]:
     if is_grey and stored.dtype.kind in "ui":
         stored = _within_bits(stored, dataset, is_packed=UID(syntax).is_encapsulated)
     return stored, photometric
+
+
+def _unpack(dataset: Dataset) -> None:
+    """Turn 12 bits a pixel, two pixels in three bytes, into 16 (retired; PS3.5 8.1.1)."""
+    is_packed = whole_number(dataset, "BitsAllocated") == 12
+    if not is_packed or dataset.file_meta.TransferSyntaxUID not in _LITTLE:
+        return
+    packed = np.frombuffer(dataset.PixelData, dtype=np.uint8).astype(np.uint16)
+    low, middle, high = packed[: len(packed) // 3 * 3].reshape(-1, 3).T
+    pairs = np.stack([low | (middle & 0x0F) << 8, middle >> 4 | high << 4], axis=1)
+    dataset.PixelData = pairs.astype("<u2").tobytes()
+    dataset.BitsAllocated = 16
 
 
 def _within_bits(stored: Stored, dataset: Dataset, is_packed: bool) -> Stored:
@@ -200,6 +217,7 @@ def _within_bits(stored: Stored, dataset: Dataset, is_packed: bool) -> Stored:
 
 
 _THINNED = ("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")  # colour at each second pixel
+_LITTLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _ADVICE = "export the file uncompressed (1.2.840.10008.1.2.1)"
 _KNOWN = (
     PhotometricInterpretation.MONOCHROME1,

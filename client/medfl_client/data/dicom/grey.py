@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.frames import Stored
 from medfl_client.data.dicom.lookup import palette_of, table_of
-from medfl_client.data.dicom.numbers import named, one_number, whole_number
+from medfl_client.data.dicom.numbers import items_of, named, one_number, whole_number
 from medfl_client.data.dicom.window import file_window, stretch
 from medfl_common.errors import DataError
 from medfl_common.plan.images import DicomWindow, FixedWindow, Intensity, PercentileWindow
@@ -125,7 +125,7 @@ def _possible(stored: Stored) -> tuple[Stored, bool]:
 
 def _needs_counts(facts: Dataset, is_padding: NDArray[np.bool_]) -> bool:
     """Say whether the lowest and highest value are not simply the first and last possible."""
-    return bool(facts.get("ModalityLUTSequence")) or bool(is_padding.any())
+    return "ModalityLUTSequence" in facts or bool(is_padding.any())
 
 
 def _counts(stored: Stored, values: Stored, is_table: bool) -> NDArray[np.int64]:
@@ -173,8 +173,9 @@ def _straight_line(values: Stored, table: Values) -> tuple[float, float] | None:
 def _modality(values: Stored, facts: Dataset) -> tuple[Values, NDArray[np.bool_]]:
     """Take values through the modality transformation; say which of them are padding."""
     is_padding = _padding(values, facts)
-    if facts.get("ModalityLUTSequence"):
-        entries = table_of(facts.ModalityLUTSequence[0]).look_up(values)
+    tables = items_of(facts, "ModalityLUTSequence")
+    if tables:
+        entries = table_of(tables[0]).look_up(values)
         return entries.astype(np.float64), is_padding
     modality = values.astype(np.float64)
     slope = one_number(facts, "RescaleSlope")
@@ -190,8 +191,8 @@ def _modality(values: Stored, facts: Dataset) -> tuple[Values, NDArray[np.bool_]
 
 def _padding(values: Stored, facts: Dataset) -> NDArray[np.bool_]:
     """Find the values that only pad the image (PS3.3 C.7.5.1.1.2)."""
-    if values.dtype.kind not in "ui":
-        return np.zeros(len(values), dtype=bool)
+    if values.dtype.kind == "f":
+        return _float_padding(values, facts)
     first = whole_number(facts, "PixelPaddingValue")
     if first is None:
         return np.zeros(len(values), dtype=bool)
@@ -199,6 +200,20 @@ def _padding(values: Stored, facts: Dataset) -> NDArray[np.bool_]:
     ends = [_as_stored(end, values.dtype) for end in (first, first if last is None else last)]
     numbers = values.astype(np.int64)
     return np.asarray((numbers >= min(ends)) & (numbers <= max(ends)))
+
+
+def _float_padding(values: Stored, facts: Dataset) -> NDArray[np.bool_]:
+    """Find the padding of a parametric map (PS3.3 C.7.6.24); it may be said to be NaN."""
+    kind = "DoubleFloat" if values.dtype.itemsize == 8 else "Float"
+    names = f"{kind}PixelPaddingValue", f"{kind}PixelPaddingRangeLimit"
+    try:
+        ends = [end for end in (one_number(facts, name) for name in names) if end is not None]
+    except DataError:  # a value that is no number
+        return ~np.isfinite(values)
+    if not ends:
+        return np.zeros(len(values), dtype=bool)
+    floats = values.astype(np.float64)
+    return np.asarray((floats >= min(ends)) & (floats <= max(ends)))
 
 
 def _as_stored(value: int, dtype: np.dtype[np.generic]) -> int:

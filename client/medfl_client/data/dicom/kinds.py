@@ -1,10 +1,12 @@
 """What a picture is and what it shows, where a header says it in other places than usual."""
 
+from contextlib import suppress
 from typing import get_args
 
 from pydicom.dataset import Dataset
 
-from medfl_client.data.dicom.numbers import word, words
+from medfl_client.data.dicom.numbers import items_of, word, words
+from medfl_common.errors import DataError
 from medfl_common.plan.images import SpecialImage
 
 # Values of ImageType (0008,0008) that say a picture is no ordinary one: CT's LOCALIZER (PS3.3
@@ -43,8 +45,10 @@ def special_kind(image_type: str) -> tuple[SpecialImage | None, str]:
 def view_of(header: Dataset) -> str:
     """Give the view: ViewPosition, else the code of ViewCodeSequence (PS3.3 C.8.11.7)."""
     found = word(header, "ViewPosition")
-    items = [] if found else header.get("ViewCodeSequence") or []
-    return found or next((VIEWS.get(word(item, "CodeValue"), "") for item in items), "")
+    with suppress(DataError):  # a damaged one says nothing
+        for item in [] if found else items_of(header, "ViewCodeSequence")[:1]:
+            found = VIEWS.get(word(item, "CodeValue"), "")
+    return found
 
 
 def laterality_of(header: Dataset, facts: Dataset) -> str:

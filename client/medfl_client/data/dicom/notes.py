@@ -8,7 +8,7 @@ from contextlib import suppress
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.lookup import table_of
-from medfl_client.data.dicom.numbers import has_decimal_comma, has_value, named, word
+from medfl_client.data.dicom.numbers import has_decimal_comma, has_value, items_of, named, word
 from medfl_client.data.dicom.spacing import SPACINGS, known_spacing
 from medfl_common.errors import DataError
 
@@ -27,11 +27,9 @@ def notes_of(facts: Dataset) -> str:
         found.append("half:")
     if any(has_value(facts, name) for name in SPACINGS) and known_spacing(facts) is None:
         found.append("spacing:")
-    tables = facts.get("VOILUTSequence") or []
     with suppress(DataError):  # decoding it gives the reason
-        found += [
-            f"table:{round(100 * t.used)}" for t in map(table_of, tables[:1]) if t.used < DARK
-        ]
+        tables = map(table_of, items_of(facts, "VOILUTSequence")[:1])
+        found += [f"table:{round(100 * table.used)}" for table in tables if table.used < DARK]
     return " ".join(found)
 
 

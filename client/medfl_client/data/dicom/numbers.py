@@ -101,6 +101,21 @@ def shown(parts: tuple[str, ...] | str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in cut) or "empty"
 
 
+def items_of(facts: Dataset, keyword: str) -> list[Dataset]:
+    """Give the items of a sequence; none where it is absent. Raises DataError where it is none."""
+    if _tag(keyword) not in facts:
+        return []
+    try:
+        found = list(facts[_tag(keyword)].value or ())
+    except MemoryError:
+        raise
+    except Exception:  # whatever a parser makes of it
+        found = [None]
+    if not all(isinstance(item, Dataset) for item in found):
+        raise DataError(f"{named(keyword)} is damaged: it is no sequence of items")
+    return found
+
+
 def integers(facts: Dataset, keyword: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Give an element of 16-bit numbers, unsigned, whatever its value representation says."""
     element = _element(facts, keyword)

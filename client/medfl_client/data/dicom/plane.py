@@ -20,7 +20,8 @@ POSITION, ORIENTATION = "ImagePositionPatient", "ImageOrientationPatient"
 LENGTHS = (0.9, 1.1)  # of a direction; it is then made 1
 MAX_SKEW = 0.02  # cosine between a row and a column; DICOM says 0
 PARALLEL = 0.02  # how far directions of one plane may be apart
-MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight; and off the line of a tilt
+MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight
+MAX_UNEVEN_MM = 1.5  # off the line of a tilt; positions may be rounded to millimetres
 MAX_TILT = 1.0  # mm in the plane for each mm along the normal: 45 degrees
 
 Places = NDArray[np.float64]
@@ -79,16 +80,30 @@ def _text(values: Sequence[float]) -> str:
     return shown("\\".join(f"{value:g}" for value in values))
 
 
+def planes_of(orientations: Sequence[Sequence[float]]) -> list[int]:
+    """Number the planes: slices that are parallel, but for rounding, have one number."""
+    planes: list[Sequence[float]] = []
+    found = []
+    for own in orientations:
+        same = (i for i, plane in enumerate(planes) if _is_parallel(own, plane))
+        found.append(next(same, len(planes)))
+        if found[-1] == len(planes):
+            planes.append(own)
+    return found
+
+
+def _is_parallel(one: Sequence[float], other: Sequence[float]) -> bool:
+    if len(one) != len(other):
+        return False
+    return all(abs(a - b) < PARALLEL for a, b in zip(one, other, strict=True))
+
+
 def refuse_planes(geometries: Sequence[Geometry]) -> None:
     """Raise DataError where the slices are not parallel."""
-    planes: list[NDArray[np.float64]] = []
-    for geometry in geometries:
-        own = np.array(geometry.orientation)
-        if not any(np.abs(own - plane).max() < PARALLEL for plane in planes):
-            planes.append(own)
-    if len(planes) > 1:
+    n_planes = len(set(planes_of([geometry.orientation for geometry in geometries])))
+    if n_planes > 1:
         raise DataError(
-            f"{named(ORIENTATION)} says {len(planes)} planes among {len(geometries)} slices; "
+            f"{named(ORIENTATION)} says {n_planes} planes among {len(geometries)} slices; "
             "a volume has one"
         )
 
@@ -110,7 +125,7 @@ def drifts(geometries: Sequence[Geometry]) -> Places | None:
         return None
     slopes, offsets = np.polyfit(places - places[middle], shift, 1)
     even = np.outer(places - places[middle], slopes) + offsets
-    if np.abs(shift - even).max() > MAX_DRIFT_MM or np.abs(slopes).max() > MAX_TILT:
+    if np.abs(shift - even).max() > MAX_UNEVEN_MM or np.abs(slopes).max() > MAX_TILT:
         raise DataError(
             f"slices are shifted in their plane by up to {np.abs(shift).max():.1f} mm, not evenly "
             f"({named(POSITION)}): several stacks, or a patient that moved"

@@ -29,6 +29,7 @@ from medfl_client.data.dicom.plane import (
     drifts,
     geometry_in,
     geometry_of,
+    planes_of,
     refuse_planes,
     straightened,
 )
@@ -53,7 +54,7 @@ def arrange(rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
         return list(rows), {}
     if any(row.frames > 1 for row in rows):
         raise DataError("the series mixes multi-frame files with others")
-    kinds = [_kind(row) for row in rows]
+    kinds = _kinds(rows)
     kind, n = Counter(kinds).most_common(1)[0]
     if 2 * n <= len(rows):
         raise DataError(f"the series has slices of {len(set(kinds))} planes or sizes, none most")
@@ -74,7 +75,7 @@ def middle_of(rows: Sequence[Row]) -> Row:
 
     Files without places are ordered by InstanceNumber.
     """
-    kinds = [_kind(row) for row in rows]
+    kinds = _kinds(rows)
     kind, _ = Counter(kinds).most_common(1)[0]
     slices = [row for row, own in zip(rows, kinds, strict=True) if own == kind]
     slices.sort(key=lambda row: (row.instance, row.sop))
@@ -84,8 +85,10 @@ def middle_of(rows: Sequence[Row]) -> Row:
     return slices[len(slices) // 2]
 
 
-def _kind(row: Row) -> tuple[tuple[float, ...], int, int]:
-    return _rounded(row.orientation), row.height, row.width
+def _kinds(rows: Sequence[Row]) -> list[tuple[int, int, int]]:
+    """Give each file's plane and size."""
+    planes = planes_of([_orientation(row) for row in rows])
+    return [(plane, row.height, row.width) for plane, row in zip(planes, rows, strict=True)]
 
 
 def _geometry(row: Row) -> Geometry:
@@ -253,7 +256,8 @@ def _runs_back(direction: Sequence[float]) -> bool:
     return bool(direction[int(np.argmax(np.abs(direction)))] < 0)
 
 
-def _rounded(text: str) -> tuple[float, ...]:
+def _orientation(row: Row) -> tuple[float, ...]:
+    """Give the directions of a file; none where they are no numbers."""
     with suppress(DataError):
-        return tuple(round(value, 2) + 0.0 for value in numbers_in(text, ORIENTATION))
+        return numbers_in(row.orientation, ORIENTATION)
     return ()

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.lookup import table_of
-from medfl_client.data.dicom.numbers import first_number, has_value, named, word
+from medfl_client.data.dicom.numbers import first_number, has_value, items_of, named, word
 from medfl_common.errors import DataError
 
 Values = NDArray[np.float64]
@@ -14,8 +14,9 @@ SMALLEST = {"LINEAR": "1 or more", "LINEAR_EXACT": "more than 0", "SIGMOID": "mo
 
 def file_window(modality: Values, inside: Values, facts: Dataset) -> Values:
     """Map values to 0..1 by the first table or window; without one, by the image's own range."""
-    if facts.get("VOILUTSequence"):
-        table = table_of(facts.VOILUTSequence[0])
+    tables = items_of(facts, "VOILUTSequence")
+    if tables:
+        table = table_of(tables[0])
         looked_up = table.look_up(np.rint(np.clip(modality, -(2**40), 2**40)))
         return stretch(looked_up.astype(np.float64), 0, table.highest)
     if not (has_value(facts, "WindowWidth") and has_value(facts, "WindowCenter")):
