@@ -24,7 +24,7 @@ def survey(
     plan = load_plan(plan_file) if plan_file is not None else None
     watch = None if is_for_script else screen.watch
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
-    write_readiness(found, site.site, SiteFolder(folder).readiness)
+    write_readiness(found, site.site, SiteFolder(folder).readiness, site.data)
     write_left_out(found.refused, StateFolder.of(folder).left_out)
     if is_for_script:
         print(json.dumps(as_json(found, site.site), indent=1))

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.ingest import Collection
 from medfl_client.data.reasons import count_faults, file_rows
+from medfl_client.readiness.about import about_section
 from medfl_client.readiness.assess import Readiness
 from medfl_client.readiness.checks import UNLABELLED, mixed_patients
 from medfl_common import __version__
@@ -37,7 +39,7 @@ LONGEST = 18  # letters of a name there
 MARK: dict[State, str] = {"ok": "ok", "not checked": "ok", "warn": "look", "fail": "stops"}
 
 
-def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
+def write_readiness(readiness: Readiness, site: str, path: Path, data: DataFiles) -> None:
     """Write the page; only its owner may read the file."""
     found = readiness.collection
     sections = [_findings(readiness), _numbers(readiness)]
@@ -47,7 +49,7 @@ def write_readiness(readiness: Readiness, site: str, path: Path) -> None:
     if found is not None:
         sections.append(_doubles(found))
     sections.append(_left_out(readiness.refused))
-    sections += [_shareable(readiness), _limits(readiness)]
+    sections += [about_section(readiness, data), _shareable(readiness), _limits(readiness)]
     title = f"medfl readiness of {site}" + (
         "" if readiness.is_survey else f" for the study {readiness.plan.study}"
     )

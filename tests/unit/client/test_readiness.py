@@ -1,6 +1,7 @@
 """Readiness: each thing that is wrong with a site's data is found, counted and told in words."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -144,7 +145,8 @@ def test_faulty_labels_block_and_the_pictures_are_shown_all_the_same(
 
 def test_the_page_and_the_facts_for_scripts_say_the_same(site: Path, plan: Plan) -> None:
     found = judge(site, plan, limit=10)
-    write_readiness(found, "site-1", site / "readiness.html")
+    data = load_site_file(site).data
+    write_readiness(found, "site-1", site / "readiness.html", data)
     page = (site / "readiness.html").read_text()
     facts = json.loads(json.dumps(as_json(found, "site-1")))
 
@@ -152,6 +154,10 @@ def test_the_page_and_the_facts_for_scripts_say_the_same(site: Path, plan: Plan)
     assert answer(found).split(".")[0] in page
     assert page.count('<img src="data:image/png') == 10
     assert "30 of 40 samples are not decoded" in page
+    assert plan.hash() in page
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d{4}", page)
+    key = (site / "labels.csv").read_text().split("\n")[1].split(",")[0]
+    assert re.search(rf"the line with {data.join_column} &#39;{key[:8]}[0-9.]+&#39;", page)
     assert facts["verdict"] == "warn"
     assert facts["files"] == {"used": 40}
     assert (site / "readiness.html").stat().st_mode & 0o077 == 0
