@@ -6,9 +6,12 @@ Source: OWASP, CSV Injection. https://owasp.org/www-community/attacks/CSV_Inject
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from typing import TextIO
 
+# Where a spreadsheet cuts at semicolons or tabs, a formula may stand behind one inside a cell.
+BEHIND_A_CUT = re.compile("([;\t\r\n] *)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 # With these a spreadsheet begins a formula, or breaks a cell in two; the last four are full-width.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -38,7 +41,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 def safe_cell(value: object) -> str:
     """Return a cell's text, with an apostrophe if a spreadsheet would run it."""
-    text = "" if value is None else str(value)
+    text = BEHIND_A_CUT.sub(r"\1'", "" if value is None else str(value))
     if text.lstrip(" ").startswith(FORMULA) and not _is_number(text):
         return f"'{text}"
     return text
