@@ -18,6 +18,7 @@ from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore,
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds
 from medfl_common.files import write_atomic
+from medfl_common.metrics.counts import MAX_LOGIT, N_BINS
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, layout
 from medfl_common.models.weights import load_shared
@@ -133,8 +134,9 @@ class Finished:
 
 
 def _row(name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32]) -> Row:
-    areas = _areas(odds, targets)
-    draws = _draws(odds, targets)
+    places = _in_bins(odds)
+    areas = _areas(places, targets)
+    draws = _draws(places, targets)
     return Row(
         name=name,
         n_trained=n_trained,
@@ -143,6 +145,12 @@ def _row(name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32]) 
         helped=_difference(areas[0], areas[1], draws[:, 0] - draws[:, 1]),
         to_pooled=_difference(areas[0], areas[2], draws[:, 0] - draws[:, 2]),
     )
+
+
+def _in_bins(odds: Floats) -> Floats:
+    """Number the bin of each log-odds, as the sites' histograms have it: one AUC on all pages."""
+    clipped = np.clip(odds, -MAX_LOGIT, MAX_LOGIT)
+    return np.minimum(np.floor((clipped / MAX_LOGIT + 1) / 2 * N_BINS), N_BINS - 1)
 
 
 def _difference(one: float | None, other: float | None, drawn: Floats) -> Difference:

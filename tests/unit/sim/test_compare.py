@@ -9,9 +9,10 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_client.data.dataset import ImageSet
-from medfl_common.metrics.counts import auc
 from medfl_common.plan.plan import load_plan
-from medfl_common.run.site_reply import SiteReply
+from medfl_common.run.events import Finished, Started
+from medfl_server.reports.scores import ALL as EVERY
+from medfl_server.reports.scores import score_sites
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
@@ -111,10 +112,9 @@ def test_the_page_answers_from_the_table(
 
     assert [row.name for row in rows] == ["site-1", "site-2", "site-3", ALL]
     assert read_comparison(study.folder) == rows
-    scored = study.log.lines("finished")[0]["sites"]
-    for row in rows[:-1]:  # what the site itself scored, in bins
-        there = SiteReply(scored[row.name]).score_counts  # type: ignore[index, call-overload]
-        assert row.auc["federated"] == pytest.approx(auc(there), abs=0.01)  # type: ignore[arg-type]
+    scored = score_sites(study.log.read(Finished)[0])
+    for row, name in zip(rows, [*study.log.read(Started)[0].roster, EVERY], strict=True):
+        assert row.auc["federated"] == pytest.approx(scored[name].values["auc"])
     text = write_comparison(study, rows).read_text()
     assert "Did joining help?" in text
     assert answer(rows[:-1], rows[-1]).split(".")[0] in text
@@ -130,10 +130,9 @@ def test_layers_that_stay_at_their_site_are_scored_there(
 
     rows = compare(study, sites)
 
-    scored = study.log.lines("finished")[0]["sites"]
+    scored = score_sites(study.log.read(Finished)[0])
     for row in rows[:-1]:
-        there = SiteReply(scored[row.name]).score_counts  # type: ignore[index, call-overload]
-        assert row.auc["federated"] == pytest.approx(auc(there), abs=0.01)  # type: ignore[arg-type]
+        assert row.auc["federated"] == pytest.approx(scored[row.name].values["auc"])
 
 
 def test_baselines_go_on_where_they_stopped(
