@@ -1,6 +1,6 @@
 """`audit.html`: what left the hospital, for its security officer. It never leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,17 @@ def _messages(entries: Sequence[MessageEntry]) -> Section:
     for title, lines in runs_of(entries).items():
         *each, total = rows_of(lines)
         rows = [
-            [str(entry.line), *row, f"list {names[entry.numbers]}", entry.sha256]
+            [row[0], str(entry.line), *row[1:3], _what(entry, names), *row[4:]]
             for entry, row in zip(lines, each, strict=True)
         ]
-        rows.append(["total", "", *total[1:], "", ""])
-        header = ["line", *HEADER, "numbers", "SHA-256 of the message"]
+        rows.append(["total", "", *total[1:]])
+        header = [HEADER[0], "line", *HEADER[1:]]
         tables.append(Table(header, rows, title, total="total", is_text=True))
-    rows = [[letter, ", ".join(one)] for one, letter in names.items()]
-    tables.append(Table(["list", "names of the numbers and lists of counts"], rows, is_text=True))
+    rows = [[f"list {place}", ", ".join(one)] for one, place in names.items()]
+    header = ["numbers", "names of the numbers and lists of counts"]
+    tables.append(Table(header, rows, is_text=True))
+    rows = [[f"line {entry.line}", entry.sha256] for entry in entries]
+    tables.append(Table(["message", "SHA-256"], rows, is_text=True))
     texts = [
         "medfl wrote each line to disk before its message left. No message holds an image, "
         "header, name or path: the guard passes only listed numbers and one array of weights.",
@@ -71,6 +74,12 @@ def _messages(entries: Sequence[MessageEntry]) -> Section:
         "them. The time is this machine's, with its distance from UTC.",
     ]
     return Section("Every message", texts, tables=tables if entries else [])
+
+
+def _what(entry: MessageEntry, names: Mapping[tuple[str, ...], str]) -> str:
+    update = f"an update of {entry.n_arrays} tensors, " if entry.n_arrays else ""
+    code = "" if entry.is_released else "a code, in "
+    return f"{update}{code}the numbers of list {names[entry.numbers]}"
 
 
 def _number_lists(entries: Sequence[MessageEntry]) -> dict[tuple[str, ...], str]:
