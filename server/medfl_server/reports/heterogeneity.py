@@ -20,6 +20,7 @@ from medfl_common.run import events as events_module
 from medfl_server.study.run_directory import Study
 
 MAX_INTENSITY_DISTANCE = 0.10  # of the whole range from black to white, on average over the pixels
+NOT_TOLD = "not told"
 MAX_BANDS = 2  # bands between the middle image of a site and of the others
 
 Statistics = Mapping[str, SiteStatistics]
@@ -49,6 +50,12 @@ def is_told(own: SiteStatistics, name: str) -> bool:
     told: int = sum(getattr(own, name))
     known: int = sum(getattr(own, name)[1:]) if name in ("spacings", "slices") else told
     return known > 0 and 2 * told >= own.samples
+
+
+def told_counts(counts: Sequence[int], n_samples: int, overlaps: bool = False) -> list[str]:
+    """Write counts; a 0 is one only where they add up to all samples, else it is not told."""
+    zero = "0" if sum(counts) == n_samples and not overlaps else NOT_TOLD
+    return [str(n) if n else zero for n in counts]
 
 
 def kept_back(own: SiteStatistics) -> list[str]:

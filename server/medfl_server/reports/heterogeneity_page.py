@@ -18,15 +18,16 @@ from medfl_common.metrics.site_statistics import (
 from medfl_common.ui.page import Section, Table, line_plot, render
 from medfl_server.reports.heterogeneity import (
     MAX_INTENSITY_DISTANCE,
+    NOT_TOLD,
     Statistics,
     differences,
     kept_back,
     read_statistics,
+    told_counts,
 )
 from medfl_server.study.run_directory import Study
 
 QUESTION = "Do the hospitals' data fit together?"
-NOT_TOLD = "not told"
 
 
 def write_harmony(study: Study) -> Path:
@@ -118,8 +119,8 @@ def _tables(study: Study, reported: Statistics) -> Section:
         _table("sex", reported, SEXES, "sexes"),
     ]
     text = (
-        f"Counts of samples. {NOT_TOLD}: none, or fewer than the hospital's smallest cell, or "
-        "withheld because it would tell another such count."
+        f"Counts of samples. '{NOT_TOLD}' means none, or fewer than the hospital's smallest cell, "
+        "or withheld because it would tell another such count."
     )
     return Section("In numbers", [text], tables=tables)
 
@@ -145,9 +146,8 @@ def _table(
     shown = [i for i in range(len(names)) if any(row[i] for row in rows.values())]
     cells = []
     for site, row in rows.items():
-        is_whole = sum(row) == reported[site].samples and not overlaps
-        zero = "0" if is_whole else NOT_TOLD
-        cells.append([site, *(str(row[i]) if row[i] else zero for i in shown)])
+        texts = told_counts(row, reported[site].samples, overlaps)
+        cells.append([site, *(texts[i] for i in shown)])
     header = ["site", *(names[i] for i in shown)]
     if not shown:
         header, cells = ["site", "counts"], [[site, NOT_TOLD] for site in reported]

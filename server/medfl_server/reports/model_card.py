@@ -16,7 +16,7 @@ from medfl_common.run.events import Event, Finished, RoundMade, site_names
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
-from medfl_server.reports.heterogeneity import read_statistics
+from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
 from medfl_server.reports.sections.numbers import with_interval
@@ -148,14 +148,16 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     rows = []
     for name, n in _trained(study).items():
         own = statistics.get(name)
-        classes = "withheld" if own is None else " / ".join(map(str, own.classes))
+        overlaps = study.plan.task.type == "multilabel"
+        told = [] if own is None else told_counts(own.classes, own.samples, overlaps)
+        classes = " / ".join(told) or "withheld"
         scored = str(counted[name].n) if name in counted else "withheld"
         patients = "withheld" if own is None else str(own.patients)
         rows.append([letters[name], str(n), scored, patients, classes])
     header = ["site", "training images", "validation images", "patients", "images by class"]
     text = (
-        f"Images by class in the order {' / '.join(study.plan.task.classes)}; 0 stands for small "
-        "counts too. Training and validation images belong to different patients. No image left "
+        f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are not "
+        "told. Training and validation images belong to different patients. No image left "
         "its site."
     )
     return Section("Data", [text], tables=[Table(header, rows)])

@@ -9,6 +9,7 @@ from medfl_server.study.run_directory import Study
 
 NONE_SHARED = "none shared"
 NO_ANSWER = "no answer"
+TOO_FEW = "too few"  # images of a class, or the scores would tell those of such a site
 COLUMNS = ("accuracy", "precision", "recall", "f1", "auc")
 HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC"]
 
@@ -51,10 +52,13 @@ def result_section(study: Study, scored: list[Asked]) -> Section:
 
 def _score_rows(event: Asked) -> list[list[str]]:
     found = score_sites(event)
+    shown = {*printed(found), ALL}
     rows = []
     for site in [*event.sites, ALL]:
         one = found.get(site)
-        if one is not None:
+        if one is not None and site not in shown:
+            rows.append([site, str(one.n), TOO_FEW, *("" for _ in COLUMNS[1:])])
+        elif one is not None:
             rows.append([site, str(one.n), *(one.text(name) for name in COLUMNS)])
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
