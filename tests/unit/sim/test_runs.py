@@ -12,7 +12,6 @@ from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.scenario import keep_scenario, partitioned
 from medfl_sim.engine.simulation import run_study
 from medfl_sim.runs.directories import (
-    compare_rows,
     facts_of,
     find_runs,
     list_rows,
@@ -55,11 +54,11 @@ def test_the_comparison_names_the_best_and_what_differs_and_nothing_else(
     assert settings_that_differ(facts) == [
         ["training.lr", "0.01", "0.02"], ["scenario.partition.sites", "2", "3"],
     ]  # fmt: skip
-    areas = [float(row[2]) for row in compare_rows(facts)]
-    best = ("a", "deep/b")[areas.index(max(areas))]
+    best = max(facts, key=lambda one: one.scored.values["auc"] if one.scored else 0)
+    assert best.scored is not None
     said = answer(facts)
     assert said.startswith(
-        f"{runs / best} has the highest AUC over all hospitals, {max(areas):.3f}"
+        f"{best.study.folder} has the highest AUC over all hospitals, {best.scored.text('auc')}"
     )
     assert "different validation patients" in said
     write_runs(tmp_path / "page.html", facts)
