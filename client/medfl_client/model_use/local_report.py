@@ -3,6 +3,7 @@
 import torch
 
 from medfl_client.training.losses import classes, log_odds, predicted
+from medfl_common.metrics.enough import digits
 from medfl_common.plan.plan import Plan
 
 
@@ -20,7 +21,12 @@ def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str
         parts.append(title)
         parts.append(
             classification_report(
-                truth, called, labels=labels, target_names=names, digits=3, zero_division=0.0
+                truth,
+                called,
+                labels=labels,
+                target_names=names,
+                digits=digits(len(truth)),
+                zero_division=0.0,
             )
         )
         cells = confusion_matrix(truth, called, labels=labels)

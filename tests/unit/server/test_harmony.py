@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,12 @@ from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.heterogeneity import differences, read_statistics
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.reports.report import write_report
+from medfl_server.rounds.app import build_app as build_server_app
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
-from medfl_sim.engine.simulation import run_study
+from medfl_sim.engine.engines import ENGINES
+from medfl_sim.engine.grid import SimulatedGrid, run_apps
+from medfl_sim.engine.simulation import make_app, run_study
 
 
 def site(**changes: object) -> SiteStatistics:
@@ -81,6 +85,35 @@ def test_the_page_has_a_hospital_that_joined_later(make_plan: MakePlan, tmp_path
     page = write_harmony(study).read_text()
     assert "Look at west before you train" in page
     assert "no report" not in page
+
+
+def test_a_hospital_that_joins_in_mid_study_is_asked_for_its_statistics(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan_file = make_plan(federation={"statistics": True, "rounds": 2})
+    study = create_study(tmp_path / "run", plan_file)
+    sites = virtual_sites(hospitals, study.plan)
+    joined = ["site-1", "site-2"]
+
+    def announce(line: str) -> None:
+        joined.extend(["site-3"] * line.startswith("round 1 of"))
+
+    making = partial(make_app, sites, (), tmp_path / "not-sent.log")
+    running = ENGINES.get("inprocess")(making, None, 10_000_000)
+    grid = SimulatedGrid(running, [*sites])
+    app = build_server_app(
+        study,
+        lambda: dict.fromkeys(joined),
+        lambda: {site: at for site, at in grid.connected_sites().items() if site in joined},
+        announce,
+        lambda progress: None,
+        sites_keep_models=False,
+    )
+    run_apps(app, grid)
+
+    asked = [sorted(event.sites) for event in study.log.read(Statistics)]
+    assert asked == [["site-1", "site-2"], ["site-3"]]
+    assert "site-3" in study.files.heterogeneity.read_text()
 
 
 def _tell(
