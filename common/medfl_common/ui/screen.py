@@ -20,6 +20,7 @@ from medfl_common.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes
 TELL_EVERY_S = 5.0  # between two lines about a long piece of work
+ENOUGH_TO_TELL = 10  # pieces done; of fewer most of the time is that of a start
 LOG_BYTES, LOG_FILES = 10_000_000, 5  # of one log file, and how many old ones are kept
 # The log counts more lines without writing them, so no site can fill the disk.
 LOG_LINES_A_SECOND = 20
@@ -77,9 +78,10 @@ class Screen:
             now = time.monotonic()
             if now - last > TELL_EVERY_S:
                 last = now
-                left = in_words((now - started) / done * (total - done))
                 rate = done / (now - started)
-                self.say(f"{work} {done:,} of {total:,} ({rate:,.0f} a second), {left} left")
+                left = in_words((total - done) / rate)
+                pace = f" ({rate:,.0f} a second), {left} left" if done >= ENOUGH_TO_TELL else ""
+                self.say(f"{work} {done:,} of {total:,}{pace}")
 
         return tell
 
