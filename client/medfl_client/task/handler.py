@@ -40,7 +40,8 @@ from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
 from medfl_common.errors import DisclosureError, MedflError, code_of, new_incident, reason_of
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.counts import ScoreCounts, auc
+from medfl_common.metrics.enough import digits
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
 from medfl_common.ui.screen import in_words
@@ -254,8 +255,10 @@ def _tell_result(
     if result.statistics is not None:
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.score_counts is not None:
-        area = "n/a" if result.exact_auc is None else f"{result.exact_auc:.3f}"
-        parts.append(f"global model here: loss {result.score_counts.loss:.3f}, AUC {area}")
+        area, n = auc(result.score_counts), result.score_counts.n
+        shown = "n/a" if area is None else f"{area:.{digits(n)}f}"
+        loss = f"{result.score_counts.loss:.{digits(n)}f}"
+        parts.append(f"global model here: loss {loss}, AUC {shown} on {n} images")
         if "n_scored" not in reply.metric_records["numbers"]:
             parts.append(f"scores withheld: {why_no_scores(policy)}")
     if result.update is not None:

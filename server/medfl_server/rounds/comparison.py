@@ -8,9 +8,7 @@ comparison follows from the log alone, so a study that stopped goes on with the 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from medfl_common.metrics.counts import Counts, ScoreCounts, merge, scores
+from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
 from medfl_common.plan.plan import Plan
 from medfl_common.run.choice import Choice
@@ -49,14 +47,12 @@ class Comparison:
         self._images: dict[str, int] = {}  # by site, as it scored last
         self._groups: dict[Sites, Group] = {}
         self._kept: dict[int, SiteCounts] = {}  # of the rounds that are some group's best
-        self._n_bins = 0  # the fewest of any histogram
         self._lost: set[Sites] = set()  # groups whose best round's weights are gone
 
     def add(self, round_: int, counts: SiteCounts) -> None:
         """Take in how the sites scored a round's model."""
         if not counts:
             return
-        self._n_bins = min(self._n_bins or _n_bins(counts), _n_bins(counts))
         scored = frozenset(counts)
         self._scored.append(scored)
         self._images |= {site: own.n for site, own in counts.items()}
@@ -150,26 +146,11 @@ class Comparison:
         self._kept = {r: c for r, c in self._kept.items() if r in self.best_rounds}
 
     def _value(self, sites: Sites, counts: SiteCounts) -> float | None:
-        whole = self._coarse(_of(sites, counts))
+        whole = _of(sites, counts)
         if self._metric == "loss":
             return -whole.loss
         return scores(whole, quadratic=self._quadratic)[self._metric]
 
-    def _coarse(self, counts: ScoreCounts) -> ScoreCounts:
-        """Join bins, where other rounds have fewer of them: no round may win by finer ones."""
-        positive, negative = (self._joined(c) for c in (counts.positive, counts.negative))
-        return ScoreCounts(counts.n, counts.loss, counts.confusion, positive, negative)
-
-    def _joined(self, counts: Counts) -> Counts:
-        if counts.shape[1] % self._n_bins:
-            return counts
-        found: Counts = np.reshape(counts, (len(counts), self._n_bins, -1)).sum(axis=2)
-        return found
-
 
 def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts:
     return merge([own for site, own in counts.items() if site in sites])
-
-
-def _n_bins(counts: SiteCounts) -> int:
-    return min(int(own.positive.shape[1]) for own in counts.values())

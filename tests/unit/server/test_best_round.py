@@ -1,24 +1,27 @@
 """Rounds are compared on the images of the same sites, or the last one is the result."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.choice import Why
 from medfl_server.reports.choice import why
+from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.comparison import Comparison
 
 BIG, SECOND, SMALL = "big", "second", "small"
 
 
-def counts(n: int, n_right: int, n_bins: int = N_BINS) -> ScoreCounts:
+def counts(n: int, n_right: int) -> ScoreCounts:
     """Give half negative and half positive images; all are right but n - n_right of each."""
     half, wrong = n - n // 2, n - n_right
-    positive, negative = (np.zeros((1, n_bins), dtype=np.int64) for _ in range(2))
-    positive[0, n_bins // 4], positive[0, -1] = wrong, n // 2 - wrong
-    negative[0, n_bins // 4 + 1], negative[0, 0] = wrong, half - wrong
+    positive, negative = (np.zeros((1, N_BINS), dtype=np.int64) for _ in range(2))
+    positive[0, N_BINS // 4], positive[0, -1] = wrong, n // 2 - wrong
+    negative[0, N_BINS // 4 + 1], negative[0, 0] = wrong, half - wrong
     confusion = np.array([[half - wrong, wrong], [wrong, n // 2 - wrong]])
     return ScoreCounts(n, 1 - n_right / n, confusion, positive, negative)
 
@@ -84,21 +87,19 @@ def test_the_last_round_is_the_result_where_rounds_say_too_little(
     assert why(comparison.choice())
 
 
-def test_finer_histograms_of_the_last_model_do_not_make_it_the_best(comparison: Comparison) -> None:
-    def tied(n_bins: int) -> ScoreCounts:
-        """Put all positive images just above all negative ones: one bin of 32, two of 128."""
-        one = counts(40, 40, n_bins)
-        positive, negative = np.zeros_like(one.positive), np.zeros_like(one.negative)
-        positive[0, n_bins // 2 + (1 if n_bins > 32 else 0)] = 20
-        negative[0, n_bins // 2] = 20
-        return ScoreCounts(40, 0.5, one.confusion, positive, negative)
+def test_finer_histograms_of_the_last_model_do_not_make_it_the_best(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    fine = counts(40, 40)
+    fine.positive[:] = fine.negative[:] = 0
+    fine.positive[0, 65] = fine.negative[0, 64] = 20  # one bin of 32, two of 128
+    rounds = BestRound(load_plan(make_plan()), tmp_path)
 
-    comparison.add(0, {BIG: tied(32)})
-    comparison.add(1, {BIG: tied(128)})
+    rounds._add(0, {BIG: coarser(fine, N_COARSE_BINS)})
+    rounds._add(1, {BIG: fine})
 
-    best = comparison.best()
-    assert best is not None
-    assert (best.round, best.value) == (0, 0.5)
+    assert rounds.best is not None
+    assert (rounds.best.round, rounds.best.value) == (0, 0.5)
 
 
 def test_without_the_best_rounds_weights_the_rounds_after_are_compared(
