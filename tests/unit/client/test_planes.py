@@ -147,6 +147,8 @@ CORONAL, SAGITTAL = (1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1)
             [((200 * (i // 3), 0, 3 * i), AXIAL) for i in range(6)],
             r"shifted in their plane by up to 200.0 mm, not evenly",
         ),
+        ([((4 * i, 0, 3 * i), AXIAL) for i in range(6)], "says a tilt of 53 degrees"),
+        ([((2 * i, 0, 3 * i), AXIAL) for i in range(6)], "tilted, and PixelSpacing .* is missing"),
         ([((0, 0, 3 * (i % 3)), AXIAL) for i in range(6)], "3 slices lie where another does"),
         ([((0, 0, z), AXIAL) for z in (0, 3, 6, 40, 43, 46)], "a gap of 34.0 mm"),
     ],

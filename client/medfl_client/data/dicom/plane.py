@@ -24,6 +24,9 @@ MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight
 MAX_UNEVEN_MM = 1.5  # off the line of a tilt; positions may be rounded to millimetres
 MAX_TILT = 1.0  # mm in the plane for each mm along the normal: 45 degrees
 
+_NO_PLACE = "missing: a slice without a place"
+_NO_PLANE = "missing: a slice without a plane"
+
 Places = NDArray[np.float64]
 
 
@@ -53,10 +56,10 @@ def geometry_in(facts: Dataset) -> Geometry:
 def geometry_of(position: Sequence[float], orientation: Sequence[float]) -> Geometry:
     """Check and join the two; raises DataError where they do not say where a slice lies."""
     if len(position) != 3:
-        seen = _text(position) if position else "missing: a slice without a place"
+        seen = f"{_text(position)}; 3 numbers are needed" if position else _NO_PLACE
         raise DataError(f"{named(POSITION)} is {seen}")
     if len(orientation) != 6:
-        seen = _text(orientation) if orientation else "missing: a slice without a plane"
+        seen = f"{_text(orientation)}; 6 numbers are needed" if orientation else _NO_PLANE
         raise DataError(f"{named(ORIENTATION)} is {seen}")
     row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
@@ -125,10 +128,15 @@ def drifts(geometries: Sequence[Geometry]) -> Places | None:
         return None
     slopes, offsets = np.polyfit(places - places[middle], shift, 1)
     even = np.outer(places - places[middle], slopes) + offsets
-    if np.abs(shift - even).max() > MAX_UNEVEN_MM or np.abs(slopes).max() > MAX_TILT:
+    if np.abs(shift - even).max() > MAX_UNEVEN_MM:
         raise DataError(
             f"slices are shifted in their plane by up to {np.abs(shift).max():.1f} mm, not evenly "
             f"({named(POSITION)}): several stacks, or a patient that moved"
+        )
+    if np.abs(slopes).max() > MAX_TILT:
+        degrees = np.degrees(np.arctan(np.abs(slopes).max()))
+        raise DataError(
+            f"{named(POSITION)} says a tilt of {degrees:.0f} degrees; at most 45 are read"
         )
     return np.asarray(shift)
 

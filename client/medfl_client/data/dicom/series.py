@@ -19,7 +19,7 @@ from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
 from medfl_client.data.dicom.geometry import Array, centred, resample_slices, resize, steps_around
 from medfl_client.data.dicom.grey import luminance, show, to_colour, to_values
 from medfl_client.data.dicom.header import Row
-from medfl_client.data.dicom.numbers import numbers_in
+from medfl_client.data.dicom.numbers import named, numbers_in
 from medfl_client.data.dicom.pixels import in_plane_scale, is_inverted, open_image
 from medfl_client.data.dicom.plane import (
     ORIENTATION,
@@ -152,6 +152,8 @@ def _straight(slices: Sequence[Slice], images: Images) -> Array:
     if shift_mm is None:
         return volume
     facts = slices[0].facts
+    if known_spacing(facts) is None:
+        raise DataError(f"the gantry is tilted, and {named('PixelSpacing')} is missing or unusable")
     scale = in_plane_scale(facts, slices[0].shape, images)
     volume = straightened(volume, shift_mm * scale / pixel_spacing(facts))
     if images.spacing_mm is not None or max(volume.shape[1:]) <= images.size:
