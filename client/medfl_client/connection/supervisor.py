@@ -78,7 +78,7 @@ class SuperNode:
     def _supervise(self) -> None:
         while not self._closed.is_set():
             try:
-                trouble = look(self._route)
+                trouble = self._trouble()
                 if trouble is None:
                     pause = self._run_child()
                 else:
@@ -89,6 +89,13 @@ class SuperNode:
                 self._tell_once(f"the SuperNode did not start ({reason}); trying again")
                 pause = PAUSE_S
             self._closed.wait(pause)
+
+    def _trouble(self) -> str | None:
+        """Look twice before a fault is believed: a coordinator that just starts is late once."""
+        if look(self._route) is None:
+            return None
+        self._closed.wait(PAUSE_S)
+        return look(self._route)
 
     def _run_child(self) -> float:
         """Run the SuperNode until it ends or is useless; return the pause before the next start."""
@@ -168,7 +175,7 @@ class SuperNode:
         """Look for a coordinator that the child cannot reach; one that is back knows no session."""
         if RETRYING not in seen.news and not seen.was_away:
             return None
-        trouble = look(self._route)
+        trouble = self._trouble()
         if trouble is None:
             return (self._told, 0.0) if seen.was_away else None
         seen.was_away = True

@@ -25,13 +25,14 @@ time.sleep({after})
 
 @contextmanager
 def supervised(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, **child: object
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *looks: str | None, **child: object
 ) -> Iterator[tuple[SuperNode, list[str], Callable[[], int]]]:
     """Supervise a program that behaves as told; give what was said and how often it started."""
     script = CHILD.format(**{"before": 0, "said": "SuperNode ID: 1", "after": 600, **child})
     starts, said = folder / "starts", list[str]()
     command = [sys.executable, "-I", "-S", "-c", script, str(starts)]
-    monkeypatch.setattr(supervisor, "look", lambda route: None)
+    found = iter(looks)  # then no fault any more
+    monkeypatch.setattr(supervisor, "look", lambda route: next(found, None))
     monkeypatch.setattr(supervisor, "trust", lambda ca: None)
     monkeypatch.setattr(supervisor, "_command", lambda route, place: command)
     monkeypatch.setattr(supervisor, "PAUSE_S", 0.05)
@@ -89,6 +90,18 @@ def test_a_request_that_stood_still_is_told_and_the_connection_is_kept(
         assert n_starts() == 1
 
     assert said[1] == "the bytes of a request stopped for 30 s; it is tried again"
+
+
+def test_a_fault_that_is_gone_at_the_second_look_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with supervised(tmp_path, monkeypatch, "the clock is wrong", None) as (_, said, _):
+        wait_until(lambda: bool(said), 60, "a line")
+    assert said == ["connected to the coordinator; waiting for tasks"]
+
+    with supervised(tmp_path, monkeypatch, "away", "away") as (_, said, _):
+        wait_until(lambda: len(said) == 2, 60, "two lines")
+    assert said[0] == "away; trying again until it works"
 
 
 def test_a_large_log_of_the_supernode_is_put_aside_and_one_old_one_is_kept(tmp_path: Path) -> None:
