@@ -75,7 +75,7 @@ class Site:
         time_ = datetime.now(UTC).isoformat()
         signature = self._key.sign(time_.encode(), ec.ECDSA(hashes.SHA256()))
         lines = (
-            f"POST {path} HTTP/1.1", "host: localhost", "content-type: application/x-protobuf",
+            f"POST {path} HTTP/1.1", "host: localhost", "content-type: application/protobuf",
             f"content-length: {n_bytes}", "connection: close",
             f"flwr-public-key: {base64.b64encode(self.pem).decode()}",
             f"flwr-signature: {base64.b64encode(signature).decode()}", f"flwr-timestamp: {time_}",
@@ -193,7 +193,7 @@ def bodies(port: Port, n: int) -> str:
     """Send large bodies without a key, all at once."""
     head = (
         b"POST /v1/fleet/push-object HTTP/1.1\r\nhost: localhost\r\n"
-        b"content-type: application/x-protobuf\r\ncontent-length: %d\r\n\r\n" % BODY
+        b"content-type: application/protobuf\r\ncontent-length: %d\r\n\r\n" % BODY
     )
     peak = [port.memory_mb()]
 

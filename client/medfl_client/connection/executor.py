@@ -30,11 +30,12 @@ from flwr.proto.runtime_pb2 import (
     SendTaskHeartbeatRequest,
 )
 from flwr.supercore.constant import TaskType
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_confirm_message_received_fn_protobuf,
     make_pull_object_fn_protobuf,
 )
-from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents, pull_objects
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supercore.runtime import RuntimeHttpClient
@@ -48,12 +49,15 @@ from medfl_client.connection.meeting_place import (
     proof,
 )
 from medfl_common.errors import LinkError
+from medfl_common.ops.machine import available_memory
+from medfl_common.wire.objects import check_objects
 
 POLL_S = 0.1  # between looks for a task
 BEAT_S = 15.0  # between heartbeats of a task; the SuperNode gives it up after 60
 ANSWER_S = 60.0  # for the SuperNode to answer or to take more bytes; it is on this machine
 # The SuperNode fetches parts of 5 MB; so long without a new one, and nothing comes any more.
 STALLED_S = 900.0
+MAX_TASK = 2**34  # bytes of a task where the memory of this machine is not known
 ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 
 Tell = Callable[[str], None]
@@ -204,16 +208,19 @@ def _take(client: RuntimeHttpClient) -> tuple[Message, Context]:
     TaskIdentity.node_id = context.node_id
     given = client.PullMessages(PullAppMessagesRequest())
     node, tree = Node(node_id=context.node_id), given.message_object_trees[0]
-    message = pull_and_inflate_object_from_tree(
-        tree,
+    parts = pull_objects(
+        [one.object_id for one in iterate_object_tree(tree)],
         make_pull_object_fn_protobuf(_Progress(client).pull, node, context.run_id),
-        make_confirm_message_received_fn_protobuf(
-            client.ConfirmMessageReceived, node, context.run_id
-        ),
-        return_type=Message,
         max_time=None,
         max_tries_per_object=None,
     )
+    confirm = make_confirm_message_received_fn_protobuf(
+        client.ConfirmMessageReceived, node, context.run_id
+    )
+    confirm(tree.object_id)
+    check_objects(tree.object_id, parts.get, (available_memory() or MAX_TASK) // 2)
+    message = inflate_object_from_contents(tree.object_id, parts)
+    assert isinstance(message, Message)  # check_objects has seen its kind
     message.metadata.__dict__["_message_id"] = tree.object_id
     return message, context
 

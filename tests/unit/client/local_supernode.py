@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uvicorn
 from flwr.app import Context, Message, RecordDict
+from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import TaskType
 from flwr.supercore.fab import Fab
 from flwr.supercore.object_store import ObjectStoreFactory
@@ -55,6 +56,20 @@ class LocalSuperNode:
         if not is_whole:
             state.object_store.delete(message.metadata.message_id)
         assert state.create_task(TaskType.CLIENT_APP, RUN, run.fab_hash) is not None
+
+    def spoil(self, objects: dict[str, bytes]) -> None:
+        """Put other objects in the place of the last task's, the last of them as its root."""
+        store = self._state().object_store
+        (message,) = self._state().msg_store.values()  # type: ignore[attr-defined]
+        entries = store.store  # type: ignore[attr-defined]
+        *below, (_, root) = objects.items()
+        for name, content in below:
+            ids = content.split(b" ")[1].decode().split(",")
+            leaves = [ObjectTree(object_id=one) for one in ids if one]
+            store.preregister(RUN, ObjectTree(object_id=name, children=leaves))
+            store.put(name, content)
+        entry = entries[message.message.metadata.message_id]
+        entry.content, entry.child_object_ids = root, [name for name, _ in below[-1:]]
 
     def n_replies(self) -> int:
         """Count the answers that came since the last time."""

@@ -12,6 +12,7 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from tests.unit.client.local_supernode import SECRET, LocalSuperNode, place_in, served
+from tests.unit.server.hostile import stored
 
 from medfl_client.connection import executor
 from medfl_client.connection.meeting_place import MeetingPlace
@@ -112,6 +113,35 @@ def test_a_message_that_cannot_be_fetched_has_the_connection_made_anew(tmp_path:
         wait_until(lambda: supernode.n_replies() == 1, ANSWER_S, "the next answer")
 
     assert client.renewed == ["the connection lost a message; connecting again to send it again"]
+
+
+ZEROS = stored("ArrayChunk", [], bytes(2**20))
+HUGE = stored("Array", [ZEROS[0]], b'{"arraychunk_ids": [' + b"0," * 2**20 + b"0]}")
+RECORD = stored("ArrayRecord", [HUGE[0]], f'{{"flat": "{HUGE[0]}"}}'.encode())
+RECORDS = stored("RecordDict", [RECORD[0]], f'{{"weights": "{RECORD[0]}"}}'.encode())
+TERABYTE = [ZEROS, HUGE, RECORD, RECORDS, stored("Message", [RECORDS[0]], b"")]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [[stored("Message", [], b"\xff" * 40)], [stored("RecordDict", [], b"{}")], TERABYTE],
+    ids=["garbage", "no message", "a terabyte in 3 MB"],
+)
+def test_no_message_of_a_coordinator_ends_the_client(
+    objects: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    supernode, place = LocalSuperNode(), place_in(tmp_path)
+    client = Client(place)
+    supernode.give()
+    supernode.spoil(dict(objects))
+
+    with served(supernode.app, place), client.running():
+        wait_until(lambda: bool(client.renewed), ANSWER_S, "the end of the wait")
+        supernode.forget()
+        supernode.give()
+        wait_until(lambda: supernode.n_replies() == 1, ANSWER_S, "the next answer")
+
+    assert client.n_tasks == 1
 
 
 @pytest.mark.parametrize("status", [200, 307, 401, 403, 418, 500, 503])
