@@ -4,6 +4,7 @@ The figures of 100,000 are in benchmarks/faults.md.
 """
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 
@@ -146,6 +147,14 @@ def fuzz_requests(mutator: Mutator, wire: Wire, plan: Plan, n: int) -> Iterator[
         wire.post.fetch(asked)
         assert wire.post.fetch(honest) is None
         yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Flower has a line for each request."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
