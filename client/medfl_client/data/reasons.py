@@ -10,8 +10,11 @@ from medfl_client.data.selection import COPY, MIDDLE
 NO_FAULT = NO_IMAGES | {COPY, MIDDLE}
 # A tag, such as (0028,1051), or a UID stays; a number, a quoted value or a list of them goes.
 _KEPT = r"\([0-9A-Fa-f]{4},[^)]*\)|\d+(?:\.\d+){3,}"
+_QUOTED = r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]"
+# what stands behind a tag, as in: WindowWidth (0028,1051) is -5; DICOM allows 1 or more
+_OF_TAG = r"(?<=\([\dA-F]{4},[\dA-F]{4}\) is )(?!missing|empty|damaged|used|no)[^;:]+"
 _NUMBER = r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?(?!\w)|\b(?:nan|inf)\b"
-_FIGURE = re.compile(rf"({_KEPT})|'[^']*'|\"[^\"]*\"|\[[^\]]*\]|{_NUMBER}", re.IGNORECASE)
+_FIGURE = re.compile(f"({_KEPT})|{_OF_TAG}|{_QUOTED}|{_NUMBER}", re.IGNORECASE)
 
 
 def without_figures(reason: str) -> str:

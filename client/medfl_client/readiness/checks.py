@@ -9,7 +9,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.data.dicom.notes import sentence
 from medfl_client.data.duplicates import DIFFERENT_IN_TWINS
 from medfl_client.data.ingest import Collection
-from medfl_client.data.selection import DIFFERENT_IN_SERIES, NO_LABEL, Selection
+from medfl_client.data.selection import COPY, DIFFERENT_IN_SERIES, NO_LABEL, Selection
 from medfl_common.ops.checks import Finding, State, fail, ok, warn, worst
 from medfl_common.plan.plan import Plan
 
@@ -82,24 +82,7 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
     reasons = [*collection.refused.values()]
     conflicts = reasons.count(DIFFERENT_IN_SERIES) + reasons.count(DIFFERENT_IN_TWINS)
     return [
-        (
-            len(collection.twins),
-            "warn",
-            "duplicate images",
-            "medfl uses one of each; see the list of equal images",
-        ),
-        (
-            collection.n_joined_patients,
-            "warn",
-            "patient numbers that share an image with another (one person under two numbers?)",
-            "medfl keeps them on one side of the split; ask who exported the data",
-        ),
-        (
-            collection.n_impersonal,
-            "warn",
-            "images that several patients share and that identify nobody (test or empty images)",
-            "they join no patients; leave them out of the export",
-        ),
+        *_doubles(collection),
         (
             sum(collection.refused_parts.values()),
             "ok",
@@ -125,6 +108,38 @@ def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:
             "they stay together in the split",
         ),
         *_noted(collection),
+    ]
+
+
+def _doubles(collection: Collection) -> list[tuple[int, State, str, str]]:
+    """Count images that are there twice, and patients that share one."""
+    n_copies = list(collection.refused.values()).count(COPY)
+    n_twins = sum(collection.refused.get(name) != COPY for name in collection.twins)
+    return [
+        (
+            n_copies,
+            "ok",
+            "copies of a file",
+            "medfl uses one of each",
+        ),
+        (
+            n_twins,
+            "warn",
+            "duplicate images",
+            "medfl uses one of each; see the list of equal images",
+        ),
+        (
+            collection.n_joined_patients,
+            "warn",
+            "patient numbers that share an image with another (one person under two numbers?)",
+            "medfl keeps them on one side of the split; ask who exported the data",
+        ),
+        (
+            collection.n_impersonal,
+            "warn",
+            "images that several patients share and that identify nobody (test or empty images)",
+            "they join no patients; leave them out of the export",
+        ),
     ]
 
 

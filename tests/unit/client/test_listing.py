@@ -78,6 +78,9 @@ def test_reasons_that_differ_in_figures_are_one_reason() -> None:
         "c": "PhotometricInterpretation (0028,0004) is 'XYZ'; not supported",
         "d": "a gap of 5.3 mm after slice 7 of 24, where the others are 2.0 mm apart",
         "e": "a gap of 12.0 mm after slice 11 of 24, where the others are 2.5 mm apart",
+        "h": "Rows (0028,0010) is CS??LINEAR; one value is needed",
+        "i": "Rows (0028,0010) is 32\\40; one value is needed",
+        "j": "Rows (0028,0010) is missing",
         "f": "JPEG Lossless (1.2.840.10008.1.2.4.57): no",
         "g": "JPEG Baseline (1.2.840.10008.1.2.4.50): no",
     }
@@ -85,9 +88,11 @@ def test_reasons_that_differ_in_figures_are_one_reason() -> None:
     assert count_reasons(refused) == {
         "WindowWidth (0028,1051) is …; above … is needed": 2,
         "a gap of … mm after slice … of …, where the others are … mm apart": 2,
+        "Rows (0028,0010) is …; one value is needed": 2,
         refused["c"]: 1,
         refused["f"]: 1,
         refused["g"]: 1,
+        refused["j"]: 1,
     }
     assert file_rows(3, refused)[:2] == [
         ["3", "used"],

@@ -232,9 +232,10 @@ def test_real_headers_and_pixels_come_through_as_they_are(tmp_path: Path) -> Non
     job = ("a.dcm", path.stat().st_size, path.stat().st_mtime_ns)
     reader, rules = DicomReader(), Rules(b"k")
 
-    ((_, rows),) = in_sandbox(header_work(reader, tmp_path, rules), [job])
-    assert rows == reader.rows(path, "a.dcm", rules)
-    ((_, pixels),) = in_sandbox(pixel_work(reader, tmp_path, PLAN), [Source(tuple(rows))])
+    ((_, found),) = in_sandbox(header_work(reader, tmp_path, rules), [job])
+    assert found == reader.rows(path, "a.dcm", rules)
+    assert not isinstance(found, Refused)
+    ((_, pixels),) = in_sandbox(pixel_work(reader, tmp_path, PLAN), [Source(tuple(found))])
     assert isinstance(pixels, np.ndarray)
     assert (pixels.shape, pixels.dtype) == (PLAN.shape, np.uint8)
 
