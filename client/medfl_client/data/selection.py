@@ -12,6 +12,7 @@ from medfl_client.data.dicom.kinds import special_kind
 from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
 from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_client.data.shared_keys import refuse_shared_keys
 from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 from medfl_common.plan.plan import Plan
@@ -61,7 +62,8 @@ def select(
 ) -> Selection:
     """Join index and labels for a plan.
 
-    Raises DataError where a label is not one of the plan's classes: that is for a person to decide.
+    Raises DataError where a label is not one of the plan's classes, or is of several patients: that
+    is for a person to decide.
     """
     selection, used = Selection(), set()
     wanted: list[Row] = []
@@ -80,6 +82,7 @@ def select(
         else:
             _label(source, labels, data, plan, selection)
     selection.samples.sort(key=_order)
+    refuse_shared_keys([sample.row for sample in selection.samples], labels, data)
     no_label = [row for row in wanted if selection.refused.get(row.name) == NO_LABEL]
     if 10 * len(no_label) > len(wanted):
         selection.hint = labels.hint(no_label)
