@@ -21,6 +21,9 @@ class LedgerMonitor(Collector):
         self._state = state
         self._new_lines = NewLines(StateFolder(state).ledger)
         self._lock = threading.Lock()  # two scrapes at once would count lines twice
+        self._forget()
+
+    def _forget(self) -> None:
         self._outcomes = Counter[str]()  # released, refused, failed
         self._bytes = self._round = 0
         self._newest = 0.0
@@ -28,6 +31,8 @@ class LedgerMonitor(Collector):
     def collect(self) -> Iterable[Metric]:
         """Answer a scrape."""
         with self._lock:
+            if self._new_lines.begin_again():
+                self._forget()
             for line in self._new_lines():
                 entry = MessageEntry(line)
                 self._outcomes[entry.outcome] += 1

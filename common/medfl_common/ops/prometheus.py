@@ -26,18 +26,27 @@ class NewLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file, self._read = 0, 0  # inode, bytes
+        self._read, self._last = 0, b""  # bytes, and the line that ends there
 
     def begin_again(self) -> bool:
-        """Say whether the file was replaced by another since the last look; then all lines are new.
+        """Say whether what was read is not in the file any more; then all lines are new.
 
-        A coordinator that goes on may rewrite its log: rounds whose checkpoint was lost.
+        A coordinator that goes on may rewrite its log: rounds whose checkpoint was lost. A hospital
+        may put its ledger aside, or a copy back.
         """
-        inode = self._path.stat().st_ino if self._path.exists() else 0
-        is_other, self._file = inode != self._file, inode
-        if is_other:
-            self._read = 0
-        return is_other
+        if self._is_still_there():
+            return False
+        self._read, self._last = 0, b""
+        return True
+
+    def _is_still_there(self) -> bool:
+        if not self._read:
+            return True
+        if not self._path.exists():
+            return False
+        with self._path.open("rb") as file:
+            file.seek(self._read - len(self._last))
+            return file.read(len(self._last)) == self._last
 
     def __call__(self) -> Iterator[Line]:
         """Give the lines that are new, in the order written."""
@@ -49,6 +58,7 @@ class NewLines:
                 if not line.endswith(b"\n"):
                     return
                 self._read += len(line)
+                self._last = line
                 yield json.loads(line)
 
 

@@ -155,6 +155,12 @@ def content_sha256(content: RecordDict) -> str:
     return digest.hexdigest()
 
 
+def brings_work(content: RecordDict) -> bool:
+    """Say whether a reply that nobody admits any more holds work, and not a code only."""
+    numbers = content.metric_records.get("numbers")
+    return numbers is not None and numbers.get("code") == 0
+
+
 def n_bytes(content: RecordDict) -> int:
     """Count the bytes of the arrays and numbers in a message, framing apart."""
     arrays = sum(len(a.data) for record in content.array_records.values() for a in record.values())

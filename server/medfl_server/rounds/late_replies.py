@@ -7,6 +7,7 @@ import time
 
 from medfl_common.run.events import LateReply
 from medfl_common.run.log import RunLog
+from medfl_common.wire.results import brings_work
 from medfl_server.superlink.transport import Announce, Post
 
 LOOK_EVERY_S = 1.0
@@ -33,8 +34,11 @@ class LateReplies:
         self._looked = time.monotonic()
         for asked in list(self._out):
             site, round_, message = asked
-            if self._post.fetch(message) is not None:
-                self._out.remove(asked)
+            arrival = self._post.fetch(message)
+            if arrival is None:
+                continue
+            self._out.remove(asked)  # an error, or a refusal, is no answer that came too late
+            if arrival.content is not None and brings_work(arrival.content):
                 self._log.add(LateReply.of(site, round_))
                 self._announce(
                     f"{site} answered round {round_} too late; the coordinator dropped its reply"

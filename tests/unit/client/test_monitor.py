@@ -37,3 +37,33 @@ def test_the_ledgers_messages_bytes_and_refusals_are_counted_as_they_come(tmp_pa
     assert (second["messages_total"], second["bytes_total"]) == (5, 1380)
     assert (second["refused_total"], second["failed_total"], second["round"]) == (2, 1, 4)
     assert second["last_reply_timestamp_seconds"] > 1.7e9
+
+
+def test_after_a_cut_or_with_another_ledger_the_figures_are_those_of_the_ledger(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+
+    def add(n_bytes: int) -> None:
+        entry = {"kind": "train", "round": 1, "bytes": n_bytes, "arrays": {}, "numbers": []}
+        ledger.append(path, {**entry, "decision": "released"})  # type: ignore[dict-item]
+
+    port = free_port()
+    serve_metrics(LedgerMonitor(tmp_path), port)
+    for n_bytes in (1000, 2000, 3000):
+        add(n_bytes)
+    assert scrape(port)["bytes_total"] == 6000
+
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(whole[0])  # in place: the same inode
+    cut = scrape(port)
+    path.write_bytes(b"".join(whole))
+    back = scrape(port)
+    path.unlink()
+    path.with_suffix(".head").unlink()
+    none = scrape(port)
+    add(40)
+    anew = scrape(port)
+
+    assert [seen["bytes_total"] for seen in (cut, back, none, anew)] == [1000, 6000, 0, 40]
+    assert [seen["messages_total"] for seen in (cut, back, none, anew)] == [1, 3, 0, 1]
