@@ -12,7 +12,8 @@
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
      |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
-     '- RunError            E600  a run directory, checkpoint or log is wrong
+     |- RunError            E600  a run directory, checkpoint or log is wrong
+     '- DiskFullError       E610  a disk takes no more
 
 An error has fields: what is wrong, what to do, who does it, what became of the data. Nobody
 parses its sentence. Only `cli.py` catches errors: it prints the fields and exits 1.
@@ -21,9 +22,15 @@ The fields are for the eyes at their own end. What crosses from a hospital is th
 code and an incident number, and the coordinator reads the fixed sentence in `CODES`.
 """
 
+import errno
+import os
 import secrets
 from dataclasses import dataclass
 from typing import Literal
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, or a limit of this process
+# SQLite's own codes for the same: SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE.
+SQLITE_FULL = (13, 778, 4874)
 
 Who = Literal["", "you", "your IT department", "the coordinator", "the hospital"]  # acts
 
@@ -123,6 +130,12 @@ class RunError(MedflError):
     code = 600
 
 
+class DiskFullError(MedflError):
+    """A disk, or this user's part of it, takes no more."""
+
+    code = 610
+
+
 @dataclass(frozen=True)
 class Code:
     """What the coordinator reads where a hospital's task ended with this code."""
@@ -186,6 +199,11 @@ CODES = {
         "the hospital",
         "run medfl-client audit verify, and put the damaged file aside as evidence",
     ),
+    610: Code(
+        "a disk there is full",
+        "the hospital",
+        "make room in the folder that medfl-client names; it goes on by itself",
+    ),
     900: Code(
         "something unforeseen happened there",
         "the hospital",
@@ -222,6 +240,24 @@ def reason_of(error: Exception, otherwise: str) -> str:
     if isinstance(error, MedflError):
         return error.what
     return system_reason(error) if isinstance(error, OSError) else otherwise
+
+
+def full_disk(error: BaseException | None, otherwise: str = "") -> DiskFullError | None:
+    """Say where a disk took no more, if that is what an error comes from; None: it is not.
+
+    Args:
+        error: What was raised, by the system or by SQLite, or what came of it.
+        otherwise: The folder to name where the error names none.
+    """
+    while error is not None:
+        is_full = isinstance(error, OSError) and error.errno in FULL
+        if is_full or getattr(error, "sqlite_errorcode", None) in SQLITE_FULL:
+            name = getattr(error, "filename", None)
+            folder = os.path.dirname(os.path.abspath(name)) if isinstance(name, str) else otherwise
+            where = f"the disk of {folder}" if folder else "a disk"
+            return DiskFullError(f"{where} is full", todo="make room there")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def system_reason(error: OSError) -> str:

@@ -20,7 +20,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:  # a full disk is not made fuller
+    except OSError as error:  # a full disk is not made fuller
+        error.filename = error.filename or str(path)
         partial.unlink(missing_ok=True)
         raise
     partial.replace(path)
@@ -32,7 +33,18 @@ def write_private(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
     path.chmod(0o600)
-    path.write_bytes(data)
+    with named(path):
+        path.write_bytes(data)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Have an error of the system name the file that is worked on, as one of opening it does."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def temporary_folder() -> Path:

@@ -16,7 +16,7 @@ from medfl_client.connection.coordinator import REDIRECTED, look, trust
 from medfl_client.connection.meeting_place import MeetingPlace
 from medfl_client.connection.progress import STALLED, WINDOW_S
 from medfl_client.connection.way import REDIRECT, Route, for_child
-from medfl_common.errors import reason_of
+from medfl_common.errors import full_disk, reason_of
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before a restart of the SuperNode
@@ -85,7 +85,8 @@ class SuperNode:
                     self._tell_once(f"{trouble}; trying again until it works")
                     pause = PAUSE_S
             except Exception as error:  # or nobody would connect again
-                reason = reason_of(error, "something unforeseen happened")
+                full = full_disk(error, str(self._log.parent))
+                reason = reason_of(full or error, "something unforeseen happened")
                 self._tell_once(f"the SuperNode did not start ({reason}); trying again")
                 pause = PAUSE_S
             self._closed.wait(pause)

@@ -27,7 +27,8 @@ from medfl_client.data.dicom.index import Progress
 from medfl_client.data.reader import Reader, Source, pixel_work
 from medfl_client.data.sandbox import in_sandbox
 from medfl_client.data.sandbox_wire import Refused
-from medfl_common.errors import DataError, system_reason
+from medfl_common.errors import DataError, DiskFullError, full_disk, system_reason
+from medfl_common.files import named
 from medfl_common.plan.images import Images
 
 VERSION = 4  # raise it when the same file would give other pixels
@@ -151,7 +152,7 @@ def _decode(
     committed = time.monotonic()
     path = CacheFolder(place).pixels
     path.touch(mode=0o600)
-    with path.open("r+b") as file:
+    with named(path), path.open("r+b") as file:
         file.seek(n_records * _record_bytes(images))
         file.truncate()  # what an interrupted build left behind the last record of the table
         for done, (source, result) in enumerate(
@@ -180,6 +181,8 @@ def _append(file: BinaryIO, record: NDArray[np.generic], images: Images) -> None
     try:
         file.write(record.tobytes())
     except OSError as error:
+        if full_disk(error):
+            raise
         raise DataError(
             f"the cache cannot be written ({system_reason(error)})",
             todo=f"free {_record_bytes(images):,} bytes and more under the site's state folder "
@@ -240,7 +243,7 @@ def _record_bytes(images: Images) -> int:
 def _refuse_full_disk(place: Path, n_new: int, images: Images) -> None:
     needed, free = n_new * _record_bytes(images), shutil.disk_usage(place).free
     if needed > free:
-        raise DataError(
+        raise DiskFullError(
             f"the cache needs {needed / 1e6:,.0f} MB more and {free / 1e6:,.0f} MB "
             "are free under the site's state folder",
             todo="free space and start again",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from medfl_common.errors import RunError
-from medfl_common.files import Json, write_atomic
+from medfl_common.files import Json, named, write_atomic
 
 START = "0" * 64  # what the first line names as the line before
 BLOCK = 65536  # bytes read at once from the end
@@ -47,7 +47,7 @@ def append(path: Path, entry: Mapping[str, Json]) -> None:
     belongs to nothing that has left. Raises RunError, and writes nothing, where the end is not the
     one that was written last.
     """
-    with path.open("a+b") as file:
+    with named(path), path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         whole = _end_of_last_line(file)
         n_torn = file.seek(0, os.SEEK_END) - whole
@@ -57,10 +57,12 @@ def append(path: Path, entry: Mapping[str, Json]) -> None:
         text = json.dumps({**facts, "previous": head.hash})
         own = _digest(text.encode())
         file.truncate(whole)
-        file.write(text[:-1].encode() + HASH + own.encode() + b'"}\n')
-        file.flush()
-        os.fsync(file.fileno())
-        _write_head(path, Head(head.n_lines + 1, own))
+        try:
+            _write_at_end(file, text[:-1].encode() + HASH + own.encode() + b'"}\n')
+            _write_head(path, Head(head.n_lines + 1, own))
+        except OSError:  # a full disk: half a line, or one without its head, belongs to nothing
+            os.ftruncate(file.fileno(), whole)
+            raise
 
 
 def damaged(path: Path) -> RunError:
@@ -168,6 +170,13 @@ def _read_head(path: Path) -> Head:
         return Head(0, START)
     except (ValueError, KeyError, TypeError):
         return Head(-2, "")  # damaged: it fits no ledger
+
+
+def _write_at_end(file: BinaryIO, data: bytes) -> None:
+    """Write past the buffer of Python, which would try the rest again when the file is closed."""
+    while data:
+        data = data[os.write(file.fileno(), data) :]
+    os.fsync(file.fileno())
 
 
 def _write_head(path: Path, head: Head) -> None:

@@ -152,8 +152,12 @@ def write_receipt(
     to: str,
     decision: str,
     policy: Policy,
+    left_at: float | None = None,
 ) -> None:
-    """Write down a message that is about to leave; `task` is None where it could not be read."""
+    """Write down a message that is about to leave, or a code that left when the disk was full.
+
+    `task` is None where it could not be read.
+    """
     update = reply.array_records.get("update")
     codec = codec_of(task.plan.federation.messages) if task else None
     sent = decode_weights(update, shapes, codec) if update is not None else {}
@@ -173,6 +177,7 @@ def write_receipt(
             "sha256": content_sha256(reply),
             "decision": decision,
             "policy": policy.model_dump(mode="json"),
+            **({} if left_at is None else {"time": round(left_at, 3)}),
         },
     )
 

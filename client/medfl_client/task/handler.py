@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,7 +39,14 @@ from medfl_client.training.client_state import (
 )
 from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
-from medfl_common.errors import DisclosureError, MedflError, code_of, new_incident, reason_of
+from medfl_common.errors import (
+    DisclosureError,
+    MedflError,
+    code_of,
+    full_disk,
+    new_incident,
+    reason_of,
+)
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts, auc
 from medfl_common.metrics.enough import digits
@@ -78,14 +86,29 @@ def _refuse(
     error: Exception, task: TrainTask | None, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
     """Turn an exception into a code; its text goes to the site's own files and eyes."""
+    error = full_disk(error, str((site.state or Path()).resolve())) or error
     incident = new_incident()
     if session.is_news(error):
         why = _explained(error, site)
         tell(NotSent(f"not sent: {why} (MEDFL-E{code_of(error)}, incident {incident})"))
-    _write_incident(site.state, incident, error)
     reply = refuse(task, code_of(error), incident)
-    _write_ledger(site, task, reply, {}, decision_of(error))
+    write = partial(_write_ledger, site, task, reply, {}, decision_of(error), time.time())
+    try:
+        _write_incident(site.state, incident, error)
+        _write_owed(session)
+        write()
+    except OSError as refused:
+        if not full_disk(refused):
+            raise
+        session.owed.append(write)  # the code says nothing of data; its line follows
     return reply
+
+
+def _write_owed(session: Session) -> None:
+    """Write the ledger lines for which there was no room."""
+    while session.owed:
+        session.owed[0]()
+        session.owed.popleft()
 
 
 def _explained(error: Exception, site: Site) -> str:
@@ -108,6 +131,7 @@ def _answer(
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent_mb = mb_of_last_day(site.state) if site.state else 0.0
+    _write_owed(session)
     question = question_sha256(content)
     kept = _kept_reply(head, question, site, shapes, sent_mb)
     if kept is not None:
@@ -119,6 +143,7 @@ def _answer(
     if site.state:
         replies.keep(site.state, task, question, site.policy, reply)
     _write_ledger(site, task, reply, shapes, RELEASED)
+    session.forget_refusal()
     _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
     return reply
 
@@ -270,10 +295,15 @@ def _tell_result(
 
 
 def _write_ledger(
-    site: Site, task: TrainTask | None, reply: RecordDict, shapes: Shapes, decision: str
+    site: Site,
+    task: TrainTask | None,
+    reply: RecordDict,
+    shapes: Shapes,
+    decision: str,
+    left_at: float | None = None,
 ) -> None:
     if site.state is not None:
-        write_receipt(site.state, task, reply, shapes, site.server, decision, site.policy)
+        write_receipt(site.state, task, reply, shapes, site.server, decision, site.policy, left_at)
 
 
 def _write_incident(state: Path | None, incident: int, error: Exception) -> None:

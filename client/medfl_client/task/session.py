@@ -1,6 +1,8 @@
 """What one process keeps between tasks, so that a round costs its training and no more."""
 
 import time
+from collections import deque
+from collections.abc import Callable
 
 import torch
 
@@ -9,13 +11,27 @@ from medfl_client.egress.patient_sets import FewApart, compare, keep, require_ap
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
-from medfl_common.errors import NoStartError, NotApprovedError, SecondRunError, WithdrawnError
+from medfl_common.errors import (
+    DiskFullError,
+    NoStartError,
+    NotApprovedError,
+    SecondRunError,
+    WithdrawnError,
+)
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, Part, layout
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
+
+MOST_OWED = 10_000  # about a week of being asked once a minute
+WAITS = (
+    NotApprovedError,
+    SecondRunError,
+    WithdrawnError,
+    DiskFullError,
+)  # the coordinator asks every seconds
 
 
 class Session:
@@ -32,6 +48,8 @@ class Session:
         self._few: FewApart | None = None  # patients, from those of earlier answers
         self._noted: set[str] = set()  # kinds of tasks whose patients are noted
         self._refusal = ""  # the last that a person was told of
+        # Ledger lines of codes that left while the disk took none.
+        self.owed: deque[Callable[[], None]] = deque(maxlen=MOST_OWED)
         self._began: dict[tuple[str, str], tuple[int, float]] = {}  # (run, site) -> first task
 
     def model_for(self, plan: Plan, device: torch.device) -> Network:
@@ -111,8 +129,11 @@ class Session:
     def is_news(self, error: Exception) -> bool:
         """Say whether a refusal is another than the last; one that waits is asked every seconds."""
         told, self._refusal = self._refusal, str(error)
-        waits = isinstance(error, NotApprovedError | SecondRunError | WithdrawnError)
-        return told != self._refusal or not waits
+        return told != self._refusal or not isinstance(error, WAITS)
+
+    def forget_refusal(self) -> None:
+        """Note that a task was answered: the same refusal would be news again."""
+        self._refusal = ""
 
     def seconds_left(self, task: TrainTask) -> float | None:
         """Estimate the rest of the study from the pace since this process's first task of it."""

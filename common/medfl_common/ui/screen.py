@@ -2,20 +2,21 @@
 
 import logging
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from medfl_common.errors import MedflError, system_reason
+from medfl_common.errors import MedflError, full_disk, system_reason
 from medfl_common.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes
@@ -131,6 +132,10 @@ class BoundedLog(RotatingFileHandler):
         else:
             super().emit(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Count a line that the disk does not take; who works there names the fault, once."""
+        self._left_out += 1
+
     def close(self) -> None:
         """Report the last left-out lines, and close the file."""
         self._tell_left_out()
@@ -162,6 +167,7 @@ def log_to(path: Path) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each poll as information
 
 
 def lines_of(error: MedflError) -> list[str]:
@@ -174,24 +180,34 @@ def lines_of(error: MedflError) -> list[str]:
     return [visible(line, keep="\n") for line in lines]
 
 
+def _end_with(error: MedflError) -> NoReturn:
+    with suppress(OSError):
+        sys.stdout.flush()
+    print(*lines_of(error), sep="\n", file=sys.stderr)
+    sys.exit(1)
+
+
+def _refused_by_the_system(error: Exception) -> MedflError | None:
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    return MedflError(
+        f"{error.filename}: {system_reason(error)}",
+        todo="let this user read and write there, and see that there is room",
+    )
+
+
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn our own errors into a message and exit status 1; the only place that catches them."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None:
-            raise
-        refused = MedflError(
-            f"{error.filename}: {system_reason(error)}",
-            todo="let this user read and write there, and see that there is room",
-        )
-        print(*lines_of(refused), sep="\n", file=sys.stderr)
-        sys.exit(1)
     except MedflError as error:
-        sys.stdout.flush()
-        print(*lines_of(error), sep="\n", file=sys.stderr)
-        sys.exit(1)
+        _end_with(full_disk(error) or error)
+    except (OSError, sqlite3.Error) as error:
+        refused = full_disk(error) or _refused_by_the_system(error)
+        if refused is None:
+            raise
+        _end_with(refused)
     except KeyboardInterrupt:
         print("medfl: stopped; nothing is lost, start the same command again", file=sys.stderr)
         sys.stderr.flush()

@@ -15,6 +15,7 @@ from flwr.app import ArrayRecord, RecordDict
 
 from medfl_common.errors import (
     MEANING,
+    DiskFullError,
     NoStartError,
     NotApprovedError,
     RunError,
@@ -39,8 +40,13 @@ from medfl_server.superlink.transport import Announce, Post
 POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 COLLECT_BYTES = 16 * 2**20  # of replies between two garbage collections, with few sites
-# A person there may change their mind.
-NOT_YET = (NotApprovedError.code, WithdrawnError.code, SecondRunError.code)
+# A person there may change their mind, or make room.
+NOT_YET = (
+    NotApprovedError.code,
+    WithdrawnError.code,
+    SecondRunError.code,
+    DiskFullError.code,
+)
 
 
 def ignore_part(part: float) -> None:

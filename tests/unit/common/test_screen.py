@@ -1,4 +1,6 @@
+import errno
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from medfl_common.ui.screen import (
     LOG_LINES_A_SECOND,
     BoundedLog,
     Screen,
+    errors_for_people,
+    log_to,
 )
 
 
@@ -68,3 +72,40 @@ def test_data_are_shown_as_they_are_without_emoji_or_styles(
     shown = capsys.readouterr().out
     assert shown.count(fingerprint) == 3
     assert shown.count(":CD:") == 4
+
+
+def test_a_log_holds_events_and_no_polls(tmp_path: Path) -> None:
+    log_to(tmp_path / "flower.log")
+    logging.getLogger("httpx").info("HTTP Request: POST http://127.0.0.1:1/v1/runtime/acquire-task")
+    logging.getLogger("flwr").info("an event")
+
+    text = (tmp_path / "flower.log").read_text()
+
+    assert "an event" in text
+    assert "HTTP Request" not in text
+
+
+def test_a_full_disk_is_one_line_with_the_folder_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "state" / "x"))
+
+    with pytest.raises(SystemExit), errors_for_people():
+        fill()
+    lines = capsys.readouterr().err.splitlines()
+
+    assert lines == [
+        f"medfl: the disk of {tmp_path / 'state'} is full (MEDFL-E610)",
+        "To do, you: make room there",
+    ]
+
+
+def test_a_log_on_a_full_disk_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    log = BoundedLog(Path("/dev/full"))
+    for second in range(1000):
+        log.emit(record(second, "x" * 1000))
+
+    assert capfd.readouterr().err == ""
+    with suppress(OSError):
+        log.close()
