@@ -8,27 +8,24 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
 from flwr.app import RecordDict
 
-from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy, rule
 from medfl_client.data.dataset import SiteData
-from medfl_client.egress import approvals, ledger, questions
+from medfl_client.egress import approvals, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
 from medfl_client.egress.message_entry import (
     RELEASED,
-    decision_of,
     mb_of_last_day,
-    write_receipt,
 )
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
+from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import (
@@ -62,6 +59,7 @@ from medfl_common.wire.tasks import (
     question_sha256,
 )
 from medfl_common.wire.tensors import Shapes
+from medfl_common.wire.versions import own_versions
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
@@ -92,23 +90,8 @@ def _refuse(
         why = _explained(error, site)
         tell(NotSent(f"not sent: {why} (MEDFL-E{code_of(error)}, incident {incident})"))
     reply = refuse(task, code_of(error), incident)
-    write = partial(_write_ledger, site, task, reply, {}, decision_of(error), time.time())
-    try:
-        _write_incident(site.state, incident, error)
-        _write_owed(session)
-        write()
-    except OSError as refused:
-        if not full_disk(refused):
-            raise
-        session.owed.append(write)  # the code says nothing of data; its line follows
+    note_refusal(site, task, reply, session, incident, error)
     return reply
-
-
-def _write_owed(session: Session) -> None:
-    """Write the ledger lines for which there was no room."""
-    while session.owed:
-        session.owed[0]()
-        session.owed.popleft()
 
 
 def _explained(error: Exception, site: Site) -> str:
@@ -131,18 +114,19 @@ def _answer(
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent_mb = mb_of_last_day(site.state) if site.state else 0.0
-    _write_owed(session)
+    write_owed(session)
     question = question_sha256(content)
     kept = _kept_reply(head, question, site, shapes, sent_mb)
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
     task, result = _do(content, head, model, site, session, tell)
+    result = replace(result, versions=own_versions())
     reply = release(result, task, site.policy, shapes, sent_mb)
     _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
         replies.keep(site.state, task, question, site.policy, reply)
-    _write_ledger(site, task, reply, shapes, RELEASED)
+    write_ledger(site, task, reply, shapes, RELEASED)
     session.forget_refusal()
     _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
     return reply
@@ -159,7 +143,7 @@ def _kept_reply(
         let_out(kept, head, site.policy, shapes, sent_mb)
     except DisclosureError:  # an earlier version let more out: it is made anew
         return None
-    _write_ledger(site, head, kept, shapes, RELEASED)
+    write_ledger(site, head, kept, shapes, RELEASED)
     return kept
 
 
@@ -292,24 +276,3 @@ def _tell_result(
     if left is not None and not is_last:
         parts.append(f"{in_words(left)} left")
     tell("; ".join(parts))
-
-
-def _write_ledger(
-    site: Site,
-    task: TrainTask | None,
-    reply: RecordDict,
-    shapes: Shapes,
-    decision: str,
-    left_at: float | None = None,
-) -> None:
-    if site.state is not None:
-        write_receipt(site.state, task, reply, shapes, site.server, decision, site.policy, left_at)
-
-
-def _write_incident(state: Path | None, incident: int, error: Exception) -> None:
-    if state is None:
-        return
-    ledger.append(
-        StateFolder(state).incidents,
-        {"incident": incident, "error": "".join(traceback.format_exception(error))},
-    )

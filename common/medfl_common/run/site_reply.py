@@ -25,6 +25,7 @@ class SiteReply:
         bytes_received: int, bytes_sent: int, sha256: str, for_round: int | None,
         score_counts: ScoreCounts | None, exact_auc: float | None,
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
+        versions: Mapping[str, str] | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -40,6 +41,7 @@ class SiteReply:
             score_counts: Counts of the validation images; None where the policy withholds them.
             exact_auc: AUC without bins, from the site; None where it is undefined.
             groups: Counts of subgroups by kind.
+            versions: Of medfl, torch and Python at the site.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
@@ -54,6 +56,8 @@ class SiteReply:
             facts["groups"] = {
                 kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
             }
+        if versions is not None:
+            facts["versions"] = {**versions}
         return cls({**facts, **compared})
 
     @classmethod
@@ -66,6 +70,11 @@ class SiteReply:
     def n_images(self) -> int:
         """Training images."""
         return int(self.facts.get("n_images", 0))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of medfl, torch and Python at the site; empty: it did not tell."""
+        return dict(self.facts.get("versions", {}))
 
     @property
     def n_steps(self) -> int:

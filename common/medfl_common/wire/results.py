@@ -23,12 +23,13 @@ from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
+from medfl_common.wire.versions import LARGEST, N_NUMBERS
 
 MAX_COUNT = 10**8  # images of one site, at most
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
-LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0))}
+LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions"}
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
@@ -54,6 +55,8 @@ class TrainResult:
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
     # Of the final model, by the plan's kinds of groups: see medfl_common.metrics.subgroups.
     groups: Groups = field(default_factory=dict)
+    # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
+    versions: tuple[int, ...] | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -104,6 +107,8 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     if result.statistics is not None:
         for name, value in vars(result.statistics).items():
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
+    if result.versions is not None:
+        numbers["versions"] = [*result.versions]
     content = RecordDict({"numbers": MetricRecord({**numbers})})
     if result.update is not None:
         codec = codec_of(plan.federation.messages) if plan is not None else None
@@ -143,6 +148,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         update=decode_weights(update, shapes, codec) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
+        versions=_versions(numbers) if "versions" in numbers else None,
     )
 
 
@@ -202,6 +208,13 @@ def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
     if min(single.values()) < 0:
         raise RunError("the reply counts fewer than none")
     return SiteStatistics(**single, **lists)  # type: ignore[arg-type]
+
+
+def _versions(numbers: MetricRecord) -> tuple[int, ...]:
+    found = tuple(_counts(numbers, "versions", (N_NUMBERS,)).tolist())
+    if max(found) > LARGEST:
+        raise RunError("the reply's versions are none")
+    return found
 
 
 def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:

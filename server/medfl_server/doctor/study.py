@@ -18,6 +18,7 @@ from medfl_common.ops.machine import available_memory, check_disk, check_memory,
 from medfl_common.run.checkpoint import load_newest
 from medfl_common.run.events import Finished, RoundMade, event_of
 from medfl_common.wire.cost import TRAINING, sizes
+from medfl_common.wire.versions import COORDINATOR, mixture, named, own_versions
 from medfl_server.doctor.network import door_checks, names_of
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study, open_study
@@ -62,6 +63,7 @@ def _folder_checks(study: Study) -> dict[str, Check]:
         "study folder": partial(check_folder, study.folder),
         "hospitals": partial(check_roster, study),
         "run log": partial(check_log, study.files.log),
+        "versions": partial(check_site_versions, study),
         "disk": partial(check_room, study),
         "memory": partial(check_working_memory, study),
     }
@@ -116,6 +118,24 @@ def check_log(path: Path) -> Finding:
     torn = "; a crash tore the last line, medfl-server run repairs it" if lines[-1] else ""
     made, done = kinds[RoundMade], ", finished" if kinds[Finished] else ""
     return ok(f"{sum(kinds.values())} events, {made} rounds made{done}{torn}")
+
+
+def check_site_versions(study: Study) -> Finding:
+    """Say what each hospital runs, by its newest reply in the run log."""
+    found: dict[str, dict[str, str]] = {}
+    for event in study.log.read(RoundMade) if study.files.log.exists() else []:
+        found |= {site: reply.versions for site, reply in event.sites.items() if reply.versions}
+    if not found:
+        return not_checked("what the hospitals run: a reply tells it")
+    shown = "; ".join(
+        f"{site}: {', '.join(' '.join(one) for one in told.items())}"
+        for site, told in found.items()
+    )
+    mixed = mixture({**found, COORDINATOR: named(own_versions())})
+    if mixed:
+        todo = "agree on one version of each, and install it at all sites"
+        return warn(f"{shown}. The versions differ: {mixed}", todo)
+    return ok(shown)
 
 
 def check_room(study: Study) -> Finding:

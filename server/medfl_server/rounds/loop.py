@@ -45,6 +45,7 @@ from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
+from medfl_server.rounds.version_watch import VersionWatch
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -93,6 +94,7 @@ class RoundLoop:
         self._sites_keep_models = sites_keep_models
         self._log = RetryingLog(study.folder, announce)
         self._sent_once = SentOnce({})
+        self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce)
         self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
@@ -166,6 +168,7 @@ class RoundLoop:
             self._plan, before.weights, round_, len(self._roster), before.state
         )
         replies = self._collect("train", before, round_, aggregation.add)
+        self._versions.note(replies)
         after = self._fold(aggregation, replies, round_)
         asked = facts_of_round(round_, replies, aggregation.comparison())
         if after is None:

@@ -7,6 +7,7 @@ from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.run.events import Asked
 from medfl_common.run.site_reply import SiteReply
+from medfl_common.wire.versions import named
 from medfl_server.reports.sections.numbers import number
 from medfl_server.rounds.outcome import Answered, Replies
 
@@ -43,6 +44,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         exact_auc=result.exact_auc,
         groups=result.groups,
         compared=compared,
+        versions=None if result.versions is None else named(result.versions),
     )
 
 

@@ -19,6 +19,7 @@ from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.results import LISTS, SINGLE, TrainResult, encode_result, plan_number
 from medfl_common.wire.tensors import codec_of, encode_weights
+from medfl_common.wire.versions import own_versions
 
 SHAPES = {"w": (2, 3), "b": (3,)}
 N = 9
@@ -210,7 +211,8 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
         **{f.name: (0,) if f.name in lengths(0) else 0 for f in fields(SiteStatistics)}  # type: ignore[arg-type]
     )
     whole = TrainResult(
-        0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts
+        0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts,
+        versions=own_versions(),
     )  # fmt: skip
 
     content = encode_result(
