@@ -262,4 +262,5 @@ def full_disk(error: BaseException | None, otherwise: str = "") -> DiskFullError
 
 def system_reason(error: OSError) -> str:
     """Give the system's own words for what it refused, without the file's name."""
-    return error.strerror or "no reason given"
+    timed_out = "no answer in time" if isinstance(error, TimeoutError) else "no reason given"
+    return error.strerror or timed_out
