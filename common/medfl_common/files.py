@@ -5,9 +5,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 
-from medfl_common.errors import ConfigError, RunError
+from medfl_common.errors import SQLITE_FULL, ConfigError, RunError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -39,11 +40,18 @@ def write_private(path: Path, data: bytes) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Have an error of the system name the file that is worked on, as one of opening it does."""
+    """Have an error of the system name the file that is worked on, as one of opening it does.
+
+    Where SQLite says that the disk is full, the system's error is raised.
+    """
     try:
         yield
     except OSError as error:
         error.filename = error.filename or str(path)
+        raise
+    except Exception as error:
+        if getattr(error, "sqlite_errorcode", None) in SQLITE_FULL:
+            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
         raise
 
 
@@ -72,9 +80,10 @@ def locked(folder: Path) -> Iterator[None]:
             raise RunError(
                 f"{folder} is in use by process {owner}", todo="stop that one first"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with named(folder / "lock"):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield
 
 

@@ -75,7 +75,8 @@ def cached_pixels(
     place = caches / _section(images, reader)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = _identities(sources)
-    with _locked(place), closing(_open(place)) as table:
+    samples = CacheFolder(place).samples
+    with _locked(place), named(samples), closing(_open(place)) as table:
         known = {name for (name,) in table.execute("SELECT name FROM samples")}
         new = {n: s for n, s in zip(names, sources, strict=True) if n not in known}
         passing: dict[str, str] = {}

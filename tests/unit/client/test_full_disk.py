@@ -61,13 +61,19 @@ print(json.dumps([found, [str(line) for line in said], broken, decisions]))
 """
 
 
-def test_a_full_disk_is_a_code_of_its_own_and_one_line_and_all_goes_on_with_room(
-    hospitals: Path, make_plan: MakePlan
-) -> None:
+def small_state() -> list[str]:
+    """Give the command that runs a script in a name space of its own, or skip."""
     unshare = shutil.which("unshare")
     name_space = [unshare or "", "-rm", "sh", "-c"]
     if unshare is None or subprocess.run([*name_space, "mount -t tmpfs none /mnt"]).returncode:
         pytest.skip("this user may not mount in a name space of its own")
+    return name_space
+
+
+def test_a_full_disk_is_a_code_of_its_own_and_one_line_and_all_goes_on_with_room(
+    hospitals: Path, make_plan: MakePlan
+) -> None:
+    name_space = small_state()
     site, plan = hospitals / "site-1", make_plan()
 
     done = subprocess.run(
@@ -86,3 +92,35 @@ def test_a_full_disk_is_a_code_of_its_own_and_one_line_and_all_goes_on_with_room
     assert broken is None
     full = "failed: MEDFL-E610"
     assert sorted(decisions) == sorted([full, full, "released", full, "released"])
+
+
+INDEX = """
+import sys
+from pathlib import Path
+from medfl_client.cli import app
+
+state = Path(sys.argv[1]) / "state"
+with (state / "ballast").open("ab", buffering=0) as file:
+    for n in (65536, 1):
+        try:
+            while True:
+                file.write(bytes(n))
+        except OSError:
+            pass
+app(["index", sys.argv[1]])
+"""
+
+
+def test_a_command_on_a_full_disk_ends_with_a_line_that_names_the_folder(hospitals: Path) -> None:
+    unshare, site = small_state(), hospitals / "site-1"
+
+    done = subprocess.run(
+        [*unshare, IN_A_SMALL_STATE, "sh", str(site), sys.executable, INDEX, ""],
+        capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        f"medfl: the disk of {site / 'state'} is full (MEDFL-E610)",
+        "To do, you: make room there",
+    ]

@@ -21,6 +21,7 @@ from medfl_client.data.reader import Reader, header_work
 from medfl_client.data.sandbox import in_sandbox
 from medfl_client.data.sandbox_wire import Refused
 from medfl_common.errors import DataError
+from medfl_common.files import named
 
 VERSION = 5  # raise it when a row's meaning changes: the index is then built anew
 CHUNK = 64  # headers that a worker reads at a time
@@ -42,7 +43,7 @@ def scan(
             f"data.folder {folder.resolve()} is not a folder that can be read",
             todo="set it in site.yaml",
         )
-    with closing(_open(database, reader, rules)) as connection:
+    with named(database), closing(_open(database, reader, rules)) as connection:
         connection.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, size, mtime_ns, reason)")
         connection.executemany("REPLACE INTO seen VALUES (?, ?, ?, ?)", list_files(folder))
         _forget_passing(connection)
