@@ -105,7 +105,9 @@ def reach(route: Route) -> Health:
         ) from None
     except (socket.gaierror, UnicodeError):
         raise LinkError(
-            f"the name {host} is not known here", todo="check server.address and the DNS"
+            f"the name {host} is not known here",
+            todo="check server.address and the DNS, or name the proxy that leads out "
+            "(network.proxy in site.yaml)",
         ) from None
     except OSError as error:
         raise _unreachable(route, system_reason(error)) from None
