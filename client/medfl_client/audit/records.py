@@ -39,7 +39,8 @@ def verify(folder: Path, screen: Screen) -> None:
             )
         head = ledger.last(path)
         if head.n_lines:
-            screen.say(f"{path.name} is whole: {head.n_lines} lines, the last has hash {head.hash}")
+            n = "1 line" if head.n_lines == 1 else f"{head.n_lines} lines"
+            screen.say(f"{path.name} is whole: {n}, the last has hash {head.hash}")
         else:
             screen.say(f"{path.name} holds nothing yet")
     screen.say("note the hash elsewhere: rewriting the whole file changes it")

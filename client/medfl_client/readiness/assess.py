@@ -64,6 +64,7 @@ class Readiness:
     refused: dict[str, str]  # file -> why it is left out
     n_not_decoded: int  # samples that nobody decoded
     shareable: SiteStatistics | None
+    is_labelled: bool = True  # False: the labels are at fault, and the images are shown without
 
     @property
     def files(self) -> dict[str, int]:
@@ -73,6 +74,8 @@ class Readiness:
     @property
     def labels(self) -> dict[str, int]:
         """Count samples by class or finding."""
+        if not self.is_labelled:
+            return {UNLABELLED: len(self.used), "-": 0}
         return count_labels([sample.targets for sample in self.used], self.plan.task)
 
     @property
@@ -134,7 +137,8 @@ def assess(
         used=used,
         refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
-        shareable=_shareable(shown, plan, site),
+        shareable=_shareable(shown, plan, site) if is_labelled or is_survey else None,
+        is_labelled=is_labelled or is_survey,
     )
 
 

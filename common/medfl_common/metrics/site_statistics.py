@@ -55,7 +55,7 @@ def band_names(bands: Sequence[float], unit: str) -> list[str]:
         f"{low:g} {unit} and more" if high is None else f"{low:g} to {high:g} {unit}"
         for low, high in zip(bands, ends, strict=True)
     ]
-    names = [name.replace("1e-06", "0") for name in names]
+    names = [" ".join(name.replace("1e-06", "0").split()) for name in names]
     return ["not known", *names[1:]] if bands[1] in (0, 1e-6) else names
 
 

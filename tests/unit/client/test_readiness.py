@@ -142,6 +142,8 @@ def test_faulty_labels_block_and_the_pictures_are_shown_all_the_same(
         assert "line 2 is not valid CSV" in texts(found)
         assert found.collection is not None
         assert len(found.collection.samples) == 40
+        assert as_json(found, "site-1")["labels"] == {}
+    assert judge(site, plan).shareable is None  # it would hold a class that nobody gave
 
 
 def test_the_page_and_the_facts_for_scripts_say_the_same(site: Path, plan: Plan) -> None:

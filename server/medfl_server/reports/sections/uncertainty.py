@@ -25,6 +25,11 @@ NAMES = {
     "brier": "Brier score",
 }
 
+LOWER = (
+    " Over all sites it is lower than at each: one order of all images suffers where the model's "
+    "scores of one site lie higher than those of another."
+)
+
 
 def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section:
     """List the scores over all sites with their intervals, and say what these ignore."""
@@ -68,8 +73,10 @@ def _differ(event: Asked) -> str:
             f"Fewer than two sites have an AUC of {FEWEST_IMAGES} images or more, so the page does "
             "not say how sites differ."
         )
+    whole = score_sites(event)[ALL].values["auc"]
+    lower = LOWER if whole is not None and whole < found.lowest else ""
     deviation = number(found.deviation, min(one.n for one in known.values()))
     return (
         f"The sites differ: AUC {known[found.worst].text('auc')} at {found.worst} (the worst) to "
-        f"{known[found.best].text('auc')} at {found.best}, standard deviation {deviation}."
+        f"{known[found.best].text('auc')} at {found.best}, standard deviation {deviation}.{lower}"
     )
