@@ -116,8 +116,7 @@ def assess(
     if plan is None:
         plan, limit = _survey_plan(folder, database, data), limit or SURVEY
     selection, is_labelled = _select(folder, database, data, plan, secret, findings)
-    some = _some(selection, limit)
-    collection, shown = None, None
+    some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder / data.folder, state, plan, watch, reader)
         shown = site_data(collection, plan, site.site)

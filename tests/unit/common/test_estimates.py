@@ -3,7 +3,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from medfl_common.metrics.counts import ScoreCounts, histogram, scores
+from medfl_common.metrics.counts import N_BINS, ScoreCounts, histogram, scores
 from medfl_common.metrics.estimates import estimates, spread
 from medfl_common.metrics.intervals import delong, wilson
 
@@ -105,11 +105,21 @@ def test_more_specificity_leaves_no_more_sensitivity() -> None:
     assert 0 < strict < wide
 
 
+def test_an_interval_of_the_auc_holds_what_bins_hide() -> None:
+    tied = np.zeros((1, N_BINS), dtype=np.int64)
+    tied[0, 64] = 5000
+    counts = ScoreCounts(10_000, 0.5, np.full((2, 2), 2500), tied, tied)
+
+    found = estimates(counts, "binary")["auc"]
+
+    assert (found.value, found.low, found.high, found.bound) == (0.5, 0.0, 1.0, 0.5)
+
+
 def test_a_hundred_times_the_images_make_an_interval_ten_times_narrower() -> None:
     few = score_counts_of("binary")
     many = ScoreCounts(20_000, 0.5, few.confusion * 100, few.positive * 100, few.negative * 100)
 
-    for name in ("auc", "f1", "brier", "kappa"):
+    for name in ("f1", "brier", "kappa"):
         one, other = (estimates(score_counts, "binary")[name] for score_counts in (few, many))
         assert _width(one) / _width(other) == pytest.approx(10, rel=0.2)
 
