@@ -33,6 +33,7 @@ from flwr.supernode.fleet_http_connection import http_request_response
 from medfl_client.commands.run import free_port
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.run.log import read_lines
+from medfl_common.wire.digest import task_digest
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
 from medfl_common.wire.tasks import TrainTask, decode_task_head
@@ -96,7 +97,7 @@ class Replier(threading.Thread):
         head = decode_task_head(message.content)
         content = encode_result(self._result(head, message))
         time.sleep(self._delay_s if head.kind == "train" else 0.0)
-        seal(content, head, signing_key(self._folder))
+        seal(content, task_digest(message.content), signing_key(self._folder))
         with identity:
             TaskIdentity.node_id, TaskIdentity.run_id = node, message.metadata.run_id
             TaskIdentity.task_id = 1

@@ -12,6 +12,7 @@
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
      |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
+     |- ForeignTaskError    E530  a task does not carry the signature of this study's coordinator
      |- RunError            E600  a run directory, checkpoint or log is wrong
      '- DiskFullError       E610  a disk takes no more
 
@@ -124,6 +125,12 @@ class SimulatedAbsenceError(MedflError):
     code = 520
 
 
+class ForeignTaskError(MedflError):
+    """A task does not carry the signature of this study's coordinator."""
+
+    code = 530
+
+
 class RunError(MedflError):
     """A run directory, a checkpoint or a log is wrong."""
 
@@ -194,6 +201,12 @@ CODES = {
     ),
     510: Code("it lacks the study's initial weights", "", "the coordinator sends them again"),
     520: Code("the scenario kept it away", "", "it is part of the simulation"),
+    530: Code(
+        "the task that arrived there does not carry this study's signature",
+        "you",
+        "compare the study key's fingerprint with the hospital by telephone: somebody on the way "
+        "may change messages",
+    ),
     600: Code(
         "its local records of this run are damaged",
         "the hospital",

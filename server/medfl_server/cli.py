@@ -28,14 +28,17 @@ def init(
 ) -> None:
     """Make a study: its directory, certificate authority, server certificate and empty roster."""
     from medfl_server.roster.certificates import create_authority
+    from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
 
     with errors_for_people():
         study = create_study(folder, plan)
         shown = create_authority(folder, study.plan.study, host)
+        ensure_study_key(folder)
         screen = Screen()
         screen.say(f"made the study {study.plan.study} in {folder}")
         screen.say(f"plan hash {study.plan.hash()}")
         screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
+        screen.say(f"fingerprint of the study key, which signs tasks: {study_fingerprint(folder)}")
         screen.say(f"next: send {RunFolder(folder).ca} and the plan to every hospital;")
         screen.say(f"then: medfl-server enrol {folder} NAME KEY.pub for the key that each returns")
 
@@ -86,6 +89,7 @@ def revoke(
 def roster(folder: Folder) -> None:
     """List the enrolled hospitals with the fingerprints to compare by telephone."""
     from medfl_server.roster.enrolment import read_roster
+    from medfl_server.roster.study_key import study_fingerprint
 
     with errors_for_people():
         open_study(folder)
@@ -93,7 +97,10 @@ def roster(folder: Folder) -> None:
             [name, site.fingerprint, f"{site.max_images:,}" if site.max_images else "not limited"]
             for name, site in read_roster(folder).items()
         ]
-        Screen().table(["hospital", "fingerprint of its keys", "images, at most"], rows)
+        screen = Screen()
+        screen.table(["hospital", "fingerprint of its keys", "images, at most"], rows)
+        if shown := study_fingerprint(folder):
+            screen.say(f"fingerprint of the study key, as hospitals see it: {shown}")
 
 
 @app.command()
@@ -208,9 +215,11 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     from medfl_server.aggregation.aggregator import check_roster
     from medfl_server.roster.certificates import expiry_warning
     from medfl_server.roster.enrolment import LiveRoster
+    from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
     from medfl_server.rounds.app import build_app
     from medfl_server.superlink.listener import Listener
     from medfl_server.superlink.superlink import SuperLink
+    from medfl_server.superlink.task_signer import TaskSigner
 
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
@@ -220,6 +229,9 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
     warning = expiry_warning(folder, datetime.now(UTC))
     if warning is not None:
         screen.say(warning)
+    if ensure_study_key(folder):
+        screen.say("made the study key, which this version signs tasks with")
+    screen.say(f"fingerprint of the study key: {study_fingerprint(folder)}")
     most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
     listener = Listener(bind, port, made.server_certificate, made.server_key, most)
     link = SuperLink(read_roster, listener, screen.say)
@@ -230,7 +242,8 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
 
         connected_sites = watch(study, connected_sites, metrics_port)
     with screen.progress(study.plan.federation.rounds) as follow:
-        link.run(build_app(study, read_roster, connected_sites, screen.say, follow))
+        signer = TaskSigner(folder)
+        link.run(build_app(study, read_roster, connected_sites, screen.say, follow, signer=signer))
 
 
 def _report(study: Study, screen: Screen) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from medfl_server.study.run_directory import open_study
 SITES = ("site-1", "site-2")
 WRITTEN = 1_600_000_000  # seconds; git keeps no times, and the index knows files by theirs
 SECRETS = {"site-1": "11" * 32, "site-2": "22" * 32}  # of pseudonyms of nobody
-PRIVATE = ("identity.key", "signing.key", "executor.key", "patients.key", "server.key", "ca.key")
+PRIVATE = ("identity.key", "signing.key", "executor.key", "patients.key", "server.key", "ca.key",
+           "study.key")  # fmt: skip
 FOREIGN = ("flwr", ".flwr", "lock", "flower.log", "supernode.log", "superlink.log")
 
 
@@ -86,9 +88,8 @@ def _ask(
 ) -> tuple[RecordDict, list[str]]:
     said: list[str] = []
     task = TrainTask(kind, run, round_, nonce, "site-1", plan, {})
-    reply = handle_task(
-        encode_task(task), open_site(site, load_site_file(site)), Session(), said.append
-    )
+    unsigned = replace(open_site(site, load_site_file(site)), study_key=None)  # no key is stored
+    reply = handle_task(encode_task(task), unsigned, Session(), said.append)
     return reply, said
 
 

@@ -13,12 +13,13 @@ from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.plan.plan import load_plan
 from medfl_common.wire.results import TrainResult, encode_result
-from medfl_common.wire.signature import seal
+from medfl_common.wire.signature import seal, sign_task
 from medfl_common.wire.tasks import TrainTask, encode_task
 
 NAMES = {"body.weight": (3, 4), "body.bias": (3,), "head.weight": (1, 3), "head.bias": (1,)}
 FROZEN = {"frozen.weight": (2, 2)}
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))  # for these tests, of no site
+SITE = "SHA256:of the site's keys"
 
 
 def numbers(shapes: dict[str, tuple[int, ...]], first: int) -> dict[str, torch.Tensor]:
@@ -63,8 +64,9 @@ def fixed_result() -> TrainResult:
 def messages() -> dict[str, RecordDict]:
     """Give the task and the sealed reply as records."""
     task, result = fixed_task(), fixed_result()
-    reply = seal(encode_result(result, task.plan), task, KEY)
-    return {"task": encode_task(task), "reply": reply}
+    asked = encode_task(task)
+    digest = sign_task(asked, SITE, KEY, b"certificate")
+    return {"task": asked, "reply": seal(encode_result(result, task.plan), digest, KEY)}
 
 
 def to_bytes(message: Any) -> bytes:

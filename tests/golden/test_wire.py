@@ -10,10 +10,19 @@ import torch
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from tests.golden.commands import HERE
-from tests.golden.messages import FROZEN, KEY, NAMES, fixed_result, fixed_task, messages, to_bytes
+from tests.golden.messages import (
+    FROZEN,
+    KEY,
+    NAMES,
+    SITE,
+    fixed_result,
+    fixed_task,
+    messages,
+    to_bytes,
+)
 
 from medfl_common.wire.results import decode_result
-from medfl_common.wire.signature import check_seal
+from medfl_common.wire.signature import check_seal, check_task
 from medfl_common.wire.tasks import decode_task_head, decode_task_weights
 
 AGAIN = "a new protocol? see tests/golden/make.py, then: python -m tests.golden.make wire"
@@ -69,11 +78,12 @@ def test_a_task_of_an_earlier_version_says_what_it_said() -> None:
     assert plain(task) == plain(fixed_task())
 
 
-def test_a_reply_of_an_earlier_version_is_signed_and_says_what_it_said() -> None:
+def test_task_and_reply_of_an_earlier_version_are_signed_and_the_reply_says_what_it_said() -> None:
     content, task = from_bytes(stored("reply")), fixed_task()
+    digest = check_task(from_bytes(stored("task")), SITE, KEY.public_key())
     line = KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
-    check_seal(content, task, line, is_unread=False)
+    check_seal(content, digest, line)
     result = decode_result(content, NAMES, task.plan)
 
     found, meant = plain(result), plain(fixed_result())

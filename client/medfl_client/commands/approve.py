@@ -6,6 +6,7 @@ from pathlib import Path
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
+from medfl_client.connection.study_key import in_words
 from medfl_client.egress.approvals import (
     approve,
     approved_plan,
@@ -27,6 +28,8 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
     site, state = load_site_file(folder), SiteFolder(folder).state
     plan = load_plan(plan_file or _newest_proposed(state))
     screen.table(["question", "answer"], summarise(plan), title=f"what {plan.study} does here")
+    if site.server is not None:
+        screen.say(f"study key: {in_words(folder / site.server.ca, state)}")
     try:
         permit(plan, site.policy)
         screen.say("your policy allows this plan")

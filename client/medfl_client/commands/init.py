@@ -6,6 +6,7 @@ from pathlib import Path
 from medfl_client.config.folder import PUBLIC, SiteFolder
 from medfl_client.config.identity import create_identity, replace_identity
 from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.connection.study_key import in_words
 from medfl_client.connection.supervisor import Tell
 from medfl_common.errors import ConfigError
 from medfl_common.plan.settings import loads
@@ -74,6 +75,7 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
                 f"there is no file {ca.resolve()}", todo="name the ca.crt that the coordinator sent"
             )
         shutil.copyfile(ca, SiteFolder(folder).ca)
+        tell(f"study key: {in_words(SiteFolder(folder).ca, SiteFolder(folder).state)}")
     _show_identity(folder, create_identity(folder, site.site), tell)
     tell(
         f"next: medfl-client check {folder} --plan PLAN, then medfl-client approve {folder} "

@@ -92,6 +92,11 @@ class StateFolder:
         return self.path / "patient-sets"
 
     @property
+    def study_keys(self) -> Path:
+        """The public half of each study key that is pinned here, by its authority."""
+        return self.path / "study-keys.json"
+
+    @property
     def proposed(self) -> Path:
         """Plans that came with a task and are not approved."""
         return self.path / "proposed"

@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 
-from medfl_client.config.folder import PRIVATE
+from medfl_client.config.folder import PRIVATE, SiteFolder
 from medfl_client.config.site_file import SiteFile
 from medfl_client.connection import clock
 from medfl_client.connection.coordinator import REDIRECTS, Health, reach, trust
 from medfl_client.connection.proxy import SETTING, Proxy, find_proxy, spared
+from medfl_client.connection.study_key import in_words
 from medfl_client.connection.way import Route, connect
 from medfl_common.errors import MedflError, system_reason
 from medfl_common.ops.address import is_loopback
@@ -36,6 +37,7 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
     health = cache(lambda: reach(route()))
     steps: dict[str, Check] = {
         "coordinator's ca.crt": partial(check_authority, ca),
+        "study key": lambda: ok(in_words(ca, SiteFolder(folder).state)),
         "proxy settings": lambda: check_proxy(route()),
         "coordinator's name": lambda: check_name(route()),
         "connection": lambda: check_port(route()),

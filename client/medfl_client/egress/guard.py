@@ -19,8 +19,9 @@ from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
+from medfl_common.wire.digest import SEAL
 from medfl_common.wire.results import TrainResult, encode_result, n_bytes, plan_number
-from medfl_common.wire.signature import SEAL, SIGNATURE, seal
+from medfl_common.wire.signature import SIGNATURE, seal
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 
@@ -109,7 +110,7 @@ def let_out(
         )
 
 
-def sign(content: RecordDict, task: TrainTask | None, key: Ed25519PrivateKey) -> RecordDict:
+def sign(content: RecordDict, task: str, key: Ed25519PrivateKey) -> RecordDict:
     """Sign what was let out. Eight numbers are all that is added, or DisclosureError."""
     names = [*content]
     seal(content, task, key)

@@ -54,6 +54,7 @@ from medfl_common.wire.results import TrainResult, n_bytes, plan_number
 from medfl_common.wire.tasks import (
     TrainTask,
     asked_sha256,
+    check_protocol,
     decode_task_head,
     decode_task_weights,
     question_sha256,
@@ -72,12 +73,14 @@ class NotSent(str):
 
 def handle_task(content: RecordDict, site: Site, session: Session, tell: Tell) -> RecordDict:
     """Answer one task; the reply holds numbers and arrays that the guard released, or a code."""
-    task: TrainTask | None = None
+    task, digest = None, ""
     try:
-        task = decode_task_head(content)
-        return _sealed(_answer(content, task, site, session, tell), task, site)
+        check_protocol(content)
+        signed = site.study_key.check(content) if site.study_key is not None else ""
+        task, digest = decode_task_head(content), signed
+        return _sealed(_answer(content, task, site, session, tell), digest, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
-        return _sealed(_refuse(error, task, site, session, tell), task, site)
+        return _sealed(_refuse(error, task, site, session, tell), digest, site)
 
 
 def _refuse(
@@ -103,8 +106,8 @@ def _explained(error: Exception, site: Site) -> str:
     return reason_of(error, "something unforeseen happened, see state/incidents.jsonl")
 
 
-def _sealed(reply: RecordDict, task: TrainTask | None, site: Site) -> RecordDict:
-    return sign(reply, task, site.signing) if site.signing is not None else reply
+def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
+    return sign(reply, digest, site.signing) if site.signing is not None else reply
 
 
 def _answer(

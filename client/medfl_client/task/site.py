@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from medfl_client.config.folder import SIGNING_KEY, SiteFolder, StateFolder
+from medfl_client.config.folder import PUBLIC, SIGNING_KEY, SiteFolder, StateFolder
 from medfl_client.config.identity import signing_key
 from medfl_client.config.site_file import Policy, SiteFile
+from medfl_client.connection.study_key import StudyKey
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
 from medfl_client.data.split import site_data
@@ -28,6 +29,7 @@ class Site:
     data: Callable[[Plan, str], SiteData]
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
     signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
+    study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
 
@@ -51,7 +53,7 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
     def data(plan: Plan, site: str) -> SiteData:
         return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
 
-    device = choose_device(site_file.compute.device)
+    device, server = choose_device(site_file.compute.device), site_file.server
     return Site(
         site_file.site,
         site_file.policy,
@@ -59,6 +61,7 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         data,
         state,
         signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
+        StudyKey(folder / server.ca, state, folder / PUBLIC) if server else None,
         StateFolder(state).local,
-        site_file.server.address if site_file.server else "simulation",
+        server.address if server else "simulation",
     )

@@ -91,6 +91,16 @@ class RunFolder:
         return self.tls / "server.key"
 
     @property
+    def study_key(self) -> Path:
+        """The private key that tasks are signed with."""
+        return self.tls / "study.key"
+
+    @property
+    def study_certificate(self) -> Path:
+        """Its certificate, from the study's authority; goes with each task."""
+        return self.tls / "study.crt"
+
+    @property
     def flower_log(self) -> Path:
         """What Flower and its libraries log."""
         return self.path / "flower.log"

@@ -2,14 +2,27 @@
 
 import hashlib
 import json
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 
 from flwr.app import ArrayRecord, RecordDict
 
+Arrays = list[list[object]]  # of a record, each with its name, type, shape and hash
 SEAL = "seal"  # the record of a signature, which no digest covers
 
 
-def task_digest(content: RecordDict, but: Container[str] = ()) -> str:
+def arrays_of(record: ArrayRecord) -> Arrays:
+    """Hash the arrays of a record, each with what it says of itself."""
+    return [
+        [name, [a.stype, a.dtype, [*a.shape], hashlib.sha256(a.data).hexdigest()]]
+        for name, a in record.items()
+    ]
+
+
+def task_digest(
+    content: RecordDict,
+    but: Container[str] = (),
+    hashed: Callable[[ArrayRecord], Arrays] = arrays_of,
+) -> str:
     """SHA-256, as hex, over all that a task says: every record, whoever sent it in what message.
 
     Covers the names and kinds of records, all settings with their types, and of every array name,
@@ -18,26 +31,21 @@ def task_digest(content: RecordDict, but: Container[str] = ()) -> str:
     Args:
         content: The task's records.
         but: Records to leave out beside the signature, such as what is sent once.
+        hashed: `arrays_of`, or what remembers its result.
     """
     lines = sorted(
-        _line_of_arrays(name, record)
-        if isinstance(record, ArrayRecord)
-        else _line(name, record, [[key, _typed(record[key])] for key in record])
+        _line(name, record, hashed(record) if isinstance(record, ArrayRecord) else _values(record))
         for name, record in content.items()
         if name != SEAL and name not in but
     )
     return hashlib.sha256(json.dumps(["medfl task", *lines]).encode()).hexdigest()
 
 
-def _line_of_arrays(name: str, record: ArrayRecord) -> str:
-    arrays: list[list[object]] = [
-        [key, [a.stype, a.dtype, [*a.shape], hashlib.sha256(a.data).hexdigest()]]
-        for key, a in record.items()
-    ]
-    return _line(name, record, arrays)
+def _values(record: Mapping[str, object]) -> Arrays:
+    return [[key, _typed(value)] for key, value in record.items()]
 
 
-def _line(name: str, record: object, entries: list[list[object]]) -> str:
+def _line(name: str, record: object, entries: Arrays) -> str:
     return json.dumps([name, type(record).__name__, sorted(entries, key=lambda one: str(one[0]))])
 
 

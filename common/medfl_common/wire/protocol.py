@@ -1,4 +1,4 @@
 """What client and server must have in common to talk: with another number they refuse."""
 
-PROTOCOL = 4
+PROTOCOL = 5
 PROTOCOL_HEADER = "x-medfl-protocol"  # of the coordinator's answer to GET /health

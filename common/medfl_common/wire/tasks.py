@@ -72,16 +72,21 @@ def encode_task(
     return content
 
 
-def decode_task_head(content: RecordDict) -> TrainTask:
-    """Read all of a task but the weights, which need the model's shapes."""
-    config = content.config_records.get("task", ConfigRecord())
-    protocol = int(_typed(config, "protocol", int))
+def check_protocol(content: RecordDict) -> None:
+    """Raise LinkError where the other end has another version of medfl."""
+    protocol = _typed(content.config_records.get("task", ConfigRecord()), "protocol", int)
     if protocol != PROTOCOL:
         raise LinkError(
             f"the coordinator speaks protocol {protocol}, this site {PROTOCOL}",
             todo="use the same version of medfl at both ends",
             who="the coordinator",
         )
+
+
+def decode_task_head(content: RecordDict) -> TrainTask:
+    """Read all of a task but the weights, which need the model's shapes."""
+    check_protocol(content)
+    config = content.config_records["task"]
     run = _typed(config, "run", str)
     if not re.fullmatch(r"[0-9a-f]{32}", run):
         raise LinkError("the task's run is not 32 hex digits")

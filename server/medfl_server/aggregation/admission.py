@@ -33,10 +33,12 @@ class Known:
 
     n_trained: Images of its last update; None before the first.
     weights: Those that the update changes; empty where running statistics are not compared.
+    digest: Of the task, as it was signed.
     """
 
     n_trained: int | None = None
     weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    digest: str = ""
 
 
 def admit(
@@ -79,7 +81,7 @@ def _admitted(
     if not unread and seen != (plan_number(task.plan), task.round, task.nonce):
         raise RunError("the reply belongs to another plan, round or request")
     if enrolled is not None:
-        check_seal(content, task, enrolled.signing, is_unread=unread)
+        check_seal(content, "" if unread else known.digest, enrolled.signing)
     if result.code:
         check_failure(result)
         return replace(result, update=None, score_counts=None, groups={}, statistics=None)

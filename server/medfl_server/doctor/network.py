@@ -14,6 +14,7 @@ from medfl_common.ops.address import joined
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.checks import Check, Finding, fail, not_checked, ok, warn
 from medfl_common.run.folder import RunFolder
+from medfl_server.roster.study_key import read_study_key, study_fingerprint
 from medfl_server.superlink.listener import bind
 
 CONNECT_S = 5.0
@@ -24,6 +25,7 @@ def door_checks(folder: Path, port: int) -> dict[str, Check]:
     return {
         "authority (ca.crt)": partial(check_authority, folder),
         "server certificate": partial(check_server_certificate, folder),
+        "study key": partial(check_study_key, folder),
         "private keys": partial(check_private_keys, RunFolder(folder)),
         "port": partial(check_port, folder, port),
         "public name": partial(check_name, folder),
@@ -55,15 +57,25 @@ def check_server_certificate(folder: Path) -> Finding:
     return Finding("", found.state, shown, found.todo, found.who)
 
 
+def check_study_key(folder: Path) -> Finding:
+    """Check the key that signs tasks; a study of an earlier version gets one when it goes on."""
+    shown = study_fingerprint(folder)
+    if not shown:
+        return ok("none yet: medfl-server run makes it")
+    read_study_key(folder)  # its errors say what to do
+    return ok(f"signs tasks; compare by telephone: {shown}")
+
+
 def check_private_keys(made: RunFolder) -> Finding:
     """Check that the keys exist and nobody else can read them."""
-    for path in (made.ca_key, made.server_key):
+    study_keys = [made.study_key] if made.study_certificate.exists() else []
+    for path in (made.ca_key, made.server_key, *study_keys):
         if not path.exists():
             return fail(f"{path.resolve()} is missing", "put it back from a copy")
         if path.stat().st_mode & 0o077:
             todo = f"chmod 600 {path.resolve()}; if others may have read it, renew it"
             return fail(f"other users of this machine can read {path.name}", todo)
-    return ok("ca.key and server.key are this user's alone")
+    return ok("the private keys in tls are this user's alone")
 
 
 def check_port(folder: Path, port: int) -> Finding:

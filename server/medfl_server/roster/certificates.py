@@ -2,6 +2,7 @@
 
 DIR/tls/ca.key       0600, signs server certificates; never leaves the coordinator
     tls/ca.crt       goes to every hospital: by it they know this coordinator
+    tls/study.key    0600, signs tasks; see study_key
     tls/server.key   0600
     tls/server.crt   valid for DAYS_VALID days; `medfl-server renew` makes a new one
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from medfl_common.errors import LinkError, reason_of
@@ -20,8 +22,10 @@ from medfl_common.files import write_atomic, write_private
 from medfl_common.ops.address import bare
 from medfl_common.ops.certificate import WARN_DAYS, certificate_fingerprint, urgency, valid_until
 from medfl_common.run.folder import RunFolder
+from medfl_common.wire.study_key import PURPOSE
 
-DAYS_VALID = 825  # of a server certificate; the authority is valid for ten years
+DAYS_VALID = 825  # of a server certificate
+AUTHORITY_DAYS = 3650  # of the authority's own, and the study key's
 
 
 def create_authority(folder: Path, study: str, host: str) -> str:
@@ -32,7 +36,7 @@ def create_authority(folder: Path, study: str, host: str) -> str:
     made = RunFolder(folder)
     made.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
     key, name = ec.generate_private_key(ec.SECP384R1()), _name(f"medfl {study}")
-    authority = _certificate(name, key, name, key, days=3650, host=None)
+    authority = _certificate(name, key.public_key(), name, key, days=AUTHORITY_DAYS)
     write_private(made.ca_key, _pem(key))
     write_atomic(made.ca, authority.public_bytes(serialization.Encoding.PEM))
     _write_server_certificate(made, authority, key, host)
@@ -46,21 +50,20 @@ def renew(folder: Path, host: str = "") -> datetime:
     the authority's files are missing or damaged.
     """
     made = RunFolder(folder)
-    try:
-        authority = x509.load_pem_x509_certificate(made.ca.read_bytes())
-        key = serialization.load_pem_private_key(made.ca_key.read_bytes(), password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise LinkError("ca.key is another kind of key")
-        before = x509.load_pem_x509_certificate(made.server_certificate.read_bytes())
-    except (LinkError, OSError, ValueError) as error:
-        why = reason_of(error, "a file is damaged")
-        raise LinkError(
-            f"the study's certificates in {made.tls} cannot be read ({why})",
-            todo="put ca.crt, ca.key and server.crt back from a copy",
-        ) from None
+    authority, key = _read_authority(made)
+    before = _read_certificate(made, made.server_certificate)
     names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     _write_server_certificate(made, authority, key, host or str(next(iter(names)).value))
     return valid_until(made.server_certificate)
+
+
+def issue_study_certificate(folder: Path, key: Ed25519PublicKey) -> x509.Certificate:
+    """Vouch for the key that signs tasks; raises LinkError without the authority's files."""
+    authority, authority_key = _read_authority(RunFolder(folder))
+    subject, days = _name("medfl study key"), AUTHORITY_DAYS
+    return _certificate(
+        subject, key, authority.subject, authority_key, days, x509.ExtendedKeyUsage([PURPOSE])
+    )
 
 
 def expiry_warning(folder: Path, now: datetime) -> str | None:
@@ -89,7 +92,13 @@ def _write_server_certificate(
 ) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     certificate = _certificate(
-        _name(bare(host)), key, authority.subject, authority_key, days=DAYS_VALID, host=host
+        _name(bare(host)),
+        key.public_key(),
+        authority.subject,
+        authority_key,
+        DAYS_VALID,
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        _alternative_names(host),
     )
     write_private(made.server_key, _pem(key))
     write_atomic(made.server_certificate, certificate.public_bytes(serialization.Encoding.PEM))
@@ -99,37 +108,60 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
+def _read_authority(made: RunFolder) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        key = serialization.load_pem_private_key(made.ca_key.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise _unreadable(made, error) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise _unreadable(made, LinkError("ca.key is another kind of key"))
+    return _read_certificate(made, made.ca), key
+
+
+def _read_certificate(made: RunFolder, path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unreadable(made, error) from None
+
+
+def _unreadable(made: RunFolder, error: Exception) -> LinkError:
+    why = reason_of(error, "a file is damaged")
+    return LinkError(
+        f"the study's certificates in {made.tls} cannot be read ({why})",
+        todo="put ca.crt, ca.key and server.crt back from a copy",
+    )
+
+
 def _certificate(
     subject: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey | Ed25519PublicKey,
     issuer: x509.Name,
     issuer_key: ec.EllipticCurvePrivateKey,
     days: int,
-    host: str | None,
+    *extensions: x509.ExtendedKeyUsage | x509.SubjectAlternativeName,
 ) -> x509.Certificate:
-    """Sign a certificate; without a host, the authority's own."""
+    """Sign a certificate; without extensions, the authority's own."""
     now = datetime.now(UTC)
-    is_authority = host is None
+    is_authority = not extensions
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=10))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(_usage(is_authority), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
             critical=False,
         )
     )
-    if host is not None:
-        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(server, critical=False)
-        builder = builder.add_extension(_alternative_names(host), critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(issuer_key, hashes.SHA384())
 
 

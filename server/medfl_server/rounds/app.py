@@ -16,6 +16,7 @@ from medfl_server.rounds.progress import Follow
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import quick_collections
+from medfl_server.superlink.task_signer import TaskSigner
 from medfl_server.superlink.transport import Announce, ConnectedSite, Explain, Post, ReadRoster
 
 TTL_MARGIN_S = 3600.0  # a message may outlive its round's deadline by so much
@@ -30,6 +31,7 @@ def build_app(
     sites_keep_models: bool = True,
     speed: Speed | None = None,
     explain: Explain = explain_code,
+    signer: TaskSigner | None = None,
 ) -> ServerApp:
     """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`."""
     app = ServerApp()
@@ -37,7 +39,7 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
-        post = Post(grid, connected_sites, roster, ttl_s, explain)
+        post = Post(grid, connected_sites, roster, ttl_s, explain, signer)
         with quick_collections():
             shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
         _, start = initial_weights(study)

@@ -23,6 +23,7 @@ class Asked:
     to: ConnectedSite
     message: str | None  # the id to fetch under; None: no reply will come for it
     n_bytes: int
+    digest: str  # of the task, which the reply names; empty: nobody signs
     again_at: float = math.inf  # on the monotonic clock, where no reply will come
 
 
@@ -83,10 +84,11 @@ class AskedSites:
         }
 
     def send(self, site: str, to: ConnectedSite, content: RecordDict, round_: int) -> None:
-        """Send a task for a round."""
+        """Sign and send a task for a round."""
         if site in self._tasks and self._tasks[site].to != to:
             self._announce(f"{site} is back; the coordinator asks it again")
-        self._tasks[site] = Asked(to, self._post.send(to, content, round_), n_bytes(content))
+        size, digest = n_bytes(content), self._post.sign(content, site)
+        self._tasks[site] = Asked(to, self._post.send(to, content, round_), size, digest)
 
     def out(self) -> list[str]:
         """List the sites whose reply may still come, in the roster's order."""

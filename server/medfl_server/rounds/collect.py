@@ -205,9 +205,11 @@ class Collection:
             asked.message = None
             self._miss(site, "the connection was lost")
             return
-        known = Known(self._n_trained.get(site), self._barrier.weights_of(task.round))
+        enrolled = self._post.roster().get(site, self._enrolled[site])  # it may have new keys
+        weights = self._barrier.weights_of(task.round)
+        known = Known(self._n_trained.get(site), weights, asked.digest)
         try:
-            result = admit(arrival.content, task, shapes, self._enrolled[site], max_norm, known)
+            result = admit(arrival.content, task, shapes, enrolled, max_norm, known)
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return

@@ -8,6 +8,7 @@ from flwr.serverapp import Grid
 
 from medfl_common.errors import RunError, explain_code
 from medfl_server.roster.enrolment import Enrolled
+from medfl_server.superlink.task_signer import TaskSigner
 
 Announce = Callable[[str], None]  # one line for the coordinator's eyes
 Explain = Callable[[int, int], str]  # what a code and the number of its incident mean
@@ -48,6 +49,7 @@ class Post:
         roster: Returns the sites that belong to the study now, in the order of enrolment.
         ttl_s: How long a message may wait for its reply.
         explain: Says why a task ended with a code at a site.
+        signer: Signs tasks for real sites.
     """
 
     def __init__(
@@ -57,12 +59,21 @@ class Post:
         roster: ReadRoster,
         ttl_s: float,
         explain: Explain = explain_code,
+        signer: TaskSigner | None = None,
     ) -> None:
         self._grid = grid
         self.connected_sites = connected_sites
         self.roster = roster
         self._ttl_s = ttl_s
         self.explain: Explain = explain
+        self._signer = signer
+
+    def sign(self, content: RecordDict, site: str) -> str:
+        """Sign a task for a site; return its digest, empty for a virtual hospital."""
+        enrolled = self.roster().get(site)
+        if self._signer is None or enrolled is None:
+            return ""
+        return self._signer.sign(content, enrolled)
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str | None:
         """Send a task; return the id of its reply, None if Flower did not take it."""

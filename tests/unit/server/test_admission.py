@@ -16,7 +16,7 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
 from medfl_common.wire.tasks import TrainTask
-from medfl_server.aggregation.admission import admit, norm_limit
+from medfl_server.aggregation.admission import Known, admit, norm_limit
 from medfl_server.roster.enrolment import Enrolled
 
 SHAPES = {"w": (2, 2), "b": (3,)}
@@ -91,20 +91,21 @@ def test_a_reply_is_admitted_only_with_the_sites_signature_for_this_request(
     plan: Plan, tmp_path: Path
 ) -> None:
     site, asked = enrolled(tmp_path), task(plan)
-    key = signing_key(tmp_path)
-    sealed = seal(encode_result(good(plan)), asked, key)
-    assert admit(sealed, asked, SHAPES, site).n_images == 9
+    key, digest, other_weights = signing_key(tmp_path), "1" * 64, "2" * 64
+    sealed = seal(encode_result(good(plan)), digest, key)
+    assert admit(sealed, asked, SHAPES, site, known=Known(digest=digest)).n_images == 9
 
-    changed = seal(encode_result(good(plan)), asked, key)
+    changed = seal(encode_result(good(plan)), digest, key)
     changed["update"] = encode_result(replace(good(plan), update=BIGGER))["update"]
-    replayed = seal(encode_result(good(plan)), replace(asked, run="1" * 32), key)
-    other = seal(encode_result(good(plan)), asked, Ed25519PrivateKey.generate())
+    replayed = seal(encode_result(good(plan)), other_weights, key)
+    other = seal(encode_result(good(plan)), digest, Ed25519PrivateKey.generate())
+    bound_to_none = seal(encode_result(good(plan)), "", key)
     unsigned = encode_result(good(plan))
-    for content in (changed, replayed, other, unsigned):
+    for content in (changed, replayed, other, bound_to_none, unsigned):
         with pytest.raises(RunError, match="not signed with the key"):
-            admit(content, asked, SHAPES, site)
-    unread = seal(encode_result(TrainResult(0, 0, 0, code=500, incident=1)), None, key)
-    assert admit(unread, asked, SHAPES, site).code == 500
+            admit(content, asked, SHAPES, site, known=Known(digest=digest))
+    unread = seal(encode_result(TrainResult(0, 0, 0, code=500, incident=1)), "", key)
+    assert admit(unread, asked, SHAPES, site, known=Known(digest=digest)).code == 500
 
 
 def test_weight_and_norm_are_within_what_the_site_and_the_last_rounds_make_likely(
@@ -113,7 +114,7 @@ def test_weight_and_norm_are_within_what_the_site_and_the_last_rounds_make_likel
     site = replace(enrolled(tmp_path), max_images=8)
     key = signing_key(tmp_path)
     with pytest.raises(RunError, match="n_images is 9; 1 to 8"):
-        admit(seal(encode_result(good(plan)), task(plan), key), task(plan), SHAPES, site)
+        admit(seal(encode_result(good(plan)), "", key), task(plan), SHAPES, site)
 
     weights = {"w": torch.ones(2, 2), "norm.running_var": torch.full((3,), 1e6)}
     assert norm_limit(weights, [], 30) == 20.0  # ten times the weights' norm 2

@@ -1,0 +1,106 @@
+"""The study key at a site: pinned once seen, and asked of every task before anything else.
+
+The authority in ca.crt vouches for the key, so the first one needs no other word. From then on only
+that one counts: who steals the authority's key cannot bring another. A person who puts a new ca.crt
+here joins another study, and its key is pinned beside.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from flwr.app import RecordDict
+
+from medfl_client.config.folder import StateFolder
+from medfl_common.errors import LinkError
+from medfl_common.files import write_atomic
+from medfl_common.wire.keys import fingerprint
+from medfl_common.wire.signature import check_task, task_certificate
+from medfl_common.wire.study_key import foreign, issued_key, key_line
+
+
+@dataclass(frozen=True)
+class StudyKey:
+    """What a site holds a task against.
+
+    Args:
+        ca: The study's ca.crt.
+        state: The site's state, which keeps the pinned keys.
+        public: The site's own identity.pub; a task names for whom it is.
+    """
+
+    ca: Path
+    state: Path
+    public: Path
+
+    def check(self, content: RecordDict) -> str:
+        """Give the digest of a task that this study's coordinator wrote for this site.
+
+        Raises ForeignTaskError for every other.
+        """
+        authorities = read_authorities(self.ca)
+        key = issued_key(task_certificate(content), authorities)
+        line, known = key_line(key), known_study_key(self.ca, self.state)
+        if known and line != known:
+            raise foreign(
+                f"the task is signed with another study key ({fingerprint([line])}) than this site "
+                f"knows ({fingerprint([known])})"
+            )
+        own = fingerprint(self.public.read_text().split("\n")[:2])
+        digest = check_task(content, own, key)
+        pin(self.ca, self.state, line)
+        return digest
+
+
+def read_authorities(ca: Path) -> list[x509.Certificate]:
+    """Read ca.crt: the authority, and after it, where it is there, the study key's certificate."""
+    try:
+        return x509.load_pem_x509_certificates(ca.read_bytes())
+    except (OSError, ValueError):
+        raise LinkError(
+            f"server.ca {ca.resolve()} is no certificate", todo="put the coordinator's ca.crt there"
+        ) from None
+
+
+def known_study_key(ca: Path, state: Path) -> str:
+    """Give the line of the study key that is pinned or stands in ca.crt; empty: none is known."""
+    authorities = read_authorities(ca)
+    pinned = _pinned(state).get(_name(authorities[0]))
+    if pinned or len(authorities) == 1:
+        return pinned or ""
+    return key_line(issued_key(authorities[1], authorities))
+
+
+def pin(ca: Path, state: Path, line: str) -> None:
+    """Keep the study key of this authority, once."""
+    name, pinned = _name(read_authorities(ca)[0]), _pinned(state)
+    if name not in pinned:
+        text = json.dumps({**pinned, name: line}, indent=1)
+        write_atomic(StateFolder(state).study_keys, text.encode())
+
+
+def in_words(ca: Path, state: Path) -> str:
+    """Say which study key is known here, to be compared by telephone."""
+    known = known_study_key(ca, state)
+    if known:
+        return f"{fingerprint([known])}, to compare by telephone; no other signs a task"
+    return "comes with the first task, and has to be signed by the authority in ca.crt"
+
+
+def _name(authority: x509.Certificate) -> str:
+    return authority.fingerprint(hashes.SHA256()).hex()
+
+
+def _pinned(state: Path) -> dict[str, str]:
+    path = StateFolder(state).study_keys
+    try:
+        return {str(ca): str(line) for ca, line in json.loads(path.read_text()).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError):
+        raise LinkError(
+            f"{path} is damaged",
+            todo="put it back from a copy; without it, the next task brings the key anew",
+        ) from None
