@@ -89,16 +89,24 @@ def revoke(
 def roster(folder: Folder) -> None:
     """List the enrolled hospitals with the fingerprints to compare by telephone."""
     from medfl_server.roster.enrolment import read_roster
+    from medfl_server.roster.ledgers import in_words, read_ledgers
     from medfl_server.roster.study_key import study_fingerprint
 
     with errors_for_people():
         open_study(folder)
+        heard = read_ledgers(folder)
         rows = [
-            [name, site.fingerprint, f"{site.max_images:,}" if site.max_images else "not limited"]
+            [
+                name,
+                site.fingerprint,
+                f"{site.max_images:,}" if site.max_images else "not limited",
+                in_words(heard.get(name)),
+            ]
             for name, site in read_roster(folder).items()
         ]
         screen = Screen()
-        screen.table(["hospital", "fingerprint of its keys", "images, at most"], rows)
+        head = ["hospital", "fingerprint of its keys", "images, at most", "its ledger's last line"]
+        screen.table(head, rows)
         if shown := study_fingerprint(folder):
             screen.say(f"fingerprint of the study key, as hospitals see it: {shown}")
 

@@ -12,6 +12,7 @@ from tests.golden.commands import HERE
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.plan.plan import load_plan
+from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, encode_result
 from medfl_common.wire.signature import seal, sign_task
 from medfl_common.wire.tasks import TrainTask, encode_task
@@ -20,6 +21,7 @@ NAMES = {"body.weight": (3, 4), "body.bias": (3,), "head.weight": (1, 3), "head.
 FROZEN = {"frozen.weight": (2, 2)}
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))  # for these tests, of no site
 SITE = "SHA256:of the site's keys"
+LAST = LastLine(7, "0123456789abcdef" * 4)  # of the site's ledger
 
 
 def numbers(shapes: dict[str, tuple[int, ...]], first: int) -> dict[str, torch.Tensor]:
@@ -66,7 +68,7 @@ def messages() -> dict[str, RecordDict]:
     task, result = fixed_task(), fixed_result()
     asked = encode_task(task)
     digest = sign_task(asked, SITE, KEY, b"certificate")
-    return {"task": asked, "reply": seal(encode_result(result, task.plan), digest, KEY)}
+    return {"task": asked, "reply": seal(encode_result(result, task.plan), digest, KEY, LAST)}
 
 
 def to_bytes(message: Any) -> bytes:

@@ -13,6 +13,7 @@ from tests.golden.commands import HERE
 from tests.golden.messages import (
     FROZEN,
     KEY,
+    LAST,
     NAMES,
     SITE,
     fixed_result,
@@ -21,6 +22,7 @@ from tests.golden.messages import (
     to_bytes,
 )
 
+from medfl_common.wire.ledger_statement import last_line_in
 from medfl_common.wire.results import decode_result
 from medfl_common.wire.signature import check_seal, check_task
 from medfl_common.wire.tasks import decode_task_head, decode_task_weights
@@ -84,6 +86,7 @@ def test_task_and_reply_of_an_earlier_version_are_signed_and_the_reply_says_what
     line = KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
     check_seal(content, digest, line)
+    assert last_line_in(content.metric_records["seal"]) == LAST
     result = decode_result(content, NAMES, task.plan)
 
     found, meant = plain(result), plain(fixed_result())

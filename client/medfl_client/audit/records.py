@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.egress import ledger
+from medfl_client.connection.study_key import pinned_keys
+from medfl_client.egress import ledger, statements
 from medfl_client.egress.message_entry import COLUMNS, MessageEntry, message_entries
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
@@ -43,7 +44,29 @@ def verify(folder: Path, screen: Screen) -> None:
             screen.say(f"{path.name} is whole: {n}, the last has hash {head.hash}")
         else:
             screen.say(f"{path.name} holds nothing yet")
+    _verify_statements(state.path, screen)
     screen.say("note the hash elsewhere: rewriting the whole file changes it")
+
+
+def _verify_statements(state: Path, screen: Screen) -> None:
+    """Hold the ledger against what the coordinator has signed of it; RunError where it lacks."""
+    newest, missing = statements.read(state)
+    for told in [*missing, *filter(None, [newest])]:
+        if not any(told.is_signed(key) for key in pinned_keys(state)):
+            raise RunError(
+                f"{StateFolder(state).statements}: a statement in it is not signed with the study "
+                "key that is pinned here",
+                todo="put the file aside as evidence",
+            )
+        if not statements.is_in_ledger(state, told):
+            raise RunError(
+                statements.lacks(told),
+                todo="compare with the ledger's last line in `medfl-server roster` at the "
+                f"coordinator. If an older copy was put back on purpose, note that and put "
+                f"{StateFolder(state).statements} aside",
+            )
+    if newest is not None:
+        screen.say(f"the coordinator has signed that it heard of line {newest.line}; it is there")
 
 
 def read_ledger(folder: Path, run: str = "") -> list[MessageEntry]:

@@ -72,6 +72,11 @@ class StateFolder:
         return self.path / "ledger.jsonl"
 
     @property
+    def statements(self) -> Path:
+        """What the coordinator signed of the ledger's last line, and what of it is missing."""
+        return self.path / "statements.json"
+
+    @property
     def incidents(self) -> Path:
         """Full texts of errors, which never leave."""
         return self.path / "incidents.jsonl"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
@@ -35,6 +37,11 @@ class StudyKey:
     state: Path
     public: Path
 
+    @property
+    def own(self) -> str:
+        """Fingerprint of the site's keys."""
+        return fingerprint(self.public.read_text().split("\n")[:2])
+
     def check(self, content: RecordDict) -> str:
         """Give the digest of a task that this study's coordinator wrote for this site.
 
@@ -48,8 +55,7 @@ class StudyKey:
                 f"the task is signed with another study key ({fingerprint([line])}) than this site "
                 f"knows ({fingerprint([known])})"
             )
-        own = fingerprint(self.public.read_text().split("\n")[:2])
-        digest = check_task(content, own, key)
+        digest = check_task(content, self.own, key)
         pin(self.ca, self.state, line)
         return digest
 
@@ -71,6 +77,12 @@ def known_study_key(ca: Path, state: Path) -> str:
     if pinned or len(authorities) == 1:
         return pinned or ""
     return key_line(issued_key(authorities[1], authorities))
+
+
+def pinned_keys(state: Path) -> list[Ed25519PublicKey]:
+    """Give every study key that is pinned here."""
+    keys = (load_ssh_public_key(line.encode()) for line in _pinned(state).values())
+    return [key for key in keys if isinstance(key, Ed25519PublicKey)]
 
 
 def pin(ca: Path, state: Path, line: str) -> None:

@@ -20,6 +20,7 @@ from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.digest import SEAL
+from medfl_common.wire.ledger_statement import LEDGER, LastLine
 from medfl_common.wire.results import TrainResult, encode_result, n_bytes, plan_number
 from medfl_common.wire.signature import SIGNATURE, seal
 from medfl_common.wire.tasks import Kind, TrainTask
@@ -110,14 +111,13 @@ def let_out(
         )
 
 
-def sign(content: RecordDict, task: str, key: Ed25519PrivateKey) -> RecordDict:
-    """Sign what was let out. Eight numbers are all that is added, or DisclosureError."""
+def sign(content: RecordDict, task: str, key: Ed25519PrivateKey, last: LastLine) -> RecordDict:
+    """Sign what was let out: eight numbers, and five of the ledger's line, or DisclosureError."""
     names = [*content]
-    seal(content, task, key)
-    record = content.metric_records.get(SEAL)
-    words = record.get(SIGNATURE) if record is not None and len(record) == 1 else None
-    is_whole = isinstance(words, list) and [type(word) for word in words] == [int] * 8
-    if [*content] != [*names, SEAL] or not is_whole:
+    seal(content, task, key, last)
+    added = dict(content.metric_records.get(SEAL, {}))
+    types = {name: [*map(type, v)] if isinstance(v, list) else [] for name, v in added.items()}
+    if [*content] != [*names, SEAL] or types != {SIGNATURE: [int] * 8, LEDGER: [int] * 5}:
         raise held_back("the signature is not of the form that is allowed")
     return content
 

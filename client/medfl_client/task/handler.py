@@ -15,7 +15,7 @@ from flwr.app import RecordDict
 
 from medfl_client.config.site_file import Policy, rule
 from medfl_client.data.dataset import SiteData
-from medfl_client.egress import approvals, questions
+from medfl_client.egress import approvals, ledger, questions, statements
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
 from medfl_client.egress.message_entry import (
@@ -50,6 +50,7 @@ from medfl_common.metrics.enough import digits
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
 from medfl_common.ui.screen import in_words
+from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, n_bytes, plan_number
 from medfl_common.wire.tasks import (
     TrainTask,
@@ -76,7 +77,7 @@ def handle_task(content: RecordDict, site: Site, session: Session, tell: Tell) -
     task, digest = None, ""
     try:
         check_protocol(content)
-        signed = site.study_key.check(content) if site.study_key is not None else ""
+        signed = _authentic(content, site, tell)
         task, digest = decode_task_head(content), signed
         return _sealed(_answer(content, task, site, session, tell), digest, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
@@ -107,7 +108,20 @@ def _explained(error: Exception, site: Site) -> str:
 
 
 def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
-    return sign(reply, digest, site.signing) if site.signing is not None else reply
+    if site.signing is None or site.state is None:
+        return reply
+    head = ledger.last(StateFolder(site.state).ledger)
+    return sign(reply, digest, site.signing, LastLine(head.n_lines, head.hash))
+
+
+def _authentic(content: RecordDict, site: Site, tell: Tell) -> str:
+    """Give the digest of a task that is the coordinator's; hear what it knows of the ledger."""
+    if site.study_key is None or site.state is None:
+        return ""
+    digest = site.study_key.check(content)
+    if (news := statements.receive(site.state, content, site.study_key.own)) is not None:
+        tell(news)
+    return digest
 
 
 def _answer(

@@ -111,6 +111,17 @@ class LateReply(Event):
         return str(self.facts["site"])
 
 
+class LedgerSetBack(Event):
+    """A site's ledger no longer has a line that its signed reply had told of."""
+
+    kind = "ledger_set_back"
+
+    @classmethod
+    def of(cls, site: str, line: int, sha256: str) -> Self:
+        """Note whose ledger lost which line, with the hash of the line."""
+        return cls({"site": site, "line": line, "hash": sha256})
+
+
 class Asked(AtRound):
     """The sites were asked: who answered what, and who did not, and why."""
 
@@ -231,8 +242,8 @@ class Finished(WithModel):
 KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
-        DataRead, Started, Resumed, Paused, LateReply, Statistics, RoundWithoutQuorum, RoundMade,
-        ModelScored, Finished,
+        DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, Statistics,
+        RoundWithoutQuorum, RoundMade, ModelScored, Finished,
     )
 }  # fmt: skip
 TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again

@@ -101,6 +101,11 @@ class RunFolder:
         return self.tls / "study.crt"
 
     @property
+    def ledgers(self) -> Path:
+        """The last line of each site's ledger that the coordinator has heard of."""
+        return self.path / "ledgers.json"
+
+    @property
     def flower_log(self) -> Path:
         """What Flower and its libraries log."""
         return self.path / "flower.log"

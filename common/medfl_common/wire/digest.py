@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from flwr.app import ArrayRecord, RecordDict
 
 Arrays = list[list[object]]  # of a record, each with its name, type, shape and hash
-SEAL = "seal"  # the record of a signature, which no digest covers
+SEAL, STATEMENT = "seal", "ledger"  # records that are no part of what is asked, and are signed
 
 
 def arrays_of(record: ArrayRecord) -> Arrays:
@@ -23,20 +23,20 @@ def task_digest(
     but: Container[str] = (),
     hashed: Callable[[ArrayRecord], Arrays] = arrays_of,
 ) -> str:
-    """SHA-256, as hex, over all that a task says: every record, whoever sent it in what message.
+    """SHA-256, as hex, over all that a task says: every record but the signature and the statement.
 
     Covers the names and kinds of records, all settings with their types, and of every array name,
     type, shape and bytes. Copies no array. Another order of records or keys is the same task.
 
     Args:
         content: The task's records.
-        but: Records to leave out beside the signature, such as what is sent once.
+        but: More records to leave out, such as what is sent once.
         hashed: `arrays_of`, or what remembers its result.
     """
     lines = sorted(
         _line(name, record, hashed(record) if isinstance(record, ArrayRecord) else _values(record))
         for name, record in content.items()
-        if name != SEAL and name not in but
+        if name not in (SEAL, STATEMENT) and name not in but
     )
     return hashlib.sha256(json.dumps(["medfl task", *lines]).encode()).hexdigest()
 

@@ -17,6 +17,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
 from medfl_common.wire.digest import SEAL, Arrays, arrays_of, task_digest
+from medfl_common.wire.ledger_statement import LEDGER, LastLine, words_of
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.results import content_sha256
 from medfl_common.wire.study_key import foreign
@@ -71,10 +72,20 @@ def check_task(content: RecordDict, own: str, key: Ed25519PublicKey) -> str:
     return digest
 
 
-def seal(content: RecordDict, task: str, key: Ed25519PrivateKey) -> RecordDict:
-    """Add the signature to a reply; `task` is the task's digest, empty where it was not read."""
-    words = WORDS.unpack(key.sign(_reply_statement(content, task)))
-    content[SEAL] = MetricRecord({SIGNATURE: [*words]})
+def seal(
+    content: RecordDict, task: str, key: Ed25519PrivateKey, last: LastLine | None = None
+) -> RecordDict:
+    """Add the signature to a reply.
+
+    Args:
+        content: The reply.
+        task: The task's digest, empty where it was not read.
+        key: The site's.
+        last: Of the site's ledger, the line of this very reply.
+    """
+    told = [] if last is None else words_of(last)
+    words = WORDS.unpack(key.sign(_reply_statement(content, task, told)))
+    content[SEAL] = MetricRecord({SIGNATURE: [*words], LEDGER: told})
     return content
 
 
@@ -92,9 +103,9 @@ def check_seal(content: RecordDict, task: str, key_line: str) -> None:
             "the roster holds another signing key than medfl-client makes", todo="enrol anew"
         )
     try:
-        words = content.metric_records[SEAL][SIGNATURE]
+        words, told = (content.metric_records[SEAL][name] for name in (SIGNATURE, LEDGER))
         signature = WORDS.pack(*words)  # type: ignore[misc]
-        key.verify(signature, _reply_statement(content, task))
+        key.verify(signature, _reply_statement(content, task, told))
     except (KeyError, TypeError, struct.error, InvalidSignature):
         raise RunError(
             "the reply is not signed with the key that the site was enrolled with, for this request"
@@ -112,5 +123,5 @@ def _task_statement(digest: str, to: str) -> bytes:
     return json.dumps(["medfl task", PROTOCOL, digest, to]).encode()
 
 
-def _reply_statement(content: RecordDict, task: str) -> bytes:
-    return json.dumps(["medfl reply", PROTOCOL, task, content_sha256(content)]).encode()
+def _reply_statement(content: RecordDict, task: str, told: object) -> bytes:
+    return json.dumps(["medfl reply", PROTOCOL, task, told, content_sha256(content)]).encode()

@@ -23,7 +23,7 @@ from medfl_common.errors import (
     WithdrawnError,
 )
 from medfl_common.models.weights import Weights
-from medfl_common.run.events import QUARANTINED
+from medfl_common.run.events import QUARANTINED, LedgerSetBack
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
@@ -213,6 +213,7 @@ class Collection:
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return
+        self._hear_of_ledger(site, arrival.content)
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)
             self._sent_once.again(site)
@@ -226,6 +227,17 @@ class Collection:
             self._fail(site, reason)
             return
         self._take(site, result, arrival.content)
+
+    def _hear_of_ledger(self, site: str, content: RecordDict) -> None:
+        """Note the last line of the site's ledger, and say so where an earlier one is gone."""
+        before = self._post.hear(content, site)
+        if before is not None:
+            self._study.log.add(LedgerSetBack.of(site, before.line, before.hash))
+            self._announce(
+                f"{site}: its ledger has lost line {before.line}, which it had told of: an older "
+                "copy was put back, or lines were cut off. Ask the site for medfl-client audit "
+                "verify"
+            )
 
     def _why_nothing(self, result: TrainResult) -> str:
         """Say why a site's reply brings nothing; empty: it does."""

@@ -8,6 +8,7 @@ from flwr.serverapp import Grid
 
 from medfl_common.errors import RunError, explain_code
 from medfl_server.roster.enrolment import Enrolled
+from medfl_server.roster.ledgers import Heard
 from medfl_server.superlink.task_signer import TaskSigner
 
 Announce = Callable[[str], None]  # one line for the coordinator's eyes
@@ -73,7 +74,11 @@ class Post:
         enrolled = self.roster().get(site)
         if self._signer is None or enrolled is None:
             return ""
-        return self._signer.sign(content, enrolled)
+        return self._signer.sign(content, site, enrolled)
+
+    def hear(self, content: RecordDict, site: str) -> Heard | None:
+        """Note a site's ledger from its signed reply; give the line that it has gone back on."""
+        return self._signer.hear(content, site) if self._signer is not None else None
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str | None:
         """Send a task; return the id of its reply, None if Flower did not take it."""

@@ -45,7 +45,7 @@ def ask(plan: Plan, site: str = "site-1", round_: int = 1) -> RecordDict:
 
 
 def signed(deployment: Deployment, content: RecordDict, to: str = "site-1") -> RecordDict:
-    TaskSigner(deployment.study).sign(content, read_roster(deployment.study)[to])
+    TaskSigner(deployment.study).sign(content, to, read_roster(deployment.study)[to])
     return content
 
 

@@ -25,7 +25,6 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.run.folder import RunFolder
 from medfl_common.wire.signature import seal
-from medfl_common.wire.tasks import TrainTask
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import Enrolled
 from medfl_server.superlink.arrivals import SENDER
@@ -95,9 +94,9 @@ class Wire:
         message.metadata.__dict__["_message_id"] = message.object_id
         return message, {i: one.deflate() for i, one in get_all_nested_objects(message).items()}
 
-    def seal(self, site: str, content: RecordDict, task: TrainTask) -> RecordDict:
-        """Sign a reply as a site would."""
-        return seal(content, task, signing_key(self._made(site)))
+    def seal(self, site: str, content: RecordDict) -> RecordDict:
+        """Sign a reply as a site would, to a task that nobody signed."""
+        return seal(content, "", signing_key(self._made(site)))
 
     def key(self, site: str) -> bytes:
         """Give a site's key as its requests have it."""

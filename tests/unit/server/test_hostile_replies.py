@@ -145,7 +145,7 @@ def judged(wire: Wire, asked: str, plan: Plan, site: str) -> str:
 def honest_after(wire: Wire, plan: Plan) -> Iterator[object]:
     """What the other hospital gives, and what is left of both."""
     asked = wire.ask("south", encode_task(task(plan, "south")))
-    content = wire.seal("south", good(plan), task(plan, "south"))
+    content = wire.seal("south", good(plan))
     wire.send(*wire.reply(asked, content))
     yield judged(wire, asked, plan, "south")
     yield len(wire.state.message_res_store)
@@ -159,7 +159,7 @@ def test_a_reply_of_nonsense_costs_its_site_and_nobody_else(
     content = good(plan)
     CONTENTS[kind](content)
     if set(content) == {"numbers", "update"} and "numbers" in content.metric_records:
-        content = wire.seal("north", content, task(plan, "north"))
+        content = wire.seal("north", content)
 
     wire.send(*wire.reply(asked, content))
 
