@@ -104,14 +104,15 @@ def approve(
 def withdraw(
     folder: Folder,
     plan: Annotated[
-        Path | None, typer.Option(help="One plan; default: all approved plans.")
+        Path | None, typer.Option(help="The plan to leave; needed where more are approved.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Leave all studies of this site.")] = False,
 ) -> None:
     """Leave the study: send nothing more, and end a running client of this directory."""
     from medfl_client.commands.withdraw import withdraw
 
     with errors_for_people():
-        withdraw(folder, plan, Screen())
+        withdraw(folder, plan, every, Screen())
 
 
 @app.command()

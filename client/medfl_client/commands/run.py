@@ -6,6 +6,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from medfl_client.config.folder import PRIVATE, SiteFolder, StateFolder
@@ -16,6 +18,7 @@ from medfl_client.connection.meeting_place import MeetingPlace, prepare_place
 from medfl_client.connection.proxy import find_proxy, forget_proxies
 from medfl_client.connection.supervisor import SuperNode
 from medfl_client.connection.way import Route
+from medfl_client.egress.approvals import read_records
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, temporary_folder, write_private
 from medfl_common.ui.screen import Screen, log_to
@@ -45,7 +48,7 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that broke is nobody's wish
     _end_in_time()
-    with locked(state):  # one client on this directory, and so on this key
+    with _told_of_withdrawal(state), locked(state):  # one client on this directory and key
         if metrics_port is not None:
             from medfl_client.audit.prometheus import LedgerMonitor
             from medfl_common.ops.prometheus import serve_metrics
@@ -62,6 +65,23 @@ def participate(folder: Path, screen: Screen, metrics_port: int | None = None) -
             _serve(folder, site_file, place, supernode, screen)
         finally:
             supernode.close()
+
+
+@contextmanager
+def _told_of_withdrawal(state: Path) -> Iterator[None]:
+    """Say at the end why it came, where `medfl-client withdraw` has ended this client."""
+    began = time.time()
+    try:
+        yield
+    except KeyboardInterrupt:
+        left = [r.study for r in read_records(state) if r.action == "withdraw" and r.time >= began]
+        if left:
+            studies = ", ".join(dict.fromkeys(left))
+            raise KeyboardInterrupt(
+                f"stopped, because this hospital has withdrawn from {studies}; nothing more leaves "
+                "for it. medfl-client approve undoes it"
+            ) from None
+        raise
 
 
 def _serve(

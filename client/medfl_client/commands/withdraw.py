@@ -10,22 +10,32 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
 from medfl_client.egress.message_entry import MessageEntry
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import holder
-from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plan.plan import load_plan
 from medfl_common.ui.screen import Screen
 
 STOP_S = 10.0  # for a running client to end by itself
 LOOK_S = 0.05  # between looks whether it has
 
+Plans = dict[str, tuple[str, str]]  # hash -> study, canonical plan
 
-def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
-    """Record a withdrawal from one plan or all, and end a client that runs on this directory."""
+
+def withdraw(folder: Path, plan_file: Path | None, every: bool, screen: Screen) -> None:
+    """Record a withdrawal from one plan or all, and end a client that runs on this directory.
+
+    Raises ConfigError, and changes nothing, where it is not clear which plan is meant.
+    """
     load_site_file(folder)  # or it is not a site's directory
     state = SiteFolder(folder).state
     chosen = load_plan(plan_file) if plan_file is not None else None
+    plans = _approved_or_used(state)
+    if chosen is not None:
+        plans = {chosen.hash(): (chosen.study, chosen.canonical())}
+    elif len(plans) > 1 and not every:
+        raise _unclear(plans)
     try:
-        _record_withdrawal(state, chosen, screen)  # first: from now on the guard releases nothing
+        _record_withdrawal(state, plans, screen)  # first: from now on the guard releases nothing
     finally:
         _stop_client(state, screen)
     screen.say(
@@ -34,10 +44,16 @@ def withdraw(folder: Path, plan_file: Path | None, screen: Screen) -> None:
     )
 
 
-def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None:
-    plans = _approved_or_used(state)
-    if chosen is not None:
-        plans = {chosen.hash(): (chosen.study, chosen.canonical())}
+def _unclear(plans: Plans) -> ConfigError:
+    named = ", ".join(f"{study} (plan {plan[:12]})" for plan, (study, _) in plans.items())
+    return ConfigError(
+        f"this site has approved {len(plans)} plans: {named}",
+        todo="name the one to leave with --plan FILE, or leave all with --all",
+        data="nothing was changed, and a running client goes on",
+    )
+
+
+def _record_withdrawal(state: Path, plans: Plans, screen: Screen) -> None:
     if not plans:
         screen.say("this site has approved no plan; there is nothing to withdraw from")
         return
@@ -47,8 +63,8 @@ def _record_withdrawal(state: Path, chosen: Plan | None, screen: Screen) -> None
         screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
 
 
-def _approved_or_used(state: Path) -> dict[str, tuple[str, str]]:
-    """Map plan -> (study, canonical) for approved plans and for those that ran without approval."""
+def _approved_or_used(state: Path) -> Plans:
+    """List approved plans, and those that ran without approval."""
     latest: dict[str, Record] = {record.plan: record for record in read_records(state)}
     found = {r.plan: (r.study, r.canonical) for r in latest.values() if r.action == "approve"}
     for entry in map(MessageEntry, ledger.read_lines(StateFolder(state).ledger)):

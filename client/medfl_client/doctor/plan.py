@@ -11,11 +11,11 @@ from medfl_client.data.cache import bytes_needed
 from medfl_client.data.labels import read_csv
 from medfl_client.data.reader import DicomReader
 from medfl_client.doctor.files import Files
-from medfl_client.egress.approvals import status_of
+from medfl_client.egress.approvals import approved, status_of
 from medfl_client.egress.guard import permit
 from medfl_client.task.site import choose_device
 from medfl_common.errors import ConfigError, DisclosureError
-from medfl_common.ops.checks import Finding, fail, ok, warn
+from medfl_common.ops.checks import Finding, fail, not_checked, ok, warn
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, in_bytes
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import in_words
@@ -66,6 +66,21 @@ def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Fin
     if status == "approved" or (status == "not approved" and policy.approval == "none"):
         return ok("approved here" if status == "approved" else "needs no approval here")
     return warn(f"{status} here", f"read it: medfl-client approve {folder} PLAN", "you")
+
+
+def check_some_approved(policy: Policy, site: SiteFolder) -> Finding:
+    """Without a plan to look at: say whether this site would answer any task."""
+    if found := approved(site.state):
+        named = ", ".join(f"{record.study} (plan {record.plan[:12]})" for record in found)
+        return ok(f"approved here: {named}; what follows is for the last")
+    if policy.approval == "none":
+        return not_checked(
+            "disk, memory, line and policy for a plan", "name it with --plan FILE", "you"
+        )
+    return fail(
+        "no plan is approved here, so this site would refuse every task",
+        f"read the study's plan and approve it: medfl-client approve {site.path} PLAN",
+    )
 
 
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:

@@ -30,9 +30,11 @@ from medfl_client.doctor.plan import (
     check_plan,
     check_plan_allowed,
     check_room,
+    check_some_approved,
     check_training_memory,
     list_policy,
 )
+from medfl_client.egress.approvals import approved, approved_plan
 from medfl_common.errors import MedflError
 from medfl_common.ops.address import split
 from medfl_common.ops.checks import Check, Finding, examine, not_checked, ok
@@ -96,19 +98,21 @@ def _data_checks(folder: Path, site: SiteFile) -> dict[str, Check]:
 
 
 def _with_plan(folder: Path, site: SiteFile, plan_file: Path | None) -> list[Finding]:
-    """Make the checks that depend on a plan; without one, say what they leave open."""
+    """Make the checks that depend on a plan: the one named, else the one approved last."""
     if plan_file is None:
-        return examine({"plan": _no_plan})
+        return _with_approved(folder, site)
     first = examine({"plan": partial(check_plan, plan_file)})
     if first[0].state == "fail":
         return first
     return first + examine(_plan_checks(folder, site, load_plan(plan_file)))
 
 
-def _no_plan() -> Finding:
-    return not_checked(
-        "disk, memory, line and policy for a plan", "name it with --plan FILE", "you"
-    )
+def _with_approved(folder: Path, site: SiteFile) -> list[Finding]:
+    first = examine({"plan": partial(check_some_approved, site.policy, SiteFolder(folder))})
+    if first[0].state != "ok":
+        return first
+    plan = approved_plan(approved(SiteFolder(folder).state)[-1])
+    return first + examine(_plan_checks(folder, site, plan))
 
 
 def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:

@@ -88,6 +88,15 @@ def n_approvals(state: Path, plan: str) -> int:
     return sum(record.action == "approve" for record in found)
 
 
+def approved(state: Path) -> list[Record]:
+    """List the plans that are approved now, the last one last."""
+    latest: dict[str, Record] = {}
+    for record in read_records(state):
+        latest.pop(record.plan, None)
+        latest[record.plan] = record
+    return [record for record in latest.values() if record.action == "approve"]
+
+
 def last_approved(state: Path, study: str = "") -> Record | None:
     """Give the last approval, of one study where there is one, else of any."""
     found = [record for record in read_records(state) if record.action == "approve"]

@@ -180,6 +180,9 @@ def lines_of(error: MedflError) -> list[str]:
     return [visible(line, keep="\n") for line in lines]
 
 
+STOPPED = "stopped; nothing is lost, start the same command again"
+
+
 def _end_with(error: MedflError) -> NoReturn:
     with suppress(OSError):
         sys.stdout.flush()
@@ -208,7 +211,7 @@ def errors_for_people() -> Iterator[None]:
         if refused is None:
             raise
         _end_with(refused)
-    except KeyboardInterrupt:
-        print("medfl: stopped; nothing is lost, start the same command again", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"medfl: {str(stopped) or STOPPED}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(130)  # other threads may be inside Flower's own waiting

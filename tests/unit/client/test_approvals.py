@@ -103,7 +103,7 @@ def test_a_changed_plan_shows_what_changed_and_what_the_policy_says(
     assert len(differences(load_plan(make_plan()), load_plan(changed))) == 2
 
 
-def test_withdrawing_takes_back_every_approval_and_approving_again_undoes_it(
+def test_withdrawing_from_all_is_asked_for_and_approving_again_undoes_it(
     site: Path, make_plan: MakePlan
 ) -> None:
     paths = [make_plan(), make_plan("other.yaml", training={"lr": 0.5})]
@@ -112,13 +112,17 @@ def test_withdrawing_takes_back_every_approval_and_approving_again_undoes_it(
         approve_plan(site, path, lambda text: True, Said())
     said = Said()
 
-    withdraw(site, None, said)
+    with pytest.raises(ConfigError, match=r"has approved 2 plans: small(.|\n)*--all"):
+        withdraw(site, None, False, said)
+    assert [status_of(site / "state", plan) for plan in hashes] == ["approved"] * 2
+
+    withdraw(site, None, True, said)
 
     assert [status_of(site / "state", plan) for plan in hashes] == ["withdrawn"] * 2
     assert "Nobody can call back" in said.text
     approve_plan(site, paths[0], lambda text: True, Said())
     assert status_of(site / "state", hashes[0]) == "approved"
-    withdraw(site, paths[0], Said())
+    withdraw(site, None, False, Said())  # the only one
     assert status_of(site / "state", hashes[0]) == "withdrawn"
 
 

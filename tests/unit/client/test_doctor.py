@@ -23,9 +23,11 @@ from tests.conftest import MakePlan
 from medfl_client.commands.init import set_up
 from medfl_client.commands.run import participate
 from medfl_client.doctor.site import examine_site, private_names
+from medfl_client.egress import approvals
 from medfl_common.errors import ConfigError
 from medfl_common.ops.checks import UNFORESEEN, Finding, examine, fail, ok, summary
 from medfl_common.ops.public import as_json
+from medfl_common.plan.plan import load_plan
 from medfl_common.ui.screen import Screen
 from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
 from medfl_server.roster.certificates import create_authority
@@ -110,6 +112,22 @@ def test_a_sound_site_passes_every_check_and_is_not_changed(
     assert summary(found).startswith("READY")
     assert tree(site) == before
     assert not (site / "state").exists()
+
+
+def test_a_site_that_has_approved_nothing_is_not_ready(
+    site: Path, answer: Callable[..., None], make_plan: MakePlan
+) -> None:
+    answer()
+    found = examine_site(site, None)
+    assert "no plan is approved here" in by_name(found)["plan"].seen
+    assert summary(found).startswith("NOT READY")
+
+    (site / "state").mkdir(mode=0o700)
+    approvals.approve(site / "state", load_plan(make_plan()))
+
+    found = examine_site(site, None)
+    assert by_name(found)["approval"].state == "ok"
+    assert summary(found).startswith("READY")
 
 
 def test_a_coordinator_of_another_protocol_is_refused_naming_both(
