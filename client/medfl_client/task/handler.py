@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from flwr.app import RecordDict
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy, rule
 from medfl_client.data.dataset import SiteData
-from medfl_client.egress import approvals, ledger, questions, statements
+from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
 from medfl_client.egress.message_entry import (
@@ -77,7 +78,7 @@ def handle_task(content: RecordDict, site: Site, session: Session, tell: Tell) -
     task, digest = None, ""
     try:
         check_protocol(content)
-        signed = _authentic(content, site, tell)
+        signed = site.check_task(content, tell)
         task, digest = decode_task_head(content), signed
         return _sealed(_answer(content, task, site, session, tell), digest, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here
@@ -112,16 +113,6 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
         return reply
     head = ledger.last(StateFolder(site.state).ledger)
     return sign(reply, digest, site.signing, LastLine(head.n_lines, head.hash))
-
-
-def _authentic(content: RecordDict, site: Site, tell: Tell) -> str:
-    """Give the digest of a task that is the coordinator's; hear what it knows of the ledger."""
-    if site.study_key is None or site.state is None:
-        return ""
-    digest = site.study_key.check(content)
-    if (news := statements.receive(site.state, content, site.study_key.own)) is not None:
-        tell(news)
-    return digest
 
 
 def _answer(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import RecordDict
 
 from medfl_client.config.folder import PUBLIC, SIGNING_KEY, SiteFolder, StateFolder
 from medfl_client.config.identity import signing_key
@@ -14,6 +15,7 @@ from medfl_client.connection.study_key import StudyKey
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
 from medfl_client.data.split import site_data
+from medfl_client.egress import statements
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
 
@@ -32,6 +34,18 @@ class Site:
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
+
+    def check_task(self, content: RecordDict, tell: Callable[[str], None]) -> str:
+        """Give the digest of a task that is the coordinator's; hear what it knows of the ledger.
+
+        Raises ForeignTaskError for another; empty for a virtual hospital.
+        """
+        if self.study_key is None or self.state is None:
+            return ""
+        digest = self.study_key.check(content)
+        if (news := statements.receive(self.state, content, self.study_key.own)) is not None:
+            tell(news)
+        return digest
 
 
 def choose_device(wish: str) -> torch.device:
