@@ -8,6 +8,7 @@ study are not those of the simulation by SHA-256, where a round is missing or tw
 where a process ends that was not killed, or where a screen shows a line that cannot be true here.
 """
 
+import functools
 import re
 import sys
 import time
@@ -23,6 +24,8 @@ from medfl_sim.local.deployment import Deployment
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.system.kills import PHASES, PROCESSES, Kill, Storm
+
+print = functools.partial(print, flush=True)
 
 PLAN = """\
 plan: 1
