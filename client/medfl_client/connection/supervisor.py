@@ -35,6 +35,12 @@ RETRYING = b"Connection attempt failed"  # it waits up to 20 s before it tries a
 # It drops such a message for good and stays connected, so the coordinator would wait in vain.
 LOST_MESSAGE = re.compile(rb"Failed to (send|receive) message|Failed to create task")
 
+REVOKED = (
+    "the coordinator takes this site's keys no more: it has revoked or replaced them, so this "
+    "hospital is out of the study and nothing is asked of it. If nobody has said why, telephone. "
+    "Revoked keys do not come back; medfl-client new-keys makes others"
+)
+
 Tell = Callable[[str], None]
 End = tuple[str, float]  # a line for the site, and the pause before the next start
 
@@ -57,6 +63,7 @@ class SuperNode:
         self._log = log
         self._tell = tell
         self._told = ""
+        self._was_let_in = False  # with these keys, since this process began
         self._patience_s = JOIN_S
         self._useless = ""  # why a SuperNode that is connected is to be ended
         self._closed = threading.Event()
@@ -139,6 +146,7 @@ class SuperNode:
             seen.read(printed)
             if CONNECTED in seen.text and not seen.is_connected:
                 seen.is_connected, self._useless, self._patience_s = True, "", JOIN_S
+                self._was_let_in = True
                 self._tell_once("connected to the coordinator; waiting for tasks")
             if STALLED.encode() in seen.news:
                 self._tell_once(
@@ -155,6 +163,8 @@ class SuperNode:
     def _why_end(self, seen: "_Seen") -> End | None:
         """Say why the child is of no use any more, and how long to pause; None: it is."""
         if NOT_ENROLLED.search(seen.text):
+            if self._was_let_in:
+                return REVOKED, REFUSED_PAUSE_S
             why = (
                 "the coordinator does not know this site's keys (yet, or no more). Send it "
                 f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
