@@ -72,7 +72,7 @@ class Wire:
         for name in SITES:
             key = load_ssh_public_key(self.roster[name].transport.encode())
             asked = ActivateNodeRequest(
-                public_key=public_key_to_bytes(key), heartbeat_interval=3600.0
+                public_key=public_key_to_bytes(key), heartbeat_interval=1800.0
             )
             fleet_handlers.activate_node(asked, self.state)
 
