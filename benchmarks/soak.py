@@ -37,7 +37,7 @@ model: {name: small_cnn, norm: group}
 training: {lr: 0.01, batch_size: 8, epochs: EPOCHS}
 federation: {rounds: ROUNDS, deadline_s: 3600, min_sites: all, empty_rounds: 1000}
 """
-KINDS = {"short": {"is_long": False, "epochs": 1}, "long": {"is_long": True, "epochs": 20}}
+KINDS = {"short": {"is_long": False, "epochs": 1}, "long": {"is_long": True, "epochs": 100}}
 STOPS = 0.3  # part of the hits that are SIGSTOPs
 # Where every site is honest, enrolled and patient, none of these can be true.
 FALSE = re.compile(
