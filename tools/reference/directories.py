@@ -82,6 +82,7 @@ SITE = {
     "state/patient-sets/": "whose images the answers were of, by pseudonyms",
     "state/study-keys.json": "the study key that is pinned for each `ca.crt`",
     "state/statements.json": "what the coordinator signed of the ledger's last line",
+    "state/steps/RUN.safetensors": "the weights answered last (`policy.model_step`)",
     "state/proposed/": "plans that came unapproved and wait",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
     "state/local/RUN/": "layers and client state that stay here between rounds",

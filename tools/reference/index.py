@@ -6,7 +6,7 @@ CONTENTS = {
     "plan.md": "every key of a study plan, with type, range, default and meaning",
     "plan.schema.json": "the same for editors, as JSON Schema",
     "site.md": "every key of a hospital's `site.yaml`",
-    "policy.md": "the rules P1 to P15 of a hospital's policy",
+    "policy.md": "the rules P1 to P16 of a hospital's policy",
     "scenario.md": "every key of a simulation: partitions, scanner shift, faults",
     "commands.md": "every command and option of the three programs",
     "algorithms.md": "the algorithms: options, what is kept where, papers",

@@ -47,6 +47,7 @@ policy:                          # what this hospital allows; it beats every pla
   repeats: 3                     # P13: questions beyond the plan's own, from a restored coordinator
   start_weights: exact           # P14: or own, close, unchecked
   min_batch: 1                   # P15: a plan with fewer images in a step is refused
+  # model_step: 10               # P16: weights move by so many times the own largest update
 """
 
 SERVER = """

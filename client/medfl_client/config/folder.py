@@ -102,6 +102,11 @@ class StateFolder:
         return self.path / "study-keys.json"
 
     @property
+    def steps(self) -> Path:
+        """The weights answered last, where the policy bounds how far they move."""
+        return self.path / "steps"
+
+    @property
     def proposed(self) -> Path:
         """Plans that came with a task and are not approved."""
         return self.path / "proposed"

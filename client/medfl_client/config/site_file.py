@@ -168,6 +168,9 @@ class Policy(Settings):
     cannot be made here, so not compared; with `own` such a plan is refused."""
     min_batch: int = Field(default=1, ge=1, le=4096)
     """A plan with fewer images in a step is refused."""
+    model_step: Annotated[Number, Field(gt=0)] | None = None
+    """The weights of a round may have moved by so many times this site's largest update so far;
+    without it they are not compared. Honest studies need different numbers, see SECURITY.md."""
 
     @model_validator(mode="after")
     def _exact_auc_goes_with_scores(self) -> Self:
@@ -197,6 +200,7 @@ RULES = {
     "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),
     "start_weights": ("P14", "a study begins with the weights that its plan says"),
     "min_batch": ("P15", "a plan with smaller steps is refused"),
+    "model_step": ("P16", "weights do not jump between two questions"),
 }
 
 

@@ -16,11 +16,8 @@ from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask
 
-UNRELATED = {
-    "repeats",
-    "start_weights",
-    "min_batch",
-}  # rules of questions, not of what a reply holds
+# Rules of questions, not of what a reply holds.
+UNRELATED = {"repeats", "start_weights", "min_batch", "model_step"}
 
 
 def keep(state: Path, task: TrainTask, question: str, policy: Policy, content: RecordDict) -> None:

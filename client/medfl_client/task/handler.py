@@ -23,6 +23,7 @@ from medfl_client.egress.message_entry import (
     RELEASED,
     mb_of_last_day,
 )
+from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
@@ -168,8 +169,13 @@ def _do(
     entered = _enter(content, task, site)
     if task.kind == "evaluate" and site.state is not None and not entered.keeps:
         tell("another model is scored than the one kept here; the kept one stays as it is")
+    is_bound = site.policy.model_step is not None
+    if site.state is not None and is_bound:
+        check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
     result = _work(task, model, site, session, entered.keeps)
+    if site.state is not None and is_bound:
+        keep_step(site.state, task, result.update)
     if few.scored and result.score_counts is not None:
         tell(f"scores withheld: {few.scored} patients are others than before {rule('min_cell')}")
         result = replace(result, score_counts=None, groups={})

@@ -111,7 +111,8 @@ class Session:
         if self._few is None:
             members = data.members()
             self._few = compare(site.state, task.plan.hash(), members, site.policy.min_cell)
-        require_apart(task, self._few, is_again)
+        if self._few != FewApart():
+            require_apart(task, self._few, is_again)
         if task.kind not in self._noted:
             keep(site.state, task.plan.hash(), data.members())
             self._noted.add(task.kind)
