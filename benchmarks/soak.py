@@ -41,7 +41,7 @@ KINDS = {"short": {"is_long": False, "epochs": 1}, "long": {"is_long": True, "ep
 STOPS = 0.3  # part of the hits that are SIGSTOPs
 # Where every site is honest, enrolled and patient, none of these can be true.
 FALSE = re.compile(
-    r"Traceback|Error\b|stopped; nothing is lost|clock is|two clients|quarantined|too late|"
+    r"Traceback|Error\b|clock is|two clients|quarantined|too late|"
     r"does not know this site's keys|another program|cannot use its socket|not sent|damaged"
 )
 
