@@ -136,6 +136,7 @@ class Letters(Post):
     """Every site answers at once with the same value in its whole update."""
 
     def __init__(self, study: Study, values: Mapping[str, float]) -> None:
+        self._signer = None
         model, start = initial_weights(study)
         self._start: Weights = {name: start[name] for name in model.names("shared")}
         self._values, self._tasks = values, dict[str, RecordDict]()

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def study(tmp_path: Path) -> Iterator[Study]:
     yield found
     found.thread.join(30)
     found.link._socket.close()
-    gc.collect()
+    del found.link, found.thread
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()
 
 
 def test_a_supernode_gets_its_task_and_its_reply_is_whole(study: Study) -> None:
