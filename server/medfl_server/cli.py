@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from medfl_common.files import locked
+from medfl_common.ops.user import user_name
+from medfl_common.run.events import RosterChange, RosterChanged
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people, log_to
 from medfl_server.study.run_directory import Study, create_study, open_study
@@ -62,8 +64,12 @@ def enrol(
     from medfl_server.roster import enrolment
 
     with errors_for_people():
-        open_study(folder)
+        study = open_study(folder)
+        before = enrolment.read_roster(folder).get(name)
         shown = enrolment.enrol(folder, name, key, images, replace)
+        is_new = before is None or before.fingerprint == shown
+        change: RosterChange = "enrolled" if is_new else "keys replaced"
+        study.log.add(RosterChanged.of(change, name, shown, user_name()))
         Screen().say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
 
 
@@ -76,8 +82,9 @@ def revoke(
     from medfl_server.roster import enrolment
 
     with errors_for_people():
-        open_study(folder)
+        study = open_study(folder)
         shown = enrolment.revoke(folder, name)
+        study.log.add(RosterChanged.of("revoked", name, shown, user_name()))
         screen = Screen()
         screen.say(
             f"{name} is out of the study; the coordinator refuses its keys {shown} from now on"

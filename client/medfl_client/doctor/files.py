@@ -1,9 +1,7 @@
 """Checks of a site's own files: data, labels, state, keys, programs. They only read."""
 
 import os
-import pwd
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from medfl_client.data.sandbox import locks_here
 from medfl_common.files import holder, temporary_folder
 from medfl_common.ops.checks import Finding, fail, ok, warn
 from medfl_common.ops.machine import DECODERS, check_versions
+from medfl_common.ops.user import user_name
 from medfl_common.wire.keys import fingerprint
 
 COUNT_S = 10.0  # so long files are counted
@@ -132,10 +131,3 @@ def _public_line(path: Path) -> str:
     key = serialization.load_ssh_private_key(path.read_bytes(), password=None).public_key()
     line = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return line.decode()
-
-
-def user_name() -> str:
-    """Name the user that this process runs as."""
-    with suppress(KeyError):  # in a container a user may have no name
-        return pwd.getpwuid(os.getuid()).pw_name
-    return f"number {os.getuid()}"

@@ -20,7 +20,6 @@ from medfl_client.doctor.files import (
     check_state,
     check_temporary,
     count_files,
-    user_name,
 )
 from medfl_client.doctor.network import network_checks, proxy_names
 from medfl_client.doctor.plan import (
@@ -38,6 +37,7 @@ from medfl_client.egress.approvals import approved, approved_plan
 from medfl_common.errors import MedflError
 from medfl_common.ops.address import split
 from medfl_common.ops.checks import Check, Finding, examine, not_checked, ok
+from medfl_common.ops.user import user_name
 from medfl_common.plan.plan import Plan, load_plan
 
 

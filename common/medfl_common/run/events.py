@@ -6,13 +6,14 @@ A type is a view of a line of `log.jsonl`: what a later version adds to the line
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from medfl_common.files import Json
 from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.data_source import DataSource
 from medfl_common.run.site_reply import Facts, SiteReply
 
+RosterChange = Literal["enrolled", "keys replaced", "revoked"]
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
 
 
@@ -30,6 +31,7 @@ class Event:
 
     facts: Facts
     kind: ClassVar[str] = ""
+    is_beside: ClassVar[bool] = False  # no part of the study's course: read by its own kind only
 
     @property
     def time(self) -> float:
@@ -120,6 +122,18 @@ class LedgerSetBack(Event):
     def of(cls, site: str, line: int, sha256: str) -> Self:
         """Note whose ledger lost which line, with the hash of the line."""
         return cls({"site": site, "line": line, "hash": sha256})
+
+
+class RosterChanged(Event):
+    """Somebody enrolled a site, gave it new keys or revoked them; the study may be running."""
+
+    kind = "roster_changed"
+    is_beside = True
+
+    @classmethod
+    def of(cls, change: RosterChange, site: str, fingerprint: str, by: str) -> Self:
+        """Note what was done with which keys, and the user of this machine who did it."""
+        return cls({"change": change, "site": site, "fingerprint": fingerprint, "by": by})
 
 
 class Asked(AtRound):
@@ -242,11 +256,10 @@ class Finished(WithModel):
 KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
-        DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, Statistics,
+        DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, Statistics,
         RoundWithoutQuorum, RoundMade, ModelScored, Finished,
     )
 }  # fmt: skip
-TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
 
 
 def site_names(events: Sequence[Event]) -> list[str]:
@@ -280,14 +293,6 @@ def best_of(meta: Facts) -> Best | None:
     """Read the best round from a checkpoint's facts or an event's."""
     facts = meta.get("best")
     return Best(int(facts["round"]), float(facts["value"])) if isinstance(facts, dict) else None
-
-
-def without_rounds(lines: list[dict[str, Json]], after: int) -> list[dict[str, Json]] | None:
-    """Mark the rounds after `after` as taken back; None where there is none."""
-    lost = [x for x in lines if x["event"] == RoundMade.kind and int(str(x["round"])) > after]
-    for line in lost:
-        line["event"] = TAKEN_BACK
-    return lines if lost else None
 
 
 def _best_to_json(best: Best | None) -> Json:

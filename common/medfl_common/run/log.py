@@ -1,17 +1,22 @@
 """The run log: one JSON line per event; reports and pages read nothing else."""
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import TypeVar
 
 from medfl_common.files import Json, write_atomic
-from medfl_common.run.events import Event, event_of, without_rounds
+from medfl_common.run.events import Event, RoundMade, event_of
 from medfl_common.run.folder import RunFolder
 
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
+TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
 
 
 class RunLog:
@@ -23,26 +28,27 @@ class RunLog:
 
     def write(self, event: str, **values: Json) -> None:
         """Append one event with the time, and make it durable."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **values})
-        size = self.path.stat().st_size if self.path.exists() else 0
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:  # a full disk: remove the half line again
-            if self.path.exists():
-                os.truncate(self.path, size)
-            raise
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n"
+        with self._alone():
+            size = self.path.stat().st_size if self.path.exists() else 0
+            try:
+                with self.path.open("ab", buffering=0) as file:
+                    if file.write(line.encode()) != len(line):
+                        raise OSError(ENOSPC, os.strerror(ENOSPC), str(self.path))
+                    os.fsync(file.fileno())
+            except OSError:  # a full disk: remove the half line again
+                if self.path.exists():
+                    os.truncate(self.path, size)
+                raise
 
     def add(self, event: Event) -> None:
         """Append one event."""
         self.write(event.kind, **event.facts)
 
     def read(self, kind: type[Kind]) -> list[Kind]:
-        """Read the events of one kind, in the order written; of `Event` all."""
+        """Read the events of one kind, in the order written; of `Event` the study's course."""
         found = (event_of(line) for line in read_lines(self.path))
-        return [event for event in found if isinstance(event, kind)]
+        return [e for e in found if isinstance(e, kind) and e.is_beside <= kind.is_beside]
 
     def lines(self, kind: str | None = None) -> list[Line]:
         """Read the lines as they are, of one kind or all."""
@@ -53,20 +59,46 @@ class RunLog:
 
         So every round is in the log once.
         """
-        lines = without_rounds(read_lines(self.path), after)
-        if lines is not None:
-            text = "".join(json.dumps(line) + "\n" for line in lines)
-            write_atomic(self.path, text.encode())
+        with self._alone():
+            lines = without_rounds(read_lines(self.path), after)
+            if lines is not None:
+                text = "".join(json.dumps(line) + "\n" for line in lines)
+                write_atomic(self.path, text.encode())
 
     def _cut_torn_line(self) -> None:
-        if self.path.exists():
-            data = self.path.read_bytes()
-            if data and not data.endswith(b"\n"):
+        if not self._is_torn():
+            return
+        with self._alone():
+            if self._is_torn():  # and not just being written
+                data = self.path.read_bytes()
                 write_atomic(self.path, data[: data.rfind(b"\n") + 1])
+
+    def _is_torn(self) -> bool:
+        return self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from writing: `enrol` and `revoke` do while the study runs."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks: the line is written all the same
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Read the lines of a log; a missing file has none."""
+    """Read the whole lines of a log, which may be growing; a missing file has none."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines() if line]
+
+
+def without_rounds(lines: list[Line], after: int) -> list[Line] | None:
+    """Mark the rounds after `after` as taken back; None where there is none."""
+    lost = [x for x in lines if x["event"] == RoundMade.kind and int(str(x["round"])) > after]
+    for line in lost:
+        line["event"] = TAKEN_BACK
+    return lines if lost else None

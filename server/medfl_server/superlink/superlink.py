@@ -80,7 +80,9 @@ class SuperLink:
         self._state: InMemoryLinkState = app.state.linkstate_factory.state()
         let_restarted_sites_back(self._state)
         self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
+        self._is_up = False
         self._follow_roster()
+        self._is_up = True  # who is enrolled from here on is news
         self._bell = Bell()
         self._arrivals = Arrivals(self._state)
         face = FleetOnly(
@@ -113,9 +115,12 @@ class SuperLink:
             if name not in roster or roster[name].transport != line:
                 self._put_out(node)
                 del self._nodes[name]
+                self._announce(f"{name}'s keys are revoked; they are refused from now on")
         for name, site in roster.items():
             if name not in self._nodes:
                 self._nodes[name] = (site.transport, self._enter(site.transport))
+                if self._is_up:
+                    self._announce(f"{name} is enrolled with {site.fingerprint}")
 
     def run(self, app: ServerApp) -> None:
         """Serve the hospitals while the app runs; pass its exceptions through."""
