@@ -106,7 +106,10 @@ def test_ledger_and_incidents_go_on_after_the_last_line_of_the_earlier_version(s
     assert f"ledger.jsonl is whole: {n_left + 1} lines" in call("client", "audit", "verify", site)
 
 
-def test_index_and_cache_are_used_as_they_are_and_no_picture_is_read(site: Path) -> None:
+def test_an_index_of_an_earlier_version_is_made_anew_once_and_then_no_picture_is_read(
+    site: Path,
+) -> None:
+    assert readiness(site) == FACTS["index"]
     rows, pixels = index_rows(site), cache_bytes(site)
     for path in (site / "dicom").rglob("*.dcm"):  # whoever reads one now finds no DICOM in it
         path.write_bytes(bytes(path.stat().st_size))
