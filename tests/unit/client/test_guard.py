@@ -13,6 +13,7 @@ from medfl_common.metrics.counts import N_BINS, ScoreCounts, bin_places, histogr
 from medfl_common.metrics.counts import auc as counts_auc
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import TrainTask
 
@@ -181,15 +182,16 @@ def test_a_policy_without_training_losses_keeps_qfedavgs_reply_back(make_plan: M
         release(asked, task(plan), Policy(metrics=["scores"]), SHAPES)
 
 
-def test_a_signature_is_eight_numbers_and_is_added_once(
+def test_a_signature_is_eight_numbers_beside_the_ledgers_line_and_is_added_once(
     plan: Plan,
 ) -> None:
     key, asked = Ed25519PrivateKey.generate(), task(plan)
+    last = LastLine(7, "ab" * 32)
     reply = release(result(plan, [[40, 0], [0, 40]]), asked, Policy(), SHAPES)
 
-    signed = sign(reply, asked, key)
+    signed = sign(reply, "cd" * 32, key, last)
 
     assert [*signed] == ["numbers", "update", "seal"]
     assert len(signed.metric_records["seal"]["signature"]) == 8  # type: ignore[arg-type]
     with pytest.raises(DisclosureError, match="signature is not of the form"):
-        sign(signed, asked, key)
+        sign(signed, "cd" * 32, key, last)
