@@ -7,6 +7,7 @@ import http.client
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from medfl_client.connection import clock
 from medfl_client.connection.way import Route, connect
 from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.certificate import certificate_fingerprint
-from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_common.wire.protocol import ENROLLED_HEADER, PROTOCOL, PROTOCOL_HEADER
 
 AUTHORITY = "medfl "  # the names of the studies' authorities begin with this
 # OpenSSL's X509_V_ERR numbers.
@@ -39,6 +40,7 @@ class Health:
     protocol: str  # empty: it does not say
     ahead_s: float  # this computer's clock minus the coordinator's: so much at least, or 0
     ends: datetime  # of the coordinator's certificate
+    enrolled: str | None = None  # name and fingerprint of who signed; empty: nobody it knows
 
 
 def trust(ca: Path) -> ssl.SSLContext:
@@ -54,15 +56,17 @@ def trust(ca: Path) -> ssl.SSLContext:
     return context
 
 
-def ask_health(route: Route, context: ssl.SSLContext) -> Health:
-    """Send GET /health, with nothing about the site. Raises what a connection raises."""
+def ask_health(
+    route: Route, context: ssl.SSLContext, sign: Callable[[], dict[str, str]] = dict
+) -> Health:
+    """Send GET /health; without `sign`, with nothing about the site. Raises as a connection."""
     host, port = route.host_and_port
     with connect(route) as plain, context.wrap_socket(plain, server_hostname=host) as line:
         facts = line.getpeercert() or {}
         connection = http.client.HTTPConnection(host, port)
         connection.sock = line
         before = time.time()
-        connection.request("GET", "/health")
+        connection.request("GET", "/health", headers=sign())
         answer = connection.getresponse()
         ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(facts["notAfter"])), UTC)
         return Health(
@@ -70,6 +74,7 @@ def ask_health(route: Route, context: ssl.SSLContext) -> Health:
             answer.headers.get(PROTOCOL_HEADER, ""),
             _ahead_s(answer.headers.get("date"), before, time.time()),
             ends,
+            answer.headers.get(ENROLLED_HEADER),
         )
 
 
@@ -87,14 +92,14 @@ def _ahead_s(told: str | None, before: float, after: float) -> float:
     return max(before - there, min(after - there, 0.0))
 
 
-def reach(route: Route) -> Health:
+def reach(route: Route, sign: Callable[[], dict[str, str]] = dict) -> Health:
     """Ask for the coordinator's health; raises LinkError with the reason if it cannot."""
     host, _ = route.host_and_port
     context = trust(route.ca)
     try:
-        found = ask_health(route, context)
+        found = ask_health(route, context, sign)
         if not clock.is_accepted(found.ahead_s):  # a busy coordinator may have told an old time
-            again = ask_health(route, context)
+            again = ask_health(route, context, sign)
             found = min(found, again, key=lambda health: abs(health.ahead_s))
         return found
     except ssl.SSLCertVerificationError as error:

@@ -16,6 +16,7 @@ from medfl_client.connection.coordinator import REDIRECTS, Health, reach, trust
 from medfl_client.connection.proxy import SETTING, Proxy, find_proxy, spared
 from medfl_client.connection.study_key import in_words
 from medfl_client.connection.way import Route, connect
+from medfl_client.doctor.enrolment import check_enrolment, signed_headers, unknown
 from medfl_common.errors import MedflError, system_reason
 from medfl_common.ops.address import is_loopback
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
@@ -34,7 +35,7 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
         proxy = find_proxy(site.network, folder, os.environ, address)
         return Route(address, ca, folder / PRIVATE, "", proxy)
 
-    health = cache(lambda: reach(route()))
+    health = cache(lambda: reach(route(), partial(signed_headers, folder)))
     steps: dict[str, Check] = {
         "coordinator's ca.crt": partial(check_authority, ca),
         "study key": lambda: ok(in_words(ca, SiteFolder(folder).state)),
@@ -46,7 +47,10 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
         "coordinator": lambda: check_health(health()),
         "clock": lambda: check_clock(health().ahead_s),
     }
-    return [*_until_failed(steps), *examine({"enrolment": _enrolment})]
+    found = _until_failed(steps)
+    is_there = found[-1].check == "clock" and found[-1].state != "fail"
+    enrolled = partial(check_enrolment, folder, health().enrolled) if is_there else unknown
+    return [*found, *examine({"enrolment": enrolled})]
 
 
 def proxy_names(folder: Path, site: SiteFile) -> dict[str, str]:
@@ -191,14 +195,6 @@ def check_clock(ahead_s: float) -> Finding:
     if clock.is_close_to_limit(ahead_s):
         return warn(seen, todo, "your IT department")
     return ok(seen)
-
-
-def _enrolment() -> Finding:
-    return not_checked(
-        "whether the coordinator knows this site's keys",
-        "start medfl-client run; it reports this within seconds",
-        "you",
-    )
 
 
 def _no_server(folder: Path) -> Finding:

@@ -1,6 +1,6 @@
 """`medfl-client doctor`: check, before the start, everything that could stop this site later.
 
-It changes nothing, and sends only TLS handshakes and one GET /health.
+It changes nothing, and sends only TLS handshakes and one GET /health, signed with the site's key.
 """
 
 from contextlib import suppress

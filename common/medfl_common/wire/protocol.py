@@ -2,3 +2,6 @@
 
 PROTOCOL = 5
 PROTOCOL_HEADER = "x-medfl-protocol"  # of the coordinator's answer to GET /health
+# The coordinator's answer to a GET /health that a site has signed as Flower signs requests: the
+# site's name and its keys' fingerprint, or nothing if the key is not enrolled.
+ENROLLED_HEADER = "medfl-enrolled"

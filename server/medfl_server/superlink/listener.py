@@ -3,13 +3,13 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_common.errors import LinkError, system_reason
 from medfl_common.ops.address import bare
-from medfl_common.wire.protocol import PROTOCOL, PROTOCOL_HEADER
+from medfl_common.wire.protocol import ENROLLED_HEADER, PROTOCOL, PROTOCOL_HEADER
 from medfl_server.superlink.arrivals import SENDER
 from medfl_server.superlink.asgi import (
     Asgi,
@@ -97,6 +97,7 @@ class FleetOnly:
         has_room: Says whether there is room for one more reply.
         knows: Says of a request's headers whether an enrolled key has signed them.
         note: Takes a key and the bytes of its reply that have come.
+        name_of: Names the site of an enrolled key.
         tell_double: Takes the public key that two clients use at once.
         max_reply: Bytes of the largest allowed reply.
     """
@@ -110,6 +111,7 @@ class FleetOnly:
         max_reply: int = MAX_REPLY,
         knows: Callable[[Scope], bool] = lambda scope: True,
         note: Callable[[bytes, int], None] = lambda key, n_bytes: None,
+        name_of: Callable[[bytes], str] = lambda key: "",
     ) -> None:
         self._app = app
         self._bell = bell
@@ -117,7 +119,7 @@ class FleetOnly:
         self._n_entering = 0
         self._giving = Turns(MAX_GIVING, MAX_TURNS_OF_KEY, TURN_S)
         self._taking = Turns(MAX_TAKING, MAX_TURNS_OF_KEY, TURN_S)
-        self._knows, self._note = knows, note
+        self._knows, self._note, self._name_of = knows, note, name_of
         self._meter = Meter()
         self._doubles = Doubles(tell_double)
         self._allowance = Allowance(max_reply)
@@ -148,9 +150,8 @@ class FleetOnly:
         """Say whether a request's body may be read: an enrolled hospital's, or a small one."""
         if path == "/health":
             return True
-        if not self._knows(
-            scope
-        ):  # who asks to be let in is told by Flower that it is not enrolled
+        # who asks to be let in is told by Flower that it is not enrolled
+        if not self._knows(scope):
             return path == ACTIVATE and 0 < announced_bytes(scope) <= SMALL
         connection = connection_of(scope)
         if connection is not None:
@@ -206,8 +207,7 @@ class FleetOnly:
         async def told(event: Event) -> None:
             if event["type"] == "http.response.start":
                 if path == "/health":
-                    spoken = (PROTOCOL_HEADER.encode(), str(PROTOCOL).encode())
-                    event = {**event, "headers": [*event.get("headers", ()), spoken]}
+                    event = {**event, "headers": [*event.get("headers", ()), *self._told(scope)]}
                 elif event["status"] == HTTP_OK:
                     self._note_let_in(path, scope)
                 elif event["status"] in REFUSED:
@@ -215,6 +215,12 @@ class FleetOnly:
             await send(event)
 
         return told
+
+    def _told(self, scope: Scope) -> Iterator[tuple[bytes, bytes]]:
+        """Name the protocol, and to who has signed the request how he is enrolled."""
+        yield PROTOCOL_HEADER.encode(), str(PROTOCOL).encode()
+        if key := header(scope, KEY_HEADER):
+            yield ENROLLED_HEADER.encode(), (self._name_of(key) * self._knows(scope)).encode()
 
     def _note_let_in(self, path: str, scope: Scope) -> None:
         key = header(scope, KEY_HEADER)

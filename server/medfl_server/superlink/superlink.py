@@ -93,6 +93,7 @@ class SuperLink:
             listener.max_reply,
             Callers(self._state).knows,
             self._arrivals.note,
+            self._enrolled_as,
         )
         self._server = uvicorn.Server(uvicorn_config(face, listener.certificate, listener.key))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
@@ -142,10 +143,19 @@ class SuperLink:
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
         )
 
-    def _tell_of_two_clients(self, key: bytes) -> None:
-        for name, (_, node) in self._nodes.items():
+    def _name_of(self, key: bytes) -> str:
+        for name, (_, node) in list(self._nodes.items()):
             if base64.b64encode(self._state.nodes[node].public_key) == key:
-                self._announce(TWO_CLIENTS.format(name=name))
+                return name
+        return ""
+
+    def _enrolled_as(self, key: bytes) -> str:
+        site = self._roster().get(name := self._name_of(key))
+        return f"{name} {site.fingerprint}" if site else ""
+
+    def _tell_of_two_clients(self, key: bytes) -> None:
+        if name := self._name_of(key):
+            self._announce(TWO_CLIENTS.format(name=name))
 
     def _put_out(self, node: int) -> None:
         """Delete a node, so that Flower refuses its key from now on."""
