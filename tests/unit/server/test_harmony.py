@@ -166,6 +166,7 @@ def test_sites_tell_of_their_data_before_the_first_round(
     for path in (hospitals / "site-2").rglob("*.dcm"):  # its MONOCHROME1 was lost in an export
         dataset = dcmread(path)
         dataset.PhotometricInterpretation = "MONOCHROME2"
+        dataset.pop("PresentationLUTShape", None)
         dataset.save_as(path)
     silent = hospitals / "site-3" / "site.yaml"
     silent.write_text(silent.read_text().replace("{min", "{share_statistics: false, min"))
