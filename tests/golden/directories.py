@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from flwr.app import RecordDict
+from safetensors.torch import load_file
 from tests.golden.commands import HERE, call
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
+from medfl_common.models import build_model
+from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import load_plan
+from medfl_common.run.model_file import WEIGHTS
 from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.study.run_directory import open_study
 
@@ -73,21 +77,22 @@ def prepare(site: Path) -> None:
 def last_request(folder: Path, round_: int) -> tuple[RecordDict, list[str]]:
     """Ask site-1 again for the last thing that the study asked it; give reply and words."""
     study = open_study(folder / "run")
-    return _ask(folder / "hospitals" / "site-1", study.plan, study.run, "evaluate", round_,
-                study.nonce("evaluate", round_, "site-1"))  # fmt: skip
+    model, every = build_model(study.plan), load_file(folder / "run" / WEIGHTS)
+    shared = {name: every[name] for name in shared_weights(model)}
+    rest = {name: tensor for name, tensor in every.items() if name not in shared}
+    task = TrainTask("evaluate", study.run, round_, study.nonce("evaluate", round_, "site-1"),
+                     "site-1", study.plan, shared, start=rest or None)  # fmt: skip
+    return _ask(folder / "hospitals" / "site-1", task)
 
 
 def ask_with_another_plan(site: Path) -> None:
     """Ask a site to train by a plan that it has not approved."""
     plan = load_plan(HERE / "run-plan.yaml").model_copy(update={"seed": 9})
-    _ask(site, plan, "cd" * 16, "train", 1, 5)
+    _ask(site, TrainTask("train", "cd" * 16, 1, 5, "site-1", plan, {}))
 
 
-def _ask(
-    site: Path, plan: Any, run: str, kind: Any, round_: int, nonce: int
-) -> tuple[RecordDict, list[str]]:
+def _ask(site: Path, task: TrainTask) -> tuple[RecordDict, list[str]]:
     said: list[str] = []
-    task = TrainTask(kind, run, round_, nonce, "site-1", plan, {})
     unsigned = replace(open_site(site, load_site_file(site)), study_key=None)  # no key is stored
     reply = handle_task(encode_task(task), unsigned, Session(), said.append)
     return reply, said

@@ -58,7 +58,7 @@ class Started(Event):
 class DataRead(Event):
     """A simulation read its data."""
 
-    kind = "data"
+    kind = "data_read"
 
     @classmethod
     def of(cls, sources: Mapping[str, Json]) -> Self:
