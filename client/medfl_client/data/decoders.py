@@ -4,6 +4,7 @@ import codecs
 import sys
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from medfl_common import __version__
@@ -12,6 +13,8 @@ PACKAGES = (
     "numpy", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "python-gdcm",
 )  # fmt: skip
+
+LAZY = ("numpy.ma", "numpy.char", "numpy.fft", "numpy.rec", "numpy.strings")
 
 
 @cache
@@ -32,5 +35,7 @@ def prepare() -> None:
     """Import what reading any file may need: a locked worker can import nothing more."""
     from pydicom.charset import python_encoding
 
+    for part in LAZY:  # numpy imports these when a function first needs them
+        import_module(part)
     for encoding in {*python_encoding.values(), "utf-8", "latin-1", "gb18030", "shift_jis"}:
         codecs.lookup(encoding)
