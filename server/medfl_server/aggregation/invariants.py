@@ -140,14 +140,18 @@ def _by_class(confusion: Counts, task: Task) -> tuple[Counts, Counts]:
 
 
 def _check_groups(result: TrainResult) -> None:
-    """Groups of one kind are parts of the whole."""
+    """Groups of one kind are parts of the whole; their bins may be joined otherwise than its."""
     for kind, groups in result.groups.items():
         whole = result.score_counts
+        parts = zip(*map(_totals, groups), strict=True)
         if whole is None or any(
-            (sum(getattr(one, part) for one in groups) > getattr(whole, part)).any()
-            for part in ("confusion", "positive", "negative")
+            (sum(part) > total).any() for part, total in zip(parts, _totals(whole), strict=True)
         ):
             raise RunError(f"the groups by {kind} count more images than were scored")
+
+
+def _totals(counts: ScoreCounts) -> tuple[Counts, Counts, Counts]:
+    return counts.confusion, counts.positive.sum(axis=-1), counts.negative.sum(axis=-1)
 
 
 def _check_statistics(found: SiteStatistics, task: Task) -> None:
