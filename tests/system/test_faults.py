@@ -88,7 +88,7 @@ def test_kills_lose_no_control_variate_and_nothing_that_was_left_out(
     assert finished["sha256"] == expected
 
 
-@pytest.mark.skip(reason="takes too long on a busy machine; run it alone, by hand")
+@pytest.mark.skip(reason="not run to its end yet; run it alone, by hand")
 def test_restarts_in_trainings_of_a_minute_end_no_client_and_lose_no_training(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

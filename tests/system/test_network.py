@@ -45,7 +45,7 @@ def rounds(deployment: Deployment) -> list[object]:
     return [event["round"] for event in lines if event["event"] == "round"]
 
 
-@pytest.mark.skip(reason="takes too long on a busy machine; run it alone, by hand")
+@pytest.mark.skip(reason="not seen to pass yet; run it alone, by hand")
 def test_a_study_runs_through_proxies_with_a_login_over_an_idle_limit_and_no_secret_is_seen(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +92,7 @@ def command_lines() -> list[str]:
     return found
 
 
-@pytest.mark.skip(reason="takes too long on a busy machine; run it alone, by hand")
+@pytest.mark.skip(reason="not seen to pass yet; run it alone, by hand")
 def test_a_study_runs_over_ipv6(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:

@@ -11,7 +11,10 @@ from tests.system.connect_proxy import ConnectProxy
 from medfl_client.commands.init import set_up
 from medfl_client.commands.run import free_port
 from medfl_client.config.site_file import HttpProxy, Network, load_site_file
+from medfl_client.connection.meeting_place import MeetingPlace
 from medfl_client.connection.proxy import find_proxy, forget_proxies
+from medfl_client.connection.supervisor import _command
+from medfl_client.connection.way import Route, for_child
 from medfl_client.doctor.network import network_checks
 from medfl_client.doctor.site import private_names
 from medfl_common.errors import LinkError
@@ -107,6 +110,18 @@ def test_a_proxy_of_another_kind_is_refused_in_words(url: str) -> None:
     ):
         with pytest.raises(LinkError, match=r"^(ALL_PROXY|network.proxy) names (a|no) proxy"):
             find_proxy(network, HERE, environment, TO)
+
+
+def test_the_password_is_in_no_argument_of_the_supernode_and_in_no_text_of_the_proxy() -> None:
+    proxy = find_proxy(Network(), HERE, {"https_proxy": "http://u:s3cret@proxy:3128"}, "far:1")
+    assert proxy is not None
+    route = Route("far:1", HERE / "ca.crt", HERE / "identity.key", "", proxy)
+    place = MeetingPlace(str(HERE / "socket"), 0, b"", HERE / "executor.key")
+
+    shown = [repr(proxy), proxy.shown, *_command(route, place)]
+
+    assert "s3cret" not in " ".join(shown)
+    assert b"s3cret" in for_child(route)  # the standard input, which nobody else reads
 
 
 def test_libraries_of_this_process_see_no_proxy_and_no_entry_that_they_fail_on() -> None:
