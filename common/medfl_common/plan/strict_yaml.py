@@ -7,6 +7,7 @@ depth and the number of values are bounded before the text is parsed whole: no f
 
 import math
 import re
+import stat
 from pathlib import Path
 
 import yaml
@@ -46,7 +47,10 @@ _PLAIN_TAGS = {
 def read_yaml(path: Path) -> dict[str, Value]:
     """Read a file that holds one mapping; raise ConfigError with the path as it was resolved."""
     try:
-        check_size(path.stat().st_size, str(path))
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # a pipe or a device may have no end
+            raise ConfigError(f"{path.resolve()} is no file", todo="name a file")
+        check_size(facts.st_size, str(path))
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(

@@ -1,9 +1,11 @@
+import os
 import time
+from pathlib import Path
 
 import pytest
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan.strict_yaml import parse_yaml
+from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
 
 
 def test_plain_values_are_read_as_written() -> None:
@@ -68,3 +70,11 @@ def test_a_text_beyond_the_bounds_is_refused_within_two_seconds_of_cpu(text: str
 
     assert time.process_time() - started < 2
     assert len(str(refused.value)) < 500
+
+
+def test_a_pipe_a_device_and_a_folder_are_no_plan(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="is no file"):
+            read_yaml(path)
