@@ -76,9 +76,18 @@ def test_sixteen_bits_that_hold_twelve_keep_their_greys_and_an_archive_says_whos
     highest = [int(npz.pixels[row].max()) for row in npz.rows]
     assert highest == pytest.approx([255, 127, 64], abs=1)
     assert len(set(npz.patients)) == 2
-    np.savez(tmp_path / "data" / "b.npz", images=ramp[None], patients=np.zeros(1))
+    one = {"images": ramp[None]}
+    np.savez(tmp_path / "data" / "b.npz", **one, patients=np.zeros(1))
+    np.savez(tmp_path / "data" / "c.npz", **one, patients=np.array([{}], dtype=object))
+    np.savez(tmp_path / "data" / "d.npz", **one, labels=np.zeros((2, 1)))
+    np.savez(tmp_path / "data" / "e.npz", images=ramp[None][:0])
     again = read(tmp_path, "npz", files, plan)
-    assert "patients is float64 (1,); not one per image" in count_reasons(again.refused)
+    assert again.refused == {
+        "b.npz": "patients is float64 (1,); not one per image",
+        "c.npz": "patients holds Python objects, which medfl does not read",
+        "d.npz": "labels is float64 (2, 1); not one per image",
+        "e.npz": "images has no images",
+    }
 
 
 def test_a_csv_column_says_whose_a_picture_is(tmp_path: Path, make_plan: MakePlan) -> None:

@@ -66,13 +66,12 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
     pictures = _array(path, facts.st_mtime_ns, f"{prefix}{IMAGES}")
     if pictures.dtype not in (np.uint8, np.uint16) or pictures.ndim not in (3, 4):
         raise DataError(f"{prefix}{IMAGES} is {pictures.dtype} {pictures.shape}; not images")
-    with np.load(path, allow_pickle=False) as archive:
-        has_labels = f"{prefix}labels" in archive.files
-        labels = archive[f"{prefix}labels"] if has_labels else np.full((len(pictures), 0), 0)
-        patients = archive[f"{prefix}patients"] if f"{prefix}patients" in archive.files else None
-    if patients is not None and (
-        patients.shape != (len(pictures),) or patients.dtype.kind not in "iuU"
-    ):
+    if not len(pictures):
+        raise DataError(f"{prefix}{IMAGES} has no images")
+    labels = _beside(path, f"{prefix}labels", len(pictures))
+    labels = np.full((len(pictures), 0), 0) if labels is None else labels
+    patients = _beside(path, f"{prefix}patients", len(pictures))
+    if patients is not None and (patients.ndim != 1 or patients.dtype.kind not in "iuU"):
         raise DataError(f"{prefix}patients is {patients.dtype} {patients.shape}; not one per image")
     folder = prefix.rstrip("_")
     rows = []
@@ -99,6 +98,20 @@ def _rows(path: Path, name: str, prefix: str, rules: Rules) -> list[Row]:
             )
         )
     return rows
+
+
+def _beside(path: Path, key: str, n_images: int) -> NDArray[np.generic] | None:
+    """Read an array with an entry for each image; None where there is none."""
+    with np.load(path, allow_pickle=False) as archive:
+        if key not in archive.files:
+            return None
+        try:
+            array: NDArray[np.generic] = archive[key]
+        except ValueError:  # numpy would have to run what the file says
+            raise DataError(f"{key} holds Python objects, which medfl does not read") from None
+    if array.shape[:1] != (n_images,):
+        raise DataError(f"{key} is {array.dtype} {array.shape}; not one per image")
+    return array
 
 
 def _label(label: NDArray[np.generic]) -> str:
