@@ -19,10 +19,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
-from medfl_client.egress.message_entry import (
-    RELEASED,
-    mb_of_last_day,
-)
+from medfl_client.egress.message_entry import RELEASED, mb_of_last_day
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name

@@ -12,7 +12,25 @@ from tests.conftest import MakePlan
 IN_A_SMALL_STATE = """
 mkdir -p "$1/state" && mount -t tmpfs -o size=6m none "$1/state" && exec "$2" -c "$3" "$1" "$4"
 """
-WORK = """
+FILL = """
+import sys
+from pathlib import Path
+
+ballast = Path(sys.argv[1]) / "state" / "ballast"
+
+def fill():
+    with ballast.open("ab", buffering=0) as file:
+        for n in (65536, 1):
+            try:
+                while True:
+                    file.write(bytes(n))
+            except OSError:
+                pass
+"""
+
+WORK = (
+    FILL
+    + """
 import json, os, sys
 from pathlib import Path
 from medfl_client.config.site_file import load_site_file
@@ -29,17 +47,6 @@ folder, plan = Path(sys.argv[1]), load_plan(Path(sys.argv[2]))
 state, said, session = folder / "state", [], Session()
 approvals.approve(state, plan)
 site = open_site(folder, load_site_file(folder))
-ballast = state / "ballast"
-
-def fill():
-    with ballast.open("ab", buffering=0) as file:
-        for n in (65536, 1):
-            try:
-                while True:
-                    file.write(bytes(n))
-            except OSError:
-                pass
-
 def code(round_):
     weights = shared_weights(build_model(plan))
     task = TrainTask("train", "cd" * 16, round_, round_, "site-1", plan, weights)
@@ -59,6 +66,7 @@ broken = ledger.first_broken_line(state / "ledger.jsonl")
 decisions = [line["decision"] for line in ledger.read_lines(state / "ledger.jsonl")]
 print(json.dumps([found, [str(line) for line in said], broken, decisions]))
 """
+)
 
 
 def small_state() -> list[str]:
@@ -94,21 +102,15 @@ def test_a_full_disk_is_a_code_of_its_own_and_one_line_and_all_goes_on_with_room
     assert sorted(decisions) == sorted([full, full, "released", full, "released"])
 
 
-INDEX = """
-import sys
-from pathlib import Path
+INDEX = (
+    FILL
+    + """
 from medfl_client.cli import app
 
-state = Path(sys.argv[1]) / "state"
-with (state / "ballast").open("ab", buffering=0) as file:
-    for n in (65536, 1):
-        try:
-            while True:
-                file.write(bytes(n))
-        except OSError:
-            pass
+fill()
 app(["index", sys.argv[1]])
 """
+)
 
 
 def test_a_command_on_a_full_disk_ends_with_a_line_that_names_the_folder(hospitals: Path) -> None:
