@@ -1,6 +1,7 @@
 """medfl-server: the coordinator's commands."""
 
 import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -145,6 +146,7 @@ def run(
     with errors_for_people():
         study, screen = open_study(folder), Screen()
         screen.say("starting")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: it says goodbye
         give_back_large_blocks()
         with locked(folder):
             os.environ["FLWR_HOME"] = str(RunFolder(folder).flower_home.resolve())

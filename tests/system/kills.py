@@ -187,7 +187,7 @@ class Storm:
             self._must_be_killed("the coordinator", self._server)
             self._server = self._deployment.start_server()
         for name, client in self._clients.items():
-            if client.poll() is not None:
+            if client.poll() not in (None, 0):  # 0: it has heard that the study is finished
                 self._must_be_killed(f"the client of {name}", client)
                 self._clients[name] = self._deployment.start_client(self._sites[name])
 

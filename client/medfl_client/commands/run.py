@@ -6,8 +6,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medfl_client.config.folder import PRIVATE, SiteFolder, StateFolder
@@ -16,13 +16,14 @@ from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.meeting_place import MeetingPlace, prepare_place
 from medfl_client.connection.proxy import find_proxy, forget_proxies
-from medfl_client.connection.supervisor import SuperNode
+from medfl_client.connection.supervisor import SuperNode, Tell
 from medfl_client.connection.way import Route
 from medfl_client.egress.approvals import read_records
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, temporary_folder, write_private
 from medfl_common.ui.screen import Screen, log_to
 
+CONFIRM_S = 2.0  # for the last answer to reach the coordinator
 STOP_S = 7.0  # from the first signal to the end of the process
 
 
@@ -95,9 +96,38 @@ def _serve(
     log_to(StateFolder.of(folder).flower_log)
     site = open_site(folder, site_file, screen.watch)
     screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
-    is_open = OpenHours(site_file.policy.hours, screen.say)
-    app = build_app(lambda context: site, screen.say)
-    serve(app, place, is_open, screen.say, supernode.renew)
+    farewell = _Farewell(screen.say, supernode.rest, OpenHours(site_file.policy.hours, screen.say))
+    app = build_app(lambda context: site, farewell.hear)
+    with suppress(StudyEnded):
+        serve(app, place, farewell.is_open, screen.say, supernode.renew)
+
+
+class StudyEnded(BaseException):
+    """The coordinator has said that it asks nothing more."""
+
+
+class _Farewell:
+    """What the coordinator's last word means for this process: it ends, or it waits in silence."""
+
+    def __init__(self, say: Tell, rest: Callable[[], None], is_open: Callable[[], bool]) -> None:
+        self._say, self._rest, self._is_open = say, rest, is_open
+        self._has_ended = False
+
+    def hear(self, line: str) -> None:
+        """Tell a line of the work; know the last one."""
+        from medfl_client.task.farewell import Farewell  # imports Flower
+
+        self._say(line)
+        if isinstance(line, Farewell):
+            self._rest()
+            self._has_ended = line.is_end
+
+    def is_open(self) -> bool:
+        """Say whether tasks are taken; raises StudyEnded once none will come."""
+        if self._has_ended:
+            time.sleep(CONFIRM_S)
+            raise StudyEnded
+        return self._is_open()
 
 
 def _end_in_time() -> None:

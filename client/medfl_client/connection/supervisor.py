@@ -63,6 +63,7 @@ class SuperNode:
         self._log = log
         self._tell = tell
         self._told = ""
+        self._is_resting = False  # the coordinator has said goodbye
         self._was_let_in = False  # with these keys, since this process began
         self._patience_s = JOIN_S
         self._useless = ""  # why a SuperNode that is connected is to be ended
@@ -77,6 +78,10 @@ class SuperNode:
         """End the child and stop supervising."""
         self._closed.set()
         self._thread.join()
+
+    def rest(self) -> None:
+        """Say nothing until the coordinator is back: it has said goodbye."""
+        self._is_resting, self._told = True, ""
 
     def renew(self, reason: str) -> None:
         """End the connection that there is, if there is one, and connect again."""
@@ -146,7 +151,7 @@ class SuperNode:
             seen.read(printed)
             if CONNECTED in seen.text and not seen.is_connected:
                 seen.is_connected, self._useless, self._patience_s = True, "", JOIN_S
-                self._was_let_in = True
+                self._is_resting, self._was_let_in = False, True
                 self._tell_once("connected to the coordinator; waiting for tasks")
             if STALLED.encode() in seen.news:
                 self._tell_once(
@@ -163,6 +168,7 @@ class SuperNode:
     def _why_end(self, seen: "_Seen") -> End | None:
         """Say why the child is of no use any more, and how long to pause; None: it is."""
         if NOT_ENROLLED.search(seen.text):
+            self._is_resting = False
             if self._was_let_in:
                 return REVOKED, REFUSED_PAUSE_S
             why = (
@@ -204,7 +210,7 @@ class SuperNode:
 
     def _tell_once(self, line: str) -> None:
         """Report it if it is news: nobody needs the same line every second."""
-        if line != self._told:
+        if line != self._told and not self._is_resting:
             self._told = line
             self._tell(line)
 

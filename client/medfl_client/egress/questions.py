@@ -129,6 +129,12 @@ def use_of(state: Path, plan: Plan) -> Use | None:
     return Use(str(used[-1]["run"]), len(used), float(str(used[-1]["time"])))
 
 
+def newest_run(state: Path, plan_hash: str) -> str:
+    """Name the run that asked last under a plan; empty: none has."""
+    runs = [line.run for line in _read(state) if line.plan == plan_hash]
+    return runs[-1] if runs else ""
+
+
 def refused(what: str, setting: str = "repeats") -> QuestionError:
     """Make the error of a question that the plan does not need."""
     error = QuestionError(

@@ -24,6 +24,7 @@ from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
+from medfl_client.task.farewell import farewell_in
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
@@ -77,6 +78,9 @@ def handle_task(content: RecordDict, site: Site, session: Session, tell: Tell) -
     try:
         check_protocol(content)
         signed = site.check_task(content, tell)
+        if signed and (farewell := farewell_in(content, site)) is not None:
+            tell(farewell)
+            return RecordDict()  # it asks for nothing, and nothing leaves
         task, digest = decode_task_head(content), signed
         return _sealed(_answer(content, task, site, session, tell), digest, site)
     except Exception as error:  # the firewall: texts and tracebacks stay here

@@ -10,6 +10,7 @@ from medfl_common.metrics.counts import merge
 from medfl_common.run.events import Finished
 from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import score_counts_in
+from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.rounds.pending import Speed
 from medfl_server.rounds.progress import Follow
@@ -40,13 +41,15 @@ def build_app(
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
         post = Post(grid, connected_sites, roster, ttl_s, explain, signer)
-        with quick_collections():
-            shared = RoundLoop(study, post, announce, follow, sites_keep_models, speed).run()
+        loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
+        with quick_collections(), goodbye_where_it_rests(study, post):
+            shared = loop.run()
         _, start = initial_weights(study)
         counted = score_counts_in(study.log.read(Finished)[-1])
         reading = read_scores(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)
         )
         save_model(study.folder, study.plan, start | shared, reading)
+        say_goodbye(study, post, "finished")
 
     return app

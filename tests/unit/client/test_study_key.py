@@ -14,6 +14,7 @@ from tests.conftest import MakePlan
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import approvals
+from medfl_client.task.farewell import Farewell
 from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site, open_site
@@ -21,6 +22,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan
 from medfl_common.run.folder import RunFolder
+from medfl_common.wire.goodbye import Goodbye, encode_goodbye
 from medfl_common.wire.signature import sign_task
 from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.roster.certificates import issue_study_certificate
@@ -186,3 +188,30 @@ def test_a_study_of_an_earlier_version_gets_its_key_and_keeps_its_authority(
     key, certificate = read_study_key(deployment.study)
     assert key.public_key() == certificate.public_key()
     assert not ensure_study_key(deployment.study)
+
+
+def goodbye(plan: Plan, run: str = "cd" * 16) -> RecordDict:
+    return encode_goodbye(Goodbye("finished", plan.study, run, plan.hash(), 3))
+
+
+def test_a_goodbye_counts_only_with_the_study_keys_signature_for_this_site_and_run(
+    deployment: Deployment, answers: Answers, plan: Plan
+) -> None:
+    assert answers.code(signed(deployment, ask(plan))) == 0
+    own = read_roster(deployment.study)["site-1"].fingerprint
+    changed = signed(deployment, encode_goodbye(Goodbye("stopped", "s", "cd" * 16, plan.hash(), 3)))
+    changed.config_records["task"]["why"] = "finished"
+    certificate = read_study_key(deployment.study)[1].public_bytes(Encoding.DER)
+    forged = goodbye(plan)
+    sign_task(forged, own, Ed25519PrivateKey.generate(), certificate)
+    anothers = signed(deployment, goodbye(plan), to="site-2")
+    replayed = signed(deployment, goodbye(plan, run="ab" * 16))
+
+    for content in (goodbye(plan), changed, forged, anothers, replayed):
+        assert answers.code(content) == 530
+        assert not isinstance(answers.said[-1], Farewell)
+
+    true = signed(deployment, goodbye(plan))
+    assert not handle_task(true, answers.site, Session(), answers.said.append)
+    assert isinstance(answers.said[-1], Farewell)
+    assert f"the study {plan.study} is finished" in answers.said[-1]

@@ -1,0 +1,46 @@
+"""The coordinator's last word to a site: the study is over, or rests. Signed like a task."""
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from flwr.app import ConfigRecord, RecordDict
+
+from medfl_common.errors import LinkError
+from medfl_common.wire.protocol import PROTOCOL
+
+Why = Literal["finished", "paused", "stopped"]
+KIND = "goodbye"
+
+
+@dataclass(frozen=True)
+class Goodbye:
+    """Why the coordinator goes."""
+
+    why: Why
+    study: str
+    run: str
+    plan: str  # hash
+    round: int  # the last that was made
+
+
+def encode_goodbye(goodbye: Goodbye) -> RecordDict:
+    """Write a goodbye as a task that asks for nothing."""
+    config = {"protocol": PROTOCOL, "kind": KIND, **vars(goodbye)}
+    return RecordDict({"task": ConfigRecord(config)})
+
+
+def goodbye_in(content: RecordDict) -> Goodbye | None:
+    """Read a goodbye; None where the message is a task."""
+    config = content.config_records["task"]
+    if config.get("kind") != KIND:
+        return None
+    why, study, run, plan, round_ = (config.get(key) for key in Goodbye.__dataclass_fields__)
+    if not (
+        why in get_args(Why)
+        and isinstance(study, str)
+        and isinstance(run, str)
+        and isinstance(plan, str)
+        and isinstance(round_, int)
+    ):
+        raise LinkError("the coordinator's last word cannot be read", todo="update medfl here")
+    return Goodbye(cast(Why, why), study, run, plan, round_)
