@@ -71,8 +71,9 @@ def answer(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     widest = int(np.ptp(shares, axis=0).argmax())
     low, high = shares[:, widest].min(), shares[:, widest].max()
+    has = "1 hospital has" if len(samples) == 1 else f"{len(samples)} hospitals have"
     return (
-        f"{len(samples)} hospitals have {sum(samples)} images of {n_patients} patients, from "
+        f"{has} {sum(samples)} images of {n_patients} patients, from "
         f"{min(samples)} to {max(samples)} each (median {np.median(samples):g}). "
         f"The share of {classes[widest]!r} ranges from {low:.0%} to {high:.0%}."
     )
