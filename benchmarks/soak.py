@@ -65,7 +65,7 @@ def soak(folder: Path, kind: str, n_kills: int, seed: int) -> tuple[list[Kill], 
     for path in paths:
         with (path / "site.yaml").open("a") as file:
             file.write("policy: {min_images: 5, min_cell: 1}\n")
-    n_rounds, plan = n_kills + n_kills // 2 + 3, folder / "plan.yaml"
+    n_rounds, plan = 2 * n_kills + 3, folder / "plan.yaml"
     plan.write_text(
         PLAN.replace("ROUNDS", str(n_rounds)).replace("EPOCHS", str(KINDS[kind]["epochs"]))
     )

@@ -24,8 +24,8 @@ LOOK_S = 0.002  # between looks for the moment
 MOMENT_S = 40.0  # a moment that does not come by then is passed over
 TRAINING_S = (0.2, 1.0)  # after the asking
 # A long training is one whose process has the processor for a part of the time only.
-LONG_S, AT_S = 65.0, (5.0, 50.0)  # how long it has so little, and when it is hit
-ON_S, OFF_S = 0.02, 0.98
+LONG_S, AT_S = 75.0, (5.0, 50.0)  # how long it has so little, and when it is hit
+ON_S, OFF_S = 0.01, 0.99
 STOPPED_S = (0.5, 30.0)  # how long a SIGSTOP lasts
 PROCESSES = ("coordinator", "supernode", "executor")
 TURNS = ("asking", "training", "sending")  # in these any process can be hit

@@ -19,7 +19,7 @@ from medfl_sim.local.deployment import Deployment, run_here, wait_until
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SITES = ("site-1", "site-2", "site-3")
-ANSWER_S = 120.0
+ANSWER_S = 300.0
 CLOCK = """\
 import os, time
 real = time.time
@@ -88,11 +88,10 @@ def test_kills_lose_no_control_variate_and_nothing_that_was_left_out(
     assert finished["sha256"] == expected
 
 
-@pytest.mark.skip(reason="not run to its end yet; run it alone, by hand")
 def test_restarts_in_trainings_of_a_minute_end_no_client_and_lose_no_training(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
-    plan = make_plan(federation={"rounds": 4, "deadline_s": 900}, training={"epochs": 100})
+    plan = make_plan(federation={"rounds": 6, "deadline_s": 900}, training={"epochs": 100})
     expected = undisturbed(tmp_path / "simulated", plan, hospitals)
     sites = {name: hospitals / name for name in SITES}
     deployment.create(plan, sites)
