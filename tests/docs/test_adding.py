@@ -72,6 +72,7 @@ def test_an_algorithm_is_added_by_its_own_files_and_changes_no_other_plan(tree: 
     assert float(weights) == pytest.approx(10 + (1 - 2) / 2)
 
 
+@pytest.mark.slow
 def test_the_guides_files_are_as_strictly_typed_as_all_others(tree: Path) -> None:
     options = ["--strict", "--explicit-package-bases", "--ignore-missing-imports"]
     files = [str(tree / VALUE), str(tree / STRATEGY)]

@@ -201,6 +201,7 @@ def do(block: Block) -> None:
             assert done.exit_code == 0, f"{block}: {shlex.join(words)}: {done.output}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUN)
 def test_a_tutorial_runs_from_its_first_block_to_its_last(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 NOTEBOOK = ROOT / "notebooks" / "does-joining-help.ipynb"
 
 
+@pytest.mark.slow
 def test_every_cell_of_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -19,7 +19,7 @@ from medfl_sim.local.deployment import Deployment, command, wait_until
 DEPLOY = ROOT / "deploy"
 EXPOSURE = 1.5  # of 10, by systemd's own count
 SIDES = ("client", "server")
-WAIT_S = 90.0  # for what takes seconds on an idle machine
+WAIT_S = 300.0  # for what takes seconds on an idle machine
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -76,6 +76,7 @@ def health_check() -> list[str]:
     return [str(part) for part in json.loads(found[1])]
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_health_check_and_metrics_of_both_ends_answer_while_a_study_runs(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path

@@ -17,7 +17,7 @@ from medfl_sim.local.deployment import Deployment, command, wait_until
 
 pytestmark = pytest.mark.processes
 
-ANSWER_S = 90.0  # for what takes seconds on an idle machine
+ANSWER_S = 300.0  # for what takes seconds on an idle machine
 Checks = dict[str, dict[str, str]]
 
 
@@ -72,6 +72,7 @@ def test_the_sites_doctor_says_what_is_wrong_and_who_acts(
     assert "clock" not in found
 
 
+@pytest.mark.slow
 def test_a_site_whose_keys_the_coordinator_does_not_know_is_not_ready(
     running: Deployment, tmp_path: Path
 ) -> None:

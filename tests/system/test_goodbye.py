@@ -9,7 +9,7 @@ from tests.conftest import MakePlan
 
 from medfl_sim.local.deployment import Deployment, wait_until
 
-ANSWER_S = 120.0
+ANSWER_S = 300.0
 SILENCE_S = 3.0  # in which a client would say that the coordinator cannot be reached
 
 

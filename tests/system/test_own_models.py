@@ -11,7 +11,7 @@ from medfl_sim.local.deployment import Deployment, run_command, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-ANSWER_S = 120.0
+ANSWER_S = 300.0
 
 
 def log(deployment: Deployment, kind: str) -> list[Line]:

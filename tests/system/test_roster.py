@@ -11,7 +11,7 @@ from medfl_sim.local.deployment import Deployment, run_here, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-ANSWER_S = 120.0
+ANSWER_S = 300.0
 
 
 def rounds(deployment: Deployment) -> list[Line]:

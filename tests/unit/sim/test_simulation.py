@@ -133,6 +133,7 @@ def five_hospitals(folder: Path, n_images: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_site_whose_labels_are_swapped_stands_out(make_plan: MakePlan, tmp_path: Path) -> None:
     hospitals = five_hospitals(tmp_path / "five", 60)
     labels = hospitals / "site-2" / "labels.csv"

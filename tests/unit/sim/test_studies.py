@@ -22,7 +22,7 @@ CONFIGS = ROOT / "configs"
         ("mammography", "mammography"),
         ("retinopathy", "fundus"),
         ("lung-nodules", "lung-ct"),
-        ("neurodegeneration", "brain-mr"),
+        pytest.param("neurodegeneration", "brain-mr", marks=pytest.mark.slow),  # volumes
     ],
 )
 def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(

@@ -53,6 +53,7 @@ def test_a_value_that_no_plan_may_have_is_refused_before_anything_is_trained(
     assert not (tmp_path / "sweep" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_and_makes_only_what_is_new(job: Job, tmp_path: Path) -> None:
     """In processes of their own; what is there keeps its bytes; a failed run stops no other."""
     folder, said = tmp_path / "sweep", []
