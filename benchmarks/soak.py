@@ -2,10 +2,11 @@
 
     soak.py WORK_FOLDER [KILLS] [SEED]
 
-Half of the hits are made in a study of short rounds, half in one whose hit trainings take a minute.
-Nothing is started again that was not killed. Ends with status 1 where the final weights of one
-study are not those of the simulation by SHA-256, where a round is missing or twice in the log,
-where a process ends that was not killed, or where a screen shows a line that cannot be true here.
+Three quarters of the hits are made in a study of short rounds, the others in one whose hit
+trainings take more than a minute. Nothing is started again that was not killed. Ends with status 1
+where the final weights of one study are not those of the simulation by SHA-256, where a round is
+missing or twice in the log, where a process ends that was not killed, or where a screen shows a
+line that cannot be true here.
 """
 
 import functools
@@ -50,8 +51,9 @@ def main(folder: Path, n_kills: int, seed: int) -> int:
     """Soak both kinds of study; print what was done, and say whether all is as it should be."""
     kills: list[Kill] = []
     is_right = True
-    for kind in KINDS:
-        found, is_good = soak(folder / kind, kind, n_kills // 2, seed)
+    n_long = n_kills // 4
+    for kind, n_hits in (("short", n_kills - n_long), ("long", n_long)):
+        found, is_good = soak(folder / kind, kind, n_hits, seed)
         kills += found
         is_right = is_right and is_good
     _show(kills)

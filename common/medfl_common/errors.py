@@ -189,10 +189,11 @@ CODES = {
         "run medfl-client approve again, or let the coordinator go on with the first run",
     ),
     440: Code(
-        "it was asked for more than the plan needs, or for something else than the plan says",
+        "it was asked for more than the plan needs, for something else than the plan says, or "
+        "under another name than its own",
         "the coordinator",
-        "ask the hospital what its book of questions says; if the run was put back from a copy, "
-        "the hospital may approve the plan again",
+        "ask the hospital what its client says; its name here is to be the one in its site.yaml; "
+        "if the run was put back from a copy, it may approve the plan again",
     ),
     500: Code(
         "its connection, key or certificate is wrong",

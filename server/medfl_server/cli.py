@@ -71,7 +71,13 @@ def enrol(
         is_new = before is None or before.fingerprint == shown
         change: RosterChange = "enrolled" if is_new else "keys replaced"
         study.log.add(RosterChanged.of(change, name, shown, user_name()))
-        Screen().say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+        screen = Screen()
+        screen.say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+        if (own := enrolment.name_beside(key)) not in ("", name):
+            screen.say(
+                f"the hospital called itself {own}, and answers only to the name in its site.yaml: "
+                f"have it write site: {name} there, or revoke {name} and enrol new keys as {own}"
+            )
 
 
 @app.command()

@@ -77,6 +77,7 @@ class Storm:
         self._clients = {name: deployment.start_client(path) for name, path in sites.items()}
         self._log = deployment.study / "log.jsonl"
         self._n_turns = 0
+        self._counted = (0, 0)  # bytes of the log, and the rounds in them
 
     def run(self, timeout_s: float) -> list[Kill]:
         """Kill until enough, then wait for the end; raises RunError where it does not come."""
@@ -210,7 +211,10 @@ class Storm:
         return self._server.poll() == 0
 
     def _n_rounds(self) -> int:
-        return len(self.events("round")) if self._log.exists() else 0
+        size = self._log.stat().st_size if self._log.exists() else 0
+        if size != self._counted[0]:  # else there is nothing new in it
+            self._counted = (size, len(self.events("round")))
+        return self._counted[1]
 
     def _ledger_size(self, site: str) -> int:
         path = self._sites[site] / "state" / "ledger.jsonl"

@@ -18,13 +18,16 @@ from medfl_common.files import write_atomic, write_private
 
 
 def create_identity(folder: Path, site: str) -> list[str]:
-    """Make the key pairs if there are none; return the public keys' lines."""
-    if not (folder / PUBLIC).exists():
+    """Make the key pairs if there are none; return the public keys' lines, with the site's name."""
+    if (folder / PUBLIC).exists():
+        lines = [" ".join(line.split()[:2]) for line in public_lines(folder)]
+    else:
         lines = [
             _create(folder / PRIVATE, ec.generate_private_key(ec.SECP384R1())),
             _create(folder / SIGNING_KEY, Ed25519PrivateKey.generate()),
         ]
-        text = "".join(f"{line} {site}\n" for line in lines)
+    text = "".join(f"{line} {site}\n" for line in lines)
+    if not (folder / PUBLIC).exists() or (folder / PUBLIC).read_text() != text:
         write_atomic(folder / PUBLIC, text.encode())
     return public_lines(folder)
 

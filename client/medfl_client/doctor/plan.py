@@ -163,6 +163,8 @@ def _samples(folder: Path, data: DataFiles, plan: Plan, files: Files) -> int:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "off"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -70,7 +70,12 @@ class Use:
 def check_head(task: TrainTask, site: str) -> None:
     """Refuse another name than the site's own, and a round that the plan has not."""
     if task.site != site:
-        raise refused(f"this site is {site}, and is asked as {task.site}")
+        error = refused(f"this site is {site}, and is asked as {task.site}")
+        error.todo = (
+            f"if {task.site} is the name that was agreed on, write site: {task.site} in site.yaml "
+            f"and start again; else ask the coordinator to enrol this site as {site}"
+        )
+        raise error
     last = {"describe": 0}.get(task.kind, task.plan.federation.rounds)
     if not (task.kind == "train") <= task.round <= last:
         raise refused(f"{task.kind} is asked of round {task.round}, the plan has {last}")

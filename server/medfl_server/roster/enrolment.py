@@ -104,6 +104,12 @@ def enrol(
     return site.fingerprint
 
 
+def name_beside(key_file: Path) -> str:
+    """Give the name that a hospital wrote beside its keys; empty: none."""
+    words = key_file.read_text(errors="replace").split()
+    return words[2] if len(words) == 6 and words[2] == words[5] else ""
+
+
 def revoke(folder: Path, name: str) -> str:
     """Take a hospital off the roster and revoke its keys for good; return their fingerprint.
 

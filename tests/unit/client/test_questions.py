@@ -80,6 +80,7 @@ def test_of_580_crafted_scorings_a_few_are_answered_and_no_other_round_or_name(
     assert rounds == [0, 0, 0]
     assert crafted == [0] * (2 + REPEATS) + [440] * (n - 2 - REPEATS)
     assert {*again, *beyond, *names} == {440}
+    assert "write site: site-31 in site.yaml" in " ".join(ask.said)
     assert decisions(ask).count("released") == ask.plan.federation.rounds + 2 + REPEATS
     assert {*decisions(ask)} == {"released", "refused: P13"}
     assert "(policy P13, repeats)" in ask.said[-1]

@@ -14,7 +14,7 @@ from medfl_common.errors import ConfigError, LinkError, RunError
 from medfl_common.files import locked
 from medfl_common.wire.keys import fingerprint
 from medfl_server.roster.certificates import create_authority, expiry_warning, renew
-from medfl_server.roster.enrolment import LiveRoster, enrol, read_roster, revoke
+from medfl_server.roster.enrolment import LiveRoster, enrol, name_beside, read_roster, revoke
 from medfl_server.study.run_directory import create_study, open_study
 
 
@@ -87,6 +87,19 @@ def test_a_name_or_a_key_is_enrolled_once(tmp_path: Path) -> None:
         enrol(tmp_path, "../x", tmp_path / "south" / "identity.pub")
     with pytest.raises(LinkError, match=r"ask for identity\.pub"):
         enrol(tmp_path, "south", tmp_path / "south" / "identity.key")
+
+
+def test_the_name_beside_the_keys_is_the_one_that_the_hospital_answers_to(tmp_path: Path) -> None:
+    keys = tmp_path / "identity.pub"
+    lines = create_identity(tmp_path, "my-hospital")
+    assert name_beside(keys) == "my-hospital"
+
+    renamed = create_identity(tmp_path, "north")  # medfl-client init, once site.yaml says so
+
+    assert name_beside(keys) == "north"
+    assert fingerprint(renamed) == fingerprint(lines)
+    keys.write_text("\n".join(" ".join(line.split()[:2]) for line in lines))
+    assert name_beside(keys) == ""
 
 
 def test_the_servers_certificate_stands_before_the_studys_authority_only(tmp_path: Path) -> None:
