@@ -238,10 +238,13 @@ def kind_of(code: int) -> str:
     return kinds.get(code, "Something unforeseen happened.").splitlines()[0]
 
 
+ASK = "; ask the site to look up incident "
+
+
 def explain_code(code: int, incident: int) -> str:
     """Say at the coordinator what a code means and whom to ask."""
     meaning = MEANING.get(code, MEANING[900])
-    return f"{meaning} (MEDFL-E{code}); ask the site to look up incident {incident}"
+    return f"{meaning} (MEDFL-E{code}){ASK}{incident}"
 
 
 def new_incident() -> int:

@@ -179,7 +179,7 @@ def test_refused_replies_and_missed_rounds_are_told_with_reasons(study: Study) -
     found = standing(study)
 
     assert "2 of its replies were refused (n_images is -1; n_images is 0)" in found
-    assert "it missed 1 of 2 rounds" in found
+    assert "it missed 1 of the 2 times that it was asked" in found
     assert found.count("stands out:") == 1
 
 

@@ -7,11 +7,11 @@ from medfl_common.run.events import Asked, RoundMade, RoundWithoutQuorum
 from medfl_common.ui.page import Section, Table
 
 FACTOR = 3.0  # an update this many times larger or smaller than the median site's stands out
-MISSED = 0.1  # fraction of the rounds that a site misses while most sites do not
+MISSED = 0.1  # fraction of its rounds that a site misses while most sites do not
 MIN_SITES = 3  # of two that differ, neither stands out
 HEADER = [
-    "site", "rounds answered", "update, of the median site's", "cosine with the others",
-    "replies refused", "rounds missed",
+    "site", "times answered", "update, of the median site's", "cosine with the others",
+    "replies refused", "times missed",
 ]  # fmt: skip
 CAREFUL = (
     "Standing out is no proof of a fault or an attack: a hospital with other patients, another "
@@ -31,7 +31,7 @@ class Standing:
     """One site over all rounds."""
 
     site: str
-    asked: int  # rounds in which it belonged to the study
+    asked: int  # rounds in which it belonged to the study, those made again too
     answered: int
     missed: int
     refused: list[str]  # the reasons, one for each reply
@@ -40,7 +40,7 @@ class Standing:
 
     @property
     def missed_part(self) -> float:
-        """Return the fraction of its rounds that it missed."""
+        """Return the fraction of the times it was asked that it missed."""
         return self.missed / max(self.asked, 1)
 
 
@@ -97,7 +97,7 @@ def _reasons(one: Standing, all_sites: list[Standing]) -> list[str]:
         found.append(f"{words} refused ({'; '.join(different[:3])}{more})")
     usual = median([other.missed_part for other in others]) if others else 0.0
     if one.missed and one.missed_part >= MISSED and one.missed_part > usual:
-        found.append(f"it missed {one.missed} of {one.asked} rounds")
+        found.append(f"it missed {one.missed} of the {one.asked} times that it was asked")
     return found
 
 

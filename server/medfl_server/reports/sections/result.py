@@ -42,10 +42,12 @@ def result_section(study: Study, scored: list[Asked]) -> Section:
         if study.plan.task.type == "binary"
         else "the unweighted mean over the classes or findings"
     )
-    text = (
-        f"The {title}. Precision, recall and F1 are {of}. Below: how many images of each "
-        "true class (row) the model puts into each class (column)."
-    )
+    text = f"The {title.removesuffix('.')}."
+    if found:
+        text += (
+            f" Precision, recall and F1 are {of}. Below: how many images of each true class (row) "
+            "the model puts into each class (column)."
+        )
     texts = [text, left_unprinted(found)]
     return Section("The result", [t for t in texts if t], tables=tables)
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from medfl_common.errors import ASK
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -31,7 +32,7 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
                 str(replies[-1].n_steps) if replies else "0",
                 f"{len(replies)} of {study.plan.federation.rounds}",
                 str(n_scored[-1]) if n_scored else NONE_SHARED,
-                _short_list(missed[site]) or "none",
+                _short_list(missed.get(site, [])) or "none",
             ]
         )
     header = ["site", "training images", "steps a round", "rounds answered"]
@@ -45,14 +46,19 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
 
 
 def _missed(events: list[Event]) -> dict[str, list[str]]:
-    missed: dict[str, list[str]] = defaultdict(list)
+    """Say for each site why it missed what, each reason once; incidents are left to the log."""
+    asked: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for event in events:
         if isinstance(event, Asked):
             is_scoring = isinstance(event, ModelScored | Finished)
-            asked = "final scoring" if is_scoring else f"round {event.round}"
             for site, reason in event.missing.items():
-                missed[site].append(f"{asked}: {reason}")
-    return missed
+                asked[site][reason.partition(ASK)[0]].append(
+                    "final scoring" if is_scoring else f"round {event.round}"
+                )
+    return {
+        site: [f"{', '.join(dict.fromkeys(when))}: {reason}" for reason, when in why.items()]
+        for site, why in asked.items()
+    }
 
 
 def _short_list(reasons: list[str]) -> str:
