@@ -26,7 +26,9 @@ from medfl_sim.data.scenario import Scenario, read_faults
 from medfl_sim.engine.simulation import run_study
 
 # fedadam's and fedadagrad's moments are kept as fedyogi's.
-STATEFUL = ["fedavgm", "fedyogi", "scaffold", "feddyn", "ditto", "moon", "fedrep", "fedper"]
+STATEFUL = ["fedavgm", "scaffold", "ditto", "fedper"]
+ALIKE = ["fedyogi", "feddyn", "moon", "fedrep"]  # they keep theirs as those do
+SLOW = pytest.mark.slow
 
 
 def run(
@@ -60,7 +62,7 @@ def sha256(study: Study) -> object:
     return study.log.lines("finished")[0]["sha256"]
 
 
-@pytest.mark.parametrize("strategy", STATEFUL)
+@pytest.mark.parametrize("strategy", [*STATEFUL, *(pytest.param(s, marks=SLOW) for s in ALIKE)])
 def test_stopped_and_gone_on_with_is_as_if_never_stopped(
     strategy: str, hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
@@ -151,9 +153,9 @@ def test_fedbuff_waits_for_no_slow_site_and_counts_its_update_less(
     "federation",
     [
         {"strategy": "fednova"}, {"strategy": "cyclic"}, {"strategy": "fedbn"},
-        {"strategy": "qfedavg"},
-        *({"messages": {"update": form, "weights": "bfloat16"}}
-          for form in ("int8", "top_k")),
+        pytest.param({"strategy": "qfedavg"}, marks=SLOW),
+        {"messages": {"update": "top_k", "weights": "bfloat16"}},
+        pytest.param({"messages": {"update": "int8", "weights": "bfloat16"}}, marks=SLOW),
     ],
     ids=str,
 )  # fmt: skip
