@@ -13,6 +13,7 @@ from flwr.proto.fleet_pb2 import ActivateNodeRequest, PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import PullTaskInputRequest
+from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_children_ids_from_object_content,
@@ -61,6 +62,8 @@ class Wire:
         self.link = SuperLink(lambda: self.roster, listener, lambda line: None)
         self.state = self.link._state
         task = self.link._start_run()
+        self._alive = HeartbeatSender(lambda: self.state.acknowledge_task_heartbeat(task.task_id))
+        self._alive.start()  # or Flower ends the run after a minute
         given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self.state, task)
         TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
         TaskIdentity.node_id = given.context.node_id
@@ -78,6 +81,7 @@ class Wire:
 
     def close(self) -> None:
         """Give the port back."""
+        self._alive.stop()
         self.link._socket.close()
 
     def _made(self, name: str) -> Path:
