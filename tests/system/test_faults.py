@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SITES = ("site-1", "site-2", "site-3")
 ANSWER_S = 300.0
+STILL_S = 75.0  # Flower ends a run whose app it has not heard of for 60 s
 CLOCK = """\
 import os, time
 real = time.time
@@ -107,6 +110,26 @@ def test_restarts_in_trainings_of_a_minute_end_no_client_and_lose_no_training(
     assert finished["sha256"] == expected
     said = "".join((deployment.folder / f"{name}.log").read_text() for name in SITES)
     assert "answered before; the same reply is sent again" in said
+
+
+def test_a_coordinator_that_stood_still_for_longer_than_flowers_patience_goes_on(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(federation={"rounds": 6, "deadline_s": 600}, training={"epochs": 5})
+    expected = undisturbed(tmp_path / "simulated", plan, hospitals)
+    deployment.create(plan, {name: hospitals / name for name in SITES})
+    server = deployment.start_server()
+    for name in SITES:
+        deployment.start_client(hospitals / name)
+    wait_until(lambda: bool(log(deployment, "round")), ANSWER_S, "the first round")
+
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(STILL_S)
+    server.send_signal(signal.SIGCONT)
+
+    assert server.wait(ANSWER_S) == 0
+    (finished,) = log(deployment, "finished")
+    assert finished["sha256"] == expected
 
 
 def test_uploads_that_are_cut_and_a_slow_link_change_nothing(

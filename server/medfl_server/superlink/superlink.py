@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import uvicorn
@@ -23,6 +24,7 @@ from flwr.proto.fab_pb2 import Fab as FabProto
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
     PullTaskInputRequest,
+    PullTaskInputResponse,
     PushTaskOutputRequest,
 )
 from flwr.proto.task_pb2 import Task
@@ -31,7 +33,6 @@ from flwr.serverapp import ServerApp
 from flwr.supercore.auth.typing import AccountInfo
 from flwr.supercore.constant import NodeStatus, TaskType
 from flwr.supercore.fab import Fab
-from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
@@ -177,12 +178,9 @@ class SuperLink:
 
     def _run_app(self, app: ServerApp) -> None:
         """Start a Flower run and be the executor of its ServerApp task in this process."""
-        task = self._start_run()
-        heartbeat = HeartbeatSender(lambda: self._state.acknowledge_task_heartbeat(task.task_id))
-        heartbeat.start()
+        task, given = self._take_task()
         outcome = SubStatus.FAILED
         try:
-            given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self._state, task)
             TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
             TaskIdentity.node_id = given.context.node_id
             grid = StudyGrid(
@@ -195,12 +193,23 @@ class SuperLink:
             app(grid=grid, context=context_from_proto(given.context))
             outcome = SubStatus.COMPLETED
         finally:
-            heartbeat.stop()
             ended = PushTaskOutputRequest(sub_status=outcome, details="")
             runtime_handlers.push_task_output(ended, self._state, task)
 
+    def _take_task(self) -> tuple[Task, PullTaskInputResponse]:
+        """Start a run, and take its ServerApp task for good.
+
+        Flower ends a run whose executor is silent for 60 s. The executor is this process, which may
+        stand still for longer: a computer that sleeps, a machine that is moved.
+        """
+        task = self._start_run()
+        given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self._state, task)
+        token = self._state.task_token_store[task.task_id]
+        token.active_until = datetime.max.replace(tzinfo=UTC)
+        return task, given
+
     def _start_run(self) -> Task:
-        """Start a run of the empty bundle, and take its ServerApp task."""
+        """Start a run of the empty bundle, and claim its ServerApp task."""
         content = empty_bundle()
         fab = Fab(sha256(content).hexdigest(), content, {})
         self._state.store_app(

@@ -12,8 +12,6 @@ from flwr.common.serde import message_to_proto, run_from_proto
 from flwr.proto.fleet_pb2 import ActivateNodeRequest, PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 from flwr.proto.node_pb2 import Node
-from flwr.proto.runtime_pb2 import PullTaskInputRequest
-from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_children_ids_from_object_content,
@@ -21,7 +19,6 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.servicer.fleet import fleet_handlers
-from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.run.folder import RunFolder
@@ -61,10 +58,7 @@ class Wire:
         )
         self.link = SuperLink(lambda: self.roster, listener, lambda line: None)
         self.state = self.link._state
-        task = self.link._start_run()
-        self._alive = HeartbeatSender(lambda: self.state.acknowledge_task_heartbeat(task.task_id))
-        self._alive.start()  # or Flower ends the run after a minute
-        given = runtime_handlers.pull_task_input(PullTaskInputRequest(), self.state, task)
+        task, given = self.link._take_task()
         TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
         TaskIdentity.node_id = given.context.node_id
         self.run = run_from_proto(given.run)
@@ -81,7 +75,6 @@ class Wire:
 
     def close(self) -> None:
         """Give the port back."""
-        self._alive.stop()
         self.link._socket.close()
 
     def _made(self, name: str) -> Path:
