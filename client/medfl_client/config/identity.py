@@ -27,8 +27,7 @@ def create_identity(folder: Path, site: str) -> list[str]:
             _create(folder / SIGNING_KEY, Ed25519PrivateKey.generate()),
         ]
     text = "".join(f"{line} {site}\n" for line in lines)
-    if not (folder / PUBLIC).exists() or (folder / PUBLIC).read_text() != text:
-        write_atomic(folder / PUBLIC, text.encode())
+    write_atomic(folder / PUBLIC, text.encode())
     return public_lines(folder)
 
 

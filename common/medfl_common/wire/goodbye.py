@@ -1,12 +1,13 @@
 """The coordinator's last word to a site: the study is over, or rests. Signed like a task."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from flwr.app import ConfigRecord, RecordDict
 
 from medfl_common.errors import LinkError
-from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.protocol import PROTOCOL, RUN
 
 Why = Literal["finished", "paused", "stopped"]
 KIND = "goodbye"
@@ -39,6 +40,7 @@ def goodbye_in(content: RecordDict) -> Goodbye | None:
         why in get_args(Why)
         and isinstance(study, str)
         and isinstance(run, str)
+        and re.fullmatch(RUN, run)  # a site looks for a folder of this name
         and isinstance(plan, str)
         and isinstance(round_, int)
     ):

@@ -14,7 +14,7 @@ from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.wire.digest import task_digest
-from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.protocol import PROTOCOL, RUN
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
 Kind = Literal["train", "evaluate", "describe"]
@@ -88,7 +88,7 @@ def decode_task_head(content: RecordDict) -> TrainTask:
     check_protocol(content)
     config = content.config_records["task"]
     run = _typed(config, "run", str)
-    if not re.fullmatch(r"[0-9a-f]{32}", run):
+    if not re.fullmatch(RUN, run):
         raise LinkError("the task's run is not 32 hex digits")
     kind = _typed(config, "kind", str)
     if kind not in get_args(Kind):

@@ -207,6 +207,9 @@ def test_a_goodbye_counts_only_with_the_study_keys_signature_for_this_site_and_r
     anothers = signed(deployment, goodbye(plan), to="site-2")
     replayed = signed(deployment, goodbye(plan, run="ab" * 16))
 
+    elsewhere = signed(deployment, goodbye(plan, run="../../elsewhere"))
+    assert answers.code(elsewhere) == 500
+
     for content in (goodbye(plan), changed, forged, anothers, replayed):
         assert answers.code(content) == 530
         assert not isinstance(answers.said[-1], Farewell)
