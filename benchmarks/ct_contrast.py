@@ -79,7 +79,7 @@ def main(ct: Path, out: Path, seeds: list[int]) -> None:
         plan_file.write_text(text.replace("seed: 0", f"seed: {seed}"))
         study = create_study(out / f"plan-{seed}", plan_file)
         sites = virtual_sites(ct, study.plan, partitioned("column:tss_hospital"), site_file)
-        data = {name: site.data(study.plan, name) for name, site in sites.items()}
+        data = {name: site.data(study.plan) for name, site in sites.items()}
         n = sum(len(d.validation) for d in data.values())
         row = {
             "five together": score(study.plan, train(plan_file, sites, out / f"all-{seed}"), data)

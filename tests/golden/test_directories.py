@@ -109,13 +109,13 @@ def test_ledger_and_incidents_go_on_after_the_last_line_of_the_earlier_version(s
 def test_an_index_of_an_earlier_version_is_made_anew_once_and_then_no_picture_is_read(
     site: Path,
 ) -> None:
-    assert readiness(site) == FACTS["index"]
+    assert readiness(site) == {"test": 0} | FACTS["index"]
     rows, pixels = index_rows(site), cache_bytes(site)
     for path in (site / "dicom").rglob("*.dcm"):  # whoever reads one now finds no DICOM in it
         path.write_bytes(bytes(path.stat().st_size))
         os.utime(path, ns=(WRITTEN * 10**9, WRITTEN * 10**9))
 
-    assert readiness(site) == FACTS["index"]
+    assert readiness(site) == {"test": 0} | FACTS["index"]
 
     assert index_rows(site) == rows
     assert cache_bytes(site) == pixels
@@ -136,7 +136,7 @@ def test_the_same_pictures_read_anew_are_of_the_same_patients_and_give_the_same_
     for path in (site / "state" / "cache").glob("*/*"):
         path.unlink()
 
-    assert readiness(site) == FACTS["index"]
+    assert readiness(site) == {"test": 0} | FACTS["index"]
 
     assert [row[1:9] for row in index_rows(site)] == [row[1:9] for row in rows]
     assert cached_images(site) == images

@@ -7,10 +7,13 @@ from flwr.app import RecordDict
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import Policy, load_site_file
+from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.labels import count_labels
 from medfl_client.data.reasons import file_rows
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
+from medfl_client.data.split import NO_TEST
+from medfl_client.data.split_notes import known_sides
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out
@@ -43,8 +46,8 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
-    data = site_data(found, plan, site.site)
-    _show_split(found, plan, len(data.train), len(data.validation), screen)
+    data = site_data(found, plan, known_sides(state, plan, found, site.site))
+    _show_split(found, plan, data, screen)
     device = choose_device(site.compute.device)
     model = Session().model_for(plan, device)
     shapes = shapes_of(model, "shared")
@@ -80,9 +83,7 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
         screen.say(f"the list of left-out files, with their reasons: {path} (stays here)")
 
 
-def _show_split(
-    found: Collection, plan: Plan, n_train: int, n_validation: int, screen: Screen
-) -> None:
+def _show_split(found: Collection, plan: Plan, data: SiteData, screen: Screen) -> None:
     n_patients = len(set(found.patients))
     counts = [
         f"{n} {name}"
@@ -91,8 +92,11 @@ def _show_split(
     what = SAMPLES[plan.images.sample]
     screen.say(
         f"{len(found.samples)} {what} of {n_patients} patients: {', '.join(counts)}; "
-        f"{n_train} to train on, {n_validation} to score on, no patient in both"
+        f"{len(data.train)} to train on, {len(data.validation)} to validate on, {len(data.test)} "
+        "to test on, no patient in two of them"
     )
+    if plan.evaluation.test and not len(data.test):
+        screen.say(NO_TEST)
 
 
 def _show_reply(

@@ -14,7 +14,8 @@ from medfl_client.data.ingest import collect
 from medfl_client.data.reader import Source
 from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
+from medfl_client.data.split_notes import known_sides
 from medfl_client.data.unindexed import decode, read_headers
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual
@@ -77,12 +78,13 @@ def _usual(
     folder: Path, site: SiteFile, plan: Plan, model: Network, device: torch.device, screen: Screen
 ) -> Familiar | None:
     """Learn what is usual from the site's own images of the plan, where it has them."""
+    state = SiteFolder(folder).state
     try:
-        found = collect(folder, SiteFolder(folder).state, site.data, plan, screen.watch)
+        found = collect(folder, state, site.data, plan, screen.watch)
     except MedflError as error:
         screen.say(f"predict cannot say whether images look usual: {error}")
         return None
-    data = site_data(found, plan, site.site)
+    data = site_data(found, plan, known_sides(state, plan, found, site.site))
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
         screen.say("predict cannot say whether images look usual: the site has too few images")

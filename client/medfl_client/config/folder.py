@@ -97,6 +97,11 @@ class StateFolder:
         return self.path / "patient-sets"
 
     @property
+    def splits(self) -> Path:
+        """Who trains, validates and tests, by keyed hashes; one file for each study's salt."""
+        return self.path / "splits"
+
+    @property
     def study_keys(self) -> Path:
         """The public half of each study key that is pinned here, by its authority."""
         return self.path / "study-keys.json"

@@ -60,6 +60,9 @@ class DataFiles(Settings):
     """If more than this part of the plan's images cannot be decoded, the site does not train."""
     burned_in: Literal["keep", "leave out"] = "keep"
     """What becomes of images that may have text written into them."""
+    split: Literal["drawn", "given"] = "drawn"
+    """`drawn`: medfl draws who trains, validates and tests, by patient. `given`: the column `split`
+    of the CSV says it (train, validation or test), or the name of an npz's array."""
 
     @model_validator(mode="after")
     def _labels_are_named(self) -> Self:
@@ -69,6 +72,8 @@ class DataFiles(Settings):
             raise ValueError("labels from a tag need label_tag, the keyword of a DICOM tag")
         if self.patient_column and self.labels_from != "csv":
             raise ValueError("patient_column is a column of a CSV; labels_from is another")
+        if self.split == "given" and self.labels_from not in ("csv", "file"):
+            raise ValueError("split: given needs labels from a CSV, or from an npz (file)")
         if self.separator and not self.label_column and self.labels_from == "csv":
             raise ValueError("separator belongs to one label_column that holds several findings")
         return self
@@ -159,9 +164,9 @@ class Policy(Settings):
     protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
     """What a plan must offer to protect what leaves; no plan offers one yet."""
     repeats: int = Field(default=3, ge=0, le=1000)
-    """A plan's questions are answered once: each round, and two scorings at the end. So many more
-    are answered where they come again with other weights, as from a coordinator that was put back
-    from a copy."""
+    """A plan's questions are answered once: each round, two scorings at the end and a test. So many
+    more are answered where they come again with other weights, as from a coordinator that was put
+    back from a copy."""
     start_weights: Literal["exact", "close", "own", "unchecked"] = "exact"
     """The first round must begin with the weights that the plan says: to the bit; but for a
     hundred-thousandth, as another processor draws them; or unchecked. Published weights and files

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medfl_client.data.parts import Part
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.network import layout
@@ -107,15 +108,17 @@ class ImageSet(Batches):
 
 @dataclass(frozen=True)
 class SiteData:
-    """What one site trains on and scores on; no patient is in both."""
+    """What one site trains on, validates on and tests on; no patient is in two of them."""
 
     train: Examples
-    validation: Examples
-    describe: Callable[[], SiteStatistics] | None = None  # counts both, before suppression
-    # Of the validation images: kind of group -> (N,) which of the kind's groups each belongs to.
-    groups: Mapping[str, Indices] = field(default_factory=dict)
-    # `train` or `validation` -> pseudonym of a patient -> hash of the images' names.
+    validation: Examples  # chooses the round, the temperature and the thresholds
+    test: Examples  # scores the final model; it chooses nothing
+    describe: Callable[[], SiteStatistics] | None = None  # counts all, before suppression
+    # validation or test -> kind of group -> (N,) which of the kind's groups each image belongs to
+    groups: Mapping[str, Mapping[str, Indices]] = field(default_factory=dict)
+    # `train`, `validation` or `test` -> a patient's pseudonym -> hash of the images' names
     members: Callable[[], dict[str, dict[str, str]]] | None = None
+    sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

@@ -46,6 +46,7 @@ class Collection:
     twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
+    secret: bytes = b""  # the key of the pseudonyms, and of the split
 
 
 def collect(
@@ -98,12 +99,12 @@ def decode(
         reader,
         watch("decoded") if watch else None,
     )
-    collection = _join(selection, cache)
+    collection = _join(selection, cache, site_secret(state))
     _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)
     return collection
 
 
-def _join(selection: Selection, cache: Cache) -> Collection:
+def _join(selection: Selection, cache: Cache, secret: bytes) -> Collection:
     """Leave out what could not be decoded, and images that are there more than once."""
     samples, refused = selection.samples, dict(selection.refused)
     duplicates, twins = find_duplicates(samples, cache)
@@ -130,6 +131,7 @@ def _join(selection: Selection, cache: Cache) -> Collection:
         n_impersonal=persons.n_impersonal,
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
         refused_parts=dict(Counter(parts).most_common()),
+        secret=secret,
     )
 
 

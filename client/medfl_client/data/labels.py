@@ -21,6 +21,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 
 UNKNOWN = "unknown"  # a word of data.values: this label is not known
+SPLIT = "split"  # the column of a given split
 NONE = "none"  # a word of data.values: no finding of the plan
 SECRET = ("PatientID", "AccessionNumber")  # the index holds their HMACs
 _WORDS = {
@@ -191,7 +192,8 @@ def read_csv(
     rows: dict[str, list[LabelRow]] = defaultdict(list)
     known: dict[tuple[str, Position | None], LabelRow] = {}
     patient = [data.patient_column] if data.patient_column else []
-    needed = (data.join_column, *columns, *patient, *data.position_columns)
+    split = [SPLIT] if data.split == "given" else []
+    needed = (data.join_column, *columns, *patient, *data.position_columns, *split)
     for line, cells in read_rows(path, data, needed):
         key, texts = key_of(cells[data.join_column]), [cells[column] for column in columns]
         words = tuple(data.values.get(text, text) for text in texts)

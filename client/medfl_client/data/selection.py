@@ -10,7 +10,9 @@ from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.kinds import special_kind
 from medfl_client.data.dicom.series import arrange, middle_of
+from medfl_client.data.given_split import given_part
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
+from medfl_client.data.parts import Part
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_client.data.shared_keys import refuse_shared_keys
 from medfl_common.errors import DataError, system_reason
@@ -32,6 +34,7 @@ class Sample:
     targets: tuple[float, ...]  # (class,), or for multilabel 1, 0 or NaN per finding
     patient: str  # who it is of: a pseudonym
     cells: dict[str, str]  # its line of the label file
+    given: Part | None = None  # where the site says which part it is of
 
     @property
     def row(self) -> Row:
@@ -252,7 +255,8 @@ def _sample(source: Source, label_row: LabelRow, data: DataFiles, plan: Plan) ->
         return None
     named = label_row.cells.get(data.patient_column, "").upper()
     patient = f"column {named}" if named else source.rows[0].patient
-    return Sample(source, targets, patient, label_row.cells)
+    given = given_part(source.rows[0], label_row, data) if data.split == "given" else None
+    return Sample(source, targets, patient, label_row.cells, given)
 
 
 def _encode(label: LabelRow, plan: Plan, data: DataFiles) -> tuple[float, ...] | None:

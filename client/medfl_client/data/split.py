@@ -1,76 +1,122 @@
-"""What a site trains on and what it scores on: one split, by patient."""
+"""What a site trains on, validates on and tests on: one split, by patient.
 
-import hashlib
-from collections.abc import Sequence
-from functools import partial
+A patient who has a part keeps it. The others are ranked by a keyed hash, HMAC-SHA256 (RFC 2104) of
+the site's secret over the study's salt and the patient, and fill the parts of their class.
+"""
 
-import numpy as np
+import hmac
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
-from medfl_client.data.describe import describe
-from medfl_client.data.dicom.header import Row
+from medfl_client.data.dataset import Indices
 from medfl_client.data.ingest import Collection
-from medfl_client.data.reasons import count_faults
-from medfl_client.data.subgroups import groups_of
+from medfl_client.data.parts import PARTS, Part
+from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
-from medfl_common.seeds import numpy_generator
+
+SMALLEST_TEST = 10  # patients; a site with fewer in its test part has none
+NO_TEST = (
+    f"there is no test part: it would be fewer than {SMALLEST_TEST} patients, so they are trained "
+    "on; other hospitals' test patients score the final model"
+)
+Sides = Mapping[str, Part]  # key of a pseudonym -> part
 
 
-def split(
-    patients: Sequence[str], labels: Sequence[int], plan: Plan, site: str
-) -> tuple[Indices, Indices]:
-    """Split images (N,) into training and validation positions by patient, within each class.
+@dataclass
+class Person:
+    """Somebody with images: the keys of all pseudonyms, and the highest label of the images."""
 
-    A patient's class is the highest among its images. Patients are taken in the order of their
-    first image, so names and pseudonyms do not matter. A class with one patient stays in training.
+    keys: set[str] = field(default_factory=set)
+    label: int = -1
+    given: set[Part] = field(default_factory=set)  # where the site says it
+
+    def noted(self, sides: Sides) -> Part | None:
+        """Give the part from before that has seen most of the person: training, validation."""
+        own = {sides[key] for key in self.keys & sides.keys()}
+        return next((part for part in PARTS if part in own), None)
+
+
+def persons_of(collection: Collection, positions: Indices, plan: Plan) -> dict[str, Person]:
+    """Give who has the samples at some positions of a collection, by name."""
+    salt = salt_of(plan)
+    persons: dict[str, Person] = defaultdict(Person)
+    for i in positions:
+        sample, one = collection.samples[i], persons[collection.patients[i]]
+        one.keys.add(split_key(collection.secret, salt, sample.patient))
+        one.label = max(one.label, sample.label)
+        one.given |= {sample.given} if sample.given else set()
+    return persons
+
+
+def salt_of(plan: Plan) -> bytes:
+    """Give what a plan's split follows from, beside the site's secret."""
+    return plan.evaluation.salt(plan.study, plan.seed).encode()
+
+
+def split_key(secret: bytes, salt: bytes, pseudonym: str) -> str:
+    """Hash a pseudonym: the rank of its patient in the split, and the name in its notes."""
+    return hmac.digest(secret, salt + b"\0" + pseudonym.encode(), "sha256").hex()
+
+
+def split(persons: Mapping[str, Person], plan: Plan, sides: Sides) -> dict[str, Part]:
+    """Give each person a part: those who have one keep it, the others fill their class's parts.
+
+    A class's parts are of its persons here, rounded; one of them always stays in training. Raises
+    DataError where a given split contradicts itself, or what was noted before.
     """
-    rng = numpy_generator(plan.seed, "split", 0, site)
-    highest: dict[str, int] = {}
-    for patient, label in zip(patients, labels, strict=True):
-        highest[patient] = max(label, highest.get(patient, 0))
-    chosen: set[str] = set()
-    for label in sorted(set(highest.values())):
-        group = [patient for patient, value in highest.items() if value == label]
-        n_validation = min(round(len(group) * plan.evaluation.validation), len(group) - 1)
-        chosen |= {group[i] for i in rng.permutation(len(group))[:n_validation]}
-    validation = np.array([patient in chosen for patient in patients], dtype=bool)
-    return np.flatnonzero(~validation), np.flatnonzero(validation)
+    if any(person.given for person in persons.values()):
+        return _given(persons, sides)
+    classes: dict[int, list[str]] = defaultdict(list)
+    for name, person in persons.items():
+        classes[person.label].append(name)
+    shares = {"test": plan.evaluation.test, "validation": plan.evaluation.validation}
+    wanted = {label: _sizes(len(group), shares) for label, group in classes.items()}
+    if sum(n["test"] for n in wanted.values()) < SMALLEST_TEST and "test" not in sides.values():
+        shares["test"] = 0.0
+        wanted = {label: _sizes(len(group), shares) for label, group in classes.items()}
+    parts: dict[str, Part] = {}
+    for label, group in classes.items():
+        parts |= _fill(group, persons, wanted[label], sides)
+    return parts
 
 
-def site_data(
-    collection: Collection, plan: Plan, site: str, part: Indices | None = None
-) -> SiteData:
-    """Split a collection, or the samples of it at the positions `part`, for one site."""
-    positions = np.arange(len(collection.samples)) if part is None else np.sort(part)
-    samples = [collection.samples[i] for i in positions]
-    labels = [sample.label for sample in samples]
-    train, validation = split([collection.patients[i] for i in positions], labels, plan, site)
-    targets = encode_targets([sample.targets for sample in samples], plan)
-
-    def image_set(chosen: Indices) -> ImageSet:
-        rows = collection.rows[positions[chosen]]
-        return ImageSet(collection.pixels, rows, targets[chosen], plan.images.channels)
-
-    n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
-    counting = partial(describe, collection, positions, plan, n_left_out)
-    groups = groups_of([samples[i].row for i in validation], plan)
-
-    def members() -> dict[str, dict[str, str]]:
-        sets = {"train": train, "validation": validation}
-        return {
-            name: _members([(collection.patients[positions[i]], samples[i].row) for i in chosen])
-            for name, chosen in sets.items()
-        }
-
-    return SiteData(image_set(train), image_set(validation), counting, groups, members)
+def _sizes(n: int, shares: Mapping[str, float]) -> dict[Part, int]:
+    """Count the persons of a class of n in each part but training, which has one at least."""
+    n_validation = min(round(n * shares["validation"]), n - 1)
+    n_test = min(round(n * shares["test"]), n - 1 - n_validation)
+    return {"test": n_test, "validation": n_validation}
 
 
-def _members(images: Sequence[tuple[str, Row]]) -> dict[str, str]:
-    """Give patient -> hash of the names of the images, whatever their order."""
-    names: dict[str, list[str]] = {}
-    for patient, row in images:
-        names.setdefault(patient, []).append(f"{row.sop or row.path} {row.item}")
-    return {
-        patient: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:32]
-        for patient, of in names.items()
-    }
+def _fill(
+    group: Sequence[str], persons: Mapping[str, Person], wanted: Mapping[Part, int], sides: Sides
+) -> dict[str, Part]:
+    """Give the persons of one class their parts."""
+    before = {name: persons[name].noted(sides) for name in group}
+    parts: dict[str, Part] = {name: part for name, part in before.items() if part is not None}
+    new = sorted((name for name in group if name not in parts), key=lambda n: min(persons[n].keys))
+    for part, n in wanted.items():
+        free = max(n - [*before.values()].count(part), 0)
+        parts |= dict.fromkeys(new[:free], part)
+        new = new[free:]
+    return parts | dict.fromkeys(new, PARTS[0])
+
+
+def _given(persons: Mapping[str, Person], sides: Sides) -> dict[str, Part]:
+    n_torn = sum(len(person.given) != 1 for person in persons.values())
+    if n_torn:
+        raise DataError(
+            f"{n_torn} patients have images in several parts of the given split, or in none",
+            todo="give all images of a patient one part; or write split: drawn in site.yaml",
+            data="nothing was trained",
+        )
+    parts = {name: next(iter(person.given)) for name, person in persons.items()}
+    noted = {name: person.noted(sides) for name, person in persons.items()}
+    n_moved = sum(noted[name] not in (None, part) for name, part in parts.items())
+    if n_moved:
+        raise DataError(
+            f"the given split moves {n_moved} patients to another part than they had in this study",
+            todo="give them their old part; a model must not be tested on whom it has seen",
+            data="nothing was trained",
+        )
+    return parts

@@ -186,7 +186,7 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
 
 def _no_finer(counts: ScoreCounts, task: TrainTask, policy: Policy) -> ScoreCounts:
     """Fewer bins in the rounds, cells of enough images always, and a loss of three digits."""
-    n_bins = N_BINS if task.kind == "evaluate" else N_COARSE_BINS
+    n_bins = N_BINS if task.is_scoring else N_COARSE_BINS
     rounded = replace(counts, loss=_three_digits(counts.loss))
     return coarser(rounded, n_bins, policy.min_cell)
 
@@ -199,7 +199,7 @@ def _permitted_groups(
     result: TrainResult, task: TrainTask, policy: Policy
 ) -> dict[str, list[ScoreCounts]]:
     """Take small groups out; none leave where the whole stays or the policy says so."""
-    if task.kind != "evaluate" or result.score_counts is None or not policy.share_subgroups:
+    if not task.is_scoring or result.score_counts is None or not policy.share_subgroups:
         return {}
     kept = suppressed_groups(result.groups, result.score_counts, policy.min_cell)
     return {kind: [_no_finer(one, task, policy) for one in groups] for kind, groups in kept.items()}

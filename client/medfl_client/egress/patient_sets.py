@@ -1,7 +1,7 @@
 """Whose images the answers were of: two that differ by a few patients would tell those patients.
 
 `state/patient-sets` holds, for each plan and each set of patients that was answered with, the
-patients' pseudonyms and a hash of their images' names, apart for training and for scoring.
+patients' pseudonyms and a hash of their images' names, apart for training, validation and test.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from medfl_common.errors import DisclosureError
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask
 
-TRAIN, VALIDATION = "train", "validation"
-Members = Mapping[str, Mapping[str, str]]  # train or validation -> patient -> hash of the images
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+Members = Mapping[str, Mapping[str, str]]  # part -> patient -> hash of the images
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class FewApart:
     The numbers are below the smallest cell.
     """
 
-    scored: int = 0  # between the patients scored
+    scored: int = 0  # between the validation patients
+    tested: int = 0  # between the test patients
     all: int = 0  # between the patients in all
     trained: int = 0  # between the patients trained on, under another plan
     same_plan: int = 0  # under the same plan, of whatever set
@@ -52,11 +53,12 @@ def compare(state: Path, plan: str, members: Members, min_cell: int) -> FewApart
     """Say by how few patients these data differ from all that were answered with before."""
     found: dict[str, int] = {}
     for other, before in _versions(state):
-        scored, trained = (_few(members, before, min_cell, s) for s in (VALIDATION, TRAIN))
-        every = _few(members, before, min_cell, TRAIN, VALIDATION)
-        seen = {"scored": scored, "all": every}
+        parts = (VALIDATION, TEST, TRAIN)
+        scored, tested, trained = (_few(members, before, min_cell, s) for s in parts)
+        every = _few(members, before, min_cell, *parts)
+        seen = {"scored": scored, "tested": tested, "all": every}
         if other == plan:
-            seen["same_plan"] = scored or trained or every
+            seen["same_plan"] = scored or tested or trained or every
         else:
             seen["trained"] = trained
         found |= {name: n for name, n in seen.items() if n}
@@ -65,7 +67,7 @@ def compare(state: Path, plan: str, members: Members, min_cell: int) -> FewApart
 
 def keep(state: Path, plan: str, members: Members) -> None:
     """Note the patients of an answer, on the disk before it leaves."""
-    text = json.dumps({"version": 1, "plan": plan, **members}, sort_keys=True)
+    text = json.dumps({"version": 2, "plan": plan, **members}, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()
     path = StateFolder(state).patient_sets / f"{name}.json"
     if not path.exists():
@@ -84,6 +86,6 @@ def _few(now: Members, before: Members, min_cell: int, *sets: str) -> int:
 
     By patients first: another plan may name the same images otherwise.
     """
-    new, old = ({k: v for s in sets for k, v in one[s].items()} for one in (now, before))
+    new, old = ({k: v for s in sets for k, v in one.get(s, {}).items()} for one in (now, before))
     n = len(new.keys() ^ old.keys()) or sum(new[name] != old[name] for name in new)
     return n if n < min_cell else 0

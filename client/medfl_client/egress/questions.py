@@ -3,9 +3,9 @@
 `permit` bounds the plan; the book bounds what is asked under it. `state/questions.jsonl` is chained
 as the ledger is. A question is in it, on the disk, before any data are read for its answer.
 
-An approval of a plan with R rounds is good for one run of it: statistics once, each round once, and
-two scorings. A restarted coordinator may ask otherwise a few times more: the policy's `repeats`.
-What was asked before, with the same weights to the bit, is free.
+An approval of a plan with R rounds is good for one run of it: statistics once, each round once, two
+scorings, and one on the test part. A restarted coordinator may ask otherwise a few times more: the
+policy's `repeats`. What was asked before, with the same weights to the bit, is free.
 """
 
 import time
@@ -24,6 +24,7 @@ from medfl_common.wire.tasks import TrainTask
 
 BACK = 2  # rounds: a coordinator has two checkpoints
 N_SCORINGS = 2  # at the end: of the last model, and of the best
+N_TESTS = 1  # of the one that is the result
 UNREAD = "no data was read"
 
 
@@ -198,7 +199,7 @@ def _check_order(known: Sequence[Question], new: Question) -> None:
 
 
 def _n_extra(lines: Sequence[Question], n_approvals: int) -> int:
-    """Count the questions beyond one a round, and two scorings, for each approval.
+    """Count the questions beyond one a round, two scorings and a test, for each approval.
 
     To score the model of a round that went on to be trained is the plan's own question only if its
     weights are those.
@@ -213,12 +214,14 @@ def _n_extra(lines: Sequence[Question], n_approvals: int) -> int:
     scored = {(round_, weights) for kind, round_, weights, _ in asked if kind == "evaluate"}
     others = {(k, w) for k, w in scored if w not in trained.get(k + 1, {w})}
     n_train = sum(max(n - n_approvals, 0) for n in n_of_round.values())
-    return n_train + len(others) + max(len(scored - others) - N_SCORINGS * n_approvals, 0)
+    n_tests = max(sum(kind == "test" for kind, *_ in asked) - N_TESTS * n_approvals, 0)
+    n_scorings = max(len(scored - others) - N_SCORINGS * n_approvals, 0)
+    return n_train + len(others) + n_scorings + n_tests
 
 
 def _is_kept(known: Sequence[Question], new: Question, plan: Plan) -> bool:
     """Say whether a site keeps a model: the last, or the best in its place, and then no other."""
-    if new.kind != "evaluate":
+    if new.kind not in ("evaluate", "test"):
         return False
     kept = [line for line in known if line.keeps
             and (line.run, line.approval) == (new.run, new.approval)]  # fmt: skip
@@ -227,4 +230,5 @@ def _is_kept(known: Sequence[Question], new: Question, plan: Plan) -> bool:
 
 
 def _in_words(new: Question) -> str:
-    return f"round {new.round}" if new.kind == "train" else f"the scoring of round {new.round}"
+    what = {"train": "", "test": "the test of "}.get(new.kind, "the scoring of ")
+    return f"{what}round {new.round}"

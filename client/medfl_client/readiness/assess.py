@@ -26,7 +26,8 @@ from medfl_client.data.labels import (
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
+from medfl_client.data.split_notes import known_sides
 from medfl_client.readiness.checks import (
     UNLABELLED,
     VERDICTS,
@@ -119,7 +120,7 @@ def assess(
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder / data.folder, state, plan, watch, reader)
-        shown = site_data(collection, plan, site.site)
+        shown = site_data(collection, plan, known_sides(state, plan, collection, site.site))
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:
@@ -185,6 +186,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "patients": len(set(found.patients)) if found else 0,
         "train": len(data.train) if data else 0,
         "validation": len(data.validation) if data else 0,
+        "test": len(data.test) if data else 0,
         "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
         "counts": readiness.counts,
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,

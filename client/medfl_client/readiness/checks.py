@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from medfl_client.config.site_file import DataFiles, Policy
-from medfl_client.data.dataset import SiteData
+from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.data.dicom.notes import sentence
 from medfl_client.data.duplicates import DIFFERENT_IN_TWINS
 from medfl_client.data.ingest import Collection
+from medfl_client.data.parts import Part
 from medfl_client.data.selection import COPY, DIFFERENT_IN_SERIES, NO_LABEL, Selection
+from medfl_client.data.split import NO_TEST
 from medfl_common.ops.checks import Finding, State, fail, ok, warn, worst
 from medfl_common.plan.plan import Plan
 
@@ -177,19 +179,27 @@ def check_policy(
                 "the guard would send nothing; add images",
             )
         )
-    targets = shown.validation.targets
+    findings += _check_cells("validation", shown.validation, policy)
+    if len(shown.test):
+        findings += _check_cells("test", shown.test, policy)
+    elif plan.evaluation.test:
+        findings.append(ok(NO_TEST))
+    return findings + _check_needs(plan, collection)
+
+
+def _check_cells(part: Part, images: Examples, policy: Policy) -> list[Finding]:
+    """Say where a part's scores would be withheld."""
+    targets = images.targets
     cells = [
         int((targets[:, k] == value).sum()) for k in range(targets.shape[1]) for value in (0, 1)
     ]
-    if not len(shown.validation) or any(0 < cell < policy.min_cell for cell in cells):
-        findings.append(
-            warn(
-                f"among {len(shown.validation)} images to score on a class has fewer than "
-                f"policy.min_cell ({policy.min_cell})",
-                "the site trains, and the guard withholds its scores",
-            )
-        )
-    return findings + _check_needs(plan, collection)
+    if len(images) and not any(0 < cell < policy.min_cell for cell in cells):
+        return []
+    what = (
+        f"among {len(images)} {part} images a class has fewer than policy.min_cell "
+        f"({policy.min_cell})"
+    )
+    return [warn(what, f"the site trains, and the guard withholds its {part} scores")]
 
 
 def _check_needs(plan: Plan, collection: Collection) -> list[Finding]:

@@ -92,7 +92,8 @@ def _numbers(readiness: Readiness) -> Section:
         data = readiness.data
         rows = [
             ["to train on", f"{len(data.train):,}"],
-            ["to score on", f"{len(data.validation):,}"],
+            ["to validate on", f"{len(data.validation):,}"],
+            ["to test on", f"{len(data.test):,}"],
         ]
         tables.append(Table(["split by patient", "samples"], rows))
     return Section("In numbers", tables=tables)

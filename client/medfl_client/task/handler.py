@@ -66,6 +66,9 @@ from medfl_common.wire.versions import own_versions
 Tell = Callable[[str], None]  # one line for the eyes of the site
 
 
+PART = {"evaluate": "validation", "test": "test"}
+
+
 class NotSent(str):
     """A line that says what the site did not send, and why."""
 
@@ -177,8 +180,9 @@ def _do(
     result = _work(task, model, site, session, entered.keeps)
     if site.state is not None and is_bound:
         keep_step(site.state, task, result.update)
-    if few.scored and result.score_counts is not None:
-        tell(f"scores withheld: {few.scored} patients are others than before {rule('min_cell')}")
+    n_others = few.tested if task.kind == "test" else few.scored
+    if n_others and result.score_counts is not None:
+        tell(f"scores withheld: {n_others} patients are others than before {rule('min_cell')}")
         result = replace(result, score_counts=None, groups={})
     return task, result
 
@@ -205,8 +209,8 @@ def _work(
     session.take_start(task, model)
     layers, kept = session.local_for(task, site, model), session.client_state_for(task, site)
     inputs = session.inputs_for(task, site, model)
-    is_last = task.kind == "evaluate"  # then its round has been made, and its state is the newest
-    client_state = read_client_state(kept, NEWEST if is_last else task.round)
+    # A scored model's round has been made, and its state is the newest.
+    client_state = read_client_state(kept, NEWEST if task.is_scoring else task.round)
     result = work(task, model, inputs, site.device, client_state=client_state)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
@@ -226,7 +230,10 @@ def _keep_models(
 ) -> None:
     """Keep the finished model for the site's own use, and its personal one where there is one."""
     assert site.state is not None
-    _keep_model(site.state, task.run, task, model, result.score_counts, data, site.device)
+    scored = (
+        result.score_counts if task.kind == "evaluate" else None
+    )  # test patients choose nothing
+    _keep_model(site.state, task.run, task, model, scored, data, site.device)
     if personal := client_state.of("personal"):
         load_shared(model, personal)
         _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
@@ -274,8 +281,9 @@ def _tell_result(
     tell: Tell,
 ) -> None:
     n_rounds = task.plan.federation.rounds
-    is_last = task.kind == "evaluate"
-    parts = ["the study's last scoring" if is_last else f"round {task.round} of {n_rounds}"]
+    parts = [f"round {task.round} of {n_rounds}"]
+    if task.is_scoring:
+        parts = [f"the study's last scoring, on {PART[task.kind]} patients"]
     if result.statistics is not None:
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.score_counts is not None:
@@ -288,6 +296,6 @@ def _tell_result(
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
-    if left is not None and not is_last:
+    if left is not None and not task.is_scoring:
         parts.append(f"{in_words(left)} left")
     tell("; ".join(parts))

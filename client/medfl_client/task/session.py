@@ -84,8 +84,7 @@ class Session:
             return None
         folder = None if site.local is None else site.local / task.run
         layers = self._local.setdefault((task.run, task.site), RoundStore(folder))
-        is_scored_only = task.kind == "evaluate"  # then its round has been made
-        own = layers.before(task.round + is_scored_only)
+        own = layers.before(task.round + task.is_scoring)  # then its round has been made
         load_shared(model, own or self._start[1])
         return layers
 
@@ -97,7 +96,7 @@ class Session:
     def data_for(self, plan: Plan, site: Site, name: str) -> SiteData:
         """Give the site's images for the plan, read at the first task."""
         if name not in self._data:
-            self._data[name] = site.data(plan, name)
+            self._data[name] = site.data(plan)
         return self._data[name]
 
     def few_apart(self, task: TrainTask, site: Site, is_again: bool) -> FewApart:

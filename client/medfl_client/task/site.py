@@ -14,7 +14,8 @@ from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.connection.study_key import StudyKey
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
+from medfl_client.data.split_notes import keep_sides, known_sides
 from medfl_client.egress import statements
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
@@ -27,8 +28,7 @@ class Site:
     name: str
     policy: Policy
     device: torch.device
-    # (plan, the name under which the site is enrolled) -> its images, split by patient
-    data: Callable[[Plan, str], SiteData]
+    data: Callable[[Plan], SiteData]  # its images, split by patient
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
     signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
@@ -64,8 +64,11 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
     state = SiteFolder(folder).state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def data(plan: Plan, site: str) -> SiteData:
-        return site_data(collect(folder, state, site_file.data, plan, watch), plan, site)
+    def data(plan: Plan) -> SiteData:
+        collection = collect(folder, state, site_file.data, plan, watch)
+        found = site_data(collection, plan, known_sides(state, plan, collection, site_file.site))
+        keep_sides(state, plan, found.sides)
+        return found
 
     device, server = choose_device(site_file.compute.device), site_file.server
     return Site(

@@ -1,6 +1,6 @@
 """With a frozen backbone each image's features are computed once, and an epoch costs the head."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -55,8 +55,11 @@ def feature_data(
     n_copies = plan.training.feature_copies if _changes(plan) else 1
     copies = [_features(model, data.train, plan, device, generator) for _ in range(n_copies)]
     train = FeatureSet(torch.stack(copies), data.train.targets)
-    scored = _features(model, data.validation, plan, device, None)[None]
-    return SiteData(train, FeatureSet(scored, data.validation.targets), data.describe, data.groups)
+    validation, test = (
+        FeatureSet(_features(model, part, plan, device, None)[None], part.targets)
+        for part in (data.validation, data.test)
+    )
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def _changes(plan: Plan) -> bool:

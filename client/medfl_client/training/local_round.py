@@ -29,7 +29,7 @@ def work(
     max_steps: int | None = None,
     client_state: ClientState | None = None,
 ) -> TrainResult:
-    """Score the task's weights on the validation images; if asked to, train and give the update.
+    """Score the task's weights on validation or test images; if asked, train and give the update.
 
     `data` holds features where the backbone is frozen (`feature_data`). `client_state` has what
     the algorithm kept before the round, and is given what it keeps after it.
@@ -47,16 +47,18 @@ def work(
 def _with_scores(
     result: TrainResult, task: TrainTask, model: Network, data: SiteData, device: torch.device
 ) -> TrainResult:
-    """Add the scores on the validation images; by groups of patients for the final model."""
-    if not len(data.validation):
+    """Add the scores on the task's part of the images; by groups of patients for a final model."""
+    part = "test" if task.kind == "test" else "validation"
+    images = data.test if part == "test" else data.validation
+    if not len(images):
         return result
-    logits, targets = score(_trunk(model, data.train), data.validation, task.plan, device)
-    is_last = task.kind == "evaluate"
+    logits, targets = score(_trunk(model, data.train), images, task.plan, device)
+    groups = data.groups.get(part, {}) if task.is_scoring else {}
     return replace(
         result,
         score_counts=count_scores(logits, targets, task.plan),
         exact_auc=exact_auc(logits, targets, task.plan),
-        groups=count_subgroups(logits, targets, data.groups, task.plan) if is_last else {},
+        groups=count_subgroups(logits, targets, groups, task.plan),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medfl_common.plan.settings import Number, Settings
+from medfl_common.plan.settings import Name, Number, Settings
 
 Probability = Annotated[Number, Field(ge=0, le=1)]
 
@@ -13,7 +13,15 @@ class Evaluation(Settings):
     """How the global model is scored at each site, on patients it is not trained on there."""
 
     validation: Annotated[Number, Field(ge=0, le=0.9)] = 0.2
-    """The part of a site's patients that it scores on and does not train on."""
+    """The part of a site's patients that it scores on in each round: they choose the model's round,
+    its temperature and its thresholds."""
+    test: Annotated[Number, Field(ge=0, le=0.9)] = 0.15
+    """The part of a site's patients on whom the final model is scored, once: they choose nothing. A
+    site where it would be fewer than 10 patients has none."""
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Draws who trains, validates and tests; without it `seed` does."""
+    split_of: Name | None = None
+    """The study whose split this one goes on with; without it, its own."""
     threshold: Probability = 0.5
     """Binary and multilabel: a probability at or above it is positive."""
     metric: Literal["auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa"] = "auc"
@@ -30,3 +38,11 @@ class Evaluation(Settings):
         default=[], max_length=16
     )
     """How DICOM's Manufacturer begins, for the subgroup `manufacturer`; the rest are others."""
+
+    def salt(self, study: str, seed: int) -> str:
+        """Say what, beside a site's secret, a split follows from, in a plan of this name and seed.
+
+        Plans with one salt have one split.
+        """
+        own = seed if self.split_seed is None else self.split_seed
+        return f"{self.split_of or study} {own}"

@@ -24,6 +24,14 @@ from medfl_common.plan.strict_json import parse_json
 from medfl_common.plan.task import Task
 from medfl_common.plan.training import Training
 
+# Keys that plans of before have not: at their defaults they are in no plan's hash.
+ADDED = (
+    ("images", "image_types"),
+    ("evaluation", "test"),
+    ("evaluation", "split_seed"),
+    ("evaluation", "split_of"),
+)
+
 
 class Plan(Settings):
     """What every site of a study builds the same from."""
@@ -97,8 +105,10 @@ class Plan(Settings):
         values = self.model_dump(mode="json")
         options = values["federation"]["options"]
         values["federation"]["options"] = {key: options[key] for key in self._hashed_options()}
-        if not self.images.image_types:  # plans of before have no such key in their hash
-            del values["images"]["image_types"]
+        for section, key in ADDED:
+            field = type(getattr(self, section)).model_fields[key]
+            if values[section][key] == field.get_default(call_default_factory=True):
+                del values[section][key]
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def _hashed_options(self) -> set[str]:

@@ -229,6 +229,17 @@ class ModelScored(Asked):
     kind = "scored"
 
 
+class Tested(WithModel):
+    """The final model was scored on the test parts, which chose nothing."""
+
+    kind = "tested"
+
+    @classmethod
+    def of_model(cls, sha256: str, asked: Asked) -> Self:
+        """Note the model's digest, and the replies."""
+        return cls({"sha256": sha256, **asked.facts})
+
+
 class Finished(WithModel):
     """The study ended; the scores are those of the final model."""
 
@@ -257,7 +268,7 @@ KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
         DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, Statistics,
-        RoundWithoutQuorum, RoundMade, ModelScored, Finished,
+        RoundWithoutQuorum, RoundMade, ModelScored, Tested, Finished,
     )
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from medfl_common.wire.digest import task_digest
 from medfl_common.wire.protocol import PROTOCOL, RUN
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
-Kind = Literal["train", "evaluate", "describe"]
+Kind = Literal["train", "evaluate", "test", "describe"]
 Value = TypeVar("Value", int, str)
 
 
@@ -25,9 +25,10 @@ Value = TypeVar("Value", int, str)
 class TrainTask:
     """What the coordinator asks of one site in one round."""
 
-    kind: Kind  # train: score, then train; evaluate: score only; describe: tell of the data
+    # train: score, then train; evaluate: score only; test: score on the test part; describe: count
+    kind: Kind
     run: str  # the study run, 32 hex digits
-    round: int  # train: the round to be made, from 1; evaluate: the last round made; describe: 0
+    round: int  # train: the round to be made, from 1; describe: 0; else the last round made
     nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
     site: str  # the name under which the coordinator enrolled the site
     plan: Plan
@@ -35,6 +36,11 @@ class TrainTask:
     start: Weights | None = None  # what is not, with the first task after a site has connected
     # What the coordinator's strategy keeps, where the sites get it with the weights.
     server_state: Weights = field(default_factory=dict)
+
+    @property
+    def is_scoring(self) -> bool:
+        """Say whether a finished model is scored, and nothing is trained."""
+        return self.kind in ("evaluate", "test")
 
 
 def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:

@@ -4,20 +4,27 @@ import numpy as np
 
 from medfl_common.metrics.counts import merge
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Finished
+from medfl_common.run.events import Asked, Finished, Tested
 from medfl_server.reports.scores import score_counts_in
 
 
 def marks(event: Asked, plan: Plan) -> list[str]:
     """Say, in a sentence each, what a reader of the newest scores must know first."""
     found = []
-    if isinstance(event, Finished) and event.round == 0:
+    if isinstance(event, Finished | Tested) and event.round == 0:
         found.append(
             "It is the initial model: no round of training was better, so it learned nothing from "
             "the hospitals."
         )
     counted = score_counts_in(event)
-    if not counted:
+    if isinstance(event, Finished) and counted and plan.evaluation.test:
+        found.append(
+            "No hospital scored it on a test part: none is large enough, or their policies "
+            "withhold it. These figures are of the validation part, which chose the model."
+        )
+    if not counted and not event.sites:
+        found.append("No hospital scored it, so nothing says how good the model is.")
+    elif not counted:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."
         )

@@ -12,13 +12,20 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Event, Finished, RoundMade, site_names
+from medfl_common.run.events import Asked, Event, Finished, RoundMade, Tested, site_names
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
-from medfl_server.reports.scores import ALL, model_round, score_counts_in, score_sites
+from medfl_server.reports.scores import (
+    ALL,
+    model_round,
+    part_of,
+    score_counts_in,
+    score_sites,
+    shown_event,
+)
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.reports.sections.uncertainty import score_table
@@ -31,18 +38,19 @@ def write_model_card(study: Study) -> Path | None:
     if not finished:
         return None
     event = finished[-1]
+    shown = shown_event(study.log.read(Event)) or event
     letters = _letters(study)
     sections = [
         *_uses(study.plan),
         _data(study, event, letters),
         _training(study, event),
-        _scores(study.plan, event, letters),
-        *[s for s in detail_sections(event, study.plan) if s.heading in SHOWN],
-        _limits(event),
+        _scores(study.plan, shown, letters),
+        *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
+        _limits(event, part_of(shown)),
         _identity(study, event),
     ]
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
-    answer = _answer(study, event, letters)
+    answer = _answer(study, shown, letters)
     page = render(title, question, answer, sections, __version__)
     write_atomic(study.files.model_card_page, page.encode())
     text = as_markdown(title, answer, sections)
@@ -51,6 +59,7 @@ def write_model_card(study: Study) -> Path | None:
     return path
 
 
+NOT_TOLD = "none or withheld"
 SHOWN = ("Is it as good for everyone?", "Finding by finding", "Which threshold?")
 
 
@@ -77,17 +86,17 @@ def _letters(study: Study) -> dict[str, str]:
     return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
 
 
-def _answer(study: Study, event: Finished, letters: dict[str, str]) -> str:
+def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
     found, what = score_sites(event).get(ALL), _what(study.plan)
     marked = "".join(f" {mark}" for mark in marks(event, study.plan))
     if found is None:
         return f"{what}{marked}"
     absent = who_shared_none(event, _trained(study), letters)
     if found.values["auc"] is None:
-        return f"{what} On its {found.n} validation images it has no AUC.{absent}{marked}"
+        return f"{what} On its {found.n} {part_of(event)} images it has no AUC.{absent}{marked}"
     return (
-        f"{what} On {found.n} validation images of {_count(len(score_counts_in(event)))} that "
-        f"trained it, its AUC is {found.text('auc')} "
+        f"{what} On {found.n} {part_of(event)} images of {_count(len(score_counts_in(event)))} "
+        f"that trained it, its AUC is {found.text('auc')} "
         f"(95 % interval {auc_interval(event, study.plan)}).{absent}{marked}"
     )
 
@@ -145,20 +154,24 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     reported = read_statistics(study)
     statistics = reported[0] if reported else {}
     counted = score_counts_in(event)
+    tested = study.log.read(Tested)
+    in_test = score_counts_in(tested[-1]) if tested else {}
     rows = []
     for name, n in _trained(study).items():
         own = statistics.get(name)
         overlaps = study.plan.task.type == "multilabel"
         told = [] if own is None else told_counts(own.classes, own.samples, overlaps)
         classes = " / ".join(told) or "withheld"
-        scored = str(counted[name].n) if name in counted else "withheld"
+        parts = (counted, in_test)
+        scored = [str(one[name].n) if name in one else NOT_TOLD for one in parts]
         patients = "withheld" if own is None else str(own.patients)
-        rows.append([letters[name], str(n), scored, patients, classes])
-    header = ["site", "training images", "validation images", "patients", "images by class"]
+        rows.append([letters[name], str(n), *scored, patients, classes])
+    header = ["site", "training images", "validation images", "test images"]
+    header += ["patients", "images by class"]
     text = (
         f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are not "
-        "told. Training and validation images belong to different patients. No image left "
-        "its site."
+        "told. Training, validation and test images belong to different patients. A site too small "
+        "for a test part has none. No image left its site."
     )
     return Section("Data", [text], tables=[Table(header, rows)])
 
@@ -184,7 +197,7 @@ def _round(event: Finished) -> str:
     return f"{model_round(event)}{because}"
 
 
-def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
+def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     counted = score_counts_in(event)
     if not counted:
         return Section("Scores", ["No site released scores."])
@@ -193,17 +206,18 @@ def _scores(plan: Plan, event: Finished, letters: dict[str, str]) -> Section:
         area = with_interval(auc_estimate(score_counts, plan.task.type))
         rows.append([letters[name], str(score_counts.n), *area])
     sites = Table(["site", "images", "AUC", "95 % interval"], rows)
-    return Section("Scores", tables=[score_table(merge([*counted.values()]), plan), sites])
+    text = f"On the {part_of(event)} part of each site's patients."
+    return Section("Scores", [text], tables=[score_table(merge([*counted.values()]), plan), sites])
 
 
-def _limits(event: Finished) -> Section:
+def _limits(event: Finished, part: str) -> Section:
     texts = [
-        "The scores come from validation patients of the hospitals that trained it: at another "
+        f"The scores come from {part} patients of the hospitals that trained it: at another "
         "one the model may be worse. Validate it there first, on patients of that hospital.",
         "Intervals treat images as independent. The card leaves out groups with too few patients "
         "at a site, which does not mean that the model is good for them.",
     ]
-    if event.choice is None or event.choice.is_best:
+    if part == "validation" and (event.choice is None or event.choice.is_best):
         texts.append(
             "The images that score the model also chose its round: it looks slightly too good."
         )

@@ -17,6 +17,7 @@ from medfl_common.run.events import (
 from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity_page import write_harmony
+from medfl_server.reports.scores import shown_event
 from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.data import data_section
 from medfl_server.reports.sections.messages import messages_section
@@ -40,23 +41,24 @@ def write_report(study: Study) -> Path:
     rounds = [event for event in events if isinstance(event, RoundMade)]
     finished = next((event for event in events if isinstance(event, Finished)), None)
     scored: list[Asked] = [*rounds, *(e for e in events if isinstance(e, ModelScored | Finished))]
+    shown = shown_event(events)
     asked = [event for event in events if isinstance(event, Asked)]
     names = site_names(events)
     sections = [
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
         rounds_section(names, rounds, scored),
-        result_section(study, scored),
-        *(detail_sections(scored[-1], study.plan) if scored else []),
+        result_section(study, shown),
+        *(detail_sections(shown, scored[-1], study.plan) if shown else []),
         stand_out_section(asked, names),
         what_left(asked),
-        messages_section(study.plan, rounds, scored),
+        messages_section(study.plan, rounds, shown),
         run_section(study, events, finished),
         Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),
         _limits(),
     ]
     title = f"medfl study report: {study.plan.study}"
-    first = answer(rounds, finished, study.plan) + state(study, events, rounds)
+    first = answer(rounds, shown, finished, study.plan) + state(study, events, rounds)
     page = render(title, QUESTION, first, sections, __version__)
     path = study.files.report
     write_atomic(path, page.encode())

@@ -12,7 +12,7 @@ from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, RoundMade
+from medfl_common.run.events import Asked, Event, Finished, RoundMade, Tested
 from medfl_server.reports.sections.numbers import number
 
 ALL = "all sites"
@@ -20,7 +20,7 @@ ALL = "all sites"
 
 @dataclass(frozen=True)
 class Scored:
-    """One model on one site's validation images, or on those of all sites together."""
+    """One model on one site's validation or test images, or on those of all sites together."""
 
     n: int
     loss: float
@@ -32,6 +32,24 @@ class Scored:
         """Write a value with the digits that its images and bins allow."""
         value = self.loss if name == "loss" else self.values[name]
         return number(value, self.n, self.bounds.get(name, 0.0))
+
+
+def shown_event(events: Sequence[Event]) -> Asked | None:
+    """Choose whose scores a reader sees first; None: nothing was scored yet.
+
+    The final model's on the test parts, which chose nothing, where any site shares them; else on
+    the validation parts; of an unfinished study the newest round's.
+    """
+    scored = [event for event in events if isinstance(event, RoundMade | Finished)]
+    if not scored or not isinstance(scored[-1], Finished):
+        return scored[-1] if scored else None
+    tested = [event for event in events if isinstance(event, Tested) and score_counts_in(event)]
+    return tested[-1] if tested else scored[-1]
+
+
+def part_of(event: Asked) -> str:
+    """Name the part of each site's data that an event's scores are of."""
+    return "test" if isinstance(event, Tested) else "validation"
 
 
 def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:

@@ -6,7 +6,6 @@ checkpoint if a crash came between.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +16,6 @@ from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
 from medfl_common.run.events import (
     QUARANTINED,
     Finished,
-    ModelScored,
     Paused,
     Resumed,
     RoundMade,
@@ -31,11 +29,11 @@ from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
-from medfl_server.reports.choice import why
 from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.collect import Collection, ignore_part
 from medfl_server.rounds.describe import Describing
 from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
+from medfl_server.rounds.ending import Ending
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.pending import PendingTasks, Speed
@@ -91,7 +89,6 @@ class RoundLoop:
         self._announce = announce
         n_rounds = study.plan.federation.rounds
         self._progress = ProgressReport(n_rounds, follow)
-        self._sites_keep_models = sites_keep_models
         self._log = RetryingLog(study.folder, announce)
         self._sent_once = SentOnce({})
         self._versions = VersionWatch(announce)
@@ -100,6 +97,9 @@ class RoundLoop:
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
         self._best = BestRound(study.plan, study.checkpoints)
+        self._ending = Ending(
+            study.plan, self._log, self._best, sites_keep_models, self._ask_to_score, announce
+        )
         self._pending = None
         if buffer is not None:
             staleness = int(getattr(options, buffer.max_staleness))
@@ -121,10 +121,12 @@ class RoundLoop:
             made = self._make_round(checkpoint)
             empty = 0 if made else empty + 1
             if empty == self._plan.federation.empty_rounds:
-                self._pause(checkpoint.round, empty)
+                raise self._paused(checkpoint.round, empty)
             checkpoint = made or checkpoint
         self._progress.tell(checkpoint.round)
-        return self._finish(checkpoint)
+        if self._pending is not None:
+            self._pending.give_up(self._late)
+        return self._ending.finish(checkpoint)
 
     @property
     def _roster(self) -> list[str]:
@@ -214,9 +216,9 @@ class RoundLoop:
         folder = self._study.checkpoints
         return write_with_retry(lambda: write(folder), folder, self._announce)
 
-    def _pause(self, round_: int, empty: int) -> None:
+    def _paused(self, round_: int, empty: int) -> PausedError:
         self._log.add(Paused.of(round_))
-        raise PausedError(
+        return PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
             f"{len(self._roster)} sites answered",
             todo="ask the missing sites, then start medfl-server run again",
@@ -232,33 +234,17 @@ class RoundLoop:
         self._announce(f"stopped after round {made}{since}")
         return True
 
-    def _finish(self, last: Checkpoint) -> Weights:
-        """Have the last model scored everywhere, and the best one where it is another; close."""
-        if self._pending is not None:
-            self._pending.give_up(self._late)
-        replies = self._score(last)
-        self._best.add(last.round, replies)
-        best, choice, kept = self._best.best, self._best.choice, last
-        if best is not None and best.round != last.round and choice.is_best:
-            weights = self._best.load_weights(best.round)
-            if weights is None:
-                choice = replace(choice, why="weights_gone")
-            else:
-                self._log.add(ModelScored(facts_of_round(last.round, replies).facts))
-                self._announce(f"model of round {last.round}: {summary(replies)}")
-                kept = Checkpoint(best.round, weights, {})
-                replies = self._score(kept)
-        asked = facts_of_round(kept.round, replies)
-        self._log.add(Finished.of_end(digest(kept.weights), asked, best, last.round, choice))
-        self._announce(f"final model, of round {kept.round}: {summary(replies)}")
-        self._announce(f"why this round: {why(choice)}")
-        return kept.weights
-
-    def _score(self, checkpoint: Checkpoint) -> Replies:
-        """Have a finished model scored everywhere, and kept there; nobody is asked in vain."""
-        if self._sites_keep_models or self._plan.evaluation.validation:
-            return self._collect("evaluate", checkpoint, checkpoint.round)
-        return Replies()
+    def _ask_to_score(self, kind: Kind, model: Checkpoint) -> Replies:
+        """Ask until a quorum has scored a finished model. Raises PausedError where it never has."""
+        for _ in range(self._plan.federation.empty_rounds):
+            replies = self._collect(kind, model, model.round)
+            if len(replies.answered) >= self.quorum():
+                return replies
+            self._announce(
+                f"the last scoring: {len(replies.answered)} of {len(self._roster)} sites answered; "
+                f"it needs {self.quorum()}"
+            )
+        raise self._paused(model.round, self._plan.federation.empty_rounds)
 
     def _collect(
         self, kind: Kind, checkpoint: Checkpoint, round_: int, aggregate: Aggregate = _nothing

@@ -48,8 +48,8 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
     )
 
 
-def summary(replies: Replies) -> str:
-    """Say in one line what a round gave."""
+def summary(replies: Replies, part: str = "validation") -> str:
+    """Say in one line what a round gave; the scored images are of a part of the data."""
     if not replies.answered and not replies.missing:
         return "no site had to be asked"
     score_counts: list[ScoreCounts] = [
@@ -65,7 +65,7 @@ def summary(replies: Replies) -> str:
         merged = merge(score_counts)
         area = number(auc(merged), merged.n, auc_bound(merged))
         which, shown = "model before it: " if trained else "", number(merged.loss, merged.n)
-        parts.append(f"{which}loss {shown}, AUC {area} on {merged.n} validation images")
+        parts.append(f"{which}loss {shown}, AUC {area} on {merged.n} {part} images")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)

@@ -16,13 +16,13 @@ def corrupted(sites: Mapping[str, Site], faults: Sequence[Fault]) -> dict[str, S
     for fault in faults:
         for name in struck(fault, roster):
             if isinstance(fault, DataFault):
-                result[name] = _corrupt(result[name], fault)
+                result[name] = _corrupt(name, result[name], fault)
     return result
 
 
-def _corrupt(site: Site, fault: DataFault) -> Site:
-    def data(plan: Plan, name: str) -> SiteData:
+def _corrupt(name: str, site: Site, fault: DataFault) -> Site:
+    def data(plan: Plan) -> SiteData:
         rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", 0, name)
-        return fault.corrupt_data(site.data(plan, name), plan, rng)
+        return fault.corrupt_data(site.data(plan), plan, rng)
 
     return replace(site, data=data)

@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medfl_client.config.folder import SiteFolder
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
 from medfl_client.data.ingest import Collection, Watch, collect
 from medfl_client.data.reader import Reader
 from medfl_client.data.reasons import count_reasons
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
+from medfl_client.data.split_notes import known_sides
 from medfl_client.task.site import Site, choose_device
 from medfl_common.errors import ConfigError
-from medfl_common.files import Json
+from medfl_common.files import Json, write_private
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import load
 from medfl_common.run.events import DataRead
@@ -42,6 +43,16 @@ class Source:
     site_file: SiteFile
     collection: Collection
     secret: bytes  # of the pseudonyms
+    state: Path  # of the hospital itself, which may have noted its split
+
+
+class Part(NamedTuple):
+    """What a virtual hospital has: a folder as it is, or images of all folders."""
+
+    site_file: SiteFile
+    collection: Collection
+    chosen: Indices | None = None  # None: all
+    state: Path | None = None  # of the folder
 
 
 class Hospitals(NamedTuple):
@@ -89,14 +100,13 @@ def read_hospitals(
     # Absolute paths: the decoding process may have started in another folder.
     sources = _sources(data.resolve(), plan, site_file, watch, reader, cache)
     if scenario.partition["kind"] == AS_THEY_ARE:
-        made: dict[str, tuple[SiteFile, Collection, Indices | None]]
-        made = {s.name: (s.site_file, s.collection, None) for s in sources}
+        made = {s.name: Part(s.site_file, s.collection, None, s.state) for s in sources}
     else:
         whole = _pool([source.collection for source in sources])
         parts = read_way(scenario.partition).parts(_table(sources, whole), plan.seed)
-        made = {name: (sources[0].site_file, whole, part) for name, part in parts.items()}
+        made = {name: Part(sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
-    sites = {name: _site(name, *facts, scenario.shift, plan) for name, facts in made.items()}
+    sites = {name: _site(name, part, scenario.shift, plan) for name, part in made.items()}
     read = DataRead.of({source.name: _facts(source) for source in sources})
     return Hospitals(corrupted(sites, read_faults(scenario)), read)
 
@@ -135,21 +145,16 @@ def _table(sources: list[Source], whole: Collection) -> Table:
     )
 
 
-def _site(
-    name: str,
-    site_file: SiteFile,
-    collection: Collection,
-    part: Indices | None,
-    shifts: Sequence[Shift],
-    plan: Plan,
-) -> Site:
+def _site(name: str, own: Part, shifts: Sequence[Shift], plan: Plan) -> Site:
+    site_file, collection, part, state = own
     policy = site_file.policy if part is None else NO_POLICY
     if shifts:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
         collection, part = shifted(collection, every, shifts, name, plan.seed)
 
-    def data(plan: Plan, site: str) -> SiteData:
-        return site_data(collection, plan, site, part)
+    def data(plan: Plan) -> SiteData:
+        sides = {} if state is None else known_sides(state, plan, collection, name)
+        return site_data(collection, plan, sides, part)
 
     return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
 
@@ -189,9 +194,24 @@ def _source(
         place = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
         state = cache.resolve() / f"{folder.name}-{place}"
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep_secret(folder, state, site_file.site)
     collection = collect(folder, state, site_file.data, plan, watch, reader)
     images = folder / site_file.data.folder
-    return Source(site_file.site, images, site_file, collection, site_secret(state))
+    secret, own = site_secret(state), SiteFolder(folder).state
+    return Source(site_file.site, images, site_file, collection, secret, own)
+
+
+def _keep_secret(folder: Path, state: Path, site: str) -> None:
+    """Take the hospital's own secret, as its client does; else one from its name.
+
+    The split follows from the secret: so a simulation is repeated anywhere, to the bit.
+    """
+    path, own = StateFolder(state).patients_key, StateFolder.of(folder).patients_key
+    if path.exists():
+        return
+    made = sha256(f"medfl simulation {site}".encode()).hexdigest()
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, (own.read_text() if own.exists() else made).encode())
 
 
 def _pool(collections: list[Collection]) -> Collection:
@@ -206,4 +226,5 @@ def _pool(collections: list[Collection]) -> Collection:
         patients=[patient for c in collections for patient in c.patients],
         refused={path: reason for c in collections for path, reason in c.refused.items()},
         n_labels_unused=sum(c.n_labels_unused for c in collections),
+        secret=collections[0].secret,
     )

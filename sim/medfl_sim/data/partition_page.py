@@ -32,7 +32,7 @@ def write_partition(
     """
     names, patients, samples, counts = [], [], [], []
     for name, site in sites.items():
-        data = site.data(plan, name)
+        data = site.data(plan)
         reported = data.describe() if data.describe is not None else None
         if reported is not None:
             names.append(name)

@@ -54,11 +54,15 @@ def pooled_folder(study: Study) -> Path:
 
 
 def pooled_site(sites: Mapping[str, Site]) -> Site:
-    """Join all sites into one; each keeps its own split into training and validation patients."""
+    """Join all sites into one; each keeps its own split by patients."""
 
-    def data(plan: Plan, site: str) -> SiteData:
-        parts = [one.data(plan, name) for name, one in sites.items()]
-        return SiteData(Joined([p.train for p in parts]), Joined([p.validation for p in parts]))
+    def data(plan: Plan) -> SiteData:
+        parts = [site.data(plan) for site in sites.values()]
+        return SiteData(
+            Joined([part.train for part in parts]),
+            Joined([part.validation for part in parts]),
+            Joined([part.test for part in parts]),
+        )
 
     first = next(iter(sites.values()))
     return replace(first, name=POOLED, data=data)

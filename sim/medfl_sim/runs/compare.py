@@ -1,4 +1,6 @@
-"""Did joining help? Score three models on each hospital's validation images: a table and a page.
+"""Did joining help? Score three models on each hospital's test images: a table and a page.
+
+Where no hospital is large enough for a test part, the validation images take its place.
 
 The simulator has all images, so it scores the models itself: no policy withholds anything.
 """
@@ -7,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,6 +38,7 @@ N_DRAWS = 500  # of the bootstrap
 SEED = 20260101  # of the draws: the same scores give the same intervals
 
 Floats = NDArray[np.float64]
+ScoredPart = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """One hospital, or all: the number of images, and each model's AUC on the validation images."""
+    """One hospital, or all: the number of images, and each model's AUC on those of one part."""
 
     name: str
     n_trained: int
-    n_validation: int
+    n_scored: int
     auc: dict[str, float | None]  # by MODELS; `alone` over all hospitals: each at its own
     helped: Difference  # federated minus alone
     to_pooled: Difference  # federated minus pooled
+    part: ScoredPart = "validation"  # of the data, that is scored
 
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
@@ -72,30 +77,32 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     federated = Finished(study, study.files.local)
     pooled_study = open_study(pooled_folder(study))
     pooled = Finished(pooled_study, RunFolder(pooled_study.folder).local)
+    has_test = any(len(site.data(study.plan).test) for site in sites.values())
+    part: ScoredPart = "test" if has_test else "validation"
     rows, kept = [], []
     for name, site in sites.items():
         alone = open_study(alone_folder(study, name))
         models = (federated, Finished(alone, RunFolder(alone.folder).local), pooled)
         n_trained, logits, targets = 0, [], torch.zeros(0, study.plan.task.n_outputs)
         for model, local in zip(models, (name, name, "pooled"), strict=True):
-            n_trained, odds, targets = model.score(site, name, local)
+            n_trained, odds, targets = model.score(site, local, part)
             logits.append(odds)
         kept.append((np.stack(logits), targets.numpy()))
-        rows.append(_row(name, n_trained, *kept[-1]))
+        rows.append(_row(name, n_trained, *kept[-1], part))
     together = np.concatenate([s for s, _ in kept], axis=1), np.concatenate([t for _, t in kept])
-    rows.append(_row(ALL, sum(row.n_trained for row in rows), *together))
+    rows.append(_row(ALL, sum(row.n_trained for row in rows), *together, part))
     path = study.files.comparison
     write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
     return rows
 
 
 def read_comparison(folder: Path) -> list[Row]:
-    """Read the kept table; empty if there is none."""
+    """Read the kept table; empty if there is none. An earlier version's is of validation images."""
     if not RunFolder(folder).comparison.exists():
         return []
     return [
         Row(**{
-            **facts,
+            **{"n_scored" if key == "n_validation" else key: v for key, v in facts.items()},
             "helped": Difference(**facts["helped"]),
             "to_pooled": Difference(**facts["to_pooled"]),
         })
@@ -114,8 +121,8 @@ class Finished:
         load_shared(self._model, load_file(study.folder / WEIGHTS))
         self._kept = study.log.read(FinishedEvent)[-1].round
 
-    def score(self, site: Site, name: str, local: str) -> tuple[int, Floats, torch.Tensor]:
-        """Return the number of training images, (N, K) log-odds and (N, K) targets of validation.
+    def score(self, site: Site, local: str, part: ScoredPart) -> tuple[int, Floats, torch.Tensor]:
+        """Return the number of training images, (N, K) log-odds and (N, K) targets of a part.
 
         `local` names the site whose own layers the model has, if it has any; if the algorithm gives
         each site its own model, the study scores that one.
@@ -124,26 +131,30 @@ class Finished:
         load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
         state = read_client_state(RoundStore(folder / CLIENT_STATE), NEWEST)
         load_shared(self._model, state.of("personal"))
-        model, data = self._model.to(site.device), site.data(plan, name)
+        model, data = self._model.to(site.device), site.data(plan)
         n_trained = len(data.train)
-        if not len(data.validation):
+        images = data.test if part == "test" else data.validation
+        if not len(images):
             empty = torch.zeros(0, plan.task.n_outputs)
             return n_trained, empty.double().numpy(), empty
-        logits, targets = score(model, data.validation, plan, site.device)
+        logits, targets = score(model, images, plan, site.device)
         return n_trained, log_odds(logits, plan).double().numpy(), targets
 
 
-def _row(name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32]) -> Row:
+def _row(
+    name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32], part: ScoredPart
+) -> Row:
     places = _in_bins(odds)
     areas = _areas(places, targets)
     draws = _draws(places, targets)
     return Row(
         name=name,
         n_trained=n_trained,
-        n_validation=len(targets),
+        n_scored=len(targets),
         auc=dict(zip(MODELS, areas, strict=True)),
         helped=_difference(areas[0], areas[1], draws[:, 0] - draws[:, 1]),
         to_pooled=_difference(areas[0], areas[2], draws[:, 0] - draws[:, 2]),
+        part=part,
     )
 
 

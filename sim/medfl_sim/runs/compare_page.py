@@ -15,8 +15,12 @@ from medfl_sim.runs.compare import ALL, Difference, Row
 from medfl_sim.runs.directories import curve
 
 MOST = 60  # hospitals in the plot; of more, the largest
+CHOSEN = {
+    "validation": "The same images choose which round's model to keep, for all three alike.",
+    "test": "They chose nothing: other patients choose which round's model to keep.",
+}
 HEADER = [
-    "hospital", "training images", "validation images", "AUC alone", "AUC federated", "AUC pooled",
+    "hospital", "training images", "images scored", "AUC alone", "AUC federated", "AUC pooled",
     "federated - alone", "95 % interval", "did joining help?",
 ]  # fmt: skip
 
@@ -24,7 +28,7 @@ HEADER = [
 def write_comparison(study: Study, rows: Sequence[Row]) -> Path:
     """Write the page into the run directory."""
     hospitals, whole = rows[:-1], rows[-1]
-    sections = [_hospitals(hospitals, whole), _rounds(study), _how(study)]
+    sections = [_hospitals(hospitals, whole), _rounds(study), _how(study, whole.part)]
     title = f"medfl comparison: {study.plan.study}"
     page = render(title, "Did joining help?", answer(hospitals, whole), sections, __version__)
     path = study.files.comparison_page
@@ -36,8 +40,8 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
     """Say in a sentence how many hospitals gain, and which AUC pooling reaches."""
     n = Counter(row.helped.verdict for row in hospitals)
     said = [
-        f"{n['helped']} of {len(hospitals)} hospitals score better on their own validation "
-        "images with the federated model than with a model trained alone"
+        f"{n['helped']} of {len(hospitals)} hospitals score better on their own "
+        f"{whole.part} images with the federated model than with a model trained alone"
     ]
     if n["harmed"]:
         said.append(f"{n['harmed']} worse")
@@ -45,21 +49,21 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
         said.append(f"at {n['no clear difference']} the images are too few for a clear difference")
     if n["cannot be said"]:
         said.append(
-            f"at {n['cannot be said']} the difference is undefined, for lack of validation images"
+            f"at {n['cannot be said']} the difference is undefined, for lack of {whole.part} images"
         )
     return (
         f"{'; '.join(said)}. Over all hospitals the AUC is {_auc(whole, 'federated')} "
         f"federated, {_auc(whole, 'alone')} with each hospital's own model, and "
         f"{_auc(whole, 'pooled')} with all images in one place "
-        f"(n = {whole.n_validation} validation images)."
+        f"(n = {whole.n_scored} {whole.part} images)."
     )
 
 
 def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
-    largest = sorted(hospitals, key=lambda row: -row.n_validation)[:MOST]
+    largest = sorted(hospitals, key=lambda row: -row.n_scored)[:MOST]
     shown = [row for row in hospitals if row in largest]
     bars = {
-        f"{row.name} (n = {row.n_validation})": (d.value, d.low, d.high)
+        f"{row.name} (n = {row.n_scored})": (d.value, d.low, d.high)
         for row in [*shown, whole]
         if (d := row.helped).value is not None and d.low is not None and d.high is not None
     }
@@ -87,7 +91,7 @@ def _rounds(study: Study) -> Section:
     return Section(title, [text], [image])
 
 
-def _how(study: Study) -> Section:
+def _how(study: Study, part: str) -> Section:
     training = study.plan.training
     return Section(
         "How it was compared",
@@ -95,12 +99,12 @@ def _how(study: Study) -> Section:
             f"The same loop trains each model from the same initial weights: "
             f"{study.plan.federation.rounds} rounds of {training.epochs} epochs over its images. "
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
-            "which federated learning makes unnecessary. Each hospital validates all three on the "
-            "same patients, which none of them trains on.",
-            "Intervals: 500 draws of the validation images, the same for both models (paired "
+            "which federated learning makes unnecessary. Each hospital scores all three on the "
+            f"{part} part of its patients, on whom none of them trains.",
+            f"Intervals: 500 draws of the {part} images, the same for both models (paired "
             "bootstrap). They treat images as independent; several images of a patient make them "
-            "too narrow. The same validation images choose which round's model to keep, for all "
-            "three alike. By chance alone, 1 hospital in 20 counts as helped or harmed.",
+            f"too narrow. {CHOSEN[part]} By chance alone, 1 hospital in 20 counts as helped or "
+            "harmed.",
         ],
     )
 
@@ -109,16 +113,16 @@ def _cells(row: Row) -> list[str]:
     return [
         row.name,
         str(row.n_trained),
-        str(row.n_validation),
+        str(row.n_scored),
         *(_auc(row, model) for model in ("alone", "federated", "pooled")),
-        "n/a" if row.helped.value is None else f"{row.helped.value:+.{digits(row.n_validation)}f}",
-        _interval(row.helped, digits(row.n_validation)),
+        "n/a" if row.helped.value is None else f"{row.helped.value:+.{digits(row.n_scored)}f}",
+        _interval(row.helped, digits(row.n_scored)),
         row.helped.verdict,
     ]
 
 
 def _auc(row: Row, model: str) -> str:
-    return number(row.auc[model], row.n_validation)
+    return number(row.auc[model], row.n_scored)
 
 
 def _interval(difference: Difference, n_digits: int) -> str:

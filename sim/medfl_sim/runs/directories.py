@@ -19,7 +19,14 @@ from medfl_common.run.events import (
 )
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
-from medfl_server.reports.scores import ALL, Scored, curves, model_round, score_sites
+from medfl_server.reports.scores import (
+    ALL,
+    Scored,
+    curves,
+    model_round,
+    score_sites,
+    shown_event,
+)
 from medfl_server.study.run_directory import Study, open_study
 
 DEPTH = 4  # levels of sub-folders in which to search for runs
@@ -72,10 +79,10 @@ def _runs_in(folder: Path, depth: int) -> Iterator[Path]:
 def facts_of(folder: Path) -> Facts:
     """Read one run directory; raises RunError if it is none."""
     study = open_study(folder)
-    events, scored = study.log.read(Event), scored_events(study.log)
+    events = study.log.read(Event)
     rounds = [event for event in events if isinstance(event, RoundMade)]
     roster = next((event.roster for event in events if isinstance(event, Started)), [])
-    newest = scored[-1] if scored else None
+    newest = shown_event(events)
     replies = [reply for event in rounds for reply in event.sites.values()]
     return Facts(
         study=study,

@@ -41,7 +41,7 @@ def test_no_word_of_an_exception_leaves_and_all_of_it_is_kept_here(
 ) -> None:
     secret = "DOE^JOHN /data/DOE_JOHN_MRN123/scan.dcm"
 
-    def fail(plan: Plan, name: str) -> None:
+    def fail(plan: Plan) -> None:
         raise ValueError(secret)
 
     broken = Site(site.name, site.policy, site.device, fail, site.state)  # type: ignore[arg-type]
@@ -171,9 +171,9 @@ def test_a_withdrawal_during_the_work_keeps_its_result_back(site: Site, plan: Pl
     state = site.state
     assert state is not None
 
-    def withdraw_then_read(asked: Plan, name: str) -> SiteData:
+    def withdraw_then_read(asked: Plan) -> SiteData:
         approvals.write_record(state, "withdraw", plan.hash(), plan.study, plan.canonical())
-        return site.data(asked, name)
+        return site.data(asked)
 
     reply = handle_task(
         ask(plan), replace(site, data=withdraw_then_read), Session(), lambda line: None

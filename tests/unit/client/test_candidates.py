@@ -26,7 +26,7 @@ from medfl_client.data.dicom.patch import OUTSIDE, read_patch
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_client.data.reasons import count_reasons
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
 from medfl_client.readiness.assess import assess
 from medfl_common.errors import ConfigError, DataError
 from medfl_common.plan.plan import Plan, load_plan
@@ -76,7 +76,7 @@ def test_two_candidates_of_a_series_are_two_samples_of_one_patient(
     assert len(set(found.patients)) == 2
     assert found.refused == {}
     assert found.n_labels_unused == 1
-    data = site_data(found, plan, "lungs")
+    data = site_data(found, plan)
     train, validation = ({*part.rows.tolist()} for part in (data.train, data.validation))
     pair = {
         int(row)

@@ -15,7 +15,7 @@ from medfl_client.data.dicom.index import Progress, rows, scan
 from medfl_client.data.ingest import Collection, Watch, collect
 from medfl_client.data.reader import DicomReader
 from medfl_client.data.reasons import count_reasons
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan, load_plan
 
@@ -257,7 +257,7 @@ def test_an_interrupted_index_and_cache_go_on_where_they_were(site: Path, plan: 
 
 def test_no_patient_is_trained_on_and_scored(site: Path, plan: Plan) -> None:
     found = read(site, plan)
-    data = site_data(found, plan, "site-1")
+    data = site_data(found, plan)
 
     patient = {int(row): s.row.patient for row, s in zip(found.rows, found.samples, strict=True)}
     train = {patient[int(row)] for row in data.train.rows}
@@ -268,12 +268,12 @@ def test_no_patient_is_trained_on_and_scored(site: Path, plan: Plan) -> None:
 
 
 def test_the_split_does_not_depend_on_names_paths_or_the_secret(site: Path, plan: Plan) -> None:
-    one = site_data(read(site, plan), plan, "site-1")
+    one = site_data(read(site, plan), plan)
     moved = site / "dicom" / "moved.dcm"
     files(site)[0].rename(moved)
     (site / "state" / "patients.key").unlink()
 
-    other = site_data(read(site, plan), plan, "site-1")
+    other = site_data(read(site, plan), plan)
 
     for a, b in ((one.train, other.train), (one.validation, other.validation)):
         assert np.array_equal(a.pixels[a.rows], b.pixels[b.rows])

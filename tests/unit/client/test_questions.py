@@ -92,8 +92,8 @@ def test_a_refused_question_reads_no_data_and_one_that_fails_is_in_the_book(
 ) -> None:
     read: list[str] = []
 
-    def data(plan: Plan, name: str) -> None:
-        read.append(name)
+    def data(plan: Plan) -> None:
+        read.append(plan.study)
         raise OSError
 
     ask.site = replace(ask.site, data=data)  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_a_refused_question_reads_no_data_and_one_that_fails_is_in_the_book(
     assert (refused, read) == ([440] * 3, [])
     assert ask.code("train", 1) == 900
     (line,) = ledger.read_lines(ask.site.state / "questions.jsonl")  # type: ignore[operator]
-    assert (line["kind"], line["round"], read) == ("train", 1, ["site-1"])
+    assert (line["kind"], line["round"], read) == ("train", 1, [ask.plan.study])
 
 
 def test_the_same_question_is_free_and_gets_the_same_bits(ask: Coordinator) -> None:

@@ -58,9 +58,9 @@ class Answers:
         self.folder, self.said, self.n_read = folder, list[str](), 0
         site = open_site(folder, load_site_file(folder))
 
-        def data(plan: Plan, name: str) -> object:
+        def data(plan: Plan) -> object:
             self.n_read += 1
-            return site.data(plan, name)
+            return site.data(plan)
 
         self.site: Site = replace(site, data=data)  # type: ignore[arg-type]
 

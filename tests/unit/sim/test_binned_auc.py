@@ -64,8 +64,8 @@ def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousand
     model = build_model(study.plan)
     load_shared(model, load_file(study.folder / "model.safetensors"))
     odds, truth, score_counts = [], [], []
-    for name, one in sites.items():
-        validation = one.data(study.plan, name).validation
+    for one in sites.values():
+        validation = one.data(study.plan).validation
         logits, targets = score(model, validation, study.plan, one.device)
         odds.append(logits.numpy()[:, 0])
         truth.append(targets.numpy()[:, 0])

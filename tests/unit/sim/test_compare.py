@@ -48,9 +48,9 @@ def test_a_federation_of_one_hospital_is_that_hospital_alone(
 def test_the_pooled_model_sees_no_validation_patient(hospitals: Path, make_plan: MakePlan) -> None:
     plan = load_plan(make_plan())
     sites = virtual_sites(hospitals, plan)
-    parts = {name: site.data(plan, name) for name, site in sites.items()}
+    parts = {name: site.data(plan) for name, site in sites.items()}
 
-    data = pooled_site(sites).data(plan, "pooled")
+    data = pooled_site(sites).data(plan)
 
     assert len(data.train) == sum(len(part.train) for part in parts.values())
     validation = {

@@ -62,7 +62,7 @@ def test_features_train_the_head_as_the_pictures_do(hospitals: Path, make_plan: 
     other = build_model(plan)
 
     train(model.head, inputs.train, plan, 1, "site-1", Plain(), site.device)
-    train(other, site.data(plan, "site-1").train, plan, 1, "site-1", Plain(), site.device)
+    train(other, site.data(plan).train, plan, 1, "site-1", Plain(), site.device)
 
     assert isinstance(inputs.train, FeatureSet)
     for name, tensor in shared_weights(model).items():

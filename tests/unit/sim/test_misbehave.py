@@ -134,7 +134,7 @@ def test_labels_are_wrong_as_often_as_asked_and_held_out_images_keep_theirs(
 
     shares = {}
     for name in plain:
-        one, other = plain[name].data(plan, name), wrong[name].data(plan, name)
+        one, other = plain[name].data(plan), wrong[name].data(plan)
         shares[name] = float((one.train.targets != other.train.targets).float().mean())
         assert (one.validation.targets == other.validation.targets).all()
     assert shares["site-3"] == 0

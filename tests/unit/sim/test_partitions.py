@@ -179,10 +179,10 @@ def test_a_tag_and_a_file_partition_real_files(hospitals: Path, plan: Plan, tmp_
     one = hospitals / "site-1"
     by_file = virtual_sites(one, plan, partitioned(f"csv:{tmp_path / 'homes.csv'}"))
 
-    n_images = {name: _count(site.data(plan, name)) for name, site in by_tag.items()}
-    assert sum(n_images.values()) == sum(_count(s.data(plan, n)) for n, s in folders.items())
+    n_images = {name: _count(site.data(plan)) for name, site in by_tag.items()}
+    assert sum(n_images.values()) == sum(_count(s.data(plan)) for n, s in folders.items())
     assert len(by_tag) == len(set(maker_of.values()))
-    assert sum(_count(s.data(plan, n)) for n, s in by_file.items()) == 40
+    assert sum(_count(s.data(plan)) for n, s in by_file.items()) == 40
     (tmp_path / "homes.csv").write_text("\n".join(lines[:5]))
     with pytest.raises(ConfigError, match=r"names no site for \d+ of 40 images"):
         virtual_sites(one, plan, partitioned(f"csv:{tmp_path / 'homes.csv'}"))

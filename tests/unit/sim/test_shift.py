@@ -85,6 +85,6 @@ def test_only_the_named_site_is_changed_in_greys_and_in_nothing_else(
 
 
 def _train(site: Site, plan: Plan) -> ImageSet:
-    data = site.data(plan, site.name).train
+    data = site.data(plan).train
     assert isinstance(data, ImageSet)
     return data

@@ -1,43 +1,47 @@
 """The first section: the answer, and the state of an unfinished study."""
 
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Event, Finished, Paused, RoundMade
+from medfl_common.run.events import Asked, Event, Finished, Paused, RoundMade, Tested
 from medfl_server.reports.choice import why
 from medfl_server.reports.marks import marks
-from medfl_server.reports.scores import ALL, model_round, score_sites
+from medfl_server.reports.scores import ALL, model_round, part_of, score_sites
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.study.run_directory import Study
 
 
-def answer(rounds: list[RoundMade], finished: Finished | None, plan: Plan) -> str:
+def answer(
+    rounds: list[RoundMade], shown: Asked | None, finished: Finished | None, plan: Plan
+) -> str:
     """Say how good the model is, and how the study chose it."""
-    if not rounds:
+    if not rounds or shown is None:
         return "There is no finished round yet, so there is no model."
     sites = {site for event in rounds for site in event.sites}
     trained = {s: reply.n_images for event in rounds for s, reply in event.sites.items()}
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
-    last = score_sites(finished or rounds[-1]).get(ALL)
+    last = score_sites(shown).get(ALL)
     if last is None:
-        return " ".join([f"{made} there is a common model.", *marks(finished or rounds[-1], plan)])
+        return " ".join([f"{made} there is a common model.", *marks(shown, plan)])
     if finished is None and len(rounds) == 1:
         return (
             f"{made} the common model has no scores yet; before training it had AUC "
             f"{last.text('auc')} on {last.n} validation images."
         )
-    interval = auc_interval(finished or rounds[-1], plan)
+    interval = auc_interval(shown, plan)
     first = score_sites(rounds[0]).get(ALL)
-    on = f" on {first.n} images" if first and first.n != last.n else ""
+    is_test = isinstance(shown, Tested)
+    which = "validation images" if is_test else "images"
+    on = f" on {first.n} {which}" if first and (is_test or first.n != last.n) else ""
     started = f"; before training it was {first.text('auc')}{on}" if first else ""
-    which = f"the model of round {model_round(finished or rounds[-1])}"
+    outside = "who chose nothing of it" if is_test else "outside its training"
     return (
-        f"{made} {which} has AUC {last.text('auc')} (95 % interval {interval}) on {last.n} "
-        f"validation images of patients outside its training{started}."
-        f"{who_shared_none(finished or rounds[-1], trained)}{_chosen(finished)}"
-        + "".join(f" {mark}" for mark in marks(finished or rounds[-1], plan))
+        f"{made} the model of round {model_round(shown)} has AUC {last.text('auc')} (95 % interval "
+        f"{interval}) on {last.n} {part_of(shown)} images of patients {outside}{started}."
+        f"{who_shared_none(shown, trained)}{_chosen(finished, is_test)}"
+        + "".join(f" {mark}" for mark in marks(shown, plan))
     )
 
 
-def _chosen(finished: Finished | None) -> str:
+def _chosen(finished: Finished | None, is_test: bool) -> str:
     """Say why the result is this round's model."""
     if finished is None:
         return ""
@@ -46,7 +50,7 @@ def _chosen(finished: Finished | None) -> str:
         return "" if is_last else f" It was chosen among {finished.last} rounds by these scores."
     which = "the last" if finished.round == finished.last else f"one of {finished.last}"
     chosen = f" Round {finished.round}, {which}, is the result: {why(finished.choice)}."
-    if finished.choice.is_best:
+    if finished.choice.is_best and not is_test:
         chosen += " The same images chose and score it, so its scores look slightly too good."
     return chosen
 

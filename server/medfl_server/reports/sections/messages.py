@@ -12,18 +12,18 @@ from medfl_server.reports.scores import ALL, score_sites
 HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
 
 
-def messages_section(plan: Plan, rounds: list[RoundMade], scored: list[Asked]) -> Section:
-    """Show the bytes of a site's messages beside the newest scores over all sites.
+def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -> Section:
+    """Show the bytes of a site's messages beside the result's scores over all sites.
 
     Args:
         plan: The study's.
         rounds: The rounds made.
-        scored: The events with scores; the last one counts.
+        shown: The result's scores.
     """
     replies = [reply for event in rounds for reply in event.sites.values()]
     if not replies:
         return Section("What messages weigh", ["There is no finished round yet."])
-    found = score_sites(scored[-1]).get(ALL) if scored else None
+    found = score_sites(shown).get(ALL) if shown else None
     worth = [found.text(name) if found else "n/a" for name in ("auc", "accuracy")]
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)

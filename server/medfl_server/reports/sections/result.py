@@ -1,9 +1,9 @@
 """The newest scores, site by site, and the confusion counts."""
 
-from medfl_common.run.events import Asked, Finished, RoundMade
+from medfl_common.run.events import Asked, Event, Finished, Tested
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.marks import marks
-from medfl_server.reports.scores import ALL, model_round, score_sites
+from medfl_server.reports.scores import ALL, model_round, part_of, score_sites, shown_event
 from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
 from medfl_server.study.run_directory import Study
 
@@ -16,22 +16,21 @@ HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC
 
 def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     """Give header, rows and title of the newest scores, for a terminal."""
-    events = [e for e in study.log.read(Asked) if isinstance(e, RoundMade | Finished)]
-    if not events:
+    event = shown_event(study.log.read(Event))
+    if event is None:
         return HEADER, [], "there is no finished round yet"
-    finished = isinstance(events[-1], Finished)
-    made = model_round(events[-1])
+    made = model_round(event)
     title = f"model after round {made}"
-    if finished:
-        title = f"final model (of round {made}) on validation patients"
-    return HEADER, _score_rows(events[-1]), ". ".join([title, *marks(events[-1], study.plan)])
+    if isinstance(event, Finished | Tested):
+        title = f"final model (of round {made}) on {part_of(event)} patients"
+    return HEADER, _score_rows(event), ". ".join([title, *marks(event, study.plan)])
 
 
-def result_section(study: Study, scored: list[Asked]) -> Section:
-    """Show the newest scores and confusions."""
-    if not scored:
+def result_section(study: Study, event: Asked | None) -> Section:
+    """Show the scores and confusions of an event."""
+    if event is None:
         return Section("The result", ["There is none yet."])
-    found = score_sites(scored[-1])
+    found = score_sites(event)
     _, rows, title = final_table(study)
     tables = [Table(HEADER, rows, total=ALL)]
     classes = study.plan.task.classes

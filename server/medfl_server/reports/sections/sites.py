@@ -9,6 +9,7 @@ from medfl_common.run.events import (
     Finished,
     ModelScored,
     RoundMade,
+    Tested,
     site_names,
 )
 from medfl_common.ui.page import Section, Table
@@ -50,7 +51,7 @@ def _missed(events: list[Event]) -> dict[str, list[str]]:
     asked: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for event in events:
         if isinstance(event, Asked):
-            is_scoring = isinstance(event, ModelScored | Finished)
+            is_scoring = isinstance(event, ModelScored | Tested | Finished)
             for site, reason in event.missing.items():
                 asked[site][reason.partition(ASK)[0]].append(
                     "final scoring" if is_scoring else f"round {event.round}"

@@ -1,0 +1,72 @@
+"""A collection as one site works with it: split by patient, with what may be told of it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
+from medfl_client.data.describe import describe
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.ingest import Collection
+from medfl_client.data.parts import PARTS, Part
+from medfl_client.data.reasons import count_faults
+from medfl_client.data.split import Sides, persons_of, split
+from medfl_client.data.subgroups import groups_of
+from medfl_common.plan.plan import Plan
+
+NO_SIDES: Sides = {}
+
+
+def site_data(
+    collection: Collection, plan: Plan, sides: Sides = NO_SIDES, part: Indices | None = None
+) -> SiteData:
+    """Split a collection, or the samples of it at the positions `part`, for one site.
+
+    `sides` is what was noted of the patients before.
+    """
+    positions = np.arange(len(collection.samples)) if part is None else np.sort(part)
+    samples = [collection.samples[i] for i in positions]
+    patients = [collection.patients[i] for i in positions]
+    persons = persons_of(collection, positions, plan)
+    part_of = split(persons, plan, sides)
+    indices = _indices([part_of[patient] for patient in patients])
+    targets = encode_targets([sample.targets for sample in samples], plan)
+
+    def image_set(name: Part) -> ImageSet:
+        chosen = indices[name]
+        rows = collection.rows[positions[chosen]]
+        return ImageSet(collection.pixels, rows, targets[chosen], plan.images.channels)
+
+    def members() -> dict[str, dict[str, str]]:
+        return {
+            name: _members([(patients[i], samples[i].row) for i in chosen])
+            for name, chosen in indices.items()
+        }
+
+    n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
+    return SiteData(
+        train=image_set("train"),
+        validation=image_set("validation"),
+        test=image_set("test"),
+        describe=partial(describe, collection, positions, plan, n_left_out),
+        groups={name: groups_of([samples[i].row for i in indices[name]], plan) for name in PARTS},
+        members=members,
+        sides={key: part_of[name] for name, person in persons.items() for key in person.keys},
+    )
+
+
+def _indices(parts: Sequence[Part]) -> Mapping[Part, Indices]:
+    return {name: np.flatnonzero([part == name for part in parts]) for name in PARTS}
+
+
+def _members(images: Sequence[tuple[str, Row]]) -> dict[str, str]:
+    """Give patient -> hash of the names of the images, whatever their order."""
+    names: dict[str, list[str]] = {}
+    for patient, row in images:
+        names.setdefault(patient, []).append(f"{row.sop or row.path} {row.item}")
+    return {
+        patient: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:32]
+        for patient, of in names.items()
+    }
