@@ -13,6 +13,7 @@ from medfl_common.ops.user import user_name
 from medfl_common.run.events import RosterChange, RosterChanged
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people, log_to
+from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.allocator import give_back_large_blocks
 
@@ -60,6 +61,9 @@ def enrol(
     replace: Annotated[
         bool, typer.Option("--replace", help="The hospital has made new keys; revoke the old ones.")
     ] = False,
+    role: Annotated[
+        Role, typer.Option(help="evaluate: it trains nothing, and only scores models.")
+    ] = "train",
 ) -> None:
     """Admit a hospital by its public keys, from the next round on."""
     from medfl_server.roster import enrolment
@@ -67,12 +71,14 @@ def enrol(
     with errors_for_people():
         study = open_study(folder)
         before = enrolment.read_roster(folder).get(name)
-        shown = enrolment.enrol(folder, name, key, images, replace)
+        shown = enrolment.enrol(folder, name, key, images, replace, role)
         is_new = before is None or before.fingerprint == shown
         change: RosterChange = "enrolled" if is_new else "keys replaced"
         study.log.add(RosterChanged.of(change, name, shown, user_name()))
         screen = Screen()
         screen.say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
+        if role == "evaluate":
+            screen.say(f"it only scores models: have {name} write role: evaluate under policy")
         if (own := enrolment.name_beside(key)) not in ("", name):
             screen.say(
                 f"the hospital called itself {own}, and answers only to the name in its site.yaml: "
@@ -113,13 +119,20 @@ def roster(folder: Folder) -> None:
             [
                 name,
                 site.fingerprint,
+                site.role,
                 f"{site.max_images:,}" if site.max_images else "not limited",
                 in_words(heard.get(name)),
             ]
             for name, site in read_roster(folder).items()
         ]
         screen = Screen()
-        head = ["hospital", "fingerprint of its keys", "images, at most", "its ledger's last line"]
+        head = [
+            "hospital",
+            "fingerprint of its keys",
+            "role",
+            "images, at most",
+            "its ledger's last line",
+        ]
         screen.table(head, rows)
         if shown := study_fingerprint(folder):
             screen.say(f"fingerprint of the study key, as hospitals see it: {shown}")
@@ -246,7 +259,7 @@ def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: S
 
     folder, read_roster = study.folder, LiveRoster(study.folder)
     roster = read_roster()
-    check_roster(study.plan.federation, len(roster))
+    check_roster(study.plan.federation, sum(site.role == "train" for site in roster.values()))
     log_to(RunFolder(folder).superlink_log)
     made = RunFolder(folder)
     warning = expiry_warning(folder, datetime.now(UTC))

@@ -26,7 +26,7 @@ from medfl_common.models.weights import norm, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
 from medfl_common.wire.results import TrainResult, n_bytes
-from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 
 SAMPLES = {
@@ -41,24 +41,25 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     """
     site, plan = load_site_file(folder), load_plan(plan_file)
     screen.say(f"plan {plan.study}, hash {plan.hash()}")
-    permit(plan, site.policy)
+    kind: Kind = "train" if site.policy.role == "train" else "test"
+    permit(plan, site.policy, kind)
     state = SiteFolder(folder).state
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
-    data = site_data(found, plan, known_sides(state, plan, found, site.site))
+    sides = known_sides(state, plan, found, site.site)
+    data = site_data(found, plan, sides, is_outside=kind == "test")
     _show_split(found, plan, data, screen)
     device = choose_device(site.compute.device)
     model = Session().model_for(plan, device)
     shapes = shapes_of(model, "shared")
-    task = TrainTask("train", "0" * 32, 1, 0, site.site, plan, shared_weights(model))
+    task = TrainTask(kind, "0" * 32, 1, 0, site.site, plan, shared_weights(model))
     if plan.model.freeze == "all":
         data = feature_data(model, data, plan, site.site, device)
     started = time.monotonic()
     result = work(task, model, data, device, max_steps=1)
-    screen.say(
-        f"one training step and the scoring took {time.monotonic() - started:.1f} s on {device}"
-    )
+    what = "one training step and the scoring" if kind == "train" else "the scoring"
+    screen.say(f"{what} took {time.monotonic() - started:.1f} s on {device}")
     _show_reply(result, task, site.policy, shapes, screen)
 
 
@@ -95,7 +96,7 @@ def _show_split(found: Collection, plan: Plan, data: SiteData, screen: Screen) -
         f"{len(data.train)} to train on, {len(data.validation)} to validate on, {len(data.test)} "
         "to test on, no patient in two of them"
     )
-    if plan.evaluation.test and not len(data.test):
+    if plan.evaluation.test and not len(data.test) and len(data.train):
         screen.say(NO_TEST)
 
 

@@ -173,6 +173,9 @@ class Policy(Settings):
     cannot be made here, so not compared; with `own` such a plan is refused."""
     min_batch: int = Field(default=1, ge=1, le=4096)
     """A plan with fewer images in a step is refused."""
+    role: Literal["train", "evaluate"] = "train"
+    """`evaluate`: nothing is trained here; all patients score the model, as those of an outside
+    hospital."""
     model_step: Annotated[Number, Field(gt=0)] | None = None
     """The weights of a round may have moved by so many times this site's largest update so far;
     without it they are not compared. Honest studies need different numbers, see SECURITY.md."""
@@ -205,6 +208,7 @@ RULES = {
     "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),
     "start_weights": ("P14", "a study begins with the weights that its plan says"),
     "min_batch": ("P15", "a plan with smaller steps is refused"),
+    "role": ("P17", "whether models are trained here, or only scored"),
     "model_step": ("P16", "weights do not jump between two questions"),
 }
 

@@ -20,17 +20,26 @@ NO_SIDES: Sides = {}
 
 
 def site_data(
-    collection: Collection, plan: Plan, sides: Sides = NO_SIDES, part: Indices | None = None
+    collection: Collection,
+    plan: Plan,
+    sides: Sides = NO_SIDES,
+    part: Indices | None = None,
+    is_outside: bool = False,
 ) -> SiteData:
-    """Split a collection, or the samples of it at the positions `part`, for one site.
+    """Split a collection for one site.
 
-    `sides` is what was noted of the patients before.
+    Args:
+        collection: The samples.
+        plan: Says how large the parts are.
+        sides: What was noted of the patients before.
+        part: Positions of the samples that the site has; None: all.
+        is_outside: Whether all its patients are tested, and none trained on.
     """
     positions = np.arange(len(collection.samples)) if part is None else np.sort(part)
     samples = [collection.samples[i] for i in positions]
     patients = [collection.patients[i] for i in positions]
     persons = persons_of(collection, positions, plan)
-    part_of = split(persons, plan, sides)
+    part_of = split(persons, plan, sides, is_outside)
     indices = _indices([part_of[patient] for patient in patients])
     targets = encode_targets([sample.targets for sample in samples], plan)
 

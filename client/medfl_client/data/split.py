@@ -59,12 +59,17 @@ def split_key(secret: bytes, salt: bytes, pseudonym: str) -> str:
     return hmac.digest(secret, salt + b"\0" + pseudonym.encode(), "sha256").hex()
 
 
-def split(persons: Mapping[str, Person], plan: Plan, sides: Sides) -> dict[str, Part]:
+def split(
+    persons: Mapping[str, Person], plan: Plan, sides: Sides, is_outside: bool = False
+) -> dict[str, Part]:
     """Give each person a part: those who have one keep it, the others fill their class's parts.
 
-    A class's parts are of its persons here, rounded; one of them always stays in training. Raises
-    DataError where a given split contradicts itself, or what was noted before.
+    A class's parts are of its persons here, rounded; one of them always stays in training. At an
+    outside hospital, which trains nothing, all are tested. Raises DataError where a given split
+    contradicts itself, or what was noted before.
     """
+    if is_outside:
+        return {name: person.noted(sides) or "test" for name, person in persons.items()}
     if any(person.given for person in persons.values()):
         return _given(persons, sides)
     classes: dict[int, list[str]] = defaultdict(list)

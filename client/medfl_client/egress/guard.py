@@ -36,6 +36,8 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
             "the coordinator asks for statistics, the plan does not (federation.statistics)",
             data=UNREAD,
         )
+    if kind in ("train", "evaluate") and policy.role == "evaluate":
+        raise _refused("this site only scores models, on all its patients", "role")
     if policy.models != "all" and plan.model.name not in policy.models:
         allowed = ", ".join(policy.models) or "none"
         raise _refused(f"the plan trains {plan.model.name!r}, allowed here: {allowed}", "models")

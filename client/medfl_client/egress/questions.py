@@ -24,7 +24,6 @@ from medfl_common.wire.tasks import TrainTask
 
 BACK = 2  # rounds: a coordinator has two checkpoints
 N_SCORINGS = 2  # at the end: of the last model, and of the best
-N_TESTS = 1  # of the one that is the result
 UNREAD = "no data was read"
 
 
@@ -110,10 +109,12 @@ def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy
     same = [line for line in known if line.asks == new.asks]
     if here := [line for line in same if line.run == new.run and new.start in ("", line.start)]:
         return Entered(here[0].keeps, is_again=True)
-    is_extra = _n_extra([*known, new], n_approvals) > _n_extra(known, n_approvals)
+    n_tests = _n_tests(task.plan, policy) * n_approvals
+    n_extra = _n_extra([*known, new], n_approvals, n_tests)
+    is_extra = n_extra > _n_extra(known, n_approvals, n_tests)
     if not same:
         _check_order(known, new)
-        if is_extra and _n_extra([*known, new], n_approvals) > policy.repeats * n_approvals:
+        if is_extra and n_extra > policy.repeats * n_approvals:
             raise refused(
                 f"{_in_words(new)} was asked with other weights before, and {policy.repeats} such "
                 "repetitions are the most"
@@ -198,7 +199,13 @@ def _check_order(known: Sequence[Question], new: Question) -> None:
         raise refused(f"round {new.round} is asked anew after round {max(rounds)}")
 
 
-def _n_extra(lines: Sequence[Question], n_approvals: int) -> int:
+def _n_tests(plan: Plan, policy: Policy) -> int:
+    """Count the tests that a plan needs of a site: one of the result, or one a round besides."""
+    is_each_round = plan.evaluation.outside == "rounds" and policy.role == "evaluate"
+    return 1 + plan.federation.rounds * is_each_round
+
+
+def _n_extra(lines: Sequence[Question], n_approvals: int, n_tests: int) -> int:
     """Count the questions beyond one a round, two scorings and a test, for each approval.
 
     To score the model of a round that went on to be trained is the plan's own question only if its
@@ -214,9 +221,9 @@ def _n_extra(lines: Sequence[Question], n_approvals: int) -> int:
     scored = {(round_, weights) for kind, round_, weights, _ in asked if kind == "evaluate"}
     others = {(k, w) for k, w in scored if w not in trained.get(k + 1, {w})}
     n_train = sum(max(n - n_approvals, 0) for n in n_of_round.values())
-    n_tests = max(sum(kind == "test" for kind, *_ in asked) - N_TESTS * n_approvals, 0)
+    n_more_tests = max(sum(kind == "test" for kind, *_ in asked) - n_tests, 0)
     n_scorings = max(len(scored - others) - N_SCORINGS * n_approvals, 0)
-    return n_train + len(others) + n_scorings + n_tests
+    return n_train + len(others) + n_scorings + n_more_tests
 
 
 def _is_kept(known: Sequence[Question], new: Question, plan: Plan) -> bool:

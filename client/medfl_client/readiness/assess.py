@@ -120,7 +120,9 @@ def assess(
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder / data.folder, state, plan, watch, reader)
-        shown = site_data(collection, plan, known_sides(state, plan, collection, site.site))
+        sides = known_sides(state, plan, collection, site.site)
+        is_outside = site.policy.role == "evaluate"
+        shown = site_data(collection, plan, sides, is_outside=is_outside)
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:

@@ -66,7 +66,9 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
 
     def data(plan: Plan) -> SiteData:
         collection = collect(folder, state, site_file.data, plan, watch)
-        found = site_data(collection, plan, known_sides(state, plan, collection, site_file.site))
+        sides = known_sides(state, plan, collection, site_file.site)
+        is_outside = site_file.policy.role == "evaluate"
+        found = site_data(collection, plan, sides, is_outside=is_outside)
         keep_sides(state, plan, found.sides)
         return found
 

@@ -22,6 +22,8 @@ class Evaluation(Settings):
     """Draws who trains, validates and tests; without it `seed` does."""
     split_of: Name | None = None
     """The study whose split this one goes on with; without it, its own."""
+    outside: Literal["final", "rounds"] = "final"
+    """Hospitals that only score (`role: evaluate`) score the result, or each round's model too."""
     threshold: Probability = 0.5
     """Binary and multilabel: a probability at or above it is positive."""
     metric: Literal["auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa"] = "auc"

@@ -30,6 +30,7 @@ ADDED = (
     ("evaluation", "test"),
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),
+    ("evaluation", "outside"),
 )
 
 

@@ -201,6 +201,11 @@ class RoundWithoutQuorum(Asked):
 class WithModel(Asked):
     """Replies that belong to a model."""
 
+    @classmethod
+    def of_model(cls, sha256: str, asked: Asked) -> Self:
+        """Note the model's digest, and the replies."""
+        return cls({"sha256": sha256, **asked.facts})
+
     @property
     def sha256(self) -> str:
         """Digest of the shared weights."""
@@ -229,15 +234,16 @@ class ModelScored(Asked):
     kind = "scored"
 
 
-class Tested(WithModel):
+class ScoredOnTest(WithModel):
     """The final model was scored on the test parts, which chose nothing."""
 
     kind = "tested"
 
-    @classmethod
-    def of_model(cls, sha256: str, asked: Asked) -> Self:
-        """Note the model's digest, and the replies."""
-        return cls({"sha256": sha256, **asked.facts})
+
+class ScoredOutside(WithModel):
+    """A model was scored at outside hospitals, which train nothing: external validation."""
+
+    kind = "scored_outside"
 
 
 class Finished(WithModel):
@@ -268,7 +274,8 @@ KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
         DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, Statistics,
-        RoundWithoutQuorum, RoundMade, ModelScored, Tested, Finished,
+        RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest, ScoredOutside,
+        Finished,
     )
 }  # fmt: skip
 

@@ -4,14 +4,14 @@ import numpy as np
 
 from medfl_common.metrics.counts import merge
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Finished, Tested
+from medfl_common.run.events import Asked, Finished, ScoredOnTest
 from medfl_server.reports.scores import score_counts_in
 
 
 def marks(event: Asked, plan: Plan) -> list[str]:
     """Say, in a sentence each, what a reader of the newest scores must know first."""
     found = []
-    if isinstance(event, Finished | Tested) and event.round == 0:
+    if isinstance(event, Finished | ScoredOnTest) and event.round == 0:
         found.append(
             "It is the initial model: no round of training was better, so it learned nothing from "
             "the hospitals."

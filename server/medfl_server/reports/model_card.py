@@ -12,7 +12,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Event, Finished, RoundMade, Tested, site_names
+from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
@@ -27,6 +27,7 @@ from medfl_server.reports.scores import (
     shown_event,
 )
 from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
 from medfl_server.reports.sections.uncertainty import score_table
 from medfl_server.study.run_directory import Study
@@ -46,6 +47,7 @@ def write_model_card(study: Study) -> Path | None:
         _training(study, event),
         _scores(study.plan, shown, letters),
         *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
+        *outside_section(study.log.read(Event), study.plan, letters),
         _limits(event, part_of(shown)),
         _identity(study, event),
     ]
@@ -154,7 +156,7 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     reported = read_statistics(study)
     statistics = reported[0] if reported else {}
     counted = score_counts_in(event)
-    tested = study.log.read(Tested)
+    tested = study.log.read(ScoredOnTest)
     in_test = score_counts_in(tested[-1]) if tested else {}
     rows = []
     for name, n in _trained(study).items():

@@ -22,6 +22,7 @@ from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.data import data_section
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
+from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.result import result_section
 from medfl_server.reports.sections.rounds import rounds_section
 from medfl_server.reports.sections.run import run_section
@@ -50,6 +51,7 @@ def write_report(study: Study) -> Path:
         rounds_section(names, rounds, scored),
         result_section(study, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),
+        *outside_section(events, study.plan),
         stand_out_section(asked, names),
         what_left(asked),
         messages_section(study.plan, rounds, shown),

@@ -12,7 +12,7 @@ from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Event, Finished, RoundMade, Tested
+from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest
 from medfl_server.reports.sections.numbers import number
 
 ALL = "all sites"
@@ -43,13 +43,15 @@ def shown_event(events: Sequence[Event]) -> Asked | None:
     scored = [event for event in events if isinstance(event, RoundMade | Finished)]
     if not scored or not isinstance(scored[-1], Finished):
         return scored[-1] if scored else None
-    tested = [event for event in events if isinstance(event, Tested) and score_counts_in(event)]
+    tested = [
+        event for event in events if isinstance(event, ScoredOnTest) and score_counts_in(event)
+    ]
     return tested[-1] if tested else scored[-1]
 
 
 def part_of(event: Asked) -> str:
     """Name the part of each site's data that an event's scores are of."""
-    return "test" if isinstance(event, Tested) else "validation"
+    return "test" if isinstance(event, ScoredOnTest) else "validation"
 
 
 def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:

@@ -20,6 +20,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan.settings import NAME, NAME_IN_WORDS
 from medfl_common.run.folder import RunFolder
 from medfl_common.wire.keys import fingerprint
+from medfl_server.roster.roles import Role
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Enrolled:
     max_images: int | None = (
         None  # stated at enrolment; the coordinator does not admit a reply with more
     )
+    role: Role = "train"  # evaluate: it trains nothing, and scores models on all its patients
 
     @property
     def fingerprint(self) -> str:
@@ -73,6 +75,7 @@ def enrol(
     key_file: Path,
     max_images: int | None = None,
     replace: bool = False,
+    role: Role = "train",
 ) -> str:
     """Add a hospital to the roster, or give it new keys; return its keys' fingerprint.
 
@@ -81,7 +84,7 @@ def enrol(
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
     roster = read_roster(folder)
-    site = Enrolled(*_read_public_keys(key_file), max_images)
+    site = Enrolled(*_read_public_keys(key_file), max_images, role)
     others = {other.fingerprint: who for who, other in roster.items() if who != name}
     if site.fingerprint in others:
         raise ConfigError(

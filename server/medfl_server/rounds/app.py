@@ -1,6 +1,6 @@
 """The Flower ServerApp. Glue only: a Grid in, the round loop, the final weights into the run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -33,6 +33,7 @@ def build_app(
     speed: Speed | None = None,
     explain: Explain = explain_code,
     signer: TaskSigner | None = None,
+    outside: Container[str] = (),
 ) -> ServerApp:
     """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`."""
     app = ServerApp()
@@ -40,7 +41,7 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
-        post = Post(grid, connected_sites, roster, ttl_s, explain, signer)
+        post = Post(grid, connected_sites, roster, ttl_s, explain, signer, outside)
         loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
         with quick_collections(), goodbye_where_it_rests(study, post):
             shared = loop.run()

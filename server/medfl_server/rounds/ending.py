@@ -9,12 +9,13 @@ from dataclasses import replace
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan
 from medfl_common.run.checkpoint import Checkpoint, digest
-from medfl_common.run.events import Finished, ModelScored, Tested
+from medfl_common.run.events import Finished, ModelScored, ScoredOnTest
 from medfl_common.wire.tasks import Kind
 from medfl_server.reports.choice import why
 from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.disk_retry import RetryingLog
 from medfl_server.rounds.outcome import Replies
+from medfl_server.rounds.outside import OutsideHospitals
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.superlink.transport import Announce
 
@@ -28,6 +29,7 @@ class Ending:
         best: Knows which round's model is best.
         sites_keep_models: Whether a site keeps the final model; virtual ones do not.
         ask: Has a model scored by a quorum.
+        outside: Hospitals that only score.
         announce: Takes one line per event.
     """
 
@@ -38,6 +40,7 @@ class Ending:
         best: BestRound,
         sites_keep_models: bool,
         ask: Callable[[Kind, Checkpoint], Replies],
+        outside: OutsideHospitals,
         announce: Announce,
     ) -> None:
         self._plan = plan
@@ -45,6 +48,7 @@ class Ending:
         self._best = best
         self._sites_keep_models = sites_keep_models
         self._ask = ask
+        self._outside = outside
         self._announce = announce
 
     def finish(self, last: Checkpoint) -> Weights:
@@ -63,6 +67,7 @@ class Ending:
                 kept = Checkpoint(best.round, weights, {})
                 replies = self._score(kept)
         self._test(kept)
+        self._outside.score(kept)
         asked = facts_of_round(kept.round, replies)
         self._log.add(Finished.of_end(digest(kept.weights), asked, best, last.round, choice))
         self._announce(f"final model, of round {kept.round}: {summary(replies)}")
@@ -78,10 +83,10 @@ class Ending:
     def _test(self, kept: Checkpoint) -> None:
         """Have the result scored on the test parts, once."""
         sha256 = digest(kept.weights)
-        is_done = any(event.sha256 == sha256 for event in self._log.read(Tested))
+        is_done = any(event.sha256 == sha256 for event in self._log.read(ScoredOnTest))
         if is_done or not self._plan.evaluation.test:
             return
         replies = self._ask("test", kept)
-        self._log.add(Tested.of_model(sha256, facts_of_round(kept.round, replies)))
+        self._log.add(ScoredOnTest.of_model(sha256, facts_of_round(kept.round, replies)))
         if any(one.result.score_counts is not None for one in replies.answered.values()):
             self._announce(f"final model on test patients: {summary(replies, 'test')}")

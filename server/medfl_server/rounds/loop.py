@@ -36,6 +36,7 @@ from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
 from medfl_server.rounds.ending import Ending
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
+from medfl_server.rounds.outside import OutsideHospitals
 from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.progress import Follow, ProgressReport
 from medfl_server.rounds.quorum import wait_for_quorum
@@ -97,9 +98,13 @@ class RoundLoop:
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
         self._best = BestRound(study.plan, study.checkpoints)
-        self._ending = Ending(
-            study.plan, self._log, self._best, sites_keep_models, self._ask_to_score, announce
+        self._outside = OutsideHospitals(
+            study, post, self._log, self._late, lambda: self._sent_once, announce
         )
+        self._ending = Ending(
+            study.plan, self._log, self._best, sites_keep_models, self._ask_to_score,
+            self._outside, announce,
+        )  # fmt: skip
         self._pending = None
         if buffer is not None:
             staleness = int(getattr(options, buffer.max_staleness))
@@ -123,6 +128,8 @@ class RoundLoop:
             if empty == self._plan.federation.empty_rounds:
                 raise self._paused(checkpoint.round, empty)
             checkpoint = made or checkpoint
+            if made and self._plan.evaluation.outside == "rounds":
+                self._outside.score(checkpoint)
         self._progress.tell(checkpoint.round)
         if self._pending is not None:
             self._pending.give_up(self._late)

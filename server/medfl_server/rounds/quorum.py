@@ -16,7 +16,7 @@ def wait_for_quorum(
     told: list[str] = []
     while True:
         roster = [*post.roster()]
-        present = post.connected_sites()
+        present = [site for site in post.connected_sites() if site in roster]
         away = [site for site in roster if site not in present]
         if not away:
             return

@@ -1,7 +1,9 @@
 """Messages to and from sites, by name, over a Flower Grid of any kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -9,6 +11,7 @@ from flwr.serverapp import Grid
 from medfl_common.errors import RunError, explain_code
 from medfl_server.roster.enrolment import Enrolled
 from medfl_server.roster.ledgers import Heard
+from medfl_server.roster.roles import Role
 from medfl_server.superlink.task_signer import TaskSigner
 
 Announce = Callable[[str], None]  # one line for the coordinator's eyes
@@ -51,6 +54,7 @@ class Post:
         ttl_s: How long a message may wait for its reply.
         explain: Says why a task ended with a code at a site.
         signer: Signs tasks for real sites.
+        outside: Virtual hospitals that only score; the roster says it of real ones.
     """
 
     def __init__(
@@ -61,17 +65,36 @@ class Post:
         ttl_s: float,
         explain: Explain = explain_code,
         signer: TaskSigner | None = None,
+        outside: Container[str] = (),
     ) -> None:
         self._grid = grid
         self.connected_sites = connected_sites
-        self.roster = roster
+        self._everybody = roster
+        self._outside = outside
+        self._role: Role = "train"
         self._ttl_s = ttl_s
         self.explain: Explain = explain
         self._signer = signer
 
+    def roster(self) -> dict[str, Enrolled | None]:
+        """List the sites that train, or those outside (`to_outside`), in the order of enrolment."""
+        roster = self._everybody()
+        return {name: one for name, one in roster.items() if self._role_of(name, one) == self._role}
+
+    def to_outside(self) -> Self:
+        """Give the post to the hospitals that only score."""
+        other = copy(self)
+        other._role = "evaluate"
+        return other
+
+    def _role_of(self, name: str, enrolled: Enrolled | None) -> Role:
+        if enrolled is not None:
+            return enrolled.role
+        return "evaluate" if name in self._outside else "train"
+
     def sign(self, content: RecordDict, site: str) -> str:
         """Sign a task for a site; return its digest, empty for a virtual hospital."""
-        enrolled = self.roster().get(site)
+        enrolled = self._everybody().get(site)
         if self._signer is None or enrolled is None:
             return ""
         return self._signer.sign(content, site, enrolled)

@@ -154,7 +154,7 @@ def _site(name: str, own: Part, shifts: Sequence[Shift], plan: Plan) -> Site:
 
     def data(plan: Plan) -> SiteData:
         sides = {} if state is None else known_sides(state, plan, collection, name)
-        return site_data(collection, plan, sides, part)
+        return site_data(collection, plan, sides, part, policy.role == "evaluate")
 
     return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
 

@@ -58,7 +58,8 @@ def run_study(
         n_workers: The number of workers, if the engine has any; default: its own choice.
         faults: Injected faults, in rounds and updates.
     """
-    check_roster(study.plan.federation, len(sites))
+    outside = [name for name, site in sites.items() if site.policy.role == "evaluate"]
+    check_roster(study.plan.federation, len(sites) - len(outside))
     folder = study.folder.resolve()  # workers may be in another directory
     if len(sites) > MANY:
         give_back_large_blocks()
@@ -79,6 +80,7 @@ def run_study(
                 sites_keep_models=False,
                 speed=speed_of(faults, study.plan, [*sites]),
                 explain=partial(why_not_sent, not_sent, announce),
+                outside=outside,
             )
             run_apps(app, grid)
         except PausedError as paused:

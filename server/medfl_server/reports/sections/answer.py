@@ -1,7 +1,7 @@
 """The first section: the answer, and the state of an unfinished study."""
 
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Event, Finished, Paused, RoundMade, Tested
+from medfl_common.run.events import Asked, Event, Finished, Paused, RoundMade, ScoredOnTest
 from medfl_server.reports.choice import why
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, part_of, score_sites
@@ -28,7 +28,7 @@ def answer(
         )
     interval = auc_interval(shown, plan)
     first = score_sites(rounds[0]).get(ALL)
-    is_test = isinstance(shown, Tested)
+    is_test = isinstance(shown, ScoredOnTest)
     which = "validation images" if is_test else "images"
     on = f" on {first.n} {which}" if first and (is_test or first.n != last.n) else ""
     started = f"; before training it was {first.text('auc')}{on}" if first else ""

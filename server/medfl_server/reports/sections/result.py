@@ -1,6 +1,6 @@
 """The newest scores, site by site, and the confusion counts."""
 
-from medfl_common.run.events import Asked, Event, Finished, Tested
+from medfl_common.run.events import Asked, Event, Finished, ScoredOnTest
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, part_of, score_sites, shown_event
@@ -21,7 +21,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
         return HEADER, [], "there is no finished round yet"
     made = model_round(event)
     title = f"model after round {made}"
-    if isinstance(event, Finished | Tested):
+    if isinstance(event, Finished | ScoredOnTest):
         title = f"final model (of round {made}) on {part_of(event)} patients"
     return HEADER, _score_rows(event), ". ".join([title, *marks(event, study.plan)])
 

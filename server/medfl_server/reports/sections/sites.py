@@ -9,7 +9,8 @@ from medfl_common.run.events import (
     Finished,
     ModelScored,
     RoundMade,
-    Tested,
+    ScoredOnTest,
+    ScoredOutside,
     site_names,
 )
 from medfl_common.ui.page import Section, Table
@@ -20,9 +21,10 @@ from medfl_server.study.run_directory import Study
 def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Section:
     """List each site's images, steps, and missed rounds."""
     missed = _missed(events)
+    outside = {s for e in events if isinstance(e, ScoredOutside) for s in (*e.sites, *e.missing)}
     rounds = [event for event in scored if isinstance(event, RoundMade)]
     rows = []
-    for site in site_names(events):
+    for site in [name for name in site_names(events) if name not in outside]:
         replies = [event.sites[site] for event in rounds if site in event.sites]
         known = [event.sites[site].n_scored for event in scored if site in event.sites]
         n_scored = [n for n in known if n is not None]
@@ -51,7 +53,7 @@ def _missed(events: list[Event]) -> dict[str, list[str]]:
     asked: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for event in events:
         if isinstance(event, Asked):
-            is_scoring = isinstance(event, ModelScored | Tested | Finished)
+            is_scoring = isinstance(event, ModelScored | ScoredOnTest | ScoredOutside | Finished)
             for site, reason in event.missing.items():
                 asked[site][reason.partition(ASK)[0]].append(
                     "final scoring" if is_scoring else f"round {event.round}"

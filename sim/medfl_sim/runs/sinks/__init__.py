@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from medfl_common.registry import Registry
-from medfl_common.run.events import Event, Finished, ModelScored, RoundMade, Tested
+from medfl_common.run.events import Event, Finished, ModelScored, RoundMade, ScoredOnTest
 from medfl_server.reports.scores import model_round, score_sites
 from medfl_server.study.run_directory import Study
 
@@ -54,9 +54,9 @@ def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
 
 def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
     """Return (step, figures) of an event: scores of the model before a round, then of the round."""
-    if not isinstance(event, RoundMade | ModelScored | Tested | Finished):
+    if not isinstance(event, RoundMade | ModelScored | ScoredOnTest | Finished):
         return
-    part = "test/" if isinstance(event, Tested) else ""
+    part = "test/" if isinstance(event, ScoredOnTest) else ""
     scores = {
         f"{part}{name}/{site}": float(value)
         for site, scored in score_sites(event).items()

@@ -1,0 +1,62 @@
+"""The result at hospitals that did not train it: external validation, apart from other scores."""
+
+from collections.abc import Mapping, Sequence
+
+from medfl_common.metrics.counts import merge
+from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.plan.plan import Plan
+from medfl_common.run.events import Event, Finished, ScoredOutside
+from medfl_common.ui.page import Section, Table
+from medfl_server.reports.scores import model_round, score_counts_in
+from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED
+from medfl_server.reports.sections.uncertainty import score_table
+
+HEADING = "At hospitals outside the study"
+
+
+def outside_section(
+    events: Sequence[Event], plan: Plan, names: Mapping[str, str] | None = None
+) -> list[Section]:
+    """Show what outside hospitals score, the final model's last; nothing where there are none.
+
+    Args:
+        events: The run log's.
+        plan: The study's.
+        names: What to call the sites; None: their names.
+    """
+    scored = [event for event in events if isinstance(event, ScoredOutside)]
+    if not scored:
+        return []
+    final = next((e.sha256 for e in reversed(events) if isinstance(e, Finished)), None)
+    shown = next((e for e in reversed(scored) if e.sha256 == final), scored[-1])
+    counted = score_counts_in(shown)
+    rows = []
+    for site in [*shown.sites, *shown.missing]:
+        one = counted.get(site)
+        name = (names or {}).get(site, site)
+        if one is None:
+            rows.append([name, "0", NONE_SHARED if site in shown.sites else NO_ANSWER, ""])
+        else:
+            rows.append([name, str(one.n), *with_interval(auc_estimate(one, plan.task.type))])
+    tables = [Table(["hospital", "images", "AUC", "95 % interval"], rows)]
+    if counted:
+        tables.append(score_table(merge([*counted.values()]), plan))
+    if len(scored) > 1:
+        tables.append(_rounds(scored, plan))
+    text = (
+        f"The model of round {model_round(shown)} on all patients of hospitals that trained "
+        "nothing of it and chose nothing of it."
+    )
+    return [Section(HEADING, [text], tables=tables)]
+
+
+def _rounds(scored: Sequence[ScoredOutside], plan: Plan) -> Table:
+    rows = []
+    for event in scored:
+        counted = score_counts_in(event)
+        if counted:
+            whole = merge([*counted.values()])
+            area = with_interval(auc_estimate(whole, plan.task.type))
+            rows.append([str(model_round(event)), str(whole.n), *area])
+    return Table(["model of round", "images", "AUC", "95 % interval"], rows, caption="by round")

@@ -1,0 +1,66 @@
+"""Hospitals that train nothing: a model is scored on all their patients. External validation."""
+
+from collections.abc import Callable
+
+from medfl_common.plan.halves import own_layers
+from medfl_common.run.checkpoint import Checkpoint, digest
+from medfl_common.run.events import ScoredOutside
+from medfl_common.wire.results import TrainResult
+from medfl_server.rounds.collect import Collection
+from medfl_server.rounds.disk_retry import RetryingLog
+from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.round_facts import facts_of_round, summary
+from medfl_server.rounds.sent_once import SentOnce
+from medfl_server.study.run_directory import Study
+from medfl_server.superlink.transport import Announce, Post
+
+
+class OutsideHospitals:
+    """The hospitals of a study's roster that only score.
+
+    Args:
+        study: The run directory and its plan.
+        post: Where tasks go and replies come from.
+        log: Takes the events.
+        late: Drops replies that come too late.
+        sent_once: Gives what a site is sent once.
+        announce: Takes one line per event.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        post: Post,
+        log: RetryingLog,
+        late: LateReplies,
+        sent_once: Callable[[], SentOnce],
+        announce: Announce,
+    ) -> None:
+        self._study = study
+        self._post = post.to_outside()
+        self._log = log
+        self._late = late
+        self._sent_once = sent_once
+        self._announce = announce
+
+    def score(self, model: Checkpoint) -> None:
+        """Have a model scored, once; who has not answered at the deadline is noted."""
+        sha256 = digest(model.weights)
+        is_done = any(event.sha256 == sha256 for event in self._log.read(ScoredOutside))
+        if is_done or not self._post.roster():
+            return
+        if own_layers(self._study.plan):
+            self._announce("each site has a model of its own, so no outside hospital scores one")
+            return
+        collection = Collection(
+            self._study, self._post, self._announce, _nothing, self._sent_once(), self._late
+        )
+        replies = collection.run("test", model.round, model.weights, lambda: 1)
+        asked = facts_of_round(model.round, replies)
+        self._log.add(ScoredOutside.of_model(sha256, asked))
+        told = summary(replies, "test")
+        self._announce(f"model of round {model.round} at outside hospitals: {told}")
+
+
+def _nothing(site: str, result: TrainResult) -> None:
+    """Aggregate nothing: the hospital only scores."""
