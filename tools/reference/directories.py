@@ -80,6 +80,7 @@ SITE = {
     "state/questions.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
     "state/patient-sets/": "whose images the answers were of, by pseudonyms",
+    "state/splits/": "who trains, validates and tests, by keyed hashes",
     "state/study-keys.json": "the study key that is pinned for each `ca.crt`",
     "state/statements.json": "what the coordinator signed of the ledger's last line",
     "state/steps/RUN.safetensors": "the weights answered last (`policy.model_step`)",

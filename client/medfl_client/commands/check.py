@@ -11,9 +11,8 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.labels import count_labels
 from medfl_client.data.reasons import file_rows
-from medfl_client.data.site_data import site_data
+from medfl_client.data.site_data import own_data
 from medfl_client.data.split import NO_TEST
-from medfl_client.data.split_notes import known_sides
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out
@@ -47,8 +46,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
-    sides = known_sides(state, plan, found, site.site)
-    data = site_data(found, plan, sides, is_outside=kind == "test")
+    data = own_data(state, site, found, plan)
     _show_split(found, plan, data, screen)
     device = choose_device(site.compute.device)
     model = Session().model_for(plan, device)

@@ -12,8 +12,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import Examples
 from medfl_client.data.ingest import collect
 from medfl_client.data.reasons import file_rows
-from medfl_client.data.site_data import site_data
-from medfl_client.data.split_notes import known_sides
+from medfl_client.data.site_data import own_data
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.session import use_threads
@@ -71,7 +70,7 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     found = collect(folder, state, site.data, plan, screen.watch)
     n_used = len({sample.row.name for sample in found.samples})
     screen.table(["files", "what became of them"], file_rows(n_used, found.refused))
-    data = site_data(found, plan, known_sides(state, plan, found, site.site))
+    data = own_data(state, site, found, plan)
     if not len(data.validation):
         raise DataError("the site has no validation image to explain")
     device = choose_device(site.compute.device)

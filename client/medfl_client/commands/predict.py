@@ -14,8 +14,7 @@ from medfl_client.data.ingest import collect
 from medfl_client.data.reader import Source
 from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
-from medfl_client.data.site_data import site_data
-from medfl_client.data.split_notes import known_sides
+from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual
@@ -84,7 +83,7 @@ def _usual(
     except MedflError as error:
         screen.say(f"predict cannot say whether images look usual: {error}")
         return None
-    data = site_data(found, plan, known_sides(state, plan, found, site.site))
+    data = own_data(state, site, found, plan)
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
         screen.say("predict cannot say whether images look usual: the site has too few images")

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from medfl_client.config.site_file import SiteFile
 from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
 from medfl_client.data.describe import describe
 from medfl_client.data.dicom.header import Row
@@ -13,6 +15,7 @@ from medfl_client.data.ingest import Collection
 from medfl_client.data.parts import PARTS, Part
 from medfl_client.data.reasons import count_faults
 from medfl_client.data.split import Sides, persons_of, split
+from medfl_client.data.split_notes import known_sides
 from medfl_client.data.subgroups import groups_of
 from medfl_common.plan.plan import Plan
 
@@ -64,6 +67,12 @@ def site_data(
         members=members,
         sides={key: part_of[name] for name, person in persons.items() for key in person.keys},
     )
+
+
+def own_data(state: Path, site: SiteFile, collection: Collection, plan: Plan) -> SiteData:
+    """Split a site's collection as its notes and its role say."""
+    sides = known_sides(state, plan, collection, site.site)
+    return site_data(collection, plan, sides, is_outside=site.policy.role == "evaluate")
 
 
 def _indices(parts: Sequence[Part]) -> Mapping[Part, Indices]:

@@ -26,8 +26,7 @@ from medfl_client.data.labels import (
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
-from medfl_client.data.site_data import site_data
-from medfl_client.data.split_notes import known_sides
+from medfl_client.data.site_data import own_data
 from medfl_client.readiness.checks import (
     UNLABELLED,
     VERDICTS,
@@ -120,9 +119,7 @@ def assess(
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder / data.folder, state, plan, watch, reader)
-        sides = known_sides(state, plan, collection, site.site)
-        is_outside = site.policy.role == "evaluate"
-        shown = site_data(collection, plan, sides, is_outside=is_outside)
+        shown = own_data(state, site, collection, plan)
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
     except DataError as error:

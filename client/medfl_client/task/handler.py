@@ -281,9 +281,8 @@ def _tell_result(
     tell: Tell,
 ) -> None:
     n_rounds = task.plan.federation.rounds
-    parts = [f"round {task.round} of {n_rounds}"]
-    if task.is_scoring:
-        parts = [f"the study's last scoring, on {PART[task.kind]} patients"]
+    what = f"the study's last scoring, on {PART.get(task.kind)} patients"
+    parts = [what if task.is_scoring else f"round {task.round} of {n_rounds}"]
     if result.statistics is not None:
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.score_counts is not None:

@@ -14,8 +14,8 @@ from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.connection.study_key import StudyKey
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
-from medfl_client.data.site_data import site_data
-from medfl_client.data.split_notes import keep_sides, known_sides
+from medfl_client.data.site_data import own_data
+from medfl_client.data.split_notes import keep_sides
 from medfl_client.egress import statements
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
@@ -66,9 +66,7 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
 
     def data(plan: Plan) -> SiteData:
         collection = collect(folder, state, site_file.data, plan, watch)
-        sides = known_sides(state, plan, collection, site_file.site)
-        is_outside = site_file.policy.role == "evaluate"
-        found = site_data(collection, plan, sides, is_outside=is_outside)
+        found = own_data(state, site_file, collection, plan)
         keep_sides(state, plan, found.sides)
         return found
 

@@ -6,23 +6,16 @@ A type is a view of a line of `log.jsonl`: what a later version adds to the line
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from medfl_common.files import Json
+from medfl_common.run.best import Best, best_of, best_to_json
 from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.data_source import DataSource
 from medfl_common.run.site_reply import Facts, SiteReply
 
 RosterChange = Literal["enrolled", "keys replaced", "revoked"]
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
-
-
-@dataclass(frozen=True)
-class Best:
-    """A round's model and its value; a higher value is better (a loss is taken negative)."""
-
-    round: int
-    value: float
 
 
 @dataclass(frozen=True)
@@ -256,7 +249,7 @@ class Finished(WithModel):
         cls, sha256: str, asked: Asked, best: Best | None, last: int, choice: Choice | None
     ) -> Self:
         """Note the final model's digest and scores, the last round made, and why it is this one."""
-        facts = {"sha256": sha256, **asked.facts, "best": _best_to_json(best), "last": last}
+        facts = {"sha256": sha256, **asked.facts, "best": best_to_json(best), "last": last}
         return cls(facts if choice is None else {**facts, "choice": choice.to_json()})
 
     @property
@@ -294,24 +287,3 @@ def site_names(events: Sequence[Event]) -> list[str]:
 def event_of(facts: Facts) -> Event:
     """Give a line of the log its type."""
     return KINDS.get(str(facts["event"]), Event)(facts)
-
-
-def checkpoint_facts(asked: Asked, best: Best | None, pending: Json = None) -> dict[str, Json]:
-    """Give what a checkpoint keeps of its round, so that a crash cannot cost the log line."""
-    more = {} if pending is None else {"in_flight": pending}
-    return {**asked.facts, "best": _best_to_json(best), **more}
-
-
-def pending_of(meta: Facts) -> dict[str, Any] | None:
-    """Read the tasks that were not answered yet when a checkpoint was made."""
-    return meta.get("in_flight")
-
-
-def best_of(meta: Facts) -> Best | None:
-    """Read the best round from a checkpoint's facts or an event's."""
-    facts = meta.get("best")
-    return Best(int(facts["round"]), float(facts["value"])) if isinstance(facts, dict) else None
-
-
-def _best_to_json(best: Best | None) -> Json:
-    return None if best is None else {"round": best.round, "value": best.value}

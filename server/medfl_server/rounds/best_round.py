@@ -9,8 +9,9 @@ from medfl_common.metrics.counts import N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
+from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
-from medfl_common.run.events import Best, RoundMade
+from medfl_common.run.events import RoundMade
 from medfl_server.reports.scores import model_round, score_counts_in
 from medfl_server.rounds.comparison import Comparison
 from medfl_server.rounds.outcome import Replies

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
 from medfl_common.plan.plan import Plan
+from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
-from medfl_common.run.events import Best
 
 MOST_GROUPS = 4  # of sites, for each of which the best round's weights are kept
 LEAST_SHARE = 0.5  # of the images that any site scored: fewer say too little of the model

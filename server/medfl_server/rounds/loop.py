@@ -13,6 +13,7 @@ from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
+from medfl_common.run.checkpoint_facts import checkpoint_facts, pending_of
 from medfl_common.run.events import (
     QUARANTINED,
     Finished,
@@ -21,8 +22,6 @@ from medfl_common.run.events import (
     RoundMade,
     RoundWithoutQuorum,
     Started,
-    checkpoint_facts,
-    pending_of,
 )
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult

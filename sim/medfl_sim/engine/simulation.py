@@ -58,16 +58,15 @@ def run_study(
         n_workers: The number of workers, if the engine has any; default: its own choice.
         faults: Injected faults, in rounds and updates.
     """
-    outside = [name for name, site in sites.items() if site.policy.role == "evaluate"]
-    check_roster(study.plan.federation, len(sites) - len(outside))
+    check_roster(study.plan.federation, len(sites) - len(_outside(sites)))
     folder = study.folder.resolve()  # workers may be in another directory
     if len(sites) > MANY:
         give_back_large_blocks()
     use_threads(study.plan)  # also if others train: waiting threads would take their cores
     here = {name: replace(s, local=RunFolder(folder).local / name) for name, s in sites.items()}
+    most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
+    not_sent = RunFolder(folder).not_sent_log
     with locked(study.folder):
-        most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
-        not_sent = RunFolder(folder).not_sent_log
         running = ENGINES.get(engine)(partial(make_app, here, faults, not_sent), n_workers, most)
         try:
             grid = SimulatedGrid(running, [*sites])
@@ -80,7 +79,7 @@ def run_study(
                 sites_keep_models=False,
                 speed=speed_of(faults, study.plan, [*sites]),
                 explain=partial(why_not_sent, not_sent, announce),
-                outside=outside,
+                outside=_outside(sites),
             )
             run_apps(app, grid)
         except PausedError as paused:
@@ -89,6 +88,11 @@ def run_study(
             running.close()
             if not_sent.exists():
                 announce(f"what hospitals withheld, and why: {not_sent}")
+
+
+def _outside(sites: Mapping[str, Site]) -> list[str]:
+    """List the hospitals that only score."""
+    return [name for name, site in sites.items() if site.policy.role == "evaluate"]
 
 
 def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:

@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from medfl_common.run.events import (
-    KINDS,
-    Asked,
-    Event,
-    Finished,
-    RoundMade,
-    SiteReply,
-    Started,
-    checkpoint_facts,
-)
+from medfl_common.run.checkpoint_facts import checkpoint_facts
+from medfl_common.run.events import KINDS, Asked, Event, Finished, RoundMade, SiteReply, Started
 from medfl_common.run.log import RunLog
 
 ROOT = Path(__file__).parents[3]
