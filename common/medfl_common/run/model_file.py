@@ -6,7 +6,8 @@ DIR/model.safetensors  every weight
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from safetensors.torch import load, save
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import MAX_LOGIT, ScoreCounts
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.enough import is_enough
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
@@ -35,38 +36,43 @@ class Reading:
     """
 
     threshold: float  # the plan's
-    temperature: float | None = None
+    temperature: float | None = None  # pulled to 1 where the images are few
     youden: float | None = None  # binary: where sensitivity plus specificity is largest
-    at_specificity: float | None = None  # binary: where the plan's specificity is reached
+    at_specificity: float | None = None  # binary: the plan's specificity, for the next images
     n_images: int = 0  # that the numbers come from
     sites: int = 0
+    fitted_temperature: float | None = None  # of the images alone
+    # Binary: `threshold`, `youden`, `at_specificity` -> what it reached on these images.
+    rates: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
 
 def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> Reading:
     """Find temperature and thresholds from counts; without enough, only the plan's threshold."""
     from medfl_common.metrics.calibration import temperature
-    from medfl_common.metrics.curves import sensitivity_at, youden_threshold
+    from medfl_common.metrics.operating_points import points
 
+    threshold = plan.evaluation.threshold
     if score_counts is None:
-        return Reading(plan.evaluation.threshold)
+        return Reading(threshold)
     if not is_enough(score_counts):
-        n = score_counts.n
-        return Reading(threshold=plan.evaluation.threshold, n_images=n, sites=n_sites)
+        return Reading(threshold=threshold, n_images=score_counts.n, sites=n_sites)
     positive, negative = score_counts.positive.sum(axis=0), score_counts.negative.sum(axis=0)
     is_binary = plan.task.type == "binary" and positive.any() and negative.any()
-    best = youden_threshold(positive, negative) if is_binary else None
-    at = sensitivity_at(positive, negative, plan.evaluation.specificity) if is_binary else None
-    if (
-        at is not None and at[1] >= MAX_LOGIT
-    ):  # no positive call there; the histogram clips higher scores
-        at = None
+    found = points(positive, negative, threshold, plan.evaluation.specificity) if is_binary else {}
+    chances = {name: _probability(odds) for name, (odds, _) in found.items()}
+    fitted = temperature(positive, negative)
     return Reading(
-        threshold=plan.evaluation.threshold,
-        temperature=temperature(positive, negative),
-        youden=_probability(best),
-        at_specificity=_probability(at[1]) if at is not None else None,
+        threshold=threshold,
+        temperature=None if fitted is None else fitted.value,
+        youden=chances.get("youden"),
+        at_specificity=chances.get("at_specificity"),
         n_images=score_counts.n,
         sites=n_sites,
+        fitted_temperature=None if fitted is None else fitted.fitted,
+        rates={
+            name: {"sensitivity": rates.sensitivity, "specificity": rates.specificity}
+            for name, (_, rates) in found.items()
+        },
     )
 
 
@@ -109,5 +115,5 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
     return plan, model.eval(), reading
 
 
-def _probability(log_odds: float | None) -> float | None:
-    return None if log_odds is None else float(torch.sigmoid(torch.tensor(log_odds)))
+def _probability(log_odds: float) -> float:
+    return float(torch.sigmoid(torch.tensor(log_odds, dtype=torch.float64)))

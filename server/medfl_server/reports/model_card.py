@@ -62,7 +62,12 @@ def write_model_card(study: Study) -> Path | None:
 
 
 NOT_TOLD = "none or withheld"
-SHOWN = ("Is it as good for everyone?", "Finding by finding", "Which threshold?")
+SHOWN = (
+    "Do its probabilities mean what they say?",
+    "Which threshold?",
+    "Is it as good for everyone?",
+    "Finding by finding",
+)
 
 
 def as_markdown(title: str, answer: str, sections: Sequence[Section]) -> str:

@@ -26,6 +26,17 @@ def counts(odds: np.ndarray, truth: np.ndarray) -> tuple[Counts, Counts]:
     return histogram(odds[truth == 1]), histogram(odds[truth == 0])
 
 
+def scale_of(odds: np.ndarray, truth: np.ndarray) -> float:
+    found = temperature(*counts(odds, truth))
+    assert found is not None
+    return found.value
+
+
+def log_loss(odds: np.ndarray, truth: np.ndarray, divisor: float = 1.0) -> float:
+    signed = np.where(truth == 1, odds, -odds) / divisor
+    return float(np.logaddexp(0, -signed).mean())
+
+
 def at_odds(odds: float, n: int) -> Counts:
     return histogram(np.full(n, odds))
 
@@ -36,17 +47,48 @@ def test_the_temperature_is_the_factor_by_which_calibrated_scores_were_multiplie
 ) -> None:
     odds, truth = scored(20_000, 4, scale)
 
-    assert temperature(*counts(odds, truth)) == pytest.approx(scale, rel=0.05)
+    assert scale_of(odds, truth) == pytest.approx(scale, rel=0.05)
 
 
 def test_the_temperature_takes_the_calibration_error_away() -> None:
     odds, truth = scored(20_000, 5, scale=2.0)
-    found = temperature(*counts(odds, truth)) or 0
+    found = scale_of(odds, truth)
 
     before = expected_calibration_error(*counts(odds, truth)) or 0
     after = expected_calibration_error(*counts(odds / found, truth)) or 1
 
     assert before > 0.05 > 0.02 > after
+
+
+def test_three_images_move_the_temperature_little_and_the_page_can_say_so() -> None:
+    found = temperature(at_odds(1.0, 2), at_odds(-1.0, 1))  # all right: the smallest T fits best
+
+    assert found is not None
+    assert found.fitted == pytest.approx(0.05, rel=0.01)
+    assert 0.8 < found.value < 1
+    assert found.is_held
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("n", [3, 10, 20, 50])
+def test_a_temperature_of_few_images_is_hardly_ever_worse_than_none(n: int, scale: float) -> None:
+    odds, truth = scored(20_000, 8, scale)
+    rng = np.random.default_rng(9)
+    drawn = [rng.integers(0, len(odds), n) for _ in range(40)]
+    found = [temperature(*counts(odds[i], truth[i])) for i in drawn]
+
+    after = [log_loss(odds, truth, t.value) for t in found if t is not None]
+
+    assert len(after) > 20
+    assert np.mean(after) < log_loss(odds, truth) + 0.004
+
+
+def test_a_thousand_images_have_the_temperature_that_fits_them_best() -> None:
+    found = temperature(*counts(*scored(1_000, 10, scale=3.0)))
+
+    assert found is not None
+    assert found.value == pytest.approx(found.fitted, rel=0.05)
+    assert not found.is_held
 
 
 def test_brier_is_scikit_learns_but_for_the_width_of_a_bin() -> None:

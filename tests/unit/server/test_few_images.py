@@ -105,6 +105,27 @@ def test_a_model_is_not_calibrated_on_a_few_images(make_plan: MakePlan) -> None:
     assert (read_scores(few, plan, 1).temperature, read_scores(few, plan, 1).youden) == (None, None)
 
 
+def test_forty_images_have_a_temperature_that_the_page_says_is_held_back(made: Study) -> None:
+    report, card = finish(made, {"north": reply(60, 40, 0)})  # all right: the smallest T fits best
+
+    for page in (report, card):
+        assert "The 40 validation images alone would say 0.05" in page
+        assert "drawn towards 1" in page
+
+
+def test_too_few_negative_images_name_no_threshold_of_a_specificity(made: Study) -> None:
+    one = reply(60, 40)
+    negative = [0] * N_BINS
+    negative[20] = 6
+    one["tally"]["negative"] = [negative]  # type: ignore[index, call-overload]
+    report, card = finish(made, {"north": one})
+
+    for page in (report, card):
+        assert "names no threshold of a specificity of 0.9: 6 negative images" in page
+        assert "It takes 9." in page
+        assert "Youden" in page
+
+
 def _scores(page: str) -> str:
     """Give the text from the first sentence to the scores, without images and the plan."""
     text = re.sub(r"<svg.*?</svg>|<pre.*?</pre>|<style.*?</style>", "", page, flags=re.DOTALL)
