@@ -17,6 +17,7 @@ from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
 from medfl_client.model_use.kept_models import find_model
+from medfl_client.model_use.named_thresholds import exact, named_thresholds, threshold_columns
 from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import choose_device
@@ -32,7 +33,7 @@ from medfl_common.ui.spreadsheet import csv_text
 
 
 def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: Screen) -> None:
-    """Write a line per sample: probabilities, calibrated ones, prediction, how usual it looks.
+    """Write a line per sample: log-odds, probabilities, predictions, how usual it looks.
 
     An unreadable file gets a line with the reason. Nothing leaves the site.
     """
@@ -64,6 +65,8 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     screen.say(f"{len(kept)} scored, {len(refused)} files not, each with its reason: {out}")
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
+    for threshold in named_thresholds(plan, reading):
+        screen.say(f"{threshold.name}, {threshold.promise}")
     screen.say("research software, not a medical device: not for diagnosis")
 
 
@@ -105,14 +108,18 @@ def _lines(
     calibrated = _calibrated(odds, plan, reading)
     ranks = None if usual is None else usual.rank(features_of(model, images, plan, device))
     called = _called(odds, plain, plan)
+    thresholds = named_thresholds(plan, reading)
     lines = []
     for i, source in enumerate(sources):
         line = {"file": source.rows[0].path, "frame": str(source.frame), "called": called[i]}
         for k, name in enumerate(_scored_classes(plan)):
-            line[f"probability {name}"] = f"{plain[i, k]:.4f}"
-            line[f"calibrated {name}"] = "" if calibrated is None else f"{calibrated[i, k]:.4f}"
+            line[f"log-odds {name}"] = exact(odds[i, k])
+            line[f"probability {name}"] = exact(plain[i, k])
+            line[f"calibrated {name}"] = "" if calibrated is None else exact(calibrated[i, k])
         if plan.task.type != "multiclass" and plan.task.type != "ordinal":
             line["threshold"] = f"{reading.threshold:g}"
+        for threshold in thresholds:
+            line |= threshold.cells(float(plain[i, 0]))
         if ranks is not None:
             line["nearer than it"] = f"{ranks[i]:.3f}"
             line["looks usual"] = "no" if ranks[i] >= UNUSUAL else "yes"
@@ -143,7 +150,7 @@ def _scored_classes(plan: Plan) -> list[str]:
 def _write(out: Path, lines: Sequence[dict[str, str]], plan: Plan) -> None:
     columns = ["file", "frame", "called"]
     for name in _scored_classes(plan):
-        columns += [f"probability {name}", f"calibrated {name}"]
-    columns += ["threshold", "nearer than it", "looks usual", "remark"]
+        columns += [f"log-odds {name}", f"probability {name}", f"calibrated {name}"]
+    columns += ["threshold", *threshold_columns(plan), "nearer than it", "looks usual", "remark"]
     rows = [[line.get(name, "") for name in columns] for line in lines]
     write_atomic(out, csv_text([columns, *rows]).encode("utf-8", "backslashreplace"))

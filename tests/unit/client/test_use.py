@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from pydicom import dcmread
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
 from medfl_client.commands.explain import choose, explain
@@ -26,7 +28,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import load_plan
-from medfl_common.run.model_file import load_model
+from medfl_common.run.model_file import WEIGHTS, load_model
 from medfl_common.ui.screen import Screen
 from medfl_common.wire.tasks import TrainTask, encode_task
 
@@ -95,6 +97,44 @@ def test_files_become_lines_and_what_is_no_picture_of_the_plan_has_its_reason(
         assert rows[name]["called"] == ("opacity" if plain >= 0.5 else "normal")
     assert "modality MR" in rows["2.dcm"]["remark"]
     assert rows["letter.txt"]["remark"]
+
+
+def test_the_csv_ranks_images_as_the_logits_do_and_calls_at_each_threshold_of_the_model(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = _with_close_scores(find_model(folder, "last"), tmp_path / "close")
+    plan, _, reading = load_model(model)
+
+    predict(folder, str(model), [folder / "dicom"], tmp_path / "p.csv", Screen())
+
+    rows = _scored(tmp_path / "p.csv")
+    found = [float(row["probability opacity"]) for row in rows]
+    logits = [float(row["log-odds opacity"]) for row in rows]
+    assert len({f"{p:.4f}" for p in found}) < len(set(found)) // 4  # they tie at 4 decimals
+    assert len(set(found)) == len(set(logits))
+    assert [float(np.float32(x)) for x in logits] == logits  # no digit of float32 is lost
+    truth = [int(x > np.median(logits)) ^ (i % 3 == 0) for i, x in enumerate(logits)]
+    assert roc_auc_score(truth, found) == roc_auc_score(truth, logits)
+    for row, chance in zip(rows, found, strict=True):
+        assert row["called at Youden"] == plan.task.classes[chance >= reading.youden]
+        assert "validation images of 1 hospital" in row["promise of Youden"]
+        assert row["promise of the threshold"].startswith("at 0.5: sensitivity ")
+    assert reading.rates["youden"]["sensitivity"] is not None
+
+
+def _with_close_scores(model: Path, folder: Path) -> Path:
+    """Copy a model with logits so close that few of their probabilities differ in 4 decimals."""
+    shutil.copytree(model, folder)
+    weights = load_file(folder / WEIGHTS)
+    for name in [name for name in weights if name.startswith("head")]:
+        weights[name] = weights[name] * 1e-4
+    save_file(weights, folder / WEIGHTS)
+    return folder
+
+
+def _scored(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["called"]]
 
 
 def test_a_picture_far_from_all_others_does_not_look_usual() -> None:

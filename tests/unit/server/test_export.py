@@ -43,6 +43,8 @@ def test_exported_forms_give_torchs_logits_for_any_batch(
     assert facts["output"]["classes"] == ["normal", "opacity"]
     assert set(facts["parity"]) == {"model.onnx", "model.pt"}
     assert facts["reading"]["temperature"] > 0
+    for name in ("threshold", "youden"):
+        assert 0 <= facts["reading"]["rates"][name]["sensitivity"] <= 1
 
 
 def test_a_model_that_is_each_sites_own_is_not_exported(
