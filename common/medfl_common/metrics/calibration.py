@@ -5,6 +5,7 @@ single number is None without images of both kinds.
 """
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class Temperature:
     @property
     def is_held(self) -> bool:
         """Say whether few images, or the bound, hold it from what fits best."""
-        return abs(np.log(self.value / self.fitted)) > HELD
+        return abs(log(self.value / self.fitted)) > HELD
 
 
 def temperature(positive: Counts, negative: Counts) -> Temperature | None:
