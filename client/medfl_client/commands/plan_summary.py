@@ -12,6 +12,7 @@ from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.training import Augmentation
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, size_of
 
@@ -137,12 +138,19 @@ def _step(plan: Plan) -> str:
     training, schedule = plan.training, plan.training.schedule
     rate = "" if schedule.kind == "constant" else f", {schedule.kind} schedule"
     warmup = f", warm-up of {schedule.warmup_rounds} rounds" if schedule.warmup_rounds else ""
-    changes = training.augmentation.model_dump(exclude_defaults=True)
-    augmented = ", ".join(n if v is True else f"{n} {v:g}" for n, v in changes.items())
     return (
         f"{training.batch_size} images, {training.optimizer}, learning rate {training.lr:g}{rate}"
-        f"{warmup}; images change at random by: {augmented or 'nothing'}"
+        f"{warmup}; {_changes(training.augmentation)}"
     )
+
+
+def _changes(augmentation: Augmentation) -> str:
+    """Say how many of the images change, and by what."""
+    changes = augmentation.changes()
+    if not changes:
+        return "images do not change at random"
+    names = ", ".join(n if v is True else f"{n} {v:g}" for n, v in changes.items())
+    return f"{augmentation.share:.0%} of the images change at random by: {names}"
 
 
 def _who(plan: Plan) -> str:

@@ -10,7 +10,6 @@ from medfl_client.training.evaluate import images_at_once
 from medfl_client.training.step import product_type
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.training import Augmentation
 from medfl_common.seeds import torch_generator
 
 
@@ -52,7 +51,7 @@ def feature_data(
 ) -> SiteData:
     """Put features in the place of a site's images; the same for the same backbone."""
     generator = torch_generator(plan.seed, "feature copies", 0, site)
-    n_copies = plan.training.feature_copies if _changes(plan) else 1
+    n_copies = plan.training.feature_copies if plan.training.augmentation.is_on else 1
     copies = [_features(model, data.train, plan, device, generator) for _ in range(n_copies)]
     train = FeatureSet(torch.stack(copies), data.train.targets)
     validation, test = (
@@ -60,10 +59,6 @@ def feature_data(
         for part in (data.validation, data.test)
     )
     return replace(data, train=train, validation=validation, test=test)
-
-
-def _changes(plan: Plan) -> bool:
-    return plan.training.augmentation != Augmentation()
 
 
 @torch.no_grad()

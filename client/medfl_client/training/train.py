@@ -13,7 +13,6 @@ from medfl_client.training.objectives import Objective
 from medfl_client.training.step import Stepper, make_optimizer, product_type
 from medfl_common.errors import TrainingError
 from medfl_common.plan.plan import Plan
-from medfl_common.plan.training import Augmentation
 from medfl_common.seeds import derive_seed, torch_generator
 
 
@@ -54,7 +53,7 @@ def train(
     )
     order = torch_generator(plan.seed, "batch order", round_, site)
     changes = torch_generator(plan.seed, "augmentation", round_, site)
-    changes_images = images.is_images and settings.augmentation != Augmentation()
+    changes_images = images.is_images and settings.augmentation.is_on
     model.train()
     n_steps = 0
     for epoch in range(settings.epochs if max_steps is None else 1):

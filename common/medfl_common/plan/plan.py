@@ -8,7 +8,7 @@ import json
 import math
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,8 @@ ADDED = (
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),
     ("evaluation", "outside"),
+    ("training.augmentation", "share"),
+    ("training.augmentation", "fill"),
 )
 
 
@@ -107,9 +109,7 @@ class Plan(Settings):
         options = values["federation"]["options"]
         values["federation"]["options"] = {key: options[key] for key in self._hashed_options()}
         for section, key in ADDED:
-            field = type(getattr(self, section)).model_fields[key]
-            if values[section][key] == field.get_default(call_default_factory=True):
-                del values[section][key]
+            _drop_default(values, section.split("."), key, self)
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def _hashed_options(self) -> set[str]:
@@ -121,6 +121,16 @@ class Plan(Settings):
     @cached_property
     def _hash(self) -> str:
         return hashlib.sha256(self._canonical.encode()).hexdigest()
+
+
+def _drop_default(values: dict[str, Any], sections: list[str], key: str, plan: Settings) -> None:
+    """Take a key out of dumped values where it has its default."""
+    part = plan
+    for section in sections:
+        values, part = values[section], getattr(part, section)
+    field = type(part).model_fields[key]
+    if getattr(part, key) == field.get_default(call_default_factory=True):
+        del values[key]
 
 
 def load_plan(path: Path) -> Plan:

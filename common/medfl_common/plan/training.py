@@ -26,6 +26,22 @@ class Augmentation(Settings):
     """Change contrast by up to this part; 0.2: between 0.8 and 1.2 times."""
     noise: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
     """Add Gaussian noise of this standard deviation; from black to white is 1."""
+    share: Annotated[Number, Field(gt=0, le=1)] = 0.5
+    """The part of the images that is changed, drawn anew each time; the others stay as they are,
+    so the network is calibrated for unchanged images too."""
+    fill: Literal["black", "edge"] = "edge"
+    """What moves in from outside: black, or the image's edge continued."""
+
+    @property
+    def is_on(self) -> bool:
+        """Say whether any change is asked for."""
+        return bool(self.changes())
+
+    def changes(self) -> dict[str, bool | float]:
+        """Give the changes that are asked for, by name."""
+        others = {"share", "fill"}
+        found: dict[str, bool | float] = self.model_dump(exclude_defaults=True, exclude=others)
+        return found
 
 
 class Schedule(Settings):

@@ -4,7 +4,6 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_client.data.dataset import ImageSet
-from medfl_client.training.augment import BLACK, augment
 from medfl_client.training.evaluate import count_scores, exact_auc, score
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.train import train
@@ -13,7 +12,6 @@ from medfl_common.metrics.counts import auc
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.plan.training import Augmentation
 
 CPU = torch.device("cpu")
 
@@ -100,17 +98,6 @@ def test_multiclass_counts_go_by_true_row_and_predicted_column(make_plan: MakePl
     truth = torch.eye(3)[[0, 1, 1]]
 
     assert count_scores(logits, truth, plan).confusion.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
-
-
-def test_augmentation_moves_pictures_and_fills_with_black() -> None:
-    pixels = torch.zeros(64, 1, 8, 8)
-    settings = Augmentation(shift=0.5)
-
-    moved = augment(pixels, settings, torch.Generator().manual_seed(0))
-
-    assert moved.shape == pixels.shape
-    assert moved.min() == pytest.approx(BLACK)
-    assert augment(pixels, Augmentation(), torch.Generator()) is pixels
 
 
 def test_images_reach_the_network_centred_and_scaled() -> None:
