@@ -108,6 +108,7 @@ def _question(plan: Plan) -> str:
 def _data(images: Images) -> str:
     kinds = " or ".join(images.modality)
     views = "" if images.view == "any" else f" with view {' or '.join(images.view)}"
+    views += "" if images.plane == "any" else f" of the {images.plane} plane"
     views += f" and {' and '.join(images.image_types)} pictures" if images.image_types else ""
     size = " x ".join(str(side) for side in images.shape[1:])
     per = SAMPLES[images.sample]

@@ -9,6 +9,7 @@ from pathlib import Path
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.kinds import special_kind
+from medfl_client.data.dicom.plane import plane_name
 from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.given_split import given_part
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
@@ -121,6 +122,8 @@ def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
         return f"modality {row.modality or 'missing'}: not in the plan"
     if images.view != "any" and row.view not in images.view:
         return f"view {row.view or 'missing'}: not in the plan"
+    if images.plane != "any" and (plane := plane_name(row.orientation)) != images.plane:
+        return f"plane {plane or 'missing'}: not in the plan (images.plane)"
     kind, word = special_kind(row.image_type)
     if kind and kind not in images.image_types:
         return f"ImageType (0008,0008) has {word}: no {kind} in the plan (images.image_types)"

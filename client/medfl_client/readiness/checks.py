@@ -7,6 +7,7 @@ from typing import Literal
 from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.data.dicom.notes import sentence
+from medfl_client.data.dicom.plane import plane_name
 from medfl_client.data.duplicates import DIFFERENT_IN_TWINS
 from medfl_client.data.ingest import Collection
 from medfl_client.data.parts import Part
@@ -71,11 +72,28 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
         for count, state, what, advice in _counted(collection)
         if count
     ]
+    findings += _check_planes(collection, plan)
     present = {sample.label for sample in collection.samples}
     if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
         n = len(collection.samples)
         findings.append(warn(f"all {n} samples are of one class; the AUC is undefined", "", ""))
     return findings
+
+
+def _check_planes(collection: Collection, plan: Plan) -> list[Finding]:
+    """Say where series of several planes are taken for one kind."""
+    rows = [sample.row for sample in collection.samples]
+    series = {(row.series or row.name, plane_name(row.orientation)) for row in rows}
+    counts = Counter(plane for _, plane in series if plane)
+    if plan.images.plane != "any" or len(counts) < 2:
+        return []
+    seen = ", ".join(f"{n:,} {plane}" for plane, n in counts.most_common())
+    return [
+        warn(
+            f"this folder holds {seen} series; the plan takes any",
+            "ask the coordinator whether images.plane should name one",
+        )
+    ]
 
 
 def _counted(collection: Collection) -> list[tuple[int, State, str, str]]:

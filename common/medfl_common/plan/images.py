@@ -36,6 +36,7 @@ class PercentileWindow(Settings):
     """The percentile that becomes white."""
 
 
+Plane = Literal["axial", "coronal", "sagittal"]
 SpecialImage = Literal["localizer", "mosaic", "screen", "subtraction"]
 Intensity = DicomWindow | FixedWindow | PercentileWindow
 Word = Annotated[str, Matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
@@ -48,6 +49,9 @@ class Images(Settings):
     """DICOM modalities that take part, such as `[DX, CR]`. Data that are not DICOM are `OT`."""
     view: list[Word] | Literal["any"] = "any"
     """Values of DICOM's ViewPosition that take part, such as `[PA, AP]`."""
+    plane: Plane | Literal["any"] = "any"
+    """The plane of the images or slices that take part, by DICOM's ImageOrientationPatient: the one
+    that lies within 37 degrees. Images without an orientation take part in `any` only."""
     image_types: list[SpecialImage] = Field(default_factory=list)
     """Special pictures that take part beside ordinary ones, told by DICOM's ImageType: `localizer`
     (scouts), `mosaic` (a volume's slices in one picture), `screen` (screen saves and reports),

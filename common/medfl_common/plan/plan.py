@@ -27,6 +27,7 @@ from medfl_common.plan.training import Training
 # Keys that plans of before have not: at their defaults they are in no plan's hash.
 ADDED = (
     ("images", "image_types"),
+    ("images", "plane"),
     ("evaluation", "test"),
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),

@@ -132,7 +132,7 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         spacing_mm=spacing[0] if spacing else 0.0,
         slice_mm=_first(frame, "SliceThickness"),
         position=texts["ImagePositionPatient"],
-        orientation=texts["ImageOrientationPatient"],
+        orientation=texts["ImageOrientationPatient"] or _text(frame, _ORIENTATION),
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
         image_type=image_type_of(header),
@@ -175,6 +175,7 @@ def _may_be_burned_in(texts: dict[str, str]) -> bool:
 
 
 _CHARSET = Tag("SpecificCharacterSet")
+_ORIENTATION = Tag("ImageOrientationPatient")
 _NUMBERS = {"Rows", "Columns", "SamplesPerPixel", "BitsStored"}
 _TEXTS: dict[str, BaseTag] = {tag: Tag(tag) for tag in HEADER_TAGS if tag not in _NUMBERS}
 

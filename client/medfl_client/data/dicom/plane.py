@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array
-from medfl_client.data.dicom.numbers import named, numbers, shown
+from medfl_client.data.dicom.numbers import named, numbers, numbers_in, shown
 from medfl_common.errors import DataError
 
 POSITION, ORIENTATION = "ImagePositionPatient", "ImageOrientationPatient"
@@ -22,6 +22,9 @@ MAX_SKEW = 0.02  # cosine between a row and a column; DICOM says 0
 PARALLEL = 0.02  # how far directions of one plane may be apart
 MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight
 MAX_UNEVEN_MM = 1.5  # off the line of a tilt; positions may be rounded to millimetres
+NAMES = ("sagittal", "coronal", "axial")  # by the axis, x, y, z, along which the normal runs
+MIN_ALONG = 0.8  # cosine of the normal with that axis: 37 degrees
+OBLIQUE = "oblique"
 MAX_TILT = 1.0  # mm in the plane for each mm along the normal: 45 degrees
 
 _NO_PLACE = "missing: a slice without a place"
@@ -81,6 +84,16 @@ def geometry_of(position: Sequence[float], orientation: Sequence[float]) -> Geom
 
 def _text(values: Sequence[float]) -> str:
     return shown("\\".join(f"{value:g}" for value in values))
+
+
+def plane_name(orientation: str) -> str:
+    """Name the plane of an orientation in the index's text; empty where the text says none."""
+    try:
+        geometry = geometry_of((0.0, 0.0, 0.0), numbers_in(orientation, ORIENTATION))
+    except DataError:
+        return ""
+    along = np.abs(geometry.normal)
+    return NAMES[int(along.argmax())] if along.max() >= MIN_ALONG else OBLIQUE
 
 
 def planes_of(orientations: Sequence[Sequence[float]]) -> list[int]:

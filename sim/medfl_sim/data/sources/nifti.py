@@ -53,6 +53,7 @@ class NiftiReader:
             photometric="MONOCHROME2",
             spacing_mm=float(zooms[1]),
             slice_mm=float(zooms[2]),
+            orientation="1\\0\\0\\0\\1\\0",  # slices are read from feet to head
         )
         return [row]
 
