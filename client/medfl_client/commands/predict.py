@@ -18,13 +18,20 @@ from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.named_thresholds import exact, named_thresholds, threshold_columns
-from medfl_client.model_use.out_of_distribution import UNUSUAL, Familiar, features_of, learn_usual
+from medfl_client.model_use.out_of_distribution import (
+    CANNOT_TELL,
+    ENOUGH,
+    Familiar,
+    features_of,
+    learn_usual,
+)
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds, predicted
 from medfl_common.errors import ConfigError, MedflError
 from medfl_common.files import write_atomic
+from medfl_common.metrics.enough import digits
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, load_model
@@ -90,6 +97,11 @@ def _usual(
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
         screen.say("predict cannot say whether images look usual: the site has too few images")
+    elif not usual.is_enough:
+        screen.say(
+            f"predict cannot say whether images look usual: the site has {len(usual.usual)} "
+            f"validation images, and 1 in 100 takes {ENOUGH}"
+        )
     return usual
 
 
@@ -106,7 +118,9 @@ def _lines(
     odds = log_odds(logits, plan)
     plain = torch.sigmoid(odds)
     calibrated = _calibrated(odds, plan, reading)
-    ranks = None if usual is None else usual.rank(features_of(model, images, plan, device))
+    ranks = []
+    if usual is not None:
+        ranks = usual.rank(features_of(model, images, plan, device)).tolist()
     called = _called(odds, plain, plan)
     thresholds = named_thresholds(plan, reading)
     lines = []
@@ -120,9 +134,10 @@ def _lines(
             line["threshold"] = f"{reading.threshold:g}"
         for threshold in thresholds:
             line |= threshold.cells(float(plain[i, 0]))
-        if ranks is not None:
-            line["nearer than it"] = f"{ranks[i]:.3f}"
-            line["looks usual"] = "no" if ranks[i] >= UNUSUAL else "yes"
+        line["looks usual"] = CANNOT_TELL
+        if usual is not None:
+            line["nearer than it"] = f"{ranks[i]:.{digits(len(usual.usual))}f}"
+            line["looks usual"] = usual.words(ranks[i])
         lines.append(line)
     return lines
 

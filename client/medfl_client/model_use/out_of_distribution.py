@@ -18,6 +18,8 @@ from medfl_common.plan.plan import Plan
 MIN_IMAGES = 20  # of training and of validation images; with fewer there is no answer
 MAX_IMAGES = 2000
 UNUSUAL = 0.99  # an image farther than this part of the validation images is unusual
+ENOUGH = 99  # validation images: of fewer the next one is the farthest more often than 1 in 100
+CANNOT_TELL = "cannot tell"
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +31,17 @@ class Familiar:
     centre: Floats  # (F,)
     precision: Floats  # (F, F)
     usual: Floats  # (M,) sorted distances of validation images
+
+    @property
+    def is_enough(self) -> bool:
+        """Say whether there are enough validation images to call one unusual."""
+        return len(self.usual) >= ENOUGH
+
+    def words(self, rank: float) -> str:
+        """Say whether an image of this rank looks usual, or that nobody can tell."""
+        if not self.is_enough:
+            return CANNOT_TELL
+        return "no" if rank >= UNUSUAL else "yes"
 
     def rank(self, features: Floats) -> Floats:
         """Give for each of (N, F) the part of the validation images that are nearer, 0..1."""

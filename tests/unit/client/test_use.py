@@ -119,6 +119,7 @@ def test_the_csv_ranks_images_as_the_logits_do_and_calls_at_each_threshold_of_th
         assert row["called at Youden"] == plan.task.classes[chance >= reading.youden]
         assert "validation images of 1 hospital" in row["promise of Youden"]
         assert row["promise of the threshold"].startswith("at 0.5: sensitivity ")
+        assert row["looks usual"] == "cannot tell"  # 20 images
     assert reading.rates["youden"]["sensitivity"] is not None
 
 
@@ -143,6 +144,17 @@ def test_a_picture_far_from_all_others_does_not_look_usual() -> None:
     ranks = usual.rank(np.array([[0.0, 0.0], [1.2, 0.0], [9.0, 9.0]]))
 
     assert ranks.tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(("n", "words"), [(20, "cannot tell"), (98, "cannot tell"), (99, "no")])
+def test_of_few_images_nobody_can_tell_whether_the_farthest_is_unusual(n: int, words: str) -> None:
+    usual = Familiar(np.zeros(2), np.eye(2), np.linspace(0, 1, n))
+
+    (rank,) = usual.rank(np.array([[9.0, 9.0]]))
+
+    assert rank == 1
+    assert usual.words(rank) == words
+    assert usual.words(0.5) == ("yes" if words == "no" else words)
 
 
 def test_the_page_shows_right_wrong_and_uncertain_and_no_name(folder: Path) -> None:
