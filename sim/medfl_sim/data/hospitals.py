@@ -103,10 +103,11 @@ def read_hospitals(
         made = {s.name: Part(s.site_file, s.collection, None, s.state) for s in sources}
     else:
         whole = _pool([source.collection for source in sources])
-        parts = read_way(scenario.partition).parts(_table(sources, whole), plan.seed)
+        seed = scenario.seed_of(plan.seed)
+        parts = read_way(scenario.partition).parts(_table(sources, whole), seed)
         made = {name: Part(sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
-    sites = {name: _site(name, part, scenario.shift, plan) for name, part in made.items()}
+    sites = {name: _site(name, part, scenario, plan) for name, part in made.items()}
     read = DataRead.of({source.name: _facts(source) for source in sources})
     return Hospitals(corrupted(sites, read_faults(scenario)), read)
 
@@ -145,12 +146,13 @@ def _table(sources: list[Source], whole: Collection) -> Table:
     )
 
 
-def _site(name: str, own: Part, shifts: Sequence[Shift], plan: Plan) -> Site:
+def _site(name: str, own: Part, scenario: Scenario, plan: Plan) -> Site:
     site_file, collection, part, state = own
     policy = site_file.policy if part is None else NO_POLICY
-    if shifts:
+    if scenario.shift:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
-        collection, part = shifted(collection, every, shifts, name, plan.seed)
+        seed = scenario.seed_of(plan.seed)
+        collection, part = shifted(collection, every, scenario.shift, name, seed)
 
     def data(plan: Plan) -> SiteData:
         sides = {} if state is None else known_sides(state, plan, collection, name)

@@ -47,10 +47,17 @@ class Scenario(Settings):
 
     partition: Values = Field(default={"kind": AS_THEY_ARE})
     """The partition: `kind`, and the settings of that kind."""
+    partition_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Decides how the hospitals are drawn: the partition and the scanner shift; default: the
+    plan's seed. With it, runs of several seeds have the same hospitals."""
     shift: list[Shift] = Field(default=[])
     """Scanner shift of some hospitals' images."""
     faults: list[Values] = Field(default=[])
     """Injected faults: a list of `kind`, and the settings of that kind."""
+
+    def seed_of(self, plan_seed: int) -> int:
+        """Give the seed by which the hospitals of a plan are drawn."""
+        return plan_seed if self.partition_seed is None else self.partition_seed
 
     @model_validator(mode="after")
     def _parts_are_known(self) -> Self:
@@ -71,9 +78,12 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def choose_scenario(
-    source: Path | Mapping[str, JsonValue] | None, partition: str | None, n_sites: int | None
+    source: Path | Mapping[str, JsonValue] | None,
+    partition: str | None,
+    n_sites: int | None,
+    partition_seed: int | None = None,
 ) -> Scenario:
-    """Read a scenario from a file or settings; a partition named apart replaces its own."""
+    """Read a scenario from a file or settings; a partition or its seed apart replaces its own."""
     if source is None:
         scenario = Scenario()
     elif isinstance(source, Path):
@@ -84,15 +94,20 @@ def choose_scenario(
         raise ConfigError(
             "the number of sites is a setting of a partition", todo="name one (--partition)"
         )
-    if partition is None:
-        return scenario
-    partitioned_sites = partitioned(partition, n_sites)
-    return scenario.model_copy(update={"partition": partitioned_sites.partition})
+    apart: dict[str, JsonValue] = {}
+    if partition is not None:
+        apart["partition"] = read_partition(partition, n_sites)
+    if partition_seed is not None:
+        apart["partition_seed"] = partition_seed
+    return check(Scenario, {**scenario.model_dump(), **apart}, "the partition")
 
 
 def keep_scenario(folder: Path, scenario: Scenario) -> None:
     """Write the scenario into a new run directory; raises RunError if it has another one."""
-    path, text = RunFolder(folder).scenario, json.dumps(scenario.model_dump(mode="json"), indent=1)
+    values = scenario.model_dump(mode="json")
+    if scenario.partition_seed is None:  # scenarios of before have no such key
+        del values["partition_seed"]
+    path, text = RunFolder(folder).scenario, json.dumps(values, indent=1)
     if not path.exists():
         write_atomic(path, text.encode())
     elif path.read_text() != text:

@@ -14,25 +14,22 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
 from medfl_client.data.ingest import Watch
 from medfl_common.errors import ConfigError, MedflError, RunError
-from medfl_common.files import write_atomic
 from medfl_common.plan.bounds import Value
-from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.plan.settings import check, models_in
-from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
+from medfl_common.plan.plan import load_plan
+from medfl_common.plan.settings import check
 from medfl_common.registry import Registry
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import in_words
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
+from medfl_sim.runs.changed_plan import find_key, split_values, value_of, write_changed
 from medfl_sim.runs.job import CACHE, Job, do
 
 MAX_RUNS = 10_000
-SCENARIO, PARTITION = "scenario", "partition."
+SCENARIO, PARTITION, PARTITION_SEED = "scenario", "partition.", "partition_seed"
 
 Task = tuple[Job, Path]
 Vary = Mapping[str, Sequence[Value]]  # key as in `find_key` -> values
@@ -57,7 +54,7 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
     found: dict[str, list[Value]] = {}
     for text in texts:
         key, _, rest = text.partition("=")
-        words = [word.strip() for word in re.split(r",(?![^\[]*\])", rest)]
+        words = split_values(rest)
         if not key or not rest or "" in words:
             raise ConfigError(
                 f"--vary {text} names no values",
@@ -65,36 +62,8 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
             )
         if key in found:
             raise ConfigError(f"--vary {key} occurs twice", todo="write its values with commas")
-        found[key] = [parse_yaml(f"value: {w}", f"--vary {text}")["value"] for w in words]
+        found[key] = [value_of(word, f"--vary {text}") for word in words]
     return found
-
-
-def find_key(key: str) -> str:
-    """Return the place in a plan that a key means: `federation.strategy`, or short `strategy`.
-
-    Raises ConfigError if there is no such setting, or more than one.
-    """
-    places = _places(Plan)
-    if key in places:
-        return key
-    found = [place for place in places if place.rpartition(".")[2] == key]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ConfigError(f"--vary {key} may mean {' or '.join(found)}", todo="write it whole")
-    raise ConfigError(
-        f"--vary {key}: a plan has no such setting",
-        todo="write one of the plan's, partition.KEY or scenario=FILE,FILE",
-    )
-
-
-def _places(model: type, prefix: str = "") -> list[str]:
-    found = []
-    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-        found.append(f"{prefix}{name}")
-        for inner in models_in(field.annotation):
-            found += _places(inner, f"{prefix}{name}.")
-    return list(dict.fromkeys(found))
 
 
 def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
@@ -113,8 +82,7 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         site_file=job.site_file and job.site_file.resolve(),
         cache=(job.cache or folder / CACHE).resolve(),
     )
-    places = {key: key if _is_of_scenario(key) else find_key(key) for key in vary}
-    base = read_yaml(job.plan)
+    places = {key: place_of(key) for key in vary}
     first = load_plan(job.plan).seed
     combinations = [*itertools.product(*vary.values())]
     if len(combinations) * n_seeds > MAX_RUNS:
@@ -124,11 +92,11 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         chosen = dict(zip(vary, values, strict=True))
         scenario = _scenario(job.scenario, chosen)
         settings = {key: str(value) for key, value in chosen.items()}
-        changes = {places[k]: v for k, v in chosen.items() if not _is_of_scenario(k)}
+        changes = {places[k]: v for k, v in chosen.items() if not is_of_scenario(k)}
         for seed in range(first, first + n_seeds):
             name = _name(settings, seed)
             plan = folder / "plans" / f"{name}.yaml"
-            _write_plan(plan, base, {**changes, "seed": seed}, job.plan.parent)
+            write_changed(plan, job.plan, {**changes, "seed": seed}, f"the plan of {name}")
             _check_unchanged(folder / "runs" / name, plan)
             own = replace(base_job, plan=plan, scenario=scenario)
             found.append(Variant(name, settings, seed, own, folder / "runs" / name))
@@ -180,8 +148,15 @@ def _is_finished(variant: Variant) -> bool:
     return is_compared and bool(open_study(variant.folder).log.read(Finished))
 
 
-def _is_of_scenario(key: str) -> bool:
-    return key == SCENARIO or key.startswith(PARTITION)
+def is_of_scenario(key: str) -> bool:
+    """Say whether a setting is of the data, not of the plan."""
+    return key in (SCENARIO, PARTITION_SEED) or key.startswith(PARTITION)
+
+
+def place_of(key: str) -> str:
+    """Name a setting whole: a key of the plan by its place, one of the scenario as it is."""
+    more = ", partition.KEY, partition_seed or scenario=FILE,FILE"
+    return key if is_of_scenario(key) else find_key(key, more=more)
 
 
 def _scenario(base: Scenario, chosen: Mapping[str, Value]) -> Scenario:
@@ -189,42 +164,15 @@ def _scenario(base: Scenario, chosen: Mapping[str, Value]) -> Scenario:
     if SCENARIO in chosen:
         partition = scenario.partition
         scenario = load_scenario(Path(str(chosen[SCENARIO])))
-        if "partition" not in scenario.model_fields_set:
-            scenario = scenario.model_copy(update={"partition": partition})
+        kept = {"partition": partition, PARTITION_SEED: base.partition_seed}
+        own = scenario.model_fields_set
+        scenario = scenario.model_copy(update={k: v for k, v in kept.items() if k not in own})
     changes = {k.removeprefix(PARTITION): v for k, v in chosen.items() if k.startswith(PARTITION)}
     values = scenario.model_dump()
     values["partition"] = {**values["partition"], **changes}
+    if PARTITION_SEED in chosen:
+        values[PARTITION_SEED] = chosen[PARTITION_SEED]
     return check(Scenario, values, "the sweep's scenario")
-
-
-def _write_plan(
-    path: Path, base: dict[str, Value], changes: Mapping[str, Value], home: Path
-) -> None:
-    """Write the base plan with some settings changed; raises ConfigError if it is not valid."""
-    from medfl_server.study.plan_check import check_plan  # imports torch and Flower
-
-    values: dict[str, Value] = yaml.safe_load(yaml.safe_dump(base))
-    for place, value in changes.items():
-        *sections, name = place.split(".")
-        inner: dict[str, Value] = values
-        for section in sections:
-            if not isinstance(inner.get(section), dict):
-                inner[section] = {}
-            inner = inner[section]  # type: ignore[assignment]
-        inner[name] = value
-    _make_absolute(values, home)
-    name = f"the plan of {path.stem}"
-    check_plan(check(Plan, values, name), name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
-
-
-def _make_absolute(values: dict[str, Value], home: Path) -> None:
-    """Return the path of a file of initial weights, which is relative to the plan."""
-    model = values.get("model")
-    weights = model.get("weights") if isinstance(model, dict) else None
-    if isinstance(weights, dict) and isinstance(weights.get("file"), str):
-        weights["file"] = str((home / str(weights["file"])).resolve())
 
 
 def _check_unchanged(folder: Path, plan: Path) -> None:
