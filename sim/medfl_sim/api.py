@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from safetensors.torch import load_file
@@ -26,7 +26,11 @@ from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
+from medfl_sim.runs.frame import to_pandas
 from medfl_sim.runs.job import Job, do
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ class Run:
     def curve(self, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
         """Return (rounds made, `value` of the model after them) at a site, or over all."""
         return curve(self.study, value, site)
+
+    def to_pandas(self) -> "DataFrame":
+        """Return the run as a data frame, a line for each round, site and metric.
+
+        Its columns: round, site, part (of the site's patients), metric, value, n (images). A score
+        stands at the round after which the model has it, a figure of training at its own round.
+        """
+        return to_pandas(self.study)
 
     @property
     def comparison(self) -> list[Row]:
@@ -94,6 +106,7 @@ def simulate(
     *,
     partition: str | None = None,
     sites: int | None = None,
+    partition_seed: int | None = None,
     scenario: Path | str | Mapping[str, Any] | None = None,
     site_file: Path | str | None = None,
     source: str = "dicom",
@@ -114,6 +127,7 @@ def simulate(
         data: A folder with a site.yaml, or a folder of such.
         partition: The partition, as on the command line; without it, a site per folder.
         sites: The number of hospitals, if the partition needs it.
+        partition_seed: Draws the hospitals; the plan's seed if not given.
         scenario: A scenario file, or its settings: partition, shift, faults.
         site_file: Describes `data` in place of its site.yaml.
         source: What the images are: dicom, pictures, npz, nifti.
@@ -126,7 +140,7 @@ def simulate(
         say: Takes one line per event.
     """
     given = Path(scenario) if isinstance(scenario, str) else scenario
-    chosen = choose_scenario(given, partition, sites)
+    chosen = choose_scenario(given, partition, sites, partition_seed)
     site = None if site_file is None else Path(site_file)
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))

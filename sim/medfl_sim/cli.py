@@ -7,7 +7,7 @@ import typer
 
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
-from medfl_sim.runs.cli import compare, ls, show
+from medfl_sim.runs.cli import Figures, compare, ls, show
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -46,12 +46,38 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Number of workers, for processes and ray; default: all cores.", min=1),
 ]
+PartitionSeed = Annotated[
+    int | None,
+    typer.Option(help="Draws the hospitals; default: the plan's seed.", min=0),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE of the plan, in place of its own; repeatable."),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(help="The folder for decoded images; default: medfl-cache beside the runs."),
 ]
 Baselines = Annotated[
     bool, typer.Option(help="Also train each hospital alone and all pooled, and compare.")
+]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="KEY=VALUE,VALUE of the plan, partition.KEY, partition_seed or scenario; with "
+        "--search also KEY=LOW..HIGH or KEY=LOW..HIGH:log; repeatable."
+    ),
+]
+Reference = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="KEY=VALUE with which the other values of KEY are compared; default: the first; "
+        "repeatable."
+    ),
+]
+Search = Annotated[
+    int | None,
+    typer.Option(help="Try so many settings by Optuna, not every combination.", min=1),
 ]
 
 
@@ -80,8 +106,10 @@ def phantom(
 def run(
     plan: PlanFile,
     data: Data,
+    changes: Set = None,
     partition: Dealt = None,
     sites: NSites = None,
+    partition_seed: PartitionSeed = None,
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
@@ -98,17 +126,19 @@ def run(
     from medfl_server.reports.sections.result import final_table
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.engine.simulation import default_out
+    from medfl_sim.runs.changed_plan import plan_with
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
     from medfl_sim.runs.job import Job, do
 
     with errors_for_people():
         screen = Screen()
-        chosen = choose_scenario(scenario, partition, sites)
-        sinks = tuple(log_to or ())
-        job = Job(plan, data, chosen, site_file, source, engine, workers, baselines, sinks,
-                  cache)  # fmt: skip
-        study = do(job, out or default_out(plan), screen.say, screen.watch, screen.progress)
+        chosen = choose_scenario(scenario, partition, sites, partition_seed)
+        out = out or default_out(plan)
+        with plan_with(plan, changes or []) as changed:
+            job = Job(changed, data, chosen, site_file, source, engine, workers, baselines,
+                      tuple(log_to or ()), cache)  # fmt: skip
+            study = do(job, out, screen.say, screen.watch, screen.progress)
         screen.table(*final_table(study))
         if rows := read_comparison(study.folder):
             screen.say(answer(rows[:-1], rows[-1]))
@@ -118,13 +148,15 @@ def run(
 def sweep(
     plan: PlanFile,
     data: Data,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(help="KEY=VALUE,VALUE of the plan, partition.KEY or scenario; repeatable."),
-    ] = None,
+    vary: Vary = None,
+    reference: Reference = None,
+    search: Search = None,
     seeds: Annotated[int, typer.Option(help="The number of seeds of each combination.", min=1)] = 3,
+    figures: Figures = None,
+    changes: Set = None,
     partition: Dealt = None,
     sites: NSites = None,
+    partition_seed: PartitionSeed = None,
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
@@ -139,25 +171,18 @@ def sweep(
     cache: Cache = None,
 ) -> None:
     """Run every combination of some settings with several seeds; start it again to resume."""
-    from medfl_common.plan.plan import load_plan
     from medfl_sim.data.scenario import choose_scenario
+    from medfl_sim.runs.changed_plan import plan_with
     from medfl_sim.runs.job import Job
-    from medfl_sim.sweeps.page import answer, write_sweep
-    from medfl_sim.sweeps.sweep import read_vary, run_sweep, variants
-    from medfl_sim.sweeps.table import results
+    from medfl_sim.sweeps.order import Order, make_sweep
 
-    with errors_for_people():
+    with errors_for_people(), plan_with(plan, changes or []) as changed:
         screen = Screen()
-        folder = out or Path("sweeps") / plan.stem
-        chosen = choose_scenario(scenario, partition, sites)
-        job = Job(plan, data, chosen, site_file, source, baselines=baselines, cache=cache)
-        found = variants(job, read_vary(vary or []), seeds, folder)
-        screen.say(f"{len(found)} runs in {folder}")
-        failed = run_sweep(found, runner, workers, screen.say, screen.watch)
-        made = results(found, failed)
-        page = write_sweep(folder, made, load_plan(plan).study)
-        screen.say(answer(made))
-        screen.say(f"page: {page}, tables: {folder / 'sweep.csv'}, {folder / 'sweep.tex'}")
+        chosen = choose_scenario(scenario, partition, sites, partition_seed)
+        job = Job(changed, data, chosen, site_file, source, baselines=baselines, cache=cache)
+        order = Order(tuple(vary or ()), tuple(reference or ()), seeds, search, figures, runner,
+                      workers)  # fmt: skip
+        make_sweep(job, order, out or Path("sweeps") / plan.stem, screen.say, screen.watch)
 
 
 @app.command()
@@ -166,6 +191,7 @@ def partition(
     data: Data,
     partition: Dealt = None,
     sites: NSites = None,
+    partition_seed: PartitionSeed = None,
     scenario: ScenarioFile = None,
     site_file: SiteFile = None,
     source: Format = "dicom",
@@ -182,8 +208,8 @@ def partition(
     with errors_for_people():
         screen = Screen()
         study = load_plan(plan)
-        job = Job(plan, data, choose_scenario(scenario, partition, sites), site_file, source,
-                  cache=cache)  # fmt: skip
+        chosen = choose_scenario(scenario, partition, sites, partition_seed)
+        job = Job(plan, data, chosen, site_file, source, cache=cache)
         hospitals, read = job.hospitals(study, out / CACHE, screen.watch)
         for line in in_words(read):
             screen.say(line)

@@ -17,6 +17,11 @@ class DataSource:
         return int(self.facts["images"])
 
     @property
+    def n_patients(self) -> int | None:
+        """Patients that they are of; None where an earlier version wrote the log."""
+        return self.facts.get("patients")
+
+    @property
     def left_out(self) -> dict[str, int]:
         """Reason -> files that are left out."""
         return dict(self.facts["left_out"])

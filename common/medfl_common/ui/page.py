@@ -8,10 +8,12 @@ import base64
 import html
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,10 @@ FOOTER = "Research software, not a medical device. Written by medfl {version}."
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("--", "-.", ":")
 MARKS = ("o", "s", "^", "v", "D", "P", "X")
+# Text stays text, in pages and in files.
+LOOK = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False, "font.size": 11}
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,32 @@ def render(
     )
 
 
-def line_plot(
+def as_plot(draw: "Callable[P, Figure]") -> Callable[P, str]:
+    """Turn a function that draws a figure into one that returns it as SVG, for a page."""
+
+    @wraps(draw)
+    def plot(*args: P.args, **settings: P.kwargs) -> str:
+        from matplotlib import rc_context
+
+        with rc_context(LOOK):  # type: ignore[arg-type]
+            return as_svg(draw(*args, **settings))
+
+    return plot
+
+
+def write_figure(
+    path: Path, draw: "Callable[P, Figure]", *args: P.args, **settings: P.kwargs
+) -> Path:
+    """Draw a figure into a file, pdf, png or svg by its name; return the path."""
+    from matplotlib import rc_context
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context(LOOK):  # type: ignore[arg-type]
+        draw(*args, **settings).savefig(path, dpi=300)
+    return path
+
+
+def line_figure(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     x_label: str,
     y_label: str,
@@ -97,8 +128,8 @@ def line_plot(
     y_range: tuple[float, float] | None = None,
     marks: bool = True,
     whole_x: bool = True,
-) -> str:
-    """Draw named lines of (x, y) as SVG.
+) -> "Figure":
+    """Draw named lines of (x, y).
 
     Args:
         lines: name -> (x, y).
@@ -110,49 +141,49 @@ def line_plot(
         marks: Whether each point has its mark.
         whole_x: Whether x is a count, so its axis shows only whole numbers.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
-        figure = Figure(figsize=(5.6, 4.0), layout="constrained")
-        axes = figure.add_subplot()
-        for name, (x, y) in lines.items():
-            look = _look(names.index(name), is_bold=name == bold)
-            if not marks:
-                look = {**look, "marker": ""}
-            axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-        if y_range is not None:
-            axes.set_ylim(*y_range)
-        if whole_x and marks:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if lines:
-            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-        return as_svg(figure)
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for name, (x, y) in lines.items():
+        look = _look(names.index(name), is_bold=name == bold)
+        if not marks:
+            look = {**look, "marker": ""}
+        axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if y_range is not None:
+        axes.set_ylim(*y_range)
+    if whole_x and marks:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if lines:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
 
 
-def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) -> str:
-    """Draw named values with their intervals (value, low, high) beside a line at 0, as SVG."""
-    from matplotlib import rc_context
+line_plot = as_plot(line_figure)
+
+
+@as_plot
+def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) -> "Figure":
+    """Draw named values with their intervals (value, low, high) beside a line at 0."""
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 11}):
-        figure = Figure(figsize=(5.6, 1.2 + 0.28 * len(bars)), layout="constrained")
-        axes = figure.add_subplot()
-        for place, (value, low, high) in enumerate(bars.values()):
-            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
-            axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
-        axes.axvline(0, color="#1b2733", linewidth=1)
-        axes.set_yticks(range(len(bars)), [*bars])
-        axes.invert_yaxis()
-        axes.set_xlabel(x_label)
-        axes.grid(alpha=0.3, axis="x")
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        return as_svg(figure)
+    figure = Figure(figsize=(5.6, 1.2 + 0.28 * len(bars)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (value, low, high) in enumerate(bars.values()):
+        axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
+        axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
+    axes.axvline(0, color="#1b2733", linewidth=1)
+    axes.set_yticks(range(len(bars)), [*bars])
+    axes.invert_yaxis()
+    axes.set_xlabel(x_label)
+    axes.grid(alpha=0.3, axis="x")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
 
 
 def as_svg(figure: "Figure") -> str:

@@ -1,5 +1,6 @@
 """Virtual hospitals: one per folder, or a data set that a partitioner splits."""
 
+import os
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,6 +119,7 @@ def _facts(source: Source) -> Json:
     own = [sample.patient == pseudonym(source.secret, sample.row.sop) for sample in found.samples]
     return {
         "images": len(found.samples),
+        "patients": len(set(found.patients)),
         "left_out": {**count_reasons(found.refused)},
         "left_out_parts": {**found.refused_parts},
         "own_patients": sum(own),
@@ -191,11 +193,7 @@ def _source(
     reader: Reader | None,
     cache: Path | None,
 ) -> Source:
-    state = SiteFolder(folder).state
-    if cache is not None:  # one place for each folder, however it is reached
-        place = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-        state = cache.resolve() / f"{folder.name}-{place}"
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = SiteFolder(folder).state if cache is None else _state_in(cache, folder)
     _keep_secret(folder, state, site_file.site)
     collection = collect(folder, state, site_file.data, plan, watch, reader)
     images = folder / site_file.data.folder
@@ -208,12 +206,31 @@ def _keep_secret(folder: Path, state: Path, site: str) -> None:
 
     The split follows from the secret: so a simulation is repeated anywhere, to the bit.
     """
-    path, own = StateFolder(state).patients_key, StateFolder.of(folder).patients_key
+    path = StateFolder(state).patients_key
     if path.exists():
         return
     made = sha256(f"medfl simulation {site}".encode()).hexdigest()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(path, (own.read_text() if own.exists() else made).encode())
+    write_private(path, (_own_key(folder) or made).encode())
+
+
+def _state_in(cache: Path, folder: Path) -> Path:
+    """Give a folder's state beside the runs: one place for each, however it is reached.
+
+    The key of a hospital's pseudonyms stays the key of what is read of it; another key has
+    another place, where no index holds the pseudonyms of the first.
+    """
+    key = _own_key(folder).encode()
+    place = sha256(str(folder.resolve()).encode() + key).hexdigest()[:12]
+    state = cache.resolve() / f"{folder.name}-{place}"
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return state
+
+
+def _own_key(folder: Path) -> str:
+    """Read the key of a real hospital; empty: it has none, or none that may be read."""
+    path = StateFolder.of(folder).patients_key
+    return path.read_text() if os.access(path, os.R_OK) else ""
 
 
 def _pool(collections: list[Collection]) -> Collection:

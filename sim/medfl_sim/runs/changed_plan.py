@@ -1,8 +1,10 @@
-"""A plan with some settings changed from the command line: `--set lr=0.01`, and those of a sweep."""
+"""A plan with some settings changed, by `--set training.lr=0.01` or by a sweep."""
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -13,6 +15,18 @@ from medfl_common.plan.bounds import Value
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import check, models_in
 from medfl_common.plan.strict_yaml import parse_yaml, read_yaml
+
+
+@contextmanager
+def plan_with(plan: Path, texts: Sequence[str]) -> Iterator[Path]:
+    """Give a plan file with the settings of `--set`, for as long as the context is open."""
+    if not texts:
+        yield plan
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / plan.name
+        write_changed(path, plan, read_settings(texts), f"{plan} with --set {' '.join(texts)}")
+        yield path
 
 
 def read_settings(texts: Iterable[str]) -> dict[str, Value]:
@@ -64,7 +78,7 @@ def find_key(key: str, option: str = "--vary", more: str = "") -> str:
 def _nearest(key: str, places: list[str]) -> str:
     """Find the place whose whole or short name is most like a key; empty: none is."""
     names = {place.rpartition(".")[2]: place for place in places} | {p: p for p in places}
-    section, _, short = key.rpartition(".")
+    short = key.rpartition(".")[2]
     near = difflib.get_close_matches(key, [*names], n=1, cutoff=0.6)
     near = near or difflib.get_close_matches(short, [*names], n=1, cutoff=0.6)
     return names[near[0]] if near else ""
@@ -79,9 +93,7 @@ def _places(model: type, prefix: str = "") -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def write_changed(
-    path: Path, plan: Path, changes: Mapping[str, Value], name: str | None = None
-) -> None:
+def write_changed(path: Path, plan: Path, changes: Mapping[str, Value], name: str) -> None:
     """Write a plan file with some settings changed; raises ConfigError if it is not valid.
 
     Args:
@@ -102,8 +114,7 @@ def write_changed(
             inner = inner[section]  # type: ignore[assignment]
         inner[last] = value
     _make_absolute(values, plan.parent)
-    told = name or f"{plan} with --set"
-    check_plan(check(Plan, values, told), told)
+    check_plan(check(Plan, values, name), name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
 

@@ -7,6 +7,9 @@ import typer
 
 from medfl_common.ui.screen import Screen, errors_for_people
 
+Figures = Annotated[
+    str | None, typer.Option(help="Also write the pictures as files: pdf | png | svg.")
+]
 PAGES = ("report", "partition", "compare", "harmony", "model-card")
 
 
@@ -56,6 +59,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two run directories or more.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("comparison.html"),
+    figures: Figures = None,
 ) -> None:
     """Compare runs: scores, cost, and the settings in which they differ."""
     from medfl_common.errors import ConfigError
@@ -65,13 +69,14 @@ def compare(
         facts_of,
         settings_that_differ,
     )
-    from medfl_sim.runs.page import answer, write_runs
+    from medfl_sim.runs.page import answer, check_format, write_curves, write_runs
 
     with errors_for_people():
         if len(runs) < 2:
             raise ConfigError(
                 "compare needs two run directories or more", todo="medfl-sim ls lists them"
             )
+        check_format(figures)
         screen, facts = Screen(), [facts_of(run) for run in runs]
         screen.table(COMPARE_HEADER, compare_rows(facts))
         if differing := settings_that_differ(facts):
@@ -79,3 +84,5 @@ def compare(
         screen.say(answer(facts))
         write_runs(out, facts)
         screen.say(f"page: {out}")
+        if figures and (path := write_curves(out.with_name(f"{out.stem}-curves.{figures}"), facts)):
+            screen.say(f"picture: {path}")

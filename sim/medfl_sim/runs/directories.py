@@ -24,15 +24,21 @@ from medfl_server.reports.scores import (
     Scored,
     curves,
     model_round,
+    part_of,
     score_sites,
     shown_event,
 )
 from medfl_server.study.run_directory import Study, open_study
 
+CHOICE = "validation"  # the part of the patients that chooses rounds and settings
+
 DEPTH = 4  # levels of sub-folders in which to search for runs
-LS_HEADER = ["run", "study", "plan", "hospitals", "rounds", "state", "AUC", "last change"]
+LS_HEADER = [
+    "run", "study", "plan", "hospitals", "rounds", "state", "AUC", "of part", "last change",
+]  # fmt: skip
 COMPARE_HEADER = [
-    "run", "state", "AUC", "loss", "accuracy", "model of round", "rounds", "seconds", "MB received",
+    "run", "state", "AUC", "loss", "accuracy", "of part", "model of round", "rounds", "seconds",
+    "MB received",
 ]  # fmt: skip
 
 Rows = list[list[str]]
@@ -50,6 +56,8 @@ class Facts:
     mb_received: float
     scored: Scored | None  # the kept model, or the newest; over all hospitals
     scored_round: int | None  # the model that has these scores
+    part: str  # of the data, that these scores are from
+    validation: Scored | None  # the same model on the part that chooses, CHOICE
 
 
 def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
@@ -83,6 +91,7 @@ def facts_of(folder: Path) -> Facts:
     rounds = [event for event in events if isinstance(event, RoundMade)]
     roster = next((event.roster for event in events if isinstance(event, Started)), [])
     newest = shown_event(events)
+    validated = [event for event in events if isinstance(event, RoundMade | Finished)]
     replies = [reply for event in rounds for reply in event.sites.values()]
     return Facts(
         study=study,
@@ -93,6 +102,8 @@ def facts_of(folder: Path) -> Facts:
         mb_received=sum(reply.bytes_received for reply in replies) / 1e6,
         scored=score_sites(newest).get(ALL) if newest else None,
         scored_round=model_round(newest) if newest else None,
+        part=part_of(newest) if newest else CHOICE,
+        validation=score_sites(validated[-1]).get(ALL) if validated else None,
     )
 
 
@@ -124,7 +135,8 @@ def _list_row(path: Path, folder: Path) -> list[str]:
     plan = facts.study.plan
     return [
         name, plan.study, plan.hash()[:8], str(facts.n_hospitals),
-        f"{facts.n_rounds}/{plan.federation.rounds}", facts.state, auc_of(facts), changed,
+        f"{facts.n_rounds}/{plan.federation.rounds}", facts.state, auc_of(facts),
+        facts.part, changed,
     ]  # fmt: skip
 
 
@@ -145,7 +157,7 @@ def compare_rows(runs: Sequence[Facts]) -> Rows:
         scored = facts.scored
         values = ["n/a"] * 2 if scored is None else map(scored.text, ("loss", "accuracy"))
         rows.append([
-            str(facts.study.folder), facts.state, auc_of(facts), *values,
+            str(facts.study.folder), facts.state, auc_of(facts), *values, facts.part,
             "n/a" if facts.scored_round is None else str(facts.scored_round),
             f"{facts.n_rounds}/{facts.study.plan.federation.rounds}",
             f"{facts.seconds:.1f}", f"{facts.mb_received:.1f}",

@@ -87,7 +87,7 @@ def do(
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:
         raise RunError(
-            f"{folder} has another plan than {job.plan}",
+            f"{folder} has another plan than {job.plan.name} with the settings given",
             todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
         )
     keep_scenario(folder, job.scenario)

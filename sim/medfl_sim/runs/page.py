@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medfl_common import __version__
+from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
-from medfl_common.ui.page import Section, Table, line_plot, render
+from medfl_common.ui.page import Section, Table, line_figure, line_plot, render, write_figure
 from medfl_sim.runs.directories import (
     COMPARE_HEADER,
     Facts,
@@ -14,13 +15,14 @@ from medfl_sim.runs.directories import (
     settings_that_differ,
 )
 
+FORMATS = ("pdf", "png", "svg")  # of pictures as files
+
 
 def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     """Write the page."""
     names = [str(facts.study.folder) for facts in runs]
-    found = {name: curve(facts.study) for name, facts in zip(names, runs, strict=True)}
-    lines = {name: points for name, points in found.items() if points[0]}
-    image = [line_plot(lines, "rounds made", "AUC, all hospitals", names)] if lines else []
+    lines = _lines(runs)
+    image = [line_plot(lines, *_axes(runs), names)] if lines else []
     differing = settings_that_differ(runs)
     same = [] if differing else ["The runs have the same settings."]
     table = [Table(["setting", *names], differing, is_text=True)] if differing else []
@@ -36,6 +38,29 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
         __version__,
     )
     write_atomic(path, page.encode())
+
+
+def check_format(name: str | None) -> None:
+    """Refuse a format that no picture is written in, before the work."""
+    if name is not None and name not in FORMATS:
+        raise ConfigError(f"--figures {name} is no format", todo=f"write {', '.join(FORMATS)}")
+
+
+def write_curves(path: Path, runs: Sequence[Facts]) -> Path | None:
+    """Write the curves as a picture, in the format of the path; None if no score is known."""
+    lines = _lines(runs)
+    names = [str(facts.study.folder) for facts in runs]
+    return write_figure(path, line_figure, lines, *_axes(runs), names) if lines else None
+
+
+def _lines(runs: Sequence[Facts]) -> dict[str, tuple[list[float], list[float]]]:
+    found = {str(facts.study.folder): curve(facts.study) for facts in runs}
+    return {name: points for name, points in found.items() if points[0]}
+
+
+def _axes(runs: Sequence[Facts]) -> tuple[str, str]:
+    parts = " and ".join(sorted({facts.part for facts in runs}))
+    return "rounds made", f"AUC, all hospitals ({parts})"
 
 
 def answer(runs: Sequence[Facts]) -> str:

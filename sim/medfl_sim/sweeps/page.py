@@ -1,136 +1,164 @@
-"""sweep.html: which setting is best, with every seed and the learning curves."""
+"""sweep.html: which setting is best, each factor within the others, every seed, and the curves."""
 
-import statistics
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
-from medfl_common.ui.page import COLOURS, Section, Table, as_svg, line_plot, render
-from medfl_server.study.run_directory import open_study
-from medfl_sim.runs.directories import curve
+from medfl_common.ui.page import Section, Table, as_plot, line_plot, render
+from medfl_server.reports.sections.data import data_section
+from medfl_sim.sweeps.factors import Comparison, Factor
+from medfl_sim.sweeps.latex import as_latex
+from medfl_sim.sweeps.pictures import (
+    MOST_CURVES,
+    draw_dots,
+    draw_ranks,
+    mean_curves,
+    write_pictures,
+)
+from medfl_sim.sweeps.significance import ALPHA, MIN_PAIRS, MIN_RANKED, Ranking
 from medfl_sim.sweeps.table import (
     VALUES,
     Result,
     as_csv,
-    as_latex,
     by_settings,
-    difference,
+    data_read_of,
     mean_of,
+    p_text,
+    part_of,
+    title,
 )
 
-MOST_CURVES = 12  # combinations whose curves one plot shows
+HEADER = ["95 % interval", "seeds", "p", "p (Holm)", "AUC is"]
 
 
-def write_sweep(folder: Path, found: Sequence[Result], study: str) -> Path:
-    """Write sweep.csv, sweep.tex and sweep.html into the sweep's folder; return the page."""
+def write_sweep(
+    folder: Path,
+    found: Sequence[Result],
+    study: str,
+    said: str,
+    compared: Sequence[Factor] = (),
+    figures: str | None = None,
+) -> Path:
+    """Write sweep.csv, sweep.tex and sweep.html into the sweep's folder; return the page.
+
+    Args:
+        folder: The sweep's.
+        found: Every run.
+        study: The study's name.
+        said: The answer to the page's question.
+        compared: The factors, each compared within the others.
+        figures: The format of the pictures in the folder `figures`; none are written without it.
+    """
     shown = [v for v in VALUES if any(r.figures.get(v) is not None for r in found)]
     write_atomic(folder / "sweep.csv", as_csv(found).encode())
-    write_atomic(folder / "sweep.tex", as_latex(found, shown).encode())
-    sections = [_settings(found, shown), _curves(found), _runs(found, shown), _how(found)]
-    page = render(
-        f"medfl sweep: {study}", "Which setting is best?", answer(found), sections, __version__
-    )
+    write_atomic(folder / "sweep.tex", as_latex(found, shown, compared).encode())
+    if figures is not None:
+        write_pictures(folder / "figures", figures, found, compared)
+    sections = [
+        _settings(found, shown),
+        *(_factor(factor, part_of(found)) for factor in compared),
+        _curves(found),
+        _runs(found, shown),
+        *[data_section(read) for read in data_read_of(found)],
+        _how(found),
+    ]
+    page = render(f"medfl sweep: {study}", "Which setting is best?", said, sections, __version__)
     write_atomic(folder / "sweep.html", page.encode())
     return folder / "sweep.html"
 
 
-def answer(found: Sequence[Result]) -> str:
-    """Name the setting with the highest mean AUC, and say whether the first is clearly behind."""
-    groups = by_settings(found)
-    means = {k: m for k, group in groups.items() if (m := mean_of(group, "auc")).mean is not None}
-    n_failed = sum(bool(result.error) for result in found)
-    ending = f" {n_failed} of {len(found)} runs failed." if n_failed else ""
-    if not means:
-        return f"No run has an AUC over all hospitals.{ending}"
-    best = max(means, key=lambda settings: means[settings].mean or 0.0)
-    value, n = means[best].text("auc"), means[best].n
-    seeds = "1 seed" if n == 1 else f"{n} seeds"
-    said = f"{_label(best)} has the highest AUC, {value} over {seeds}"
-    first = next(iter(groups))
-    if best == first:
-        return f"{said}; it is the first setting, the reference of the others.{ending}"
-    gap = difference(groups[best], groups[first])
-    if gap is None:
-        other = means[first].text("auc") if first in means else "none"
-        return (
-            f"{said}; {_label(first)} has {other}. Fewer than three seeds cannot say whether that "
-            f"is chance.{ending}"
-        )
-    verdict = "clearly above" if gap[1] > 0 else "not clearly above"
-    return (
-        f"{said}; it is {verdict} {_label(first)}: {gap[0]:+.3f} (95 % interval {gap[1]:+.3f} to "
-        f"{gap[2]:+.3f}).{ending}"
-    )
-
-
-def _label(settings: Sequence[str]) -> str:
-    return ", ".join(settings) or "the plan as it is"
-
-
 def _settings(found: Sequence[Result], shown: Sequence[str]) -> Section:
-    groups = by_settings(found)
-    reference = next(iter(groups.values()))
-    header = [*found[0].variant.settings, "seeds", *(VALUES[v] for v in shown)]
-    header.append("AUC minus the first's, 95 % interval")
-    rows = []
-    for settings, group in groups.items():
-        gap = None if group is reference else difference(group, reference)
-        last = "n/a" if gap is None else f"{gap[0]:+.3f} ({gap[1]:+.3f} to {gap[2]:+.3f})"
-        numbers = [mean_of(group, value).text(value) for value in shown]
-        rows.append([*settings, str(sum(not r.error for r in group)), *numbers, last])
-    texts = ["A dot is a run, a line their mean."]
-    pictures = [_dots(groups)] if "auc" in shown else []
-    return Section("The settings", texts, pictures, [Table(header, rows, "mean ± deviation")])
+    groups, part = by_settings(found), part_of(found)
+    header = [*found[0].variant.settings, "seeds", *(title(v, part) for v in shown)]
+    rows = [
+        [
+            *settings,
+            str(sum(not r.error for r in group)),
+            *(mean_of(group, value).text(value) for value in shown),
+        ]
+        for settings, group in groups.items()
+    ]
+    pictures = [as_plot(draw_dots)(groups, part)] if "auc" in shown else []
+    table = Table(header, rows, f"mean ± deviation over seeds; scores of the {part} part")
+    return Section("The settings", ["A dot is a run, a line their mean."], pictures, [table])
 
 
-def _dots(groups: dict[tuple[str, ...], list[Result]]) -> str:
-    """Draw each run's AUC, one row per combination."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+def _factor(factor: Factor, part: str) -> Section:
+    """Show one factor's levels against the reference, and their ranks over blocks."""
+    others = [name for name, _ in factor.comparisons[0].within]
+    header = [*others, factor.name, f"AUC ({part}) minus {factor.reference}'s", *HEADER]
+    rows = [_comparison(one) for one in factor.comparisons]
+    texts = [
+        f"Each row compares with {factor.reference} where all else is the same, seed by seed."
+        if others
+        else f"Each row compares with {factor.reference}, seed by seed."
+    ]
+    texts += [few] if (few := _too_few(factor)) else []
+    pictures, tables = [], [Table(header, rows, f"AUC of the {part} part")]
+    if factor.ranking is not None:
+        texts += _ranked(factor, factor.ranking)
+        pictures.append(as_plot(draw_ranks)(factor.ranking))
+    return Section(f"{factor.name}, within the others", texts, pictures, tables)
 
-    with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 10}):
-        figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(groups)), layout="constrained")
-        axes = figure.add_subplot()
-        for place, group in enumerate(groups.values()):
-            known = [v for r in group if (v := r.figures.get("auc")) is not None]
-            axes.plot(known, [place] * len(known), "o", color=COLOURS[0], markersize=5, alpha=0.7)
-            if known:
-                middle = statistics.fmean(known)
-                axes.plot([middle, middle], [place - 0.3, place + 0.3], color="#1b2733")
-        axes.set_yticks(range(len(groups)), [_label(settings) for settings in groups])
-        axes.invert_yaxis()
-        axes.set_xlabel("AUC over all hospitals")
-        axes.grid(alpha=0.3, axis="x")
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        return as_svg(figure)
+
+def _comparison(one: Comparison) -> list[str]:
+    cells = [*(level for _, level in one.within), one.level]
+    gap = one.gap
+    if gap is None:
+        return [*cells, "n/a", "n/a", "0", "n/a", "n/a", one.verdict]
+    interval = "n/a"
+    if gap.low is not None and gap.high is not None:
+        interval = f"{gap.low:+.3f} to {gap.high:+.3f}"
+    ps = p_text(gap.p), p_text(one.corrected)
+    return [*cells, f"{gap.mean:+.3f}", interval, str(gap.n), *ps, one.verdict]
+
+
+def _too_few(factor: Factor) -> str:
+    """Say where the seeds are too few for a test, or for one that assumes nothing."""
+    n = max((one.gap.n for one in factor.comparisons if one.gap), default=0)
+    if n < MIN_PAIRS:
+        return (
+            f"With {n} seeds no test can reach p = .05; the table tests nothing. Take "
+            f"{MIN_RANKED} or more (--seeds)."
+        )
+    if n < MIN_RANKED:
+        return (
+            f"With {n} seeds every p rests on differences that are about normal: no test by ranks "
+            f"can reach .05, its smallest p is {p_text(2 / 2**n)}."
+        )
+    return ""
+
+
+def _ranked(factor: Factor, ranking: Ranking) -> list[str]:
+    texts = [
+        f"Friedman's test over {ranking.n_blocks} blocks, each {factor.block}: chi-squared "
+        f"{ranking.statistic:.2f}, p {p_text(ranking.p)}. In the picture 1 is the best rank; a bar "
+        f"joins what Nemenyi's test cannot tell apart (mean ranks closer than "
+        f"{ranking.critical_difference:.2f}, .05)."
+    ]
+    if ranking.best_p >= ALPHA:
+        texts.append(
+            f"So few blocks cannot reach .05: the smallest p that Friedman's test can give is "
+            f"{p_text(ranking.best_p)}."
+        )
+    if factor.n_left_out:
+        texts.append(f"{factor.n_left_out} blocks lack a figure and are left out.")
+    return texts
 
 
 def _curves(found: Sequence[Result]) -> Section:
-    """Draw the AUC over rounds, the mean of the seeds."""
-    lines = {}
-    groups = [*by_settings(found).items()]
-    for settings, group in groups[:MOST_CURVES]:
-        at: dict[float, list[float]] = defaultdict(list)
-        for result in group:
-            if not result.error:
-                for round_, value in zip(*curve(open_study(result.variant.folder)), strict=True):
-                    at[round_].append(value)
-        if at:
-            rounds = sorted(at)
-            lines[_label(settings)] = rounds, [statistics.fmean(at[r]) for r in rounds]
+    lines = mean_curves(found)
     if not lines:
         return Section("Over the rounds", ["No scores are known."])
-    texts = ["Means of the seeds."]
-    if len(groups) > MOST_CURVES:
-        texts.append(f"The first {MOST_CURVES} of {len(groups)} settings.")
-    image = line_plot(lines, "rounds made", "AUC, all hospitals", [*lines])
+    texts, n = ["Means of the seeds."], len(by_settings(found))
+    texts += [f"The first {MOST_CURVES} of {n} settings."] * (n > MOST_CURVES)
+    image = line_plot(lines, "rounds made", f"AUC, all hospitals ({part_of(found)})", [*lines])
     return Section("Over the rounds", texts, [image])
 
 
 def _runs(found: Sequence[Result], shown: Sequence[str]) -> Section:
-    header = ["run", *(VALUES[value] for value in shown), "what went wrong"]
+    header = ["run", *(title(value, part_of(found)) for value in shown), "what went wrong"]
     rows = [
         [
             result.variant.name,
@@ -143,14 +171,19 @@ def _runs(found: Sequence[Result], shown: Sequence[str]) -> Section:
 
 
 def _how(found: Sequence[Result]) -> Section:
+    n, part = len(by_settings(found)), part_of(found)
     return Section(
         "How to read this",
         [
             "A seed decides the initial weights, the split of patients, a random partition and "
-            "every order of batches. Runs with one seed agree in all of these, so the page "
-            "compares settings seed by seed (paired, Student's t). The deviation is over seeds.",
-            f"All figures come from the validation images that also choose the setting: the best "
-            f"of {len(by_settings(found))} looks slightly too good. Confirm the winner with other "
-            "seeds, or on patients that no run has seen.",
+            "every order of batches, as far as partition_seed or the plan do not set some of them "
+            "apart. Runs with one seed agree in all of these, so the page compares settings seed "
+            "by seed. The deviation is over seeds.",
+            "p: Student's t of the differences, paired by seed, two-sided; Holm corrects it for "
+            "the number of comparisons in its table. It speaks of other seeds on these data, not "
+            "of other data.",
+            f"All scores are of the {part} part. A setting that is the best of {n} by these very "
+            "scores looks slightly too good. Confirm it with other seeds, or on patients that no "
+            "run has seen.",
         ],
     )

@@ -23,6 +23,7 @@ from medfl_common.registry import Registry
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import in_words
+from medfl_server.reports.sections.data import in_words as read_in_words
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
 from medfl_sim.runs.changed_plan import find_key, split_values, value_of, write_changed
@@ -109,14 +110,15 @@ def run_sweep(
     n_workers: int | None,
     say: Callable[[str], None],
     watch: Watch | None = None,
+    decoded: set[str] | None = None,
 ) -> dict[str, str]:
     """Make the unfinished runs; return name -> error of those that failed.
 
-    The sweep decodes the images once, before the first run; `watch` follows that.
+    The sweep decodes the images once, before the first run; `watch` follows that, and `decoded`
+    takes for which sections of a plan it is done.
     """
     left = [v for v in found if not _is_finished(v)]
-    for variant in {load_plan(v.job.plan).images.model_dump_json(): v for v in left}.values():
-        variant.job.hospitals(load_plan(variant.job.plan), variant.folder.parent, watch)
+    _decode(left, set() if decoded is None else decoded, say, watch)
     if len(left) < len(found):
         say(f"{len(found) - len(left)} of {len(found)} runs are finished already")
     failed: dict[str, str] = {}
@@ -129,6 +131,24 @@ def run_sweep(
         seconds = (time.monotonic() - started) / done * (len(left) - done)
         say(f"{done} of {len(left)}: {folder.name} {ended}; {in_words(seconds)} left")
     return failed
+
+
+def _decode(
+    left: Sequence[Variant], decoded: set[str], say: Callable[[str], None], watch: Watch | None
+) -> None:
+    """Decode what the runs need, and say once what of the data takes part."""
+    needed = {load_plan(v.job.plan).images.model_dump_json(): v for v in left}
+    said: set[str] = set()
+    for images, variant in needed.items():
+        if images in decoded:
+            continue
+        decoded.add(images)
+        plan = load_plan(variant.job.plan)
+        read = variant.job.hospitals(plan, variant.folder.parent, watch).read
+        for line in read_in_words(read):
+            if line not in said:
+                say(line)
+            said.add(line)
 
 
 def work(task: Task) -> str:

@@ -1,13 +1,15 @@
-"""The runs of a sweep as tables: one line per run, and means over seeds for each combination."""
+"""The runs of a sweep in figures: one line per run, and means over seeds for each combination."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medfl_common.run.events import DataRead
+from medfl_common.run.folder import RunFolder
 from medfl_common.ui.spreadsheet import csv_text
+from medfl_server.study.run_directory import open_study
 from medfl_sim.runs.compare import read_comparison
-from medfl_sim.runs.directories import facts_of
+from medfl_sim.runs.directories import PART, facts_of
 from medfl_sim.sweeps.sweep import Variant
 
 # Figure of a run -> its name in a table.
@@ -16,6 +18,8 @@ VALUES = {
     "pooled": "AUC pooled", "helped": "hospitals helped", "round": "best round",
     "mb": "MB received", "seconds": "seconds",
 }  # fmt: skip
+SCORES = ("auc", "accuracy", "loss", "alone", "pooled")  # of a part of the data
+BEST = {"auc": max, "accuracy": max, "loss": min}  # what of a figure is best
 ROUGH = ("helped", "round", "mb", "seconds")  # one digit after the point is enough
 
 
@@ -26,6 +30,8 @@ class Result:
     variant: Variant
     figures: dict[str, float | None]
     error: str = ""
+    part: str = PART  # of the data, that the scores are from
+    choice: float | None = None  # the AUC on the part that chooses
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,16 @@ class Mean:
 def results(variants: Sequence[Variant], failed: Mapping[str, str]) -> list[Result]:
     """Read every run's figures from its run directory."""
     return [
-        Result(variant, {}, failed[variant.name])
-        if variant.name in failed
-        else Result(variant, figures(variant))
+        Result(variant, {}, failed[variant.name]) if variant.name in failed else read(variant)
         for variant in variants
     ]
 
 
-def figures(variant: Variant) -> dict[str, float | None]:
-    """Read one finished run's figures; scores are those of the kept model on validation images."""
+def read(variant: Variant) -> Result:
+    """Read one finished run's figures; the scores are those of the kept model."""
     facts, rows = facts_of(variant.folder), read_comparison(variant.folder)
-    scored = facts.scored
-    return {
+    scored, chosen = facts.scored, facts.validation
+    figures = {
         "auc": scored.values["auc"] if scored else None,
         "accuracy": scored.values["accuracy"] if scored else None,
         "loss": scored.loss if scored else None,
@@ -71,6 +75,30 @@ def figures(variant: Variant) -> dict[str, float | None]:
         "mb": facts.mb_received,
         "seconds": facts.seconds,
     }
+    choice = chosen.values["auc"] if chosen else None
+    return Result(variant, figures, part=facts.part, choice=choice)
+
+
+def part_of(found: Sequence[Result]) -> str:
+    """Name the part of the data that the scores of a sweep are from."""
+    return " and ".join(sorted({result.part for result in found}))
+
+
+def title(value: str, part: str) -> str:
+    """Name a figure in the head of a table, a score with its part of the data."""
+    return f"{VALUES[value]} ({part})" if value in SCORES else VALUES[value]
+
+
+def label(settings: Sequence[str]) -> str:
+    """Name a combination of settings."""
+    return ", ".join(settings) or "the plan as it is"
+
+
+def p_text(p: float | None) -> str:
+    """Write a p with three digits."""
+    if p is None:
+        return "n/a"
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def by_settings(found: Sequence[Result]) -> dict[tuple[str, ...], list[Result]]:
@@ -91,57 +119,20 @@ def mean_of(group: Sequence[Result], value: str) -> Mean:
     )
 
 
-def difference(
-    group: Sequence[Result], reference: Sequence[Result], value: str = "auc"
-) -> tuple[float, float, float] | None:
-    """Return the mean difference seed by seed, with its 95 % interval by Student's t.
-
-    None with fewer than three seeds that both have.
-    """
-    from scipy.stats import t as student  # a second to import
-
-    other = {r.variant.seed: r.figures.get(value) for r in reference}
-    pairs = [
-        (one, two)
-        for r in group
-        if (one := r.figures.get(value)) is not None
-        and (two := other.get(r.variant.seed)) is not None
-    ]
-    gaps = [one - two for one, two in pairs]
-    if len(gaps) < 3:
-        return None
-    middle = statistics.fmean(gaps)
-    half = float(student.ppf(0.975, len(gaps) - 1)) * statistics.stdev(gaps) / math.sqrt(len(gaps))
-    return middle, middle - half, middle + half
+def data_read_of(found: Sequence[Result]) -> list[DataRead]:
+    """Give what the first run that has a log read of the data, if one has; all read the same."""
+    folders = [r.variant.folder for r in found if RunFolder(r.variant.folder).facts.exists()]
+    return open_study(folders[0]).log.read(DataRead)[:1] if folders else []
 
 
 def as_csv(found: Sequence[Result]) -> str:
     """Write one line per run."""
     keys = [*found[0].variant.settings]
-    rows: list[list[object]] = [[*keys, "seed", *VALUES, "error", "run"]]
+    rows: list[list[object]] = [[*keys, "seed", "part", *VALUES, "error", "run"]]
     for result in found:
         numbers = [result.figures.get(value) for value in VALUES]
         settings = result.variant.settings.values()
         cells = ["" if number is None else f"{number:.6g}" for number in numbers]
-        rows.append([*settings, result.variant.seed, *cells, result.error, result.variant.name])
+        name = result.variant.name
+        rows.append([*settings, result.variant.seed, result.part, *cells, result.error, name])
     return csv_text(rows)
-
-
-def as_latex(found: Sequence[Result], shown: Sequence[str]) -> str:
-    """Write one line per combination, as a table for the LaTeX package booktabs."""
-    keys = [*found[0].variant.settings]
-    header = " & ".join(_escaped(text) for text in [*keys, "seeds", *(VALUES[v] for v in shown)])
-    lines = [f"\\begin{{tabular}}{{{'l' * len(keys)}r{'r' * len(shown)}}}", "\\toprule"]
-    lines += [f"{header} \\\\", "\\midrule"]
-    for settings, group in by_settings(found).items():
-        cells = [*map(_escaped, settings), str(sum(not result.error for result in group))]
-        means = [mean_of(group, value).text(value, "\\pm") for value in shown]
-        cells += [text if text == "n/a" else f"${text}$" for text in means]
-        lines.append(" & ".join(cells) + " \\\\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
-
-
-def _escaped(text: str) -> str:
-    for letter in "\\&%$#_{}":
-        text = text.replace(letter, f"\\{letter}" if letter != "\\" else "/")
-    return text

@@ -8,11 +8,15 @@ from tests.conftest import MakePlan
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_server.study.run_directory import open_study
-from medfl_sim.data.scenario import partitioned
+from medfl_sim.data.scenario import choose_scenario, keep_scenario, partitioned
+from medfl_sim.runs.changed_plan import find_key
 from medfl_sim.runs.job import Job
-from medfl_sim.sweeps.page import answer, write_sweep
-from medfl_sim.sweeps.sweep import Variant, find_key, read_vary, run_sweep, variants
-from medfl_sim.sweeps.table import Result, as_csv, as_latex, difference, mean_of, results
+from medfl_sim.sweeps.answer import answer
+from medfl_sim.sweeps.factors import factors
+from medfl_sim.sweeps.latex import as_latex
+from medfl_sim.sweeps.page import write_sweep
+from medfl_sim.sweeps.sweep import Variant, read_vary, run_sweep, variants
+from medfl_sim.sweeps.table import Result, as_csv, mean_of, results
 
 
 @pytest.fixture
@@ -35,11 +39,13 @@ def test_every_combination_and_seed_is_a_run_with_the_settings_in_its_plan(
     assert load_plan(found[0].job.plan).federation.rounds == 1
 
 
-def test_a_short_key_is_found_and_an_unknown_one_is_refused() -> None:
+def test_a_short_key_is_found_and_an_unknown_one_is_refused_with_the_nearest() -> None:
     assert find_key("lr") == "training.lr"
     assert find_key("images.size") == "images.size"
-    with pytest.raises(ConfigError, match="a plan has no such setting"):
-        find_key("learning")
+    with pytest.raises(ConfigError, match=r"no such setting; did you mean 'training\.batch_size'"):
+        find_key("batchsize")
+    with pytest.raises(ConfigError, match=r"--set training\.learning: a plan has no such setting$"):
+        find_key("training.learning", "--set")
     for text in ("lr", "lr=", "lr=0.1,,0.2"):
         with pytest.raises(ConfigError, match="write KEY=VALUE,VALUE"):
             read_vary([text])
@@ -71,7 +77,12 @@ def test_a_sweep_goes_on_and_makes_only_what_is_new(job: Job, tmp_path: Path) ->
     assert "2 hospitals take part" in failed[more[1].name]
     made = results(wider, failed)
     assert all(r.figures["auc"] is not None for r in made)
-    assert "lr" in write_sweep(folder, made, "small").read_text()
+    compared = factors(made)
+    page = write_sweep(folder, made, "small", answer(made, compared), compared, "pdf").read_text()
+    assert "lr, within the others" in page
+    assert "site-1: 40 images of" in "".join(said)
+    assert "What was read" in page
+    assert {path.name for path in (folder / "figures").iterdir()} == {"auc.pdf", "curves.pdf"}
     assert len(as_csv(made).splitlines()) == 4
     hashes = {open_study(v.folder).log.lines("finished")[0]["sha256"] for v in wider}
     assert len(hashes) == 3
@@ -87,20 +98,36 @@ def made_up(setting: str, areas: dict[int, float | None], job: Job) -> list[Resu
     ]
 
 
-def test_means_and_the_paired_interval_are_those_worked_out_by_hand(job: Job) -> None:
+def test_means_are_those_worked_out_by_hand(job: Job) -> None:
     one = made_up("a_b", {0: 0.70, 1: 0.80, 2: 0.90}, job)
     two = made_up("other", {0: 0.72, 1: 0.84, 2: 0.96}, job)
+    found = one + two
 
     assert mean_of(one, "auc").text("auc") == "0.800 ± 0.100"
-    gap = difference(two, one)
-    assert gap is not None  # differences 0.02, 0.04, 0.06; t(0.975, 2) = 4.303; sd 0.02
-    assert gap == pytest.approx(
-        (0.04, 0.04 - 4.3027 * 0.02 / 3**0.5, 0.04 + 4.3027 * 0.02 / 3**0.5), abs=1e-5
-    )
-    assert (
-        "other has the highest AUC, 0.840 ± 0.120 over 3 seeds; it is not clearly above"
-        in answer(one + two)
-    )
-    assert "a\\_b & 3 & $0.800 \\pm 0.100$ \\\\" in as_latex(one + two, ["auc"])
-    assert difference(two[:2], one) is None
+    said = answer(found, factors(found))
+    assert "(validation part): other has 0.840 ± 0.120 over 3 seeds" in said
+    assert "other is clearly above in 0 and clearly below in 0 of 1 comparisons" in said
+    assert "a\\_b & 3 & $0.800 \\pm 0.100$ \\\\" in as_latex(found, ["auc"])
     assert mean_of(made_up("x", {0: None}, job), "auc").text("auc") == "n/a"
+
+
+def test_seeds_of_a_sweep_can_have_the_same_hospitals(job: Job, tmp_path: Path) -> None:
+    """partition_seed decides who is where; without it each seed partitions anew."""
+    fixed = variants(job, {"partition_seed": [7]}, 2, tmp_path / "a")
+    free = variants(job, {}, 2, tmp_path / "b")
+
+    def homes(found: list[Variant]) -> list[list[int]]:
+        sites = [v.job.hospitals(load_plan(v.job.plan), tmp_path / "c").sites for v in found]
+        return [
+            [len((d := s.data(load_plan(v.job.plan), n)).train) + len(d.validation)
+             for n, s in own.items()]
+            for v, own in zip(found, sites, strict=True)
+        ]  # fmt: skip
+
+    same, other = homes(fixed), homes(free)
+    assert same[0] == same[1]
+    assert other[0] != other[1]
+    assert [load_plan(v.job.plan).seed for v in fixed] == [3, 4]
+    assert choose_scenario(None, "iid", 2, 7).partition_seed == 7
+    keep_scenario(tmp_path, choose_scenario(None, "iid", 2))
+    assert "partition_seed" not in (tmp_path / "scenario.json").read_text()

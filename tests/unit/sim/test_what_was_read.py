@@ -8,10 +8,15 @@ import pytest
 from PIL import Image
 from tests.conftest import MakePlan
 
+from medfl_client.config.folder import StateFolder
+from medfl_client.config.site_file import site_secret
 from medfl_common.errors import RunError
+from medfl_common.plan.plan import load_plan
 from medfl_common.registry import Registry, parts_from_elsewhere
 from medfl_common.run.events import DataRead
 from medfl_common.run.model_file import WEIGHTS
+from medfl_sim.data.hospitals import read_hospitals
+from medfl_sim.data.sources import SOURCES
 from medfl_sim.runs.job import CACHE, Job, do
 
 SITE = """site: one
@@ -56,8 +61,9 @@ def test_what_is_left_out_and_who_counts_as_a_patient_is_on_screen_page_log_and_
 
     (read,) = study.log.read(DataRead)
     assert read.sources["one"].left_out == {"no PNG or JPEG image": 1}
-    assert read.sources["one"].n_own_patients == 20
-    own = "nothing says whose 20 of 20 images are"
+    source = read.sources["one"]
+    assert (source.n_images, source.n_patients, source.n_own_patients) == (20, 20, 20)
+    own = "20 images, each counted as a patient"
     assert any("left out: 1 x no PNG or JPEG image" in line for line in said)
     assert any(own in line for line in said)
     assert own in (study.folder / "partition.html").read_text()
@@ -80,6 +86,23 @@ def test_a_simulation_writes_nothing_into_the_data(
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"r", CACHE}
     assert {path.name for path in (tmp_path / "other").iterdir()} == {"r"}
     assert (tmp_path / "other" / "r" / WEIGHTS).read_bytes() == first
+
+
+def test_a_hospitals_own_key_stays_the_key_of_its_pseudonyms_and_its_state_is_only_read(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = load_plan(make_plan(images={"modality": ["OT"]}))
+    first = read_hospitals(pictures, plan, reader=SOURCES.get("pictures")(), cache=tmp_path / "c")
+    key = site_secret(StateFolder.of(pictures).path)
+    before = digests(pictures)
+
+    again = read_hospitals(pictures, plan, reader=SOURCES.get("pictures")(), cache=tmp_path / "c")
+
+    assert digests(pictures) == before
+    kept = {path.read_text() for path in (tmp_path / "c").glob("*/patients.key")}
+    assert len(kept) == 2
+    assert key.hex() in kept
+    assert first.read.facts == again.read.facts
 
 
 def test_a_researcher_reads_why_and_no_message_for_hospitals(

@@ -30,17 +30,25 @@ def in_words(read: DataRead) -> list[str]:
         shown = "; ".join(f"{n} x {reason}" for reason, n in reasons[:REASONS])
         more = f"; {len(reasons) - REASONS} more reasons" if len(reasons) > REASONS else ""
         out = f"left out: {shown}{more}" if reasons else "nothing left out"
-        lines.append(f"{name}: {source.n_images} images; {out}")
+        lines.append(f"{name}: {_images(source)}; {out}")
         lines += _own(name, source)
     return lines
+
+
+def _images(source: DataSource) -> str:
+    """Count the images, and the patients as far as anything says whose they are."""
+    n, n_own = source.n_images, source.n_own_patients
+    if n_own == n:
+        return f"{n} images, each counted as a patient"
+    of = "" if source.n_patients is None else f" of {source.n_patients} patients"
+    return f"{n} images{of}" + (f", {n_own} of them each counted as a patient" if n_own else "")
 
 
 def _own(name: str, source: DataSource) -> list[str]:
     if not source.n_own_patients:
         return []
     return [
-        f"{name}: nothing says whose {source.n_own_patients} of {source.n_images} images are, so "
-        "each counts as a patient of its own. If a patient has several, the model may be scored "
-        "on patients of its training; data.patient_column names the patients' column of the "
-        "label file"
+        f"{name}: {_images(source)}, as nothing says whose they are. If a patient has several, "
+        "the model may be scored on patients of its training; data.patient_column names the "
+        "patients' column of the label file"
     ]
