@@ -70,8 +70,10 @@ def find_key(key: str, option: str = "--vary", more: str = "") -> str:
         raise ConfigError(f"{option} {key} may mean {' or '.join(found)}", todo="write it whole")
     near = _nearest(key, places)
     raise ConfigError(
-        f"{option} {key}: a plan has no such setting{f'; did you mean {near!r}?' if near else ''}",
-        todo=f"write one of the plan's{more} (docs/reference/plan.md)",
+        f"{option} {key}: a plan has no such setting",
+        todo=f"did you mean {near}?"
+        if near
+        else f"write one of the plan's{more} (docs/reference/plan.md)",
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.run.events import RoundMade
-from medfl_sim import open_run, simulate
+from medfl_server.reports.scores import ALL
+from medfl_sim import Run, open_run, simulate
+from medfl_sim.runs.directories import PART
+from medfl_sim.runs.frame import lines_of
 from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.sinks import figures_of
 from medfl_sim.runs.sinks.tensorboard import FOLDER
@@ -31,12 +35,40 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
     assert not run.model().training
     assert "<td>" in run._repr_html_()
     assert any("partition.html" in line for line in said)
+    _lines_are_those_of_the_log(run)
     with pytest.raises(RunError, match="holds no study"):
         open_run(tmp_path)
     with pytest.raises(RunError, match="has another plan than"):
         simulate({**yaml.safe_load(PLAN), "seed": 4}, hospitals, out=tmp_path / "r")
     with pytest.raises(ConfigError, match="setting of a partition"):
         simulate(yaml.safe_load(PLAN), hospitals, sites=3, out=tmp_path / "other")
+
+
+def _lines_are_those_of_the_log(run: Run) -> None:
+    lines = lines_of(run.study)
+    everywhere = [x for x in lines if (x.site, x.metric, x.part) == (ALL, "auc", PART)]
+    assert ([x.round for x in everywhere], [x.value for x in everywhere]) == run.curve("auc")
+    (first, *_) = run.study.log.read(RoundMade)
+    (loss,) = [x for x in lines if (x.round, x.site, x.metric) == (1, "site-2", "train_loss")]
+    assert (loss.value, loss.n) == (
+        first.sites["site-2"].train_loss,
+        first.sites["site-2"].n_images,
+    )
+    assert len({line[:4] for line in lines}) == len(lines)
+    if find_spec("pandas") is None:
+        return
+    frame = run.to_pandas()
+    assert [*frame.columns] == ["round", "site", "part", "metric", "value", "n"]
+    assert len(frame) == len(lines)
+    wide = frame[frame.metric == "auc"].pivot(index="round", columns="site", values="value")
+    assert wide.loc[3, ALL] == everywhere[3].value
+
+
+def test_without_pandas_a_person_hears_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setattr(Run, "study", None)
+    with pytest.raises(ConfigError, match=r"pip install 'medfl\[pandas\]'"):
+        Run(Path()).to_pandas()
 
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="TensorBoard is not installed")

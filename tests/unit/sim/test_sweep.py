@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakePlan
+from typer.testing import CliRunner
 
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_server.study.run_directory import open_study
+from medfl_sim.cli import app
 from medfl_sim.data.scenario import choose_scenario, keep_scenario, partitioned
-from medfl_sim.runs.changed_plan import find_key
+from medfl_sim.runs.changed_plan import find_key, plan_with
 from medfl_sim.runs.job import Job
 from medfl_sim.sweeps.answer import answer
 from medfl_sim.sweeps.factors import factors
@@ -42,10 +44,10 @@ def test_every_combination_and_seed_is_a_run_with_the_settings_in_its_plan(
 def test_a_short_key_is_found_and_an_unknown_one_is_refused_with_the_nearest() -> None:
     assert find_key("lr") == "training.lr"
     assert find_key("images.size") == "images.size"
-    with pytest.raises(ConfigError, match=r"no such setting; did you mean 'training\.batch_size'"):
+    with pytest.raises(ConfigError, match=r"no such setting; did you mean training\.batch_size\?"):
         find_key("batchsize")
-    with pytest.raises(ConfigError, match=r"--set training\.learning: a plan has no such setting$"):
-        find_key("training.learning", "--set")
+    with pytest.raises(ConfigError, match=r"--set qqq: a plan has no such setting; write one of"):
+        find_key("qqq", "--set")
     for text in ("lr", "lr=", "lr=0.1,,0.2"):
         with pytest.raises(ConfigError, match="write KEY=VALUE,VALUE"):
             read_vary([text])
@@ -131,3 +133,42 @@ def test_seeds_of_a_sweep_can_have_the_same_hospitals(job: Job, tmp_path: Path) 
     assert choose_scenario(None, "iid", 2, 7).partition_seed == 7
     keep_scenario(tmp_path, choose_scenario(None, "iid", 2))
     assert "partition_seed" not in (tmp_path / "scenario.json").read_text()
+
+
+def test_settings_on_the_command_line_are_checked_as_a_plans(
+    job: Job, tmp_path: Path, hospitals: Path
+) -> None:
+    """Typed by the plan's own model; the plan's file keeps its bytes, the run has the change."""
+    before = job.plan.read_bytes()
+    with plan_with(job.plan, ["training.lr=0.5", "view=[PA, AP]"]) as changed:
+        plan = load_plan(changed)
+    assert (plan.training.lr, plan.images.view, plan.seed) == (0.5, ["PA", "AP"], 3)
+    assert job.plan.read_bytes() == before
+    for text, words in (
+        ("lr=fast", r"training\.lr: 'fast' is not allowed"),
+        ("lr", "--set lr names no value"),
+        ("training.lr_=1", r"did you mean training\.lr\?"),
+    ):
+        with pytest.raises(ConfigError, match=words), plan_with(job.plan, [text]):
+            pass
+
+
+@pytest.mark.slow
+def test_a_sweep_from_the_command_line_ends_with_pictures_and_tables(
+    job: Job, hospitals: Path, tmp_path: Path
+) -> None:
+    said = CliRunner().invoke(app, [
+        "sweep", str(job.plan), "--data", str(hospitals), "--set", "rounds=1", "--partition",
+        "iid", "--sites", "2", "--partition-seed", "5", "--vary", "strategy=fedavg,median,fedadam",
+        "--vary", "lr=0.01,0.02", "--reference", "federation.strategy=median", "--seeds", "2",
+        "--figures", "pdf", "--out", str(tmp_path / "s"),
+    ])  # fmt: skip
+
+    assert said.exit_code == 0, said.output
+    assert "12 runs in" in said.output
+    assert len((tmp_path / "s" / "sweep.csv").read_text().splitlines()) == 13
+    assert "\\mathbf" in (tmp_path / "s" / "sweep.tex").read_text()
+    assert (tmp_path / "s" / "figures" / "critical-difference-strategy.pdf").exists()
+    page = (tmp_path / "s" / "sweep.html").read_text()
+    assert "minus median" in page
+    assert "So few blocks cannot reach .05" in page
