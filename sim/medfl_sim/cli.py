@@ -64,8 +64,9 @@ Baselines = Annotated[
 Vary = Annotated[
     list[str] | None,
     typer.Option(
-        help="KEY=VALUE,VALUE of the plan, partition.KEY, partition_seed or scenario; with "
-        "--search also KEY=LOW..HIGH or KEY=LOW..HIGH:log; repeatable."
+        help="KEY=VALUE,VALUE of the plan, partition.KEY, partition_seed, scenario=FILE,FILE or "
+        "data=FOLDER,FOLDER below --data; with --search also KEY=LOW..HIGH or KEY=LOW..HIGH:log; "
+        "repeatable."
     ),
 ]
 Reference = Annotated[

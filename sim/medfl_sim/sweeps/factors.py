@@ -12,7 +12,7 @@ import numpy as np
 from medfl_common.errors import ConfigError
 from medfl_sim.runs.changed_plan import value_of
 from medfl_sim.sweeps.significance import Gap, Ranking, holm, paired, rank
-from medfl_sim.sweeps.sweep import PARTITION_SEED, Vary, is_of_scenario, place_of
+from medfl_sim.sweeps.sweep import PARTITION_SEED, Vary, is_of_data, place_of
 from medfl_sim.sweeps.table import Result
 
 Settings = tuple[tuple[str, str], ...]  # (factor, level), in the order of the sweep
@@ -89,7 +89,7 @@ def by_data(found: Sequence[Result]) -> dict[Settings, list[Result]]:
 
     Only within such a group is one setting of the plan better than another.
     """
-    return _grouped(found, [name for name in found[0].variant.settings if is_of_scenario(name)])
+    return _grouped(found, [name for name in found[0].variant.settings if is_of_data(name)])
 
 
 def _factor(found: Sequence[Result], name: str, levels: list[str], reference: str) -> Factor:

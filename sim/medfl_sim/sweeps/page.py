@@ -5,9 +5,12 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.run.events import DataRead
+from medfl_common.run.folder import RunFolder
+from medfl_common.run.log import RunLog
 from medfl_common.ui.page import Section, Table, as_plot, line_plot, render
 from medfl_server.reports.sections.data import data_section
-from medfl_sim.sweeps.factors import Comparison, Factor
+from medfl_sim.sweeps.factors import Comparison, Factor, by_data
 from medfl_sim.sweeps.latex import as_latex
 from medfl_sim.sweeps.pictures import (
     MOST_CURVES,
@@ -22,7 +25,6 @@ from medfl_sim.sweeps.table import (
     Result,
     as_csv,
     by_settings,
-    data_read_of,
     mean_of,
     p_text,
     part_of,
@@ -60,7 +62,7 @@ def write_sweep(
         *(_factor(factor, part_of(found)) for factor in compared),
         _curves(found),
         _runs(found, shown),
-        *[data_section(read) for read in data_read_of(found)],
+        *map(data_section, _data(found)),
         _how(found),
     ]
     page = render(f"medfl sweep: {study}", "Which setting is best?", said, sections, __version__)
@@ -168,6 +170,18 @@ def _runs(found: Sequence[Result], shown: Sequence[str]) -> Section:
         for result in found
     ]
     return Section("Every run", tables=[Table(header, rows)])
+
+
+def _data(found: Sequence[Result]) -> list[DataRead]:
+    """Give what the runs read, once for all that read the same."""
+    read: list[DataRead] = []
+    for group in by_data(found).values():
+        folders = [RunFolder(result.variant.folder) for result in group]
+        made = next((folder for folder in folders if folder.facts.exists()), None)
+        events = RunLog(made.path).read(DataRead)[:1] if made else []
+        known = [one.facts["sources"] for one in read]
+        read += [event for event in events if event.facts["sources"] not in known]
+    return read
 
 
 def _how(found: Sequence[Result]) -> Section:

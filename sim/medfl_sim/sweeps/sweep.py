@@ -31,6 +31,7 @@ from medfl_sim.runs.job import CACHE, Job, do
 
 MAX_RUNS = 10_000
 SCENARIO, PARTITION, PARTITION_SEED = "scenario", "partition.", "partition_seed"
+DATA = "data"  # a folder below the job's
 
 Task = tuple[Job, Path]
 Vary = Mapping[str, Sequence[Value]]  # key as in `find_key` -> values
@@ -93,13 +94,14 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         chosen = dict(zip(vary, values, strict=True))
         scenario = _scenario(job.scenario, chosen)
         settings = {key: str(value) for key, value in chosen.items()}
-        changes = {places[k]: v for k, v in chosen.items() if not is_of_scenario(k)}
+        changes = {places[k]: v for k, v in chosen.items() if not is_of_data(k)}
         for seed in range(first, first + n_seeds):
             name = _name(settings, seed)
             plan = folder / "plans" / f"{name}.yaml"
             write_changed(plan, job.plan, {**changes, "seed": seed}, f"the plan of {name}")
             _check_unchanged(folder / "runs" / name, plan)
-            own = replace(base_job, plan=plan, scenario=scenario)
+            data = (base_job.data / str(chosen.get(DATA, ""))).resolve()
+            own = replace(base_job, plan=plan, scenario=scenario, data=data)
             found.append(Variant(name, settings, seed, own, folder / "runs" / name))
     return found
 
@@ -115,7 +117,7 @@ def run_sweep(
     """Make the unfinished runs; return name -> error of those that failed.
 
     The sweep decodes the images once, before the first run; `watch` follows that, and `decoded`
-    takes for which sections of a plan it is done.
+    takes for which data and images it is done.
     """
     left = [v for v in found if not _is_finished(v)]
     _decode(left, set() if decoded is None else decoded, say, watch)
@@ -137,12 +139,12 @@ def _decode(
     left: Sequence[Variant], decoded: set[str], say: Callable[[str], None], watch: Watch | None
 ) -> None:
     """Decode what the runs need, and say once what of the data takes part."""
-    needed = {load_plan(v.job.plan).images.model_dump_json(): v for v in left}
+    needed = {f"{load_plan(v.job.plan).images.model_dump_json()} {v.job.data}": v for v in left}
     said: set[str] = set()
-    for images, variant in needed.items():
-        if images in decoded:
+    for way, variant in needed.items():
+        if way in decoded:
             continue
-        decoded.add(images)
+        decoded.add(way)
         plan = load_plan(variant.job.plan)
         read = variant.job.hospitals(plan, variant.folder.parent, watch).read
         for line in read_in_words(read):
@@ -168,15 +170,15 @@ def _is_finished(variant: Variant) -> bool:
     return is_compared and bool(open_study(variant.folder).log.read(Finished))
 
 
-def is_of_scenario(key: str) -> bool:
+def is_of_data(key: str) -> bool:
     """Say whether a setting is of the data, not of the plan."""
-    return key in (SCENARIO, PARTITION_SEED) or key.startswith(PARTITION)
+    return key in (DATA, SCENARIO, PARTITION_SEED) or key.startswith(PARTITION)
 
 
 def place_of(key: str) -> str:
     """Name a setting whole: a key of the plan by its place, one of the scenario as it is."""
-    more = ", partition.KEY, partition_seed or scenario=FILE,FILE"
-    return key if is_of_scenario(key) else find_key(key, more=more)
+    more = ", partition.KEY, partition_seed, scenario=FILE,FILE or data=FOLDER,FOLDER"
+    return key if is_of_data(key) else find_key(key, more=more)
 
 
 def _scenario(base: Scenario, chosen: Mapping[str, Value]) -> Scenario:

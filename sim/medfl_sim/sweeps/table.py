@@ -4,10 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medfl_common.run.events import DataRead
-from medfl_common.run.folder import RunFolder
 from medfl_common.ui.spreadsheet import csv_text
-from medfl_server.study.run_directory import open_study
 from medfl_sim.runs.compare import read_comparison
 from medfl_sim.runs.directories import PART, facts_of
 from medfl_sim.sweeps.sweep import Variant
@@ -117,12 +114,6 @@ def mean_of(group: Sequence[Result], value: str) -> Mean:
     return Mean(
         len(known), statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None
     )
-
-
-def data_read_of(found: Sequence[Result]) -> list[DataRead]:
-    """Give what the first run that has a log read of the data, if one has; all read the same."""
-    folders = [r.variant.folder for r in found if RunFolder(r.variant.folder).facts.exists()]
-    return open_study(folders[0]).log.read(DataRead)[:1] if folders else []
 
 
 def as_csv(found: Sequence[Result]) -> str:

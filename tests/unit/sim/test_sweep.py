@@ -41,6 +41,14 @@ def test_every_combination_and_seed_is_a_run_with_the_settings_in_its_plan(
     assert load_plan(found[0].job.plan).federation.rounds == 1
 
 
+def test_a_data_set_is_a_folder_below_the_data(job: Job, tmp_path: Path) -> None:
+    found = variants(job, read_vary(["data=site-1,site-2"]), 1, tmp_path / "sweep")
+
+    assert [v.job.data for v in found] == [job.data / "site-1", job.data / "site-2"]
+    assert [v.settings for v in found] == [{"data": "site-1"}, {"data": "site-2"}]
+    assert variants(job, {}, 1, tmp_path / "other")[0].job.data == job.data
+
+
 def test_a_short_key_is_found_and_an_unknown_one_is_refused_with_the_nearest() -> None:
     assert find_key("lr") == "training.lr"
     assert find_key("images.size") == "images.size"
