@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CURVES = 12  # combinations whose curves one plot shows
 DARK = "#1b2733"
+LETTER_INCHES = 0.085  # of a name at 10 points
 
 Lines = Mapping[str, tuple[list[float], list[float]]]
 
@@ -86,9 +87,11 @@ def draw_ranks(ranking: Ranking) -> "Figure":
     k, runs = len(ordered), ranking.together()
     half, bottom = (k + 1) // 2, 1.0 + 0.35 * len(runs)
     height = bottom + 0.5 * half
-    figure = Figure(figsize=(6.4, 0.9 + 0.5 * height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlim(1 - 0.55 * (k - 1), k + 0.55 * (k - 1))
+    beside = 0.4 + LETTER_INCHES * (len(max(ranking.treatments, key=len)) + 7)
+    figure = Figure(figsize=(3.0 + 2 * beside, 0.9 + 0.5 * height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    margin = beside / 3.0 * (k - 1)  # the ranks have three inches
+    axes.set_xlim(1 - margin, k + margin)
     axes.set_ylim(height, -1.6)
     axes.axis("off")
     axes.plot([1, k], [0, 0], color=DARK, linewidth=1.2)
