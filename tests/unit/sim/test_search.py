@@ -55,7 +55,7 @@ def test_a_search_takes_the_same_course_again_and_repeats_no_run(
     job = Job(
         make_plan(federation={"rounds": 1}), hospitals, partitioned("iid", 2), baselines=False
     )
-    vary = ["lr=0.001..0.1:log", "strategy=fedavg,median"]
+    vary = ["lr=0.001..0.1:log", "strategy=fedavg,fedadam"]
     said: list[str] = []
 
     first = Search(job, vary, 1, tmp_path / "s", said.append).run(3, "cores", 1)

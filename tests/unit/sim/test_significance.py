@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel, wilcoxon
 
 from medfl_sim.sweeps.significance import MIN_RANKED, Gap, Ranking, holm, nemenyi_q, paired, rank
 
@@ -75,6 +74,8 @@ def test_a_bar_joins_what_is_closer_than_the_critical_difference_and_no_bar_is_i
 
 def test_the_paired_test_is_scipys_and_the_interval_that_by_hand() -> None:
     """Differences .02, .04, .06; t(.975, 2) = 4.3027; standard deviation .02."""
+    from scipy.stats import ttest_rel
+
     one, other = [0.72, 0.84, 0.96], [0.70, 0.80, 0.90]
     gap = paired(one, other)
 
@@ -96,6 +97,8 @@ def test_seeds_that_make_no_difference_prove_nothing() -> None:
 
 
 def test_ranks_of_fewer_seeds_than_said_cannot_reach_the_level() -> None:
+    from scipy.stats import wilcoxon
+
     def smallest(n: int) -> float:
         return float(wilcoxon(np.arange(1, n + 1), method="exact").pvalue)
 
