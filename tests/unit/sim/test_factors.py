@@ -59,7 +59,7 @@ def test_an_easier_partition_does_not_make_an_algorithm_look_better(job: Job) ->
     assert [one.verdict for one in alpha.comparisons] == ["above", "above"]
     said = answer(found, compared)
     assert "strategy, against fedavg: median is clearly above in 0 and clearly below in 2" in said
-    assert "with partition.alpha 0.1, fedavg, 0.1 has 0.700" in said
+    assert "with partition.alpha 0.1, fedavg has 0.700" in said
 
 
 def test_the_reference_is_the_level_that_was_named_by_its_whole_or_short_key(job: Job) -> None:
