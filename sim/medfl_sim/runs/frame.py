@@ -5,10 +5,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.events import Asked, RoundMade
-from medfl_server.reports.scores import model_round, score_sites
+from medfl_common.run.events import Asked, Finished, ModelScored, RoundMade, Tested
+from medfl_server.reports.scores import model_round, part_of, score_sites
 from medfl_server.study.run_directory import Study
-from medfl_sim.runs.directories import PART, scored_events
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,7 +34,7 @@ class Line(NamedTuple):
 def lines_of(study: Study) -> list[Line]:
     """List what the log holds, by round; a model that was scored twice has its last scores."""
     found: dict[tuple[int, str, str, str], Line] = {}
-    for event in scored_events(study.log):
+    for event in study.log.read(Asked):
         for line in (*_training(event), *_scores(event)):
             found[line[:4]] = line
     return sorted(found.values(), key=lambda line: line.round)
@@ -62,7 +61,9 @@ def _training(event: Asked) -> Iterator[Line]:
 
 
 def _scores(event: Asked) -> Iterator[Line]:
+    if not isinstance(event, RoundMade | ModelScored | Tested | Finished):
+        return
     for site, scored in score_sites(event).items():
         for metric, value in {"loss": scored.loss, **scored.values}.items():
             if value is not None:
-                yield Line(model_round(event), site, PART, metric, float(value), scored.n)
+                yield Line(model_round(event), site, part_of(event), metric, float(value), scored.n)

@@ -8,6 +8,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.ui.page import Section, Table, line_figure, line_plot, render, write_figure
 from medfl_sim.runs.directories import (
+    CHOICE,
     COMPARE_HEADER,
     Facts,
     compare_rows,
@@ -15,6 +16,7 @@ from medfl_sim.runs.directories import (
     settings_that_differ,
 )
 
+AXES = "rounds made", f"AUC, all hospitals ({CHOICE})"
 FORMATS = ("pdf", "png", "svg")  # of pictures as files
 
 
@@ -22,7 +24,7 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     """Write the page."""
     names = [str(facts.study.folder) for facts in runs]
     lines = _lines(runs)
-    image = [line_plot(lines, *_axes(runs), names)] if lines else []
+    image = [line_plot(lines, *AXES, names)] if lines else []
     differing = settings_that_differ(runs)
     same = [] if differing else ["The runs have the same settings."]
     table = [Table(["setting", *names], differing, is_text=True)] if differing else []
@@ -50,17 +52,12 @@ def write_curves(path: Path, runs: Sequence[Facts]) -> Path | None:
     """Write the curves as a picture, in the format of the path; None if no score is known."""
     lines = _lines(runs)
     names = [str(facts.study.folder) for facts in runs]
-    return write_figure(path, line_figure, lines, *_axes(runs), names) if lines else None
+    return write_figure(path, line_figure, lines, *AXES, names) if lines else None
 
 
 def _lines(runs: Sequence[Facts]) -> dict[str, tuple[list[float], list[float]]]:
     found = {str(facts.study.folder): curve(facts.study) for facts in runs}
     return {name: points for name, points in found.items() if points[0]}
-
-
-def _axes(runs: Sequence[Facts]) -> tuple[str, str]:
-    parts = " and ".join(sorted({facts.part for facts in runs}))
-    return "rounds made", f"AUC, all hospitals ({parts})"
 
 
 def answer(runs: Sequence[Facts]) -> str:

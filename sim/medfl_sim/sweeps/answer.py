@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from medfl_sim.sweeps.factors import Factor, Settings, by_data
-from medfl_sim.sweeps.sweep import is_of_data
+from medfl_sim.sweeps.factors import Factor, Settings, by_data, says_the_data
 from medfl_sim.sweeps.table import Result, by_settings, label, mean_of, part_of
 
 MOST = 4  # data that are named one by one
@@ -42,7 +41,7 @@ def _first(group: Sequence[Result]) -> str:
     mean = means[best]
     seeds = "1 seed" if mean.n == 1 else f"{mean.n} seeds"
     names = group[0].variant.settings
-    plan = [level for name, level in zip(names, best, strict=True) if not is_of_data(name)]
+    plan = [level for name, level in zip(names, best, strict=True) if not says_the_data(name)]
     return f"{label(plan)} has {mean.text('auc')} over {seeds}"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from medfl_common.errors import ConfigError
 from medfl_sim.runs.changed_plan import value_of
 from medfl_sim.sweeps.significance import Gap, Ranking, holm, paired, rank
-from medfl_sim.sweeps.sweep import PARTITION_SEED, Vary, is_of_data, place_of
+from medfl_sim.sweeps.sweep import Vary, is_of_data, place_of
 from medfl_sim.sweeps.table import Result
 
 Settings = tuple[tuple[str, str], ...]  # (factor, level), in the order of the sweep
@@ -73,14 +73,14 @@ def read_reference(texts: Iterable[str], vary: Vary) -> dict[str, str]:
 def factors(found: Sequence[Result], reference: Mapping[str, str] | None = None) -> list[Factor]:
     """Compare every factor that has several levels; the first level is its reference, or given.
 
-    A seed of the partition is no treatment: nothing is compared with it, only within it.
+    A seed of the partition or split is no treatment: all is compared within it.
     """
     names = [*found[0].variant.settings]
     levels = {name: _levels(found, name) for name in names}
     return [
         _factor(found, name, levels[name], (reference or {}).get(name, levels[name][0]))
         for name in names
-        if len(levels[name]) > 1 and name != PARTITION_SEED
+        if len(levels[name]) > 1 and not _is_draw(name)
     ]
 
 
@@ -89,7 +89,16 @@ def by_data(found: Sequence[Result]) -> dict[Settings, list[Result]]:
 
     Only within such a group is one setting of the plan better than another.
     """
-    return _grouped(found, [name for name in found[0].variant.settings if is_of_data(name)])
+    return _grouped(found, [name for name in found[0].variant.settings if says_the_data(name)])
+
+
+def says_the_data(name: str) -> bool:
+    """Say whether other patients are scored where a setting is another."""
+    return is_of_data(name) or _is_draw(name)
+
+
+def _is_draw(name: str) -> bool:
+    return name.rpartition(".")[2] in ("partition_seed", "split_seed")
 
 
 def _factor(found: Sequence[Result], name: str, levels: list[str], reference: str) -> Factor:

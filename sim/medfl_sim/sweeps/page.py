@@ -10,6 +10,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 from medfl_common.ui.page import Section, Table, as_plot, line_plot, render
 from medfl_server.reports.sections.data import data_section
+from medfl_sim.runs.directories import CHOICE
 from medfl_sim.sweeps.factors import Comparison, Factor, by_data
 from medfl_sim.sweeps.latex import as_latex
 from medfl_sim.sweeps.pictures import (
@@ -155,7 +156,7 @@ def _curves(found: Sequence[Result]) -> Section:
         return Section("Over the rounds", ["No scores are known."])
     texts, n = ["Means of the seeds."], len(by_settings(found))
     texts += [f"The first {MOST_CURVES} of {n} settings."] * (n > MOST_CURVES)
-    image = line_plot(lines, "rounds made", f"AUC, all hospitals ({part_of(found)})", [*lines])
+    image = line_plot(lines, "rounds made", f"AUC, all hospitals ({CHOICE})", [*lines])
     return Section("Over the rounds", texts, [image])
 
 
@@ -190,9 +191,9 @@ def _how(found: Sequence[Result]) -> Section:
         "How to read this",
         [
             "A seed decides the initial weights, the split of patients, a random partition and "
-            "every order of batches, as far as partition_seed or the plan do not set some of them "
-            "apart. Runs with one seed agree in all of these, so the page compares settings seed "
-            "by seed. The deviation is over seeds.",
+            "every order of batches, as far as partition_seed and evaluation.split_seed do not "
+            "set them apart. Runs with one seed agree in all of these, so the page compares "
+            "settings seed by seed. The deviation is over seeds.",
             "p: Student's t of the differences, paired by seed, two-sided; Holm corrects it for "
             "the number of comparisons in its table. It speaks of other seeds on these data, not "
             "of other data.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from medfl_common.ui.page import COLOURS, line_figure, write_figure
 from medfl_server.study.run_directory import open_study
-from medfl_sim.runs.directories import curve
+from medfl_sim.runs.directories import CHOICE, curve
 from medfl_sim.sweeps.factors import Factor
 from medfl_sim.sweeps.significance import Ranking
 from medfl_sim.sweeps.table import Result, by_settings, label, part_of
@@ -31,7 +31,7 @@ def write_pictures(
     part = part_of(found)
     written = [write_figure(folder / f"auc.{kind}", draw_dots, by_settings(found), part)]
     if lines := mean_curves(found):
-        axes = "rounds made", f"AUC, all hospitals ({part})"
+        axes = "rounds made", f"AUC, all hospitals ({CHOICE})"
         written.append(write_figure(folder / f"curves.{kind}", line_figure, lines, *axes, [*lines]))
     for factor in compared:
         if factor.ranking is not None:

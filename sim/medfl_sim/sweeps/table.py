@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from medfl_common.ui.spreadsheet import csv_text
 from medfl_sim.runs.compare import read_comparison
-from medfl_sim.runs.directories import PART, facts_of
+from medfl_sim.runs.directories import CHOICE, facts_of
 from medfl_sim.sweeps.sweep import Variant
 
 # Figure of a run -> its name in a table.
@@ -27,7 +27,7 @@ class Result:
     variant: Variant
     figures: dict[str, float | None]
     error: str = ""
-    part: str = PART  # of the data, that the scores are from
+    part: str = CHOICE  # of the data, that the scores are from
     choice: float | None = None  # the AUC on the part that chooses
 
 

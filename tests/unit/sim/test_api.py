@@ -14,7 +14,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.run.events import RoundMade
 from medfl_server.reports.scores import ALL
 from medfl_sim import Run, open_run, simulate
-from medfl_sim.runs.directories import PART
+from medfl_sim.runs.directories import CHOICE
 from medfl_sim.runs.frame import lines_of
 from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.sinks import figures_of
@@ -46,7 +46,7 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
 
 def _lines_are_those_of_the_log(run: Run) -> None:
     lines = lines_of(run.study)
-    everywhere = [x for x in lines if (x.site, x.metric, x.part) == (ALL, "auc", PART)]
+    everywhere = [x for x in lines if (x.site, x.metric, x.part) == (ALL, "auc", CHOICE)]
     assert ([x.round for x in everywhere], [x.value for x in everywhere]) == run.curve("auc")
     (first, *_) = run.study.log.read(RoundMade)
     (loss,) = [x for x in lines if (x.round, x.site, x.metric) == (1, "site-2", "train_loss")]

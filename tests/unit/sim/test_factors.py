@@ -7,13 +7,14 @@ from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
 from medfl_sim.data.scenario import partitioned
+from medfl_sim.runs.directories import CHOICE
 from medfl_sim.runs.job import Job
 from medfl_sim.sweeps.answer import answer
 from medfl_sim.sweeps.factors import Factor, factors, read_reference
 from medfl_sim.sweeps.latex import as_latex
 from medfl_sim.sweeps.page import write_sweep
 from medfl_sim.sweeps.sweep import Variant
-from medfl_sim.sweeps.table import PART, Result, as_csv
+from medfl_sim.sweeps.table import Result, as_csv
 
 WAVE = (0.000, 0.004, -0.003, 0.001, 0.002, -0.004)  # what six seeds do, in turn
 
@@ -93,7 +94,7 @@ def test_the_best_of_the_same_data_is_bold_and_no_other(job: Job) -> None:
     text = as_latex(made(job, CONFOUNDED), ["auc"], factors(made(job, CONFOUNDED)))
     lines = text.splitlines()
 
-    assert f"AUC ({PART})" in text
+    assert f"AUC ({CHOICE})" in text
     bold = [line for line in lines if "mathbf" in line]
     assert [line.split(" & ")[:2] for line in bold] == [["fedavg", "0.1"], ["fedavg", "1.0"]]
     assert bold[0].startswith("fedavg & 0.1 & 6 & $\\mathbf{0.700 \\pm 0.003}$")
@@ -134,9 +135,9 @@ def test_tables_say_the_part_and_few_seeds_say_that_they_cannot_tell(
         page = write_sweep(tmp_path, found, "x", answer(found, compared), compared).read_text()
 
         assert words in page
-        assert f"AUC ({PART})" in page
+        assert f"AUC ({CHOICE})" in page
     assert as_csv(found).splitlines()[0].startswith("strategy,partition.alpha,seed,part,auc")
-    assert as_csv(found).splitlines()[1].startswith(f"fedavg,0.1,0,{PART},0.7")
+    assert as_csv(found).splitlines()[1].startswith(f"fedavg,0.1,0,{CHOICE},0.7")
 
 
 @pytest.mark.parametrize(

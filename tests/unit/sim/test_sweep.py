@@ -129,8 +129,8 @@ def test_seeds_of_a_sweep_can_have_the_same_hospitals(job: Job, tmp_path: Path) 
     def homes(found: list[Variant]) -> list[list[int]]:
         sites = [v.job.hospitals(load_plan(v.job.plan), tmp_path / "c").sites for v in found]
         return [
-            [len((d := s.data(load_plan(v.job.plan), n)).train) + len(d.validation)
-             for n, s in own.items()]
+            [sum(map(len, ((d := s.data(load_plan(v.job.plan))).train, d.validation, d.test)))
+             for s in own.values()]
             for v, own in zip(found, sites, strict=True)
         ]  # fmt: skip
 
