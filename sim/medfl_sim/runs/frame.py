@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.events import Asked, Finished, ModelScored, RoundMade, Tested
+from medfl_common.run.events import Asked, Finished, ModelScored, RoundMade, ScoredOnTest
 from medfl_server.reports.scores import model_round, part_of, score_sites
 from medfl_server.study.run_directory import Study
 
@@ -61,7 +61,7 @@ def _training(event: Asked) -> Iterator[Line]:
 
 
 def _scores(event: Asked) -> Iterator[Line]:
-    if not isinstance(event, RoundMade | ModelScored | Tested | Finished):
+    if not isinstance(event, RoundMade | ModelScored | ScoredOnTest | Finished):
         return
     for site, scored in score_sites(event).items():
         for metric, value in {"loss": scored.loss, **scored.values}.items():
