@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import ENOSPC
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from medfl_common.errors import SQLITE_FULL, ConfigError, RunError
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
     """Write a file so that after a crash it is the old one or the new one, whole."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -30,12 +32,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read; a folder made for it is private too."""
+    """Write a whole file that only its owner may read; a folder made for it is private too."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    with named(path):
-        path.write_bytes(data)
+    write_atomic(path, data, 0o600)
 
 
 @contextmanager
@@ -85,6 +84,21 @@ def locked(folder: Path) -> Iterator[None]:
             file.write(str(os.getpid()))
             file.flush()
         yield
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here for this folder: what is read stays so till written.
+
+    It is for moments; `locked` is for as long as a process works on a folder.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the work is done all the same
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def holder(folder: Path) -> str:

@@ -6,6 +6,7 @@ identity.pub   both public halves, one OpenSSH line each: what the coordinator e
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -18,13 +19,18 @@ from medfl_common.files import write_atomic, write_private
 
 
 def create_identity(folder: Path, site: str) -> list[str]:
-    """Make the key pairs if there are none; return the public keys' lines, with the site's name."""
+    """Make what is missing of the key pairs, and never a private key in the place of another.
+
+    Returns the public keys' lines, with the site's name.
+    """
     if (folder / PUBLIC).exists():
         lines = [" ".join(line.split()[:2]) for line in public_lines(folder)]
     else:
         lines = [
-            _create(folder / PRIVATE, ec.generate_private_key(ec.SECP384R1())),
-            _create(folder / SIGNING_KEY, Ed25519PrivateKey.generate()),
+            _public_line(folder / PRIVATE)
+            or _create(folder / PRIVATE, ec.generate_private_key(ec.SECP384R1())),
+            _public_line(folder / SIGNING_KEY)
+            or _create(folder / SIGNING_KEY, Ed25519PrivateKey.generate()),
         ]
     text = "".join(f"{line} {site}\n" for line in lines)
     write_atomic(folder / PUBLIC, text.encode())
@@ -33,10 +39,10 @@ def create_identity(folder: Path, site: str) -> list[str]:
 
 def replace_identity(folder: Path, site: str) -> list[str]:
     """Make new key pairs; the old ones stay beside them, with the time in their names."""
-    public_lines(folder)
     suffix = time.strftime(".until-%Y%m%d-%H%M%S")
     for name in (PUBLIC, SIGNING_KEY, PRIVATE):
-        (folder / name).rename(folder / (name + suffix))
+        with suppress(FileNotFoundError):  # what is lost is replaced too
+            (folder / name).rename(folder / (name + suffix))
     return create_identity(folder, site)
 
 
@@ -45,7 +51,11 @@ def public_lines(folder: Path) -> list[str]:
     for name in (PRIVATE, SIGNING_KEY):
         private = folder / name
         if not private.exists():
-            raise LinkError(f"{private} is missing", todo=f"run medfl-client init {folder}")
+            raise LinkError(
+                f"{private} is missing",
+                todo="put it back from a copy; if there is none, medfl-client new-keys makes new "
+                f"keys for {folder}, and medfl-client init the first ones",
+            )
         if private.stat().st_mode & 0o077:
             raise LinkError(
                 f"others can read {private}", todo="run chmod 600 on it, then start again"
@@ -55,13 +65,37 @@ def public_lines(folder: Path) -> list[str]:
 
 def signing_key(folder: Path) -> Ed25519PrivateKey:
     """Read the key that signs replies; raises LinkError if it is no such key."""
-    path = folder / SIGNING_KEY
-    key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
+    key = _read(folder / SIGNING_KEY)
     if not isinstance(key, Ed25519PrivateKey):
-        raise LinkError(
-            f"{path} is not the key that medfl-client init made", todo="put that one back"
-        )
+        raise _foreign(folder / SIGNING_KEY)
     return key
+
+
+def transport_key(folder: Path) -> ec.EllipticCurvePrivateKey:
+    """Read the key that Flower's requests are signed with; raises LinkError if it is no such."""
+    key = _read(folder / PRIVATE)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise _foreign(folder / PRIVATE)
+    return key
+
+
+def _read(path: Path) -> object:
+    try:
+        return serialization.load_ssh_private_key(path.read_bytes(), password=None)
+    except ValueError:
+        raise _foreign(path) from None
+
+
+def _foreign(path: Path) -> LinkError:
+    return LinkError(f"{path} is not the key that medfl-client init made", todo="put that one back")
+
+
+def _public_line(path: Path) -> str:
+    """Give the public line of a private key that is there; empty: there is none."""
+    if not path.exists():
+        return ""
+    key = (transport_key if path.name == PRIVATE else signing_key)(path.parent)
+    return _line_of(key)
 
 
 def _create(path: Path, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> str:
@@ -72,7 +106,9 @@ def _create(path: Path, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> 
         serialization.NoEncryption(),
     )
     write_private(path, private)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return public.decode()
+    return _line_of(key)
+
+
+def _line_of(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> str:
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return key.public_key().public_bytes(*form).decode()

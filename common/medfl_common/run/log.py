@@ -1,16 +1,13 @@
 """The run log: one JSON line per event; reports and pages read nothing else."""
 
-import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from errno import ENOSPC
 from pathlib import Path
 from typing import TypeVar
 
-from medfl_common.files import Json, write_atomic
+from medfl_common.files import Json, alone, write_atomic
 from medfl_common.run.events import Event, RoundMade, event_of
 from medfl_common.run.folder import RunFolder
 
@@ -29,7 +26,7 @@ class RunLog:
     def write(self, event: str, **values: Json) -> None:
         """Append one event with the time, and make it durable."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n"
-        with self._alone():
+        with alone(self.path.parent):  # `enrol` writes while the study runs
             size = self.path.stat().st_size if self.path.exists() else 0
             try:
                 with self.path.open("ab", buffering=0) as file:
@@ -59,7 +56,7 @@ class RunLog:
 
         So every round is in the log once.
         """
-        with self._alone():
+        with alone(self.path.parent):
             lines = without_rounds(read_lines(self.path), after)
             if lines is not None:
                 text = "".join(json.dumps(line) + "\n" for line in lines)
@@ -68,24 +65,13 @@ class RunLog:
     def _cut_torn_line(self) -> None:
         if not self._is_torn():
             return
-        with self._alone():
+        with alone(self.path.parent):
             if self._is_torn():  # and not just being written
                 data = self.path.read_bytes()
                 write_atomic(self.path, data[: data.rfind(b"\n") + 1])
 
     def _is_torn(self) -> bool:
         return self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from writing: `enrol` and `revoke` do while the study runs."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # a file system without locks: the line is written all the same
-                fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
 
 def read_lines(path: Path) -> list[Line]:
