@@ -32,6 +32,29 @@ def init(
         set_up(folder, name, server, ca, Screen().say)
 
 
+@app.command()
+def join(
+    invitation: Annotated[Path, typer.Argument(help="The NAME.medfl-invite that came to you.")],
+    folder: Folder,
+    data: Annotated[str, typer.Option(help="The folder with the DICOM files.")] = "",
+    labels: Annotated[str, typer.Option(help="The label file, a CSV.")] = "",
+    join_column: Annotated[str, typer.Option(help="Its column that says which image.")] = "",
+    label_column: Annotated[str, typer.Option(help="Its column with the label.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take what is found.")] = False,
+) -> None:
+    """Join a study by an invitation: make the directory and keys, and ask the coordinator."""
+    from medfl_client.commands.find_data import Given
+    from medfl_client.commands.join import join as take_part
+
+    def ask(question: str, default: str) -> str:
+        return default if yes else str(typer.prompt(question, default=default))
+
+    given = Given(data, labels, join_column, label_column)
+    with errors_for_people():
+        if not take_part(folder, invitation, given, ask, Screen()):
+            raise typer.Exit(1)
+
+
 @app.command("new-keys")
 def new_keys(folder: Folder) -> None:
     """Make new identity keys, for instance after the loss of a machine. Sends nothing."""
@@ -88,7 +111,7 @@ def approve(
     folder: Folder,
     plan: Annotated[
         Path | None,
-        typer.Argument(help="The study plan; default: the newest that waits for approval."),
+        typer.Argument(help="The study plan; default: the newest that waits, or plan.yaml."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +11,9 @@ from medfl_common.files import locked
 from medfl_common.ops.user import user_name
 from medfl_common.run.events import RosterChange, RosterChanged
 from medfl_common.run.folder import RunFolder
-from medfl_common.ui.screen import Screen, errors_for_people, log_to
+from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.roster.roles import Role
-from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_server.study.run_directory import create_study, open_study
 from medfl_server.superlink.allocator import give_back_large_blocks
 
 app = typer.Typer(
@@ -43,8 +42,62 @@ def init(
         screen.say(f"plan hash {study.plan.hash()}")
         screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
         screen.say(f"fingerprint of the study key, which signs tasks: {study_fingerprint(folder)}")
-        screen.say(f"next: send {RunFolder(folder).ca} and the plan to every hospital;")
-        screen.say(f"then: medfl-server enrol {folder} NAME KEY.pub for the key that each returns")
+        screen.say(
+            f"next: medfl-server invite {folder} NAME for each hospital, and send it the file"
+        )
+        screen.say(f"then: medfl-server run {folder}; hospitals join while it runs")
+
+
+@app.command()
+def invite(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
+    days: Annotated[int, typer.Option(help="The invitation ends after so many.", min=1)] = 14,
+    address: Annotated[
+        str, typer.Option(help="HOST:PORT for hospitals; default: the certificate's host, 8443.")
+    ] = "",
+    auto_admit: Annotated[
+        bool, typer.Option("--auto-admit", help="Enrol who comes with it, without `admit`.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The file; default: NAME.medfl-invite here.")
+    ] = None,
+) -> None:
+    """Write an invitation: one file, with which one hospital joins the study by itself."""
+    from medfl_server.commands.invite import invite as write
+
+    with errors_for_people():
+        write(open_study(folder), name, days, address, auto_admit, out, Screen())
+
+
+@app.command()
+def admit(
+    folder: Folder,
+    name: Annotated[
+        str, typer.Argument(help="The hospital that asks to join; default: list them all.")
+    ] = "",
+    images: Annotated[
+        int | None,
+        typer.Option(
+            help="The most images it trains on; the coordinator does not admit more.", min=1
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="The hospital has made new keys; revoke the old ones.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Enrol a hospital that asks to join by its invitation; without NAME, list invitations."""
+    from medfl_server.commands.admit import admit_site, list_invitations
+
+    with errors_for_people():
+        study, screen = open_study(folder), Screen()
+        if not name:
+            list_invitations(study, screen)
+        elif not admit_site(
+            study, name, images, replace, lambda text: yes or typer.confirm(text), screen
+        ):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -91,11 +144,16 @@ def revoke(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
 ) -> None:
-    """Remove a hospital at once and revoke its keys; its earlier updates stay in the model."""
+    """Remove a hospital at once: its keys and its invitation; its earlier updates stay."""
     from medfl_server.roster import enrolment
+    from medfl_server.roster.invitations import withdraw
 
     with errors_for_people():
         study = open_study(folder)
+        if withdraw(folder, name):
+            Screen().say(f"the invitation of {name} is withdrawn")
+            if name not in enrolment.read_roster(folder):
+                return
         shown = enrolment.revoke(folder, name)
         study.log.add(RosterChanged.of("revoked", name, shown, user_name()))
         screen = Screen()
@@ -162,6 +220,8 @@ def run(
     ] = None,
 ) -> None:
     """Run the study, or resume it. Ends with the final model and the report."""
+    from medfl_server.commands.run import report_study, run_study
+
     with errors_for_people():
         study, screen = open_study(folder), Screen()
         screen.say("starting")
@@ -169,8 +229,8 @@ def run(
         give_back_large_blocks()
         with locked(folder):
             os.environ["FLWR_HOME"] = str(RunFolder(folder).flower_home.resolve())
-            _run(study, bind, port, metrics_port, screen)
-            _report(study, screen)
+            run_study(study, bind, port, metrics_port, screen)
+            report_study(study, screen)
 
 
 @app.command()
@@ -199,8 +259,10 @@ def doctor(
 @app.command()
 def report(folder: Folder) -> None:
     """Write report.html from the run log."""
+    from medfl_server.commands.run import report_study
+
     with errors_for_people():
-        _report(open_study(folder), Screen())
+        report_study(open_study(folder), Screen())
 
 
 @app.command()
@@ -244,55 +306,6 @@ def models(
         screen.say(f"{chosen.model.name} for {plan}: {n_weights:,} weights")
         screen.say(f"each round, to and from each site: {each_round:,} bytes")
         screen.say(f"once, to each site that connects: {once:,} bytes")
-
-
-def _run(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
-    from medfl_common.wire.cost import sizes
-    from medfl_server.aggregation.aggregator import check_roster
-    from medfl_server.roster.certificates import expiry_warning
-    from medfl_server.roster.enrolment import LiveRoster
-    from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
-    from medfl_server.rounds.app import build_app
-    from medfl_server.superlink.listener import Listener
-    from medfl_server.superlink.superlink import SuperLink
-    from medfl_server.superlink.task_signer import TaskSigner
-
-    folder, read_roster = study.folder, LiveRoster(study.folder)
-    roster = read_roster()
-    check_roster(study.plan.federation, sum(site.role == "train" for site in roster.values()))
-    log_to(RunFolder(folder).superlink_log)
-    made = RunFolder(folder)
-    warning = expiry_warning(folder, datetime.now(UTC))
-    if warning is not None:
-        screen.say(warning)
-    if ensure_study_key(folder):
-        screen.say("made the study key, which this version signs tasks with")
-    screen.say(f"fingerprint of the study key: {study_fingerprint(folder)}")
-    most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
-    listener = Listener(bind, port, made.server_certificate, made.server_key, most)
-    link = SuperLink(read_roster, listener, screen.say)
-    screen.say(f"listening on port {port} for {', '.join(roster)}")
-    connected_sites = link.connected_sites
-    if metrics_port is not None:
-        from medfl_server.prometheus import watch
-
-        connected_sites = watch(study, connected_sites, metrics_port)
-    with screen.progress(study.plan.federation.rounds) as follow:
-        signer = TaskSigner(folder)
-        link.run(build_app(study, read_roster, connected_sites, screen.say, follow, signer=signer))
-
-
-def _report(study: Study, screen: Screen) -> None:
-    from medfl_server.reports.model_card import write_model_card
-    from medfl_server.reports.report import write_report
-    from medfl_server.reports.sections.result import final_table
-
-    path = write_report(study)
-    screen.table(*final_table(study))
-    screen.say(f"report: {path}")
-    card = write_model_card(study)
-    if card is not None:
-        screen.say(f"model card: {card}")
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ RUN = {
 COORDINATOR = {
     "roster.json": "the enrolled hospitals and their public keys",
     "revoked.json": "the keys that were let out again, with name and time",
+    "invitations.json": "who was invited, the hash of each code, and which keys asked with it",
     "waiting/SITE.safetensors": "an update that waits for its turn",
     "tls/ca.key": "private key of the study's authority",
     "tls/ca.crt": "its certificate, and after it `study.crt`; every hospital gets it",
@@ -57,7 +58,7 @@ SIMULATION = {
 }
 SITE = {
     "site.yaml": "data, device, policy; the hospital writes it",
-    "ca.crt": "certificate of the study's authority; the coordinator sends it",
+    "ca.crt": "certificate of the study's authority; the coordinator sends it, or the invitation",
     "identity.key": "private key that signs Flower's requests; never leaves",
     "signing.key": "private key that signs replies; never leaves",
     "identity.pub": "the public halves; the coordinator enrols them",
@@ -114,7 +115,8 @@ def directories() -> str:
         "`medfl-sim run` makes it.",
         _table(SIMULATION),
         "## Site directory",
-        "`medfl-client init` makes it. The hospital sends `identity.pub` by hand; all else stays.",
+        "`medfl-client join` makes it and sends what `identity.pub` holds; or `medfl-client init` "
+        "makes it, and the hospital sends that file by hand. All else stays.",
         _table(SITE),
     )
 

@@ -26,7 +26,7 @@ Ask = Callable[[str], bool]
 def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
     """Show a plan in words, and record the approval if the person says yes."""
     site, state = load_site_file(folder), SiteFolder(folder).state
-    plan = load_plan(plan_file or _newest_proposed(state))
+    plan = load_plan(plan_file or _waiting_plan(SiteFolder(folder)))
     screen.table(["question", "answer"], summarise(plan), title=f"what {plan.study} does here")
     if site.server is not None:
         screen.say(f"study key: {in_words(folder / site.server.ca, state)}")
@@ -55,13 +55,14 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
     return True
 
 
-def _newest_proposed(state: Path) -> Path:
-    found = proposed(state)
-    if not found:
+def _waiting_plan(site: SiteFolder) -> Path:
+    """Give the newest plan that came with a task, else the one that came with the invitation."""
+    found = proposed(site.state)
+    if not found and not site.plan_file.exists():
         raise ConfigError(
             "no plan waits for approval: none has come with a task yet", todo="name the plan file"
         )
-    return found[-1]
+    return found[-1] if found else site.plan_file
 
 
 def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:

@@ -7,7 +7,8 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -94,14 +95,21 @@ def _ahead_s(told: str | None, before: float, after: float) -> float:
 
 def reach(route: Route, sign: Callable[[], dict[str, str]] = dict) -> Health:
     """Ask for the coordinator's health; raises LinkError with the reason if it cannot."""
-    host, _ = route.host_and_port
     context = trust(route.ca)
-    try:
+    with explained(route):
         found = ask_health(route, context, sign)
         if not clock.is_accepted(found.ahead_s):  # a busy coordinator may have told an old time
             again = ask_health(route, context, sign)
             found = min(found, again, key=lambda health: abs(health.ahead_s))
         return found
+
+
+@contextmanager
+def explained(route: Route) -> Iterator[None]:
+    """Turn what ends a connection into a LinkError with the reason, and who acts."""
+    host, _ = route.host_and_port
+    try:
+        yield
     except ssl.SSLCertVerificationError as error:
         raise _explain_certificate(error, route) from None
     except ssl.SSLError:

@@ -4,6 +4,7 @@ import http.client
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
@@ -25,32 +26,48 @@ from medfl_common.wire.protocol import PROTOCOL
 
 
 def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
+    """Follow the way to the coordinator until something stops, and ask whether it knows us."""
+    if site.server is None:
+        return examine({"coordinator": partial(_no_server, folder)})
+    health = cache(partial(_health, folder, site, site.server.address))
+    found = way_checks(folder, site, health)
+    is_there = found[-1].check == "clock" and found[-1].state != "fail"
+    enrolled = partial(check_enrolment, folder, health().enrolled) if is_there else unknown
+    return [*found, *examine({"enrolment": enrolled})]
+
+
+def way_checks(
+    folder: Path, site: SiteFile, health: Callable[[], Health] | None = None
+) -> list[Finding]:
     """Follow the way to the coordinator until something stops."""
     if site.server is None:
         return examine({"coordinator": partial(_no_server, folder)})
     address, ca = site.server.address, folder / site.server.ca
-
-    @cache
-    def route() -> Route:
-        proxy = find_proxy(site.network, folder, os.environ, address)
-        return Route(address, ca, folder / PRIVATE, "", proxy)
-
-    health = cache(lambda: reach(route(), partial(signed_headers, folder)))
+    answer = health or cache(partial(_health, folder, site, address))
+    route = cache(partial(route_to, folder, site, address))
     steps: dict[str, Check] = {
         "coordinator's ca.crt": partial(check_authority, ca),
         "study key": lambda: ok(in_words(ca, SiteFolder(folder).state)),
         "proxy settings": lambda: check_proxy(route()),
         "coordinator's name": lambda: check_name(route()),
         "connection": lambda: check_port(route()),
-        "encryption (TLS)": lambda: check_tls(health()),
-        "certificate": lambda: check_certificate(health().ends),
-        "coordinator": lambda: check_health(health()),
-        "clock": lambda: check_clock(health().ahead_s),
+        "encryption (TLS)": lambda: check_tls(answer()),
+        "certificate": lambda: check_certificate(answer().ends),
+        "coordinator": lambda: check_health(answer()),
+        "clock": lambda: check_clock(answer().ahead_s),
     }
-    found = _until_failed(steps)
-    is_there = found[-1].check == "clock" and found[-1].state != "fail"
-    enrolled = partial(check_enrolment, folder, health().enrolled) if is_there else unknown
-    return [*found, *examine({"enrolment": enrolled})]
+    return _until_failed(steps)
+
+
+def route_to(folder: Path, site: SiteFile, address: str) -> Route:
+    """Give the way from here to the coordinator, through the proxy where there is one."""
+    ca = folder / (site.server.ca if site.server is not None else "")
+    proxy = find_proxy(site.network, folder, os.environ, address)
+    return Route(address, ca, folder / PRIVATE, "", proxy)
+
+
+def _health(folder: Path, site: SiteFile, address: str) -> Health:
+    return reach(route_to(folder, site, address), partial(signed_headers, folder))
 
 
 def proxy_names(folder: Path, site: SiteFile) -> dict[str, str]:

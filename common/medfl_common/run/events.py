@@ -14,7 +14,7 @@ from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.data_source import DataSource
 from medfl_common.run.site_reply import Facts, SiteReply
 
-RosterChange = Literal["enrolled", "keys replaced", "revoked"]
+RosterChange = Literal["enrolled", "keys replaced", "revoked", "asked to join", "refused"]
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
 
 
@@ -118,15 +118,16 @@ class LedgerSetBack(Event):
 
 
 class RosterChanged(Event):
-    """Somebody enrolled a site, gave it new keys or revoked them; the study may be running."""
+    """Somebody enrolled a site, gave it new keys or revoked them, or asked for a place."""
 
     kind = "roster_changed"
     is_beside = True
 
     @classmethod
-    def of(cls, change: RosterChange, site: str, fingerprint: str, by: str) -> Self:
-        """Note what was done with which keys, and the user of this machine who did it."""
-        return cls({"change": change, "site": site, "fingerprint": fingerprint, "by": by})
+    def of(cls, change: RosterChange, site: str, fingerprint: str, by: str, why: str = "") -> Self:
+        """Note what was done with which keys, who did it, and why somebody was refused."""
+        reason = {"why": why} if why else {}
+        return cls({"change": change, "site": site, "fingerprint": fingerprint, "by": by, **reason})
 
 
 class Asked(AtRound):

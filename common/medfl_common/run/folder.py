@@ -121,6 +121,11 @@ class RunFolder:
         return self.path / "revoked.json"
 
     @property
+    def invitations(self) -> Path:
+        """Who was invited, the hash of each code, and which keys asked with it."""
+        return self.path / "invitations.json"
+
+    @property
     def waiting(self) -> Path:
         """Updates that wait on the disk for their turn."""
         return self.path / "waiting"

@@ -14,8 +14,9 @@ from medfl_common.ops.address import joined
 from medfl_common.ops.certificate import certificate_fingerprint, check_end, valid_until
 from medfl_common.ops.checks import Check, Finding, fail, not_checked, ok, warn
 from medfl_common.run.folder import RunFolder
+from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.study_key import read_study_key, study_fingerprint
-from medfl_server.superlink.listener import bind
+from medfl_server.superlink.port import bind
 
 CONNECT_S = 5.0
 
@@ -53,7 +54,7 @@ def check_server_certificate(folder: Path) -> Finding:
     if key.public_key() != certificate.public_key():
         return fail("server.key does not belong to server.crt", todo)
     found = check_end(certificate.not_valid_after_utc, todo, "you")
-    shown = f"{found.seen}; for {', '.join(names_of(folder))}"
+    shown = f"{found.seen}; for {', '.join(certified_names(folder))}"
     return Finding("", found.state, shown, found.todo, found.who)
 
 
@@ -97,7 +98,7 @@ def check_port(folder: Path, port: int) -> Finding:
 
 def check_name(folder: Path) -> Finding:
     """Look up the name in the certificate, as a hospital will."""
-    host = names_of(folder)[0]
+    host = certified_names(folder)[0]
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
@@ -111,7 +112,7 @@ def check_name(folder: Path) -> Finding:
 
 def check_way_in(folder: Path, port: int) -> Finding:
     """Connect by the public name; from inside it may fail where hospitals get through."""
-    host = names_of(folder)[0]
+    host = certified_names(folder)[0]
     address = joined(host, port)
     if not holder(folder):
         return not_checked(address, "start medfl-server run, then doctor again", "you")
@@ -124,13 +125,6 @@ def check_way_in(folder: Path, port: int) -> Finding:
         f"incoming TCP to port {port}",
         "your IT department",
     )
-
-
-def names_of(folder: Path) -> list[str]:
-    """List the names in the server's certificate, the public one first."""
-    certificate = _certificate(RunFolder(folder).server_certificate)
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(name.value) for name in names]
 
 
 def _trouble(folder: Path, host: str, port: int) -> str | None:

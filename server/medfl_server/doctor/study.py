@@ -19,8 +19,10 @@ from medfl_common.run.checkpoint import load_newest
 from medfl_common.run.events import Finished, RoundMade, event_of
 from medfl_common.wire.cost import TRAINING, sizes
 from medfl_common.wire.versions import COORDINATOR, mixture, named, own_versions
-from medfl_server.doctor.network import door_checks, names_of
+from medfl_server.doctor.network import door_checks
+from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import read_roster
+from medfl_server.roster.invitations import expected_sites
 from medfl_server.study.run_directory import Study, open_study
 
 PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower
@@ -53,8 +55,9 @@ def private_names(folder: Path) -> dict[str, str]:
     names[gethostname()] = "machine"
     with suppress(MedflError):
         names |= dict.fromkeys(read_roster(folder), "hospital")
+        names |= dict.fromkeys(expected_sites(folder), "hospital")
     with suppress(MedflError):
-        names |= dict.fromkeys(names_of(folder), "coordinator")
+        names |= dict.fromkeys(certified_names(folder), "coordinator")
     return names
 
 
@@ -90,17 +93,20 @@ def check_folder(folder: Path) -> Finding:
 
 
 def check_roster(study: Study) -> Finding:
-    """Say who is enrolled, and whether they are enough for a round."""
+    """Say who is enrolled or may still join, and whether they are enough for a round."""
     roster, wanted = read_roster(study.folder), study.plan.federation.min_sites
-    shown = "\n".join(f"{name} {site.fingerprint}" for name, site in roster.items())
-    todo = f"medfl-server enrol {study.folder} NAME identity.pub, with what each hospital sends"
-    if not roster:
-        return fail("no hospital is enrolled", todo)
-    if wanted != "all" and len(roster) < wanted:
-        return fail(f"{shown}\nthese are {len(roster)}, a round needs {wanted}", todo)
-    if wanted == "all":
-        return ok(f"{shown}\na round needs them all: one absent hospital stops it")
-    return ok(f"{shown}\na round needs {wanted} of these {len(roster)}")
+    coming = expected_sites(study.folder)
+    n_sites = len(roster) + len(coming)
+    shown = [f"{name} {site.fingerprint}" for name, site in roster.items()]
+    shown += [f"{name} is invited and may still join" for name in coming]
+    todo = f"medfl-server invite {study.folder} NAME, and send each hospital its file"
+    if not shown:
+        return fail("no hospital is enrolled or invited", todo)
+    if wanted != "all" and n_sites < wanted:
+        return fail("\n".join([*shown, f"these are {n_sites}, a round needs {wanted}"]), todo)
+    needed = "them all: one absent hospital stops it" if wanted == "all" else "{} of these {}"
+    said = "\n".join([*shown, f"a round needs {needed.format(wanted, n_sites)}"])
+    return warn(said, f"medfl-server admit {study.folder} lists them") if coming else ok(said)
 
 
 def check_log(path: Path) -> Finding:

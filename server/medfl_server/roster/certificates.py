@@ -51,10 +51,16 @@ def renew(folder: Path, host: str = "") -> datetime:
     """
     made = RunFolder(folder)
     authority, key = _read_authority(made)
-    before = _read_certificate(made, made.server_certificate)
-    names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    _write_server_certificate(made, authority, key, host or str(next(iter(names)).value))
+    _write_server_certificate(made, authority, key, host or certified_names(folder)[0])
     return valid_until(made.server_certificate)
+
+
+def certified_names(folder: Path) -> list[str]:
+    """List the hosts that the server's certificate is for; the first is the one that was given."""
+    made = RunFolder(folder)
+    found = _read_certificate(made, made.server_certificate)
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
 
 
 def issue_study_certificate(folder: Path, key: Ed25519PublicKey) -> x509.Certificate:

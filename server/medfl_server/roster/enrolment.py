@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from medfl_common.errors import ConfigError, LinkError
-from medfl_common.files import write_atomic
+from medfl_common.files import alone, write_atomic
 from medfl_common.plan.settings import NAME, NAME_IN_WORDS
 from medfl_common.run.folder import RunFolder
 from medfl_common.wire.keys import fingerprint
@@ -83,15 +83,25 @@ def enrol(
     """
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
-    roster = read_roster(folder)
     site = Enrolled(*_read_public_keys(key_file), max_images, role)
+    return enrol_keys(folder, name, site, replace)
+
+
+def enrol_keys(folder: Path, name: str, site: Enrolled, replace: bool = False) -> str:
+    """Do as `enrol` does, with keys that were read already."""
+    with alone(folder):
+        return _enrol(folder, name, site, replace)
+
+
+def _enrol(folder: Path, name: str, site: Enrolled, replace: bool) -> str:
+    roster = read_roster(folder)
     others = {other.fingerprint: who for who, other in roster.items() if who != name}
     if site.fingerprint in others:
         raise ConfigError(
             "this key is enrolled under another name",
             todo="ask the hospital for its own identity.pub",
         )
-    if site.fingerprint in _revoked(folder):
+    if site.fingerprint in revoked_keys(folder):
         raise ConfigError(
             f"the key {site.fingerprint} was revoked", todo="ask the site for new ones"
         )
@@ -118,12 +128,13 @@ def revoke(folder: Path, name: str) -> str:
 
     Raises ConfigError if the roster does not have it.
     """
-    roster = read_roster(folder)
-    site = roster.pop(name, None)
-    if site is None:
-        raise ConfigError(f"{name} is not enrolled; enrolled: {', '.join(roster) or 'none'}")
-    _note_revoked(folder, name, site)
-    _write(folder, roster)
+    with alone(folder):
+        roster = read_roster(folder)
+        site = roster.pop(name, None)
+        if site is None:
+            raise ConfigError(f"{name} is not enrolled; enrolled: {', '.join(roster) or 'none'}")
+        _note_revoked(folder, name, site)
+        _write(folder, roster)
     return site.fingerprint
 
 
@@ -132,14 +143,15 @@ def _write(folder: Path, roster: Roster) -> None:
     write_atomic(RunFolder(folder).roster, json.dumps(values, indent=1).encode())
 
 
-def _revoked(folder: Path) -> dict[str, dict[str, str]]:
+def revoked_keys(folder: Path) -> dict[str, dict[str, str]]:
+    """Read the fingerprints of revoked keys, each with the name and the time."""
     path = RunFolder(folder).revoked
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def _note_revoked(folder: Path, name: str, site: Enrolled) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    notes = {**_revoked(folder), site.fingerprint: {"site": name, "time": when}}
+    notes = {**revoked_keys(folder), site.fingerprint: {"site": name, "time": when}}
     write_atomic(RunFolder(folder).revoked, json.dumps(notes, indent=1).encode())
 
 

@@ -6,6 +6,7 @@ checkpoint if a crash came between.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
+from medfl_server.roster.invitations import expected_sites
 from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.collect import Collection, ignore_part
 from medfl_server.rounds.describe import Describing
@@ -115,8 +117,7 @@ class RoundLoop:
         if self._log.read(Finished):
             self._announce("the study is finished; there is nothing left to do")
             return checkpoint.weights
-        deadline_s = self._plan.federation.deadline_s
-        wait_for_quorum(self._post, self.quorum, deadline_s, self._announce)
+        self._wait_for_sites(checkpoint.round)
         empty = 0
         n_rounds = self._plan.federation.rounds
         while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
@@ -141,6 +142,13 @@ class RoundLoop:
     def quorum(self) -> int:
         """Count the valid replies that a round needs now."""
         return quorum_of(self._plan.federation, len(self._roster))
+
+    def _wait_for_sites(self, made: int) -> None:
+        """Wait for a quorum; before the first round it is one of those who are invited, too."""
+        federation, folder = self._plan.federation, self._study.folder
+        quorum = partial(quorum_of, federation)
+        invited = partial(expected_sites, folder) if not made else list[str]
+        wait_for_quorum(self._post, quorum, federation.deadline_s, self._announce, invited)
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the initial weights as round 0."""

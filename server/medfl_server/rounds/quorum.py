@@ -1,7 +1,7 @@
-"""Before the first round: wait until a quorum is connected."""
+"""Before the first round: wait until a quorum is connected, and those are in who are invited."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from medfl_server.superlink.transport import Announce, Post
 
@@ -9,25 +9,41 @@ JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round wait
 
 
 def wait_for_quorum(
-    post: Post, quorum: Callable[[], int], deadline_s: float, announce: Announce
+    post: Post,
+    quorum: Callable[[int], int],
+    deadline_s: float,
+    announce: Announce,
+    invited: Callable[[], Sequence[str]],
 ) -> None:
-    """Wait as long as it takes for a quorum to connect, then a little for the others."""
+    """Wait as long as it takes for a quorum to connect, then a little for the others.
+
+    Args:
+        post: Where sites connect.
+        quorum: Counts the replies that a round of so many sites needs.
+        deadline_s: Of a round; nobody waits longer for the others.
+        announce: Takes one line per change.
+        invited: Names who may still join: these count as sites that are away.
+    """
     since: float | None = None
-    told: list[str] = []
+    told = ""
     while True:
-        roster = [*post.roster()]
+        roster, coming = [*post.roster()], invited()
         present = [site for site in post.connected_sites() if site in roster]
         away = [site for site in roster if site not in present]
-        if not away:
+        away += [f"{site} (invited)" for site in coming if site not in roster]
+        n_sites = len(present) + len(away)
+        if roster and not away:
             return
-        if len(present) >= quorum():
+        if roster and len(present) >= quorum(n_sites):
             since = since or time.monotonic()
             if time.monotonic() - since > min(JOIN_GRACE_S, deadline_s):
                 return
-        if away != told:
-            announce(
-                f"{len(present)} of {len(roster)} sites are connected; "
-                f"waiting for {', '.join(away)}"
-            )
-            told = away
+        line = (
+            f"{len(present)} of {n_sites} sites are connected; waiting for {', '.join(away)}"
+            if away
+            else "no hospital is enrolled or invited; medfl-server invite does that"
+        )
+        if line != told:
+            announce(line)
+            told = line
         time.sleep(0.1)

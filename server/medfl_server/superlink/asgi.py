@@ -100,8 +100,8 @@ def address(scope: Scope) -> str:
     return str((scope.get("client") or ("unknown",))[0])
 
 
-async def answer(send: Send, status: int, is_last: bool = False) -> None:
-    """Answer with a status and nothing else; the last answer ends the connection."""
+async def answer(send: Send, status: int, is_last: bool = False, body: bytes = b"") -> None:
+    """Answer with a status, and nothing else where there is no body; the last one hangs up."""
     headers = [(b"connection", b"close")] if is_last else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": body})

@@ -21,6 +21,7 @@ MAX_TAKING = 12  # on their way from sites
 MAX_TURNS_OF_KEY = 4  # of one site; Flower's SuperNode has 2
 TURN_S = 10.0  # a piece that takes longer holds nobody else up
 MAX_ADDRESSES = 10_000  # that the listener remembers
+AGAIN_S, MOST_SAID = 60.0, 50  # before a stranger is told of again; things told of in that time
 # Requests from one address: so many at once, and so many a second. A SuperNode that moves 550 MB
 # makes some hundreds, and many hospitals may share an address.
 BURST, RATE = 4000.0, 400.0
@@ -144,3 +145,19 @@ class Meter:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(address)
         return found
+
+
+class Seldom:
+    """Lets one line about each thing through now and then, so that nobody floods screen and log."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def is_due(self, about: str) -> bool:
+        """Say whether nothing was said about it for `AGAIN_S`; then it counts as said now."""
+        now = time.monotonic()
+        self._said = {thing: at for thing, at in self._said.items() if now - at < AGAIN_S}
+        is_new = about not in self._said and len(self._said) < MOST_SAID
+        if is_new:
+            self._said[about] = now
+        return is_new

@@ -1,14 +1,12 @@
 """The public face of the SuperLink: TLS, the hospitals' API and health; nothing else."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medfl_common.errors import LinkError, system_reason
-from medfl_common.ops.address import bare
+from medfl_common.wire.joining import PATH as JOIN
 from medfl_common.wire.protocol import ENROLLED_HEADER, PROTOCOL, PROTOCOL_HEADER
 from medfl_server.superlink.arrivals import SENDER
 from medfl_server.superlink.asgi import (
@@ -57,9 +55,10 @@ PULL_MESSAGES = "/v1/fleet/pull-messages"
 PUSH_MESSAGES = "/v1/fleet/push-messages"
 PULL_OBJECT = "/v1/fleet/pull-object"
 PUSH_OBJECT = "/v1/fleet/push-object"
-# What a SuperNode with an enrolled key asks for; the listener serves nothing else.
+# What a SuperNode with an enrolled key asks for, and how a hospital joins; nothing else is served.
 OPEN = {
     "/health",
+    JOIN,
     *(
         f"/v1/fleet/{name}"
         for name in (
@@ -69,7 +68,8 @@ OPEN = {
         )
     ),
 }  # fmt: skip
-ACTIVATE = "/v1/fleet/activate-node"
+# Whose small request is read although no enrolled key has signed it.
+FOR_STRANGERS = ("/v1/fleet/activate-node", JOIN)
 SMALL = 4096  # bytes of a request of a key that is not enrolled
 ROOM_S = 0.1  # between checks for room
 
@@ -152,7 +152,7 @@ class FleetOnly:
             return True
         # who asks to be let in is told by Flower that it is not enrolled
         if not self._knows(scope):
-            return path == ACTIVATE and 0 < announced_bytes(scope) <= SMALL
+            return path in FOR_STRANGERS and 0 < announced_bytes(scope) <= SMALL
         connection = connection_of(scope)
         if connection is not None:
             connection.door.enter(connection, header(scope, KEY_HEADER))
@@ -208,7 +208,7 @@ class FleetOnly:
             if event["type"] == "http.response.start":
                 if path == "/health":
                     event = {**event, "headers": [*event.get("headers", ()), *self._told(scope)]}
-                elif event["status"] == HTTP_OK:
+                elif event["status"] == HTTP_OK and path != JOIN:  # which is signed otherwise
                     self._note_let_in(path, scope)
                 elif event["status"] in REFUSED:
                     self._meter.note_refused(address(scope))
@@ -279,22 +279,3 @@ class FleetOnly:
 
         await self._app(dict(scope), given(body), send)
         return events
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Bind a port, 0 for any; raises LinkError with the number of a port in use."""
-    host = bare(host)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if host == "::":  # all addresses, those of IPv4 too
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise LinkError(
-            f"port {port} on {host} cannot be used ({system_reason(error)})",
-            todo="stop what uses it, or take another with --port",
-        ) from None
-    return listener

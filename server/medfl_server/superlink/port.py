@@ -8,6 +8,7 @@ known yet the oldest connection ends when there are too many.
 import asyncio
 import contextlib
 import resource
+import socket
 import ssl
 from collections import OrderedDict
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from medfl_common.errors import LinkError, system_reason
+from medfl_common.ops.address import bare
 from medfl_server.superlink.asgi import Asgi, Scope
 
 HANDSHAKE_S = 10.0  # for TLS
@@ -141,3 +144,22 @@ def allow_many_files() -> None:
     if soft < most:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a port, 0 for any; raises LinkError with the number of a port in use."""
+    host = bare(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":  # all addresses, those of IPv4 too
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise LinkError(
+            f"port {port} on {host} cannot be used ({system_reason(error)})",
+            todo="stop what uses it, or take another with --port",
+        ) from None
+    return listener

@@ -50,8 +50,9 @@ from medfl_server.superlink.callers import Callers
 from medfl_server.superlink.duplicate_clients import TWO_CLIENTS
 from medfl_server.superlink.empty_bundle import empty_bundle
 from medfl_server.superlink.http_grid import DirectRuntime, StudyGrid
-from medfl_server.superlink.listener import FleetOnly, Listener, bind
-from medfl_server.superlink.port import PortLoop, allow_many_files, uvicorn_config
+from medfl_server.superlink.join_desk import JoinDesk, Take
+from medfl_server.superlink.listener import FleetOnly, Listener
+from medfl_server.superlink.port import PortLoop, allow_many_files, bind, uvicorn_config
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
 from medfl_server.superlink.transport import Announce, ConnectedSite
 
@@ -68,10 +69,15 @@ class SuperLink:
         roster: Returns the sites with their present keys; it may change meanwhile.
         listener: Where hospitals connect.
         announce: Takes one line for the coordinator's eyes.
+        take_join: Decides who joins by an invitation; None: nobody does.
     """
 
     def __init__(
-        self, roster: Callable[[], Roster], listener: Listener, announce: Announce
+        self,
+        roster: Callable[[], Roster],
+        listener: Listener,
+        announce: Announce,
+        take_join: Take | None = None,
     ) -> None:
         self._roster = roster
         self._announce = announce
@@ -87,7 +93,7 @@ class SuperLink:
         self._bell = Bell()
         self._arrivals = Arrivals(self._state)
         face = FleetOnly(
-            app,
+            app if take_join is None else JoinDesk(app, take_join),
             self._bell,
             self._arrivals.has_room,
             self._tell_of_two_clients,

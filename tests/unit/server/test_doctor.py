@@ -81,7 +81,7 @@ def test_each_fault_of_a_study_names_what_to_do(study: Study, tmp_path: Path) ->
     assert "has a line that is no event" in told("run log")
     roster = json.loads((folder / "roster.json").read_text())
     (folder / "roster.json").write_text(json.dumps({"north": roster["north"]}))
-    assert "these are 1, a round needs 2 | medfl-server enrol" in told("hospitals")
+    assert "these are 1, a round needs 2 | medfl-server invite" in told("hospitals")
     create_authority(tmp_path / "other", "other", "localhost")
     (tls / "server.key").write_bytes((tmp_path / "other" / "tls" / "server.key").read_bytes())
     assert "does not belong to server.crt | medfl-server renew" in told("server certificate")

@@ -1,0 +1,151 @@
+"""Look where a hospital's images and labels may be, so that a person confirms more than types.
+
+Only names of folders and the first lines of a CSV are looked at. A guess is shown as the default of
+a question, and stands in site.yaml, where a person changes it.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+from medfl_client.config.site_file import Join
+from medfl_client.config.site_template import DataAnswers
+from medfl_common.errors import ConfigError
+from medfl_common.plan.task import Task
+
+Ask = Callable[[str, str], str]  # a question and its default; gives the answer
+SEPARATORS = (",", ";", "\t", "|")
+N_ROWS = 1000  # of the label file, looked at for the plan's classes
+IMAGES = ("dicom", "images", "data")  # names of folders, the likeliest first
+LABELS = ("labels", "label", "annotations")
+EXAMPLES = DataAnswers()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was said on the command line; empty: it is to be found or asked."""
+
+    data: str = ""
+    labels: str = ""
+    join_column: str = ""
+    label_column: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first lines of a label file."""
+
+    separator: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def find_data(folder: Path, task: Task, given: Given, ask: Ask) -> DataAnswers:
+    """Ask where the data are; raises ConfigError for what was given and is not there.
+
+    Args:
+        folder: The site's directory, to which answers are made relative.
+        task: Of the plan: the label column is the one that holds its classes.
+        given: What needs no question.
+        ask: Asks a person, or takes the default.
+    """
+    images = given.data or ask("Folder with the DICOM files", _shown(folder, _images(folder)))
+    labels = given.labels or ask("Label file, a CSV", _shown(folder, _labels(folder, images)))
+    for name, said in (("--data", given.data), ("--labels", given.labels)):
+        if said and not Path(said).exists():
+            raise ConfigError(f"{name} {said} is not there", todo="name another")
+    table = read_table(_from_here(folder, labels))
+    join_column = given.join_column or ask("Column that says which image", _join_column(table))
+    label_column = given.label_column or _ask_label(table, task, ask)
+    return DataAnswers(
+        _relative(folder, images, bool(given.data)),
+        _relative(folder, labels, bool(given.labels)),
+        kind_of(join_column) or EXAMPLES.join,
+        join_column,
+        label_column,
+        table.separator,
+    )
+
+
+def read_table(path: Path) -> Table:
+    """Read the first lines of a CSV; a file that is not there has no columns."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            lines = [line[:100_000] for line in islice(file, N_ROWS)]
+    except OSError:
+        return Table(",", [], [])
+    separator = max(SEPARATORS, key=lines[0].count) if lines else ","
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+    return Table(separator, rows[0] if rows else [], rows[1:])
+
+
+def kind_of(column: str) -> Join | None:
+    """Say what a column of this name holds; None: it is not known."""
+    word = re.sub(r"[^a-z]", "", column.lower())
+    kinds: dict[str, Join] = {kind.lower(): kind for kind in get_args(Join)}
+    short: dict[str, Join] = {
+        "sopuid": "SOPInstanceUID", "image": "path", "file": "path", "filename": "path",
+        "imagepath": "path", "filepath": "path", "seriesuid": "SeriesInstanceUID",
+        "studyuid": "StudyInstanceUID", "patient": "PatientID", "accession": "AccessionNumber",
+    }  # fmt: skip
+    return kinds.get(word) or short.get(word)
+
+
+def _ask_label(table: Table, task: Task, ask: Ask) -> str:
+    """Ask for the label column; multilabel: each finding may have a column of its own."""
+    if task.type == "multilabel" and {*task.classes} <= {*table.columns}:
+        return ""
+    return ask("Column with the label", _label_column(table, task.classes))
+
+
+def _join_column(table: Table) -> str:
+    order = {kind: rank for rank, kind in enumerate(get_args(Join))}
+    known = [(order[kind], name) for name in table.columns if (kind := kind_of(name))]
+    return min(known)[1] if known else EXAMPLES.join_column
+
+
+def _label_column(table: Table, classes: Sequence[str]) -> str:
+    """Name the column in which the most cells are the plan's classes."""
+    counts = {
+        name: sum(len(row) > i and row[i] in classes for row in table.rows)
+        for i, name in enumerate(table.columns)
+    }
+    best = max(counts, key=lambda name: counts[name], default="")
+    return best if best and counts[best] else EXAMPLES.label_column
+
+
+def _images(folder: Path) -> Path:
+    places = [base / name for base in (folder, Path()) for name in IMAGES]
+    return next((place for place in places if place.is_dir()), folder / EXAMPLES.folder)
+
+
+def _labels(folder: Path, images: str) -> Path:
+    place = _from_here(folder, images)
+    for base in dict.fromkeys((folder, place.parent, place, Path())):
+        found = sorted(base.glob("*.csv")) if base.is_dir() else []
+        if found:
+            return next((path for path in found if path.stem.lower() in LABELS), found[0])
+    return folder / EXAMPLES.labels
+
+
+def _from_here(folder: Path, said: str) -> Path:
+    """Give the path of an answer, which is relative to the site's directory or to this one."""
+    inside = folder / said
+    return inside if inside.exists() else Path(said)
+
+
+def _relative(folder: Path, said: str, is_from_here: bool) -> str:
+    """Write a path as site.yaml has it: relative where it is below the site's directory."""
+    path = Path(said) if is_from_here else _from_here(folder, said)
+    if not path.exists():
+        return said
+    whole, base = path.resolve(), folder.resolve()
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
+
+
+def _shown(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

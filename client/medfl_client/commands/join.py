@@ -1,0 +1,120 @@
+"""`medfl-client join`: from an invitation to a place in the study, in one command.
+
+It may be repeated: what is there is kept, and the coordinator gives the same keys the same answer.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from medfl_client.commands.find_data import Ask, Given, find_data
+from medfl_client.commands.init import set_server
+from medfl_client.config.folder import SiteFolder
+from medfl_client.config.identity import create_identity
+from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.config.site_template import write_site_file
+from medfl_client.connection.joining import ask_to_join
+from medfl_client.connection.study_key import in_words, read_authorities
+from medfl_client.doctor.files import check_keys
+from medfl_client.doctor.network import route_to, way_checks
+from medfl_common.errors import ConfigError
+from medfl_common.files import write_atomic
+from medfl_common.ops.checks import HEADER, Finding, examine, has_failed
+from medfl_common.ops.invitation import Invitation, read_invitation
+from medfl_common.plan.plan import load_plan
+from medfl_common.ui.screen import Screen
+from medfl_common.wire.keys import fingerprint
+
+OTHER = "join into a directory of its own, or ask the coordinator which study is meant"
+
+
+def join(folder: Path, invitation_file: Path, given: Given, ask: Ask, screen: Screen) -> bool:
+    """Make the site's directory, ask for a place, and say what comes next.
+
+    Returns whether the coordinator was asked; raises LinkError where it refuses.
+    """
+    invitation = read_invitation(invitation_file)
+    site = _make_directory(folder, invitation, given, ask, screen)
+    lines = create_identity(folder, site.site)
+    files = SiteFolder(folder)
+    found = examine({"keys": partial(check_keys, folder)}) + way_checks(folder, site)
+    if has_failed(found):
+        _show_failed(found, folder, invitation_file, invitation, screen)
+        return False
+    address = site.server.address if site.server is not None else invitation.address
+    screen.say(
+        f"the way to {address} is open. Sent now: the name {site.site}, two public keys "
+        "with their signatures, the code of the invitation; nothing of your data"
+    )
+    answer = ask_to_join(folder, route_to(folder, site, address), invitation)
+    screen.say(f"fingerprint of your keys: {fingerprint(lines)}")
+    screen.say(f"study key: {in_words(files.ca, files.state)}")
+    if answer.state == "enrolled":
+        screen.say(f"{site.site} is enrolled in {invitation.study}; compare both by telephone")
+    else:
+        screen.say(
+            f"{site.site} has asked to join {invitation.study}. Read the fingerprint of your keys "
+            "to the coordinator by telephone, and compare the study key; then it admits you"
+        )
+    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {folder}")
+    return True
+
+
+def _make_directory(
+    folder: Path, invitation: Invitation, given: Given, ask: Ask, screen: Screen
+) -> SiteFile:
+    """Write what is missing; raises ConfigError where the directory is another study's."""
+    files, plan = SiteFolder(folder), invitation.read_plan()
+    _refuse_other_study(files, invitation)
+    if files.site_file.exists():
+        screen.say(f"{files.site_file} is there, and stays as it is")
+    else:
+        data = find_data(folder, plan.task, given, ask)
+        write_site_file(files.site_file, invitation.site, data)
+        screen.say(f"wrote {files.site_file}; edit it where your data or your policy differ")
+        for name in (data.folder, data.labels):
+            if not (folder / name).exists():
+                screen.say(f"{folder / name} is not there yet; put it there, or edit the file")
+    site = load_site_file(folder)
+    if site.site != invitation.site:
+        raise ConfigError(
+            f"{files.site_file} says site: {site.site}, the invitation is for {invitation.site}",
+            todo=OTHER,
+        )
+    if site.server is None:
+        set_server(files.site_file, site, invitation.address)
+    if not files.plan_file.exists():
+        write_atomic(files.plan_file, invitation.plan.encode())
+    if not files.ca.exists() or files.ca.read_text() != invitation.ca:
+        write_atomic(files.ca, invitation.ca.encode())
+    return load_site_file(folder)
+
+
+def _refuse_other_study(files: SiteFolder, invitation: Invitation) -> None:
+    """Refuse to put another authority, or another plan, in the place of one that is there."""
+    if files.ca.exists() and read_authorities(files.ca)[0] != invitation.authority:
+        raise ConfigError(f"{files.ca} is of another study than the invitation", todo=OTHER)
+    if files.plan_file.exists():
+        seen, said = load_plan(files.plan_file).hash(), invitation.read_plan().hash()
+        if seen != said:
+            raise ConfigError(
+                f"{files.plan_file} has the hash {seen[:12]}, the invitation's plan {said[:12]}",
+                todo="put that file away if the coordinator's plan is the one meant",
+            )
+
+
+def _show_failed(
+    found: list[Finding],
+    folder: Path,
+    invitation_file: Path,
+    invitation: Invitation,
+    screen: Screen,
+) -> None:
+    """Say what stands in the way, who acts, and that the command may be repeated."""
+    failed = [f for f in found if f.state == "fail"]
+    rows = [[f.check, f.state.upper(), f.seen, f"{f.who}: {f.todo}"] for f in failed]
+    screen.table(HEADER, rows)
+    screen.say(
+        f"not joined yet; nothing was sent, and all files in {folder} are kept. Once this is put "
+        f"right: medfl-client join {invitation_file} {folder}"
+    )
+    screen.say(f"the invitation ends on {invitation.last_day}")
