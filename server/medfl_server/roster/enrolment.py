@@ -165,7 +165,7 @@ def _read_public_keys(path: Path) -> tuple[str, str]:
             f"the key file {path.resolve()} cannot be read",
             todo="name the identity.pub that the hospital sent",
         ) from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
         raise LinkError(
             f"{path} holds no OpenSSH public key", todo="ask for identity.pub"
         ) from None

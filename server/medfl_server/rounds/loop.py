@@ -118,6 +118,8 @@ class RoundLoop:
             self._announce("the study is finished; there is nothing left to do")
             return checkpoint.weights
         self._wait_for_sites(checkpoint.round)
+        if not self._log.read(Started):
+            self._log.add(Started.of(self._roster, digest(checkpoint.weights)))
         empty = 0
         n_rounds = self._plan.federation.rounds
         while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
@@ -165,7 +167,6 @@ class RoundLoop:
         if self._pending is not None and pending is not None:
             self._pending.restore(pending, checkpoint.state)
         if not self._log.read(Started):
-            self._log.add(Started.of(self._roster, digest(checkpoint.weights)))
             return checkpoint
         logged = {event.round for event in self._log.read(RoundMade)}
         self._log.take_back_rounds(after=checkpoint.round)
