@@ -173,7 +173,8 @@ class SuperNode:
                 return REVOKED, REFUSED_PAUSE_S
             why = (
                 "the coordinator does not know this site's keys (yet, or no more). Send it "
-                f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}"
+                f"these lines, for `medfl-server enrol`:\n  {self._route.enrolment_lines}\n  "
+                "(after medfl-client join there is nothing to send: it runs `medfl-server admit`)"
             )
             return why, REFUSED_PAUSE_S
         if REDIRECT.encode() in seen.text:

@@ -23,7 +23,10 @@ from medfl_common.ops.checks import Finding, fail, not_checked, ok
 from medfl_common.plan.settings import NAME
 from medfl_common.wire.keys import fingerprint
 
-LINES = "send the coordinator these lines, for `medfl-server enrol`: {}"
+LINES = (
+    "after medfl-client join, ask the coordinator for `medfl-server admit`; else send it these "
+    "lines, for `medfl-server enrol`: {}"
+)
 
 
 def signed_headers(folder: Path) -> dict[str, str]:
