@@ -53,17 +53,18 @@ def find_data(folder: Path, task: Task, given: Given, ask: Ask) -> DataAnswers:
         given: What needs no question.
         ask: Asks a person, or takes the default.
     """
-    images = given.data or ask("Folder with the DICOM files", _shown(folder, _images(folder)))
-    labels = given.labels or ask("Label file, a CSV", _shown(folder, _labels(folder, images)))
-    for name, said in (("--data", given.data), ("--labels", given.labels)):
-        if said and not Path(said).exists():
-            raise ConfigError(f"{name} {said} is not there", todo="name another")
-    table = read_table(_from_here(folder, labels))
+    images = _given("--data", given.data) or _place(
+        folder, ask("Folder with the DICOM files", _shown(folder, _images(folder)))
+    )
+    labels = _given("--labels", given.labels) or _place(
+        folder, ask("Label file, a CSV", _shown(folder, _labels(folder, images)))
+    )
+    table = read_table(labels)
     join_column = given.join_column or ask("Column that says which image", _join_column(table))
     label_column = given.label_column or _ask_label(table, task, ask)
     return DataAnswers(
-        _relative(folder, images, bool(given.data)),
-        _relative(folder, labels, bool(given.labels)),
+        _relative(folder, images),
+        _relative(folder, labels),
         kind_of(join_column) or EXAMPLES.join,
         join_column,
         label_column,
@@ -123,26 +124,30 @@ def _images(folder: Path) -> Path:
     return next((place for place in places if place.is_dir()), folder / EXAMPLES.folder)
 
 
-def _labels(folder: Path, images: str) -> Path:
-    place = _from_here(folder, images)
-    for base in dict.fromkeys((folder, place.parent, place, Path())):
+def _labels(folder: Path, images: Path) -> Path:
+    for base in dict.fromkeys((folder, images.parent, images, Path())):
         found = sorted(base.glob("*.csv")) if base.is_dir() else []
         if found:
             return next((path for path in found if path.stem.lower() in LABELS), found[0])
     return folder / EXAMPLES.labels
 
 
-def _from_here(folder: Path, said: str) -> Path:
-    """Give the path of an answer, which is relative to the site's directory or to this one."""
-    inside = folder / said
-    return inside if inside.exists() else Path(said)
+def _given(option: str, said: str) -> Path | None:
+    """Give the path of an option, which is relative to where the command is typed."""
+    if said and not Path(said).exists():
+        raise ConfigError(f"{option} {said} is not there", todo="name another")
+    return Path(said) if said else None
 
 
-def _relative(folder: Path, said: str, is_from_here: bool) -> str:
+def _place(folder: Path, said: str) -> Path:
+    """Give the path of an answer: below the site's directory, else below this one."""
+    answer = Path(said).expanduser()
+    is_here = not (folder / answer).exists() and answer.exists()
+    return answer if is_here else folder / answer
+
+
+def _relative(folder: Path, path: Path) -> str:
     """Write a path as site.yaml has it: relative where it is below the site's directory."""
-    path = Path(said) if is_from_here else _from_here(folder, said)
-    if not path.exists():
-        return said
     whole, base = path.resolve(), folder.resolve()
     return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
 

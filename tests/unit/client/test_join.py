@@ -229,6 +229,8 @@ def test_what_a_hospital_has_is_found_by_looking(tmp_path: Path) -> None:
     write_site_file(home / "site.yaml", "north", found)
     data = load_site_file(home).data
     assert (data.folder, data.cell_separator, data.label_column) == ("images", ";", "verdict")
+    beside = find_data(tmp_path / "elsewhere", task, Given(data=str(home / "images")), ask)
+    assert (beside.folder, beside.labels) == (f"{home}/images", f"{home}/findings.csv")
     with pytest.raises(ConfigError, match="--data nowhere is not there"):
         find_data(home, task, Given(data="nowhere"), ask)
 
