@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from medfl_common.files import locked
-from medfl_common.ops.user import user_name
-from medfl_common.run.events import RosterChange, RosterChanged
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.roster.roles import Role
@@ -59,6 +57,9 @@ def invite(
     auto_admit: Annotated[
         bool, typer.Option("--auto-admit", help="Enrol who comes with it, without `admit`.")
     ] = False,
+    role: Annotated[
+        Role, typer.Option(help="evaluate: it trains nothing, and only scores models.")
+    ] = "train",
     out: Annotated[
         Path | None, typer.Option(help="The file; default: NAME.medfl-invite here.")
     ] = None,
@@ -67,7 +68,7 @@ def invite(
     from medfl_server.commands.invite import invite as write
 
     with errors_for_people():
-        write(open_study(folder), name, days, address, auto_admit, out, Screen())
+        write(open_study(folder), name, days, address, auto_admit, role, out, Screen())
 
 
 @app.command()
@@ -119,24 +120,10 @@ def enrol(
     ] = "train",
 ) -> None:
     """Admit a hospital by its public keys, from the next round on."""
-    from medfl_server.roster import enrolment
+    from medfl_server.commands.enrol import enrol_site
 
     with errors_for_people():
-        study = open_study(folder)
-        before = enrolment.read_roster(folder).get(name)
-        shown = enrolment.enrol(folder, name, key, images, replace, role)
-        is_new = before is None or before.fingerprint == shown
-        change: RosterChange = "enrolled" if is_new else "keys replaced"
-        study.log.add(RosterChanged.of(change, name, shown, user_name()))
-        screen = Screen()
-        screen.say(f"{name} is enrolled with {shown}; compare it with the hospital by telephone")
-        if role == "evaluate":
-            screen.say(f"it only scores models: have {name} write role: evaluate under policy")
-        if (own := enrolment.name_beside(key)) not in ("", name):
-            screen.say(
-                f"the hospital called itself {own}, and answers only to the name in its site.yaml: "
-                f"have it write site: {name} there, or revoke {name} and enrol new keys as {own}"
-            )
+        enrol_site(open_study(folder), name, key, images, replace, role, Screen())
 
 
 @app.command()
@@ -145,22 +132,10 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
 ) -> None:
     """Remove a hospital at once: its keys and its invitation; its earlier updates stay."""
-    from medfl_server.roster import enrolment
-    from medfl_server.roster.invitations import withdraw
+    from medfl_server.commands.enrol import revoke_site
 
     with errors_for_people():
-        study = open_study(folder)
-        if withdraw(folder, name):
-            Screen().say(f"the invitation of {name} is withdrawn")
-            if name not in enrolment.read_roster(folder):
-                return
-        shown = enrolment.revoke(folder, name)
-        study.log.add(RosterChanged.of("revoked", name, shown, user_name()))
-        screen = Screen()
-        screen.say(
-            f"{name} is out of the study; the coordinator refuses its keys {shown} from now on"
-        )
-        screen.say("its updates of earlier rounds stay part of the model; nobody can take them out")
+        revoke_site(open_study(folder), name, Screen())
 
 
 @app.command()

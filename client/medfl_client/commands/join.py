@@ -69,7 +69,7 @@ def _make_directory(
         screen.say(f"{files.site_file} is there, and stays as it is")
     else:
         data = find_data(folder, plan.task, given, ask)
-        write_site_file(files.site_file, invitation.site, data)
+        write_site_file(files.site_file, invitation.site, data, invitation.role)
         screen.say(f"wrote {files.site_file}; edit it where your data or your policy differ")
         for name in (data.folder, data.labels):
             if not (folder / name).exists():
@@ -80,6 +80,8 @@ def _make_directory(
             f"{files.site_file} says site: {site.site}, the invitation is for {invitation.site}",
             todo=OTHER,
         )
+    if site.policy.role != invitation.role:
+        screen.say(f"the invitation says role: {invitation.role}; write that under policy")
     if site.server is None:
         set_server(files.site_file, site, invitation.address)
     if not files.plan_file.exists():

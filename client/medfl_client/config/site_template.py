@@ -48,6 +48,7 @@ policy:                          # what this hospital allows; it beats every pla
   start_weights: exact           # P14: or own, close, unchecked
   min_batch: 1                   # P15: a plan with fewer images in a step is refused
   # model_step: 10               # P16: weights move by so many times the own largest update
+  {role}# P17: or evaluate: nothing is trained here, models are only scored
 """
 
 SERVER = """
@@ -69,7 +70,9 @@ class DataAnswers:
     cell_separator: str = ","
 
 
-def write_site_file(path: Path, name: str, data: DataAnswers = DataAnswers()) -> None:
+def write_site_file(
+    path: Path, name: str, data: DataAnswers = DataAnswers(), role: str = "train"
+) -> None:
     """Write a new site file; raises ConfigError where an answer is not allowed."""
     text = TEMPLATE.format(
         name=_cell("site: ", name),
@@ -78,6 +81,7 @@ def write_site_file(path: Path, name: str, data: DataAnswers = DataAnswers()) ->
         join=data.join,
         join_column=_cell("  join_column: ", data.join_column),
         label_column=_cell("  label_column: ", data.label_column),
+        role="role: " + _cell("  role: ", role),
     )
     if data.cell_separator != ",":
         line = f"  cell_separator: {json.dumps(data.cell_separator)}\n"

@@ -38,6 +38,8 @@ class Invitation(Settings):
     """The study's name."""
     site: Name
     """The hospital's name in it."""
+    role: Literal["train", "evaluate"] = "train"
+    """What the hospital is to do: train, or only score models."""
     address: Annotated[str, Matching(ADDRESS, "host:port, such as fl.example.org:8443")]
     """Where the coordinator is."""
     ends: int = Field(ge=0, lt=2**40)

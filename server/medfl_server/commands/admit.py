@@ -37,7 +37,8 @@ def admit_site(
             todo="medfl-server admit DIR lists the invitations; the hospital runs medfl-client "
             "join while medfl-server run is up",
         )
-    keys = Enrolled(asked[name].transport, asked[name].signing, images)
+    one = asked[name]
+    keys = Enrolled(one.transport, one.signing, images, one.role)
     screen.say(f"{name} asks with {keys.fingerprint}")
     if not ask(f"Has {name} read this fingerprint to you by telephone?"):
         screen.say("not admitted; nothing was changed. medfl-server revoke withdraws it")
@@ -61,5 +62,6 @@ def list_invitations(study: Study, screen: Screen) -> None:
     for one, state in found:
         day = time.strftime("%Y-%m-%d", time.gmtime(one.ends))
         how = ", enrolled at once" if one.auto_admit and state == "open" else ""
+        how += ", to score only" if one.role == "evaluate" else ""
         rows.append([one.site, WORDS[state].format(day=day) + how, one.fingerprint, one.by])
     screen.table(HEAD, rows)

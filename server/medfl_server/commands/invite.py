@@ -13,6 +13,7 @@ from medfl_common.ui.screen import Screen
 from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import invite as note
+from medfl_server.roster.roles import Role
 from medfl_server.roster.study_key import ensure_study_key
 from medfl_server.study.run_directory import Study
 
@@ -26,6 +27,7 @@ def invite(
     days: int,
     address: str,
     auto_admit: bool,
+    role: Role,
     out: Path | None,
     screen: Screen,
 ) -> None:
@@ -40,9 +42,10 @@ def invite(
             f"there is a file {path.resolve()} already", todo="put it away, or name another: --out"
         )
     ensure_study_key(study.folder)
-    code, ends = note(study.folder, name, days, auto_admit, user_name())
+    code, ends = note(study.folder, name, days, auto_admit, user_name(), role)
     invitation = Invitation(
-        medfl_invitation=1, study=study.plan.study, site=name, address=place, ends=ends, code=code,
+        medfl_invitation=1, study=study.plan.study, site=name, role=role, address=place, ends=ends,
+        code=code,
         ca=study.files.ca.read_text(), plan=study.files.plan_file.read_text(encoding="utf-8-sig"),
     )  # fmt: skip
     write_invitation(path, invitation)

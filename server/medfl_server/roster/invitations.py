@@ -20,6 +20,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.wire.joining import JoinRequest, Why, sha256_of
 from medfl_common.wire.keys import fingerprint
 from medfl_server.roster.enrolment import Roster, read_roster, revoked_keys
+from medfl_server.roster.roles import Role
 
 VERSION = 1
 State = Literal["open", "asks", "enrolled", "revoked", "withdrawn", "ended"]
@@ -33,6 +34,7 @@ class Invited:
     ends: int  # seconds since 1970
     auto_admit: bool  # who asks is enrolled at once
     by: str  # who invited
+    role: Role = "train"
     withdrawn: bool = False
     transport: str = ""  # the keys that asked; empty: nobody has asked yet
     signing: str = ""
@@ -61,12 +63,14 @@ def read_invitations(folder: Path) -> Invitations:
         raise RunError(f"{path} is damaged", todo="put it back from a copy") from None
 
 
-def invite(folder: Path, site: str, days: int, auto_admit: bool, by: str) -> tuple[str, int]:
+def invite(
+    folder: Path, site: str, days: int, auto_admit: bool, by: str, role: Role = "train"
+) -> tuple[str, int]:
     """Note an invitation; give its code and when it ends. An earlier one of this name is over."""
     code, ends = secrets.token_urlsafe(32), int(time.time()) + days * 86_400
     with alone(folder):
         others = _withdrawn(folder, read_invitations(folder), site)
-        _write(folder, {**others, sha256_of(code): Invited(site, ends, auto_admit, by)})
+        _write(folder, {**others, sha256_of(code): Invited(site, ends, auto_admit, by, role)})
     return code, ends
 
 
@@ -100,10 +104,11 @@ def states(folder: Path) -> list[tuple[Invited, State]]:
 
 
 def expected_sites(folder: Path) -> list[str]:
-    """Name the hospitals that have no place yet, and may still come by an invitation."""
+    """Name the hospitals that have no place yet, and may still come to train."""
     roster = read_roster(folder)
-    coming = (one.site for one, state in states(folder) if state in ("open", "asks"))
-    return [site for site in dict.fromkeys(coming) if site not in roster]
+    coming = [one for one, state in states(folder) if state in ("open", "asks")]
+    training = (one.site for one in coming if one.role == "train")
+    return [site for site in dict.fromkeys(training) if site not in roster]
 
 
 def waiting(folder: Path) -> dict[str, Invited]:

@@ -108,7 +108,7 @@ class Joining:
 
     def _let_in(self, invited: Invited) -> JoinAnswer:
         """Enrol at once where the invitation says so, but never in the place of other keys."""
-        site, keys = invited.site, Enrolled(invited.transport, invited.signing)
+        site, keys = invited.site, Enrolled(invited.transport, invited.signing, role=invited.role)
         place = read_roster(self._folder).get(site)
         if place is not None and place.fingerprint == keys.fingerprint:
             return JoinAnswer(state="enrolled")

@@ -247,8 +247,9 @@ def test_columns_are_known_by_their_usual_names() -> None:
 def test_an_odd_name_is_the_same_in_site_yaml(odd: str, tmp_path: Path) -> None:
     answers = DataAnswers(odd, odd, "PatientID", odd, odd)
 
-    write_site_file(tmp_path / "site.yaml", "north", answers)
+    write_site_file(tmp_path / "site.yaml", "north", answers, "evaluate")
 
+    assert load_site_file(tmp_path).policy.role == "evaluate"
     data = load_site_file(tmp_path).data
     assert {data.folder, data.labels, data.join_column, data.label_column} == {odd}
 

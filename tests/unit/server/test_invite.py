@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from medfl_common.ops.invitation import read_invitation
 from medfl_server.cli import app
 from medfl_server.roster.enrolment import read_roster
+from medfl_server.roster.invitations import expected_sites
 from medfl_server.rounds.quorum import wait_for_quorum
 from medfl_server.study.run_directory import create_study
 
@@ -112,6 +113,17 @@ def test_revoke_ends_an_invitation_too(desk: Desk) -> None:
     assert (status, "the invitation of north is withdrawn" in said) == (0, True)
     assert desk.ask(code_of("north.medfl-invite"), "north") == refused("withdrawn")
     assert type_("revoke", desk.folder, "north")[0] == 1
+
+
+def test_who_is_invited_to_score_gets_that_role_and_the_first_round_does_not_wait_for_him(
+    desk: Desk,
+) -> None:
+    type_("invite", desk.folder, "far", "--role", "evaluate", "--auto-admit")
+
+    assert read_invitation(Path("far.medfl-invite")).role == "evaluate"
+    assert expected_sites(desk.folder) == []
+    assert desk.ask(code_of("far.medfl-invite"), "far") == ENROLLED
+    assert read_roster(desk.folder)["far"].role == "evaluate"
 
 
 class Sites:
