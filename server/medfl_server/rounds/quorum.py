@@ -27,7 +27,7 @@ def wait_for_quorum(
     since: float | None = None
     told = ""
     while True:
-        roster, coming = [*post.roster()], invited()
+        coming, roster = invited(), [*post.roster()]  # in this order: who is let in is in one
         present = [site for site in post.connected_sites() if site in roster]
         away = [site for site in roster if site not in present]
         away += [f"{site} (invited)" for site in coming if site not in roster]

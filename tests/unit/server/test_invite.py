@@ -134,13 +134,13 @@ class Sites:
         self._now: tuple[list[str], list[str], list[str]] = ([], [], [])
 
     def connected_sites(self) -> dict[str, None]:
-        self._now = next(self._looks)
         return dict.fromkeys(self._now[1])
 
     def roster(self) -> dict[str, None]:
         return dict.fromkeys(self._now[0])
 
     def invited(self) -> list[str]:
+        self._now = next(self._looks)
         return self._now[2]
 
 
