@@ -1,18 +1,16 @@
 """medfl-server: the coordinator's commands."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medfl_common.files import locked
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
+from medfl_server.commands.score import score
+from medfl_server.commands.serving import serving
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import create_study, open_study
-from medfl_server.superlink.allocator import give_back_large_blocks
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -198,14 +196,16 @@ def run(
     from medfl_server.commands.run import report_study, run_study
 
     with errors_for_people():
+        from medfl_server.commands.run import report_study, run_study
+
         study, screen = open_study(folder), Screen()
         screen.say("starting")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: it says goodbye
-        give_back_large_blocks()
-        with locked(folder):
-            os.environ["FLWR_HOME"] = str(RunFolder(folder).flower_home.resolve())
+        with serving(folder):
             run_study(study, bind, port, metrics_port, screen)
             report_study(study, screen)
+
+
+app.command()(score)
 
 
 @app.command()

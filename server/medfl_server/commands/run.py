@@ -1,38 +1,51 @@
 """`medfl-server run`: the port for the hospitals, the round loop, the report."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from medfl_common.ui.screen import Screen, log_to
-from medfl_server.roster.enrolment import Roster
+from medfl_server.roster.enrolment import LiveRoster, Roster
 from medfl_server.study.run_directory import Study
+
+if TYPE_CHECKING:
+    from medfl_server.superlink.superlink import SuperLink
 
 
 def run_study(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
     """Serve the hospitals and make the rounds, until the study is finished."""
-    from medfl_common.wire.cost import sizes
-    from medfl_server.roster.enrolment import LiveRoster
     from medfl_server.rounds.app import build_app
-    from medfl_server.superlink.join_desk import Joining
-    from medfl_server.superlink.listener import Listener
-    from medfl_server.superlink.superlink import SuperLink
     from medfl_server.superlink.task_signer import TaskSigner
 
-    folder, made, read_roster = study.folder, study.files, LiveRoster(study.folder)
-    names = _names(study, read_roster())
-    log_to(made.superlink_log)
-    _say_keys(study, screen)
-    most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
-    listener = Listener(bind, port, made.server_certificate, made.server_key, most)
-    link = SuperLink(read_roster, listener, screen.say, Joining(folder, screen.say))
-    screen.say(f"listening on port {port} for {', '.join(names)}")
+    names = _names(study, LiveRoster(study.folder)())
+    link, read_roster = open_port(study, bind, port, names, screen)
     connected_sites = link.connected_sites
     if metrics_port is not None:
         from medfl_server.prometheus import watch
 
         connected_sites = watch(study, connected_sites, metrics_port)
     with screen.progress(study.plan.federation.rounds) as follow:
-        signer = TaskSigner(folder)
+        signer = TaskSigner(study.folder)
         link.run(build_app(study, read_roster, connected_sites, screen.say, follow, signer=signer))
+
+
+def open_port(
+    study: Study, bind: str, port: int, names: Iterable[str], screen: Screen
+) -> "tuple[SuperLink, LiveRoster]":
+    """Listen for hospitals; give where they connect, and the roster as it is at any time."""
+    from medfl_common.wire.cost import sizes
+    from medfl_server.superlink.join_desk import Joining
+    from medfl_server.superlink.listener import Listener
+    from medfl_server.superlink.superlink import SuperLink
+
+    made, read_roster = study.files, LiveRoster(study.folder)
+    log_to(made.superlink_log)
+    _say_keys(study, screen)
+    most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
+    listener = Listener(bind, port, made.server_certificate, made.server_key, most)
+    link = SuperLink(read_roster, listener, screen.say, Joining(study.folder, screen.say))
+    screen.say(f"listening on port {port} for {', '.join(names)}")
+    return link, read_roster
 
 
 def report_study(study: Study, screen: Screen) -> None:

@@ -12,7 +12,8 @@ from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest
+from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, WithModel
+from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.sections.numbers import number
 
 ALL = "all sites"
@@ -43,10 +44,25 @@ def shown_event(events: Sequence[Event]) -> Asked | None:
     scored = [event for event in events if isinstance(event, RoundMade | Finished)]
     if not scored or not isinstance(scored[-1], Finished):
         return scored[-1] if scored else None
-    tested = [
-        event for event in events if isinstance(event, ScoredOnTest) and score_counts_in(event)
-    ]
-    return tested[-1] if tested else scored[-1]
+    return once_each(events, ScoredOnTest, scored[-1]) or scored[-1]
+
+
+def once_each(
+    events: Sequence[Event], kind: type[WithModel], finished: Finished
+) -> WithModel | None:
+    """Join what sites said of the final model, each its first answer; None: no site shares scores.
+
+    A hospital that was away at the end may have scored it later.
+    """
+    found = [e for e in events if isinstance(e, kind) and e.sha256 == finished.sha256]
+    if not any(score_counts_in(event) for event in found):
+        return None
+    sites: dict[str, SiteReply] = {}
+    for event in found:
+        sites = {**event.sites, **sites}
+    missing = {site: why for e in found for site, why in e.missing.items() if site not in sites}
+    asked = Asked.of_replies(finished.round, None, sites, missing)
+    return kind.of_model(finished.sha256, asked)
 
 
 def part_of(event: Asked) -> str:

@@ -9,7 +9,6 @@ import torch
 from flwr.app import RecordDict
 from tests.conftest import MakePlan
 
-from medfl_common.errors import explain_code
 from medfl_common.run.log import RunLog
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.tasks import decode_task_head
@@ -27,15 +26,12 @@ class Letters(Post):
     """Delivers the sites' replies in a given order; who is in `failing` sends a code."""
 
     def __init__(self, order: tuple[str, ...], failing: set[str]) -> None:
-        self._due, self._failing, self._signer = list(order), failing, None
-        self.explain = explain_code
+        super().__init__(None, self.connected_sites, lambda: dict.fromkeys(SITES), 60.0)  # type: ignore[arg-type]
+        self._due, self._failing = list(order), failing
         self._tasks: dict[str, RecordDict] = {}
 
     def connected_sites(self) -> Mapping[str, ConnectedSite]:
         return {site: ConnectedSite(node, "here") for node, site in enumerate(SITES)}
-
-    def roster(self) -> Mapping[str, None]:
-        return dict.fromkeys(SITES)
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str:
         self._tasks[SITES[to.node]] = content

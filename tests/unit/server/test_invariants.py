@@ -136,16 +136,13 @@ class Letters(Post):
     """Every site answers at once with the same value in its whole update."""
 
     def __init__(self, study: Study, values: Mapping[str, float]) -> None:
-        self._signer = None
+        super().__init__(None, self.connected_sites, lambda: dict.fromkeys(values), 60.0)  # type: ignore[arg-type]
         model, start = initial_weights(study)
         self._start: Weights = {name: start[name] for name in model.names("shared")}
         self._values, self._tasks = values, dict[str, RecordDict]()
 
     def connected_sites(self) -> Mapping[str, ConnectedSite]:
         return {site: ConnectedSite(node, "here") for node, site in enumerate(self._values)}
-
-    def roster(self) -> Mapping[str, None]:
-        return dict.fromkeys(self._values)
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str:
         self._tasks[name := [*self._values][to.node]] = content

@@ -7,7 +7,7 @@ from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, ScoredOutside
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.scores import model_round, score_counts_in
+from medfl_server.reports.scores import model_round, once_each, score_counts_in
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED
 from medfl_server.reports.sections.uncertainty import score_table
@@ -28,8 +28,9 @@ def outside_section(
     scored = [event for event in events if isinstance(event, ScoredOutside)]
     if not scored:
         return []
-    final = next((e.sha256 for e in reversed(events) if isinstance(e, Finished)), None)
-    shown = next((e for e in reversed(scored) if e.sha256 == final), scored[-1])
+    finished = [event for event in events if isinstance(event, Finished)]
+    final = once_each(events, ScoredOutside, finished[-1]) if finished else None
+    shown = final or scored[-1]
     counted = score_counts_in(shown)
     rows = []
     for site in [*shown.sites, *shown.missing]:

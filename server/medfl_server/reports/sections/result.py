@@ -23,7 +23,7 @@ def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     title = f"model after round {made}"
     if isinstance(event, Finished | ScoredOnTest):
         title = f"final model (of round {made}) on {part_of(event)} patients"
-    return HEADER, _score_rows(event), ". ".join([title, *marks(event, study.plan)])
+    return HEADER, score_rows(event), ". ".join([title, *marks(event, study.plan)])
 
 
 def result_section(study: Study, event: Asked | None) -> Section:
@@ -51,7 +51,8 @@ def result_section(study: Study, event: Asked | None) -> Section:
     return Section("The result", [t for t in texts if t], tables=tables)
 
 
-def _score_rows(event: Asked) -> list[list[str]]:
+def score_rows(event: Asked) -> list[list[str]]:
+    """List the scores of each site, and of all."""
     found = score_sites(event)
     shown = {*printed(found), ALL}
     rows = []

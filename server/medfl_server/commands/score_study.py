@@ -1,0 +1,66 @@
+"""What `medfl-server score` does: serve the hospitals until they have scored a model."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from medfl_common.errors import ConfigError
+from medfl_common.run.checkpoint import Checkpoint
+from medfl_common.run.events import WithModel
+from medfl_common.ui.screen import Screen
+from medfl_server.commands.run import open_port
+from medfl_server.reports.scores import score_sites
+from medfl_server.reports.sections.result import HEADER, score_rows
+from medfl_server.roster.enrolment import read_roster as roster_of
+from medfl_server.rounds.app import TTL_MARGIN_S
+from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
+from medfl_server.rounds.later_scoring import LaterScoring, model_to_score
+from medfl_server.study.run_directory import Study
+from medfl_server.superlink.task_signer import TaskSigner
+from medfl_server.superlink.transport import ConnectedSite, Post, ReadRoster
+
+
+def score_study(
+    study: Study, wish: str, chosen: Sequence[str], bind: str, port: int, screen: Screen
+) -> None:
+    """Serve the hospitals until each of the chosen has scored a model, or the deadline is over."""
+    roster = roster_of(study.folder)
+    if unknown := sorted(set(chosen) - roster.keys()):
+        raise ConfigError(
+            f"{', '.join(unknown)} is not enrolled", todo="see medfl-server roster for the names"
+        )
+    model = model_to_score(study, wish)
+    link, read_roster = open_port(study, bind, port, chosen or roster, screen)
+    signer, scored = TaskSigner(study.folder), list[WithModel]()
+    app = _scoring_app(
+        study, read_roster, link.connected_sites, screen, signer, model, chosen, scored
+    )
+    link.run(app)
+    for event in scored:
+        where = "outside hospitals" if event.kind == "scored_outside" else "test patients"
+        if score_sites(event):
+            screen.table(HEADER, score_rows(event), f"model of round {event.round} on {where}")
+
+
+def _scoring_app(
+    study: Study,
+    roster: ReadRoster,
+    connected_sites: Callable[[], Mapping[str, ConnectedSite]],
+    screen: Screen,
+    signer: TaskSigner,
+    model: Checkpoint,
+    chosen: Sequence[str],
+    scored: list[WithModel],
+) -> ServerApp:
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
+        post = Post(grid, connected_sites, roster, ttl_s, signer=signer)
+        with goodbye_where_it_rests(study, post):
+            scored.extend(LaterScoring(study, post, screen.say).run(model, chosen or None))
+        say_goodbye(study, post, "finished")
+
+    return app
