@@ -27,8 +27,8 @@ def without(ask: Coordinator, n: int, name: str) -> None:
     """Have n patients fewer among those trained on or scored."""
     read = ask.site.data
 
-    def data(plan: Plan, site: str) -> SiteData:
-        whole = read(plan, site)
+    def data(plan: Plan) -> SiteData:
+        whole = read(plan)
         assert whole.members is not None
         members = whole.members()
         members[name] = dict(list(members[name].items())[n:])

@@ -47,6 +47,8 @@ def test_a_good_site_passes_but_for_the_letters_in_its_pictures(site: Path, plan
     assert texts(found) == (
         "warn: images that may have text in them (BurnedInAnnotation, screen copy, ultrasound): "
         "40\npass: patients with samples of several classes: 1\n"
+        "pass: there is no test part: it would be fewer than 10 patients, so they are trained on; "
+        "other hospitals' test patients score the final model\n"
         "pass: modalities of the plan that this site has no sample of: CR"
     )
     assert found.verdict == "warn"
