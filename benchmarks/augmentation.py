@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.data.dataset import Indices
 from medfl_client.data.ingest import Collection, collect
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
 from medfl_client.task.site import Site
 from medfl_client.training.augment import augment
 from medfl_client.training.evaluate import exact_auc, score
@@ -85,8 +85,8 @@ def train(
     """Run a study; score its last model on held-out and on training images."""
     study = create_study(out, plan_file)
 
-    def data(part: Indices, plan: Plan, name: str) -> Any:
-        return site_data(found, plan, name, part)
+    def data(part: Indices, plan: Plan) -> Any:
+        return site_data(found, plan, part=part)
 
     sites = {
         name: Site(name, Policy(min_images=1, min_cell=1), CPU, partial(data, part), None)
@@ -99,7 +99,7 @@ def train(
     model = build_model(plan)
     load_shared(model, load_file(out / "model.safetensors"))
     model = model.to(memory_format=torch.channels_last).eval()
-    logits, targets = score(model, site_data(found, plan, "out", held_out).train, plan, CPU)
+    logits, targets = score(model, site_data(found, plan, part=held_out).train, plan, CPU)
     area = exact_auc(logits, targets, plan)
     loss = task_loss(plan)
     held = {"auc": float("nan") if area is None else area, "loss": float(loss(logits, targets))}
@@ -117,8 +117,8 @@ def _on_training_images(
     clean, changed, truth = [], [], []
     generator = torch_generator(plan.seed, "changed", 0, "all")
     with torch.no_grad():
-        for name, part in parts.items():
-            images = site_data(found, plan, name, part).train
+        for part in parts.values():
+            images = site_data(found, plan, part=part).train
             for pixels, targets in images.batches(torch.arange(len(images)), 256):
                 clean.append(model(pixels))
                 changed.append(model(augment(pixels, changes, generator)))

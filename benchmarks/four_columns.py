@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.data.dataset import Indices
 from medfl_client.data.ingest import Collection, collect
-from medfl_client.data.split import site_data
+from medfl_client.data.site_data import site_data
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import exact_auc, score
 from medfl_common.models import build_model
@@ -143,7 +143,7 @@ def make_plan(job: Job, work: Path, study: str, seed: int) -> Path:
         "task": {"type": "binary", "classes": ["no", "yes"]},
         "images": job.images, "model": job.model, "training": training,
         "federation": {"rounds": job.rounds},
-        "evaluation": {"validation": 0, "keep": "last"},
+        "evaluation": {"validation": 0, "test": 0, "keep": "last"},
     }  # fmt: skip
     path = work / f"{study}-{seed}.yaml"
     path.write_text(yaml.safe_dump(values))
@@ -193,8 +193,8 @@ def train(
     study = create_study(out, plan_file)
     policy = Policy(min_images=1, min_cell=1)
 
-    def data(part: Indices, plan: Plan, name: str) -> Any:
-        return site_data(found, plan, name, part)
+    def data(part: Indices, plan: Plan) -> Any:
+        return site_data(found, plan, part=part)
 
     sites = {
         name: Site(name, policy, torch.device("cpu"), partial(data, part), None)
@@ -207,7 +207,7 @@ def train(
     load_shared(model, load_file(out / "model.safetensors"))
     model = model.to(memory_format=torch.channels_last)
     plan = study.plan
-    images = site_data(found, plan, "validation", validation).train
+    images = site_data(found, plan, part=validation).train
     logits, targets = score(model, images, plan, torch.device("cpu"))
     accuracy = float(((logits > 0) == (targets > 0.5)).double().mean())
     area = exact_auc(logits, targets, plan)

@@ -25,7 +25,7 @@ images: {modality: [OT], size: 28}
 model: {name: small_cnn, norm: none}
 training: {lr: 0.01, batch_size: 2}
 federation: {rounds: 2}
-evaluation: {validation: 0}
+evaluation: {validation: 0, test: 0}
 """
 N_IMAGES = 20_000
 
@@ -47,9 +47,10 @@ def measure(n_sites: int) -> dict[str, float]:
     policy, device = Policy(min_images=1, min_cell=1), torch.device("cpu")
 
     def site(number: int, rows: np.ndarray) -> Site:
-        def data(plan: Plan, name: str) -> SiteData:
+        def data(plan: Plan) -> SiteData:
             own = ImageSet(pixels, rows, targets[torch.from_numpy(rows)])
-            return SiteData(own, ImageSet(pixels, rows[:0], targets[:0]))
+            none = ImageSet(pixels, rows[:0], targets[:0])
+            return SiteData(own, none, none)
 
         return Site(f"h{number}", policy, device, data, None)
 

@@ -105,7 +105,7 @@ def frozen(repeats: int) -> None:
             model = build_model(plan).to(memory_format=torch.channels_last)
             started = time.process_time()
             if way == "once":
-                data = feature_data(model, SiteData(images, images), plan, "here", CPU)
+                data = feature_data(model, SiteData(images, images, images), plan, "here", CPU)
                 train(model.head, data.train, plan, 1, "here", Plain(), CPU)
             else:
                 train(model, images, plan, 1, "here", Plain(), CPU)

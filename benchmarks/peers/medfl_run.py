@@ -47,7 +47,7 @@ images: {{modality: [OT], size: {size}, channels: {channels}}}
 model: {{name: {model}, norm: {norm}}}
 training: {{lr: 0.01, batch_size: {batch}, precision: {precision}}}
 federation: {{rounds: {rounds}, sites_per_round: {per_round}}}
-evaluation: {{validation: 0}}
+evaluation: {{validation: 0, test: 0}}
 """
 
 
@@ -123,10 +123,11 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
         targets = torch.from_numpy(np.array(labels[number]))[:, None]
         channels, rows = study.plan.images.channels, np.arange(len(targets))
         here = Hospital(pixels[number], rows, targets, channels, number, c["rounds"])
-        return SiteData(here, ImageSet(pixels[number], rows[:0], targets[:0], channels))
+        none = ImageSet(pixels[number], rows[:0], targets[:0], channels)
+        return SiteData(here, none, none)
 
     def site(number: int) -> Site:
-        def data(plan: Plan, name: str) -> SiteData:
+        def data(plan: Plan) -> SiteData:
             return data_of(number)
 
         return Site(f"h{number}", Policy(), torch.device("cpu"), data, None)

@@ -102,7 +102,7 @@ def test_check_shows_what_would_leave_and_sends_nothing(
 
     assert "nothing has left" in said
     assert "40 images of" in said
-    assert "no patient in both" in said
+    assert "no patient in two of them" in said
     for name in ("0.weight", "n_images", "confusion"):
         assert name in said
     assert not (hospitals / "site-1" / "state" / "ledger.jsonl").exists()

@@ -27,7 +27,8 @@ def one_round(plan: Plan, sites: list[ImageSet], start: Weights, round_: int = 1
     aggregation = RoundAggregation(plan, start)
     for number, here in enumerate(sites):
         task = TrainTask("train", "0" * 32, round_, 0, f"s{number}", plan, start)
-        data = SiteData(here, ImageSet(here.pixels, here.rows[:0], here.targets[:0]))
+        none = ImageSet(here.pixels, here.rows[:0], here.targets[:0])
+        data = SiteData(here, none, none)
         aggregation.add(f"s{number}", work(task, build_model(plan), data, CPU))
     return aggregation.result()
 
