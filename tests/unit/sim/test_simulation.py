@@ -88,7 +88,7 @@ def test_a_site_that_fails_is_named_and_the_others_go_on(
     sites = dict(virtual_sites(hospitals / "site-1", study.plan))
     sites |= virtual_sites(hospitals / "site-3", study.plan)
 
-    def unready(plan: object, name: str) -> None:
+    def unready(plan: object) -> None:
         virtual_sites(hospitals / "site-2", study.plan)
 
     first = sites["site-1"]
