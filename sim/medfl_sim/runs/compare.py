@@ -142,7 +142,11 @@ class Finished:
 
 
 def _row(
-    name: str, n_trained: int, odds: Floats, targets: NDArray[np.float32], part: ScoredPart
+    name: str,
+    n_trained: int,
+    odds: Floats,
+    targets: NDArray[np.float32],
+    part: ScoredPart = "validation",
 ) -> Row:
     places = _in_bins(odds)
     areas = _areas(places, targets)

@@ -141,7 +141,7 @@ def test_baselines_go_on_where_they_stopped(
     study = finished(tmp_path / "s", make_plan(), hospitals)
     sites = virtual_sites(hospitals, study.plan)
 
-    def stop(plan: object, name: str) -> None:
+    def stop(plan: object) -> None:
         raise KeyboardInterrupt
 
     broken = {**sites, "site-3": replace(sites["site-3"], data=stop)}

@@ -81,7 +81,7 @@ def test_a_killed_worker_is_an_error_that_loses_nothing(
     )
 
 
-def _killed(plan: object, name: str) -> None:
+def _killed(plan: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
