@@ -11,19 +11,15 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-import yaml
 
 from medfl_client.data.dataset import Batches, Examples, SiteData
 from medfl_client.task.site import Site
-from medfl_common.files import write_atomic
 from medfl_common.plan.algorithms.fedavg import FEDAVG
-from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Finished
-from medfl_common.run.folder import RunFolder
-from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce
-from medfl_sim.engine.simulation import run_study, silent
+from medfl_sim.engine.simulation import silent
+from medfl_sim.runs.inner_runs import finish, write_inner_plan
 
 POOLED = "pooled"
 # One site takes part: no robust rule, no compression.
@@ -35,11 +31,11 @@ FEDERATION: dict[str, object] = {
 
 def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
     """Train each hospital alone and all pooled, or resume it; keep the finished ones."""
-    plan_file = _write_plan(study)
+    plan_file = write_inner_plan(study, study.files.baseline_plan, FEDERATION, {"objective": None})
     for number, (name, site) in enumerate(sites.items(), start=1):
-        _run(alone_folder(study, name), plan_file, {name: site})
+        finish(alone_folder(study, name), plan_file, {name: site})
         announce(f"trained alone: {name} ({number} of {len(sites)})")
-    _run(pooled_folder(study), plan_file, {POOLED: pooled_site(sites)})
+    finish(pooled_folder(study), plan_file, {POOLED: pooled_site(sites)})
     announce(f"trained on the images of all {len(sites)} hospitals in one place")
 
 
@@ -108,22 +104,3 @@ class Joined(Batches):
         is_flat = found[0].dim() == 4
         memory = torch.channels_last if is_flat else torch.preserve_format
         return torch.cat(found)[order].contiguous(memory_format=memory), self.targets[index]
-
-
-def _run(folder: Path, plan_file: Path, sites: Mapping[str, Site]) -> None:
-    exists = RunFolder(folder).facts.exists()
-    study = open_study(folder) if exists else create_study(folder, plan_file)
-    if not study.log.read(Finished):
-        run_study(study, sites)
-
-
-def _write_plan(study: Study) -> Path:
-    """Write the study's plan for a single site, with the study's initial weights."""
-    values = study.plan.model_dump(mode="json")
-    values["federation"] |= FEDERATION
-    values["training"]["objective"] = None
-    if isinstance(study.plan.model.weights, WeightsFile):
-        values["model"]["weights"]["file"] = study.files.weights_file.name
-    path = study.files.baseline_plan
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())
-    return path

@@ -1,8 +1,6 @@
 """Did joining help? Score three models on each hospital's test images: a table and a page.
 
 Where no hospital is large enough for a test part, the validation images take its place.
-
-The simulator has all images, so it scores the models itself: no policy withholds anything.
 """
 
 import json
@@ -14,23 +12,18 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
+from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.task.site import Site
-from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
-from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import MAX_LOGIT, N_BINS
-from medfl_common.models import build_model
-from medfl_common.models.network import Network, layout
-from medfl_common.models.weights import load_shared
-from medfl_common.run.events import Finished as FinishedEvent
+from medfl_common.plan.plan import Plan
 from medfl_common.run.folder import RunFolder
-from medfl_common.run.model_file import WEIGHTS
 from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study, open_study
-from medfl_sim.runs.baselines import alone_folder, pooled_folder
+from medfl_sim.runs.baselines import POOLED, alone_folder, pooled_folder
+from medfl_sim.runs.finished_model import FinishedModel
 
 ALL = "all hospitals"
 MODELS = ("federated", "alone", "pooled")
@@ -74,26 +67,33 @@ class Row:
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     """Score the three models at every hospital, and keep the table; the last row is over all."""
-    federated = Finished(study, study.files.local)
-    pooled_study = open_study(pooled_folder(study))
-    pooled = Finished(pooled_study, RunFolder(pooled_study.folder).local)
-    has_test = any(len(site.data(study.plan).test) for site in sites.values())
-    part: ScoredPart = "test" if has_test else "validation"
+    federated = FinishedModel(study)
+    pooled = FinishedModel(open_study(pooled_folder(study)))
+    part = scored_part(sites, study.plan)
     rows, kept = [], []
     for name, site in sites.items():
-        alone = open_study(alone_folder(study, name))
-        models = (federated, Finished(alone, RunFolder(alone.folder).local), pooled)
-        n_trained, logits, targets = 0, [], torch.zeros(0, study.plan.task.n_outputs)
-        for model, local in zip(models, (name, name, "pooled"), strict=True):
-            n_trained, odds, targets = model.score(site, local, part)
-            logits.append(odds)
-        kept.append((np.stack(logits), targets.numpy()))
-        rows.append(_row(name, n_trained, *kept[-1], part))
+        alone = FinishedModel(open_study(alone_folder(study, name)))
+        data, odds, targets = site.data(study.plan), [], torch.zeros(0)
+        for model, local in ((federated, name), (alone, name), (pooled, POOLED)):
+            logits, targets = model.score(images_of(data, part), site.device, local)
+            odds.append(log_odds(logits, study.plan).numpy())
+        kept.append((np.stack(odds), targets.numpy()))
+        rows.append(_row(name, len(data.train), *kept[-1], part))
     together = np.concatenate([s for s, _ in kept], axis=1), np.concatenate([t for _, t in kept])
     rows.append(_row(ALL, sum(row.n_trained for row in rows), *together, part))
     path = study.files.comparison
     write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
     return rows
+
+
+def scored_part(sites: Mapping[str, Site], plan: Plan) -> ScoredPart:
+    """Say on which part models are compared: the test part, if any hospital has one."""
+    return "test" if any(len(site.data(plan).test) for site in sites.values()) else "validation"
+
+
+def images_of(data: SiteData, part: ScoredPart) -> Examples:
+    """Give the images of a part."""
+    return data.test if part == "test" else data.validation
 
 
 def read_comparison(folder: Path) -> list[Row]:
@@ -108,37 +108,6 @@ def read_comparison(folder: Path) -> list[Row]:
         })
         for facts in json.loads(RunFolder(folder).comparison.read_text())
     ]  # fmt: skip
-
-
-class Finished:
-    """A finished study's model, for the images of any hospital."""
-
-    def __init__(self, study: Study, local: Path) -> None:
-        plan = study.plan
-        self._study, self._local = study, local
-        is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
-        self._model: Network = build_model(plan).to(memory_format=layout(4 if is_flat else 5))
-        load_shared(self._model, load_file(study.folder / WEIGHTS))
-        self._kept = study.log.read(FinishedEvent)[-1].round
-
-    def score(self, site: Site, local: str, part: ScoredPart) -> tuple[int, Floats, torch.Tensor]:
-        """Return the number of training images, (N, K) log-odds and (N, K) targets of a part.
-
-        `local` names the site whose own layers the model has, if it has any; if the algorithm gives
-        each site its own model, the study scores that one.
-        """
-        plan, folder = self._study.plan, self._local / local / self._study.run
-        load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
-        state = read_client_state(RoundStore(folder / CLIENT_STATE), NEWEST)
-        load_shared(self._model, state.of("personal"))
-        model, data = self._model.to(site.device), site.data(plan)
-        n_trained = len(data.train)
-        images = data.test if part == "test" else data.validation
-        if not len(images):
-            empty = torch.zeros(0, plan.task.n_outputs)
-            return n_trained, empty.double().numpy(), empty
-        logits, targets = score(model, images, plan, site.device)
-        return n_trained, log_odds(logits, plan).double().numpy(), targets
 
 
 def _row(
@@ -160,6 +129,13 @@ def _row(
         to_pooled=_difference(areas[0], areas[2], draws[:, 0] - draws[:, 2]),
         part=part,
     )
+
+
+def difference(one: Floats, other: Floats, targets: NDArray[np.float32]) -> Difference:
+    """Compare the AUCs of two models on the same images: (N, K) log-odds, (N, K) targets."""
+    places = _in_bins(np.stack([one, other]))
+    areas, draws = _areas(places, targets), _draws(places, targets)
+    return _difference(areas[0], areas[1], draws[:, 0] - draws[:, 1])
 
 
 def _in_bins(odds: Floats) -> Floats:

@@ -115,8 +115,7 @@ def _cells(row: Row) -> list[str]:
         str(row.n_trained),
         str(row.n_scored),
         *(_auc(row, model) for model in ("alone", "federated", "pooled")),
-        "n/a" if row.helped.value is None else f"{row.helped.value:+.{digits(row.n_scored)}f}",
-        _interval(row.helped, digits(row.n_scored)),
+        *in_words(row.helped, row.n_scored),
         row.helped.verdict,
     ]
 
@@ -125,7 +124,10 @@ def _auc(row: Row, model: str) -> str:
     return number(row.auc[model], row.n_scored)
 
 
-def _interval(difference: Difference, n_digits: int) -> str:
-    if difference.low is None or difference.high is None:
-        return "n/a"
-    return f"{difference.low:+.{n_digits}f} to {difference.high:+.{n_digits}f}"
+def in_words(difference: Difference, n: int) -> tuple[str, str]:
+    """Write a difference on n images, and its interval."""
+    value, low, high = (
+        "n/a" if one is None else f"{one:+.{digits(n)}f}"
+        for one in (difference.value, difference.low, difference.high)
+    )
+    return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"

@@ -1,0 +1,52 @@
+"""The model of a finished study, as it scores the images of any hospital.
+
+The simulator has all images, so it scores the models itself: no policy withholds anything.
+"""
+
+import torch
+from safetensors.torch import load_file
+
+from medfl_client.data.dataset import Examples
+from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
+from medfl_client.training.evaluate import count_scores, score
+from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.models import build_model
+from medfl_common.models.network import Network, layout
+from medfl_common.models.weights import load_shared
+from medfl_common.run.events import Finished
+from medfl_common.run.model_file import WEIGHTS
+from medfl_server.study.run_directory import Study
+
+
+class FinishedModel:
+    """A finished study's model."""
+
+    def __init__(self, study: Study) -> None:
+        plan = study.plan
+        self._study = study
+        is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
+        self._model: Network = build_model(plan).to(memory_format=layout(4 if is_flat else 5))
+        self._weights = load_file(study.folder / WEIGHTS)
+        self._kept = study.log.read(Finished)[-1].round
+
+    def score(
+        self, images: Examples, device: torch.device, local: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (N, K) logits and targets.
+
+        `local` names the site whose own layers the model has, if it has any; if the algorithm gives
+        each site its own model, the study scores that one. A site that took no part has neither.
+        """
+        plan = self._study.plan
+        if not len(images):
+            return torch.zeros(0, plan.task.n_outputs), torch.zeros(0, plan.task.n_outputs)
+        folder = self._study.files.local / local / self._study.run
+        load_shared(self._model, self._weights)
+        load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
+        state = read_client_state(RoundStore(folder / CLIENT_STATE), NEWEST)
+        load_shared(self._model, state.of("personal"))
+        return score(self._model.to(device), images, plan, device)
+
+    def count(self, images: Examples, device: torch.device, local: str) -> ScoreCounts:
+        """Count the scores of some images; see `score`."""
+        return count_scores(*self.score(images, device, local), self._study.plan)
