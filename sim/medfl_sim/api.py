@@ -27,6 +27,7 @@ from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.frame import to_pandas
+from medfl_sim.runs.further import Further
 from medfl_sim.runs.job import Job, do
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ def simulate(
     baselines: bool = True,
     log_to: Sequence[str] = (),
     cache: Path | str | None = None,
+    cross_site: bool = False,
+    leave_one_out: bool = False,
+    folds: int | None = None,
     say: Callable[[str], None] = print,
 ) -> Run:
     """Run a study over virtual hospitals, or resume one; the same as `medfl-sim run`.
@@ -137,6 +141,9 @@ def simulate(
         baselines: Train each hospital alone and all pooled too.
         log_to: tensorboard, mlflow.
         cache: The folder for decoded images; medfl-cache beside the run directory if not given.
+        cross_site: Score every model at every hospital too.
+        leave_one_out: Make a federation without each hospital too, and score it there.
+        folds: Test every patient once too, in so many studies.
         say: Takes one line per event.
     """
     given = Path(scenario) if isinstance(scenario, str) else scenario
@@ -145,7 +152,8 @@ def simulate(
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
         job = Job(plan_file, Path(data), chosen, site, source, engine, workers, baselines,
-                  tuple(log_to), None if cache is None else Path(cache))  # fmt: skip
+                  tuple(log_to), None if cache is None else Path(cache),
+                  Further(cross_site, leave_one_out, folds))  # fmt: skip
         folder = Path(out) if out is not None else default_out(plan_file)
         do(job, folder, say)
     return Run(folder)

@@ -80,6 +80,19 @@ Search = Annotated[
     int | None,
     typer.Option(help="Try so many settings by Optuna, not every combination.", min=1),
 ]
+CrossSite = Annotated[
+    bool, typer.Option("--cross-site", help="Also score every model at every hospital.")
+]
+LeaveOneOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-one-out", help="Also make a federation without each hospital, and score it there."
+    ),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option("--folds", help="Also test every patient once, in so many studies.", min=2),
+]
 
 
 @app.command()
@@ -122,6 +135,9 @@ def run(
         list[str] | None, typer.Option(help="Also send the log to: tensorboard, mlflow.")
     ] = None,
     cache: Cache = None,
+    cross_site: CrossSite = False,
+    leave_one_out: LeaveOneOut = False,
+    folds: Folds = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; resume an existing --out."""
     from medfl_server.reports.sections.result import final_table
@@ -130,6 +146,7 @@ def run(
     from medfl_sim.runs.changed_plan import plan_with
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
+    from medfl_sim.runs.further import Further
     from medfl_sim.runs.job import Job, do
 
     with errors_for_people():
@@ -138,7 +155,8 @@ def run(
         out = out or default_out(plan)
         with plan_with(plan, changes or []) as changed:
             job = Job(changed, data, chosen, site_file, source, engine, workers, baselines,
-                      tuple(log_to or ()), cache)  # fmt: skip
+                      tuple(log_to or ()), cache,
+                      Further(cross_site, leave_one_out, folds))  # fmt: skip
             study = do(job, out, screen.say, screen.watch, screen.progress)
         screen.table(*final_table(study))
         if rows := read_comparison(study.folder):

@@ -3,7 +3,7 @@
 from tools.reference.markdown import code, page, table
 
 INTRO = """`RUN` stands for the id of a run (32 hex digits), `NNNN` for a round, `SITE` for the name
-of a hospital and `HASH` for a hash. A path that ends with a slash is a folder with all in it."""
+of a hospital, `FOLD` for the number of a fold and `HASH` for a hash. A path that ends with a slash is a folder with all in it."""
 
 # Path -> what it is. Coordinators and simulations alike write these.
 RUN = {
@@ -51,6 +51,16 @@ SIMULATION = {
     "baseline.yaml": "the plan of the baselines",
     "baselines/alone/SITE/": "a run directory: this hospital alone",
     "baselines/pooled/": "a run directory: all images in one place",
+    "cross-site.html": "every model at every hospital (`--cross-site`)",
+    "cross-site.json": "the numbers of that page",
+    "leave-one-out.html": "a federation without each hospital, scored there (`--leave-one-out`)",
+    "leave-one-out.json": "the numbers of that page",
+    "leave-one-out.yaml": "the plan of these federations",
+    "leave-one-out/SITE/": "a run directory: the federation without this hospital",
+    "folds.html": "every patient tested once (`--folds`)",
+    "folds.json": "the numbers of that page",
+    "folds/FOLD/": "a run directory: the patients of this fold are the test part",
+    "tested.json": "a hash of the patients that each fold tests",
     "not-sent.log": "what hospitals did not send, and why",
     "flower.log": "what Flower says",
     "mlflow.json": "the run in MLflow (`--log-to mlflow`)",

@@ -186,6 +186,56 @@ class RunFolder:
         return self.path / "baselines"
 
     @property
+    def cross_site(self) -> Path:
+        """The numbers of every model at every hospital."""
+        return self.path / "cross-site.json"
+
+    @property
+    def cross_site_page(self) -> Path:
+        """The same, as a page."""
+        return self.path / "cross-site.html"
+
+    @property
+    def without_plan(self) -> Path:
+        """The plan of a federation that lacks one hospital."""
+        return self.path / "leave-one-out.yaml"
+
+    @property
+    def leave_one_out(self) -> Path:
+        """Run directories of the federations without each hospital."""
+        return self.path / "leave-one-out"
+
+    @property
+    def left_out(self) -> Path:
+        """The numbers of each federation at the hospital that it lacks."""
+        return self.path / "leave-one-out.json"
+
+    @property
+    def left_out_page(self) -> Path:
+        """The same, as a page."""
+        return self.path / "leave-one-out.html"
+
+    @property
+    def folds(self) -> Path:
+        """Run directories of each fold."""
+        return self.path / "folds"
+
+    @property
+    def tested(self) -> Path:
+        """A hash of who is tested in each fold."""
+        return self.path / "tested.json"
+
+    @property
+    def fold_scores(self) -> Path:
+        """The numbers of the folds."""
+        return self.path / "folds.json"
+
+    @property
+    def folds_page(self) -> Path:
+        """The same, as a page."""
+        return self.path / "folds.html"
+
+    @property
     def mlflow(self) -> Path:
         """The run in MLflow, where a simulation logs to it."""
         return self.path / "mlflow.json"

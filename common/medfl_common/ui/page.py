@@ -38,13 +38,18 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; the row whose first cell is `total` stands apart."""
+    """Rows of text under a header; the row whose first cell is `total` stands apart.
+
+    shades: for each row the depth of each cell's colour, 0 to 1; None: no colour. The cells hold
+    the numbers too: no reader needs the colours.
+    """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
     total: str = ""
     is_text: bool = False  # words, not numbers: set to the left
+    shades: Sequence[Sequence[float | None]] = ()
 
 
 @dataclass(frozen=True)
@@ -168,8 +173,10 @@ line_plot = as_plot(line_figure)
 
 
 @as_plot
-def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) -> "Figure":
-    """Draw named values with their intervals (value, low, high) beside a line at 0."""
+def interval_plot(
+    bars: Mapping[str, tuple[float, float, float]], x_label: str, at: float = 0.0
+) -> "Figure":
+    """Draw named values with their intervals (value, low, high) beside a line `at` x."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 1.2 + 0.28 * len(bars)), layout="constrained")
@@ -177,7 +184,7 @@ def interval_plot(bars: Mapping[str, tuple[float, float, float]], x_label: str) 
     for place, (value, low, high) in enumerate(bars.values()):
         axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
         axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
-    axes.axvline(0, color="#1b2733", linewidth=1)
+    axes.axvline(at, color="#1b2733", linewidth=1)
     axes.set_yticks(range(len(bars)), [*bars])
     axes.invert_yaxis()
     axes.set_xlabel(x_label)

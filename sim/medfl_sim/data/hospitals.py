@@ -26,6 +26,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import load
 from medfl_common.run.events import DataRead
 from medfl_sim.data.corruption import corrupted
+from medfl_sim.data.fold import Fold
 from medfl_sim.data.partitioners import Table
 from medfl_sim.data.scanner_shift import Shift, shifted
 from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
@@ -83,6 +84,7 @@ def read_hospitals(
     watch: Watch | None = None,
     reader: Reader | None = None,
     cache: Path | None = None,
+    fold: Fold | None = None,
 ) -> Hospitals:
     """Make the virtual hospitals of a simulation, in the roster's order; tell what was read.
 
@@ -97,6 +99,7 @@ def read_hospitals(
         reader: What reads the files; DICOM if not given.
         cache: Where decoded images and the keys of the pseudonyms go; the folders' own state
             if not given.
+        fold: Which patients are tested, in place of the plan's split.
     """
     # Absolute paths: the decoding process may have started in another folder.
     sources = _sources(data.resolve(), plan, site_file, watch, reader, cache)
@@ -108,7 +111,7 @@ def read_hospitals(
         parts = read_way(scenario.partition).parts(_table(sources, whole), seed)
         made = {name: Part(sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
-    sites = {name: _site(name, part, scenario, plan) for name, part in made.items()}
+    sites = {name: _site(name, part, scenario, plan, fold) for name, part in made.items()}
     read = DataRead.of({source.name: _facts(source) for source in sources})
     return Hospitals(corrupted(sites, read_faults(scenario)), read)
 
@@ -148,7 +151,7 @@ def _table(sources: list[Source], whole: Collection) -> Table:
     )
 
 
-def _site(name: str, own: Part, scenario: Scenario, plan: Plan) -> Site:
+def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | None = None) -> Site:
     site_file, collection, part, state = own
     policy = site_file.policy if part is None else NO_POLICY
     if scenario.shift:
@@ -157,6 +160,8 @@ def _site(name: str, own: Part, scenario: Scenario, plan: Plan) -> Site:
         collection, part = shifted(collection, every, scenario.shift, name, seed)
 
     def data(plan: Plan) -> SiteData:
+        if fold is not None:
+            return site_data(collection, plan, fold.sides(collection, plan, part, name), part)
         sides = {} if state is None else known_sides(state, plan, collection, name)
         return site_data(collection, plan, sides, part, policy.role == "evaluate")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medfl_client.data.ingest import Watch
@@ -17,6 +17,7 @@ from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
+from medfl_sim.data.fold import Fold
 from medfl_sim.data.hospitals import Hospitals, read_hospitals
 from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
@@ -25,6 +26,8 @@ from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import compare
 from medfl_sim.runs.compare_page import write_comparison
+from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
+from medfl_sim.runs.inner_runs import Way
 from medfl_sim.runs.sinks import feeding
 
 CACHE = "medfl-cache"  # beside the run directories, if no other place is named
@@ -40,7 +43,8 @@ class Job:
     plan: the plan file; data: a folder with a site.yaml, or of such folders; source: what the
     images are, a file in medfl_sim/data/sources; engine: a file in medfl_sim/engine/engines;
     sinks: files in medfl_sim/runs/sinks, which take the log too; cache: the folder for decoded
-    images and the key of the pseudonyms, so that nothing is written into `data`.
+    images and the key of the pseudonyms, so that nothing is written into `data`; further:
+    what to answer beyond the study.
     """
 
     plan: Path
@@ -53,12 +57,24 @@ class Job:
     baselines: bool = True
     sinks: tuple[str, ...] = ()
     cache: Path | None = None
+    further: Further = NOTHING
 
-    def hospitals(self, plan: Plan, cache: Path, watch: Watch | None = None) -> Hospitals:
+    def hospitals(
+        self, plan: Plan, cache: Path, watch: Watch | None = None, fold: Fold | None = None
+    ) -> Hospitals:
         """Read the data and partition them; `cache` is taken if the job names none."""
         reader = SOURCES.get(self.source)()
+        cache = self.cache or cache
         return read_hospitals(
-            self.data, plan, self.scenario, self.site_file, watch, reader, self.cache or cache
+            self.data, plan, self.scenario, self.site_file, watch, reader, cache, fold
+        )
+
+    def reading(self, plan: Plan, cache: Path) -> Reading:
+        """Say how to read the hospitals again, with the scenario's faults and without."""
+        true = replace(self, scenario=self.scenario.model_copy(update={"faults": []}))
+        return Reading(
+            lambda fold: self.hospitals(plan, cache, fold=fold).sites,
+            lambda fold: true.hospitals(plan, cache, fold=fold).sites,
         )
 
 
@@ -93,6 +109,8 @@ def do(
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
+    reading = job.reading(study.plan, folder.parent / CACHE)
+    refuse_unfit(job.further, study, reading, len(hospitals), job.baselines)
     if not study.log.read(Event):
         study.log.add(read)
     page = write_partition(folder, hospitals, study.plan, read)
@@ -113,4 +131,5 @@ def do(
     if job.baselines and len(hospitals) > 1:
         run_baselines(study, hospitals, say)
         say(f"did joining help? {write_comparison(study, compare(study, hospitals))}")
+    answer_further(job.further, study, reading, Way(job.engine, job.n_workers, faults), say)
     return study
