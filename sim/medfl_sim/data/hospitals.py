@@ -102,7 +102,7 @@ def read_hospitals(
         fold: Which patients are tested, in place of the plan's split.
     """
     # Absolute paths: the decoding process may have started in another folder.
-    sources = _sources(data.resolve(), plan, site_file, watch, reader, cache)
+    sources = read_sources(data.resolve(), plan, site_file, watch, reader, cache)
     if scenario.partition["kind"] == AS_THEY_ARE:
         made = {s.name: Part(s.site_file, s.collection, None, s.state) for s in sources}
     else:
@@ -112,11 +112,11 @@ def read_hospitals(
         made = {name: Part(sources[0].site_file, whole, part) for name, part in parts.items()}
     _check_names(scenario.shift, made)
     sites = {name: _site(name, part, scenario, plan, fold) for name, part in made.items()}
-    read = DataRead.of({source.name: _facts(source) for source in sources})
+    read = DataRead.of({source.name: facts_of(source) for source in sources})
     return Hospitals(corrupted(sites, read_faults(scenario)), read)
 
 
-def _facts(source: Source) -> Json:
+def facts_of(source: Source) -> Json:
     """Say what of a folder is used, what is not and why, and whether its patients are known."""
     found = source.collection
     own = [sample.patient == pseudonym(source.secret, sample.row.sop) for sample in found.samples]
@@ -168,7 +168,7 @@ def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | Non
     return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
 
 
-def _sources(
+def read_sources(
     data: Path,
     plan: Plan,
     site_file: Path | None,
@@ -176,6 +176,7 @@ def _sources(
     reader: Reader | None,
     cache: Path | None,
 ) -> list[Source]:
+    """Read the folder, or the folders in it, that have a site file; see `read_hospitals`."""
     if site_file is not None:
         return [_source(data, load(SiteFile, site_file), plan, watch, reader, cache)]
     folders = [data] if SiteFolder(data).site_file.exists() else []

@@ -1,16 +1,20 @@
-"""medfl-sim ls, show and compare: read run directories."""
+"""medfl-sim ls, show, compare and score: read run directories and their models."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
 
 Figures = Annotated[
     str | None, typer.Option(help="Also write the pictures as files: pdf | png | svg.")
 ]
-PAGES = ("report", "partition", "compare", "harmony", "model-card")
+PAGES = (
+    "report", "partition", "compare", "cross-site", "leave-one-out", "folds", "harmony",
+    "model-card",
+)  # fmt: skip
 
 
 def ls(
@@ -86,3 +90,43 @@ def compare(
         screen.say(f"page: {out}")
         if figures and (path := write_curves(out.with_name(f"{out.stem}-curves.{figures}"), facts)):
             screen.say(f"picture: {path}")
+
+
+def score(
+    model: Annotated[
+        Path, typer.Argument(help="The folder of a model: a finished run, an export, a fold, ...")
+    ],
+    data: Annotated[Path, typer.Option(help="A folder with a site.yaml, or a folder of such.")],
+    site_file: Annotated[
+        Path | None, typer.Option(help="Describes --data in place of its site.yaml.")
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help=f"What the images are: {' | '.join(file_names('medfl_sim.data.sources'))}.",
+        ),
+    ] = "dicom",
+    out: Annotated[
+        Path, typer.Option(help="The folder for score.html, score.json and predictions.csv.")
+    ] = Path("score"),
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="The folder for decoded images; default: medfl-cache in --out."),
+    ] = None,
+) -> None:
+    """Score a trained model on any data set: intervals, calibration, thresholds, predictions."""
+    from medfl_server.reports.sections.data import in_words
+    from medfl_sim.runs.score import score_data
+    from medfl_sim.runs.score_page import answer, score_rows, threshold_lines, write_score
+
+    with errors_for_people():
+        screen = Screen()
+        scored = score_data(model, data, out, site_file, source, cache, screen.watch)
+        for line in in_words(scored.read):
+            screen.say(line)
+        screen.table(["score", "value", "95 % interval"], score_rows(scored))
+        for line in threshold_lines(scored):
+            screen.say(line)
+        screen.say(answer(scored))
+        screen.say(f"page: {write_score(out, scored)}, predictions beside it; not for diagnosis")

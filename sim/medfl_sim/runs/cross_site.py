@@ -14,6 +14,7 @@ from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import POOLED, alone_folder, pooled_folder
 from medfl_sim.runs.compare import ScoredPart, images_of, scored_part
 from medfl_sim.runs.finished_model import FinishedModel
+from medfl_sim.runs.inner_runs import members
 
 Kind = Literal["alone", "federated", "pooled"]
 
@@ -43,12 +44,16 @@ class Matrix:
 
 
 def score_everywhere(study: Study, sites: Mapping[str, Site]) -> Matrix:
-    """Score the finished study and its finished baselines at all hospitals; keep the table."""
-    part = scored_part(sites, study.plan)
+    """Score the finished study and its finished baselines at all hospitals; keep the table.
+
+    A hospital that only scores has a column and no model.
+    """
+    joined = members(sites)
+    part = scored_part(joined, study.plan)
     rows = [
         ModelRow(kind, home, {name: _auc(model, site, study, part, home or own or name)
                               for name, site in sites.items()})
-        for kind, home, own, model in _models(study, sites)
+        for kind, home, own, model in _models(study, joined)
     ]  # fmt: skip
     found = Matrix(part, rows)
     text = json.dumps({"version": 1, **asdict(found)}, indent=1)

@@ -36,12 +36,12 @@ def answer(found: Matrix) -> str:
     home = _mean([row.auc[row.trained_at].value for row in alone])
     elsewhere = _mean([row.mean for row in alone])
     joint = {row.kind: row for row in found.rows if row.kind != "alone"}
-    n = _images(found)
+    n, n_hospitals = _images(found), len(found.rows[0].auc)
     return (
         f"On {found.part} images a hospital's own model has a mean AUC of {number(home, n)} at "
         f"home and {number(elsewhere, n)} at the other hospitals; the federated model has "
         f"{number(joint['federated'].mean, n)} and the pooled one "
-        f"{number(joint['pooled'].mean, n)}, mean over {len(alone)} hospitals ({n} images)."
+        f"{number(joint['pooled'].mean, n)}, mean over {n_hospitals} hospitals ({n} images)."
     )
 
 

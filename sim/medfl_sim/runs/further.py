@@ -10,7 +10,7 @@ from medfl_sim.data.fold import Fold
 from medfl_sim.runs import cross_site_page, folds_page, leave_one_out_page
 from medfl_sim.runs.cross_site import score_everywhere
 from medfl_sim.runs.folds import Sites, run_folds, score_folds
-from medfl_sim.runs.inner_runs import Way
+from medfl_sim.runs.inner_runs import Way, members
 from medfl_sim.runs.leave_one_out import check_without, run_leave_one_out, score_left_out
 
 
@@ -55,7 +55,7 @@ def refuse_unfit(
     if further.n_folds is not None:
         if further.n_folds < 2:
             raise ConfigError(f"there must be two folds or more, not {further.n_folds}")
-        for site in read.trained(Fold(1, further.n_folds)).values():
+        for site in members(read.trained(Fold(1, further.n_folds))).values():
             site.data(study.plan)
 
 
@@ -69,13 +69,15 @@ def answer_further(
         page = cross_site_page.write_cross_site(study, matrix)
         announce(f"every model at every hospital: {page}")
     if further.leave_one_out:
-        runs = run_leave_one_out(study, read.trained(None), way, announce)
-        left_out = score_left_out(study, runs, read.scored(None))
+        runs = run_leave_one_out(study, members(read.trained(None)), way, announce)
+        left_out = score_left_out(study, runs, members(read.scored(None)))
         announce(leave_one_out_page.answer(left_out))
         page = leave_one_out_page.write_leave_one_out(study, left_out)
         announce(f"a federation without each hospital: {page}")
     if further.n_folds is not None:
-        runs = run_folds(study, further.n_folds, read.trained, way, announce)
-        folds = score_folds(study, runs, read.scored)
+        runs = run_folds(
+            study, further.n_folds, lambda fold: members(read.trained(fold)), way, announce
+        )
+        folds = score_folds(study, runs, lambda fold: members(read.scored(fold)))
         announce(folds_page.answer(folds))
         announce(f"every patient tested once: {folds_page.write_folds(study, folds)}")

@@ -28,6 +28,11 @@ class Way:
 PLAIN = Way()
 
 
+def members(sites: Mapping[str, Site]) -> dict[str, Site]:
+    """Leave out the hospitals that only score."""
+    return {name: site for name, site in sites.items() if site.policy.role == "train"}
+
+
 def finish(folder: Path, plan_file: Path, sites: Mapping[str, Site], way: Way = PLAIN) -> Study:
     """Run a study to its end, or resume it; repeat nothing that is finished."""
     exists = RunFolder(folder).facts.exists()

@@ -27,7 +27,7 @@ from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import compare
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
-from medfl_sim.runs.inner_runs import Way
+from medfl_sim.runs.inner_runs import Way, members
 from medfl_sim.runs.sinks import feeding
 
 CACHE = "medfl-cache"  # beside the run directories, if no other place is named
@@ -109,8 +109,9 @@ def do(
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
+    joined = members(hospitals)
     reading = job.reading(study.plan, folder.parent / CACHE)
-    refuse_unfit(job.further, study, reading, len(hospitals), job.baselines)
+    refuse_unfit(job.further, study, reading, len(joined), job.baselines)
     if not study.log.read(Event):
         study.log.add(read)
     page = write_partition(folder, hospitals, study.plan, read)
@@ -128,8 +129,8 @@ def do(
 
         run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, faults)
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
-    if job.baselines and len(hospitals) > 1:
-        run_baselines(study, hospitals, say)
-        say(f"did joining help? {write_comparison(study, compare(study, hospitals))}")
+    if job.baselines and len(joined) > 1:
+        run_baselines(study, joined, say)
+        say(f"did joining help? {write_comparison(study, compare(study, joined))}")
     answer_further(job.further, study, reading, Way(job.engine, job.n_workers, faults), say)
     return study

@@ -13,6 +13,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.run.model_file import load_model
 from medfl_common.ui.page import Section, Table, render
+from medfl_server.reports.sections.numbers import number
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.runs.baselines import alone_folder, pooled_folder
 from medfl_sim.runs.compare import read_comparison
@@ -47,7 +48,7 @@ def test_each_cell_is_the_auc_of_one_model_on_one_hospitals_test_images(
             assert cell["n"] == len(test)
             assert cell["value"] == pytest.approx(area, abs=cell["bound"] + 1e-9)
             assert cell["low"] <= cell["value"] <= cell["high"]
-            assert f"{cell['value']:.2f} (" in text
+            assert f">{number(cell['value'], cell['n'], cell['bound'])} (" in text
     compared = {row.name: row.auc for row in read_comparison(study.folder)}
     for name in sites:
         alone = next(row for row in found["rows"] if row["trained_at"] == name)

@@ -12,16 +12,21 @@ from medfl_server.reports.sections.roc import labelled
 
 def calibration_section(whole: ScoreCounts, basis: Basis, plan: Plan) -> Section:
     """Draw observed against predicted, and give the temperature that fits best."""
+    advice = _advice(read_scores(basis.counts, plan, 1), basis.chosen_on)
+    picture = reliability_plot(whole, plan)
+    return Section("Do its probabilities mean what they say?", [advice], [picture])
+
+
+def reliability_plot(whole: ScoreCounts, plan: Plan) -> str:
+    """Draw observed against predicted, for each class or finding, as SVG."""
     lines: dict[str, tuple[list[float], list[float]]] = {"perfect": ([0.0, 1.0], [0.0, 1.0])}
     for name, positive, negative in labelled(whole, plan):
         groups = reliability(positive, negative)
         lines[name] = ([g.predicted for g in groups], [g.observed for g in groups])
-    image = line_plot(
+    return line_plot(
         lines, "predicted probability", "fraction of positive images", [*lines], y_range=(0, 1.02),
         whole_x=False,
     )  # fmt: skip
-    advice = _advice(read_scores(basis.counts, plan, 1), basis.chosen_on)
-    return Section("Do its probabilities mean what they say?", [advice], [image])
 
 
 def _advice(reading: Reading, part: str) -> str:
