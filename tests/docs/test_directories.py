@@ -10,7 +10,13 @@ from typer.testing import CliRunner
 from medfl_client.cli import app as client
 from medfl_sim.cli import app as sim
 
-WILD = {"RUN": "[0-9a-f]{32}", "NNNN": "[0-9]{4}", "SITE": "[a-z0-9-]+", "HASH": "[0-9a-f]+"}
+WILD = {
+    "RUN": "[0-9a-f]{32}",
+    "NNNN": "[0-9]{4}",
+    "SITE": "[a-z0-9-]+",
+    "FOLD": "[0-9]+",
+    "HASH": "[0-9a-f]+",
+}
 BY_THE_HOSPITAL = ("dicom/", "labels.csv")  # its own data
 
 

@@ -3,7 +3,8 @@
 from tools.reference.markdown import code, page, table
 
 INTRO = """`RUN` stands for the id of a run (32 hex digits), `NNNN` for a round, `SITE` for the name
-of a hospital, `FOLD` for the number of a fold and `HASH` for a hash. A path that ends with a slash is a folder with all in it."""
+of a hospital, `FOLD` for the number of a fold and `HASH` for a hash. A path that ends with a slash
+is a folder with all in it."""
 
 # Path -> what it is. Coordinators and simulations alike write these.
 RUN = {

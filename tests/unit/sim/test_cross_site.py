@@ -86,3 +86,19 @@ def test_a_shaded_cell_shows_its_number_and_its_shade_and_others_none() -> None:
         ("background: rgb(var(--shade) / 0.20)", "0.75")
     ]
     assert "<td>n/a</td>" in page
+
+
+def test_a_hospital_that_only_scores_has_a_column_and_no_model(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    site_file = hospitals / "site-3" / "site.yaml"
+    site_file.write_text(site_file.read_text().replace("min_cell: 1", "role: evaluate"))
+
+    study = do(Job(make_plan(federation={"rounds": 1}), hospitals, further=ASKED), tmp_path / "run")
+
+    found = json.loads(study.files.cross_site.read_text())
+    assert [row["trained_at"] or row["kind"] for row in found["rows"]] == [
+        "site-1", "site-2", "federated", "pooled",
+    ]  # fmt: skip
+    assert [*found["rows"][0]["auc"]] == ["site-1", "site-2", "site-3"]
+    assert found["rows"][0]["auc"]["site-3"]["n"] == 40
