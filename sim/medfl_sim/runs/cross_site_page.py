@@ -36,12 +36,12 @@ def answer(found: Matrix) -> str:
     home = _mean([row.auc[row.trained_at].value for row in alone])
     elsewhere = _mean([row.mean for row in alone])
     joint = {row.kind: row for row in found.rows if row.kind != "alone"}
-    n, n_hospitals = _images(found), len(found.rows[0].auc)
+    n = _images(found)
     return (
         f"On {found.part} images a hospital's own model has a mean AUC of {number(home, n)} at "
         f"home and {number(elsewhere, n)} at the other hospitals; the federated model has "
         f"{number(joint['federated'].mean, n)} and the pooled one "
-        f"{number(joint['pooled'].mean, n)}, mean over {n_hospitals} hospitals ({n} images)."
+        f"{number(joint['pooled'].mean, n)}, means over hospitals ({n} images)."
     )
 
 
@@ -51,7 +51,9 @@ def _matrix(found: Matrix) -> Section:
     header = ["model", *(f"at {name} (n = {n[name]})" for name in hospitals), "mean"]
     rows = [_cells(row, _images(found)) for row in found.rows]
     shades = [_shades(row) for row in found.rows]
-    caption = "AUC, with its 95 % interval; the darker, the higher: from 0.5 (chance) to 1"
+    caption = (
+        "AUC, with its 95 % interval; the stronger the colour, the higher, from 0.5 (chance) to 1"
+    )
     text = (
         "A row is a model, a column the hospital whose images it scores. The mean of a hospital's "
         "own model is over the other hospitals."
