@@ -118,14 +118,14 @@ def mean_auc(folds: Sequence[ScoreCounts], together: Estimate) -> Estimate:
 def _note_tested(study: Study, fold: Fold, sites: Sites) -> None:
     """Note who is tested in a fold before it trains; RunError where it was somebody else before."""
     path = study.files.tested
-    noted = json.loads(path.read_text()) if path.exists() else {"version": 1, "folds": {}}
+    noted: dict[str, str] = json.loads(path.read_text())["folds"] if path.exists() else {}
     sides = {name: site.data(study.plan).sides for name, site in sites.items()}
     tested = {n: sorted(k for k, part in of.items() if part == "test") for n, of in sides.items()}
     digest = hashlib.sha256(json.dumps([fold.of, tested]).encode()).hexdigest()
-    if noted["folds"].setdefault(str(fold.number), digest) != digest:
+    if noted.setdefault(str(fold.number), digest) != digest:
         raise RunError(
             f"fold {fold.number} in {study.files.folds} tests other patients: the number of folds "
             "or the data changed",
             todo="give the same --folds and data to resume, or another --out",
         )
-    write_atomic(path, json.dumps(noted, indent=1).encode())
+    write_atomic(path, json.dumps({"version": 1, "folds": noted}, indent=1).encode())

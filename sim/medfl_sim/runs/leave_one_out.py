@@ -105,17 +105,14 @@ def _score(
     scored = images_of(data, part)
     without, targets = outside.score(scored, device, site.name)
     joined, _ = whole.score(scored, device, site.name)
-    estimates = (
-        auc_estimate(count_scores(logits, targets, plan), plan.task.type)
-        for logits in (without, joined)
-    )
-    odds = (log_odds(logits, plan).numpy() for logits in (joined, without))
+    odds = [log_odds(logits, plan).numpy() for logits in (joined, without)]
     row = LeftOut(
-        site.name,
-        0,
-        auc_estimate(counts, plan.task.type),
-        *estimates,
-        difference(*odds, targets.numpy()),
+        name=site.name,
+        n_trained=0,
+        outside=auc_estimate(counts, plan.task.type),
+        outside_part=auc_estimate(count_scores(without, targets, plan), plan.task.type),
+        whole_part=auc_estimate(count_scores(joined, targets, plan), plan.task.type),
+        gain=difference(odds[0], odds[1], targets.numpy()),
     )
     return counts, row
 
