@@ -9,8 +9,9 @@ import medfl_common  # noqa: F401  sets Flower's environment before flwr is impo
 
 if TYPE_CHECKING:
     from medfl_sim.api import Run, open_run, simulate
+    from medfl_sim.runs.further import Further
 
-__all__ = ["Run", "open_run", "simulate"]
+__all__ = ["Further", "Run", "open_run", "simulate"]
 
 
 def __getattr__(name: str) -> object:

@@ -27,7 +27,7 @@ from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.frame import to_pandas
-from medfl_sim.runs.further import Further
+from medfl_sim.runs.further import NOTHING, Further
 from medfl_sim.runs.job import Job, do
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def simulate(
     baselines: bool = True,
     log_to: Sequence[str] = (),
     cache: Path | str | None = None,
-    cross_site: bool = False,
-    leave_one_out: bool = False,
-    folds: int | None = None,
+    further: Further = NOTHING,
     say: Callable[[str], None] = print,
 ) -> Run:
     """Run a study over virtual hospitals, or resume one; the same as `medfl-sim run`.
@@ -141,22 +139,22 @@ def simulate(
         baselines: Train each hospital alone and all pooled too.
         log_to: tensorboard, mlflow.
         cache: The folder for decoded images; medfl-cache beside the run directory if not given.
-        cross_site: Score every model at every hospital too.
-        leave_one_out: Make a federation without each hospital too, and score it there.
-        folds: Test every patient once too, in so many studies.
+        further: Other hospitals and other splits: Further(cross_site=True, n_folds=5).
         say: Takes one line per event.
     """
     given = Path(scenario) if isinstance(scenario, str) else scenario
     chosen = choose_scenario(given, partition, sites, partition_seed)
-    site = None if site_file is None else Path(site_file)
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
-        job = Job(plan_file, Path(data), chosen, site, source, engine, workers, baselines,
-                  tuple(log_to), None if cache is None else Path(cache),
-                  Further(cross_site, leave_one_out, folds))  # fmt: skip
-        folder = Path(out) if out is not None else default_out(plan_file)
+        job = Job(plan_file, Path(data), chosen, _path(site_file), source, engine, workers,
+                  baselines, tuple(log_to), _path(cache), further)  # fmt: skip
+        folder = _path(out) or default_out(plan_file)
         do(job, folder, say)
     return Run(folder)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _plan_file(plan: Path | str | Mapping[str, Any], scratch: Path) -> Path:

@@ -109,7 +109,7 @@ def do(
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
-    joined = members(hospitals)
+    joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
     refuse_unfit(job.further, study, reading, len(joined), job.baselines)
     if not study.log.read(Event):
@@ -118,7 +118,6 @@ def do(
     for line in in_words(read):
         say(line)
     say(f"{len(hospitals)} virtual hospitals: {page}")
-    faults = read_faults(job.scenario)
     with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:
         log_to(RunFolder(folder).flower_log)
 
@@ -127,10 +126,10 @@ def do(
             if not progress.part:
                 feed()
 
-        run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, faults)
+        run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, way.faults)
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
     if job.baselines and len(joined) > 1:
         run_baselines(study, joined, say)
         say(f"did joining help? {write_comparison(study, compare(study, joined))}")
-    answer_further(job.further, study, reading, Way(job.engine, job.n_workers, faults), say)
+    answer_further(job.further, study, reading, way, say)
     return study
