@@ -32,7 +32,7 @@ def answer(
     which = "validation images" if is_test else "images"
     on = f" on {first.n} {which}" if first and (is_test or first.n != last.n) else ""
     started = f"; before training it was {first.text('auc')}{on}" if first else ""
-    outside = "who chose nothing of it" if is_test else "outside its training"
+    outside = "who neither trained nor chose it" if is_test else "outside its training"
     return (
         f"{made} the model of round {model_round(shown)} has AUC {last.text('auc')} (95 % interval "
         f"{interval}) on {last.n} {part_of(shown)} images of patients {outside}{started}."

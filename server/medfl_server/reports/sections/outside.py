@@ -47,7 +47,7 @@ def outside_section(
         tables.append(_rounds(scored, plan))
     text = (
         f"The model of round {model_round(shown)} on all patients of hospitals that trained "
-        "nothing of it and chose nothing of it."
+        "nothing of it, and chose nothing."
     )
     return [Section(HEADING, [text], tables=tables)]
 
