@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 START = time.monotonic()
@@ -119,17 +120,15 @@ def main(job: str, precision: str, engine: str, n_workers: int | None) -> None:
     pixels, labels = (np.load(Path("data") / f"{job}_{name}.npy", mmap_mode="r") for name in "xy")
     test_x, test_y = (torch.from_numpy(np.load(Path("data") / f"{job}_t{n}.npy")) for n in "xy")
 
-    def data_of(number: int) -> SiteData:
+    def data_of(number: int, plan: Plan) -> SiteData:
         targets = torch.from_numpy(np.array(labels[number]))[:, None]
         channels, rows = study.plan.images.channels, np.arange(len(targets))
         here = Hospital(pixels[number], rows, targets, channels, number, c["rounds"])
-        none = ImageSet(pixels[number], rows[:0], targets[:0], channels)
-        return SiteData(here, none, none)
+        nobody = ImageSet(pixels[number], rows[:0], targets[:0], channels)
+        return SiteData(here, nobody, nobody)
 
     def site(number: int) -> Site:
-        def data(plan: Plan) -> SiteData:
-            return data_of(number)
-
+        data = partial(data_of, number)
         return Site(f"h{number}", Policy(), torch.device("cpu"), data, None)
 
     model = build_model(study.plan).eval()

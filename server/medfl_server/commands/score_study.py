@@ -7,7 +7,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from medfl_common.errors import ConfigError
 from medfl_common.run.checkpoint import Checkpoint
-from medfl_common.run.events import WithModel
+from medfl_common.run.events import ScoredOutside, WithModel
 from medfl_common.ui.screen import Screen
 from medfl_server.commands.run import open_port
 from medfl_server.reports.scores import score_sites
@@ -38,7 +38,7 @@ def score_study(
     )
     link.run(app)
     for event in scored:
-        where = "outside hospitals" if event.kind == "scored_outside" else "test patients"
+        where = "outside hospitals" if isinstance(event, ScoredOutside) else "test patients"
         if score_sites(event):
             screen.table(HEADER, score_rows(event), f"model of round {event.round} on {where}")
 

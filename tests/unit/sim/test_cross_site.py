@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
@@ -27,6 +26,8 @@ ASKED = Further(cross_site=True)
 def test_each_cell_is_the_auc_of_one_model_on_one_hospitals_test_images(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    from sklearn.metrics import roc_auc_score  # a second to import
+
     plan_file = make_plan(federation={"rounds": 1}, evaluation={"test": 0.5, "validation": 0.2})
 
     study = do(Job(plan_file, hospitals, further=ASKED), tmp_path / "run")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
 from medfl_client.data.split import Person
@@ -46,6 +45,8 @@ def test_every_patient_is_tested_in_one_fold_and_somebody_trains_in_each(seed: i
 def test_each_fold_is_scored_on_its_own_patients_by_a_model_that_never_saw_them(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    from sklearn.metrics import roc_auc_score  # a second to import
+
     plan_file = make_plan(federation={"rounds": 1})
     job = Job(plan_file, hospitals, baselines=False, further=Further(n_folds=2))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
@@ -39,6 +38,8 @@ def images(*sets: object) -> tuple[list[torch.Tensor], np.ndarray]:
 def test_a_hospital_is_scored_whole_by_a_federation_that_lacks_it(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path, faults: list[dict[str, object]]
 ) -> None:
+    from sklearn.metrics import roc_auc_score  # a second to import
+
     plan_file = make_plan(
         federation={"rounds": 1, "min_sites": 3}, evaluation={"test": 0.5, "validation": 0.2}
     )

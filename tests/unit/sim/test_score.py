@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from tests.conftest import MakePlan
 from typer.testing import CliRunner
 
@@ -29,6 +28,8 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 def test_the_figures_are_those_of_the_predictions_and_nothing_is_written_into_the_data(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score  # a second to import
+
     outside = (hospitals / "site-3").rename(tmp_path / "outside")
     study = create_study(tmp_path / "run", make_plan(evaluation={"validation": 0.5}))
     run_study(study, virtual_sites(hospitals, study.plan))
@@ -71,6 +72,8 @@ def test_the_figures_are_those_of_the_predictions_and_nothing_is_written_into_th
 def test_archives_of_three_classes_are_scored_image_by_image(
     make_plan: MakePlan, tmp_path: Path
 ) -> None:
+    from sklearn.metrics import log_loss, roc_auc_score  # a second to import
+
     rng, data = np.random.default_rng(0), tmp_path / "data"
     labels = rng.integers(0, 3, (90, 1))
     pixels = rng.integers(0, 80, (90, 24, 24)) + labels[:, :, None] * 60
