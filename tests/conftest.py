@@ -2,14 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import yaml
 
-from medfl_client.config.folder import StateFolder
-from medfl_common.files import write_private
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_sim.data.radiograph import write_hospitals
 from medfl_sim.local.deployment import Deployment
@@ -37,8 +34,6 @@ def hospitals_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for site in write_hospitals(folder, n_sites=3, n_images=40, seed=1):
         with (site / "site.yaml").open("a") as file:
             file.write("policy: {min_images: 5, min_cell: 1}\n")
-        key = StateFolder.of(site).patients_key  # so each run of the tests has one split
-        write_private(key, sha256(site.name.encode()).hexdigest().encode())
     return folder
 
 
