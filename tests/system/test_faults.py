@@ -12,6 +12,9 @@ from tests.system.kills import Storm
 from tests.system.proxy import Proxy
 
 from medfl_client.commands.run import free_port
+from medfl_client.config.folder import StateFolder
+from medfl_client.config.site_file import site_secret
+from medfl_common.files import write_private
 from medfl_common.run.log import Line, read_lines
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
@@ -36,11 +39,17 @@ def log(deployment: Deployment, kind: str) -> list[Line]:
 
 
 def undisturbed(folder: Path, plan: Path, hospitals: Path) -> object:
-    """Give the digest of the final weights where nothing happens, and leave no traces."""
+    """Give the digest of the final weights where nothing happens, and leave the secrets alone.
+
+    The split follows from a site's secret.
+    """
+    secrets = {name: site_secret(hospitals / name / "state") for name in SITES}
     study = create_study(folder, plan)
     run_study(study, virtual_sites(hospitals, study.plan))
     for name in SITES:
         shutil.rmtree(hospitals / name / "state")
+        key = StateFolder.of(hospitals / name).patients_key
+        write_private(key, secrets[name].hex().encode())
     return study.log.lines("finished")[0]["sha256"]
 
 

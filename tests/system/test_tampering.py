@@ -10,6 +10,7 @@ from tests.conftest import MakePlan
 from tests.system.man_in_the_middle import Man
 
 from medfl_client.commands.run import free_port
+from medfl_client.config.site_file import site_secret
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import read_lines
 from medfl_server.study.run_directory import create_study
@@ -66,6 +67,7 @@ def test_whoever_ends_tls_changes_nothing_but_that_what_he_touches_is_refused(
 ) -> None:
     plan = make_plan(federation={"rounds": 5, "min_sites": 2, "deadline_s": 600})
     for name in ("site-1", "site-2"):
+        site_secret(hospitals / name / "state")  # the split follows from it
         shutil.copytree(hospitals / name, tmp_path / "two" / name)
     alone = create_study(tmp_path / "simulated", plan)
     run_study(alone, virtual_sites(tmp_path / "two", alone.plan))
