@@ -1,5 +1,6 @@
 """The split of earlier versions, for studies that began with one: drawn from a list of patients."""
 
+import json
 from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
@@ -37,8 +38,10 @@ def sides_of_earlier_version(
 
 
 def _has_answered(state: Path, plan: Plan) -> bool:
+    """Say whether an answer under the plan has left; a refusal is none, whenever it was."""
     path = StateFolder(state).ledger
     if not path.exists():
         return False
     with path.open(encoding="utf-8", errors="replace") as lines:
-        return any(plan.hash() in line for line in lines)
+        found = [json.loads(line) for line in lines if plan.hash() in line and line.endswith("\n")]
+    return any(line.get("decision", "released") == "released" for line in found)

@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.client.test_answer import ask
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.parts import PARTS
 from medfl_client.data.site_data import site_data
 from medfl_client.data.split import Person, Sides, split, split_key
-from medfl_client.data.split_notes import keep_sides, read_sides
+from medfl_client.data.split_notes import keep_sides, known_sides, read_sides
+from medfl_client.task.handler import handle_task
+from medfl_client.task.session import Session
+from medfl_client.task.site import open_site
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_sim.data.radiograph import write_hospital
@@ -209,3 +213,16 @@ def test_another_word_than_a_part_is_told_with_its_line(hospital: Path, plan: Pl
 
     with pytest.raises(DataError, match=r"line 4 of labels\.csv says 'holdout' of the split"):
         read(hospital, plan)
+
+
+def test_a_refusal_before_the_approval_is_no_answer_of_an_earlier_version(
+    hospital: Path, plan: Plan
+) -> None:
+    """The coordinator may ask before the hospital approves; the ledger holds that refusal."""
+    site = open_site(hospital, load_site_file(hospital))
+
+    reply = handle_task(ask(plan), site, Session(), print)
+
+    assert reply.metric_records["numbers"]["code"] != 0
+    assert plan.hash() in (hospital / "state" / "ledger.jsonl").read_text()
+    assert known_sides(hospital / "state", plan, read(hospital, plan), "site-1") == {}
