@@ -7,8 +7,8 @@ import typer
 
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
+from medfl_server.commands import going_on
 from medfl_server.commands.score import score
-from medfl_server.commands.serving import serving
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import create_study, open_study
 
@@ -17,6 +17,11 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(help="The study's directory.")]
+Port = Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)]
+Bind = Annotated[str, typer.Option(help="Address to listen on.")]
+MetricsPort = Annotated[
+    int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
+]
 
 
 @app.command()
@@ -186,32 +191,41 @@ def renew(
 @app.command()
 def run(
     folder: Folder,
-    port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
-    bind: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104
-    metrics_port: Annotated[
-        int | None, typer.Option(help="Port on 127.0.0.1 for Prometheus.", min=1, max=65535)
-    ] = None,
+    port: Port = 8443,
+    bind: Bind = "0.0.0.0",  # noqa: S104
+    metrics_port: MetricsPort = None,
 ) -> None:
-    """Run the study, or resume it. Ends with the final model and the report."""
-    from medfl_server.commands.run import report_study, run_study
+    """Run the study, or go on where it stopped. Ends with the final model and the report."""
+    from medfl_server.commands.run import run_and_report
 
     with errors_for_people():
-        from medfl_server.commands.run import report_study, run_study
-
-        study, screen = open_study(folder), Screen()
-        screen.say("starting")
-        with serving(folder):
-            run_study(study, bind, port, metrics_port, screen)
-            report_study(study, screen)
+        run_and_report(folder, bind, port, metrics_port)
 
 
-app.command()(score)
+@app.command()
+def resume(
+    folder: Folder,
+    port: Port = 8443,
+    bind: Bind = "0.0.0.0",  # noqa: S104
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run a study that `pause` has paused; else the same as `run`."""
+    from medfl_server.commands.run import run_and_report
+
+    with errors_for_people():
+        run_and_report(folder, bind, port, metrics_port, is_resume=True)
+
+
+for command in (
+    going_on.pause, going_on.extend, going_on.amend, going_on.branch, going_on.without, score,
+):  # fmt: skip
+    app.command()(command)
 
 
 @app.command()
 def doctor(
     folder: Folder,
-    port: Annotated[int, typer.Option(help="Port for the hospitals.", min=1, max=65535)] = 8443,
+    port: Port = 8443,
     is_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
         False
     ),
@@ -250,13 +264,22 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The folder; default: `export` in the study's directory.")
     ] = None,
+    round_: Annotated[
+        int | None,
+        typer.Option("--round", help="The model of a kept round, not the final one.", min=0),
+    ] = None,
 ) -> None:
     """Write the final model for other programs, with its preprocessing, checked against torch."""
     from medfl_server.export.model import export as write
+    from medfl_server.export.model import write_round
 
     with errors_for_people():
-        screen = Screen()
-        for line in write(folder, out or RunFolder(folder).export, onnx, torchscript):
+        screen, source = Screen(), folder
+        out = out or RunFolder(folder).export
+        if round_ is not None:
+            source = out = out / f"round-{round_:04d}"
+            write_round(folder, round_, out)
+        for line in write(source, out, onnx, torchscript):
             screen.say(line)
 
 

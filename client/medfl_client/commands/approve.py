@@ -8,6 +8,7 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.connection.study_key import in_words
 from medfl_client.egress.approvals import (
+    Record,
     approve,
     approved_plan,
     last_approved,
@@ -15,7 +16,7 @@ from medfl_client.egress.approvals import (
     status_of,
 )
 from medfl_client.egress.guard import permit
-from medfl_client.egress.questions import use_of
+from medfl_client.egress.questions import rounds_of, use_of
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
@@ -26,8 +27,12 @@ Ask = Callable[[str], bool]
 def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
     """Show a plan in words, and record the approval if the person says yes."""
     site, state = load_site_file(folder), SiteFolder(folder).state
-    plan = load_plan(plan_file or _waiting_plan(SiteFolder(folder)))
-    screen.table(["question", "answer"], summarise(plan), title=f"what {plan.study} does here")
+    plan_file = plan_file or _waiting_plan(SiteFolder(folder))
+    plan = load_plan(plan_file)
+    before = last_approved(state, plan.study, plan.evaluation.split_of or "")
+    if before is None or not _goes_on(plan, before, plan_file, screen):
+        title = f"what {plan.study} does here"
+        screen.table(["question", "answer"], summarise(plan), title=title)
     if site.server is not None:
         screen.say(f"study key: {in_words(folder / site.server.ca, state)}")
     try:
@@ -35,7 +40,11 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
         screen.say("your policy allows this plan")
     except DisclosureError as error:
         screen.say(f"your policy refuses this plan, approved or not: {error}")
-    _show_differences(plan, state, screen)
+    _show_differences(plan, before, screen)
+    if before is not None and (asked := rounds_of(state, before.plan)):
+        screen.say(
+            f"under that plan rounds up to {asked.round} were asked here, by run {asked.run[:8]}"
+        )
     used = use_of(state, plan)
     if status_of(state, plan.hash()) == "approved" and used is None:
         screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
@@ -43,7 +52,8 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
     if used is not None:
         screen.say(
             f"this plan was approved before, and used: {used.in_words}. A further approval allows "
-            f"another run of {plan.federation.rounds} rounds, or this run's questions once more"
+            f"another run of {plan.federation.rounds} rounds, or this run's questions once more: "
+            "so a study goes on without a hospital whose updates were taken out of the model"
         )
     again = " again" if used is not None else ""
     if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
@@ -65,8 +75,20 @@ def _waiting_plan(site: SiteFolder) -> Path:
     return found[-1] if found else site.plan_file
 
 
-def _show_differences(plan: Plan, state: Path, screen: Screen) -> None:
-    before = last_approved(state, plan.study)
+def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Screen) -> bool:
+    """Show what is new in a plan of a study that is known here; False: it is another study."""
+    known = approved_plan(before)
+    if before.study not in (plan.study, plan.evaluation.split_of) or known.hash() == plan.hash():
+        return False
+    screen.say(f"{plan.study} goes on with a study that is approved here; what is new is below")
+    old = dict(summarise(known))
+    rows = [[key, old.get(key, ""), now] for key, now in summarise(plan) if old.get(key) != now]
+    screen.table(["question", "before", "now"], rows, title=f"what changes in {plan.study}")
+    screen.say(f"all else stays as it was; the whole plan is in {plan_file}")
+    return True
+
+
+def _show_differences(plan: Plan, before: Record | None, screen: Screen) -> None:
     if before is None:
         screen.say("this site has approved no plan before; this is the first")
         return

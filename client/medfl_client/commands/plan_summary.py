@@ -7,7 +7,7 @@ from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
-from medfl_common.plan.bounds import Value
+from medfl_common.plan.differences import differences as changes
 from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
@@ -62,12 +62,7 @@ def summarise(plan: Plan) -> Rows:
 
 def differences(before: Plan, now: Plan) -> Rows:
     """List rows of (setting, before, now) for every setting that differs."""
-    old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
-    return [
-        [_printable(text) for text in (name, old.get(name, "not set"), new.get(name, "not set"))]
-        for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name)
-    ]
+    return [[_printable(text) for text in row] for row in changes(before, now)]
 
 
 def n_weights(plan: Plan) -> int:
@@ -200,15 +195,3 @@ def _statistics(plan: Plan) -> str:
 def _printable(text: str) -> str:
     """Show what a terminal would obey, such as an escape sequence in a class name, as text."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def _flat(values: dict[str, Value], path: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in values.items():
-        key = f"{path}{name}"
-        found |= _flat(value, f"{key}.") if isinstance(value, dict) else {key: _shown(value)}
-    return found
-
-
-def _shown(value: Value) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -97,11 +97,11 @@ def approved(state: Path) -> list[Record]:
     return [record for record in latest.values() if record.action == "approve"]
 
 
-def last_approved(state: Path, study: str = "") -> Record | None:
-    """Give the last approval, of one study where there is one, else of any."""
+def last_approved(state: Path, *studies: str) -> Record | None:
+    """Give the last approval, of the first of the studies that has one, else of any."""
     found = [record for record in read_records(state) if record.action == "approve"]
-    same = [record for record in found if record.study == study]
-    return (same or found)[-1] if found else None
+    of = ([record for record in found if record.study == study] for study in studies)
+    return next((same[-1] for same in of if same), found[-1] if found else None)
 
 
 def require(state: Path, plan: Plan, policy: Policy) -> None:

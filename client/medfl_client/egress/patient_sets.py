@@ -6,7 +6,7 @@ patients' pseudonyms and a hash of their images' names, apart for training, vali
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +49,25 @@ def require_apart(task: TrainTask, few: FewApart, is_again: bool) -> None:
         raise error
 
 
-def compare(state: Path, plan: str, members: Members, min_cell: int) -> FewApart:
-    """Say by how few patients these data differ from all that were answered with before."""
+def compare(
+    state: Path, plan: str, members: Members, min_cell: int, of_run: Set[str] = frozenset()
+) -> FewApart:
+    """Say by how few patients these data differ from all that were answered with before.
+
+    Args:
+        state: The site's.
+        plan: Hash of the plan.
+        members: The patients now.
+        min_cell: So many are not few.
+        of_run: Hashes of the plans that the run had before: it goes on under a changed one.
+    """
     found: dict[str, int] = {}
     for other, before in _versions(state):
         parts = (VALIDATION, TEST, TRAIN)
         scored, tested, trained = (_few(members, before, min_cell, s) for s in parts)
         every = _few(members, before, min_cell, *parts)
         seen = {"scored": scored, "tested": tested, "all": every}
-        if other == plan:
+        if other == plan or other in of_run:
             seen["same_plan"] = scored or tested or trained or every
         else:
             seen["trained"] = trained

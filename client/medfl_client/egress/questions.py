@@ -5,7 +5,8 @@ as the ledger is. A question is in it, on the disk, before any data are read for
 
 An approval of a plan with R rounds is good for one run of it: statistics once, each round once, two
 scorings, and one on the test part. A restarted coordinator may ask otherwise a few times more: the
-policy's `repeats`. What was asked before, with the same weights to the bit, is free.
+policy's `repeats`. What was asked before, with the same weights to the bit, is free. Under a
+changed plan a run goes on where it was: the approval is good for the rounds that are left.
 """
 
 import time
@@ -103,7 +104,8 @@ def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy
         plan=task.plan.hash(), run=task.run, kind=task.kind, round=task.round,
         weights=asked["weights"], told=asked["told"], start=asked["start"], approval=n_approvals,
     )  # fmt: skip
-    known = [line for line in _read(state) if line.plan == new.plan]
+    every = _read(state)
+    known = [line for line in every if line.plan == new.plan]
     _check_run(state, known, new, task.plan)
     _check_start(known, new, task, policy)
     same = [line for line in known if line.asks == new.asks]
@@ -113,7 +115,7 @@ def enter(state: Path, task: TrainTask, asked: Mapping[str, str], policy: Policy
     n_extra = _n_extra([*known, new], n_approvals, n_tests)
     is_extra = n_extra > _n_extra(known, n_approvals, n_tests)
     if not same:
-        _check_order(known, new)
+        _check_order(every, new)
         if is_extra and n_extra > policy.repeats * n_approvals:
             raise refused(
                 f"{_in_words(new)} was asked with other weights before, and {policy.repeats} such "
@@ -140,6 +142,17 @@ def newest_run(state: Path, plan_hash: str) -> str:
     """Name the run that asked last under a plan; empty: none has."""
     runs = [line.run for line in _read(state) if line.plan == plan_hash]
     return runs[-1] if runs else ""
+
+
+def rounds_of(state: Path, plan_hash: str) -> Question | None:
+    """Give the last round that was asked under a plan; None: none was."""
+    rounds = [line for line in _read(state) if line.plan == plan_hash and line.kind == "train"]
+    return rounds[-1] if rounds else None
+
+
+def plans_of(state: Path, run: str) -> set[str]:
+    """Give the hashes of the plans under which a run asked: it goes on under a changed one."""
+    return {line.plan for line in _read(state) if line.run == run}
 
 
 def refused(what: str, setting: str = "repeats") -> QuestionError:
@@ -191,10 +204,13 @@ def _check_start(known: Sequence[Question], new: Question, task: TrainTask, poli
         check_start(task, policy.start_weights, has_shared, has_rest)
 
 
-def _check_order(known: Sequence[Question], new: Question) -> None:
-    """Rounds go on; a restarted coordinator goes back two at most."""
-    rounds = [line.round for line in known if line.kind == "train"
-              and (line.run, line.approval) == (new.run, new.approval)]  # fmt: skip
+def _check_order(every: Sequence[Question], new: Question) -> None:
+    """Rounds go on, under a changed plan too; a restarted coordinator goes back two at most."""
+    own = [line for line in every if line.kind == "train" and line.run == new.run]
+    is_first = new.approval == 1
+    rounds = [line.round for line in own
+              if (line.plan, line.approval) == (new.plan, new.approval)
+              or (is_first and line.plan != new.plan)]  # fmt: skip
     if new.kind == "train" and new.round < max(rounds, default=0) - BACK:
         raise refused(f"round {new.round} is asked anew after round {max(rounds)}")
 

@@ -8,12 +8,14 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.egress.questions import newest_run
 from medfl_client.task.site import Site
+from medfl_common.visible import visible
 from medfl_common.wire.goodbye import Goodbye, goodbye_in
 from medfl_common.wire.study_key import foreign
 
 WAITS = "this client waits for it, and says so when it is back"
 RESTS = {
     "paused": f"the coordinator has paused it, because too few hospitals answered; {WAITS}",
+    "wished": f'the coordinator has paused it, and says: "{{}}"; {WAITS}',
     "stopped": f"the coordinator was stopped; {WAITS}",
 }
 
@@ -32,7 +34,9 @@ class Farewell(str):
             where = f"in {model}" if model.exists() else "with the coordinator"
             what = f"is finished; the final model is {where}; this client ends"
         else:
-            what = f"rests after round {goodbye.round}: {RESTS[goodbye.why]}"
+            why = "wished" if goodbye.why == "paused" and goodbye.message else goodbye.why
+            rests = RESTS[why].format(visible(goodbye.message))
+            what = f"rests after round {goodbye.round}: {rests}"
         line = cls(f"the study {goodbye.study} {what}")
         line.is_end = goodbye.why == "finished"
         return line

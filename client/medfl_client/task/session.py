@@ -8,6 +8,7 @@ import torch
 
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress.patient_sets import FewApart, compare, keep, require_apart
+from medfl_client.egress.questions import plans_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
@@ -109,7 +110,8 @@ class Session:
             return FewApart()
         if self._few is None:
             members = data.members()
-            self._few = compare(site.state, task.plan.hash(), members, site.policy.min_cell)
+            of_run = plans_of(site.state, task.run)
+            self._few = compare(site.state, task.plan.hash(), members, site.policy.min_cell, of_run)
         if self._few != FewApart():
             require_apart(task, self._few, is_again)
         if task.kind not in self._noted:

@@ -51,6 +51,8 @@ class Federation(Settings):
     """Before the first round each site tells counts of its data, as far as its policy allows."""
     empty_rounds: int = Field(default=3, ge=1, le=1000)
     """So many rounds in a row without a quorum pause the study."""
+    keep_every: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """The model of every so manieth round is kept; without it that of the best and the last two."""
 
     def own(self, kind: type[Own]) -> Own:
         """Give one algorithm's options: those of its class."""

@@ -34,6 +34,7 @@ ADDED = (
     ("evaluation", "outside"),
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
+    ("federation", "keep_every"),
 )
 
 

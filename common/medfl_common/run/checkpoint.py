@@ -52,6 +52,35 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> str:
     return sha256
 
 
+def keep(folder: Path, checkpoint: Checkpoint) -> None:
+    """Keep a round's weights, and what the strategy kept, for good: `kept-0010.safetensors`."""
+    stem = folder / f"kept-{checkpoint.round:04d}"
+    if checkpoint.state:
+        write_atomic(stem.with_suffix(STATE), tensors_to_bytes(checkpoint.state))
+    write_atomic(stem.with_suffix(".safetensors"), tensors_to_bytes(checkpoint.weights))
+
+
+def kept_rounds(folder: Path) -> list[int]:
+    """List the rounds that are kept for good."""
+    return sorted(int(p.stem.removeprefix("kept-")) for p in folder.glob("kept-*.safetensors"))
+
+
+def load_kept(folder: Path, round_: int) -> Checkpoint:
+    """Read a round that was kept."""
+    stem = folder / f"kept-{round_:04d}"
+    path = stem.with_suffix(STATE)
+    state = tensors_from_bytes(path.read_bytes()) if path.exists() else {}
+    weights = tensors_from_bytes(stem.with_suffix(".safetensors").read_bytes())
+    return Checkpoint(round_, weights, {}, state)
+
+
+def forget_after(folder: Path, round_: int) -> None:
+    """Remove the weights of every round after one, also the best and the kept ones."""
+    for path in folder.glob("*-[0-9]*.*"):
+        if int(path.stem.rpartition("-")[2]) > round_:
+            path.unlink()
+
+
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """Read the newest whole checkpoint, and a warning line for each damaged newer one."""
     warnings: list[str] = []

@@ -6,32 +6,21 @@ A type is a view of a line of `log.jsonl`: what a later version adds to the line
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 from medfl_common.files import Json
+from medfl_common.run.base_event import AtRound
+from medfl_common.run.base_event import Event as Event
 from medfl_common.run.best import Best, best_of, best_to_json
 from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.data_source import DataSource
+from medfl_common.run.decisions import PlanChanged, RosterChanged, TakenBack
 from medfl_common.run.site_reply import Facts, SiteReply
 
-RosterChange = Literal["enrolled", "keys replaced", "revoked", "asked to join", "refused"]
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
 
 
 @dataclass(frozen=True)
-class Event:
-    """One line of the log; of a kind that this version does not know, only the time."""
-
-    facts: Facts
-    kind: ClassVar[str] = ""
-    is_beside: ClassVar[bool] = False  # no part of the study's course: read by its own kind only
-
-    @property
-    def time(self) -> float:
-        """Seconds since 1970."""
-        return float(self.facts.get("time", 0.0))
-
-
 class Started(Event):
     """The study began."""
 
@@ -64,20 +53,6 @@ class DataRead(Event):
         return {name: DataSource(facts) for name, facts in self.facts["sources"].items()}
 
 
-class AtRound(Event):
-    """Something that happened after a round."""
-
-    @classmethod
-    def of(cls, round_: int) -> Self:
-        """Note the round."""
-        return cls({"round": round_})
-
-    @property
-    def round(self) -> int:
-        """The round."""
-        return int(self.facts["round"])
-
-
 class Resumed(AtRound):
     """The coordinator resumed the study from the checkpoint of this round."""
 
@@ -85,9 +60,14 @@ class Resumed(AtRound):
 
 
 class Paused(AtRound):
-    """The study paused, for want of replies."""
+    """The study paused, for want of replies or because a person wished it."""
 
     kind = "paused"
+
+    @classmethod
+    def by_person(cls, round_: int, by: str, message: str) -> Self:
+        """Note the user of this machine who wished it, and what they tell the hospitals."""
+        return cls({"round": round_, "by": by, "message": message})
 
 
 class LateReply(Event):
@@ -115,19 +95,6 @@ class LedgerSetBack(Event):
     def of(cls, site: str, line: int, sha256: str) -> Self:
         """Note whose ledger lost which line, with the hash of the line."""
         return cls({"site": site, "line": line, "hash": sha256})
-
-
-class RosterChanged(Event):
-    """Somebody enrolled a site, gave it new keys or revoked them, or asked for a place."""
-
-    kind = "roster_changed"
-    is_beside = True
-
-    @classmethod
-    def of(cls, change: RosterChange, site: str, fingerprint: str, by: str, why: str = "") -> Self:
-        """Note what was done with which keys, who did it, and why somebody was refused."""
-        reason = {"why": why} if why else {}
-        return cls({"change": change, "site": site, "fingerprint": fingerprint, "by": by, **reason})
 
 
 class Asked(AtRound):
@@ -267,9 +234,9 @@ class Finished(WithModel):
 KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
-        DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, Statistics,
-        RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest, ScoredOutside,
-        Finished,
+        DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, PlanChanged,
+        TakenBack, Statistics, RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest,
+        ScoredOutside, Finished,
     )
 }  # fmt: skip
 

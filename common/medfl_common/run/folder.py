@@ -15,6 +15,15 @@ class RunFolder:
         """The plan, as the coordinator wrote it."""
         return self.path / "plan.yaml"
 
+    def former_plan(self, number: int) -> Path:
+        """Name a plan that the study had before; 1 is the first."""
+        return self.path / f"plan-{number}.yaml"
+
+    @property
+    def pause(self) -> Path:
+        """A person's wish that the study rest."""
+        return self.path / "pause.json"
+
     @property
     def facts(self) -> Path:
         """The run's id and the plan's hash."""

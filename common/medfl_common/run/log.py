@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from medfl_common.files import Json, alone, write_atomic
-from medfl_common.run.events import Event, RoundMade, event_of
+from medfl_common.run.events import (
+    Event,
+    Finished,
+    ModelScored,
+    RoundMade,
+    ScoredOnTest,
+    ScoredOutside,
+    event_of,
+)
 from medfl_common.run.folder import RunFolder
 
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
 TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
+ENDS = (ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
+BEFORE = "_before"  # follows the kind of an end, once the study goes on
 
 
 class RunLog:
@@ -61,6 +71,21 @@ class RunLog:
             if lines is not None:
                 text = "".join(json.dumps(line) + "\n" for line in lines)
                 write_atomic(self.path, text.encode())
+
+    def go_on(self, why: Event, after: int) -> None:
+        """Note why a study goes on after a round: what ended it is an end no more.
+
+        Rounds after that one are taken back. All is in the file at once.
+        """
+        with self._alone():
+            lines = read_lines(self.path)
+            lines = without_rounds(lines, after) or lines
+            for line in lines:
+                if line["event"] in ENDS:
+                    line["event"] = f"{line['event']}{BEFORE}"
+            lines.append({"event": why.kind, "time": round(time.time(), 3), **why.facts})
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            write_atomic(self.path, text.encode())
 
     def _cut_torn_line(self) -> None:
         if not self._is_torn():

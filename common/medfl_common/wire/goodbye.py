@@ -11,6 +11,7 @@ from medfl_common.wire.protocol import PROTOCOL, RUN
 
 Why = Literal["finished", "paused", "stopped"]
 KIND = "goodbye"
+MAX_MESSAGE = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,17 @@ class Goodbye:
     run: str
     plan: str  # hash
     round: int  # the last that was made
+    message: str = ""  # why a person has paused the study, in their words
+
+
+FIELDS = ("why", "study", "run", "plan", "round")  # that each goodbye has
 
 
 def encode_goodbye(goodbye: Goodbye) -> RecordDict:
     """Write a goodbye as a task that asks for nothing."""
     config = {"protocol": PROTOCOL, "kind": KIND, **vars(goodbye)}
+    if not goodbye.message:  # as versions of before wrote it
+        del config["message"]
     return RecordDict({"task": ConfigRecord(config)})
 
 
@@ -35,7 +42,8 @@ def goodbye_in(content: RecordDict) -> Goodbye | None:
     config = content.config_records["task"]
     if config.get("kind") != KIND:
         return None
-    why, study, run, plan, round_ = (config.get(key) for key in Goodbye.__dataclass_fields__)
+    why, study, run, plan, round_ = (config.get(key) for key in FIELDS)
+    message = config.get("message", "")
     if not (
         why in get_args(Why)
         and isinstance(study, str)
@@ -43,6 +51,8 @@ def goodbye_in(content: RecordDict) -> Goodbye | None:
         and re.fullmatch(RUN, run)  # a site looks for a folder of this name
         and isinstance(plan, str)
         and isinstance(round_, int)
+        and isinstance(message, str)
+        and len(message) <= MAX_MESSAGE
     ):
         raise LinkError("the coordinator's last word cannot be read", todo="update medfl here")
-    return Goodbye(cast(Why, why), study, run, plan, round_)
+    return Goodbye(cast(Why, why), study, run, plan, round_, message)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from medfl_common.errors import ConfigError
 from medfl_common.ops.user import user_name
-from medfl_common.run.events import RosterChange, RosterChanged
+from medfl_common.run.decisions import RosterChange, RosterChanged
 from medfl_common.ui.screen import Screen
 from medfl_server.roster.enrolment import Enrolled, enrol_keys, read_roster
 from medfl_server.roster.invitations import State, states, waiting

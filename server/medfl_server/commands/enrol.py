@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medfl_common.ops.user import user_name
-from medfl_common.run.events import RosterChange, RosterChanged
+from medfl_common.run.decisions import RosterChange, RosterChanged
 from medfl_common.ui.screen import Screen
 from medfl_server.roster import enrolment
 from medfl_server.roster.invitations import withdraw

@@ -2,14 +2,34 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medfl_common.ui.screen import Screen, log_to
+from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster, Roster
-from medfl_server.study.run_directory import Study
+from medfl_server.study.pause_wish import forget_wish, refuse_while_paused
+from medfl_server.study.run_directory import Study, open_study
 
 if TYPE_CHECKING:
     from medfl_server.superlink.superlink import SuperLink
+
+
+def run_and_report(
+    folder: Path, bind: str, port: int, metrics_port: int | None, is_resume: bool = False
+) -> None:
+    """Run a study, or go on with it, to the final model and the report.
+
+    One that a person has paused goes on only where `is_resume`.
+    """
+    study, screen = open_study(folder), Screen()
+    screen.say("starting")
+    with serving(folder):
+        if is_resume and forget_wish(folder):
+            screen.say("the study is not paused any more")
+        refuse_while_paused(folder)
+        run_study(study, bind, port, metrics_port, screen)
+        report_study(study, screen)
 
 
 def run_study(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:

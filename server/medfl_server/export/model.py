@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load
 
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
@@ -15,8 +16,9 @@ from medfl_common.files import Json, write_atomic
 from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
 from medfl_common.plan.halves import own_layers
-from medfl_common.plan.plan import Plan
-from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model
+from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.folder import RunFolder
+from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model, save_model
 
 TOLERANCE = 1e-3  # largest difference of logits from torch's, of about 1
 SIZES = (1, 3)  # images at a time in the parity check
@@ -49,6 +51,27 @@ def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
     write_atomic(out / "preprocessing.json", facts.encode())
     said = [f"{n}: logits within {d:.1e} of torch's" for n, d in parity.items()]
     return [*said, f"how to feed it, and what its scores mean: {out / 'preprocessing.json'}"]
+
+
+def write_round(run: Path, round_: int, out: Path) -> None:
+    """Write the model folder of a round whose weights are kept, of the best or one of the last two.
+
+    Raises ConfigError for a round whose weights are not there. Its scores were not read: the
+    threshold is the plan's.
+    """
+    folder, plan = RunFolder(run).checkpoints, load_plan(RunFolder(run).plan_file)
+    names = (f"{kind}-{round_:04d}.safetensors" for kind in ("kept", "best", "round"))
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is None:
+        there = sorted({int(path.stem[-4:]) for path in folder.glob("*.safetensors")})
+        raise ConfigError(
+            f"the weights of round {round_} are not kept; there are those of "
+            f"{', '.join(map(str, there)) or 'none'}",
+            todo="federation.keep_every in the plan keeps every so manieth round's",
+        )
+    start = load(RunFolder(run).initial_weights.read_bytes())
+    weights = start | load(found.read_bytes())
+    save_model(out, plan, weights, Reading(plan.evaluation.threshold))
 
 
 def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dict[str, Json]:

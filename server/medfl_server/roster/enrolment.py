@@ -138,6 +138,13 @@ def revoke(folder: Path, name: str) -> str:
     return site.fingerprint
 
 
+def leave_out(folder: Path, name: str) -> None:
+    """Take a hospital off the roster where it is there; its keys can be enrolled again."""
+    roster = read_roster(folder)
+    if roster.pop(name, None) is not None:
+        _write(folder, roster)
+
+
 def _write(folder: Path, roster: Roster) -> None:
     values = {name: asdict(site) for name, site in roster.items()}
     write_atomic(RunFolder(folder).roster, json.dumps(values, indent=1).encode())

@@ -41,12 +41,7 @@ POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 COLLECT_BYTES = 16 * 2**20  # of replies between two garbage collections, with few sites
 # A person there may change their mind, or make room.
-NOT_YET = (
-    NotApprovedError.code,
-    WithdrawnError.code,
-    SecondRunError.code,
-    DiskFullError.code,
-)
+NOT_YET = {e.code for e in (NotApprovedError, WithdrawnError, SecondRunError, DiskFullError)}
 
 
 def ignore_part(part: float) -> None:
@@ -66,6 +61,7 @@ class Collection:
         chosen: The sites to ask; None: all.
         tell_part: Takes the part of the sites that are done, 0..1.
         barrier: When the round is over, and for which round a site works; None: for this one.
+        heed: Raises what ends the round at once.
     """
 
     def __init__(
@@ -79,6 +75,7 @@ class Collection:
         chosen: Container[str] | None = None,
         tell_part: Callable[[float], None] = ignore_part,
         barrier: Barrier | None = None,
+        heed: Callable[[], None] = lambda: None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -88,6 +85,7 @@ class Collection:
         self._announce = announce
         self._aggregate = aggregate
         self._tell_part = tell_part
+        self._heed = heed
         self._barrier = barrier or RoundBarrier(late)
         self._sent_once = sent_once
         self._given_again: set[str] = set()
@@ -130,6 +128,7 @@ class Collection:
         tasks = {site: self._task(kind, site) for site in self._roster}
         started = time.monotonic()
         while True:
+            self._heed()
             self._ask_newcomers(tasks, beside, has_weights=bool(weights))
             self._fetch_arrived(tasks, shapes, max_norm, quorum)
             self._drop_revoked()

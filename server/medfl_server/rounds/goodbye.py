@@ -20,15 +20,15 @@ def goodbye_where_it_rests(study: Study, post: Post) -> Iterator[None]:
     """Tell the hospitals where the study pauses, or somebody stops the coordinator."""
     try:
         yield
-    except PausedError:
-        say_goodbye(study, post, "paused")
+    except PausedError as paused:
+        say_goodbye(study, post, "paused", paused.message)
         raise
     except KeyboardInterrupt:
         say_goodbye(study, post, "stopped")
         raise
 
 
-def say_goodbye(study: Study, post: Post, why: Why) -> None:
+def say_goodbye(study: Study, post: Post, why: Why, message: str = "") -> None:
     """Tell every connected hospital; at the end of the study wait a little for those away.
 
     Virtual hospitals are told nothing, and no fault of the telling is one of the study.
@@ -37,7 +37,7 @@ def say_goodbye(study: Study, post: Post, why: Why) -> None:
         return
     made = study.log.read(RoundMade)
     round_ = made[-1].round if made else 0
-    goodbye = Goodbye(why, study.plan.study, study.run, study.plan.hash(), round_)
+    goodbye = Goodbye(why, study.plan.study, study.run, study.plan.hash(), round_, message)
     with suppress(MedflError, OSError):
         _tell_all(post, goodbye)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
-from medfl_common.run.checkpoint import Checkpoint, digest, load_newest, save
+from medfl_common.run.checkpoint import Checkpoint, digest, keep, load_newest, save
 from medfl_common.run.checkpoint_facts import checkpoint_facts, pending_of
 from medfl_common.run.events import (
     QUARANTINED,
@@ -47,6 +47,7 @@ from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.version_watch import VersionWatch
 from medfl_server.study.initial_weights import initial_weights
+from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
@@ -54,7 +55,9 @@ NORM_ROUNDS = 3  # whose norms say what is likely
 
 
 class PausedError(RunError):
-    """Too few sites answered too often; the study can go on later."""
+    """Too few sites answered too often, or a person wished it; the study can go on later."""
+
+    message = ""  # a person's, to the hospitals
 
 
 Written = TypeVar("Written")
@@ -123,6 +126,7 @@ class RoundLoop:
         empty = 0
         n_rounds = self._plan.federation.rounds
         while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
+            self._heed(checkpoint.round)
             self._progress.tell(checkpoint.round)
             self._describing.ask()
             made = self._make_round(checkpoint)
@@ -132,6 +136,7 @@ class RoundLoop:
             checkpoint = made or checkpoint
             if made and self._plan.evaluation.outside == "rounds":
                 self._outside.score(checkpoint)
+        self._heed(checkpoint.round)
         self._progress.tell(checkpoint.round)
         if self._pending is not None:
             self._pending.give_up(self._late)
@@ -150,7 +155,8 @@ class RoundLoop:
         federation, folder = self._plan.federation, self._study.folder
         quorum = partial(quorum_of, federation)
         invited = partial(expected_sites, folder) if not made else list[str]
-        wait_for_quorum(self._post, quorum, federation.deadline_s, self._announce, invited)
+        heed = partial(self._heed, made)
+        wait_for_quorum(self._post, quorum, federation.deadline_s, self._announce, invited, heed)
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the initial weights as round 0."""
@@ -199,6 +205,8 @@ class RoundLoop:
         pending = None if self._pending is None else self._pending.facts()
         facts = checkpoint_facts(asked, self._best.best, pending)
         checkpoint = Checkpoint(round_, weights, facts, state)
+        if round_ % (self._plan.federation.keep_every or round_ + 1) == 0:
+            self._write(lambda folder: keep(folder, checkpoint))
         sha256 = self._write(lambda folder: save(folder, checkpoint))
         self._best.forget_others()
         self._log.add(RoundMade.of_checkpoint(sha256, facts))
@@ -240,6 +248,20 @@ class RoundLoop:
             data="nothing is lost",
         )
 
+    def _heed(self, round_: int, is_mid_round: bool = False) -> None:
+        """Raise PausedError where a person wants the study to rest."""
+        wish = wish_in(self._study.folder)
+        if wish is None or (is_mid_round and not wish.is_now):
+            return
+        self._log.add(Paused.by_person(round_, wish.by, wish.message))
+        error = PausedError(
+            f"after round {round_}: {wish.in_words}",
+            todo=f"medfl-server resume {self._study.folder} lets it go on",
+            data="nothing is lost",
+        )
+        error.message = wish.message
+        raise error
+
     def _is_over(self, made: int) -> bool:
         """Say whether the plan's patience is spent: so many rounds have brought no better model."""
         if not self._best.is_over():
@@ -270,6 +292,7 @@ class RoundLoop:
             self._study, self._post, self._announce, aggregate, self._sent_once, self._late, chosen,
             self._progress.tell_part if kind == "train" else ignore_part,
             self._pending if kind == "train" else None,
+            partial(self._heed, checkpoint.round, is_mid_round=True),
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         made = self._log.read(RoundMade)

@@ -14,6 +14,7 @@ def wait_for_quorum(
     deadline_s: float,
     announce: Announce,
     invited: Callable[[], Sequence[str]],
+    heed: Callable[[], None],
 ) -> None:
     """Wait as long as it takes for a quorum to connect, then a little for the others.
 
@@ -23,10 +24,12 @@ def wait_for_quorum(
         deadline_s: Of a round; nobody waits longer for the others.
         announce: Takes one line per change.
         invited: Names who may still join: these count as sites that are away.
+        heed: Raises what ends the wait.
     """
     since: float | None = None
     told = ""
     while True:
+        heed()
         coming, roster = invited(), [*post.roster()]  # in this order: who is let in is in one
         present = [site for site in post.connected_sites() if site in roster]
         away = [site for site in roster if site not in present]

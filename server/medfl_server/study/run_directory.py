@@ -1,6 +1,7 @@
 """The run directory: the truth about a study. Whatever stops, it goes on from here.
 
 DIR/plan.yaml          the plan, as the coordinator wrote it
+    plan-1.yaml        the plans before it, where `extend` or `amend` changed it
     study.json         the run's id and the plan's hash
     log.jsonl          one line per event
     weights.safetensors  the initial weights that came as a file, where the plan names one
@@ -75,9 +76,14 @@ def create_study(folder: Path, plan_file: Path) -> Study:
         write_atomic(RunFolder(folder).weights_file, weights)
     write_atomic(RunFolder(folder).plan_file, plan_file.read_bytes())
     run = secrets.token_hex(16)
+    write_facts(folder, run, plan)
+    return Study(folder, plan, run)
+
+
+def write_facts(folder: Path, run: str, plan: Plan) -> None:
+    """Write what makes a directory that of a run of a plan."""
     facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
     write_atomic(RunFolder(folder).facts, json.dumps(facts, indent=1).encode())
-    return Study(folder, plan, run)
 
 
 def check_file(choice: WeightsFile, folder: Path) -> bytes:
@@ -112,6 +118,7 @@ def open_study(folder: Path) -> Study:
         raise RunError(
             f"{made.plan_file} was changed after the study was made (hash {plan.hash()[:8]}, "
             f"was {plan_hash[:8]})",
-            todo="put it back, or make a new study for the new plan",
+            todo="put it back; medfl-server amend changes a study's plan, and medfl-server branch "
+            "makes a new study for a new one",
         )
     return Study(folder, plan, run)

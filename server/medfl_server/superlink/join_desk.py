@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from medfl_common.errors import ConfigError, RunError, reason_of
-from medfl_common.run.events import RosterChanged
+from medfl_common.run.decisions import RosterChanged
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 from medfl_common.wire.joining import PATH, JoinAnswer, Why, is_signed, read_request

@@ -6,7 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from medfl_client.config.identity import create_identity, signing_key, transport_key
-from medfl_common.run.events import RosterChanged
+from medfl_common.run.decisions import RosterChanged
 from medfl_common.wire.joining import PATH, JoinAnswer, sign_request
 from medfl_common.wire.keys import fingerprint
 from medfl_server.roster.certificates import create_authority

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from medfl_client.config.identity import create_identity, replace_identity
 from medfl_common.ops.user import user_name
-from medfl_common.run.events import Event, Paused, RosterChanged, Started
+from medfl_common.run.decisions import RosterChanged
+from medfl_common.run.events import Event, Paused, Started
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 from medfl_server.cli import app

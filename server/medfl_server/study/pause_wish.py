@@ -1,0 +1,77 @@
+"""A person's wish that a study rest: a file in its directory, which a running coordinator sees."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medfl_common.errors import RunError
+from medfl_common.files import holder, write_atomic
+from medfl_common.ops.user import user_name
+from medfl_common.run.events import Finished
+from medfl_common.run.folder import RunFolder
+from medfl_common.visible import visible
+from medfl_common.wire.goodbye import MAX_MESSAGE
+from medfl_server.study.run_directory import open_study
+
+NO_MESSAGE = "no reason was given"
+
+
+@dataclass(frozen=True)
+class PauseWish:
+    """Who wants a study to rest, and what the hospitals are told."""
+
+    by: str  # user of this machine
+    time: float
+    message: str
+    is_now: bool  # also in mid-round
+
+    @property
+    def in_words(self) -> str:
+        """Say it to a person."""
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
+        return f'paused by {self.by} on {day}: "{visible(self.message)}"'
+
+
+def wish_pause(folder: Path, message: str, is_now: bool) -> bool:
+    """Write the wish; say whether a coordinator runs that will see it."""
+    if open_study(folder).log.read(Finished):
+        raise RunError("the study is finished; there is nothing to pause")
+    if len(message) > MAX_MESSAGE:
+        raise RunError(
+            f"the message has {len(message)} characters, {MAX_MESSAGE} are the most",
+            todo="write a shorter one",
+        )
+    wish = PauseWish(user_name(), time.time(), message or NO_MESSAGE, is_now)
+    write_atomic(RunFolder(folder).pause, json.dumps(asdict(wish)).encode())
+    return bool(holder(folder))
+
+
+def wish_in(folder: Path) -> PauseWish | None:
+    """Read the wish; None: there is none."""
+    path = RunFolder(folder).pause
+    if not path.exists():
+        return None
+    try:
+        return PauseWish(**json.loads(path.read_text()))
+    except (ValueError, TypeError):
+        return PauseWish("somebody", path.stat().st_mtime, NO_MESSAGE, is_now=False)
+
+
+def forget_wish(folder: Path) -> bool:
+    """Let the study go on; say whether anybody had wished otherwise."""
+    path = RunFolder(folder).pause
+    is_there = path.exists()
+    path.unlink(missing_ok=True)
+    return is_there
+
+
+def refuse_while_paused(folder: Path) -> None:
+    """Raise RunError where a person has paused the study."""
+    wish = wish_in(folder)
+    if wish is not None:
+        raise RunError(
+            f"the study is {wish.in_words}",
+            todo=f"medfl-server resume {folder} lets it go on",
+            data="nothing was changed",
+        )
