@@ -9,6 +9,8 @@ is a folder with all in it."""
 # Path -> what it is. Coordinators and simulations alike write these.
 RUN = {
     "plan.yaml": "the plan, as the coordinator wrote it",
+    "plan-N.yaml": "a plan that the study had before `extend` or `amend`; 1 is the first",
+    "pause.json": "who has paused the study, and what the hospitals are told",
     "study.json": "the run's id, the plan's hash, medfl's version",
     "log.jsonl": "the run log: one line per event; reports and pages read nothing else",
     "lock": "held by the process that works here",
@@ -18,6 +20,8 @@ RUN = {
     "checkpoints/round-NNNN.state": "what the algorithm keeps at the coordinator",
     "checkpoints/round-NNNN.json": "the SHA-256 of both; written last, so a checkpoint is whole",
     "checkpoints/best-NNNN.safetensors": "the shared weights of the best round so far",
+    "checkpoints/kept-NNNN.safetensors": "the shared weights of a round that the plan keeps",
+    "checkpoints/kept-NNNN.state": "what the algorithm kept at the coordinator then",
     "model.safetensors": "all final weights, once the study is finished",
     "plan.json": "the plan with every default, as it is hashed",
     "reading.json": "calibration and thresholds of the model",

@@ -54,9 +54,11 @@ class Deployment:
         if approve:
             run_here("client", "approve", site, RunFolder(self.study).plan_file, "--yes")
 
-    def start_server(self, show: bool = False, bind: str = "127.0.0.1") -> Process:
-        """Start the coordinator; `show` lets it write to this terminal."""
-        arguments = ["run", str(self.study), "--port", str(self.port), "--bind", bind]
+    def start_server(
+        self, show: bool = False, bind: str = "127.0.0.1", how: str = "run"
+    ) -> Process:
+        """Start the coordinator by `run` or `resume`; `show` lets it write to this terminal."""
+        arguments = [how, str(self.study), "--port", str(self.port), "--bind", bind]
         return self._start("server", arguments, None if show else self.folder / "server.log")
 
     def start_client(self, site: Path) -> Process:

@@ -238,3 +238,22 @@ def test_a_changed_book_answers_nothing(ask: Coordinator) -> None:
     assert ask.code("train", 2, ask.moved(1)) == 600
     path.unlink()
     assert ask.code("train", 2, ask.moved(1)) == 600
+
+
+def test_a_run_goes_on_under_a_changed_plan_that_is_approved_and_does_not_begin_again(
+    ask: Coordinator, make_plan: MakePlan
+) -> None:
+    assert [ask.code("train", r, ask.moved(r - 1)) for r in (1, 2, 3)] == [0, 0, 0]
+    ask.plan = load_plan(make_plan(federation={"rounds": 9}))
+    unapproved = ask.code("train", 4, ask.moved(3))
+    said = Said()
+
+    approve_plan(ask.site.state.parent, None, lambda text: True, said)  # type: ignore[union-attr]
+    goes_on = ask.code("train", 4, ask.moved(3))
+    later = ask.code("train", 6, ask.moved(5))
+
+    assert (unapproved, goes_on, later) == (410, 0, 0)
+    assert ask.code("train", 1, ask.moved(7)) == 440
+    assert "federation.rounds | 3 | 9" in said.text
+    assert "which images medfl reads" not in said.text
+    assert "under that plan rounds up to 3 were asked here" in said.text
