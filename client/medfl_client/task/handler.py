@@ -64,8 +64,6 @@ from medfl_common.wire.tensors import Shapes
 from medfl_common.wire.versions import own_versions
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
-
-
 PART = {"evaluate": "validation", "test": "test"}
 
 

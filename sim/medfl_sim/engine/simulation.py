@@ -115,6 +115,8 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
 
 def _for_researchers(study: Study, paused: PausedError) -> PausedError:
     """Say why a study paused to a researcher, who has nobody to ask."""
+    if paused.message:  # a person wished it
+        return paused
     reasons = _reasons(study.files.not_sent_log)[-MOST_REASONS:]
     return PausedError(
         "; ".join([paused.what, *reasons]),
