@@ -77,7 +77,7 @@ def _replace(text: str, path: list[str], value: str) -> str:
         node = found
     assert node is not None
     start, end = node.start_mark.index, node.end_mark.index
-    if not isinstance(node, yaml.ScalarNode) and not node.flow_style:
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         line = text[:start].rsplit("\n", 1)[1:] or [text[:start]]
         rest = text[start:end]
         end = start + len(rest.rstrip())
