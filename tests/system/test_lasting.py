@@ -122,10 +122,10 @@ def _as_in_a_simulation(
 
 def _branch(study: Lasting, make_plan: MakePlan, tmp_path: Path) -> str:
     """Make another study of the first one's model, on the same directories."""
-    plan, new = make_plan("next.yaml", evaluation={"test": 0.45}), tmp_path / "next"
+    federation = {"rounds": 1, "keep_every": 1, "deadline_s": 600}
+    plan = make_plan("next.yaml", evaluation={"test": 0.45}, federation=federation)
     plan.write_text(plan.read_text().replace("study: small", "study: next"))
-    amended = plan.read_text().replace("rounds: 3", "rounds: 1, keep_every: 1")
-    plan.write_text(amended.replace("deadline_s: 60", "deadline_s: 600"))
+    new = tmp_path / "next"
     said = run_here("server", "branch", study.deployment.study, new, "--plan", plan)
     assert "who trains, validates and tests is as in small" in " ".join(said.split())
     study.deployment.study = new
