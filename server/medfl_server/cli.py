@@ -8,6 +8,7 @@ import typer
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
+from medfl_server.commands.models import models
 from medfl_server.commands.score import score
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import create_study, open_study
@@ -283,27 +284,7 @@ def export(
             screen.say(line)
 
 
-@app.command()
-def models(
-    plan: Annotated[
-        Path | None, typer.Option(help="A study plan: show what a round of its network costs.")
-    ] = None,
-) -> None:
-    """List the networks that a plan can name: weights, input, megabytes a round."""
-    with errors_for_people():
-        from medfl_common.plan.plan import load_plan
-        from medfl_common.wire.cost import sizes
-        from medfl_server.export.catalogue import HEADER, TITLE, catalogue
-
-        screen = Screen()
-        if plan is None:
-            screen.table(HEADER, catalogue(), TITLE)
-            return
-        chosen = load_plan(plan)
-        n_weights, each_round, once = sizes(chosen)
-        screen.say(f"{chosen.model.name} for {plan}: {n_weights:,} weights")
-        screen.say(f"each round, to and from each site: {each_round:,} bytes")
-        screen.say(f"once, to each site that connects: {once:,} bytes")
+app.command()(models)
 
 
 def main() -> None:

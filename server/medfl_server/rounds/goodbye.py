@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from medfl_common.errors import MedflError
 from medfl_common.run.events import RoundMade
 from medfl_common.wire.goodbye import Goodbye, Why, encode_goodbye
-from medfl_server.rounds.loop import PausedError
+from medfl_server.rounds.paused import PausedError
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Post
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from medfl_common.errors import RunError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.run.checkpoint import Checkpoint, digest, keep, load_newest, save
@@ -38,6 +37,7 @@ from medfl_server.rounds.ending import Ending
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.outside import OutsideHospitals
+from medfl_server.rounds.paused import PausedError, heed_pause
 from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.progress import Follow, ProgressReport
 from medfl_server.rounds.quorum import wait_for_quorum
@@ -47,17 +47,10 @@ from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.version_watch import VersionWatch
 from medfl_server.study.initial_weights import initial_weights
-from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
 NORM_ROUNDS = 3  # whose norms say what is likely
-
-
-class PausedError(RunError):
-    """Too few sites answered too often, or a person wished it; the study can go on later."""
-
-    message = ""  # a person's, to the hospitals
 
 
 Written = TypeVar("Written")
@@ -98,6 +91,7 @@ class RoundLoop:
         self._sent_once = SentOnce({})
         self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce)
+        self._heed = partial(heed_pause, study.folder, self._log)
         self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
@@ -247,20 +241,6 @@ class RoundLoop:
             todo="ask the missing sites, then start medfl-server run again",
             data="nothing is lost",
         )
-
-    def _heed(self, round_: int, is_mid_round: bool = False) -> None:
-        """Raise PausedError where a person wants the study to rest."""
-        wish = wish_in(self._study.folder)
-        if wish is None or (is_mid_round and not wish.is_now):
-            return
-        self._log.add(Paused.by_person(round_, wish.by, wish.message))
-        error = PausedError(
-            f"after round {round_}: {wish.in_words}",
-            todo=f"medfl-server resume {self._study.folder} lets it go on",
-            data="nothing is lost",
-        )
-        error.message = wish.message
-        raise error
 
     def _is_over(self, made: int) -> bool:
         """Say whether the plan's patience is spent: so many rounds have brought no better model."""

@@ -18,7 +18,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.wire.cost import sizes
 from medfl_server.aggregation.aggregator import check_roster
 from medfl_server.rounds.app import build_app as build_server_app
-from medfl_server.rounds.loop import PausedError
+from medfl_server.rounds.paused import PausedError
 from medfl_server.rounds.progress import Follow
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import give_back_large_blocks

@@ -21,7 +21,8 @@ from medfl_common.wire.tasks import TrainTask, decode_task_head
 from medfl_server.aggregation.admission import Known, admit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation
 from medfl_server.rounds import loop
-from medfl_server.rounds.loop import PausedError, RoundLoop
+from medfl_server.rounds.loop import RoundLoop
+from medfl_server.rounds.paused import PausedError
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study, create_study
 from medfl_server.superlink.transport import Arrival, ConnectedSite, Post

@@ -18,7 +18,7 @@ from medfl_common.run.model_file import load_model
 from medfl_server.export.model import write_round
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
-from medfl_server.rounds.loop import PausedError
+from medfl_server.rounds.paused import PausedError
 from medfl_server.study.branch import branch
 from medfl_server.study.going_back import cost_of, go_back
 from medfl_server.study.pause_wish import forget_wish, refuse_while_paused, wish_pause

@@ -8,7 +8,7 @@ from tests.conftest import MakePlan
 
 from medfl_common.run.events import Finished, Paused, RoundMade, ScoredOnTest
 from medfl_server.rounds.app import build_app
-from medfl_server.rounds.loop import PausedError
+from medfl_server.rounds.paused import PausedError
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.engines import ENGINES

@@ -14,7 +14,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
 from medfl_server.reports.report import write_report
-from medfl_server.rounds.loop import PausedError
+from medfl_server.rounds.paused import PausedError
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.radiograph import write_hospitals
