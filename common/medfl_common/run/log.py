@@ -77,7 +77,7 @@ class RunLog:
 
         Rounds after that one are taken back. All is in the file at once.
         """
-        with self._alone():
+        with alone(self.path.parent):
             lines = read_lines(self.path)
             lines = without_rounds(lines, after) or lines
             for line in lines:
