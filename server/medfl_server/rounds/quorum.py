@@ -14,7 +14,7 @@ def wait_for_quorum(
     deadline_s: float,
     announce: Announce,
     invited: Callable[[], Sequence[str]],
-    heed: Callable[[], None],
+    heed: Callable[[], None] = lambda: None,
 ) -> None:
     """Wait as long as it takes for a quorum to connect, then a little for the others.
 
