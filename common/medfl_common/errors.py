@@ -17,7 +17,7 @@
      '- DiskFullError       E610  a disk takes no more
 
 An error has fields: what is wrong, what to do, who does it, what became of the data. Nobody
-parses its sentence. Only `cli.py` catches errors: it prints the fields and exits 1.
+parses its sentence. Only `cli.py` catches errors: it prints the fields and exits with `status`.
 
 The fields are for the eyes at their own end. What crosses from a hospital is the number of the
 code and an incident number, and the coordinator reads the fixed sentence in `CODES`.
@@ -48,6 +48,7 @@ class MedflError(Exception):
 
     code = 900
     rule = ""  # of the hospital's policy that refused, such as P3; it stays at the hospital
+    status = 1  # with which a command ends
 
     def __init__(self, what: str, *, todo: str = "", who: Who = "", data: str = "") -> None:
         super().__init__(what)

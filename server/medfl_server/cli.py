@@ -209,12 +209,15 @@ def resume(
     port: Port = 8443,
     bind: Bind = "0.0.0.0",  # noqa: S104
     metrics_port: MetricsPort = None,
+    no_run: Annotated[bool, typer.Option("--no-run", help="A service runs the study.")] = False,
 ) -> None:
     """Run a study that `pause` has paused; else the same as `run`."""
-    from medfl_server.commands.run import run_and_report
+    from medfl_server.commands.run import end_pause, run_and_report
 
     with errors_for_people():
-        run_and_report(folder, bind, port, metrics_port, is_resume=True)
+        end_pause(folder, Screen())
+        if not no_run:
+            run_and_report(folder, bind, port, metrics_port)
 
 
 for command in (

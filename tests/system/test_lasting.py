@@ -93,9 +93,9 @@ def _extend_and_pause(study: Lasting) -> str:
     study.wait_for("was changed since it was approved", *study.sites)
     run_here("server", "pause", folder, "--now", "--message", "back on Monday")
     assert study.server is not None
-    assert study.server.wait(ANSWER_S) == 1
+    assert study.server.wait(ANSWER_S) == 3
     study.wait_for('the coordinator has paused it, and says: "back on Monday"', *study.sites)
-    with pytest.raises(RunError, match="ended with 1"):
+    with pytest.raises(RunError, match="ended with 3"):
         run_here("server", "run", folder, "--port", study.deployment.port)
     study.server = study.deployment.start_server(how="resume")
     for name in study.sites:

@@ -187,7 +187,7 @@ def _end_with(error: MedflError) -> NoReturn:
     with suppress(OSError):
         sys.stdout.flush()
     print(*lines_of(error), sep="\n", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(error.status)
 
 
 def _refused_by_the_system(error: Exception) -> MedflError | None:
@@ -201,7 +201,7 @@ def _refused_by_the_system(error: Exception) -> MedflError | None:
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Turn our own errors into a message and exit status 1; the only place that catches them."""
+    """Turn our own errors into a message and an exit status; the only place that catches them."""
     try:
         yield
     except MedflError as error:

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from medfl_server.superlink.superlink import SuperLink
 
 
-def run_and_report(
-    folder: Path, bind: str, port: int, metrics_port: int | None, is_resume: bool = False
-) -> None:
-    """Run a study, or go on with it, to the final model and the report.
-
-    One that a person has paused goes on only where `is_resume`.
-    """
+def run_and_report(folder: Path, bind: str, port: int, metrics_port: int | None) -> None:
+    """Run a study, or go on with it, to the final model and the report."""
     study, screen = open_study(folder), Screen()
     screen.say("starting")
     with serving(folder):
-        if is_resume and forget_wish(folder):
-            screen.say("the study is not paused any more")
         refuse_while_paused(folder)
         run_study(study, bind, port, metrics_port, screen)
         report_study(study, screen)
+
+
+def end_pause(folder: Path, screen: Screen) -> None:
+    """Let a study go on that a person has paused."""
+    open_study(folder)
+    if forget_wish(folder):
+        screen.say("the study is not paused any more")
 
 
 def run_study(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:

@@ -23,6 +23,7 @@ from medfl_server.doctor.network import door_checks
 from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import expected_sites
+from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, open_study
 
 PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower
@@ -64,6 +65,7 @@ def private_names(folder: Path) -> dict[str, str]:
 def _folder_checks(study: Study) -> dict[str, Check]:
     return {
         "study folder": partial(check_folder, study.folder),
+        "pause": partial(check_pause, study.folder),
         "hospitals": partial(check_roster, study),
         "run log": partial(check_log, study.files.log),
         "versions": partial(check_site_versions, study),
@@ -90,6 +92,14 @@ def check_folder(folder: Path) -> Finding:
         todo = f"chmod 750 {folder.resolve()}"
         return warn("every user of this machine can read it; it holds the model", todo)
     return ok(f"{folder.resolve()}: writable, and closed to other users")
+
+
+def check_pause(folder: Path) -> Finding:
+    """Say whether a person has paused the study."""
+    wish = wish_in(folder)
+    if wish is None:
+        return ok("nobody has paused the study")
+    return warn(wish.in_words, f"medfl-server resume {folder} lets it go on")
 
 
 def check_roster(study: Study) -> Finding:

@@ -5,7 +5,7 @@ from pathlib import Path
 from medfl_common.errors import RunError
 from medfl_common.run.events import Paused
 from medfl_server.rounds.disk_retry import RetryingLog
-from medfl_server.study.pause_wish import wish_in
+from medfl_server.study.pause_wish import RESTS, wish_in
 
 
 class PausedError(RunError):
@@ -32,5 +32,5 @@ def heed_pause(folder: Path, log: RetryingLog, round_: int, is_mid_round: bool =
         todo=f"medfl-server resume {folder} lets it go on",
         data="nothing is lost",
     )
-    error.message = wish.message
+    error.message, error.status = wish.message, RESTS
     raise error

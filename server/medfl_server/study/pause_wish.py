@@ -15,6 +15,7 @@ from medfl_common.wire.goodbye import MAX_MESSAGE
 from medfl_server.study.run_directory import open_study
 
 NO_MESSAGE = "no reason was given"
+RESTS = 3  # exit status of a coordinator that a person has paused: nobody starts it again
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,10 @@ def refuse_while_paused(folder: Path) -> None:
     """Raise RunError where a person has paused the study."""
     wish = wish_in(folder)
     if wish is not None:
-        raise RunError(
+        error = RunError(
             f"the study is {wish.in_words}",
             todo=f"medfl-server resume {folder} lets it go on",
             data="nothing was changed",
         )
+        error.status = RESTS
+        raise error

@@ -15,17 +15,19 @@ from medfl_common.run.decisions import PlanChanged, TakenBack
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import load_model
+from medfl_server.doctor.study import check_pause
 from medfl_server.export.model import write_round
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.rounds.paused import PausedError
 from medfl_server.study.branch import branch
 from medfl_server.study.going_back import cost_of, go_back
-from medfl_server.study.pause_wish import forget_wish, refuse_while_paused, wish_pause
+from medfl_server.study.pause_wish import refuse_while_paused, wish_pause
 from medfl_server.study.plan_change import amend, extend, schedule_notes
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study, silent
+from medfl_sim.local.deployment import run_here
 
 SLOW = pytest.mark.slow
 
@@ -151,14 +153,18 @@ def test_a_pause_is_heeded_at_the_rounds_end_and_named_until_resume(
         if line.startswith("site-1 answered"):  # in mid-round
             wish_pause(study.folder, "a new \x1b]scanner", is_now=False)
 
-    with pytest.raises(PausedError, match=r'paused by .*: "a new \\x1b\]scanner"'):
+    with pytest.raises(PausedError, match=r'paused by .*: "a new \\x1b\]scanner"') as rest:
         go_on(study.folder, hospitals, announce)
+    assert rest.value.status == 3  # with which systemd does not start it again
 
     (line,) = study.log.lines("paused")
     assert (line["round"], line["message"]) == (1, "a new \x1b]scanner")
-    with pytest.raises(RunError, match="medfl-server resume"):
+    with pytest.raises(RunError, match="medfl-server resume") as refused:
         refuse_while_paused(study.folder)
-    assert forget_wish(study.folder)
+    assert refused.value.status == 3
+    assert check_pause(study.folder).state == "warn"
+    run_here("server", "resume", study.folder, "--no-run")
+    assert check_pause(study.folder).state == "ok"
     refuse_while_paused(study.folder)
     assert go_on(study.folder, hospitals).log.read(Finished)[-1].last == 3
     assert kept_rounds(study.checkpoints) == [2]
