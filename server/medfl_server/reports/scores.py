@@ -12,7 +12,15 @@ from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, WithModel
+from medfl_common.run.events import (
+    Asked,
+    Event,
+    Finished,
+    RoundMade,
+    ScoredOnTest,
+    ScoredOutside,
+    WithModel,
+)
 from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.sections.numbers import number
 
@@ -66,7 +74,9 @@ def once_each(
 
 
 def part_of(event: Asked) -> str:
-    """Name the part of each site's data that an event's scores are of."""
+    """Name the part of each site's data that an event's scores are of; outside is all of it."""
+    if isinstance(event, ScoredOutside):
+        return "outside"
     return "test" if isinstance(event, ScoredOnTest) else "validation"
 
 

@@ -5,7 +5,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.events import Asked, Finished, ModelScored, RoundMade, ScoredOnTest
+from medfl_common.run.events import (
+    Asked,
+    Finished,
+    ModelScored,
+    RoundMade,
+    ScoredOnTest,
+    ScoredOutside,
+)
 from medfl_server.reports.scores import model_round, part_of, score_sites
 from medfl_server.study.run_directory import Study
 
@@ -20,7 +27,8 @@ class Line(NamedTuple):
     """One figure of one site, or of `all sites`.
 
     round: the round that was trained, or after which the model has this score. part: of the
-    site's patients. n: how many images of it the figure is over.
+    site's patients: training, validation, test, or outside, which is all of an outside hospital's.
+    n: how many images of it the figure is over.
     """
 
     round: int
@@ -61,7 +69,7 @@ def _training(event: Asked) -> Iterator[Line]:
 
 
 def _scores(event: Asked) -> Iterator[Line]:
-    if not isinstance(event, RoundMade | ModelScored | ScoredOnTest | Finished):
+    if not isinstance(event, RoundMade | ModelScored | ScoredOnTest | ScoredOutside | Finished):
         return
     for site, scored in score_sites(event).items():
         for metric, value in {"loss": scored.loss, **scored.values}.items():

@@ -16,6 +16,7 @@ from medfl_server.reports.report import write_report
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
+from medfl_sim.runs.frame import lines_of
 
 
 def with_policy(site: Path, **policy: object) -> None:
@@ -72,6 +73,10 @@ def test_report_and_card_keep_its_scores_apart(
     assert "site C" not in text[text.index("## Scores") : text.index("## At hospitals outside")]
     assert "At hospitals outside the study" in write_report(study).read_text()
     assert {event.round for event in study.log.read(ScoredOutside)} == {1, 2}
+    lines = [line for line in lines_of(study) if line.site == "site-3"]
+    assert {(line.part, line.round, line.n) for line in lines} == {
+        ("outside", r, n) for r in (1, 2)
+    }
 
 
 def test_the_site_itself_refuses_to_train(make_plan: MakePlan) -> None:
