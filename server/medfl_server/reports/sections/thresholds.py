@@ -39,7 +39,8 @@ def thresholds_section(whole: ScoreCounts, basis: Basis, plan: Plan) -> Section:
     text = (
         f"Scores at other thresholds. {basis.in_words}; the study's own threshold is "
         f"{plan.evaluation.threshold:g}. Youden's is drawn towards that one, as if by {PULL} more "
-        "images of each class."
+        "images of each class. Hospitals tell scores in bins and join bins of few images, so these "
+        "rates can differ a little from those that are counted at the study's own threshold."
     )
     texts = [text, _promise(chosen_on, reading, specificity)]
     return Section("Which threshold?", texts, tables=[Table(header, rows)])
