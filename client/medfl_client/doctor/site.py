@@ -10,6 +10,7 @@ from socket import gethostname
 
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.config.studies import running_state
 from medfl_client.doctor.files import (
     check_data_folder,
     check_decoders,
@@ -47,7 +48,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
         "programs": check_decoders,
         "sandbox": check_sandbox,
         "keys": partial(check_keys, folder),
-        "running already": partial(check_lock, SiteFolder(folder).state),
+        "running already": partial(check_lock, running_state(folder)),
         "temporary files": check_temporary,
         "state folder": partial(check_state, SiteFolder(folder).state),
     }

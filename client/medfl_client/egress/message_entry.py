@@ -13,6 +13,7 @@ from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
+from medfl_client.config.studies import states_of
 from medfl_client.egress import ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.models.weights import norm
@@ -194,11 +195,12 @@ def decision_of(error: Exception) -> str:
 
 
 def mb_of_last_day(state: Path) -> float:
-    """Add up what left in the last 24 hours, all studies together."""
+    """Add up what left in the last 24 hours, for all studies of the hospital together."""
     since, total = time.time() - DAY_S, 0
-    for line in ledger.newest_first(StateFolder(state).ledger):
-        entry = MessageEntry(line)
-        if entry.time < since:
-            break
-        total += entry.n_bytes
+    for one in states_of(state):
+        for line in ledger.newest_first(StateFolder(one).ledger):
+            entry = MessageEntry(line)
+            if entry.time < since:
+                break
+            total += entry.n_bytes
     return total / 1e6
