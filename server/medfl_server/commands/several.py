@@ -21,7 +21,7 @@ from medfl_common.ui.screen import Screen, lines_of, log_to
 from medfl_server.commands.run import largest_reply, names_of, report_study, say_keys
 from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster
-from medfl_server.study.coordinator import open_studies
+from medfl_server.study.coordinator import open_studies, refuse_alike
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study
 
@@ -52,16 +52,17 @@ def run_several(
         if not studies:
             screen.say(f"every study below {folder} is finished; there is nothing left to do")
             return
+        refuse_alike(studies)
         for study in studies:
             held.enter_context(locked(study.folder))
-        _serve(folder, studies, bind, port, screen)
+        _serve(folder, studies, bind, port)
 
 
 def _is_over(study: Study) -> bool:
     return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 
-def _serve(folder: Path, studies: list[Study], bind: str, port: int, screen: Screen) -> None:
+def _serve(folder: Path, studies: list[Study], bind: str, port: int) -> None:
     """Listen at one port, and run each study in a thread until all have ended."""
     from medfl_server.superlink.join_desk import Joining, at_its_study
     from medfl_server.superlink.listener import Listener
@@ -69,7 +70,7 @@ def _serve(folder: Path, studies: list[Study], bind: str, port: int, screen: Scr
 
     made = RunFolder(folder)
     log_to(made.superlink_log)
-    running = [Running(study, screen) for study in studies]
+    running = [Running(study) for study in studies]
     for one in running:
         names = _names_of(one)
         say_keys(one.study, one.screen)
@@ -129,7 +130,7 @@ class _OwnLines(Screen):
 class Running:
     """One of several studies that this process runs."""
 
-    def __init__(self, study: Study, screen: Screen) -> None:
+    def __init__(self, study: Study) -> None:
         self.study = study
         self.screen = _OwnLines(study.plan.study)
         self.say = self.screen.say
@@ -186,18 +187,24 @@ class Running:
             return
         app = build_app(
             self.study, self.roster, self.connected_sites, self.say, lambda progress: None,
-            signer=TaskSigner(self.study.folder), others_run=lambda: self._may_wait(others),
+            signer=TaskSigner(self.study.folder), others_run=lambda: self.may_wait(others),
         )  # fmt: skip
         try:
             link.run_app(app)
         except PausedError as paused:
-            if wish_in(self.study.folder) is None:
+            if not paused.message:  # no person wished it
                 raise
             self.makes_rounds = False
             self.say(f"{paused.what}; the other studies go on. {paused.todo}")
             return
+        self._report()
         self.is_done = True
-        report_study(self.study, self.screen)
+
+    def _report(self) -> None:
+        """Write the report as soon as the rounds are made; once."""
+        if self.makes_rounds:
+            report_study(self.study, self.screen)
+            self.makes_rounds = False
 
     def _may_begin(self) -> bool:
         """Wait while a person wants the study to rest; False: all are to end."""
@@ -211,7 +218,7 @@ class Running:
         self.makes_rounds = True
         return True
 
-    def _may_wait(self, others: "list[Running]") -> bool:
+    def may_wait(self, others: "list[Running]") -> bool:
         """Say, at the last word, whether a hospital may still be busy with another study."""
-        self.makes_rounds = False
+        self._report()
         return not self._stopping.is_set() and any(other.makes_rounds for other in others)

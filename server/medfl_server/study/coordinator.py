@@ -4,6 +4,8 @@ DIR/tls/ca.key, ca.crt, server.key, server.crt   as in a study's directory; they
     NAME/            a study's directory: plan, roster, invitations, study key, log, models
 """
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 from medfl_common.errors import ConfigError, RunError
@@ -13,6 +15,7 @@ from medfl_server.roster.certificates import (
     have_one_authority,
     take_over_authority,
 )
+from medfl_server.roster.study_key import study_fingerprint
 from medfl_server.study.run_directory import Study, open_study
 
 
@@ -49,7 +52,7 @@ def studies_below(folder: Path) -> list[Path]:
 
 
 def open_studies(folder: Path) -> list[Study]:
-    """Open every study below; ConfigError where one would not be told from another."""
+    """Open every study below; ConfigError where one's hospitals would not trust this port."""
     studies = [open_study(path) for path in studies_below(folder)]
     if not studies:
         raise RunError(
@@ -64,13 +67,23 @@ def open_studies(folder: Path) -> list[Study]:
                 todo="run it alone, from another directory; medfl-server init --like makes a "
                 "directory with a study's own authority",
             )
-    names = [study.plan.study for study in studies]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(
-            f"two studies below {folder} are called {', '.join(twice)}",
-            todo="hospitals tell studies apart by name: make one of them anew, with another",
-        )
     return studies
+
+
+def refuse_alike(studies: Sequence[Study]) -> None:
+    """Raise ConfigError where hospitals could not tell two of the studies apart."""
+    for one, other in combinations(studies, 2):
+        if one.plan.study == other.plan.study:
+            raise ConfigError(
+                f"{one.folder} and {other.folder} are both called {one.plan.study}",
+                todo="make one of them anew, with a name of its own",
+            )
+        if study_fingerprint(one.folder) == study_fingerprint(other.folder) != "":
+            raise ConfigError(
+                f"{one.folder} and {other.folder} have one study key, as a study and its branch; "
+                "a hospital could not tell which of them has ended",
+                todo="let one of them finish before the other goes on",
+            )
 
 
 def _refuse_if_taken(folder: Path) -> None:

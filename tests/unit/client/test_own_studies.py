@@ -1,6 +1,9 @@
 """One hospital in several studies: one identity, and for each study its own approval and ledger."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,13 @@ from tests.conftest import MakePlan
 from tests.unit.several_studies import Coordinator
 
 from medfl_client.config.folder import PRIVATE, SIGNING_KEY, StateFolder, home_of
-from medfl_client.config.site_file import load_site_file
+from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.config.studies import states_of, study_folders
 from medfl_client.egress import approvals, ledger
-from medfl_client.egress.message_entry import mb_of_last_day
+from medfl_client.egress.message_entry import Sent, mb_sent
 from medfl_client.task.addressee import OwnStudies
 from medfl_client.task.handler import handle_task
-from medfl_common.errors import ConfigError
+from medfl_common.errors import ConfigError, RunError
 from medfl_sim.local.deployment import run_here
 
 
@@ -90,28 +93,29 @@ def test_a_key_that_no_study_here_has_is_refused_even_if_the_authority_vouches_f
     assert not StateFolder.of(hospital.folder).study_keys.exists()
 
 
-def test_the_daily_limit_counts_what_left_for_all_studies(
-    coordinator: Coordinator, hospital: Hospital
+@pytest.mark.parametrize("limit", ["max_mb_a_day", "max_mb_ever"])
+def test_a_limit_of_the_policy_counts_what_left_for_all_studies(
+    coordinator: Coordinator, hospital: Hospital, limit: str
 ) -> None:
     for folder, study in ((hospital.folder, "lungs"), (hospital.second, "hearts")):
         approvals.approve(folder / "state", coordinator.plan(study))
     assert hospital.code(coordinator.ask("lungs", "site-1")) == 0
-    one = mb_of_last_day(hospital.folder / "state")
-    assert one > 0
-    assert mb_of_last_day(hospital.second / "state") == one
+    policy = Policy(max_mb_ever=1.0)
+    one = mb_sent(hospital.folder / "state", policy)
+    assert one.day == one.ever > 0
+    assert mb_sent(hospital.second / "state", policy) == one
+    assert mb_sent(hospital.second / "state", Policy()) == Sent(one.day)
     for folder in (hospital.folder, hospital.second):
         file = folder / "site.yaml"
-        file.write_text(
-            file.read_text().replace("{min_images", f"{{max_mb_a_day: {1.5 * one}, min_images")
-        )
+        text = file.read_text().replace("{min_images", f"{{{limit}: {1.5 * one.day}, min_images")
+        file.write_text(text)
     hospital.studies = OwnStudies(hospital.folder, None, lambda one: hospital.said.append)
 
     assert hospital.code(coordinator.ask("hearts", "site-1")) == 400
 
-    assert "(policy P10, max_mb_a_day)" in hospital.said[-1]
-    assert (
-        ledger.read_lines(StateFolder.of(hospital.second).ledger)[0]["decision"] == "refused: P10"
-    )
+    assert limit in hospital.said[-1]
+    (line,) = ledger.read_lines(StateFolder.of(hospital.second).ledger)
+    assert line["decision"] == f"refused: {RULES[limit][0]}"
 
 
 def test_a_study_has_no_keys_of_its_own_and_shares_what_protects_patients(
@@ -140,6 +144,78 @@ def test_an_old_directory_is_its_own_home_and_counts_its_own_ledger(tmp_path: Pa
     assert home_of(site) == site
     assert study_folders(site) == [site]
     assert states_of(site / "state") == [site / "state"]
+
+
+def test_a_further_study_joins_into_a_directory_below_with_the_same_keys_and_data(
+    coordinator: Coordinator, hospital: Hospital, tmp_path: Path
+) -> None:
+    """No coordinator listens, so nothing is sent; the directory is made before."""
+    home = hospital.folder
+    shutil.rmtree(home / "studies")
+    key, public = (home / PRIVATE).read_bytes(), (home / "identity.pub").read_bytes()
+
+    def join(study: str, site: str, address: str = coordinator.address) -> str:
+        file = tmp_path / f"{study}-{site}-{address[-4:]}"
+        words = (coordinator.folder / study, site, "--address", address, "--out", file)
+        run_here("server", "invite", *words)
+        with pytest.raises(RunError) as caught:
+            run_here("client", "join", file, home, "--yes")
+        return " ".join(str(caught.value).split())
+
+    assert "the invitation is for north at localhost:8443" in join("hearts", "north")
+    assert "the invitation is for site-1 at localhost:9999" in join(
+        "hearts", "site-1", "localhost:9999"
+    )
+    assert not (home / "studies").exists()
+    assert f"all files in {home} are kept" in join("lungs", "site-1")
+    assert not (home / "studies").exists()
+    second = home / "studies" / "hearts"
+    assert f"all files in {second} are kept" in join("hearts", "site-1")
+
+    data = load_site_file(second).data
+    assert (data.folder, data.labels) == (str(home / "dicom"), str(home / "labels.csv"))
+    assert ((home / PRIVATE).read_bytes(), (home / "identity.pub").read_bytes()) == (key, public)
+    assert [one.site.name for one in OwnStudies(home, None, lambda one: print).all] == [
+        "site-1"
+    ] * 2
+
+
+CLIENT = """
+import signal, sys, time
+from pathlib import Path
+from medfl_client.config.studies import CUT
+from medfl_common.files import locked
+def cut(*_):
+    print("cut", flush=True)
+signal.signal(CUT, cut)
+with locked(Path(sys.argv[1])):
+    print("runs", flush=True)
+    time.sleep(120)
+"""
+
+
+def test_who_leaves_one_study_cuts_the_connection_and_the_client_goes_on_for_the_others(
+    coordinator: Coordinator, hospital: Hospital
+) -> None:
+    for folder, study in ((hospital.folder, "lungs"), (hospital.second, "hearts")):
+        approvals.approve(folder / "state", coordinator.plan(study))
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, hospital.folder / "state"], stdout=subprocess.PIPE
+    )
+    assert client.stdout is not None
+    assert client.stdout.readline() == b"runs\n"
+    try:
+        said = run_here("client", "withdraw", hospital.second)
+
+        assert client.stdout.readline() == b"cut\n"
+        assert client.poll() is None
+    finally:
+        client.kill()
+        client.communicate()
+    assert "goes on for the other studies" in " ".join(said.split())
+    (left,) = approvals.approved(hospital.folder / "state")
+    assert left.study == "lungs"
+    assert approvals.approved(hospital.second / "state") == []
 
 
 @pytest.mark.parametrize(

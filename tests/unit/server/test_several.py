@@ -24,7 +24,7 @@ from medfl_server.roster.certificates import have_one_authority
 from medfl_server.roster.enrolment import Enrolled, Roster, read_roster
 from medfl_server.roster.invitations import invite
 from medfl_server.roster.study_key import read_study_key
-from medfl_server.study.coordinator import open_studies
+from medfl_server.study.coordinator import open_studies, refuse_alike
 from medfl_server.superlink.join_desk import Joining, at_its_study
 from medfl_server.superlink.listener import Listener
 from medfl_server.superlink.places import Hospitals, Places
@@ -90,13 +90,18 @@ def test_a_study_that_ran_alone_gets_others_beside_it(tmp_path: Path, make_plan:
     assert [study.plan.study for study in open_studies(several)] == ["small", "second"]
 
 
-def test_a_study_with_another_authority_or_a_name_twice_does_not_run_here(
+def test_a_study_with_another_authority_a_name_or_a_study_key_twice_does_not_run_here(
     coordinator: Coordinator, tmp_path: Path, make_plan: MakePlan
 ) -> None:
     shutil.copytree(coordinator.folder / "lungs", coordinator.folder / "copy")
-    with pytest.raises(ConfigError, match="are called lungs"):
-        open_studies(coordinator.folder)
+    with pytest.raises(ConfigError, match="are both called lungs"):
+        refuse_alike(open_studies(coordinator.folder))
     shutil.rmtree(coordinator.folder / "copy")
+    refuse_alike(open_studies(coordinator.folder))
+    lungs, hearts = (RunFolder(coordinator.folder / name) for name in STUDIES)
+    shutil.copy(lungs.study_certificate, hearts.study_certificate)
+    with pytest.raises(ConfigError, match="have one study key"):
+        refuse_alike(open_studies(coordinator.folder))
     type_("init", tmp_path / "alone", "--plan", make_plan(), "--host", "localhost")
     (tmp_path / "alone").rename(coordinator.folder / "alone")
 
