@@ -17,10 +17,11 @@ STUDIES = ("lungs", "hearts")
 SITES = ("site-1", "site-2")
 
 
-def make_studies(deployment: Deployment, make_plan: MakePlan) -> None:
+def make_studies(deployment: Deployment, make_plan: MakePlan, **federation: object) -> None:
     run_here("server", "init", deployment.study, "--host", "localhost")
     for name in STUDIES:
-        plan = make_plan(f"{name}.yaml", federation={"rounds": 2, "deadline_s": 600})
+        given = {"rounds": 2, "deadline_s": 600, **federation}
+        plan = make_plan(f"{name}.yaml", federation=given)
         plan.write_text(plan.read_text().replace("study: small", f"study: {name}"))
         run_here("server", "init", deployment.study / name, "--plan", plan)
 
@@ -44,6 +45,11 @@ def join_both(deployment: Deployment, site: Path, files: dict[str, Path]) -> Non
     file.write_text(text.replace("min_cell: 10", "min_cell: 1"))
     for folder in (site, second):
         run_here("client", "approve", folder, "--yes")
+
+
+def released(folder: Path) -> int:
+    path = folder / "state" / "ledger.jsonl"
+    return sum(line["decision"] == "released" for line in ledger(folder)) if path.exists() else 0
 
 
 def ledger(folder: Path) -> list[Line]:
@@ -89,3 +95,32 @@ def test_two_studies_run_at_once_on_one_port_and_each_hospital_has_one_client_an
         for key in (PRIVATE, SIGNING_KEY, "state/patients.key", "state/patient-sets"):
             assert (site / key).exists()
             assert not (site / "studies" / "hearts" / key).exists()
+
+
+def test_a_hospital_leaves_one_study_and_its_client_goes_on_for_the_other(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    make_studies(deployment, make_plan, rounds=500, min_sites=1)
+    site = hospitals / "site-1"
+    second = site / "studies" / "hearts"
+    files = {study: invite(deployment, study, "site-1") for study in STUDIES}
+    server = deployment.start_server()
+    wait_until(lambda: said(deployment, "server").count("waiting for") >= 2, ANSWER_S, "both")
+    join_both(deployment, site, files)
+    client = deployment.start_client(site)
+    wait_until(lambda: min(released(site), released(second)) >= 1, ANSWER_S, "a round of each")
+
+    text = " ".join(run_here("client", "withdraw", second).split())
+
+    left, before = released(second), released(site)
+    assert f"process {client.pid}, goes on for the other studies" in text
+    wait_until(lambda: released(site) >= before + 2, ANSWER_S, "two more rounds of the other")
+    wait_until(
+        lambda: "has withdrawn from study hearts" in said(deployment, "site-1"), ANSWER_S, ""
+    )
+    assert released(second) == left
+    assert (client.poll(), server.poll()) == (None, None)
+    server.terminate()
+    assert server.wait(ANSWER_S) == 130
+    wait_until(lambda: "the coordinator was stopped" in said(deployment, "site-1"), ANSWER_S, "bye")
+    assert client.poll() is None

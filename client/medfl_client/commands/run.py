@@ -88,9 +88,9 @@ def _told_of_withdrawal(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        records = (r for one in study_folders(folder) for r in read_records(SiteFolder(one).state))
+        records = read_records(SiteFolder(folder).state)
         left = [r.study for r in records if r.action == "withdraw" and r.time >= began]
-        if left:
+        if left and len(study_folders(folder)) == 1:  # of several it goes on for the others
             studies = ", ".join(dict.fromkeys(left))
             raise KeyboardInterrupt(
                 f"stopped, because this hospital has withdrawn from {studies}; nothing more leaves "

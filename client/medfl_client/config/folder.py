@@ -110,12 +110,12 @@ class StateFolder:
     @property
     def patient_sets(self) -> Path:
         """Whose images the answers were of, by pseudonyms; of all studies of the hospital."""
-        return self._of_all / "patient-sets"
+        return self._of_all() / "patient-sets"
 
     @property
     def splits(self) -> Path:
         """Who trains, validates and tests, by keyed hashes; one file for each study's salt."""
-        return self._of_all / "splits"
+        return self._of_all() / "splits"
 
     @property
     def study_keys(self) -> Path:
@@ -145,7 +145,7 @@ class StateFolder:
     @property
     def patients_key(self) -> Path:
         """The key of the pseudonyms, the same in all studies of the hospital."""
-        return self._of_all / "patients.key"
+        return self._of_all() / "patients.key"
 
     @property
     def cache(self) -> Path:
@@ -197,7 +197,6 @@ class StateFolder:
         """Held by the client that runs."""
         return self.path / "lock"
 
-    @property
     def _of_all(self) -> Path:
         """Give the state that holds what counts over all studies of the hospital."""
         home = home_of(self.path.parent)

@@ -87,19 +87,18 @@ class RunFolder:
     @property
     def ca_key(self) -> Path:
         """The authority's private key; it never leaves the coordinator."""
-        return self._shared / "ca.key"
+        return self._shared() / "ca.key"
 
     @property
     def server_certificate(self) -> Path:
         """The server's certificate."""
-        return self._shared / "server.crt"
+        return self._shared() / "server.crt"
 
     @property
     def server_key(self) -> Path:
         """The server's private key."""
-        return self._shared / "server.key"
+        return self._shared() / "server.key"
 
-    @property
     def _shared(self) -> Path:
         """Give where the authority is: here, or above, where the directory is one of several."""
         path = self.path if self.path.name not in ("", "..") else self.path.resolve()

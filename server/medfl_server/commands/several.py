@@ -71,33 +71,24 @@ def _serve(folder: Path, studies: list[Study], bind: str, port: int) -> None:
     made = RunFolder(folder)
     log_to(made.superlink_log)
     running = [Running(study) for study in studies]
-    for one in running:
-        names = _names_of(one)
-        say_keys(one.study, one.screen)
-        one.say(f"listening on port {port} for {', '.join(names)}")
+    ready = [one for one in running if one.is_ready(port)]
+    if not ready:
+        raise RunError("no study can begin; see above why")
     most = max(largest_reply(study.plan) for study in studies)
     listener = Listener(bind, port, made.server_certificate, made.server_key, most)
-    desk = at_its_study([Joining(one.study.folder, one.say) for one in running])
-    link = SuperLink(running[0].roster, listener, running[0].say, desk)
-    running[0].connect(link.connected_sites)
-    for one in running[1:]:
+    desk = at_its_study([Joining(one.study.folder, one.say) for one in ready])
+    link = SuperLink(ready[0].roster, listener, ready[0].say, desk)
+    ready[0].connect(link.connected_sites)
+    for one in ready[1:]:
         one.connect(link.also(one.roster, one.say))
     with link.serving():
-        _run_all(running, link)
+        _run_all(ready, link)
     if failed := [one.study.plan.study for one in running if not one.is_done]:
         raise RunError(
             f"{len(failed)} of {len(running)} studies did not finish: {', '.join(failed)}",
             todo="see above why, then start the same command again",
             data="nothing is lost",
         )
-
-
-def _names_of(one: "Running") -> list[str]:
-    try:
-        return names_of(one.study, one.roster())
-    except MedflError as error:
-        error.what = f"{one.study.folder}: {error.what}"
-        raise
 
 
 def _run_all(running: "list[Running]", link: "SuperLink") -> None:
@@ -145,6 +136,17 @@ class Running:
         """Take what lists the connected sites of this study."""
         self._connected = connected_sites
 
+    def is_ready(self, port: int) -> bool:
+        """Say who may come, or why the study cannot begin."""
+        try:
+            names = names_of(self.study, self.roster())
+            say_keys(self.study, self.screen)
+        except MedflError as error:
+            self._explain(error)
+            return False
+        self.say(f"listening on port {port} for {', '.join(names)}")
+        return True
+
     def start(self, link: "SuperLink", others: "list[Running]") -> None:
         """Run it in a thread, among others."""
         self.thread = threading.Thread(
@@ -170,8 +172,7 @@ class Running:
         except KeyboardInterrupt:
             pass  # the one in whose thread it was raised says so
         except MedflError as error:
-            for line in lines_of(error):
-                self.say(line)
+            self._explain(error)
         except Exception:
             self.say(traceback.format_exc())
         finally:
@@ -199,6 +200,10 @@ class Running:
             return
         self._report()
         self.is_done = True
+
+    def _explain(self, error: MedflError) -> None:
+        for line in lines_of(error):
+            self.say(line)
 
     def _report(self) -> None:
         """Write the report as soon as the rounds are made; once."""

@@ -37,7 +37,8 @@ def coordinator_like(folder: Path, study: Path) -> str:
 def is_coordinator(folder: Path) -> bool:
     """Say whether studies may be below, and none is here."""
     made = RunFolder(folder)
-    return not made.facts.exists() and (made.tls.exists() or bool(studies_below(folder)))
+    is_study = made.facts.exists() or made.plan_file.exists()
+    return not is_study and (made.tls.exists() or bool(studies_below(folder)))
 
 
 def is_one_of_several(folder: Path) -> bool:

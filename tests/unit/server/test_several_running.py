@@ -96,6 +96,15 @@ def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
     assert "ValueError: unforeseen" in said[-1]
 
 
+def test_a_study_without_enough_hospitals_does_not_begin_and_says_why(folder: Path) -> None:
+    one, said = Running(open_study(folder)), Said()
+    one.say = said.say  # type: ignore[method-assign]
+
+    assert not one.is_ready(8443)
+
+    assert "medfl:" in said.text
+
+
 def test_who_stops_the_coordinator_ends_a_loop_once_and_lets_it_say_goodbye(folder: Path) -> None:
     present: list[object] = []
 
