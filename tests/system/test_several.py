@@ -122,5 +122,4 @@ def test_a_hospital_leaves_one_study_and_its_client_goes_on_for_the_other(
     assert (client.poll(), server.poll()) == (None, None)
     server.terminate()
     assert server.wait(ANSWER_S) == 130
-    wait_until(lambda: "the coordinator was stopped" in said(deployment, "site-1"), ANSWER_S, "bye")
-    assert client.poll() is None
+    assert client.poll() is None  # it waits for the coordinator to be back
