@@ -8,10 +8,11 @@ import typer
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
+from medfl_server.commands.init import init
 from medfl_server.commands.models import models
 from medfl_server.commands.score import score
 from medfl_server.roster.roles import Role
-from medfl_server.study.run_directory import create_study, open_study
+from medfl_server.study.run_directory import open_study
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -25,29 +26,7 @@ MetricsPort = Annotated[
 ]
 
 
-@app.command()
-def init(
-    folder: Folder,
-    plan: Annotated[Path, typer.Option(help="The study plan, a YAML file (see configs/).")],
-    host: Annotated[str, typer.Option(help="The name or address by which hospitals reach you.")],
-) -> None:
-    """Make a study: its directory, certificate authority, server certificate and empty roster."""
-    from medfl_server.roster.certificates import create_authority
-    from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
-
-    with errors_for_people():
-        study = create_study(folder, plan)
-        shown = create_authority(folder, study.plan.study, host)
-        ensure_study_key(folder)
-        screen = Screen()
-        screen.say(f"made the study {study.plan.study} in {folder}")
-        screen.say(f"plan hash {study.plan.hash()}")
-        screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
-        screen.say(f"fingerprint of the study key, which signs tasks: {study_fingerprint(folder)}")
-        screen.say(
-            f"next: medfl-server invite {folder} NAME for each hospital, and send it the file"
-        )
-        screen.say(f"then: medfl-server run {folder}; hospitals join while it runs")
+app.command()(init)
 
 
 @app.command()
@@ -182,9 +161,11 @@ def renew(
 ) -> None:
     """Make a new server certificate; hospitals need nothing new. Then start `run` again."""
     from medfl_server.roster import certificates
+    from medfl_server.study.coordinator import is_coordinator
 
     with errors_for_people():
-        open_study(folder)
+        if not is_coordinator(folder):
+            open_study(folder)
         ends = certificates.renew(folder, host)
         Screen().say(f"the server's certificate is valid until {ends:%Y-%m-%d}; start run again")
 
@@ -196,7 +177,7 @@ def run(
     bind: Bind = "0.0.0.0",  # noqa: S104
     metrics_port: MetricsPort = None,
 ) -> None:
-    """Run the study, or go on where it stopped. Ends with the final model and the report."""
+    """Run a study, or all below a directory, or go on. Ends with final models and reports."""
     from medfl_server.commands.run import run_and_report
 
     with errors_for_people():
@@ -215,8 +196,8 @@ def resume(
     from medfl_server.commands.run import end_pause, run_and_report
 
     with errors_for_people():
-        end_pause(folder, Screen())
-        if not no_run:
+        goes_on = end_pause(folder, Screen())
+        if not (no_run or goes_on):
             run_and_report(folder, bind, port, metrics_port)
 
 

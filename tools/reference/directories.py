@@ -112,6 +112,8 @@ SITE = {
     "state/flower.log": "what Flower says",
     "state/supernode.log": "what Flower's SuperNode says",
     "state/flwr/": "Flower's own files",
+    "studies/": "a directory for each further study, of its name: as this one, but without keys, "
+    "`patients.key`, `patient-sets` and `splits`, which are the hospital's",
 }
 
 
@@ -124,7 +126,8 @@ def directories() -> str:
         "The truth about a study. Whatever stops, it goes on from here.",
         _table(RUN),
         "### Only at a coordinator",
-        "`medfl-server init` makes it.",
+        "`medfl-server init` makes it. A study below a directory for several has no `ca.key`, "
+        "`server.key` and `server.crt`: they are in `tls/` above.",
         _table(COORDINATOR),
         "### Only in a simulation",
         "`medfl-sim run` makes it.",

@@ -14,30 +14,47 @@ from medfl_client.egress.message_entry import MessageEntry
 from medfl_common.ops.prometheus import NewLines, counter, gauge
 
 
-class LedgerMonitor(Collector):
-    """What the ledger of a site's `state` directory says: messages, bytes, refusals."""
+class _Counted:
+    """What one ledger says so far."""
 
     def __init__(self, state: Path) -> None:
-        self._state = state
         self._new_lines = NewLines(StateFolder(state).ledger)
-        self._lock = threading.Lock()  # two scrapes at once would count lines twice
         self._forget()
 
     def _forget(self) -> None:
-        self._outcomes = Counter[str]()  # released, refused, failed
-        self._bytes = self._round = 0
-        self._newest = 0.0
+        self.outcomes = Counter[str]()  # released, refused, failed
+        self.bytes = self.round = 0
+        self.newest = 0.0
+
+    def read(self) -> None:
+        """Count the lines that are new."""
+        if self._new_lines.begin_again():
+            self._forget()
+        for line in self._new_lines():
+            entry = MessageEntry(line)
+            self.outcomes[entry.outcome] += 1
+            self.bytes += entry.n_bytes
+            self.round, self.newest = entry.round, entry.time
+
+
+class LedgerMonitor(Collector):
+    """What the ledgers of a hospital's studies say together: messages, bytes, refusals.
+
+    Args:
+        states: The studies' states; those of a study that is joined later count from the next
+            start on.
+    """
+
+    def __init__(self, *states: Path) -> None:
+        self._state = states[0]
+        self._ledgers = [_Counted(state) for state in states]
+        self._lock = threading.Lock()  # two scrapes at once would count lines twice
 
     def collect(self) -> Iterable[Metric]:
         """Answer a scrape."""
         with self._lock:
-            if self._new_lines.begin_again():
-                self._forget()
-            for line in self._new_lines():
-                entry = MessageEntry(line)
-                self._outcomes[entry.outcome] += 1
-                self._bytes += entry.n_bytes
-                self._round, self._newest = entry.round, entry.time
+            for one in self._ledgers:
+                one.read()
             return [*self._families()]
 
     def describe(self) -> Iterable[Metric]:
@@ -45,12 +62,14 @@ class LedgerMonitor(Collector):
         return []
 
     def _families(self) -> Iterable[Metric]:
-        made = self._outcomes
+        made = sum((one.outcomes for one in self._ledgers), Counter[str]())
+        last = max(self._ledgers, key=lambda one: one.newest)
+        n_bytes = sum(one.bytes for one in self._ledgers)
         yield counter("client_messages", "Replies in the ledger.", made.total())
         yield counter("client_refused", "Tasks that policy or guard refused.", made["refused"])
         yield counter("client_failed", "Tasks that failed here.", made["failed"])
-        yield counter("client_bytes", "Bytes of all replies in the ledger.", self._bytes)
-        yield gauge("client_round", "Round of the last reply.", self._round)
-        yield gauge("client_last_reply_timestamp_seconds", "Time of the last reply.", self._newest)
+        yield counter("client_bytes", "Bytes of all replies in the ledger.", n_bytes)
+        yield gauge("client_round", "Round of the last reply.", last.round)
+        yield gauge("client_last_reply_timestamp_seconds", "Time of the last reply.", last.newest)
         free = shutil.disk_usage(self._state).free
         yield gauge("client_disk_free_bytes", "Free bytes where the site's directory is.", free)

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
+from medfl_client.config.folder import home_of
 from medfl_client.config.site_file import Join
 from medfl_client.config.site_template import DataAnswers
 from medfl_common.errors import ConfigError
@@ -120,12 +121,13 @@ def _label_column(table: Table, classes: Sequence[str]) -> str:
 
 
 def _images(folder: Path) -> Path:
-    places = [base / name for base in (folder, Path()) for name in IMAGES]
+    bases = dict.fromkeys((folder, home_of(folder), Path()))
+    places = [base / name for base in bases for name in IMAGES]
     return next((place for place in places if place.is_dir()), folder / EXAMPLES.folder)
 
 
 def _labels(folder: Path, images: Path) -> Path:
-    for base in dict.fromkeys((folder, images.parent, images, Path())):
+    for base in dict.fromkeys((folder, images.parent, images, home_of(folder), Path())):
         found = sorted(base.glob("*.csv")) if base.is_dir() else []
         if found:
             return next((path for path in found if path.stem.lower() in LABELS), found[0])

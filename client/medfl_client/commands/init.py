@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from medfl_client.config.folder import PUBLIC, SiteFolder
+from medfl_client.config.folder import PUBLIC, SiteFolder, home_of
 from medfl_client.config.identity import create_identity, replace_identity
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.config.site_template import server_part, write_site_file
@@ -49,7 +49,7 @@ def renew_keys(folder: Path, tell: Tell) -> None:
 
 
 def _show_identity(folder: Path, lines: list[str], tell: Tell) -> None:
-    tell(f"send {folder / PUBLIC} to the coordinator. It holds these lines:")
+    tell(f"send {home_of(folder) / PUBLIC} to the coordinator. It holds these lines:")
     for line in lines:
         tell(line)
     tell(f"their fingerprint, to compare by telephone: {fingerprint(lines)}")

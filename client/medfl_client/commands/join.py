@@ -1,6 +1,7 @@
 """`medfl-client join`: from an invitation to a place in the study, in one command.
 
 It may be repeated: what is there is kept, and the coordinator gives the same keys the same answer.
+A further study of the same coordinator joins into the hospital's directory, with the same keys.
 """
 
 from functools import partial
@@ -8,21 +9,23 @@ from pathlib import Path
 
 from medfl_client.commands.find_data import Ask, Given, find_data
 from medfl_client.commands.init import set_server
-from medfl_client.config.folder import SiteFolder
+from medfl_client.config.folder import SiteFolder, home_of
 from medfl_client.config.identity import create_identity
 from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.config.site_template import write_site_file
+from medfl_client.config.studies import running_state, study_folders
 from medfl_client.connection.joining import ask_to_join
-from medfl_client.connection.study_key import in_words, read_authorities
+from medfl_client.connection.study_key import in_words, known_study_key, read_authorities
 from medfl_client.doctor.files import check_keys
 from medfl_client.doctor.network import route_to, way_checks
 from medfl_common.errors import ConfigError
-from medfl_common.files import write_atomic
+from medfl_common.files import holder, write_atomic
 from medfl_common.ops.checks import HEADER, Finding, examine, has_failed
 from medfl_common.ops.invitation import Invitation, read_invitation
 from medfl_common.plan.plan import load_plan
 from medfl_common.ui.screen import Screen
 from medfl_common.wire.keys import fingerprint
+from medfl_common.wire.study_key import issued_key, key_line
 
 OTHER = "join into a directory of its own, or ask the coordinator which study is meant"
 
@@ -33,6 +36,7 @@ def join(folder: Path, invitation_file: Path, given: Given, ask: Ask, screen: Sc
     Returns whether the coordinator was asked; raises LinkError where it refuses.
     """
     invitation = read_invitation(invitation_file)
+    folder = _folder_of_study(folder, invitation)
     site = _make_directory(folder, invitation, given, ask, screen)
     lines = create_identity(folder, site.site)
     files = SiteFolder(folder)
@@ -55,8 +59,40 @@ def join(folder: Path, invitation_file: Path, given: Given, ask: Ask, screen: Sc
             f"{site.site} has asked to join {invitation.study}. Read the fingerprint of your keys "
             "to the coordinator by telephone, and compare the study key; then it admits you"
         )
-    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {folder}")
+    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {home_of(folder)}")
+    if holder(running_state(folder)):
+        screen.say("the client that runs here takes its tasks, too, once you have approved")
     return True
+
+
+def _folder_of_study(folder: Path, invitation: Invitation) -> Path:
+    """Give the directory for a study: the hospital's own, or for a further study one below it.
+
+    Raises ConfigError where the hospital has another name in the invitation, or another way.
+    """
+    folder = home_of(folder)
+    files = SiteFolder(folder)
+    if not (files.site_file.exists() and files.ca.exists()):
+        return folder
+    own, invited = read_authorities(files.ca), invitation.authorities
+    if own[0] != invited[0] or len(invited) == 1:
+        return folder  # another coordinator, or a version without study keys: one directory each
+    key = key_line(issued_key(invited[1], invited))
+    known = {one: known_study_key(SiteFolder(one).ca, SiteFolder(one).state)
+             for one in study_folders(folder)}  # fmt: skip
+    if found := [one for one, line in known.items() if line == key]:
+        return found[0]
+    if not known[folder]:
+        return folder
+    site = load_site_file(folder)
+    address = site.server.address if site.server is not None else ""
+    if (site.site, address) != (invitation.site, invitation.address):
+        raise ConfigError(
+            f"{files.site_file} is of {site.site} at {address}; the invitation is for "
+            f"{invitation.site} at {invitation.address}",
+            todo=OTHER,
+        )
+    return files.studies / invitation.study
 
 
 def _make_directory(

@@ -1,12 +1,18 @@
-"""`medfl-client withdraw`: record the withdrawal first, then end the running client."""
+"""`medfl-client withdraw`: record the withdrawal first, then end the running client.
+
+A client that works for other studies of the hospital goes on for these: it only cuts its
+connection, so that nothing which was on its way arrives.
+"""
 
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
+from medfl_client.config.studies import CUT, running_state, study_folders
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
 from medfl_client.egress.message_entry import MessageEntry
@@ -22,7 +28,7 @@ Plans = dict[str, tuple[str, str]]  # hash -> study, canonical plan
 
 
 def withdraw(folder: Path, plan_file: Path | None, every: bool, screen: Screen) -> None:
-    """Record a withdrawal from one plan or all, and end a client that runs on this directory.
+    """Record a withdrawal from one plan or all, and stop a client that runs on this directory.
 
     Raises ConfigError, and changes nothing, where it is not clear which plan is meant.
     """
@@ -37,7 +43,10 @@ def withdraw(folder: Path, plan_file: Path | None, every: bool, screen: Screen) 
     try:
         _record_withdrawal(state, plans, screen)  # first: from now on the guard releases nothing
     finally:
-        _stop_client(state, screen)
+        if len(study_folders(folder)) > 1:
+            _cut_connection(running_state(folder), screen)
+        else:
+            _stop_client(state, screen)
     screen.say(
         "nothing more leaves for these plans. Nobody can call back what has left already; "
         f"medfl-client audit show {folder} lists it. Tell the coordinator that you have withdrawn"
@@ -73,22 +82,35 @@ def _approved_or_used(state: Path) -> Plans:
     return found
 
 
+def _cut_connection(state: Path, screen: Screen) -> None:
+    """Have the client that holds `state/lock` connect anew; the guard releases nothing more."""
+    if not holder(state):
+        return
+    process = _holder(state)
+    with suppress(ProcessLookupError):
+        _signal(process, CUT)
+    screen.say(f"the client that runs here, process {process}, goes on for the other studies")
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    try:
+        os.kill(process, number)
+    except PermissionError:
+        raise RunError(
+            f"process {process} belongs to another user", todo="stop it by hand"
+        ) from None
+
+
 def _stop_client(state: Path, screen: Screen) -> None:
     """End the client that holds `state/lock`: ask, wait, then kill."""
     if not holder(state):
         return
     process = _holder(state)
     screen.say(f"stopping the client that runs here, process {process}")
-    try:
-        os.kill(process, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it has ended by itself
+        _signal(process, signal.SIGTERM)
         if not _is_free_within(state, STOP_S):
-            os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it has ended by itself
-    except PermissionError:
-        raise RunError(
-            f"process {process} belongs to another user", todo="stop it by hand"
-        ) from None
+            _signal(process, signal.SIGKILL)
     if not _is_free_within(state, STOP_S):
         raise RunError(f"process {process} does not end", todo="stop it by hand")
     screen.say("it has ended")

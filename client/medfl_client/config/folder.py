@@ -54,6 +54,22 @@ class SiteFolder:
         """What medfl itself writes; see StateFolder."""
         return self.path / "state"
 
+    @property
+    def studies(self) -> Path:
+        """The hospital's further studies, each in a directory of its own."""
+        return self.path / "studies"
+
+
+def home_of(folder: Path) -> Path:
+    """Give the hospital's own directory, which has the keys: this, or the one of whose studies.
+
+    A directory below `studies` of one with a site file is a study of it.
+    """
+    place = folder.resolve()
+    above = SiteFolder(place.parent.parent)
+    is_study = place.parent == above.studies and above.site_file.exists()
+    return above.path if is_study else folder
+
 
 @dataclass(frozen=True)
 class StateFolder:
@@ -93,13 +109,13 @@ class StateFolder:
 
     @property
     def patient_sets(self) -> Path:
-        """Whose images the answers were of, by pseudonyms."""
-        return self.path / "patient-sets"
+        """Whose images the answers were of, by pseudonyms; of all studies of the hospital."""
+        return self._of_all() / "patient-sets"
 
     @property
     def splits(self) -> Path:
         """Who trains, validates and tests, by keyed hashes; one file for each study's salt."""
-        return self.path / "splits"
+        return self._of_all() / "splits"
 
     @property
     def study_keys(self) -> Path:
@@ -128,8 +144,8 @@ class StateFolder:
 
     @property
     def patients_key(self) -> Path:
-        """The key of the pseudonyms."""
-        return self.path / "patients.key"
+        """The key of the pseudonyms, the same in all studies of the hospital."""
+        return self._of_all() / "patients.key"
 
     @property
     def cache(self) -> Path:
@@ -180,6 +196,11 @@ class StateFolder:
     def lock(self) -> Path:
         """Held by the client that runs."""
         return self.path / "lock"
+
+    def _of_all(self) -> Path:
+        """Give the state that holds what counts over all studies of the hospital."""
+        home = home_of(self.path.parent)
+        return self.path if home == self.path.parent else SiteFolder(home).state
 
 
 @dataclass(frozen=True)

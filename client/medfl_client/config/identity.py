@@ -3,6 +3,8 @@
 identity.key   P-384: Flower's requests are signed with it
 signing.key    Ed25519: every reply is signed with it
 identity.pub   both public halves, one OpenSSH line each: what the coordinator enrols
+
+A study below a hospital's directory has no keys of its own: those of the hospital serve.
 """
 
 import time
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
+from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY, home_of
 from medfl_common.errors import LinkError
 from medfl_common.files import write_atomic, write_private
 
@@ -23,6 +25,7 @@ def create_identity(folder: Path, site: str) -> list[str]:
 
     Returns the public keys' lines, with the site's name.
     """
+    folder = home_of(folder)
     if (folder / PUBLIC).exists():
         lines = [" ".join(line.split()[:2]) for line in public_lines(folder)]
     else:
@@ -39,6 +42,7 @@ def create_identity(folder: Path, site: str) -> list[str]:
 
 def replace_identity(folder: Path, site: str) -> list[str]:
     """Make new key pairs; the old ones stay beside them, with the time in their names."""
+    folder = home_of(folder)
     suffix = time.strftime(".until-%Y%m%d-%H%M%S")
     for name in (PUBLIC, SIGNING_KEY, PRIVATE):
         with suppress(FileNotFoundError):  # what is lost is replaced too
@@ -48,6 +52,7 @@ def replace_identity(folder: Path, site: str) -> list[str]:
 
 def public_lines(folder: Path) -> list[str]:
     """Read the lines that go to the coordinator; raises LinkError where a key is not safe."""
+    folder = home_of(folder)
     for name in (PRIVATE, SIGNING_KEY):
         private = folder / name
         if not private.exists():
@@ -65,17 +70,19 @@ def public_lines(folder: Path) -> list[str]:
 
 def signing_key(folder: Path) -> Ed25519PrivateKey:
     """Read the key that signs replies; raises LinkError if it is no such key."""
-    key = _read(folder / SIGNING_KEY)
+    path = home_of(folder) / SIGNING_KEY
+    key = _read(path)
     if not isinstance(key, Ed25519PrivateKey):
-        raise _foreign(folder / SIGNING_KEY)
+        raise _foreign(path)
     return key
 
 
 def transport_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     """Read the key that Flower's requests are signed with; raises LinkError if it is no such."""
-    key = _read(folder / PRIVATE)
+    path = home_of(folder) / PRIVATE
+    key = _read(path)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _foreign(folder / PRIVATE)
+        raise _foreign(path)
     return key
 
 

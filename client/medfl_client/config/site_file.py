@@ -158,6 +158,9 @@ class Policy(Settings):
     """A reply of more megabytes is not sent."""
     max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0
     """So many megabytes at most leave in any 24 hours, all studies together."""
+    max_mb_ever: Annotated[Number, Field(gt=0)] | None = None
+    """So many megabytes at most leave in all the years, all studies together; without it only the
+    plans say how much that is."""
     hours: Annotated[str, Matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
     """The local time in which tasks are taken up, such as "20:00-06:00". Work begun inside is
     finished."""
@@ -203,6 +206,7 @@ RULES = {
     "share_subgroups": ("P8", "scores by sex, age band and manufacturer may leave"),
     "max_message_mb": ("P9", "a larger reply is not sent"),
     "max_mb_a_day": ("P10", "no more leaves within 24 hours"),
+    "max_mb_ever": ("P18", "no more leaves in all, whatever the study"),
     "hours": ("P11", "local time in which tasks are taken up"),
     "protection": ("P12", "what a plan must offer to protect what leaves"),
     "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),

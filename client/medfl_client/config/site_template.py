@@ -41,7 +41,8 @@ policy:                          # what this hospital allows; it beats every pla
   share_statistics: true         # P7: counts of the data before training, where a plan asks
   share_subgroups: true          # P8: scores by sex, age band and manufacturer, where a plan asks
   max_message_mb: 1024           # P9: a larger reply is not sent
-  max_mb_a_day: 100000           # P10: no more leaves within 24 hours
+  max_mb_a_day: 100000           # P10: no more leaves within 24 hours, all studies together
+  # max_mb_ever: 1000000         # P18: no more leaves in all the years, all studies together
   hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up
   protection: none               # P12: or differential_privacy, secure_aggregation
   repeats: 3                     # P13: questions beyond the plan's own, from a restored coordinator

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_common.errors import LinkError
+from medfl_client.config.site_file import SiteFile
+from medfl_common.errors import ConfigError, LinkError
 from medfl_common.files import write_atomic
 from medfl_common.wire.keys import fingerprint
 from medfl_common.wire.signature import check_task, task_certificate
@@ -68,6 +69,27 @@ def read_authorities(ca: Path) -> list[x509.Certificate]:
         raise LinkError(
             f"server.ca {ca.resolve()} is no certificate", todo="put the coordinator's ca.crt there"
         ) from None
+
+
+def signer_of(content: RecordDict) -> str:
+    """Give the line of the key whose certificate is in a task, unchecked; empty: there is none."""
+    try:
+        key = task_certificate(content).public_key()
+    except Exception:  # each kind of wrong certificate has its own error
+        return ""
+    return key_line(key) if isinstance(key, Ed25519PublicKey) else ""
+
+
+def check_one_authority(folder: Path, site: SiteFile, home: Path, own: SiteFile) -> None:
+    """Raise ConfigError where a study's ca.crt is another coordinator's than the hospital's."""
+    if site.server is None or own.server is None:
+        return
+    ca = folder / site.server.ca
+    if read_authorities(ca)[0] != read_authorities(home / own.server.ca)[0]:
+        raise ConfigError(
+            f"{ca} is of another coordinator than {home / own.server.ca}",
+            todo="a study of another coordinator needs a site directory of its own",
+        )
 
 
 def known_study_key(ca: Path, state: Path) -> str:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from medfl_client.config.folder import PRIVATE
+from medfl_client.config.folder import PRIVATE, home_of
 from medfl_client.config.identity import public_lines
 from medfl_common.errors import MedflError
 from medfl_common.ops.checks import Finding, fail, not_checked, ok
@@ -33,7 +33,7 @@ def signed_headers(folder: Path) -> dict[str, str]:
     """Sign the present time; without keys that are safe to use, nothing."""
     try:
         public_lines(folder)
-        key = load_ssh_private_key((folder / PRIVATE).read_bytes(), password=None)
+        key = load_ssh_private_key((home_of(folder) / PRIVATE).read_bytes(), password=None)
     except (MedflError, OSError, ValueError):
         return {}  # a check of their own says so
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
-from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY
+from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY, home_of
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.labels import read_csv
@@ -91,7 +91,7 @@ def check_temporary() -> Finding:
 def check_keys(folder: Path) -> Finding:
     """Look whether the keys are there, private, and belong together."""
     lines = public_lines(folder)  # its errors say who and what
-    own = [_public_line(folder / name) for name in (PRIVATE, SIGNING_KEY)]
+    own = [_public_line(home_of(folder) / name) for name in (PRIVATE, SIGNING_KEY)]
     if own != [" ".join(line.split()[:2]) for line in lines]:
         return fail(
             f"{PUBLIC} does not belong to {PRIVATE} and {SIGNING_KEY}",

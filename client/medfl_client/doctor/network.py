@@ -10,8 +10,9 @@ from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 
-from medfl_client.config.folder import PRIVATE, SiteFolder
+from medfl_client.config.folder import PRIVATE, SiteFolder, home_of
 from medfl_client.config.site_file import SiteFile
+from medfl_client.config.studies import network_of
 from medfl_client.connection import clock
 from medfl_client.connection.coordinator import REDIRECTS, Health, reach, trust
 from medfl_client.connection.proxy import SETTING, Proxy, find_proxy, spared
@@ -62,8 +63,8 @@ def way_checks(
 def route_to(folder: Path, site: SiteFile, address: str) -> Route:
     """Give the way from here to the coordinator, through the proxy where there is one."""
     ca = folder / (site.server.ca if site.server is not None else "")
-    proxy = find_proxy(site.network, folder, os.environ, address)
-    return Route(address, ca, folder / PRIVATE, "", proxy)
+    proxy = find_proxy(*network_of(folder, site), os.environ, address)
+    return Route(address, ca, home_of(folder) / PRIVATE, "", proxy)
 
 
 def _health(folder: Path, site: SiteFile, address: str) -> Health:
@@ -73,7 +74,8 @@ def _health(folder: Path, site: SiteFile, address: str) -> Health:
 def proxy_names(folder: Path, site: SiteFile) -> dict[str, str]:
     """List the names of the hospital's proxy, each with the role that replaces it."""
     with suppress(MedflError):
-        proxy = site.server and find_proxy(site.network, folder, os.environ, site.server.address)
+        way = network_of(folder, site)
+        proxy = site.server and find_proxy(*way, os.environ, site.server.address)
         if proxy:
             secret = {proxy.password_file: "password file"} if proxy.password_file else {}
             return {proxy.shown: "proxy", proxy.host: "proxy", **secret}

@@ -8,8 +8,9 @@ from functools import cache, partial
 from pathlib import Path
 from socket import gethostname
 
-from medfl_client.config.folder import SiteFolder
+from medfl_client.config.folder import SiteFolder, home_of
 from medfl_client.config.site_file import SiteFile, load_site_file
+from medfl_client.config.studies import running_state
 from medfl_client.doctor.files import (
     check_data_folder,
     check_decoders,
@@ -47,7 +48,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
         "programs": check_decoders,
         "sandbox": check_sandbox,
         "keys": partial(check_keys, folder),
-        "running already": partial(check_lock, SiteFolder(folder).state),
+        "running already": partial(check_lock, running_state(folder)),
         "temporary files": check_temporary,
         "state folder": partial(check_state, SiteFolder(folder).state),
     }
@@ -61,7 +62,9 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
 
 def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
     """List what a fault report must not name, each with the role that replaces it."""
-    names = {str(path): "site folder" for path in (folder, folder.resolve())}
+    home = home_of(folder)
+    paths = (folder, folder.resolve(), home, home.resolve())
+    names = {str(path): "site folder" for path in paths}
     names |= {user_name(): "user", gethostname(): "machine"}
     if plan_file is not None:
         names |= dict.fromkeys((str(plan_file), str(plan_file.resolve()), plan_file.name), "plan")

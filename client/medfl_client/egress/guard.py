@@ -12,6 +12,7 @@ from flwr.app import RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.inspection import held_back, inspect
+from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
@@ -65,7 +66,7 @@ def _refused(what: str, setting: str) -> DisclosureError:
 
 
 def release(
-    result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, sent_mb: float = 0.0
+    result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, sent: Sent = NOTHING
 ) -> RecordDict:
     """Turn a result into the message that leaves, or raise DisclosureError and send nothing.
 
@@ -76,7 +77,7 @@ def release(
         task: What was asked.
         policy: The site's.
         shapes: The update's tensors.
-        sent_mb: What has left in the last 24 hours.
+        sent: What has left before.
     """
     if (result.plan, result.round, result.nonce) != (
         plan_number(task.plan),
@@ -91,12 +92,12 @@ def release(
             raise held_back("statistics were not asked for")
         result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
     content = encode_result(_permitted_metrics(result, task, policy), task.plan)
-    let_out(content, task, policy, shapes, sent_mb)
+    let_out(content, task, policy, shapes, sent)
     return content
 
 
 def let_out(
-    content: RecordDict, task: TrainTask, policy: Policy, shapes: Shapes, sent_mb: float
+    content: RecordDict, task: TrainTask, policy: Policy, shapes: Shapes, sent: Sent
 ) -> None:
     """Look at a finished reply a last time, whatever made it, and weigh it; or DisclosureError."""
     inspect(content, task.plan, shapes, policy)
@@ -105,11 +106,17 @@ def let_out(
         raise held_back(
             f"the reply has {size:.1f} MB, {policy.max_message_mb} are the most", "max_message_mb"
         )
-    if sent_mb + size > policy.max_mb_a_day:
+    if sent.day + size > policy.max_mb_a_day:
         raise held_back(
-            f"{sent_mb:.1f} MB left within 24 hours and the reply has {size:.1f}, "
+            f"{sent.day:.1f} MB left within 24 hours and the reply has {size:.1f}, "
             f"{policy.max_mb_a_day} are the most",
             "max_mb_a_day",
+        )
+    if policy.max_mb_ever is not None and sent.ever + size > policy.max_mb_ever:
+        raise held_back(
+            f"{sent.ever:.1f} MB left in all and the reply has {size:.1f}, "
+            f"{policy.max_mb_ever} are the most",
+            "max_mb_ever",
         )
 
 

@@ -16,8 +16,8 @@ from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask
 
-# Rules of questions, not of what a reply holds.
-UNRELATED = {"repeats", "start_weights", "min_batch", "model_step"}
+# Rules of questions and amounts, not of what a reply holds.
+UNRELATED = {"repeats", "start_weights", "min_batch", "model_step", "max_mb_ever"}
 
 
 def keep(state: Path, task: TrainTask, question: str, policy: Policy, content: RecordDict) -> None:

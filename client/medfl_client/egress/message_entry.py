@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
+from medfl_client.config.studies import states_of
 from medfl_client.egress import ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.models.weights import norm
@@ -193,9 +194,25 @@ def decision_of(error: Exception) -> str:
     return f"failed: MEDFL-E{code_of(error)}"
 
 
-def mb_of_last_day(state: Path) -> float:
-    """Add up what left in the last 24 hours, all studies together."""
-    since, total = time.time() - DAY_S, 0
+class Sent(NamedTuple):
+    """The megabytes that have left, for all studies of the hospital together."""
+
+    day: float = 0.0  # in the last 24 hours
+    ever: float = 0.0  # in all; 0 where no policy bounds it
+
+
+NOTHING = Sent()
+
+
+def mb_sent(state: Path, policy: Policy) -> Sent:
+    """Add up what left, by the ledgers of all studies of the hospital."""
+    states, since = states_of(state), time.time() - DAY_S
+    ever = 0.0 if policy.max_mb_ever is None else sum(_mb_since(one, 0.0) for one in states)
+    return Sent(sum(_mb_since(one, since) for one in states), ever)
+
+
+def _mb_since(state: Path, since: float) -> float:
+    total = 0
     for line in ledger.newest_first(StateFolder(state).ledger):
         entry = MessageEntry(line)
         if entry.time < since:

@@ -19,7 +19,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
-from medfl_client.egress.message_entry import RELEASED, mb_of_last_day
+from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
@@ -124,16 +124,16 @@ def _answer(
     _permit(head, site)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
-    sent_mb = mb_of_last_day(site.state) if site.state else 0.0
+    sent = mb_sent(site.state, site.policy) if site.state else NOTHING
     write_owed(session)
     question = question_sha256(content)
-    kept = _kept_reply(head, question, site, shapes, sent_mb)
+    kept = _kept_reply(head, question, site, shapes, sent)
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
     task, result = _do(content, head, model, site, session, tell)
     result = replace(result, versions=own_versions())
-    reply = release(result, task, site.policy, shapes, sent_mb)
+    reply = release(result, task, site.policy, shapes, sent)
     _permit(head, site)  # the hospital may have withdrawn while this worked
     if site.state:
         replies.keep(site.state, task, question, site.policy, reply)
@@ -144,14 +144,14 @@ def _answer(
 
 
 def _kept_reply(
-    head: TrainTask, question: str, site: Site, shapes: Shapes, sent_mb: float
+    head: TrainTask, question: str, site: Site, shapes: Shapes, sent: Sent
 ) -> RecordDict | None:
     """Return the reply released for this very task before; None: there is none."""
     kept = replies.find(site.state, head, question, site.policy) if site.state else None
     if kept is None:
         return None
     try:
-        let_out(kept, head, site.policy, shapes, sent_mb)
+        let_out(kept, head, site.policy, shapes, sent)
     except DisclosureError:  # an earlier version let more out: it is made anew
         return None
     write_ledger(site, head, kept, shapes, RELEASED)

@@ -8,7 +8,7 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
-from medfl_client.config.folder import PUBLIC, SIGNING_KEY, SiteFolder, StateFolder
+from medfl_client.config.folder import PUBLIC, SIGNING_KEY, SiteFolder, StateFolder, home_of
 from medfl_client.config.identity import signing_key
 from medfl_client.config.site_file import Policy, SiteFile
 from medfl_client.connection.study_key import StudyKey
@@ -61,7 +61,7 @@ def choose_device(wish: str) -> torch.device:
 
 def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
     """Make the site of a folder; its data are read at the first task, which `watch` follows."""
-    state = SiteFolder(folder).state
+    state, home = SiteFolder(folder).state, home_of(folder)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan) -> SiteData:
@@ -77,8 +77,8 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         device,
         data,
         state,
-        signing_key(folder) if (folder / SIGNING_KEY).exists() else None,
-        StudyKey(folder / server.ca, state, folder / PUBLIC) if server else None,
+        signing_key(folder) if (home / SIGNING_KEY).exists() else None,
+        StudyKey(folder / server.ca, state, home / PUBLIC) if server else None,
         StateFolder(state).local,
         server.address if server else "simulation",
     )

@@ -1,5 +1,6 @@
 """The networks that a plan can name, one file per family."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class Backbone:
 # (images, norm: own | batch | group | none, does it start from published weights?) -> a backbone
 Build = Callable[[Images, str, bool], Backbone]
 MODELS: Registry[Build] = Registry("model", "medfl_common.models")
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def build_model(plan: Plan) -> Network:
@@ -40,7 +42,8 @@ def build_model(plan: Plan) -> Network:
     Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits.
     Raises ConfigError if the network does not fit the images.
     """
-    with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator
+    # torch's layers draw from the one generator of the process; several studies may share that.
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
         backbone = build_backbone(plan)

@@ -57,9 +57,14 @@ class Invitation(Settings):
         return f"{datetime.fromtimestamp(self.ends, UTC):%Y-%m-%d}"
 
     @property
+    def authorities(self) -> list[x509.Certificate]:
+        """Give the certificates of ca.crt: the authority, then the study key's."""
+        return x509.load_pem_x509_certificates(self.ca.encode())
+
+    @property
     def authority(self) -> x509.Certificate:
-        """Give the study's authority, the first certificate of ca.crt."""
-        return x509.load_pem_x509_certificates(self.ca.encode())[0]
+        """Give the study's authority."""
+        return self.authorities[0]
 
     def read_plan(self) -> Plan:
         """Read the plan, which is checked like a file."""

@@ -87,17 +87,24 @@ class RunFolder:
     @property
     def ca_key(self) -> Path:
         """The authority's private key; it never leaves the coordinator."""
-        return self.tls / "ca.key"
+        return self._shared() / "ca.key"
 
     @property
     def server_certificate(self) -> Path:
         """The server's certificate."""
-        return self.tls / "server.crt"
+        return self._shared() / "server.crt"
 
     @property
     def server_key(self) -> Path:
         """The server's private key."""
-        return self.tls / "server.key"
+        return self._shared() / "server.key"
+
+    def _shared(self) -> Path:
+        """Give where the authority is: here, or above, where the directory is one of several."""
+        path = self.path if self.path.name not in ("", "..") else self.path.resolve()
+        above = RunFolder(path.parent).tls
+        is_above = not (self.tls / "server.crt").exists() and (above / "server.crt").exists()
+        return above if is_above else self.tls
 
     @property
     def study_key(self) -> Path:

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medfl_common.files import holder
+from medfl_common.plan.plan import Plan
 from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster, Roster
+from medfl_server.study.coordinator import is_coordinator, studies_below
 from medfl_server.study.pause_wish import forget_wish, refuse_while_paused
 from medfl_server.study.run_directory import Study, open_study
 
@@ -16,8 +19,14 @@ if TYPE_CHECKING:
 
 
 def run_and_report(folder: Path, bind: str, port: int, metrics_port: int | None) -> None:
-    """Run a study, or go on with it, to the final model and the report."""
-    study, screen = open_study(folder), Screen()
+    """Run a study, or all below a directory, to the final models and the reports."""
+    screen = Screen()
+    if is_coordinator(folder):
+        from medfl_server.commands.several import run_several
+
+        run_several(folder, bind, port, metrics_port, screen)
+        return
+    study = open_study(folder)
     screen.say("starting")
     with serving(folder):
         refuse_while_paused(folder)
@@ -25,11 +34,20 @@ def run_and_report(folder: Path, bind: str, port: int, metrics_port: int | None)
         report_study(study, screen)
 
 
-def end_pause(folder: Path, screen: Screen) -> None:
-    """Let a study go on that a person has paused."""
-    open_study(folder)
-    if forget_wish(folder):
-        screen.say("the study is not paused any more")
+def end_pause(folder: Path, screen: Screen) -> bool:
+    """Let a study go on that a person has paused, or all below a directory.
+
+    Returns whether a coordinator runs it, among other studies, and goes on with it by itself.
+    """
+    goes_on = False
+    for one in studies_below(folder) if is_coordinator(folder) else [folder]:
+        study = open_study(one)
+        if forget_wish(one):
+            goes_on = goes_on or bool(holder(one))
+            screen.say(f"the study {study.plan.study} is not paused any more")
+    if goes_on:
+        screen.say("the coordinator that runs goes on with it")
+    return goes_on
 
 
 def run_study(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:
@@ -37,7 +55,7 @@ def run_study(study: Study, bind: str, port: int, metrics_port: int | None, scre
     from medfl_server.rounds.app import build_app
     from medfl_server.superlink.task_signer import TaskSigner
 
-    names = _names(study, LiveRoster(study.folder)())
+    names = names_of(study, LiveRoster(study.folder)())
     link, read_roster = open_port(study, bind, port, names, screen)
     connected_sites = link.connected_sites
     if metrics_port is not None:
@@ -53,19 +71,26 @@ def open_port(
     study: Study, bind: str, port: int, names: Iterable[str], screen: Screen
 ) -> "tuple[SuperLink, LiveRoster]":
     """Listen for hospitals; give where they connect, and the roster as it is at any time."""
-    from medfl_common.wire.cost import sizes
     from medfl_server.superlink.join_desk import Joining
     from medfl_server.superlink.listener import Listener
     from medfl_server.superlink.superlink import SuperLink
 
     made, read_roster = study.files, LiveRoster(study.folder)
     log_to(made.superlink_log)
-    _say_keys(study, screen)
-    most = 2 * sizes(study.plan)[1] + 2**26  # the update twice, and room for counts
-    listener = Listener(bind, port, made.server_certificate, made.server_key, most)
+    say_keys(study, screen)
+    listener = Listener(
+        bind, port, made.server_certificate, made.server_key, largest_reply(study.plan)
+    )
     link = SuperLink(read_roster, listener, screen.say, Joining(study.folder, screen.say))
     screen.say(f"listening on port {port} for {', '.join(names)}")
     return link, read_roster
+
+
+def largest_reply(plan: Plan) -> int:
+    """Bound a reply's bytes: the update twice, and room for counts."""
+    from medfl_common.wire.cost import sizes
+
+    return 2 * sizes(plan)[1] + 2**26
 
 
 def report_study(study: Study, screen: Screen) -> None:
@@ -82,7 +107,7 @@ def report_study(study: Study, screen: Screen) -> None:
         screen.say(f"model card: {card}")
 
 
-def _names(study: Study, roster: Roster) -> list[str]:
+def names_of(study: Study, roster: Roster) -> list[str]:
     """Name who takes part or may still come; raises ConfigError where too few of them train."""
     from medfl_server.aggregation.aggregator import check_roster
     from medfl_server.roster.invitations import expected_sites
@@ -93,7 +118,7 @@ def _names(study: Study, roster: Roster) -> list[str]:
     return [*roster, *(f"{site} (invited)" for site in coming)]
 
 
-def _say_keys(study: Study, screen: Screen) -> None:
+def say_keys(study: Study, screen: Screen) -> None:
     """Say when certificates end, the study key's fingerprint, and who waits to be admitted."""
     from medfl_server.roster.certificates import expiry_warning
     from medfl_server.roster.invitations import waiting

@@ -43,6 +43,37 @@ def create_authority(folder: Path, study: str, host: str) -> str:
     return certificate_fingerprint(made.ca)
 
 
+def use_authority_above(folder: Path) -> str:
+    """Give a study the authority of the coordinator's directory above; return its fingerprint."""
+    made, above = RunFolder(folder), RunFolder(RunFolder(folder).ca_key.parent.parent)
+    made.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = _read_certificate(above, above.ca)
+    write_atomic(made.ca, authority.public_bytes(serialization.Encoding.PEM))
+    return certificate_fingerprint(made.ca)
+
+
+def take_over_authority(study: Path, folder: Path) -> str:
+    """Copy a study's authority and server certificate; return the authority's fingerprint.
+
+    The study's own key stays with the study.
+    """
+    source, made = RunFolder(study), RunFolder(folder)
+    authority, _ = _read_authority(source)  # raises where they are not whole
+    made.tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (source.ca_key, source.server_key):
+        write_private(made.tls / path.name, path.read_bytes())
+    write_atomic(made.ca, authority.public_bytes(serialization.Encoding.PEM))
+    found = source.server_certificate
+    write_atomic(made.tls / found.name, found.read_bytes())
+    return certificate_fingerprint(made.ca)
+
+
+def have_one_authority(folder: Path, other: Path) -> bool:
+    """Say whether the hospitals of two directories trust the same authority."""
+    first, second = RunFolder(folder), RunFolder(other)
+    return _read_certificate(first, first.ca) == _read_certificate(second, second.ca)
+
+
 def renew(folder: Path, host: str = "") -> datetime:
     """Make a new server certificate and key; by default for the same host.
 

@@ -34,8 +34,12 @@ def build_app(
     explain: Explain = explain_code,
     signer: TaskSigner | None = None,
     outside: Container[str] = (),
+    others_run: Callable[[], bool] = lambda: False,
 ) -> ServerApp:
-    """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`."""
+    """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`.
+
+    `others_run` says whether this process still makes rounds of other studies.
+    """
     app = ServerApp()
 
     @app.main()
@@ -51,6 +55,6 @@ def build_app(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)
         )
         save_model(study.folder, study.plan, start | shared, reading)
-        say_goodbye(study, post, "finished")
+        say_goodbye(study, post, "finished", others_run=others_run)
 
     return app

@@ -1,7 +1,7 @@
 """The last word to the hospitals, so that none of them waits for a study that is over."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from medfl_common.errors import MedflError
@@ -28,10 +28,17 @@ def goodbye_where_it_rests(study: Study, post: Post) -> Iterator[None]:
         raise
 
 
-def say_goodbye(study: Study, post: Post, why: Why, message: str = "") -> None:
+def say_goodbye(
+    study: Study,
+    post: Post,
+    why: Why,
+    message: str = "",
+    others_run: Callable[[], bool] = lambda: False,
+) -> None:
     """Tell every connected hospital; at the end of the study wait a little for those away.
 
-    Virtual hospitals are told nothing, and no fault of the telling is one of the study.
+    Virtual hospitals are told nothing, and no fault of the telling is one of the study. A hospital
+    that works for another study of this process hears it afterwards.
     """
     if not any(post.roster().values()):
         return
@@ -39,14 +46,14 @@ def say_goodbye(study: Study, post: Post, why: Why, message: str = "") -> None:
     round_ = made[-1].round if made else 0
     goodbye = Goodbye(why, study.plan.study, study.run, study.plan.hash(), round_, message)
     with suppress(MedflError, OSError):
-        _tell_all(post, goodbye)
+        _tell_all(post, goodbye, others_run)
 
 
-def _tell_all(post: Post, goodbye: Goodbye) -> None:
+def _tell_all(post: Post, goodbye: Goodbye, others_run: Callable[[], bool]) -> None:
     asked: dict[tuple[str, str], str] = {}  # site and session -> id of the answer
     heard = set[str]()
     ends = time.monotonic() + LINGER_S[goodbye.why]
-    while time.monotonic() < ends:
+    while time.monotonic() < ends or others_run():
         here = post.connected_sites()
         for site, to in here.items():
             if site in heard or (site, to.session) in asked:

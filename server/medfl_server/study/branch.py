@@ -69,6 +69,7 @@ def _fill(made: Path, parent: Study, text: str, model: bytes) -> list[str]:
     own, start = initial_weights(study)  # raises where the model does not fit
     if parent.files.tls.exists():
         shutil.copytree(parent.files.tls, files.tls)
+        _copy_authority(parent.files, files)
     for source, to in (
         (parent.files.roster, files.roster),
         (parent.files.revoked, files.revoked),
@@ -77,6 +78,17 @@ def _fill(made: Path, parent: Study, text: str, model: bytes) -> list[str]:
         if source.exists():
             shutil.copy2(source, to)
     return _give_state(parent, study, own, start)
+
+
+def _copy_authority(parent: RunFolder, files: RunFolder) -> None:
+    """Copy what the parent has above it, where the branch is not below the same directory."""
+    for source, to in (
+        (parent.ca_key, files.ca_key),
+        (parent.server_key, files.server_key),
+        (parent.server_certificate, files.server_certificate),
+    ):
+        if source.exists() and not to.exists():
+            shutil.copy2(source, files.tls / to.name)
 
 
 def _inherited(parent: Plan, plan: Plan, sha256: str, new: Path) -> dict[str, Value]:

@@ -86,6 +86,16 @@ def write_facts(folder: Path, run: str, plan: Plan) -> None:
     write_atomic(RunFolder(folder).facts, json.dumps(facts, indent=1).encode())
 
 
+def _no_study(folder: Path) -> RunError:
+    below = sorted(path.parent for path in folder.glob(f"*/{RunFolder(folder).facts.name}"))
+    if below:
+        return RunError(
+            f"{folder} is for several studies, and this is asked of one",
+            todo=f"name one: {', '.join(map(str, below))}",
+        )
+    return RunError(f"{folder} holds no study", todo="make one with medfl-server init")
+
+
 def check_file(choice: WeightsFile, folder: Path) -> bytes:
     """Read a weights file whose path is relative to `folder`; ConfigError if it is another."""
     path = folder / choice.file
@@ -110,7 +120,7 @@ def open_study(folder: Path) -> Study:
         facts = json.loads(made.facts.read_text())
         run, plan_hash = str(facts["run"]), facts["plan_sha256"]
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no study", todo="make one with medfl-server init") from None
+        raise _no_study(folder) from None
     except (ValueError, KeyError):
         raise RunError(f"{made.facts} is damaged", data="nothing was changed") from None
     plan = load_plan(made.plan_file)

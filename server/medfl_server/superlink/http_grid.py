@@ -50,6 +50,11 @@ class DirectRuntime:
         self.state = state
         self._task = task
 
+    @property
+    def task_id(self) -> int:
+        """Give Flower's number of the ServerApp's task."""
+        return self._task.task_id
+
     def PushMessages(self, request: PushAppMessagesRequest) -> PushAppMessagesResponse:  # noqa: N802, D102
         return runtime_handlers.push_messages(request, self.state, self._task)
 
@@ -96,10 +101,18 @@ class StudyGrid(HttpGrid):
         self._objects = cast(InMemoryObjectStore, runtime.state.object_store).store
         self._bell, self._arrivals = bell, arrivals
         self._max_reply = max_reply
+        self._task_id = runtime.task_id
         self.set_run(run)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Put messages out and wake the hospitals."""
+        """Put messages out and wake the hospitals.
+
+        Flower writes into a message the run and task of the process; here each loop has its own.
+        """
+        messages = [*messages]
+        for message in messages:
+            message.metadata.__dict__["_run_id"] = self.run.run_id
+            message.metadata.src_task_id = self._task_id
         ids = super().push_messages(messages)
         self._bell.ring()
         return ids

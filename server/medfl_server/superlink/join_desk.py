@@ -5,7 +5,7 @@ a disk that is slow holds up no hospital that works.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -88,6 +88,14 @@ class Joining:
             self._say_seldom(why, f"a request to join cannot be noted here: {why}")
             raise OSError(why) from None
 
+    def knows(self, body: bytes) -> bool:
+        """Say whether a request is made under an invitation of this study."""
+        request = read_request(body)
+        try:
+            return request is not None and bool(find(read_invitations(self._folder), request.code))
+        except (OSError, RunError):
+            return False
+
     def _decide(self, body: bytes, sender: str) -> JoinAnswer:
         request = read_request(body)
         if request is None:
@@ -145,6 +153,16 @@ class Joining:
 
     def _log(self, event: RosterChanged) -> None:
         RunLog(self._folder).add(event)
+
+
+def at_its_study(desks: Sequence[Joining]) -> Take:
+    """Have each request decided by the study whose invitation it is."""
+
+    def take(body: bytes, sender: str) -> JoinAnswer:
+        own = next((desk for desk in desks if desk.knows(body)), desks[0])
+        return own(body, sender)
+
+    return take
 
 
 def asks(invited: Invited, folder: Path) -> str:

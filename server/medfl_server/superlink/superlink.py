@@ -10,7 +10,8 @@ import base64
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -43,7 +44,7 @@ from flwr.superlink.servicer.control import control_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
 from medfl_common.errors import LinkError
-from medfl_server.roster.enrolment import Roster
+from medfl_server.roster.enrolment import Enrolled, Roster
 from medfl_server.superlink.arrivals import Arrivals
 from medfl_server.superlink.bell import Bell
 from medfl_server.superlink.callers import Callers
@@ -52,6 +53,7 @@ from medfl_server.superlink.empty_bundle import empty_bundle
 from medfl_server.superlink.http_grid import DirectRuntime, StudyGrid
 from medfl_server.superlink.join_desk import JoinDesk, Take
 from medfl_server.superlink.listener import FleetOnly, Listener
+from medfl_server.superlink.places import Hospitals, Places
 from medfl_server.superlink.port import PortLoop, allow_many_files, bind, uvicorn_config
 from medfl_server.superlink.session_takeover import let_restarted_sites_back
 from medfl_server.superlink.transport import Announce, ConnectedSite
@@ -60,13 +62,14 @@ START_S = 30.0  # for the SuperLink to come up
 STOP_S = 3.0  # for open requests to end when it goes down
 FEDERATION = "@none/default"
 APP = "@medfl/medfl"
+ConnectedSites = Callable[[], dict[str, ConnectedSite]]
 
 
 class SuperLink:
-    """A SuperLink with the sites of one roster.
+    """A SuperLink with the sites of one study's roster, or of several.
 
     Args:
-        roster: Returns the sites with their present keys; it may change meanwhile.
+        roster: Returns a study's sites with their present keys; it may change meanwhile.
         listener: Where hospitals connect.
         announce: Takes one line for the coordinator's eyes.
         take_join: Decides who joins by an invitation; None: nobody does.
@@ -79,17 +82,14 @@ class SuperLink:
         announce: Announce,
         take_join: Take | None = None,
     ) -> None:
-        self._roster = roster
-        self._announce = announce
         self._max_reply = listener.max_reply
         self._socket = bind(listener.host, listener.port)
         app = create_app(_superlink_config(), SuperLinkLifespan)
         self._state: InMemoryLinkState = app.state.linkstate_factory.state()
         let_restarted_sites_back(self._state)
-        self._nodes: dict[str, tuple[str, int]] = {}  # name -> key line, Flower's id of the node
-        self._is_up = False
-        self._follow_roster()
-        self._is_up = True  # who is enrolled from here on is news
+        self._places = Places(self._enter, self._put_out)
+        self.connected_sites = self.also(roster, announce)
+        self._one_start = threading.Lock()
         self._bell = Bell()
         self._arrivals = Arrivals(self._state)
         face = FleetOnly(
@@ -105,38 +105,36 @@ class SuperLink:
         self._server = uvicorn.Server(uvicorn_config(face, listener.certificate, listener.key))
         self._thread = threading.Thread(target=self._serve, name="superlink", daemon=True)
 
-    def connected_sites(self) -> dict[str, ConnectedSite]:
-        """List the connected sites by name."""
-        self._follow_roster()
-        online = self._state.get_node_info(statuses=[NodeStatus.ONLINE])
-        sessions = {info.node_id: str(info.last_activated_at) for info in online}
-        return {
-            name: ConnectedSite(node, sessions[node])
-            for name, (_, node) in self._nodes.items()
-            if node in sessions
-        }
+    def also(self, roster: Callable[[], Roster], announce: Announce) -> ConnectedSites:
+        """Serve a study's sites, too; give what lists the connected ones by name."""
+        hospitals = Hospitals(roster, announce)
+        self._places.add(hospitals)
 
-    def _follow_roster(self) -> None:
-        """Admit new sites, and remove those with revoked or replaced keys."""
-        roster = self._roster()
-        for name, (line, node) in list(self._nodes.items()):
-            if name not in roster or roster[name].transport != line:
-                self._put_out(node)
-                del self._nodes[name]
-                self._announce(f"{name}'s keys are revoked; they are refused from now on")
-        for name, site in roster.items():
-            if name not in self._nodes:
-                self._nodes[name] = (site.transport, self._enter(site.transport))
-                if self._is_up:
-                    self._announce(f"{name} is enrolled with {site.fingerprint}")
+        def connected_sites() -> dict[str, ConnectedSite]:
+            self._places.follow()
+            online = self._state.get_node_info(statuses=[NodeStatus.ONLINE])
+            sessions = {info.node_id: str(info.last_activated_at) for info in online}
+            return {
+                name: ConnectedSite(node, sessions[node])
+                for name, node in self._places.nodes(hospitals).items()
+                if node in sessions
+            }
+
+        return connected_sites
 
     def run(self, app: ServerApp) -> None:
         """Serve the hospitals while the app runs; pass its exceptions through."""
+        with self.serving():
+            self.run_app(app)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve the hospitals meanwhile."""
         allow_many_files()
         self._thread.start()
         try:
             self._wait_until_started()
-            self._run_app(app)
+            yield
         finally:
             self._bell.close()
             self._server.should_exit = True
@@ -150,19 +148,17 @@ class SuperLink:
             NOOP_FLWR_AID, NOOP_ACCOUNT_NAME, public_key_to_bytes(key), heartbeat_interval=30.0
         )
 
-    def _name_of(self, key: bytes) -> str:
-        for name, (_, node) in list(self._nodes.items()):
-            if base64.b64encode(self._state.nodes[node].public_key) == key:
-                return name
-        return ""
-
     def _enrolled_as(self, key: bytes) -> str:
-        site = self._roster().get(name := self._name_of(key))
-        return f"{name} {site.fingerprint}" if site else ""
+        found = self._whose(key)
+        return f"{found[1]} {found[2].fingerprint}" if found else ""
 
     def _tell_of_two_clients(self, key: bytes) -> None:
-        if name := self._name_of(key):
-            self._announce(TWO_CLIENTS.format(name=name))
+        if found := self._whose(key):
+            found[0].announce(TWO_CLIENTS.format(name=found[1]))
+
+    def _whose(self, key: bytes) -> tuple[Hospitals, str, Enrolled] | None:
+        node = self._state.get_node_id_by_public_key(base64.b64decode(key))
+        return None if node is None else self._places.whose(node)
 
     def _put_out(self, node: int) -> None:
         """Delete a node, so that Flower refuses its key from now on."""
@@ -182,9 +178,13 @@ class SuperLink:
                 raise LinkError("Flower's SuperLink did not start", todo="see superlink.log")
             time.sleep(0.02)
 
-    def _run_app(self, app: ServerApp) -> None:
-        """Start a Flower run and be the executor of its ServerApp task in this process."""
-        task, given = self._take_task()
+    def run_app(self, app: ServerApp) -> None:
+        """Start a Flower run and be the executor of its ServerApp task in this process.
+
+        Each study has a run; the thread that calls this is its loop's.
+        """
+        with self._one_start:  # a run's task is taken by who has started the run
+            task, given = self._take_task()
         outcome = SubStatus.FAILED
         try:
             TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
@@ -201,6 +201,7 @@ class SuperLink:
         finally:
             ended = PushTaskOutputRequest(sub_status=outcome, details="")
             runtime_handlers.push_task_output(ended, self._state, task)
+            self._state.cleanup_run(given.run.run_id)  # replies that nobody reads took up room
 
     def _take_task(self) -> tuple[Task, PullTaskInputResponse]:
         """Start a run, and take its ServerApp task for good.

@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from flwr.app import Context
+from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
+from medfl_client.task.addressee import Addressee
 from medfl_client.task.app import build_app as build_client_app
 from medfl_client.task.handler import NotSent
-from medfl_client.task.session import use_threads
+from medfl_client.task.session import Session, use_threads
 from medfl_client.task.site import Site
 from medfl_common.errors import MEANING
 from medfl_common.files import locked
@@ -100,9 +101,10 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
 
     Their refusals, with reasons, go to the file `not_sent`: they keep no incidents of their own.
     """
+    session = Session()
 
-    def find_site(context: Context) -> Site:
-        return sites[str(context.node_config["site"])]
+    def find(content: RecordDict, context: Context) -> Addressee:
+        return Addressee(sites[str(context.node_config["site"])], session, tell)
 
     def tell(line: str) -> None:
         if isinstance(line, NotSent):
@@ -110,7 +112,7 @@ def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path)
             with not_sent.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
-    return build_client_app(find_site, tell, misbehaviour(faults, [*sites]))
+    return build_client_app(find, misbehaviour(faults, [*sites]))
 
 
 def _for_researchers(study: Study, paused: PausedError) -> PausedError:

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from tests.conftest import MakePlan
@@ -29,6 +31,24 @@ def test_every_model_gives_one_logit_per_output(
     logits = build_model(plan).eval()(torch.zeros(2, channels, *plan.images.shape[1:]))
 
     assert logits.shape == (2, 3)
+
+
+def test_models_that_threads_build_at_once_have_the_start_of_their_own_plan(
+    make_plan: MakePlan,
+) -> None:
+    plans = [
+        load_plan(
+            make_plan(images={"size": 32}, model={"name": "resnet18", "norm": "own"})
+        ).model_copy(update={"seed": seed})
+        for seed in (1, 2)
+    ]
+    alone = [shared_weights(build_model(plan)) for plan in plans]
+
+    with ThreadPoolExecutor(len(plans)) as pool:
+        together = [shared_weights(model) for model in pool.map(build_model, plans)]
+
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_the_same_plan_gives_the_same_start_and_touches_no_global_seed(make_plan: MakePlan) -> None:

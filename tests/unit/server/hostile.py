@@ -117,7 +117,9 @@ class Wire:
     def send(self, message: Message, objects: Objects, tree: ObjectTree | None = None) -> None:
         """Announce objects and send them."""
         node = message.metadata.src_node_id
-        site = next(name for name, (_, known) in self.link._nodes.items() if known == node)
+        found = self.link._places.whose(node)
+        assert found is not None
+        site = found[1]
         session = self.announce(site, message, objects, tree)
         for name, content in objects.items():
             one = PushObjectRequest(

@@ -1,0 +1,87 @@
+"""For which of the hospital's studies a message is: the one whose study key has signed it.
+
+It is answered with that study's site file, approvals, questions, data and ledger, and no other's.
+The signature itself, and the whole task, are checked afterwards, against the same key.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flwr.app import Context, RecordDict
+
+from medfl_client.config.site_file import load_site_file
+from medfl_client.config.studies import check_goes_with, study_folders
+from medfl_client.connection.study_key import check_one_authority, known_study_key, signer_of
+from medfl_client.data.ingest import Watch
+from medfl_client.task.handler import Tell
+from medfl_client.task.session import Session
+from medfl_client.task.site import Site, open_site
+from medfl_common.errors import LinkError, MedflError
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Who answers a message: the hospital in one study."""
+
+    site: Site
+    session: Session  # what this process keeps of the study between tasks
+    tell: Tell  # takes a line of the study's work for the eyes of the site
+
+
+Find = Callable[[RecordDict, Context], Addressee]
+
+
+class OwnStudies:
+    """The studies of a hospital's directory; one that it joins meanwhile is found, too.
+
+    Args:
+        folder: The hospital's directory.
+        watch: Follows the reading of data.
+        tell_of: Gives what takes the lines of a study, by its directory.
+    """
+
+    def __init__(self, folder: Path, watch: Watch | None, tell_of: Callable[[Path], Tell]) -> None:
+        self._folder = folder
+        self._watch = watch
+        self._tell_of = tell_of
+        self._open: dict[Path, Addressee] = {}
+        self._open_new()
+
+    def find(self, content: RecordDict) -> Addressee:
+        """Give who answers a message; where no study has its key, the first, which refuses it."""
+        line = signer_of(content)
+        found = self._whose(line)
+        if found is None and line:
+            try:
+                self._open_new()
+            except MedflError as error:  # what a person is just writing costs no other study
+                self.all[0].tell(str(error))
+            found = self._whose(line)
+        return found or self.all[0]
+
+    @property
+    def all(self) -> list[Addressee]:
+        """List them, the hospital's own directory first."""
+        return [*self._open.values()]
+
+    def _whose(self, line: str) -> Addressee | None:
+        for one in self._open.values():
+            key, state = one.site.study_key, one.site.state
+            with suppress(LinkError):  # a damaged ca.crt of one study costs no other
+                if line and key and state and known_study_key(key.ca, state) == line:
+                    return one
+        return None
+
+    def _open_new(self) -> None:
+        home = load_site_file(self._folder)
+        for folder in study_folders(self._folder):
+            if folder in self._open:
+                continue
+            site_file = load_site_file(folder)
+            if folder != self._folder:
+                check_goes_with(folder, site_file, home)
+                check_one_authority(folder, site_file, self._folder, home)
+            site = open_site(folder, site_file, self._watch)
+            self._open[folder] = Addressee(site, Session(), self._tell_of(folder))

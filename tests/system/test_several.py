@@ -1,0 +1,125 @@
+"""Two studies at once, as real processes: one coordinator on one port, one client at a hospital."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakePlan
+
+from medfl_client.config.folder import PRIVATE, SIGNING_KEY
+from medfl_common.run.log import Line, read_lines
+from medfl_sim.local.deployment import Deployment, Process, run_here, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
+ANSWER_S = 900.0  # for what takes seconds on an idle machine
+STUDIES = ("lungs", "hearts")
+SITES = ("site-1", "site-2")
+
+
+def make_studies(deployment: Deployment, make_plan: MakePlan, **federation: object) -> None:
+    run_here("server", "init", deployment.study, "--host", "localhost")
+    for name in STUDIES:
+        given = {"rounds": 2, "deadline_s": 600, **federation}
+        plan = make_plan(f"{name}.yaml", federation=given)
+        plan.write_text(plan.read_text().replace("study: small", f"study: {name}"))
+        run_here("server", "init", deployment.study / name, "--plan", plan)
+
+
+def invite(deployment: Deployment, study: str, site: str) -> Path:
+    file = deployment.folder / f"{site}-{study}.medfl-invite"
+    address = f"localhost:{deployment.port}"
+    words = (deployment.study / study, site, "--address", address, "--out", file)
+    run_here("server", "invite", *words, "--auto-admit")
+    return file
+
+
+def join_both(deployment: Deployment, site: Path, files: dict[str, Path]) -> None:
+    """Join both studies into one directory, and approve the plan of each."""
+    for study in STUDIES:
+        said = run_here("client", "join", files[study], site, "--yes")
+        assert f"{site.name} is enrolled in {study}" in said
+    second = site / "studies" / "hearts"
+    file = second / "site.yaml"  # 40 images are few for the policy that join writes
+    text = file.read_text().replace("min_images: 20", "min_images: 5")
+    file.write_text(text.replace("min_cell: 10", "min_cell: 1"))
+    for folder in (site, second):
+        run_here("client", "approve", folder, "--yes")
+
+
+def released(folder: Path) -> int:
+    path = folder / "state" / "ledger.jsonl"
+    return sum(line["decision"] == "released" for line in ledger(folder)) if path.exists() else 0
+
+
+def ledger(folder: Path) -> list[Line]:
+    return [json.loads(x) for x in (folder / "state" / "ledger.jsonl").read_text().splitlines()]
+
+
+def events(deployment: Deployment, study: str, kind: str) -> list[Line]:
+    lines = read_lines(deployment.study / study / "log.jsonl")
+    return [line for line in lines if line["event"] == kind]
+
+
+def said(deployment: Deployment, name: str) -> str:
+    return (deployment.folder / f"{name}.log").read_text()
+
+
+def test_two_studies_run_at_once_on_one_port_and_each_hospital_has_one_client_and_identity(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    make_studies(deployment, make_plan)
+    sites = {name: hospitals / name for name in SITES}
+    files = {n: {s: invite(deployment, s, n) for s in STUDIES} for n in SITES}
+    server = deployment.start_server()
+    wait_until(lambda: said(deployment, "server").count("waiting for") >= 2, ANSWER_S, "both")
+    for name, site in sites.items():
+        join_both(deployment, site, files[name])
+
+    clients: dict[str, Process] = {n: deployment.start_client(s) for n, s in sites.items()}
+
+    assert server.wait(ANSWER_S) == 0, said(deployment, "server")
+    for name, client in clients.items():
+        assert client.wait(ANSWER_S) == 0, said(deployment, name)
+    for study in STUDIES:
+        rounds = events(deployment, study, "round")
+        assert [set(line["sites"]) for line in rounds] == [set(SITES)] * 2  # type: ignore[arg-type]
+        assert (deployment.study / study / "report.html").exists()
+    began = [float(str(events(deployment, study, "started")[0]["time"])) for study in STUDIES]
+    ended = [float(str(events(deployment, study, "finished")[0]["time"])) for study in STUDIES]
+    assert max(began) < min(ended)
+    for site in sites.values():
+        own, second = ledger(site), ledger(site / "studies" / "hearts")
+        assert {line["study"] for line in own if line["decision"] == "released"} == {"lungs"}
+        assert {line["study"] for line in second} == {"hearts"}
+        for key in (PRIVATE, SIGNING_KEY, "state/patients.key", "state/patient-sets"):
+            assert (site / key).exists()
+            assert not (site / "studies" / "hearts" / key).exists()
+
+
+def test_a_hospital_leaves_one_study_and_its_client_goes_on_for_the_other(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    make_studies(deployment, make_plan, rounds=500, min_sites=1)
+    site = hospitals / "site-1"
+    second = site / "studies" / "hearts"
+    files = {study: invite(deployment, study, "site-1") for study in STUDIES}
+    server = deployment.start_server()
+    wait_until(lambda: said(deployment, "server").count("waiting for") >= 2, ANSWER_S, "both")
+    join_both(deployment, site, files)
+    client = deployment.start_client(site)
+    wait_until(lambda: min(released(site), released(second)) >= 1, ANSWER_S, "a round of each")
+
+    text = " ".join(run_here("client", "withdraw", second).split())
+
+    left, before = released(second), released(site)
+    assert f"process {client.pid}, goes on for the other studies" in text
+    wait_until(lambda: released(site) >= before + 2, ANSWER_S, "two more rounds of the other")
+    wait_until(
+        lambda: "has withdrawn from study hearts" in said(deployment, "site-1"), ANSWER_S, ""
+    )
+    assert released(second) == left
+    assert (client.poll(), server.poll()) == (None, None)
+    server.terminate()
+    assert server.wait(ANSWER_S) == 130
+    assert client.poll() is None  # it waits for the coordinator to be back
