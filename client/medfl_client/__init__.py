@@ -8,7 +8,8 @@ A task's way, room by room; a room imports only from the rooms above it:
 4. `egress` decides, inspects, signs and records what leaves.
 5. `training` trains and scores one model on those batches.
 6. `task` answers one message: permit, score, train, release.
-7. `readiness`, `audit`, `model_use`, `doctor` show a person what is there.
+7. `first_look` asks what the data are; `readiness`, `audit`, `model_use`, `doctor` show a person
+   what is there.
 8. `commands` has one file per command; `cli` names them.
 """
 

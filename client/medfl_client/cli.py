@@ -8,12 +8,14 @@ import typer
 from medfl_client.audit.cli import app as audit
 from medfl_client.config.folder import SiteFolder
 from medfl_common.errors import ConfigError
+from medfl_common.ui.asking import Asking, person, typed
 from medfl_common.ui.screen import Screen, errors_for_people
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
 )
 app.add_typer(audit, name="audit")
+
 
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
@@ -43,15 +45,36 @@ def join(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take what is found.")] = False,
 ) -> None:
     """Join a study by an invitation: make the directory and keys, and ask the coordinator."""
-    from medfl_client.commands.find_data import Given
     from medfl_client.commands.join import join as take_part
-
-    def ask(question: str, default: str) -> str:
-        return default if yes else str(typer.prompt(question, default=default))
+    from medfl_client.first_look.subject import Given
 
     given = Given(data, labels, join_column, label_column)
     with errors_for_people():
-        if not take_part(folder, invitation, given, ask, Screen()):
+        if not take_part(folder, invitation, given, Asking(Screen(), None if yes else typed)):
+            raise typer.Exit(1)
+
+
+@app.command()
+def data(
+    folder: Folder,
+    images: Annotated[str, typer.Option("--data", help="The folder with the DICOM files.")] = "",
+    labels: Annotated[str, typer.Option(help="The label file, a CSV.")] = "",
+    join_column: Annotated[str, typer.Option(help="Its column that says which image.")] = "",
+    label_column: Annotated[str, typer.Option(help="Its column with the label.")] = "",
+    name: Annotated[str, typer.Option(help="This hospital's name, in a new site.yaml.")] = "",
+    plan: Annotated[
+        Path | None, typer.Option(help="The study plan; default: the one that is in the directory.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take what is found.")] = False,
+) -> None:
+    """Look at the images and the label file, ask what they mean, and write site.yaml; shown."""
+    from medfl_client.commands.describe_data import describe_data
+    from medfl_client.first_look.subject import Given
+
+    given = Given(images, labels, join_column, label_column)
+    with errors_for_people():
+        asking = Asking(Screen(), person(yes, "medfl-client data", typed))
+        if not describe_data(folder, name, plan, given, asking):
             raise typer.Exit(1)
 
 
@@ -94,6 +117,10 @@ def index(
         bool, typer.Option("--all", help="Decode every sample, not 2,000 evenly over all.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the facts for a script.")] = False,
+    share: Annotated[
+        Path | None,
+        typer.Option(help="Write counts for the coordinator's plan, as the policy allows."),
+    ] = None,
 ) -> None:
     """Say whether the data are ready: a verdict, and a page for the data manager. Sends nothing."""
     from medfl_client.commands.index import survey
@@ -102,7 +129,7 @@ def index(
         chosen = plan or (
             SiteFolder(folder).plan_file if SiteFolder(folder).plan_file.exists() else None
         )
-        if survey(folder, chosen, every, as_json, Screen()) == "block":
+        if survey(folder, chosen, every, as_json, share, Screen()) == "block":
             raise typer.Exit(1)
 
 

@@ -1,6 +1,5 @@
 """Two hospitals join by invitation as people do: commands typed, questions answered, counted."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,53 +7,15 @@ from pathlib import Path
 import pexpect
 import pytest
 from tests.conftest import MakePlan
+from tests.system.people import ANSWER_S, Person
 
 from medfl_client.commands.run import free_port
-from medfl_common.errors import RunError
 from medfl_common.run.log import read_lines
-from medfl_sim.local.deployment import command, wait_until
+from medfl_sim.local.deployment import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-ANSWER_S = 300.0  # for what takes seconds on an idle machine
 KEYS_A_SECOND = 3.0  # that a person types
-
-
-class Person:
-    """Types commands into a terminal of his own, and answers what they ask."""
-
-    def __init__(self, side: str, folder: Path) -> None:
-        self._side, self._folder = side, folder
-        self.commands: list[str] = []
-        self.n_answers = self.n_keys = 0
-        self.running: list[pexpect.spawn[str]] = []
-
-    def start(self, *words: object) -> "pexpect.spawn[str]":
-        typed = [str(word) for word in words]
-        program, *rest = command(self._side)
-        self.commands.append(" ".join(typed))
-        self.n_keys += len(f"medfl-{self._side} {self.commands[-1]}\n")
-        found = pexpect.spawn(
-            program, [*rest, *typed], cwd=str(self._folder), encoding="utf-8", timeout=ANSWER_S,
-            dimensions=(50, 300), env={**os.environ, "TERM": "dumb", "NO_COLOR": "1"}, echo=False,
-        )  # fmt: skip
-        self.running.append(found)
-        return found
-
-    def type_(self, *words: object, answers: tuple[tuple[str, str], ...] = ()) -> str:
-        """Type a command, wait for each question, answer it; give what the screen shows."""
-        screen, said = self.start(*words), ""
-        for question, text in answers:
-            screen.expect_exact(question)
-            said += f"{screen.before}{question}"
-            screen.sendline(text)
-            self.n_answers += 1
-            self.n_keys += len(text) + 1
-        screen.expect(pexpect.EOF)
-        screen.close()
-        if screen.exitstatus != 0:
-            raise RunError(f"{words} ended with {screen.exitstatus}:\n{said}{screen.before}")
-        return f"{said}{screen.before}"
 
 
 @pytest.fixture

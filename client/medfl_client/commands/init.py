@@ -19,7 +19,7 @@ def set_up(folder: Path, name: str, server: str, ca: Path | None, tell: Tell) ->
     path = SiteFolder(folder).site_file
     if not path.exists():
         write_site_file(path, name or "my-hospital")
-        tell(f"wrote {path}; open it and set the data section")
+        tell(f"wrote {path}; medfl-client data {folder} fills in where the data are")
     site = load_site_file(folder)
     if name and name != site.site:
         raise ConfigError(f"{path} says site: {site.site}, --name says {name}", todo="change one")

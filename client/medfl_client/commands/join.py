@@ -7,7 +7,6 @@ A further study of the same coordinator joins into the hospital's directory, wit
 from functools import partial
 from pathlib import Path
 
-from medfl_client.commands.find_data import Ask, Given, find_data
 from medfl_client.commands.init import set_server
 from medfl_client.config.folder import SiteFolder, home_of
 from medfl_client.config.identity import create_identity
@@ -18,11 +17,14 @@ from medfl_client.connection.joining import ask_to_join
 from medfl_client.connection.study_key import in_words, known_study_key, read_authorities
 from medfl_client.doctor.files import check_keys
 from medfl_client.doctor.network import route_to, way_checks
+from medfl_client.first_look.questions import ask_data
+from medfl_client.first_look.subject import Given, Subject
 from medfl_common.errors import ConfigError
 from medfl_common.files import holder, write_atomic
 from medfl_common.ops.checks import HEADER, Finding, examine, has_failed
 from medfl_common.ops.invitation import Invitation, read_invitation
 from medfl_common.plan.plan import load_plan
+from medfl_common.ui.asking import Asking
 from medfl_common.ui.screen import Screen
 from medfl_common.wire.keys import fingerprint
 from medfl_common.wire.study_key import issued_key, key_line
@@ -30,14 +32,14 @@ from medfl_common.wire.study_key import issued_key, key_line
 OTHER = "join into a directory of its own, or ask the coordinator which study is meant"
 
 
-def join(folder: Path, invitation_file: Path, given: Given, ask: Ask, screen: Screen) -> bool:
+def join(folder: Path, invitation_file: Path, given: Given, asking: Asking) -> bool:
     """Make the site's directory, ask for a place, and say what comes next.
 
     Returns whether the coordinator was asked; raises LinkError where it refuses.
     """
     invitation = read_invitation(invitation_file)
     folder = _folder_of_study(folder, invitation)
-    site = _make_directory(folder, invitation, given, ask, screen)
+    site, screen = _make_directory(folder, invitation, given, asking), asking.screen
     lines = create_identity(folder, site.site)
     files = SiteFolder(folder)
     found = examine({"keys": partial(check_keys, folder)}) + way_checks(folder, site)
@@ -95,16 +97,14 @@ def _folder_of_study(folder: Path, invitation: Invitation) -> Path:
     return files.studies / invitation.study
 
 
-def _make_directory(
-    folder: Path, invitation: Invitation, given: Given, ask: Ask, screen: Screen
-) -> SiteFile:
+def _make_directory(folder: Path, invitation: Invitation, given: Given, asking: Asking) -> SiteFile:
     """Write what is missing; raises ConfigError where the directory is another study's."""
-    files, plan = SiteFolder(folder), invitation.read_plan()
+    files, plan, screen = SiteFolder(folder), invitation.read_plan(), asking.screen
     _refuse_other_study(files, invitation)
     if files.site_file.exists():
         screen.say(f"{files.site_file} is there, and stays as it is")
     else:
-        data = find_data(folder, plan.task, given, ask)
+        data = ask_data(Subject(folder, plan=plan), given, asking)
         write_site_file(files.site_file, invitation.site, data, invitation.role)
         screen.say(f"wrote {files.site_file}; edit it where your data or your policy differ")
         for name in (data.folder, data.labels):

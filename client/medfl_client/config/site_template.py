@@ -1,33 +1,22 @@
 """The site file that medfl writes for a hospital: with comments, for a person to edit."""
 
-import json
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from medfl_client.config.site_file import Join, SiteFile
+from medfl_client.config.data_section import data_section
+from medfl_client.config.site_file import DataFiles, SiteFile
+from medfl_common.plan.commented import entry
 from medfl_common.plan.settings import loads
 
-COMMENTS = 33  # the column in which comments begin
-# Words that YAML reads as something else than text.
-TRAPS = {"yes", "no", "on", "off", "y", "n", "true", "false", "null", "~"}
+# Where the data may be; for a person to replace.
+EXAMPLE = DataFiles(
+    folder="dicom", labels="labels.csv", join_column="sop_instance_uid", label_column="finding"
+)
 
 TEMPLATE = """\
 # This file belongs to the hospital and never leaves it. Paths are relative to this file.
-site: {name}# the name that the coordinator sees
+{name}
 
-data:
-  folder: {folder}# DICOM files, sub-folders included
-  labels: {labels}# UTF-8, the first line names the columns
-  # SOPInstanceUID | SeriesInstanceUID | StudyInstanceUID | PatientID | AccessionNumber | path
-  join: {join}
-  join_column: {join_column}# the column that says to what a label belongs
-  label_column: {label_column}# the column that holds the label
-  # labels_from: folder          # without a CSV: the first folder's name; or tag, with label_tag
-  # burned_in: leave out         # images that may hold burned-in text; default: keep them
-  # values:                      # what the CSV writes -> the plan's class, where they differ
-  #   "1": opacity
-
+{data}
 compute:
   device: auto                   # auto | cpu | cuda | cuda:0
 
@@ -49,7 +38,7 @@ policy:                          # what this hospital allows; it beats every pla
   start_weights: exact           # P14: or own, close, unchecked
   min_batch: 1                   # P15: a plan with fewer images in a step is refused
   # model_step: 10               # P16: weights move by so many times the own largest update
-  {role}# P17: or evaluate: nothing is trained here, models are only scored
+{role}
 """
 
 SERVER = """
@@ -59,35 +48,21 @@ server:
 """
 
 
-@dataclass(frozen=True)
-class DataAnswers:
-    """Where the data are; the defaults are examples, for a person to replace."""
-
-    folder: str = "dicom"
-    labels: str = "labels.csv"
-    join: Join = "SOPInstanceUID"
-    join_column: str = "sop_instance_uid"
-    label_column: str = "finding"
-    cell_separator: str = ","
-
-
-def write_site_file(
-    path: Path, name: str, data: DataAnswers = DataAnswers(), role: str = "train"
-) -> None:
-    """Write a new site file; raises ConfigError where an answer is not allowed."""
+def new_site_file(name: str, data: DataFiles = EXAMPLE, role: str = "train") -> str:
+    """Give the text of a new site file; raises ConfigError where an answer is not allowed."""
+    what = "P17: or evaluate: nothing is trained here, models are only scored"
     text = TEMPLATE.format(
-        name=_cell("site: ", name),
-        folder=_cell("  folder: ", data.folder),
-        labels=_cell("  labels: ", data.labels),
-        join=data.join,
-        join_column=_cell("  join_column: ", data.join_column),
-        label_column=_cell("  label_column: ", data.label_column),
-        role="role: " + _cell("  role: ", role),
+        name=entry("site", name, "the name that the coordinator sees"),
+        data=data_section(data),
+        role=entry("role", role, what, indent=2),
     )
-    if data.cell_separator != ",":
-        line = f"  cell_separator: {json.dumps(data.cell_separator)}\n"
-        text = text.replace("  join: ", f"{line}  join: ", 1)
     loads(SiteFile, text, source="the new site file (check --name)")
+    return text
+
+
+def write_site_file(path: Path, name: str, data: DataFiles = EXAMPLE, role: str = "train") -> None:
+    """Write a new site file; raises ConfigError where an answer is not allowed."""
+    text = new_site_file(name, data, role)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
@@ -95,10 +70,3 @@ def write_site_file(
 def server_part(address: str) -> str:
     """Write the section that names the coordinator."""
     return SERVER.format(address=f'"{address}"' if address.startswith("[") else address)
-
-
-def _cell(key: str, value: str) -> str:
-    """Write a value so that YAML reads the same text, and pad it to the column of comments."""
-    plain = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/.-]*", value) is not None
-    text = value if plain and value.lower() not in TRAPS else json.dumps(value, ensure_ascii=False)
-    return text.ljust(COMMENTS - len(key) - 1) + " "

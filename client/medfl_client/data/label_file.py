@@ -48,6 +48,28 @@ def read_rows(
         raise DataError(f"{path.name} is empty", todo="name the columns in its first line")
 
 
+def way_of_writing(path: Path) -> tuple[str, str]:
+    """Say in which encoding a label file is written, and with which separator, as far as it shows.
+
+    `read_rows` still says what is wrong with it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return "utf-8", ","
+    encoding = "utf-16" if data.startswith(UTF16) else "utf-8"
+    try:
+        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError:
+        encoding = _older(data)
+        text = data.decode(encoding, errors="replace")
+    first = text.partition("\n")[0].strip()
+    said = first.strip('"')
+    if said.lower().startswith("sep=") and len(said) <= len("sep=;"):
+        return encoding, said[len("sep=") :] or "\t"
+    return encoding, max((",", ";", "\t", "|"), key=first.count)
+
+
 def _after_directive(text: str, path: Path, data: DataFiles) -> tuple[str, int]:
     """Drop the line `sep=;` that a spreadsheet reads; give the rest and the number of lines."""
     first, _, rest = text.partition("\n")

@@ -69,10 +69,10 @@ def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Label
 
     def hint(files: Sequence[Row]) -> str:
         cells = [label.cells for found in rows.values() for label in found]
-        known = {join: {k for row in files for k in _keys(row, join)} for join in get_args(Join)}
+        known = {join: {k for row in files for k in keys_of(row, join)} for join in get_args(Join)}
         return hint_of_join(cells, data, lambda join, text: key_of(text, join), known)
 
-    return Labels(rows, lambda row: _keys(row, data.join), hint)
+    return Labels(rows, lambda row: keys_of(row, data.join), hint)
 
 
 def find_label(row: Row, labels: Labels, data: DataFiles) -> tuple[str, LabelRow] | None:
@@ -166,7 +166,8 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
     return tuple(data.label_columns.get(name, name) for name in task.classes)
 
 
-def _keys(row: Row, join: str) -> list[str]:
+def keys_of(row: Row, join: str) -> list[str]:
+    """Give what a file is called by in a label file that is joined so."""
     if join == "path":  # of the image, its file or its folder
         keys = [row.name, row.path, row.path.rpartition("/")[0]]
     else:

@@ -114,7 +114,7 @@ def assess(
     findings: list[Finding] = []
     is_survey = plan is None
     if plan is None:
-        plan, limit = _survey_plan(folder, database, data), limit or SURVEY
+        plan, limit = survey_plan(folder, database, data), limit or SURVEY
     selection, is_labelled = _select(folder, database, data, plan, secret, findings)
     some, collection, shown = _some(selection, limit), None, None
     try:
@@ -192,7 +192,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
     }
 
 
-def _survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
+def survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
     """Make a plan that takes every image, to survey the site."""
     modalities: set[str] = set()
     words: set[str] = set()

@@ -86,7 +86,7 @@ def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatist
     ones reach a cell together. Findings of a multilabel task overlap: there a count becomes 0 if it
     leaves fewer than a cell without the finding.
     """
-    lists = {name: _suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
+    lists = {name: suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
     if task.type == "multilabel":
         lists["classes"] = tuple(
             n if n >= min_cell and not 0 < counts.samples - n < min_cell else 0
@@ -96,7 +96,8 @@ def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatist
     return replace(counts, left_out=n_left_out, **lists)  # type: ignore[arg-type]
 
 
-def _suppress(values: tuple[int, ...], min_cell: int, total: int) -> tuple[int, ...]:
+def suppress(values: tuple[int, ...], min_cell: int, total: int) -> tuple[int, ...]:
+    """Set counts that add up to `total` to 0 where they, or what they leave, are below a cell."""
     left = [n if n >= min_cell else 0 for n in values]
     while 0 < total - sum(left) < min_cell and any(left):
         left[left.index(min(n for n in left if n))] = 0

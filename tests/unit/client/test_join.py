@@ -13,15 +13,11 @@ from tests.unit.server.join_desks import Desk, flower
 from typer.testing import CliRunner
 
 from medfl_client.cli import app
-from medfl_client.commands.find_data import Given, find_data, kind_of
 from medfl_client.commands.run import free_port
 from medfl_client.config.site_file import load_site_file
-from medfl_client.config.site_template import DataAnswers, write_site_file
 from medfl_client.egress.approvals import approved
-from medfl_common.errors import ConfigError
 from medfl_common.ops.invitation import Invitation, read_invitation, write_invitation
 from medfl_common.plan.plan import load_plan
-from medfl_common.plan.task import Task
 from medfl_common.run.folder import RunFolder
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import invite, waiting
@@ -205,64 +201,6 @@ def test_a_directory_of_another_study_is_left_as_it_is(
     (site / "plan.yaml").write_text(make_plan(training={"lr": 0.5}).read_text())
     status, told = type_("join", file, site, "--yes")
     assert (status, "has the hash" in told) == (1, True)
-
-
-def test_what_a_hospital_has_is_found_by_looking(tmp_path: Path) -> None:
-    task = Task(type="binary", classes=["normal", "opacity"])
-    home = tmp_path / "home"
-    (home / "images").mkdir(parents=True)
-    (home / "findings.csv").write_text(
-        "PatientID;Filename;comment;verdict\n1;a.dcm;none;opacity\n2;b.dcm;;normal\n"
-    )
-    asked: list[tuple[str, str]] = []
-
-    def ask(question: str, default: str) -> str:
-        asked.append((question, default))
-        return default
-
-    found = find_data(home, task, Given(), ask)
-
-    assert found == DataAnswers(
-        "images", "findings.csv", "PatientID", "PatientID", "verdict", ";"
-    )  # fmt: skip
-    assert len(asked) == 4
-    write_site_file(home / "site.yaml", "north", found)
-    data = load_site_file(home).data
-    assert (data.folder, data.cell_separator, data.label_column) == ("images", ";", "verdict")
-    beside = find_data(tmp_path / "elsewhere", task, Given(data=str(home / "images")), ask)
-    assert (beside.folder, beside.labels) == (f"{home}/images", f"{home}/findings.csv")
-    with pytest.raises(ConfigError, match="--data nowhere is not there"):
-        find_data(home, task, Given(data="nowhere"), ask)
-
-
-def test_columns_are_known_by_their_usual_names() -> None:
-    for name, kind in {
-        "sop_instance_uid": "SOPInstanceUID", "Study Instance UID": "StudyInstanceUID",
-        "accession": "AccessionNumber", "patient_id": "PatientID", "file": "path", "finding": None,
-    }.items():  # fmt: skip
-        assert kind_of(name) == kind
-
-
-@pytest.mark.parametrize("odd", ["yes", "1-2", "a: b", "# x", 'q"uote', "ü é", "null", ".5", "%"])
-def test_an_odd_name_is_the_same_in_site_yaml(odd: str, tmp_path: Path) -> None:
-    answers = DataAnswers(odd, odd, "PatientID", odd, odd)
-
-    write_site_file(tmp_path / "site.yaml", "north", answers, "evaluate")
-
-    assert load_site_file(tmp_path).policy.role == "evaluate"
-    data = load_site_file(tmp_path).data
-    assert {data.folder, data.labels, data.join_column, data.label_column} == {odd}
-
-
-def test_findings_in_columns_of_their_own_need_no_question(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("study_instance_uid,effusion,mass\n1,0,1\n")
-    task = Task(type="multilabel", classes=["effusion", "mass"])
-
-    found = find_data(tmp_path, task, Given(), lambda question, default: default)
-
-    assert (found.join, found.label_column) == ("StudyInstanceUID", "")
-    write_site_file(tmp_path / "site.yaml", "north", found)
-    assert load_site_file(tmp_path).data.label_column == ""
 
 
 def test_the_plan_of_the_invitation_is_the_one_that_is_approved(

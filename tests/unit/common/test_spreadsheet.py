@@ -8,7 +8,7 @@ import pytest
 from medfl_common.ui.spreadsheet import csv_text, safe_cell
 
 ROOT = Path(__file__).parents[3]
-READERS = {"label_file.py", "find_data.py"}
+READERS = {"label_file.py"}
 ALLOWED = {"common/medfl_common/ui/spreadsheet.py"}
 
 
