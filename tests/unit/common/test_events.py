@@ -75,7 +75,10 @@ def test_a_kind_of_a_later_version_is_an_event_of_which_only_the_time_is_known(
 
 @pytest.mark.parametrize("package", ["common", "client", "server", "sim"])
 def test_no_other_file_reads_or_writes_the_kind_of_an_event(package: str) -> None:
-    allowed = {f"common/medfl_common/run/{name}.py" for name in ("events", "decisions", "log", "site_reply")}
+    allowed = {
+        f"common/medfl_common/run/{name}.py"
+        for name in ("events", "decisions", "log", "site_reply")
+    }
     kinds = {*KINDS} - {"statistics", "started", "finished", "paused", "round", "scored", "tested"}
     for path in (ROOT / package).rglob("*.py"):
         if path.relative_to(ROOT).as_posix() in allowed:
