@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.feature_rules import may_tell
 from medfl_client.egress.inspection import held_back, inspect
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked
+from medfl_client.egress.told_effects import released_effects
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
@@ -87,6 +89,8 @@ def release(
         raise held_back("the result does not belong to the task")
     if result.update is not None:
         _check_update(result, policy, shapes)
+    if result.features is not None and not may_tell(result, task, policy):
+        result = replace(result, features=None)
     if result.statistics is not None:
         if task.kind != "describe":
             raise held_back("statistics were not asked for")
@@ -196,7 +200,8 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
 def _no_finer(counts: ScoreCounts, task: TrainTask, policy: Policy) -> ScoreCounts:
     """Fewer bins in the rounds, cells of enough images always, and a loss of three digits."""
     n_bins = N_BINS if task.is_scoring else N_COARSE_BINS
-    rounded = replace(counts, loss=_three_digits(counts.loss))
+    effects = released_effects(counts, task.plan, policy.min_cell) if task.is_scoring else None
+    rounded = replace(counts, loss=_three_digits(counts.loss), clusters=effects)
     return coarser(rounded, n_bins, policy.min_cell)
 
 

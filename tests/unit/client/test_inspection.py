@@ -13,11 +13,20 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
+from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
+from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.results import LISTS, SINGLE, TrainResult, encode_result, plan_number
+from medfl_common.wire.results import (
+    FEATURES,
+    LISTS,
+    SINGLE,
+    TrainResult,
+    encode_result,
+    plan_number,
+)
 from medfl_common.wire.tensors import codec_of, encode_weights
 from medfl_common.wire.versions import own_versions
 
@@ -206,17 +215,18 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     plan = load_plan(
         make_plan(evaluation={"subgroups": [*KINDS], "manufacturers": ["Acme"]}),
     )
-    score_counts = ScoreCounts(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3)
+    told = DesignEffects(np.ones(len(SCORES) + 1), np.full(len(SCORES) + 1, 12))
+    score_counts = ScoreCounts(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3, told)
     counts = SiteStatistics(
         **{f.name: (0,) if f.name in lengths(0) else 0 for f in fields(SiteStatistics)}  # type: ignore[arg-type]
     )
     whole = TrainResult(
         0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts,
-        versions=own_versions(),
+        versions=own_versions(), features=moments_of(np.ones((20, 4))),
     )  # fmt: skip
 
     content = encode_result(
         replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
     )
 
-    assert set(content.metric_records["numbers"]) == LISTS | SINGLE
+    assert set(content.metric_records["numbers"]) == LISTS | SINGLE | {FEATURES}
