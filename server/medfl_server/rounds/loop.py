@@ -90,7 +90,7 @@ class RoundLoop:
         self._log = RetryingLog(study.folder, announce)
         self._sent_once = SentOnce({})
         self._versions = VersionWatch(announce)
-        self._late = LateReplies(post, self._log, announce)
+        self._late = LateReplies(post, self._log, announce, study.plan.federation)
         self._heed = partial(heed_pause, study.folder, self._log)
         self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
@@ -237,7 +237,7 @@ class RoundLoop:
         self._log.add(Paused.of(round_))
         return PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
-            f"{len(self._roster)} sites answered",
+            + "; ".join([f"{len(self._roster)} sites answered", *self._late.unfinished()]),
             todo="ask the missing sites, then start medfl-server run again",
             data="nothing is lost",
         )
