@@ -1,5 +1,6 @@
 """Check what a plan needs of this machine, and whether the site's policy allows it."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,11 +133,13 @@ def check_line(plan: Plan, policy: Policy) -> Finding:
     _, each_round, once = sizes(plan)
     times = {rate: 2 * each_round * 8 / (rate * 1e6) for rate in RATES}
     shown = ", ".join(f"at {rate} Mbit/s {in_words(seconds)}" for rate, seconds in times.items())
-    deadline_s = plan.federation.deadline_s
+    wish = plan.federation.deadline_s
+    deadline_s = math.inf if wish == "auto" else wish
+    waits = "follows the sites' times" if wish == "auto" else f"is {wish:,.0f} s"
     first = f" (and {in_bytes(once)} once)" if once else ""
     seen = (
         f"{in_bytes(each_round)} each way a round{first}; to and fro {shown}, and the training; "
-        f"a round's deadline is {deadline_s:,.0f} s"
+        f"a round's deadline {waits}"
     )
     if each_round / 1e6 > policy.max_message_mb:
         return fail(

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from functools import partial
 
 from flwr.app import ArrayRecord, RecordDict
 
@@ -22,7 +23,7 @@ from medfl_common.errors import (
     WithdrawnError,
 )
 from medfl_common.models.weights import Weights
-from medfl_common.run.events import QUARANTINED, LedgerSetBack
+from medfl_common.run.events import QUARANTINED
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
@@ -30,10 +31,12 @@ from medfl_server.aggregation.admission import Known, admit
 from medfl_server.rounds.asked_sites import AGAIN_S, AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.ledger_news import hear_of_ledger
 from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.spent_messages import SpentMessages
+from medfl_server.study.deadline import patience_s
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, ConnectedSite, Post
 
@@ -61,6 +64,8 @@ class Collection:
         tell_part: Takes the part of the sites that are done, 0..1.
         barrier: When the round is over, and for which round a site works; None: for this one.
         heed: Raises what ends the round at once.
+        deadline: Says how long to wait, asked again when a late answer has come; None: as for what
+            is not asked each round.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Collection:
         tell_part: Callable[[float], None] = ignore_part,
         barrier: Barrier | None = None,
         heed: Callable[[], None] = lambda: None,
+        deadline: Callable[[], float] | None = None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -85,6 +91,8 @@ class Collection:
         self._aggregate = aggregate
         self._tell_part = tell_part
         self._heed = heed
+        self._deadline = deadline or partial(patience_s, study.plan.federation)
+        self._deadline_s = math.inf
         self._barrier = barrier or RoundBarrier(late)
         self._sent_once = sent_once
         self._given_again: set[str] = set()
@@ -126,13 +134,14 @@ class Collection:
         beside = pack_weights(server_state, self._study.plan) if server_state else None
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         tasks = {site: self._task(kind, site) for site in self._roster}
-        started = time.monotonic()
+        started, self._deadline_s = time.monotonic(), self._deadline()
         while True:
             self._heed()
             self._ask_newcomers(tasks, beside, has_weights=bool(weights))
             self._fetch_arrived(tasks, shapes, max_norm, quorum)
             self._drop_revoked()
-            self._late.drop_arrived()
+            if self._late.drop_arrived():
+                self._deadline_s = self._deadline()
             self._replies.seconds = time.monotonic() - started
             if self._is_closed(quorum(), waits_for_busy=kind in ("evaluate", "test")):
                 break
@@ -221,7 +230,7 @@ class Collection:
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return
-        self._hear_of_ledger(site, arrival.content)
+        hear_of_ledger(self._post, self._study.log, self._announce, site, arrival.content)
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)
             self._sent_once.again(site)
@@ -235,17 +244,6 @@ class Collection:
             self._fail(site, reason)
             return
         self._take(site, result, arrival.content)
-
-    def _hear_of_ledger(self, site: str, content: RecordDict) -> None:
-        """Note the last line of the site's ledger, and say so where an earlier one is gone."""
-        before = self._post.hear(content, site)
-        if before is not None:
-            self._study.log.add(LedgerSetBack.of(site, before.line, before.hash))
-            self._announce(
-                f"{site}: its ledger has lost line {before.line}, which it had told of: an older "
-                "copy was put back, or lines were cut off. Ask the site for medfl-client audit "
-                "verify"
-            )
 
     def _why_nothing(self, result: TrainResult) -> str:
         """Say why a site's reply brings nothing; empty: it does."""
@@ -293,7 +291,7 @@ class Collection:
             return True
         if self._barrier.is_made(len(self._replies.answered), quorum):
             return True
-        if self._replies.seconds >= self._study.plan.federation.deadline_s:
+        if self._replies.seconds >= self._deadline_s:
             return True
         if self._asked.out() or len(self._replies.answered) < quorum:
             return False

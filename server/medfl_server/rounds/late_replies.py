@@ -83,11 +83,11 @@ class LateReplies:
         work = {site: self.work_of(site, present.get(site)) for site in sites}
         return {site: f"still at work on {owed}" for site, owed in work.items() if owed}
 
-    def drop_arrived(self) -> None:
-        """Fetch what has come by now, write it into the run log, and forget it."""
+    def drop_arrived(self) -> bool:
+        """Fetch what has come by now, write it into the run log, and forget it; say if any was."""
         if time.monotonic() - self._looked < LOOK_EVERY_S:
-            return
-        self._looked = time.monotonic()
+            return False
+        self._looked, n_late = time.monotonic(), 0
         for site, owed in [(site, owed) for site, all_ in self._owed.items() for owed in all_]:
             arrival = self._post.fetch(owed.asked.message or "")
             if arrival is None:
@@ -95,6 +95,8 @@ class LateReplies:
             self._forget(site, owed)  # an error, or a refusal, is no answer that came too late
             if arrival.content is not None and brings_work(arrival.content):
                 self._tell_late(site, owed)
+                n_late += 1
+        return n_late > 0
 
     def unfinished(self) -> list[str]:
         """Say of each site that is at work on a round how long it has been, with advice."""

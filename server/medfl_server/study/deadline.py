@@ -1,4 +1,4 @@
-"""What the plan's deadline should be, from the times in the run log.
+"""How long a study waits: the plan's seconds, or as the sites' own times in the run log say.
 
 A site's time is from the question to its answer, as the coordinator sees it: waiting, reading the
 images, training, and both ways on the line.
@@ -6,14 +6,45 @@ images, training, and both ways on the line.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import at_coordinator
-from medfl_common.run.events import Event, LateReply, RoundMade, RoundWithoutQuorum
+from medfl_common.run.events import Event, LateReply, Resumed, RoundMade, RoundWithoutQuorum
 
 ROOM = 1.5  # times the seconds that were seen
-N_TIMES = 3  # of a site's times the last count
+N_TIMES = 5  # of a site's times the last count
+FIRST_S = 3600.0  # `auto`: where no time is known, and for a scoring, which is one for all
+LEAST_S, MOST_S = 10.0, 86_400.0  # `auto`
+
+
+def patience_s(federation: Federation) -> float:
+    """Say how long a question waits that is not asked each round: a scoring, or counts."""
+    return FIRST_S if federation.deadline_s == "auto" else federation.deadline_s
+
+
+def longest_s(federation: Federation) -> float:
+    """Say how long a round waits at the most."""
+    return MOST_S if federation.deadline_s == "auto" else federation.deadline_s
+
+
+def deadline_of_round(events: Iterable[Event], roster: Container[str]) -> float:
+    """Say how long the next round of `auto` waits; it follows from the run log alone."""
+    events = [*events]
+    times = times_of(events)
+    return following([s for site, s in times.items() if site in roster], _n_empty(events))
+
+
+def following(times: Iterable[float], n_empty: int = 0) -> float:
+    """Say how long a round of `auto` waits.
+
+    Args:
+        times: Seconds that each site needed.
+        n_empty: Rounds without a quorum since the last one made.
+    """
+    slowest = max(times, default=0.0)
+    first = max(LEAST_S, math.ceil(ROOM * slowest)) if slowest else FIRST_S
+    return min(MOST_S, first * 2.0 ** min(n_empty, 20))
 
 
 def times_of(events: Iterable[Event]) -> dict[str, float]:
@@ -34,7 +65,9 @@ def advice(federation: Federation, site: str, seconds: float, is_done: bool = Tr
     Without a barrier no deadline is too short: a round waits for so many, not for all.
     """
     deadline_s, needed = federation.deadline_s, math.ceil(seconds)
-    if at_coordinator(federation).buffer is not None or seconds <= deadline_s:
+    if at_coordinator(federation).buffer is not None or deadline_s == "auto":
+        return ""
+    if seconds <= deadline_s:
         return ""
     more = "" if is_done else "more than "
     return (
@@ -47,3 +80,14 @@ def all_advice(federation: Federation, events: Iterable[Event]) -> list[str]:
     """Say it of each site that a run log knows as too slow."""
     lines = (advice(federation, site, seconds) for site, seconds in times_of(events).items())
     return [line for line in lines if line]
+
+
+def _n_empty(events: Iterable[Event]) -> int:
+    """Count the rounds without a quorum since the last one made, in this sitting."""
+    n = 0
+    for event in events:
+        if isinstance(event, RoundWithoutQuorum):
+            n += 1
+        elif isinstance(event, RoundMade | Resumed):
+            n = 0
+    return n

@@ -14,7 +14,7 @@ from medfl_common.wire.tasks import TrainTask, decode_task_head
 from medfl_common.wire.tensors import Shapes
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.study.run_directory import Study, create_study
-from medfl_server.superlink.transport import Arrival, ConnectedSite, Post
+from medfl_server.superlink.transport import Announce, Arrival, ConnectedSite, Post
 
 
 class SlowPost(Post):
@@ -55,8 +55,8 @@ class SlowPost(Post):
         ids = (plan_number(task.plan), task.round, task.nonce)
         return Arrival(encode_result(TrainResult(*ids, **numbers)))  # type: ignore[arg-type]
 
-    def run(self, folder: Path, plan: Path, said: list[str]) -> Study:
+    def run(self, folder: Path, plan: Path, announce: Announce) -> Study:
         """Make a study's rounds."""
         study = create_study(folder, plan)
-        RoundLoop(study, self, said.append, lambda progress: None, sites_keep_models=False).run()
+        RoundLoop(study, self, announce, lambda progress: None, sites_keep_models=False).run()
         return study
