@@ -39,6 +39,12 @@ def n_rounds_with(deployment: Deployment, site: str) -> int:
     return sum(site in event["sites"] for event in log(deployment, "round"))  # type: ignore[operator]
 
 
+def late_replies(deployment: Deployment) -> list[Line]:
+    """List those that came late because the client stood still, not for a slow machine."""
+    late = log(deployment, "late_reply")
+    return [event for event in late if float(str(event["seconds"])) >= STILL_S - 5]
+
+
 def stand_still(client: Process) -> None:
     client.send_signal(signal.SIGSTOP)
     time.sleep(STILL_S)
@@ -52,28 +58,27 @@ def test_it_is_asked_one_thing_at_a_time_and_told_which_deadline_it_needs(
     client = start(deployment, hospitals, plan)
 
     stand_still(client)
-    wait_until(lambda: bool(log(deployment, "late_reply")), ANSWER_S, "a late reply")
+    wait_until(lambda: bool(late_replies(deployment)), ANSWER_S, "a late reply")
     n_before = n_rounds_with(deployment, "site-2")
     wait_until(
         lambda: n_rounds_with(deployment, "site-2") > n_before, ANSWER_S, "a later round with it"
     )
 
-    (late,) = log(deployment, "late_reply")
-    missed = [e for e in log(deployment, "round") if "site-2" in e["missing"]]  # type: ignore[operator]
-    reasons = [event["missing"]["site-2"] for event in missed]  # type: ignore[index,call-overload]
-    assert reasons[0] == "no reply before the deadline"
-    assert reasons[1] == f"still at work on round {late['round']}"
+    (late,) = late_replies(deployment)
+    rounds = {e["round"]: e["missing"].get("site-2") for e in log(deployment, "round")}  # type: ignore[attr-defined]
+    busy = f"still at work on round {late['round']}"
+    assert rounds[late["round"]] == "no reply before the deadline"
+    assert rounds[late["round"] + 1] == busy  # type: ignore[operator]
     needed = math.ceil(float(str(late["seconds"])))
-    assert needed >= STILL_S - 5
     said = " ".join((deployment.folder / "server.log").read_text().split())
     advice = f"site-2 needs {needed} s, the deadline is 10 s; set federation.deadline_s to at least"
     assert f"{advice} {math.ceil(1.5 * needed)}" in said
     run_here("server", "report", deployment.study)
     assert advice in (deployment.study / "report.html").read_text()
     lines = (hospitals / "site-2" / "state" / "ledger.jsonl").read_text().splitlines()
-    rounds = [json.loads(line)["round"] for line in lines]
-    assert rounds == sorted(set(rounds))  # one task for a round, and none for most it missed
-    assert not set(rounds) & {event["round"] for event in missed[1:-1]}
+    asked = {json.loads(line)["round"] for line in lines}
+    assert late["round"] in asked
+    assert not asked & {round_ for round_, reason in rounds.items() if reason == busy}
 
 
 def test_a_deadline_that_follows_is_long_enough_the_next_time(
@@ -83,7 +88,7 @@ def test_a_deadline_that_follows_is_long_enough_the_next_time(
     client = start(deployment, hospitals, plan)
 
     stand_still(client)
-    wait_until(lambda: bool(log(deployment, "late_reply")), ANSWER_S, "a late reply")
+    wait_until(lambda: bool(late_replies(deployment)), ANSWER_S, "a late reply")
     n_before = n_rounds_with(deployment, "site-2")
     wait_until(
         lambda: n_rounds_with(deployment, "site-2") > n_before, ANSWER_S, "a later round with it"
@@ -95,4 +100,4 @@ def test_a_deadline_that_follows_is_long_enough_the_next_time(
         return [answer["waited"] for answer in answers if answer]
 
     wait_until(lambda: max(waited()) >= STILL_S - 5, ANSWER_S, "its update")
-    assert len(log(deployment, "late_reply")) == 1
+    assert len(late_replies(deployment)) == 1

@@ -91,12 +91,15 @@ def _serve(
     """Import torch and Flower while the SuperNode connects, then work."""
     from medfl_client.connection.executor import serve
     from medfl_client.task.app import build_app
+    from medfl_client.task.reading_ahead import ReadingAhead
     from medfl_client.task.site import open_site
 
     log_to(StateFolder.of(folder).flower_log)
-    site = open_site(folder, site_file, screen.watch)
+    ahead = ReadingAhead(folder, site_file, screen.watch, screen.say)
+    site = open_site(folder, site_file, screen.watch, ahead.wait)
     screen.say(f"{site_file.site} is ready on {site.device}; Ctrl-C stops")
-    farewell = _Farewell(screen.say, supernode.rest, OpenHours(site_file.policy.hours, screen.say))
+    hours = OpenHours(site_file.policy.hours, screen.say)
+    farewell = _Farewell(screen.say, supernode.rest, hours, ahead.look)
     app = build_app(lambda context: site, farewell.hear)
     with suppress(StudyEnded):
         serve(app, place, farewell.is_open, screen.say, supernode.renew)
@@ -109,8 +112,14 @@ class StudyEnded(BaseException):
 class _Farewell:
     """What the coordinator's last word means for this process: it ends, or it waits in silence."""
 
-    def __init__(self, say: Tell, rest: Callable[[], None], is_open: Callable[[], bool]) -> None:
-        self._say, self._rest, self._is_open = say, rest, is_open
+    def __init__(
+        self,
+        say: Tell,
+        rest: Callable[[], None],
+        is_open: Callable[[], bool],
+        idle: Callable[[], None],
+    ) -> None:
+        self._say, self._rest, self._is_open, self._idle = say, rest, is_open, idle
         self._has_ended = False
 
     def hear(self, line: str) -> None:
@@ -127,7 +136,10 @@ class _Farewell:
         if self._has_ended:
             time.sleep(CONFIRM_S)
             raise StudyEnded
-        return self._is_open()
+        is_open = self._is_open()
+        if is_open:
+            self._idle()
+        return is_open
 
 
 def _end_in_time() -> None:

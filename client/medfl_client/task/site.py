@@ -59,12 +59,25 @@ def choose_device(wish: str) -> torch.device:
     return torch.device(wish)
 
 
-def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
-    """Make the site of a folder; its data are read at the first task, which `watch` follows."""
+def open_site(
+    folder: Path,
+    site_file: SiteFile,
+    watch: Watch | None = None,
+    wait: Callable[[Plan], None] = lambda plan: None,
+) -> Site:
+    """Make the site of a folder; its data are read at the first task.
+
+    Args:
+        folder: The site's.
+        site_file: What it says.
+        watch: Follows the reading.
+        wait: Waits for who reads the same already.
+    """
     state = SiteFolder(folder).state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan) -> SiteData:
+        wait(plan)
         collection = collect(folder, state, site_file.data, plan, watch)
         found = own_data(state, site_file, collection, plan)
         keep_sides(state, plan, found.sides)
