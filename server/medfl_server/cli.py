@@ -34,6 +34,7 @@ def init(
     """Make a study: its directory, certificate authority, server certificate and empty roster."""
     from medfl_server.roster.certificates import create_authority
     from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
+    from medfl_server.study.plan_check import plan_notes
 
     with errors_for_people():
         study = create_study(folder, plan)
@@ -42,6 +43,8 @@ def init(
         screen = Screen()
         screen.say(f"made the study {study.plan.study} in {folder}")
         screen.say(f"plan hash {study.plan.hash()}")
+        for note in plan_notes(study.plan):
+            screen.say(note)
         screen.say(f"fingerprint of ca.crt, to compare by telephone: {shown}")
         screen.say(f"fingerprint of the study key, which signs tasks: {study_fingerprint(folder)}")
         screen.say(

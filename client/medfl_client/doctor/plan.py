@@ -128,6 +128,20 @@ def check_device(wish: str) -> Finding:
     return ok(f"compute.device {wish}: trains on {device.type}")
 
 
+def check_epochs(plan: Plan, wish: int | None) -> Finding:
+    """Say how many epochs this site makes in a round, against what it wishes."""
+    training = plan.training
+    own, fewest, most = training.epochs_of(wish), training.fewest_epochs, training.most_epochs
+    may = "leaves no choice" if fewest == most else f"lets a site choose {fewest} to {most}"
+    seen = f"{own} a round; the plan {may}"
+    if wish is not None and own != wish:
+        return warn(
+            f"{seen}, and compute.epochs is {wish}",
+            "set a number that the plan allows, or take compute.epochs out",
+        )
+    return ok(seen)
+
+
 def check_line(plan: Plan, policy: Policy) -> Finding:
     """Say what a round costs on the line, against the plan's deadline and the policy."""
     _, each_round, once = sizes(plan)

@@ -34,6 +34,7 @@ class Site:
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
+    epochs: int | None = None  # of a round, as far as the plan allows; None: the plan's
 
     def check_task(self, content: RecordDict, tell: Callable[[str], None]) -> str:
         """Give the digest of a task that is the coordinator's; hear what it knows of the ledger.
@@ -94,4 +95,5 @@ def open_site(
         StudyKey(folder / server.ca, state, folder / PUBLIC) if server else None,
         StateFolder(state).local,
         server.address if server else "simulation",
+        site_file.compute.epochs,
     )

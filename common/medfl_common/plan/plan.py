@@ -35,6 +35,7 @@ ADDED = (
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
     ("federation", "keep_every"),
+    ("training", "epochs_range"),
 )
 
 

@@ -15,6 +15,7 @@ from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
+from medfl_server.study.plan_check import plan_notes
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.fold import Fold
@@ -108,6 +109,8 @@ def do(
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
+    for note in plan_notes(study.plan):
+        say(note)
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
     joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
