@@ -38,7 +38,7 @@ from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.spent_messages import SpentMessages
 from medfl_server.study.deadline import patience_s
 from medfl_server.study.run_directory import Study
-from medfl_server.superlink.transport import Announce, ConnectedSite, Post
+from medfl_server.superlink.transport import Announce, Post
 
 POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
@@ -97,7 +97,7 @@ class Collection:
         self._sent_once = sent_once
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
-        self._asked = AskedSites(self._roster, post, announce, self._is_done, self._is_busy)
+        self._asked = AskedSites(self._roster, post, announce, self._is_done, late.is_busy)
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
         self._spent = SpentMessages(len(self._roster))
@@ -146,6 +146,10 @@ class Collection:
             if self._is_closed(quorum(), waits_for_busy=kind in ("evaluate", "test")):
                 break
             time.sleep(POLL_S)
+        return self._close()
+
+    def _close(self) -> Replies:
+        """Say of each site without an answer why there is none."""
         busy = self._busy()
         self._barrier.end_round({site: self._asked[site] for site in self._asked.out()})
         self._sent_once.tidy()
@@ -156,9 +160,6 @@ class Collection:
                 self._replies.missing.setdefault(site, reason)
         self._replies.put_in_order(self._roster)
         return self._replies
-
-    def _is_busy(self, site: str, connected: ConnectedSite) -> bool:
-        return self._late.work_of(site, connected) is not None
 
     def _busy(self) -> dict[str, str]:
         """Say of the sites that were not asked what they are at work on."""

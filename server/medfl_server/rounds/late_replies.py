@@ -77,6 +77,10 @@ class LateReplies:
         """Say what a site is still at work on; None: it is free. One that came back is."""
         return next((one for one in self._owed.get(site, ()) if one.asked.to == connected), None)
 
+    def is_busy(self, site: str, connected: ConnectedSite) -> bool:
+        """Say whether a site is still at work on something."""
+        return self.work_of(site, connected) is not None
+
     def busy(self, sites: Iterable[str]) -> dict[str, str]:
         """Say of those that are still at work what on."""
         present = self._post.connected_sites() if self._owed else {}

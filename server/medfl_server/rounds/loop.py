@@ -90,7 +90,7 @@ class RoundLoop:
         n_rounds = study.plan.federation.rounds
         self._progress = ProgressReport(n_rounds, follow)
         self._log = RetryingLog(study.folder, announce)
-        self._sent_once = SentOnce({})
+        self._sent_once, self._speed = SentOnce({}), speed
         self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce, study.plan.federation)
         self._deadline = RoundDeadline(
@@ -240,6 +240,8 @@ class RoundLoop:
 
     def _paused(self, round_: int, empty: int) -> PausedError:
         self._log.add(Paused.of(round_))
+        if self._pending is not None and self._speed is None:
+            self._pending.give_up(self._late)
         return PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
             + "; ".join([f"{len(self._roster)} sites answered", *self._late.unfinished()]),

@@ -62,10 +62,16 @@ def times_of(events: Iterable[Event]) -> dict[str, float]:
 def advice(federation: Federation, site: str, seconds: float, is_done: bool = True) -> str:
     """Say what the deadline should be for a site that took so long; empty: it is long enough.
 
-    Without a barrier no deadline is too short: a round waits for so many, not for all.
+    Without a barrier none is too short for who has answered: a round waits for so many.
+
+    Args:
+        federation: Of the plan.
+        site: The slow one.
+        seconds: How long it took, or has been at work so far.
+        is_done: Whether it has answered.
     """
     deadline_s, needed = federation.deadline_s, math.ceil(seconds)
-    if at_coordinator(federation).buffer is not None or deadline_s == "auto":
+    if deadline_s == "auto" or (is_done and at_coordinator(federation).buffer is not None):
         return ""
     if seconds <= deadline_s:
         return ""

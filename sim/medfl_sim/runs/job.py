@@ -109,8 +109,6 @@ def do(
         )
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
-    for note in plan_notes(study.plan):
-        say(note)
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
     joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
@@ -118,7 +116,7 @@ def do(
     if not study.log.read(Event):
         study.log.add(read)
     page = write_partition(folder, hospitals, study.plan, read)
-    for line in in_words(read):
+    for line in [*plan_notes(study.plan), *in_words(read)]:
         say(line)
     say(f"{len(hospitals)} virtual hospitals: {page}")
     with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:

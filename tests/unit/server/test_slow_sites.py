@@ -77,10 +77,14 @@ def test_a_round_that_is_asked_again_takes_the_reply_of_who_was_at_work_on_it(
     assert [task.round for task in post.tasks["west"]] == [1]
 
 
+@pytest.mark.parametrize("strategy", ["fedavg", "fedbuff"])
 def test_a_pause_for_want_of_a_slow_site_says_what_the_deadline_should_be(
-    make_plan: MakePlan, tmp_path: Path
+    strategy: str, make_plan: MakePlan, tmp_path: Path
 ) -> None:
-    federation = {"rounds": 1, "min_sites": "all", "deadline_s": 1, "empty_rounds": 2}
+    options = {"fedbuff_size": 3} if strategy == "fedbuff" else {}
+    federation = {
+        "rounds": 1, "deadline_s": 1, "empty_rounds": 2, "strategy": strategy, "options": options,
+    }  # fmt: skip
     plan = make_plan(federation=federation, evaluation=NO_SCORES)
 
     with pytest.raises(PausedError, match=r"west needs more than \d+ s.* to at least \d+"):
