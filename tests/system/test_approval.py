@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_client.egress import ledger
+from medfl_client.task.reading_ahead import LOOK_S
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.log import Line, read_lines
@@ -44,6 +45,26 @@ def start_outside_its_hours(deployment: Deployment, site: Path) -> Process:
         wait_until(lambda words=words: words in said.read_text(), ANSWER_S, words)  # type: ignore[misc]
     time.sleep(2.0)  # in which a task would be taken up
     return client
+
+
+@pytest.mark.slow
+def test_a_running_client_reads_the_images_when_the_plan_is_approved_and_before_any_task(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    site, path = hospitals / "site-1", make_plan()
+    deployment.create(path, {"site-1": site}, approve=False)  # and no coordinator runs
+    deployment.start_client(site)
+    screen, state = deployment.folder / "site-1.log", site / "state"
+    wait_until(lambda: "is ready on" in screen.read_text(), ANSWER_S, "a client")
+    time.sleep(2 * LOOK_S)
+    assert not any((state / name).exists() for name in ("index.sqlite", "cache"))
+
+    run_here("client", "approve", site, path, "--yes")
+
+    ready = "40 images are ready for the first round of small"
+    wait_until(lambda: ready in screen.read_text(), ANSWER_S, ready)
+    assert (state / "cache").exists()
+    assert not (state / "ledger.jsonl").exists()
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def summarise(plan: Plan) -> Rows:
         ["what else medfl reads", _extras(plan)],
         ["what medfl trains", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
-        ["how", f"{rounds} rounds, {plan.training.epochs} times over the training images in each"],
+        ["how", f"{rounds} rounds, {_epochs(plan)} over the training images in each"],
         ["each step", _step(plan)],
         ["who takes part", _who(plan)],
         ["kept apart", f"{validation} are for validation; the model never trains on them"],
@@ -128,6 +128,16 @@ def _start(plan: Plan) -> str:
         else start.get(choice, f"from published weights ({choice})")
     )
     return f", {words}" + (", its first part frozen" if frozen else "")
+
+
+def _epochs(plan: Plan) -> str:
+    training = plan.training
+    if training.epochs_range is None:
+        return f"{training.epochs} times"
+    return (
+        f"{training.epochs} times (or {training.fewest_epochs} to {training.most_epochs}, as "
+        "compute.epochs says here)"
+    )
 
 
 def _step(plan: Plan) -> str:

@@ -119,9 +119,15 @@ def _serve(
         farewell.note_asked(to.site.state)
         return to
 
+    def takes_tasks() -> bool:
+        is_open = farewell.is_open()
+        if is_open:
+            studies.read_ahead()
+        return is_open
+
     app = build_app(find)
     with suppress(StudyEnded):
-        serve(app, place, farewell.is_open, screen.say, supernode.renew)
+        serve(app, place, takes_tasks, screen.say, supernode.renew)
 
 
 class StudyEnded(BaseException):

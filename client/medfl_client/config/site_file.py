@@ -127,6 +127,9 @@ class Compute(Settings):
         str, Matching(r"auto|cpu|cuda(:[0-9]+)?|mps", "auto, cpu, cuda, cuda:NUMBER or mps")
     ] = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:NUMBER` or `mps`; `auto` takes a GPU where there is one."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Passes over this site's training images in each round, or the nearest number that the plan's
+    `training.epochs_range` allows; without it the plan's."""
 
 
 Metric = Literal["train_loss", "scores", "exact_auc"]

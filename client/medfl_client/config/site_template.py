@@ -19,6 +19,7 @@ TEMPLATE = """\
 {data}
 compute:
   device: auto                   # auto | cpu | cuda | cuda:0
+  # epochs: 2                    # passes over the images in each round, within the plan's range
 
 policy:                          # what this hospital allows; it beats every plan
   approval: required             # P1: plans wait for medfl-client approve; or none

@@ -1,5 +1,6 @@
 """Check what a plan needs of this machine, and whether the site's policy allows it."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,16 +128,32 @@ def check_device(wish: str) -> Finding:
     return ok(f"compute.device {wish}: trains on {device.type}")
 
 
+def check_epochs(plan: Plan, wish: int | None) -> Finding:
+    """Say how many epochs this site makes in a round, against what it wishes."""
+    training = plan.training
+    own, fewest, most = training.epochs_of(wish), training.fewest_epochs, training.most_epochs
+    may = "leaves no choice" if fewest == most else f"lets a site choose {fewest} to {most}"
+    seen = f"{own} a round; the plan {may}"
+    if wish is not None and own != wish:
+        return warn(
+            f"{seen}, and compute.epochs is {wish}",
+            "set a number that the plan allows, or take compute.epochs out",
+        )
+    return ok(seen)
+
+
 def check_line(plan: Plan, policy: Policy) -> Finding:
     """Say what a round costs on the line, against the plan's deadline and the policy."""
     _, each_round, once = sizes(plan)
     times = {rate: 2 * each_round * 8 / (rate * 1e6) for rate in RATES}
     shown = ", ".join(f"at {rate} Mbit/s {in_words(seconds)}" for rate, seconds in times.items())
-    deadline_s = plan.federation.deadline_s
+    wish = plan.federation.deadline_s
+    deadline_s = math.inf if wish == "auto" else wish
+    waits = "follows the sites' times" if wish == "auto" else f"is {wish:,.0f} s"
     first = f" (and {in_bytes(once)} once)" if once else ""
     seen = (
         f"{in_bytes(each_round)} each way a round{first}; to and fro {shown}, and the training; "
-        f"a round's deadline is {deadline_s:,.0f} s"
+        f"a round's deadline {waits}"
     )
     if each_round / 1e6 > policy.max_message_mb:
         return fail(

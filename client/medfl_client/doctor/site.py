@@ -26,6 +26,7 @@ from medfl_client.doctor.network import network_checks, proxy_names
 from medfl_client.doctor.plan import (
     check_approval,
     check_device,
+    check_epochs,
     check_line,
     check_plan,
     check_plan_allowed,
@@ -125,5 +126,6 @@ def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:
         "approval": partial(check_approval, plan, site.policy, SiteFolder(folder).state, folder),
         "disk": lambda: check_room(folder, site.data, plan, files()),
         "memory": partial(check_training_memory, plan, site.compute.device),
+        "epochs": partial(check_epochs, plan, site.compute.epochs),
         "line": partial(check_line, plan, site.policy),
     }

@@ -16,6 +16,7 @@ from medfl_client.config.studies import check_goes_with, study_folders
 from medfl_client.connection.study_key import check_one_authority, known_study_key, signer_of
 from medfl_client.data.ingest import Watch
 from medfl_client.task.handler import Tell
+from medfl_client.task.reading_ahead import ReadingAhead
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site, open_site
 from medfl_common.errors import LinkError, MedflError
@@ -47,6 +48,7 @@ class OwnStudies:
         self._watch = watch
         self._tell_of = tell_of
         self._open: dict[Path, Addressee] = {}
+        self._ahead: list[ReadingAhead] = []
         self._open_new()
 
     def find(self, content: RecordDict) -> Addressee:
@@ -66,6 +68,11 @@ class OwnStudies:
         """List them, the hospital's own directory first."""
         return [*self._open.values()]
 
+    def read_ahead(self) -> None:
+        """Begin to read the images of plans that were approved since; come back at once."""
+        for ahead in self._ahead:
+            ahead.look()
+
     def _whose(self, line: str) -> Addressee | None:
         for one in self._open.values():
             key, state = one.site.study_key, one.site.state
@@ -83,5 +90,8 @@ class OwnStudies:
             if folder != self._folder:
                 check_goes_with(folder, site_file, home)
                 check_one_authority(folder, site_file, self._folder, home)
-            site = open_site(folder, site_file, self._watch)
-            self._open[folder] = Addressee(site, Session(), self._tell_of(folder))
+            tell = self._tell_of(folder)
+            ahead = ReadingAhead(folder, site_file, self._watch, tell)
+            site = open_site(folder, site_file, self._watch, ahead.wait)
+            self._open[folder] = Addressee(site, Session(), tell)
+            self._ahead.append(ahead)

@@ -209,7 +209,7 @@ def _work(
     inputs = session.inputs_for(task, site, model)
     # A scored model's round has been made, and its state is the newest.
     client_state = read_client_state(kept, NEWEST if task.is_scoring else task.round)
-    result = work(task, model, inputs, site.device, client_state=client_state)
+    result = work(task, model, inputs, site.device, None, client_state, site.epochs)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
     write_client_state(kept, task.round, client_state)

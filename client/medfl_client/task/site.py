@@ -34,6 +34,7 @@ class Site:
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
+    epochs: int | None = None  # of a round, as far as the plan allows; None: the plan's
 
     def check_task(self, content: RecordDict, tell: Callable[[str], None]) -> str:
         """Give the digest of a task that is the coordinator's; hear what it knows of the ledger.
@@ -59,12 +60,25 @@ def choose_device(wish: str) -> torch.device:
     return torch.device(wish)
 
 
-def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> Site:
-    """Make the site of a folder; its data are read at the first task, which `watch` follows."""
+def open_site(
+    folder: Path,
+    site_file: SiteFile,
+    watch: Watch | None = None,
+    wait: Callable[[Plan], None] = lambda plan: None,
+) -> Site:
+    """Make the site of a folder; its data are read at the first task.
+
+    Args:
+        folder: The site's.
+        site_file: What it says.
+        watch: Follows the reading.
+        wait: Waits for who reads the same already.
+    """
     state, home = SiteFolder(folder).state, home_of(folder)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def data(plan: Plan) -> SiteData:
+        wait(plan)
         collection = collect(folder, state, site_file.data, plan, watch)
         found = own_data(state, site_file, collection, plan)
         keep_sides(state, plan, found.sides)
@@ -81,4 +95,5 @@ def open_site(folder: Path, site_file: SiteFile, watch: Watch | None = None) -> 
         StudyKey(folder / server.ca, state, home / PUBLIC) if server else None,
         StateFolder(state).local,
         server.address if server else "simulation",
+        site_file.compute.epochs,
     )

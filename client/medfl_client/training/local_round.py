@@ -35,11 +35,13 @@ def work(
     device: torch.device,
     max_steps: int | None = None,
     client_state: ClientState | None = None,
+    epochs: int | None = None,
 ) -> TrainResult:
     """Score the task's weights on validation or test images; if asked, train and give the update.
 
     `data` holds features where the backbone is frozen (`feature_data`). `client_state` has what
-    the algorithm kept before the round, and is given what it keeps after it.
+    the algorithm kept before the round, and is given what it keeps after it. `epochs` are
+    those that the site wishes.
     """
     started = time.monotonic()
     load_shared(model, task.weights)
@@ -47,7 +49,7 @@ def work(
     result = _with_scores(result, task, model, data, device)
     if task.kind == "train":
         kept = client_state or ClientState()
-        result = _with_update(result, task, model, data, device, max_steps, kept)
+        result = _with_update(result, task, model, data, device, max_steps, kept, epochs)
     return replace(result, seconds=round(time.monotonic() - started, 3))
 
 
@@ -80,13 +82,16 @@ def _with_update(
     device: torch.device,
     max_steps: int | None,
     client_state: ClientState,
+    epochs: int | None,
 ) -> TrainResult:
     """Add the update, in the plan's form."""
     start_loss = None
     if at_coordinator(task.plan.federation).needs_start_loss:
         logits, targets = score(_trunk(model, data.train), data.train, task.plan, device)
         start_loss = count_scores(logits, targets, task.plan).loss
-    trained, update = train_locally(task, model, data.train, device, client_state, max_steps)
+    trained, update = train_locally(
+        task, model, data.train, device, client_state, max_steps, epochs
+    )
     return replace(
         result,
         n_images=trained.n_images,
@@ -109,6 +114,7 @@ def train_locally(
     device: torch.device,
     state: ClientState,
     max_steps: int | None = None,
+    epochs: int | None = None,
 ) -> tuple[Trained, Weights]:
     """Train the loaded model; give what was done, and local minus global.
 
@@ -117,7 +123,7 @@ def train_locally(
     context = _client_context(task, model, device, state)
     objective = objective_class(task.plan)(context)
     try:
-        trained = _train(task, model, images, objective, device, max_steps)
+        trained = _train(task, model, images, objective, device, max_steps, epochs)
         update = difference(shared_weights(model), task.weights)
         state.after["algorithm"] = objective.client_state(trained.n_steps)
         personal = objective.personal_objective()
@@ -126,7 +132,7 @@ def train_locally(
     if personal is not None:
         common = shared_weights(model)
         load_shared(model, state.of("personal") or task.weights)
-        _train(task, model, images, personal, device, max_steps)
+        _train(task, model, images, personal, device, max_steps, epochs)
         state.after["personal"] = shared_weights(model)
         load_shared(model, common)
     return trained, update
@@ -154,11 +160,14 @@ def _train(
     objective: Objective,
     device: torch.device,
     max_steps: int | None,
+    epochs: int | None,
 ) -> Trained:
     trunk = _trunk(model, images)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site, device)
-        return train(trunk, images, task.plan, task.round, task.site, objective, device, max_steps)
+        return train(
+            trunk, images, task.plan, task.round, task.site, objective, device, max_steps, epochs
+        )
 
 
 def _client_context(

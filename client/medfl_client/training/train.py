@@ -34,9 +34,11 @@ def train(
     objective: Objective,
     device: torch.device,
     max_steps: int | None = None,
+    epochs: int | None = None,
 ) -> Trained:
     """Train in place for the plan's epochs; the order comes from (seed, round, site) alone.
 
+    `epochs` are those that the site wishes: it makes as many as the plan's range allows.
     `max_steps` ends it early, to try a step.
 
     Raises TrainingError where the loss is not a finite number; the model is then corrupted.
@@ -56,7 +58,7 @@ def train(
     changes_images = images.is_images and settings.augmentation.is_on
     model.train()
     n_steps = 0
-    for epoch in range(settings.epochs if max_steps is None else 1):
+    for epoch in range(settings.epochs_of(epochs) if max_steps is None else 1):
         objective.before_epoch(epoch)
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):

@@ -39,8 +39,10 @@ class Federation(Settings):
     """The rule that trims: the part of the sites that it cuts at each end."""
     min_sites: Annotated[int, Field(ge=1, le=10_000)] | Literal["all"] = "all"
     """The quorum: a round with fewer valid replies changes nothing. `all`: every enrolled site."""
-    deadline_s: Annotated[Number, Field(ge=1, le=604_800)] = 3600.0
-    """Seconds that a round waits for replies."""
+    deadline_s: Annotated[Number, Field(ge=1, le=604_800)] | Literal["auto"] = 3600.0
+    """Seconds that a round waits for replies. `auto`: 1.5 times what the slowest site needed in its
+    last five answers, from 10 s to a day; an hour before any time is known; twice as long after
+    each round without a quorum."""
     sites_per_round: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """So many sites, drawn anew for each round, are asked, and the quorum is of those. Without it
     all are asked."""

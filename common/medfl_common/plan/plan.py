@@ -36,6 +36,7 @@ ADDED = (
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
     ("federation", "keep_every"),
+    ("training", "epochs_range"),
 )
 
 

@@ -1,8 +1,8 @@
 """The plan's section on one site's local training in one round."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medfl_common.plan.settings import Number, Settings
 
@@ -72,6 +72,12 @@ class Training(Settings):
     """Weight decay of the optimizer."""
     epochs: int = Field(default=1, ge=1, le=1000)
     """Passes over the site's training images in each round."""
+    epochs_range: (
+        Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=2, max_length=2)]
+        | None
+    ) = None
+    """`[fewest, most]`: a site may make other epochs than `epochs`, as many as its own
+    `compute.epochs` says. Without it all make the same."""
     batch_size: int = Field(default=32, ge=1, le=4096)
     """Samples in one step."""
     class_balance: Literal["none", "weights", "sampling"] = "none"
@@ -91,6 +97,31 @@ class Training(Settings):
     """Another objective at the sites than the algorithm's own."""
     augmentation: Augmentation = Augmentation()
     """Random changes to training images."""
+
+    @model_validator(mode="after")
+    def _epochs_are_in_their_range(self) -> Self:
+        fewest, most = self.fewest_epochs, self.most_epochs
+        if not fewest <= self.epochs <= most:
+            raise ValueError(
+                f"epochs is {self.epochs}; epochs_range says {fewest} to {most}, and holds it"
+            )
+        return self
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Say how many a site makes at least."""
+        return self.epochs if self.epochs_range is None else self.epochs_range[0]
+
+    @property
+    def most_epochs(self) -> int:
+        """Say how many a site makes at the most."""
+        return self.epochs if self.epochs_range is None else self.epochs_range[1]
+
+    def epochs_of(self, wish: int | None) -> int:
+        """Give a site's epochs: those that it wishes, or the nearest that are allowed."""
+        if wish is None:
+            return self.epochs
+        return min(max(wish, self.fewest_epochs), self.most_epochs)
 
 
 def effective_steps(n_steps: int, momentum: float) -> float:

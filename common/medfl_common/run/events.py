@@ -76,14 +76,19 @@ class LateReply(Event):
     kind = "late_reply"
 
     @classmethod
-    def of(cls, site: str, round_: int) -> Self:
-        """Note who answered which round too late."""
-        return cls({"site": site, "round": round_})
+    def of(cls, site: str, round_: int, seconds: float) -> Self:
+        """Note who answered which round too late, so many seconds after it was asked."""
+        return cls({"site": site, "round": round_, "seconds": seconds})
 
     @property
     def site(self) -> str:
         """Who answered too late."""
         return str(self.facts["site"])
+
+    @property
+    def seconds(self) -> float:
+        """From the question to the answer; 0 where an earlier version wrote the log."""
+        return float(self.facts.get("seconds", 0.0))
 
 
 class LedgerSetBack(Event):

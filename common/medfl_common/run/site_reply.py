@@ -28,6 +28,7 @@ class SiteReply:
         score_counts: ScoreCounts | None, exact_auc: float | None,
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
+        waited: float | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -45,12 +46,15 @@ class SiteReply:
             groups: Counts of subgroups by kind.
             versions: Of medfl, torch and Python at the site.
             features: Moments of the final model's features of the validation images.
+            waited: Seconds from the question to the answer; None: of a virtual hospital.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
+        if waited is not None:
+            facts["waited"] = waited
         if for_round is not None:
             facts["for_round"] = for_round
         if score_counts is not None:
@@ -85,6 +89,15 @@ class SiteReply:
     def n_steps(self) -> int:
         """Optimiser steps of the round."""
         return int(self.facts.get("n_steps", 0))
+
+    @property
+    def seconds_to_answer(self) -> float:
+        """Seconds from the question to the answer; 0: it is not known.
+
+        A site that was asked twice sends the answer that it has; then its work took longer.
+        """
+        waited = self.facts.get("waited")
+        return 0.0 if waited is None else max(float(waited), float(self.facts.get("seconds", 0.0)))
 
     @property
     def train_loss(self) -> float:

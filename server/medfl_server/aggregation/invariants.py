@@ -98,7 +98,7 @@ def _check_training(result: TrainResult, plan: Plan, max_images: int) -> None:
         raise RunError("the reply has no update")
     if not 1 <= result.n_images <= max_images:
         raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
-    most_steps = plan.training.epochs * result.n_images
+    most_steps = plan.training.most_epochs * result.n_images
     if not 1 <= result.n_steps <= most_steps:
         raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
     algorithm, loss = at_coordinator(plan.federation), result.start_loss

@@ -108,12 +108,13 @@ def without(
 
 def _tell(changed: "Changed", folder: Path) -> None:
     from medfl_server.study.plan_change import schedule_notes
+    from medfl_server.study.plan_check import plan_notes
 
     screen, plan = Screen(), changed.study.plan
     for key, before, now in changed.changes:
         screen.say(visible(f"{key}: {before} -> {now}"))
     screen.say(f"plan hash {plan.hash()}, from round {changed.round + 1} on")
-    for note in schedule_notes(changed):
+    for note in [*schedule_notes(changed), *plan_notes(plan)]:
         screen.say(note)
     screen.say("the plan comes to each hospital with its next task, and waits for approval there:")
     screen.say("medfl-client approve DIR shows them what changed")

@@ -16,6 +16,7 @@ from medfl_server.study.coordinator import (
     create_coordinator,
     is_one_of_several,
 )
+from medfl_server.study.plan_check import plan_notes
 from medfl_server.study.run_directory import create_study
 
 CA = "fingerprint of ca.crt, to compare by telephone: {}"
@@ -69,6 +70,8 @@ def _make_study(folder: Path, plan: Path, host: str, screen: Screen) -> None:
     ensure_study_key(folder)
     screen.say(f"made the study {study.plan.study} in {folder}")
     screen.say(f"plan hash {study.plan.hash()}")
+    for note in plan_notes(study.plan):
+        screen.say(note)
     screen.say(CA.format(shown))
     screen.say(f"fingerprint of the study key, which signs tasks: {study_fingerprint(folder)}")
     screen.say(f"next: medfl-server invite {folder} NAME for each hospital, and send it the file")

@@ -16,6 +16,7 @@ from medfl_server.roster.enrolment import read_roster as roster_of
 from medfl_server.rounds.app import TTL_MARGIN_S
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.later_scoring import LaterScoring, model_to_score
+from medfl_server.study.deadline import longest_s
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.task_signer import TaskSigner
 from medfl_server.superlink.transport import ConnectedSite, Post, ReadRoster
@@ -57,7 +58,7 @@ def _scoring_app(
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
+        ttl_s = longest_s(study.plan.federation) + TTL_MARGIN_S
         post = Post(grid, connected_sites, roster, ttl_s, signer=signer)
         with goodbye_where_it_rests(study, post):
             scored.extend(LaterScoring(study, post, screen.say).run(model, chosen or None))

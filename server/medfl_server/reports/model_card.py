@@ -193,11 +193,19 @@ def _training(study: Study, event: Finished) -> Section:
         ["frozen", str(plan.model.freeze)],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         ["rounds made, local epochs a round", f"{event.last}, "
-         f"{plan.training.epochs}"],
+         f"{_epochs(plan)}"],
         ["model of round", _round(event)],
         ["strategy", plan.federation.strategy],
     ]  # fmt: skip
     return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
+
+
+def _epochs(plan: Plan) -> str:
+    training = plan.training
+    if training.epochs_range is None:
+        return str(training.epochs)
+    chosen = f"{training.fewest_epochs} to {training.most_epochs}"
+    return f"{training.epochs}, or what the site chose of {chosen}"
 
 
 def _round(event: Finished) -> str:

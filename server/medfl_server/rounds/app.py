@@ -16,6 +16,7 @@ from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.rounds.pending import Speed
 from medfl_server.rounds.progress import Follow
+from medfl_server.study.deadline import longest_s
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.allocator import quick_collections
@@ -46,7 +47,7 @@ def build_app(
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        ttl_s = study.plan.federation.deadline_s + TTL_MARGIN_S
+        ttl_s = longest_s(study.plan.federation) + TTL_MARGIN_S
         post = Post(grid, connected_sites, roster, ttl_s, explain, signer, outside)
         loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
         with quick_collections(), goodbye_where_it_rests(study, post):

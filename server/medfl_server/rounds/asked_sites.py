@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flwr.app import RecordDict
 
@@ -25,6 +25,11 @@ class Asked:
     n_bytes: int
     digest: str  # of the task, which the reply names; empty: nobody signs
     again_at: float = math.inf  # on the monotonic clock, where no reply will come
+    at: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        """Say how long ago that was."""
+        return time.monotonic() - self.at
 
 
 class AskedSites:
@@ -35,6 +40,7 @@ class AskedSites:
         post: Where tasks go.
         announce: Takes one line per event.
         is_done: Says whether a site has answered or will not.
+        is_busy: Says whether a site is still at work on a round that is closed.
     """
 
     def __init__(
@@ -43,11 +49,13 @@ class AskedSites:
         post: Post,
         announce: Announce,
         is_done: Callable[[str], bool],
+        is_busy: Callable[[str, ConnectedSite], bool],
     ) -> None:
         self._roster = roster
         self._post = post
         self._announce = announce
         self._is_done = is_done
+        self._is_busy = is_busy
         self._told: set[tuple[str, int]] = set()  # what was announced of a site already
         self._n_put_off: Counter[str] = Counter()
         self._tasks: dict[str, Asked] = {}
@@ -68,7 +76,7 @@ class AskedSites:
     def newly_present(self) -> dict[str, ConnectedSite]:
         """List the sites to ask: connected, without an answer, not asked in this session.
 
-        A site that said "not yet" is asked again after a while.
+        A site that said "not yet" is asked again after a while, one that is busy once it is free.
         """
         present, now = self._post.connected_sites(), time.monotonic()
         return {
@@ -76,6 +84,7 @@ class AskedSites:
             for site in self._roster
             if site in present
             and not self._is_done(site)
+            and not self._is_busy(site, present[site])
             and (
                 site not in self._tasks
                 or self._tasks[site].to != present[site]

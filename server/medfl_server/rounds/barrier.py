@@ -4,11 +4,12 @@ A synchronous round has a barrier: every site works on the round's weights, and 
 aggregated in the roster's order. Without a barrier see `PendingTasks`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
 
 from medfl_common.models.weights import Weights
 from medfl_common.wire.results import TrainResult
+from medfl_common.wire.tasks import Kind
 from medfl_server.rounds.asked_sites import Asked
 from medfl_server.rounds.late_replies import LateReplies
 
@@ -18,11 +19,11 @@ class Barrier(Protocol):
 
     in_order: bool  # whether updates are aggregated in the roster's order, or as they come
 
-    def begin_round(self, round_: int, weights: Weights) -> None:
-        """Take the weights of a round that begins."""
+    def begin_round(self, kind: Kind, round_: int, weights: Weights) -> None:
+        """Take the weights of a round that begins, or of another question."""
 
-    def still_out(self) -> Mapping[str, Asked]:
-        """Give the tasks of rounds before that may still be answered."""
+    def still_out(self, sites: Container[str]) -> Mapping[str, Asked]:
+        """Give the tasks from before whose replies count now, of some sites."""
 
     def round_of(self, site: str) -> int:
         """Say for which round a site works, or would if it were asked now."""
@@ -55,6 +56,8 @@ class Barrier(Protocol):
 class RoundBarrier:
     """All work on one round's weights; who is late for it is dropped.
 
+    A round without a quorum is asked again, and who is still at work on it goes on.
+
     Args:
         late: Who drops replies that come after the round.
     """
@@ -63,16 +66,17 @@ class RoundBarrier:
 
     def __init__(self, late: LateReplies) -> None:
         self._late = late
+        self._kind: Kind = "train"
         self._round = 0
         self._weights: Weights = {}
 
-    def begin_round(self, round_: int, weights: Weights) -> None:
+    def begin_round(self, kind: Kind, round_: int, weights: Weights) -> None:
         """Take the weights of the round."""
-        self._round, self._weights = round_, weights
+        self._kind, self._round, self._weights = kind, round_, weights
 
-    def still_out(self) -> Mapping[str, Asked]:
-        """Expect nothing of rounds before."""
-        return {}
+    def still_out(self, sites: Container[str]) -> Mapping[str, Asked]:
+        """Expect what was asked of this very round before; nothing of others."""
+        return self._late.take_back(self._kind, self._round, sites)
 
     def round_of(self, site: str) -> int:
         """Give this round."""
@@ -102,8 +106,7 @@ class RoundBarrier:
 
     def end_round(self, out: Mapping[str, Asked]) -> None:
         """Expect no more from who is still out than late replies."""
-        for site, asked in out.items():
-            self._late.expect(site, self._round, asked.message or "")
+        self._late.expect(self._kind, self._round, out)
 
     def why_missing(self, was_asked: bool) -> str | None:
         """Say whether the site was too slow or away."""

@@ -5,11 +5,11 @@ or makes the same one. The barrier says when the round is over, and whether upda
 in the roster's order or as they come.
 """
 
-import gc
 import math
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from functools import partial
 
 from flwr.app import ArrayRecord, RecordDict
 
@@ -23,7 +23,7 @@ from medfl_common.errors import (
     WithdrawnError,
 )
 from medfl_common.models.weights import Weights
-from medfl_common.run.events import QUARANTINED, LedgerSetBack
+from medfl_common.run.events import QUARANTINED
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
 from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
 from medfl_common.wire.tensors import Shapes
@@ -31,15 +31,17 @@ from medfl_server.aggregation.admission import Known, admit
 from medfl_server.rounds.asked_sites import AGAIN_S, AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.ledger_news import hear_of_ledger
 from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.sent_once import SentOnce
+from medfl_server.rounds.spent_messages import SpentMessages
+from medfl_server.study.deadline import patience_s
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
 POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
-COLLECT_BYTES = 16 * 2**20  # of replies between two garbage collections, with few sites
 # A person there may change their mind, or make room.
 NOT_YET = {e.code for e in (NotApprovedError, WithdrawnError, SecondRunError, DiskFullError)}
 
@@ -62,6 +64,8 @@ class Collection:
         tell_part: Takes the part of the sites that are done, 0..1.
         barrier: When the round is over, and for which round a site works; None: for this one.
         heed: Raises what ends the round at once.
+        deadline: Says how long to wait, asked again when a late answer has come; None: as for what
+            is not asked each round.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Collection:
         tell_part: Callable[[float], None] = ignore_part,
         barrier: Barrier | None = None,
         heed: Callable[[], None] = lambda: None,
+        deadline: Callable[[], float] | None = None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -86,14 +91,16 @@ class Collection:
         self._aggregate = aggregate
         self._tell_part = tell_part
         self._heed = heed
+        self._deadline = deadline or partial(patience_s, study.plan.federation)
+        self._deadline_s = math.inf
         self._barrier = barrier or RoundBarrier(late)
         self._sent_once = sent_once
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
-        self._asked = AskedSites(self._roster, post, announce, self._is_done)
+        self._asked = AskedSites(self._roster, post, announce, self._is_done, late.is_busy)
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
-        self._n_uncollected = 0  # bytes of replies since the last garbage collection
+        self._spent = SpentMessages(len(self._roster))
         self._n_trained: Mapping[str, int] = {}
         self._replies = Replies()
 
@@ -109,7 +116,8 @@ class Collection:
     ) -> Replies:
         """Ask, and collect until all have answered, or the quorum has at the deadline.
 
-        Sites that are away are not waited for once those asked have answered and are a quorum.
+        Sites that are away, or at work on an earlier round, are not waited for once those asked
+        have answered and are a quorum; a scoring, which is one for all, waits for the latter.
 
         Args:
             kind: What to ask.
@@ -121,31 +129,42 @@ class Collection:
             n_trained: Images that each site trained on last.
         """
         self._n_trained = n_trained or {}
-        self._barrier.begin_round(round_, weights)
-        self._asked.take_over(self._barrier.still_out())
+        self._barrier.begin_round(kind, round_, weights)
+        self._asked.take_over(self._barrier.still_out(self._enrolled))
         beside = pack_weights(server_state, self._study.plan) if server_state else None
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         tasks = {site: self._task(kind, site) for site in self._roster}
-        started = time.monotonic()
+        started, self._deadline_s = time.monotonic(), self._deadline()
         while True:
             self._heed()
             self._ask_newcomers(tasks, beside, has_weights=bool(weights))
             self._fetch_arrived(tasks, shapes, max_norm, quorum)
             self._drop_revoked()
-            self._late.drop_arrived()
+            if self._late.drop_arrived():
+                self._deadline_s = self._deadline()
             self._replies.seconds = time.monotonic() - started
-            if self._is_closed(quorum()):
+            if self._is_closed(quorum(), waits_for_busy=kind in ("evaluate", "test")):
                 break
             time.sleep(POLL_S)
+        return self._close()
+
+    def _close(self) -> Replies:
+        """Say of each site without an answer why there is none."""
+        busy = self._busy()
         self._barrier.end_round({site: self._asked[site] for site in self._asked.out()})
         self._sent_once.tidy()
         self._in_order.close()
         for site in self._roster:
-            reason = self._barrier.why_missing(site in self._asked)
+            reason = busy.get(site) or self._barrier.why_missing(site in self._asked)
             if site not in self._replies.answered and reason is not None:
                 self._replies.missing.setdefault(site, reason)
         self._replies.put_in_order(self._roster)
         return self._replies
+
+    def _busy(self) -> dict[str, str]:
+        """Say of the sites that were not asked what they are at work on."""
+        left = [s for s in self._roster if s not in self._asked and not self._is_done(s)]
+        return self._late.busy(left)
 
     def _task(self, kind: Kind, site: str) -> TrainTask:
         round_ = self._barrier.round_of(site)
@@ -212,7 +231,7 @@ class Collection:
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return
-        self._hear_of_ledger(site, arrival.content)
+        hear_of_ledger(self._post, self._study.log, self._announce, site, arrival.content)
         if result.code == NoStartError.code and site not in self._given_again:
             self._given_again.add(site)
             self._sent_once.again(site)
@@ -227,17 +246,6 @@ class Collection:
             return
         self._take(site, result, arrival.content)
 
-    def _hear_of_ledger(self, site: str, content: RecordDict) -> None:
-        """Note the last line of the site's ledger, and say so where an earlier one is gone."""
-        before = self._post.hear(content, site)
-        if before is not None:
-            self._study.log.add(LedgerSetBack.of(site, before.line, before.hash))
-            self._announce(
-                f"{site}: its ledger has lost line {before.line}, which it had told of: an older "
-                "copy was put back, or lines were cut off. Ask the site for medfl-client audit "
-                "verify"
-            )
-
     def _why_nothing(self, result: TrainResult) -> str:
         """Say why a site's reply brings nothing; empty: it does."""
         if result.code:
@@ -246,30 +254,23 @@ class Collection:
 
     def _take(self, site: str, result: TrainResult, content: RecordDict) -> None:
         """Note an admitted reply, and aggregate it."""
-        size = n_bytes(content)
+        size, asked, is_virtual = n_bytes(content), self._asked[site], self._enrolled[site] is None
+        waited_s = None if is_virtual else round(asked.seconds(), 3)
         self._replies.answered[site] = Answered(
-            replace(result, update=None), size, self._asked[site].n_bytes, content_sha256(content)
+            replace(result, update=None), size, asked.n_bytes, content_sha256(content), waited_s
         )
         if len(self._roster) <= MANY:
             self._announce(
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )
-        self._free_messages(size)
+        if waited_s is not None and result.update is not None:
+            self._late.advise(site, max(waited_s, result.seconds))
+        self._spent.note(size)
         if self._barrier.in_order:
             self._in_order.add(site, result)
         else:
             self._aggregate(site, result)
         self._barrier.end(site)
-
-    def _free_messages(self, size: int) -> None:
-        """Collect garbage after many bytes: Flower's messages are cycles and pile up until then.
-
-        A collection goes through the tasks that still wait, too: the more, the seldomer.
-        """
-        self._n_uncollected += size
-        if self._n_uncollected > COLLECT_BYTES * (1 + len(self._roster) // 500):
-            gc.collect()
-            self._n_uncollected = 0
 
     def _miss(self, site: str, reason: str) -> None:
         self._replies.missing[site] = reason
@@ -286,11 +287,13 @@ class Collection:
             if not self._is_done(site):
                 self._fail(site, "its key was revoked")
 
-    def _is_closed(self, quorum: int) -> bool:
+    def _is_closed(self, quorum: int, waits_for_busy: bool) -> bool:
         if all(self._is_done(site) for site in self._roster):
             return True
         if self._barrier.is_made(len(self._replies.answered), quorum):
             return True
-        if self._replies.seconds >= self._study.plan.federation.deadline_s:
+        if self._replies.seconds >= self._deadline_s:
             return True
-        return not self._asked.out() and len(self._replies.answered) >= quorum
+        if self._asked.out() or len(self._replies.answered) < quorum:
+            return False
+        return not (waits_for_busy and self._busy())

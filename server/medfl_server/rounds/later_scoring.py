@@ -99,7 +99,7 @@ class LaterScoring:
     def _ask(
         self, post: Post, kind: type[WithModel], model: Checkpoint, sites: set[str]
     ) -> WithModel:
-        late = LateReplies(post, self._log, self._announce)
+        late = LateReplies(post, self._log, self._announce, self._study.plan.federation)
         collection = Collection(
             self._study, post, self._announce, _nothing, self._sent_once, late, sites
         )

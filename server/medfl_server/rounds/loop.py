@@ -42,10 +42,12 @@ from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.progress import Follow, ProgressReport
 from medfl_server.rounds.quorum import wait_for_quorum
 from medfl_server.rounds.reorder_buffer import Aggregate
+from medfl_server.rounds.round_deadline import RoundDeadline
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.version_watch import VersionWatch
+from medfl_server.study.deadline import patience_s
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -88,9 +90,12 @@ class RoundLoop:
         n_rounds = study.plan.federation.rounds
         self._progress = ProgressReport(n_rounds, follow)
         self._log = RetryingLog(study.folder, announce)
-        self._sent_once = SentOnce({})
+        self._sent_once, self._speed = SentOnce({}), speed
         self._versions = VersionWatch(announce)
-        self._late = LateReplies(post, self._log, announce)
+        self._late = LateReplies(post, self._log, announce, study.plan.federation)
+        self._deadline = RoundDeadline(
+            study.plan.federation, self._log, speed is not None, announce
+        )
         self._heed = partial(heed_pause, study.folder, self._log)
         self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
@@ -150,7 +155,7 @@ class RoundLoop:
         quorum = partial(quorum_of, federation)
         invited = partial(expected_sites, folder) if not made else list[str]
         heed = partial(self._heed, made)
-        wait_for_quorum(self._post, quorum, federation.deadline_s, self._announce, invited, heed)
+        wait_for_quorum(self._post, quorum, patience_s(federation), self._announce, invited, heed)
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the initial weights as round 0."""
@@ -235,9 +240,11 @@ class RoundLoop:
 
     def _paused(self, round_: int, empty: int) -> PausedError:
         self._log.add(Paused.of(round_))
+        if self._pending is not None and self._speed is None:
+            self._pending.give_up(self._late)
         return PausedError(
             f"paused after round {round_}: {empty} times in a row fewer than {self.quorum()} of "
-            f"{len(self._roster)} sites answered",
+            + "; ".join([f"{len(self._roster)} sites answered", *self._late.unfinished()]),
             todo="ask the missing sites, then start medfl-server run again",
             data="nothing is lost",
         )
@@ -273,6 +280,7 @@ class RoundLoop:
             self._progress.tell_part if kind == "train" else ignore_part,
             self._pending if kind == "train" else None,
             partial(self._heed, checkpoint.round, is_mid_round=True),
+            partial(self._deadline.seconds, self._post.roster) if kind == "train" else None,
         )  # fmt: skip
         factor = self._plan.federation.norm_limit
         made = self._log.read(RoundMade)

@@ -14,6 +14,7 @@ class Answered:
     bytes_received: int
     bytes_sent: int
     sha256: str  # of the reply, as in the site's own ledger
+    waited_s: float | None = None  # from the question to the answer; None: of a virtual hospital
 
 
 @dataclass

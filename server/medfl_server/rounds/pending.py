@@ -6,12 +6,13 @@ that is at work goes on with those it has. Which sites work on which weights is 
 with the weights: a study that goes on after a crash asks the same again, and gets the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from medfl_common.files import Json
 from medfl_common.models.weights import Weights
 from medfl_common.wire.results import TrainResult
+from medfl_common.wire.tasks import Kind
 from medfl_server.rounds.asked_sites import Asked
 from medfl_server.rounds.late_replies import LateReplies
 
@@ -41,12 +42,12 @@ class PendingTasks:
         self._round = 0  # the newest
         self._asked: dict[str, Asked] = {}  # in this process
 
-    def begin_round(self, round_: int, weights: Weights) -> None:
+    def begin_round(self, kind: Kind, round_: int, weights: Weights) -> None:
         """Keep what is handed out from now on, and what is still worked on."""
         self._weights = {r: self._weights[r] for r in set(self._rounds.values()) if r != round_}
         self._weights[round_], self._round = weights, round_
 
-    def still_out(self) -> Mapping[str, Asked]:
+    def still_out(self, sites: Container[str]) -> Mapping[str, Asked]:
         """Give the tasks of rounds before that may still be answered."""
         return self._asked
 
@@ -99,7 +100,7 @@ class PendingTasks:
     def give_up(self, late: LateReplies) -> None:
         """Leave what is still worked on when the study ends to those who drop late replies."""
         for site, asked in self._asked.items():
-            late.expect(site, self._rounds[site], asked.message or "")
+            late.expect("train", self._rounds[site], {site: asked})
         self._asked.clear()
 
     def facts(self) -> dict[str, Json]:

@@ -45,6 +45,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         groups=result.groups,
         compared=compared,
         features=result.features,
+        waited=answered.waited_s,
         versions=None if result.versions is None else named(result.versions),
     )
 

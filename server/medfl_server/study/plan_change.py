@@ -19,6 +19,7 @@ MAY_CHANGE = (
     "training.lr",
     "training.schedule",
     "training.epochs",
+    "training.epochs_range",
     "training.batch_size",
     "federation.deadline_s",
     "federation.empty_rounds",

@@ -1,6 +1,8 @@
 """Faults of a plan that are seen before a study is made of it, and before any data are read."""
 
 from medfl_common.models import MODELS
+from medfl_common.plan.algorithms import ALGORITHMS
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import faulty
 from medfl_common.plan.unused import given, unused_settings
@@ -15,6 +17,20 @@ def check_plan(plan: Plan, source: str) -> None:
     faults = [*_unknown(plan), *unused_settings(plan), *_unused_in_messages(plan)]
     if faults:
         raise faulty(source, faults)
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """Say what a plan asks for that its algorithm does not make up for."""
+    strategy = at_coordinator(plan.federation)
+    if plan.training.epochs_range is None or strategy.weighs_steps_out:
+        return []
+    every = (ALGORITHMS.get(name) for name in ALGORITHMS.names())
+    better = " or ".join(a.name for a in every if a.weighs_steps_out)
+    return [
+        "training.epochs_range lets sites make different numbers of steps: under "
+        f"{plan.federation.strategy} those that make more pull the model their way; "
+        f"federation.strategy: {better} weighs that out"
+    ]
 
 
 def _unknown(plan: Plan) -> list[str]:

@@ -165,7 +165,9 @@ def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | Non
         sides = {} if state is None else known_sides(state, plan, collection, name)
         return site_data(collection, plan, sides, part, policy.role == "evaluate")
 
-    return Site(name, policy, choose_device(site_file.compute.device), data, state=None)
+    compute = site_file.compute
+    device = choose_device(compute.device)
+    return Site(name, policy, device, data, state=None, epochs=compute.epochs)
 
 
 def read_sources(

@@ -12,12 +12,14 @@ from medfl_client.task.session import shapes_of
 from medfl_common.errors import SimulatedAbsenceError, new_incident
 from medfl_common.models import build_model
 from medfl_common.models.norms import is_statistic
+from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.seeds import numpy_generator
 from medfl_common.wire.tasks import decode_task_head
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_server.aggregation.aggregator import quorum_of
 from medfl_server.rounds.sampling import choose_sites
+from medfl_server.study.deadline import N_TIMES, following
 from medfl_sim.data.faults import Delay, Fault, UpdateFault, struck
 
 
@@ -55,22 +57,46 @@ def times_of_round(
 ) -> dict[str, float]:
     """Draw the seconds that each delayed site takes in a round; infinite: it is absent.
 
-    A site beyond the deadline is absent too. At most as many sites are absent as the quorum allows:
+    A site beyond the deadline is absent too, unless the round waits for so many and not for all. At
+    most as many sites are absent as the quorum allows:
     if there are more, some answer at once all the same. The draws depend on seed, round and site
     alone: a repeated round has the same faults.
     """
-    times: dict[str, float] = {}
-    for fault, sites in delays:
-        for site in sites:
-            rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
-            times[site] = times.get(site, 0.0) + fault.seconds(rng)
-    asked = choose_sites(plan, roster, round_)
-    late = [s for s in times if s in asked and times[s] > plan.federation.deadline_s]
+    times, asked = _drawn(delays, plan, round_), choose_sites(plan, roster, round_)
+    deadline_s = _deadline_s(delays, plan, roster, round_)
+    late = [s for s in times if s in asked and (times[s] > deadline_s or math.isinf(times[s]))]
     most = max(0, len(asked) - quorum_of(plan.federation, len(roster)))
     order = numpy_generator(plan.seed, "who is away", round_).permutation(len(late))
     for place, chosen in enumerate(order):
         times[late[chosen]] = math.inf if place < most else 0.0
     return times
+
+
+def _drawn(
+    delays: Sequence[tuple[Delay, Sequence[str]]], plan: Plan, round_: int
+) -> dict[str, float]:
+    """Draw each delayed site's seconds, whatever the deadline."""
+    times: dict[str, float] = {}
+    for fault, sites in delays:
+        for site in sites:
+            rng = numpy_generator(plan.seed, f"fault {type(fault).__name__}", round_, site)
+            times[site] = times.get(site, 0.0) + fault.seconds(rng)
+    return times
+
+
+def _deadline_s(
+    delays: Sequence[tuple[Delay, Sequence[str]]], plan: Plan, roster: Sequence[str], round_: int
+) -> float:
+    """Give the deadline in simulated seconds; `auto` follows those of the rounds before."""
+    if at_coordinator(plan.federation).buffer is not None:
+        return math.inf
+    if plan.federation.deadline_s != "auto":
+        return plan.federation.deadline_s
+    known: list[float] = []
+    for before in range(max(1, round_ - N_TIMES), round_):
+        asked, times = choose_sites(plan, roster, before), _drawn(delays, plan, before)
+        known += [s for site, s in times.items() if site in asked and math.isfinite(s)]
+    return following(known)
 
 
 def speed_of(

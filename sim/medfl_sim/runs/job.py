@@ -15,6 +15,7 @@ from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
+from medfl_server.study.plan_check import plan_notes
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.fold import Fold
@@ -115,7 +116,7 @@ def do(
     if not study.log.read(Event):
         study.log.add(read)
     page = write_partition(folder, hospitals, study.plan, read)
-    for line in in_words(read):
+    for line in [*plan_notes(study.plan), *in_words(read)]:
         say(line)
     say(f"{len(hospitals)} virtual hospitals: {page}")
     with bar(study.plan.federation.rounds) as follow, feeding(study, job.sinks) as feed:

@@ -62,7 +62,8 @@ def test_updates_are_folded_in_the_rosters_order_whoever_answers_first(
         ) -> None:
             aggregated.append((site, float((result.update or {})["w"][0])))
 
-        late = LateReplies(post, RunLog(study.folder), lambda line: None)
+        log, federation = RunLog(study.folder), study.plan.federation
+        late = LateReplies(post, log, lambda line: None, federation)
         collection = Collection(study, post, lambda line: None, aggregate, SentOnce({}), late)
         replies = collection.run("train", 1, WEIGHTS, lambda: 3)
 

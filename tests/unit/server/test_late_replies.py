@@ -6,10 +6,12 @@ from typing import Any, cast
 import pytest
 from flwr.app import RecordDict
 
+from medfl_common.plan.plan import Plan
 from medfl_common.run.log import RunLog
 from medfl_common.wire.results import TrainResult, encode_result
+from medfl_server.rounds.asked_sites import Asked
 from medfl_server.rounds.late_replies import LateReplies
-from medfl_server.superlink.transport import Arrival, Post
+from medfl_server.superlink.transport import Arrival, ConnectedSite, Post
 
 
 def reply(code: int) -> RecordDict:
@@ -26,7 +28,7 @@ def reply(code: int) -> RecordDict:
     ],
 )
 def test_an_error_or_a_refusal_is_no_late_answer(
-    arrival: Arrival, is_late: bool, tmp_path: Path
+    arrival: Arrival, is_late: bool, tmp_path: Path, plan: Plan
 ) -> None:
     class Mail:
         def fetch(self, message: str) -> Arrival:
@@ -35,8 +37,9 @@ def test_an_error_or_a_refusal_is_no_late_answer(
 
     said: list[str] = []
     log = RunLog(tmp_path)
-    late = LateReplies(cast(Post, cast(Any, Mail())), log, said.append)
-    late.expect("north", 25, "m1")
+    late = LateReplies(cast(Post, cast(Any, Mail())), log, said.append, plan.federation)
+    late.expect("train", 25, {"north": Asked(ConnectedSite(1, "s"), "m1", 0, "")})
+    said.clear()
 
     late.drop_arrived()
 

@@ -84,6 +84,37 @@ def test_who_is_away_follows_the_deadline_and_never_breaks_the_quorum(make_plan:
         assert times == times_of_round([(both, roster), (gone, roster[:2])], plan, roster, round_)
 
 
+def test_a_straggler_of_five_deadlines_counts_for_fedbuff_and_where_the_deadline_follows(
+    make_plan: MakePlan,
+) -> None:
+    roster = ["s0", "s1", "s2"]
+    slow = {"kind": "straggler", "time_s": [50, 50], "sites": ["s0"]}
+    faults = [(f, ["s0"]) for f in read_faults(scenario(slow, n_sites=3)) if isinstance(f, Delay)]
+
+    def seconds(round_: int, **federation: object) -> float:
+        plan = load_plan(make_plan(federation={"min_sites": 2, **federation}))
+        return times_of_round(faults, plan, roster, round_)["s0"]
+
+    assert seconds(1, deadline_s=10) == math.inf
+    assert seconds(1, deadline_s=10, strategy="fedbuff") == 50
+    assert [seconds(round_, deadline_s="auto") for round_ in (1, 2, 9)] == [50, 50, 50]
+
+
+def test_a_deadline_that_follows_is_an_hour_at_first_and_then_long_enough(
+    make_plan: MakePlan,
+) -> None:
+    plan = load_plan(make_plan(federation={"min_sites": 2, "deadline_s": "auto"}))
+    roster = [f"s{i}" for i in range(20)]
+    slow = scenario({"kind": "straggler", "time_s": [0, 8_000]}, n_sites=20)
+    faults = [(f, roster) for f in read_faults(slow) if isinstance(f, Delay)]
+
+    first, *later = (times_of_round(faults, plan, roster, round_) for round_ in range(1, 5))
+
+    assert any(map(math.isinf, first.values()))  # an hour
+    assert all(t < 3600 or t == math.inf for t in first.values())
+    assert not any(math.isinf(t) for times in later for t in times.values())
+
+
 @pytest.mark.parametrize(
     ("fault", "factor"), [({"kind": "scaled", "factor": 3.0}, 3.0), ({"kind": "sign_flip"}, -1.0)]
 )

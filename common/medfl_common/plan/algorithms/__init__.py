@@ -69,6 +69,7 @@ class Algorithm:
         needs_sgd: It takes an update apart into steps of a known length, which Adam's are not.
         needs_images: It compares features of several networks; a frozen one's are all alike.
         needs_start_loss: Its coordinator weighs sites by the loss of the round's weights there.
+        weighs_steps_out: A site that makes more steps does not pull the model its way.
         sends_state: The sites get what its coordinator keeps, with the weights.
         choice: Names the sites of a round.
         buffer: Rounds have no barrier.
@@ -90,6 +91,7 @@ class Algorithm:
     needs_sgd: bool = False
     needs_images: bool = False
     needs_start_loss: bool = False
+    weighs_steps_out: bool = False
     sends_state: bool = False
     choice: Choice | None = None
     buffer: Buffer | None = None

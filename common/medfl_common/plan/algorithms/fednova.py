@@ -15,5 +15,6 @@ FEDNOVA = register(
         paper="https://arxiv.org/abs/2007.07481",
         strategy="fednova",
         needs_sgd=True,
+        weighs_steps_out=True,
     )
 )

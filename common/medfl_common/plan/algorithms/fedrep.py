@@ -28,7 +28,7 @@ class FedRepOptions(Settings):
 
 
 def _why_unfit(plan: Plan) -> str:
-    if plan.training.epochs <= plan.federation.own(FedRepOptions).fedrep_head_epochs:
+    if plan.training.fewest_epochs <= plan.federation.own(FedRepOptions).fedrep_head_epochs:
         return "fedrep needs more training.epochs than options.fedrep_head_epochs"
     return ""
 

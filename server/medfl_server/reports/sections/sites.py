@@ -15,6 +15,7 @@ from medfl_common.run.events import (
 )
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.sections.result import NONE_SHARED
+from medfl_server.study.deadline import all_advice
 from medfl_server.study.run_directory import Study
 
 
@@ -45,7 +46,8 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
         "patients. A hospital shares no scores if it has no validation patient, or if its "
         "policy withholds a small class."
     )
-    return Section("Which site trained on what", [text], tables=[Table(header, rows)])
+    slow = all_advice(study.plan.federation, events)
+    return Section("Which site trained on what", [text, *slow], tables=[Table(header, rows)])
 
 
 def _missed(events: list[Event]) -> dict[str, list[str]]:

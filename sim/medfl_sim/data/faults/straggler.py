@@ -14,7 +14,8 @@ class Straggler(Settings):
     """A site takes some simulated seconds for a round, drawn anew between two bounds.
 
     The simulation does not wait: a site beyond the plan's deadline misses the round, and the log
-    shows the simulated seconds of the others.
+    shows the simulated seconds of the others. A deadline of `auto` follows these seconds. FedBuff
+    has no barrier: there the site's update comes in a later round.
     """
 
     time_s: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2, max_length=2)]
