@@ -137,11 +137,11 @@ class Collection:
         started, self._deadline_s = time.monotonic(), self._deadline()
         while True:
             self._heed()
+            if self._late.drop_arrived():
+                self._deadline_s = self._deadline()
             self._ask_newcomers(tasks, beside, has_weights=bool(weights))
             self._fetch_arrived(tasks, shapes, max_norm, quorum)
             self._drop_revoked()
-            if self._late.drop_arrived():
-                self._deadline_s = self._deadline()
             self._replies.seconds = time.monotonic() - started
             if self._is_closed(quorum(), waits_for_busy=kind in ("evaluate", "test")):
                 break

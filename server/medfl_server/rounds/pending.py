@@ -74,9 +74,12 @@ class PendingTasks:
         self._clock = max(self._clock, self._due.pop(site, self._clock))
 
     def to_look_at(self, out: Sequence[str]) -> list[str]:
-        """Say whose replies may have come; in a simulation, the one that is due first."""
+        """Say whose replies may have come, who was asked first to begin with.
+
+        In a simulation it is the one that is due first.
+        """
         if self._speed is None or not out:
-            return [*out]
+            return sorted(out, key=self.round_of)
         return [min(out, key=lambda site: self._due.get(site, self._clock))]
 
     def is_made(self, n_answered: int, quorum: int) -> bool:

@@ -1,7 +1,8 @@
-"""A post whose sites answer after so many seconds, one task after the other."""
+"""A post whose sites answer after so many seconds."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,7 +15,14 @@ from medfl_common.wire.tasks import TrainTask, decode_task_head
 from medfl_common.wire.tensors import Shapes
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.study.run_directory import Study, create_study
-from medfl_server.superlink.transport import Announce, Arrival, ConnectedSite, Post
+from medfl_server.superlink.transport import Arrival, ConnectedSite, Post
+
+Seen = Callable[[list[str]], bool]  # what was announced so far -> whether it is enough
+
+
+def says(words: str) -> Seen:
+    """Wait for a line that begins so."""
+    return lambda said: any(line.startswith(words) for line in said)
 
 
 class SlowPost(Post):
@@ -22,13 +30,15 @@ class SlowPost(Post):
 
     Args:
         seconds: How long each site works on a task.
+        until: What must be announced before a slow one is done, however long this machine takes.
     """
 
-    def __init__(self, seconds: Mapping[str, float]) -> None:
+    def __init__(self, seconds: Mapping[str, float], until: Seen = lambda said: True) -> None:
         super().__init__(None, self.connected_sites, lambda: dict.fromkeys(seconds), 60.0)  # type: ignore[arg-type]
         self.seconds = dict(seconds)
+        self.said: list[str] = []
         self.tasks: dict[str, list[TrainTask]] = {site: [] for site in seconds}
-        self._free: dict[str, float] = {}  # when a site is done with all that it was given
+        self._until = until
         self._shapes: Shapes = {}
         self._due: dict[str, tuple[float, TrainTask]] = {}
 
@@ -36,17 +46,16 @@ class SlowPost(Post):
         return {site: ConnectedSite(node, "here") for node, site in enumerate(self.seconds)}
 
     def send(self, to: ConnectedSite, content: RecordDict, round_: int) -> str:
-        site, now = [*self.seconds][to.node], time.monotonic()
-        done = max(now, self._free.get(site, now)) + self.seconds[site]
-        self._free[site] = done
+        site = [*self.seconds][to.node]
         self.tasks[site].append(decode_task_head(content))
         message = f"{site}-{len(self.tasks[site])}"
-        self._due[message] = (done, self.tasks[site][-1])
+        self._due[message] = (time.monotonic() + self.seconds[site], self.tasks[site][-1])
         return message
 
     def fetch(self, message_id: str) -> Arrival | None:
         done, task = self._due[message_id]
-        if time.monotonic() < done:
+        is_slow = self.seconds[task.site] > 0
+        if time.monotonic() < done or (is_slow and not self._until(self.said)):
             return None
         del self._due[message_id]
         self._shapes = self._shapes or shapes_of(build_model(task.plan), "shared")
@@ -55,8 +64,15 @@ class SlowPost(Post):
         ids = (plan_number(task.plan), task.round, task.nonce)
         return Arrival(encode_result(TrainResult(*ids, **numbers)))  # type: ignore[arg-type]
 
-    def run(self, folder: Path, plan: Path, announce: Announce) -> Study:
-        """Make a study's rounds."""
+    def run(self, folder: Path, plan: Path, stop: Seen = lambda said: False) -> Study:
+        """Make a study's rounds: all, or until what was announced after one is enough."""
         study = create_study(folder, plan)
-        RoundLoop(study, self, announce, lambda progress: None, sites_keep_models=False).run()
+
+        def announce(line: str) -> None:
+            self.said.append(line)
+            if line.startswith("round ") and stop(self.said):
+                raise KeyboardInterrupt
+
+        with suppress(KeyboardInterrupt):
+            RoundLoop(study, self, announce, lambda progress: None, sites_keep_models=False).run()
         return study

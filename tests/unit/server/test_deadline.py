@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakePlan
-from tests.unit.server.slow_post import SlowPost
+from tests.unit.server.slow_post import SlowPost, says
 
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.events import Event, LateReply, RoundMade, event_of
-from medfl_common.run.log import RunLog
 from medfl_server.study import deadline
 from medfl_server.study.deadline import advice, deadline_of_round, following
 
@@ -57,25 +56,18 @@ def test_a_site_that_needs_five_times_the_deadline_contributes_once_its_time_is_
 ) -> None:
     monkeypatch.setattr(deadline, "FIRST_S", 1.0)  # so the first round is too short
     monkeypatch.setattr(deadline, "LEAST_S", 1.0)
-    post, said = SlowPost({"north": 0.2, "south": 0.2, "west": 5.0}), list[str]()
+    post = SlowPost({"north": 0.0, "south": 0.0, "west": 5.0}, until=says("round 3 of"))
     federation = {"rounds": 1000, "min_sites": 2, "deadline_s": "auto"}
     plan = make_plan(federation=federation, evaluation={"validation": 0, "test": 0})
 
-    def announce(line: str) -> None:
-        said.append(line)
-        if line.startswith("round ") and said[-2].startswith("west answered after"):
-            raise KeyboardInterrupt
+    study = post.run(tmp_path / "study", plan, stop=says("west answered after"))
 
-    with pytest.raises(KeyboardInterrupt):
-        post.run(tmp_path / "study", plan, announce)
-
-    log = RunLog(tmp_path / "study")
-    first, *others, last = log.read(RoundMade)
+    first, *others, last = study.log.read(RoundMade)
     assert first.missing == {"west": "no reply before the deadline"}
     assert {event.missing["west"] for event in others} == {"still at work on round 1"}
-    assert [event.facts["round"] for event in log.read(LateReply)] == [1]
+    assert [event.facts["round"] for event in study.log.read(LateReply)] == [1]
     assert "west" in last.sites
-    waits = [line for line in said if line.startswith("federation.deadline_s auto")]
+    waits = [line for line in post.said if line.startswith("federation.deadline_s auto")]
     assert waits[0].endswith("a round waits 1 s")
     assert len(waits) == 2
 
@@ -88,7 +80,7 @@ def test_a_quorum_that_needs_the_slow_site_gets_it_by_waiting_twice_as_long(
         federation={"rounds": 1, "deadline_s": "auto"}, evaluation={"validation": 0, "test": 0}
     )
 
-    study = SlowPost({"north": 0.2, "west": 5.0}).run(tmp_path / "study", plan, print)
+    study = SlowPost({"north": 0.0, "west": 5.0}).run(tmp_path / "study", plan)
 
     (round_,) = study.log.read(RoundMade)  # 1 + 2 + 4 s; the third empty round would be a pause
     assert [*round_.sites] == ["north", "west"]
