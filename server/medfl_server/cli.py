@@ -9,6 +9,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
 from medfl_server.commands.models import models
+from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.score import score
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import create_study, open_study
@@ -288,6 +289,7 @@ def export(
 
 
 app.command()(models)
+app.command("plan")(write_plan)
 
 
 def main() -> None:
