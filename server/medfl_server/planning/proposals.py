@@ -68,7 +68,8 @@ def plane(known: Known) -> Choice:
     counts = known.total("plane")
     named = {name: n for name, n in counts.items() if name in get_args(Plane)}
     if len(named) < 2:
-        return Choice("any", "nobody told of several planes")
+        only = "".join(f"hospitals told of {name} slices only" for name in named)
+        return Choice("any", only or "nobody told of planes")
     told = ", ".join(f"{name} {n:,}" for name, n in named.items())
     likely = max(named, key=lambda name: named[name])
     return Choice(likely, f"hospitals have {told}; one network sees one plane best")
@@ -107,7 +108,7 @@ def network(pixels: int) -> Choice:
 def quorum(n_hospitals: int) -> Choice:
     """Propose how many hospitals a round needs."""
     if n_hospitals <= 3:
-        return Choice("all", f"of {n_hospitals} each one counts")
+        return Choice("all", "with so few hospitals each one counts")
     needed = ceil(2 * n_hospitals / 3)
     return Choice(needed, f"two thirds of {n_hospitals}: one that is away stops nobody")
 
