@@ -171,7 +171,7 @@ def _scores(plan: Plan) -> str:
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
     if plan.evaluation.feature_statistics:
-        last += "; once, mean and covariance of what it sees in images (16 features, policy P18)"
+        last += "; once, mean and covariance of what it sees in images (16 features, policy P19)"
     return (
         f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128, with how alike "
         f"the images of a patient are{last}; small counts stay (policy P5)"

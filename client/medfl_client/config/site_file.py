@@ -218,7 +218,7 @@ RULES = {
     "start_weights": ("P14", "a study begins with the weights that its plan says"),
     "min_batch": ("P15", "a plan with smaller steps is refused"),
     "role": ("P17", "whether models are trained here, or only scored"),
-    "share_features": ("P18", "mean and covariance of images' features may leave"),
+    "share_features": ("P19", "mean and covariance of images' features may leave"),
     "model_step": ("P16", "weights do not jump between two questions"),
 }
 
