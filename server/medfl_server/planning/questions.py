@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_args
 from medfl_common.errors import ConfigError
 from medfl_common.models import MODELS
 from medfl_common.plan.bounds import Value
+from medfl_common.plan.federation import Federation
 from medfl_common.plan.images import Images
 from medfl_common.plan.settings import Settings, check
 from medfl_common.plan.task import Task
@@ -113,7 +114,8 @@ def _ask_network(draft: Draft, known: Known, asking: Asking) -> None:
 def _ask_federation(draft: Draft, known: Known, asking: Asking) -> None:
     rounds = Choice(20, "a start; medfl-server extend adds more")
     _ask(draft, asking, "federation.rounds", "Rounds", rounds, _number)
-    draft.take("federation.strategy", Choice("fedavg", "the plain one; see algorithms.md"))
+    plain = Federation.model_fields["strategy"].default
+    draft.take("federation.strategy", Choice(plain, "the plain one; see algorithms.md"))
     if "federation.min_sites" not in draft:
         n = len(known.sites)
         why = f"so many files of counts were named: {n}" if n else ""

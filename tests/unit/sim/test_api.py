@@ -36,7 +36,7 @@ def test_a_run_tells_what_its_log_and_files_hold(hospitals: Path, tmp_path: Path
     assert "<td>" in run._repr_html_()
     assert any("partition.html" in line for line in said)
     _lines_are_those_of_the_log(run)
-    with pytest.raises(RunError, match="holds no study"):
+    with pytest.raises(RunError, match="is for several studies, and this is asked of one"):
         open_run(tmp_path)
     with pytest.raises(RunError, match="has another plan than"):
         simulate({**yaml.safe_load(PLAN), "seed": 4}, hospitals, out=tmp_path / "r")

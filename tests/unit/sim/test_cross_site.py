@@ -48,7 +48,8 @@ def test_each_cell_is_the_auc_of_one_model_on_one_hospitals_test_images(
             area = roc_auc_score(targets[:, 0], model(pixels).detach()[:, 0])
             assert cell["n"] == len(test)
             assert cell["value"] == pytest.approx(area, abs=cell["bound"] + 1e-9)
-            assert cell["low"] <= cell["value"] <= cell["high"]
+            assert (cell["low"], cell["independent"]) == (None, "too few")
+            assert cell["n_patients"] < 10 < cell["n"]  # several images of each
             assert f">{number(cell['value'], cell['n'], cell['bound'])} (" in text
     compared = {row.name: row.auc for row in read_comparison(study.folder)}
     for name in sites:
