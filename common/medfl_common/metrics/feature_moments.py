@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_common.seeds import numpy_generator
 
 Floats = NDArray[np.float64]
 N_DIRECTIONS = 16
@@ -70,6 +69,8 @@ def along_directions(features: Floats) -> Floats:
 
     Signs at random: Achlioptas, J Comput Syst Sci 66:671 (2003).
     """
+    from medfl_common.seeds import numpy_generator  # imports torch
+
     n_features = features.shape[1]
     rng = numpy_generator(0, f"directions of {n_features} features")
     signs = rng.integers(0, 2, (n_features, N_DIRECTIONS)) * 2.0 - 1.0
