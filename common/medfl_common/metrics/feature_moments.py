@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 Floats = NDArray[np.float64]
 N_DIRECTIONS = 16
 LENGTH = 1 + N_DIRECTIONS + N_DIRECTIONS * (N_DIRECTIONS + 1) // 2  # of a list
