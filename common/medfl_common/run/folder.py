@@ -102,9 +102,9 @@ class RunFolder:
     def _shared(self) -> Path:
         """Give where the authority is: here, or above, where the directory is one of several."""
         path = self.path if self.path.name not in ("", "..") else self.path.resolve()
-        above = RunFolder(path.parent).tls
-        is_above = not (self.tls / "server.crt").exists() and (above / "server.crt").exists()
-        return above if is_above else self.tls
+        above = RunFolder(path.parent)
+        has_own = (self.tls / "server.crt").exists() or above.facts.exists()
+        return self.tls if has_own or not (above.tls / "server.crt").exists() else above.tls
 
     @property
     def study_key(self) -> Path:

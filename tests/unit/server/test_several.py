@@ -68,6 +68,7 @@ def test_what_init_cannot_make_is_said(coordinator: Coordinator, make_plan: Make
         ((new, "--plan", plan, "--like", coordinator.folder / "lungs"), "--like makes a coord"),
         ((new, "--plan", plan, "--host", "elsewhere.org"), "is for localhost, 127.0.0.1"),
         ((coordinator.folder.parent / "alone", "--plan", plan), "needs --host"),
+        ((coordinator.folder / "lungs" / "in-a-study", "--plan", plan), "needs --host"),
         ((coordinator.folder, "--host", "localhost"), "has an authority already"),
     ):
         status, told = type_("init", *words)
