@@ -21,8 +21,17 @@ mean over the classes, each against the rest. Multilabel: the mean over the find
 INTERVALS = """## Intervals
 
 95 %. Accuracy, and for a binary task precision, recall and specificity: Wilson. The AUC of a binary
-task: DeLong. All else: bootstrap of the counts. They treat images as independent; several images
-of a patient make them too narrow."""
+task: DeLong. All else: bootstrap of the counts.
+
+Several images of a patient are alike, so intervals count patients: the design effect of a score
+says how many times as large its variance is as if each image were of another patient. It divides
+the counts of a share (Rao and Scott, Biometrics 48:577, 1992), multiplies DeLong's variance, which
+is then that of Obuchowski (Biometrics 53:567, 1997), and widens the bootstrap by its root; few
+patients count by Student's t (Korn and Graubard, Surv Methodol 24:193, 1998). It is at least 1.
+Sites send it with the last scorings, in hundredths and with the number of patients; the coordinator
+takes the mean over sites, weighted by images. From several images of fewer than 10 patients there
+is no interval. In a round, and in the log of an earlier version, no design effect is known: there
+intervals count images, are too narrow, and the page says so."""
 # Of each score: definition, range, which way is better.
 SCORES = {
     "loss": ("mean of the task's loss over the images", "≥ 0", "low"),

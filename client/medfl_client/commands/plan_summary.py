@@ -161,8 +161,8 @@ def _scores(plan: Plan) -> str:
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
     return (
-        f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128{last}; small "
-        "counts stay (policy P5)"
+        f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128, with how alike "
+        f"the images of a patient are{last}; small counts stay (policy P5)"
     )
 
 

@@ -116,6 +116,8 @@ class SiteData:
     describe: Callable[[], SiteStatistics] | None = None  # counts all, before suppression
     # validation or test -> kind of group -> (N,) which of the kind's groups each image belongs to
     groups: Mapping[str, Mapping[str, Indices]] = field(default_factory=dict)
+    # `train`, `validation` or `test` -> (N,) the number of the patient of each image
+    patients: Mapping[str, Indices] = field(default_factory=dict)
     # `train`, `validation` or `test` -> a patient's pseudonym -> hash of the images' names
     members: Callable[[], dict[str, dict[str, str]]] | None = None
     sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part

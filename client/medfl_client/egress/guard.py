@@ -13,6 +13,7 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.inspection import held_back, inspect
 from medfl_client.egress.start_weights import can_be_checked
+from medfl_client.egress.told_effects import released_effects
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
@@ -189,7 +190,8 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
 def _no_finer(counts: ScoreCounts, task: TrainTask, policy: Policy) -> ScoreCounts:
     """Fewer bins in the rounds, cells of enough images always, and a loss of three digits."""
     n_bins = N_BINS if task.is_scoring else N_COARSE_BINS
-    rounded = replace(counts, loss=_three_digits(counts.loss))
+    effects = released_effects(counts, task.plan, policy.min_cell) if task.is_scoring else None
+    rounded = replace(counts, loss=_three_digits(counts.loss), clusters=effects)
     return coarser(rounded, n_bins, policy.min_cell)
 
 

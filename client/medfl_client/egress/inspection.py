@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
+from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import LISTS, SINGLE, decode_result, encode_result
@@ -121,10 +122,21 @@ def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
             per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
             if any(0 < n < policy.min_cell for n in per_class.tolist()):
                 raise held_back("the scores of a class with few images", "min_cell")
+        if name == CLUSTERS:
+            _check_patients(numbers[name], policy, "update" in content)
         if name.endswith("positive"):
             rest = numbers[name.replace("positive", "negative")]
             images = np.add(numbers[name], rest).reshape(-1, N_BINS)
             _check_bins(images, policy, "update" in content)
+
+
+def _check_patients(told: object, policy: Policy, is_round: bool) -> None:
+    """Design effects are of enough patients, or all 0, and of the last scorings only."""
+    n, *effects = told if isinstance(told, list) else [0]
+    if n < policy.min_cell and (n or any(effects)):
+        raise held_back("design effects of few patients", "min_cell")
+    if is_round:
+        raise held_back("design effects beside an update")
 
 
 def _check_bins(images: NDArray[np.int64], policy: Policy, is_round: bool) -> None:

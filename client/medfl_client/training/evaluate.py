@@ -9,7 +9,8 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.losses import classes, log_odds, predicted, task_loss
-from medfl_common.metrics.counts import Counts, ScoreCounts, histogram
+from medfl_common.metrics.clusters import PatientImages
+from medfl_common.metrics.counts import Counts, ScoreCounts, histogram, in_bins
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 
@@ -33,17 +34,24 @@ def score(
     return logits, torch.cat([targets for _, targets in parts])
 
 
-def count_scores(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> ScoreCounts:
-    """Count scores of (N, K) logits against (N, K) targets; unknown ones do not count."""
+def count_scores(
+    logits: torch.Tensor, targets: torch.Tensor, plan: Plan, patients: Indices | None = None
+) -> ScoreCounts:
+    """Count scores of (N, K) logits against (N, K) targets; unknown ones do not count.
+
+    `patients` (N,) says whose images they are; it stays beside the counts, and does not leave.
+    """
     odds = log_odds(logits, plan)
+    cells = _cells(odds, targets, plan)
     is_class, is_known = targets.numpy() > 0.5, ~torch.isnan(targets).numpy()
     columns = list(zip(odds.numpy().T, is_class.T, is_known.T, strict=True))
     return ScoreCounts(
         n=len(targets),
         loss=float(task_loss(plan)(logits, targets)) if len(targets) else 0.0,
-        confusion=_confusion(odds, targets, plan),
+        confusion=_confusion(cells, plan),
         positive=np.stack([histogram(o[y & k]) for o, y, k in columns]),
         negative=np.stack([histogram(o[~y & k]) for o, y, k in columns]),
+        clusters=None if patients is None else _images(odds, targets, cells, patients),
     )
 
 
@@ -63,17 +71,30 @@ def count_subgroups(
     }
 
 
-def _confusion(odds: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Counts:
+def _images(
+    odds: torch.Tensor, targets: torch.Tensor, cells: Indices, patients: Indices
+) -> PatientImages:
+    kind = np.where(torch.isnan(targets).numpy(), -1, targets.numpy() > 0.5).astype(np.int64)
+    bins = in_bins(np.nan_to_num(odds.double().numpy()))
+    return PatientImages(patients, cells, bins, kind)
+
+
+def _cells(odds: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Indices:
+    """Give (N, F) places in the flat confusion counts, -1 where a finding is unknown."""
+    if plan.task.type != "multilabel":
+        cell = classes(targets, plan) * plan.task.confusion_shape[1] + predicted(odds, plan)
+        return np.asarray(cell.numpy()[:, None], dtype=np.int64)
+    finding = torch.arange(targets.shape[1]) * 4
+    guess = (torch.sigmoid(odds) >= plan.evaluation.threshold).long()
+    known = ~torch.isnan(targets)
+    cell = finding + torch.nan_to_num(targets).long() * 2 + guess
+    return np.asarray(torch.where(known, cell, -1).numpy(), dtype=np.int64)
+
+
+def _confusion(cells: Indices, plan: Plan) -> Counts:
     """Count (true, predicted) classes; multilabel: (absent, present) of each finding."""
     shape = plan.task.confusion_shape
-    if plan.task.type == "multilabel":
-        known = ~torch.isnan(targets)
-        finding = known.nonzero()[:, 1]
-        guess = (torch.sigmoid(odds[known]) >= plan.evaluation.threshold).long()
-        cell = finding * 4 + targets[known].long() * 2 + guess
-    else:
-        cell = classes(targets, plan) * shape[1] + predicted(odds, plan)
-    counts = np.bincount(cell.numpy(), minlength=math.prod(shape))
+    counts = np.bincount(cells[cells >= 0], minlength=math.prod(shape))
     return counts.reshape(shape).astype(np.int64)
 
 

@@ -56,7 +56,7 @@ def _with_scores(
     groups = data.groups.get(part, {}) if task.is_scoring else {}
     return replace(
         result,
-        score_counts=count_scores(logits, targets, task.plan),
+        score_counts=count_scores(logits, targets, task.plan, data.patients.get(part)),
         exact_auc=exact_auc(logits, targets, task.plan),
         groups=count_subgroups(logits, targets, groups, task.plan),
     )

@@ -74,6 +74,20 @@ def brier(positive: Counts, negative: Counts) -> float | None:
     return float((positive * (1 - chance) ** 2 + negative * chance**2).sum() / total)
 
 
+def calibration_influences(
+    positive: Counts, negative: Counts
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (2, N_BINS) what an image of the rest, and of the class, does to ECE and to Brier."""
+    chance, n = _sigmoid(middles()), positive + negative
+    place = np.minimum((chance * N_GROUPS).astype(int), N_GROUPS - 1)
+    excess = np.bincount(place, n * chance - positive, minlength=N_GROUPS)
+    ece = np.sign(excess)[place] * (chance - np.array([[0.0], [1.0]]))
+    score = (chance - np.array([[0.0], [1.0]])) ** 2
+    counts, total = np.stack([negative, positive]), float(n.sum())
+    apart, squared = (each - (each * counts).sum() / total for each in (ece, score))
+    return apart / total, squared / total
+
+
 @dataclass(frozen=True)
 class Temperature:
     """By what to divide log-odds, and what the images alone would say."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.metrics.clusters import Clusters, joined
+
 Counts = NDArray[np.int64]
 
 N_BINS = 128  # bins of a score histogram
@@ -31,6 +33,7 @@ class ScoreCounts:
     confusion: Counts
     positive: Counts
     negative: Counts
+    clusters: Clusters | None = None  # whose images they are; None: each counts as a patient's
 
 
 def histogram(log_odds: NDArray[np.float64]) -> Counts:
@@ -38,6 +41,13 @@ def histogram(log_odds: NDArray[np.float64]) -> Counts:
     clipped = np.clip(log_odds, -MAX_LOGIT, MAX_LOGIT)
     counts, _ = np.histogram(clipped, bins=N_BINS, range=(-MAX_LOGIT, MAX_LOGIT))
     return counts.astype(np.int64)
+
+
+def in_bins(log_odds: NDArray[np.float64]) -> Counts:
+    """Number the bin of each log-odds, as `histogram` has it."""
+    clipped = np.clip(log_odds, -MAX_LOGIT, MAX_LOGIT)
+    places = np.floor((clipped / MAX_LOGIT + 1) / 2 * N_BINS)
+    return np.minimum(places, N_BINS - 1).astype(np.int64)
 
 
 def coarser(score_counts: ScoreCounts, n_bins: int = N_BINS, min_cell: int = 1) -> ScoreCounts:
@@ -95,6 +105,7 @@ def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:
         confusion=np.sum([score_counts.confusion for score_counts in score_counts], axis=0),
         positive=np.sum([score_counts.positive for score_counts in score_counts], axis=0),
         negative=np.sum([score_counts.negative for score_counts in score_counts], axis=0),
+        clusters=joined([(one.n, one.clusters) for one in score_counts]),
     )
 
 

@@ -147,10 +147,15 @@ def sensitivity_at(
     """
     if not positive.any() or not negative.any():
         return None
+    best = n_called_bins(positive, negative, specificity)
+    return float(roc(positive, negative)[1][best]), float(edges()[::-1][best])
+
+
+def n_called_bins(positive: Counts, negative: Counts, specificity: float) -> int:
+    """Count the bins, from the highest, above the threshold of `sensitivity_at`."""
     false, true = roc(positive, negative)
     allowed = np.flatnonzero(1 - false >= specificity - 1e-12)
-    best = int(allowed[np.argmax(true[allowed])])
-    return float(true[best]), float(edges()[::-1][best])
+    return int(allowed[np.argmax(true[allowed])])
 
 
 def youden_threshold(positive: Counts, negative: Counts) -> float | None:

@@ -1,17 +1,23 @@
 """Every score of score counts with its 95 % interval, and how sites differ."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from medfl_common.metrics.calibration import brier, expected_calibration_error
+from medfl_common.metrics.clusters import FEWEST_PATIENTS, SCORES, DesignEffects, PatientImages
 from medfl_common.metrics.counts import Counts, ScoreCounts, auc, scores
 from medfl_common.metrics.curves import auc_bound, average_precision_bound, sensitivity_at
-from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, wilson
+from medfl_common.metrics.design_effects import design_effects
+from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, stretched, wilson
 from medfl_common.seeds import numpy_generator
 
 SEED = 20260101  # of the draws: the same counts give the same intervals
+# What an interval takes for independent. From too few patients there is none.
+Independent = Literal["images", "patients", "too few"]
+LEAST = {"kappa": -1.0}  # values; those of the other scores begin at 0
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,21 @@ class Estimate:
     high: float | None = None
     n: int = 0  # images
     bound: float = 0.0  # how far the value may be off, by the histograms' bins
+    independent: Independent = "images"
+    n_patients: int | None = None  # behind the value, where that is known
+
+    def of_patients(self, effect: float, n_patients: int, n_everybody: int) -> "Estimate":
+        """Say whose images these are; without interval where they are of too few patients.
+
+        Args:
+            effect: The design effect; 0: not told, or by one patient.
+            n_patients: Patients behind the value; 0: not told.
+            n_everybody: Patients of all images; as many as images: each has one.
+        """
+        n, has_several = n_patients or None, n_everybody < self.n
+        if effect == 0 or (has_several and n is not None and n < FEWEST_PATIENTS):
+            return replace(self, low=None, high=None, independent="too few", n_patients=n)
+        return replace(self, independent="patients", n_patients=n)
 
 
 @dataclass(frozen=True)
@@ -58,11 +79,19 @@ def estimates(
     values = statistics(score_counts)
     if not score_counts.n:
         return dict.fromkeys(values, Estimate(None))
-    rng = numpy_generator(SEED, "intervals")
-    intervals = bootstrap_all(score_counts, statistics, rng) | _exact(score_counts, task_type)
+    told = effects_of(score_counts, specificity, quadratic=quadratic or task_type == "ordinal")
+    effects = dict(zip(SCORES, _known(told, score_counts), strict=False))
+    intervals = bootstrap_all(score_counts, statistics, numpy_generator(SEED, "intervals"))
+    intervals = {name: stretched(one, values[name], effects[name], LEAST.get(name, 0.0))
+                 for name, one in intervals.items()}  # fmt: skip
+    intervals |= _exact(score_counts, task_type, effects)
     bounds = {"auc": auc_bound(score_counts), "pr_auc": average_precision_bound(score_counts)}
     return {
-        name: _estimate(value, intervals[name], score_counts.n, bounds.get(name, 0.0))
+        name: _clustered(
+            _estimate(value, intervals[name], score_counts.n, bounds.get(name, 0.0)),
+            told,
+            SCORES.index(name),
+        )
         for name, value in values.items()
     }
 
@@ -73,15 +102,41 @@ def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
     if value is None:
         return Estimate(None)
     n, bound = score_counts.n, auc_bound(score_counts)
+    told = effects_of(score_counts)
+    effect = _known(told, score_counts)[0]
     if task_type == "binary":
-        interval = delong(score_counts.positive[0], score_counts.negative[0])
-        return _estimate(value, interval, n, bound)
+        interval = delong(score_counts.positive[0], score_counts.negative[0], effect)
+        return _clustered(_estimate(value, interval, n, bound), told)
 
     def only(counted: ScoreCounts) -> dict[str, float | None]:
         return {"auc": auc(counted)}
 
-    rng = numpy_generator(SEED, "intervals")
-    return _estimate(value, bootstrap_all(score_counts, only, rng)["auc"], n, bound)
+    drawn = bootstrap_all(score_counts, only, numpy_generator(SEED, "intervals"))["auc"]
+    interval = stretched(drawn, value, effect)
+    return _clustered(_estimate(value, interval, n, bound), told)
+
+
+def effects_of(
+    score_counts: ScoreCounts, specificity: float = 0.9, *, quadratic: bool = False
+) -> DesignEffects | None:
+    """Return the design effects of score counts, told or computed; None: nobody knows."""
+    clusters = score_counts.clusters
+    if isinstance(clusters, PatientImages):
+        return design_effects(score_counts, clusters, specificity, quadratic)
+    return clusters
+
+
+def _known(told: DesignEffects | None, score_counts: ScoreCounts) -> list[float]:
+    """List all design effects; 1 where none is told."""
+    n = len(SCORES) + len(score_counts.positive)
+    return [1.0] * n if told is None else [float(value) or 1.0 for value in told.values]
+
+
+def _clustered(estimate: Estimate, told: DesignEffects | None, place: int = 0) -> Estimate:
+    if told is None or estimate.value is None:
+        return estimate
+    effect, n_patients = float(told.values[place]), int(told.patients[place])
+    return estimate.of_patients(effect, n_patients, told.n_patients or 0)
 
 
 def spread(sites: Mapping[str, float]) -> Spread | None:
@@ -106,18 +161,20 @@ def _estimate(
     return Estimate(value, min(low, value), max(high, value), n, bound)
 
 
-def _exact(score_counts: ScoreCounts, task_type: str) -> dict[str, Interval | None]:
+def _exact(
+    score_counts: ScoreCounts, task_type: str, effects: Mapping[str, float]
+) -> dict[str, Interval | None]:
     """Compute the intervals that have a formula."""
     right = np.trace(score_counts.confusion, axis1=-2, axis2=-1).sum()
-    found = {"accuracy": wilson(right, score_counts.confusion.sum())}
+    found = {"accuracy": wilson(right, score_counts.confusion.sum(), effects["accuracy"])}
     if task_type != "binary":
         return found
     (tn, fp), (fn, tp) = score_counts.confusion.tolist()
     return found | {
-        "auc": delong(score_counts.positive[0], score_counts.negative[0]),
-        "precision": wilson(tp, tp + fp),
-        "recall": wilson(tp, tp + fn),
-        "specificity": wilson(tn, tn + fp),
+        "auc": delong(score_counts.positive[0], score_counts.negative[0], effects["auc"]),
+        "precision": wilson(tp, tp + fp, effects["precision"]),
+        "recall": wilson(tp, tp + fn, effects["recall"]),
+        "specificity": wilson(tn, tn + fp, effects["specificity"]),
     }
 
 

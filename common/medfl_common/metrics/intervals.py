@@ -1,4 +1,8 @@
-"""95 % intervals from counts. They treat images as independent; a patient's images are not."""
+"""95 % intervals from counts.
+
+Each takes the score's design effect: how many times as large its variance is for there being fewer
+patients than images. With 1, every image counts as a patient's.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,17 +15,21 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % point
 Interval = tuple[float, float]
 
 
-def wilson(successes: float, n: float) -> Interval | None:
-    """Return the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927)."""
+def wilson(successes: float, n: float, effect: float = 1.0) -> Interval | None:
+    """Return the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927).
+
+    The design effect divides the counts. Rao, Scott: Biometrics 48:577 (1992).
+    """
     if n <= 0:
         return None
+    successes, n = successes / effect, n / effect
     rate, spare = successes / n, Z * Z / n
     middle = (rate + spare / 2) / (1 + spare)
     half = Z * np.sqrt(rate * (1 - rate) / n + spare / (4 * n)) / (1 + spare)
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
-def delong(positive: Counts, negative: Counts) -> Interval | None:
+def delong(positive: Counts, negative: Counts, effect: float = 1.0) -> Interval | None:
     """Return the interval of the AUC of (N_BINS,) counts, on the logit scale so it stays in 0..1.
 
     DeLong, DeLong, Clarke-Pearson: Biometrics 44:837 (1988), ties as halves. Without a
@@ -36,8 +44,9 @@ def delong(positive: Counts, negative: Counts) -> Interval | None:
     area = float((positive * beaten).sum() / n_positive)
     n_least = min(n_positive, n_negative)
     if n_least < 2 or not 0 < area < 1:
-        return wilson(area * n_least, n_least)
+        return wilson(area * n_least, n_least, effect)
     variance = _variance_of_mean(beaten, positive) + _variance_of_mean(beating, negative)
+    variance *= effect
     logit, spread = np.log(area / (1 - area)), np.sqrt(variance) / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(logit + side * Z * spread))) for side in (-1, 1))
     return float(low), float(high)
@@ -72,7 +81,17 @@ def bootstrap_all(
             values = found.setdefault(name, [])
             if value is not None:
                 values.append(value)
-    return {name: _middle_95(values) for name, values in found.items()}
+    return {name: middle_95(values) for name, values in found.items()}
+
+
+def stretched(
+    interval: Interval | None, value: float | None, effect: float, least: float = 0.0
+) -> Interval | None:
+    """Take the ends of an interval further from the value by the root of the design effect."""
+    if interval is None or value is None or effect == 1:
+        return interval
+    low, high = (value + (end - value) * float(np.sqrt(effect)) for end in interval)
+    return max(low, least), min(high, 1.0)
 
 
 def _draws(
@@ -101,7 +120,8 @@ def _redraw(counts: Counts, rng: np.random.Generator, n_apart: int) -> Counts:
     return drawn.astype(np.int64).reshape(counts.shape)
 
 
-def _middle_95(values: list[float]) -> Interval | None:
+def middle_95(values: list[float]) -> Interval | None:
+    """Return the percentile interval of drawn values; None of fewer than two."""
     if len(values) < 2:
         return None
     low, high = np.percentile(values, [2.5, 97.5])

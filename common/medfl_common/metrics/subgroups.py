@@ -33,8 +33,10 @@ def score_counts_of_group(confusion: Counts, positive: Counts, negative: Counts)
 
 def empty_score_counts(like: ScoreCounts) -> ScoreCounts:
     """Give score counts without images."""
-    zeros = [np.zeros_like(counts) for counts in (like.confusion, like.positive, like.negative)]
-    return ScoreCounts(0, 0.0, *zeros)
+    confusion, positive, negative = (
+        np.zeros_like(counts) for counts in (like.confusion, like.positive, like.negative)
+    )
+    return ScoreCounts(0, 0.0, confusion, positive, negative)
 
 
 def suppressed_groups(

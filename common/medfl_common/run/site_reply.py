@@ -8,6 +8,7 @@ import numpy as np
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
@@ -139,15 +140,21 @@ class SiteReply:
 
 
 def _counts_to_json(counts: ScoreCounts) -> Json:
+    told = clusters_to_numbers(counts.clusters)
     return {
         "n": counts.n,
         "loss": counts.loss,
         "confusion": counts.confusion.tolist(),
         "positive": counts.positive.tolist(),
         "negative": counts.negative.tolist(),
+        **({} if told is None else {CLUSTERS: [*told]}),
     }
 
 
 def _counts_from_json(facts: Facts) -> ScoreCounts:
-    counts = (np.array(facts[name]) for name in ("confusion", "positive", "negative"))
-    return ScoreCounts(facts["n"], facts["loss"], *counts)
+    confusion, positive, negative = (
+        np.array(facts[name]) for name in ("confusion", "positive", "negative")
+    )
+    told = facts.get(CLUSTERS)  # a log of an earlier version has none
+    clusters = None if told is None else clusters_from_numbers(np.array(told))
+    return ScoreCounts(facts["n"], facts["loss"], confusion, positive, negative, clusters)

@@ -15,6 +15,12 @@ from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
 from medfl_common.metrics.counts import N_BINS, Counts, ScoreCounts
+from medfl_common.metrics.effect_numbers import (
+    CLUSTERS,
+    clusters_from_numbers,
+    clusters_to_numbers,
+    n_numbers,
+)
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -29,7 +35,7 @@ MAX_COUNT = 10**8  # images of one site, at most
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
-LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions"}
+LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS}
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
@@ -89,13 +95,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
         "seconds": result.seconds,
     }
     if result.score_counts is not None:
-        numbers |= {
-            "n_scored": result.score_counts.n,
-            "loss": result.score_counts.loss,
-            "confusion": result.score_counts.confusion.ravel().tolist(),
-            "positive": result.score_counts.positive.ravel().tolist(),
-            "negative": result.score_counts.negative.ravel().tolist(),
-        }
+        numbers |= _numbers_of_scores(result.score_counts)
     for kind, score_counts in result.groups.items():
         for part in COUNTED:
             counts = np.stack([getattr(score_counts, part) for score_counts in score_counts])
@@ -114,6 +114,13 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
         codec = codec_of(plan.federation.messages) if plan is not None else None
         content["update"] = encode_weights(result.update, codec)
     return content
+
+
+def _numbers_of_scores(counts: ScoreCounts) -> dict[str, int | float | list[int]]:
+    numbers: dict[str, int | float | list[int]] = {"n_scored": counts.n, "loss": counts.loss}
+    numbers |= {part: getattr(counts, part).ravel().tolist() for part in COUNTED}
+    told = clusters_to_numbers(counts.clusters)
+    return numbers if told is None else {**numbers, CLUSTERS: told}
 
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
@@ -176,12 +183,15 @@ def n_bytes(content: RecordDict) -> int:
 
 
 def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
+    n = n_numbers(task.n_outputs)
+    told = _counts(numbers, CLUSTERS, (n,)) if CLUSTERS in numbers else None
     return ScoreCounts(
         n=_integer(numbers, "n_scored"),
         loss=float(_number(numbers, "loss")),
         confusion=_counts(numbers, "confusion", task.confusion_shape),
         positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
         negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
+        clusters=None if told is None else clusters_from_numbers(told),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from medfl_common.errors import CODES, RunError
+from medfl_common.metrics.clusters import DesignEffects
 from medfl_common.metrics.counts import Counts, ScoreCounts
 from medfl_common.metrics.site_statistics import COUNTS, N_INTENSITY_BINS, PARTS, SiteStatistics
 from medfl_common.models.norms import RUNNING, is_statistic
@@ -119,6 +120,7 @@ def _check_scores(counts: ScoreCounts, plan: Plan, most: int) -> None:
         raise RunError(f"n_scored is {counts.n}; 1 to {most} is possible")
     _check_between("loss", counts.loss, -ROUNDING, math.inf)
     _check_curves(counts, plan.task)
+    _check_clusters(counts)
 
 
 def _check_curves(counts: ScoreCounts, task: Task) -> None:
@@ -128,6 +130,14 @@ def _check_curves(counts: ScoreCounts, task: Task) -> None:
         counts.negative.sum(axis=1) > negative
     ).any():
         raise RunError("a histogram of scores counts more images than the confusion counts")
+
+
+def _check_clusters(counts: ScoreCounts) -> None:
+    """Check that no more patients than images were scored."""
+    told = counts.clusters
+    n = told.n_patients if isinstance(told, DesignEffects) else None
+    if n is not None and n > counts.n:
+        raise RunError(f"{n} patients of {counts.n} images are not possible")
 
 
 def _by_class(confusion: Counts, task: Task) -> tuple[Counts, Counts]:

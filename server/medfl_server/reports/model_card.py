@@ -4,12 +4,12 @@ Mitchell et al.: Model Cards for Model Reporting. FAT* 2019. https://arxiv.org/a
 Letters stand for sites, so that a card can be published.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import merge
+from medfl_common.metrics.counts import ScoreCounts, merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
@@ -26,6 +26,7 @@ from medfl_server.reports.scores import (
     score_sites,
     shown_event,
 )
+from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.shared import auc_interval, who_shared_none
@@ -48,7 +49,7 @@ def write_model_card(study: Study) -> Path | None:
         _scores(study.plan, shown, letters),
         *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
         *outside_section(study.log.read(Event), study.plan, letters),
-        _limits(event, part_of(shown)),
+        _limits(event, part_of(shown), score_counts_in(shown)),
         _identity(study, event),
     ]
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
@@ -104,7 +105,7 @@ def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
     return (
         f"{what} On {found.n} {part_of(event)} images of {_count(len(score_counts_in(event)))} "
         f"that trained it, its AUC is {found.text('auc')} "
-        f"(95 % interval {auc_interval(event, study.plan)}).{absent}{marked}"
+        f"({auc_interval(event, study.plan)}).{absent}{marked}"
     )
 
 
@@ -217,12 +218,12 @@ def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     return Section("Scores", [text], tables=[score_table(merge([*counted.values()]), plan), sites])
 
 
-def _limits(event: Finished, part: str) -> Section:
+def _limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> Section:
     texts = [
         f"The scores come from {part} patients of the hospitals that trained it: at another "
         "one the model may be worse. Validate it there first, on patients of that hospital.",
-        "Intervals treat images as independent. The card leaves out groups with too few patients "
-        "at a site, which does not mean that the model is good for them.",
+        f"{whose_images(counted)} The card leaves out groups with too few patients at a site, "
+        "which does not mean that the model is good for them.",
     ]
     if part == "validation" and (event.choice is None or event.choice.is_best):
         texts.append(

@@ -5,9 +5,10 @@ r - 1; the event `finished` scores the final model, and `scored` the last one wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from medfl_common.metrics.clusters import of_part
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.subgroups import group_names
@@ -91,10 +92,18 @@ def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, Scor
     found: dict[str, dict[str, ScoreCounts]] = {}
     for kind, names in group_names(plan).items():
         for i, name in enumerate(names):
-            groups = [reply.group(kind, i) for reply in event.sites.values()]
+            groups = [_group(reply, kind, i) for reply in event.sites.values()]
             if parts := [counts for counts in groups if counts is not None]:
                 found.setdefault(kind, {})[name] = merge(parts)
     return found
+
+
+def _group(reply: SiteReply, kind: str, place: int) -> ScoreCounts | None:
+    """Give a group's counts; the design effects of the whole stand for its own."""
+    counts, whole = reply.group(kind, place), reply.score_counts
+    if counts is None or whole is None:
+        return counts
+    return replace(counts, clusters=of_part(whole.clusters, counts.n / whole.n))
 
 
 def score_sites(event: Asked) -> dict[str, Scored]:

@@ -5,14 +5,16 @@ like any other: DIR/baselines/alone/SITE and DIR/baselines/pooled are run direct
 hospital validates on the same patients in all three; the pooled model never trains on them either.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from medfl_client.data.dataset import Batches, Examples, SiteData
+from medfl_client.data.dataset import Batches, Examples, Indices, SiteData
+from medfl_client.data.parts import PARTS
 from medfl_client.task.site import Site
 from medfl_common.plan.algorithms.fedavg import FEDAVG
 from medfl_common.plan.plan import Plan
@@ -58,10 +60,17 @@ def pooled_site(sites: Mapping[str, Site]) -> Site:
             Joined([part.train for part in parts]),
             Joined([part.validation for part in parts]),
             Joined([part.test for part in parts]),
+            patients={name: _numbered([part.patients[name] for part in parts]) for name in PARTS},
         )
 
     first = next(iter(sites.values()))
     return replace(first, name=POOLED, data=data)
+
+
+def _numbered(sites: Sequence[Indices]) -> Indices:
+    """Number the patients of several sites one after another."""
+    firsts = np.cumsum([0, *(patients.max(initial=-1) + 1 for patients in sites)])
+    return np.concatenate([own + first for own, first in zip(sites, firsts, strict=False)])
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medfl_client.data.dataset import Examples, SiteData
+from medfl_client.data.dataset import Examples, Indices, SiteData
 from medfl_client.task.site import Site
 from medfl_client.training.losses import log_odds
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import MAX_LOGIT, N_BINS
+from medfl_common.metrics.clusters import FEWEST_PATIENTS, images_by_patient
+from medfl_common.metrics.counts import in_bins
 from medfl_common.plan.plan import Plan
 from medfl_common.run.folder import RunFolder
 from medfl_common.seeds import numpy_generator
@@ -70,17 +71,20 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     federated = FinishedModel(study)
     pooled = FinishedModel(open_study(pooled_folder(study)))
     part = scored_part(sites, study.plan)
-    rows, kept = [], []
+    rows, kept, n_before = [], [], 0
     for name, site in sites.items():
         alone = FinishedModel(open_study(alone_folder(study, name)))
         data, odds, targets = site.data(study.plan), [], torch.zeros(0)
         for model, local in ((federated, name), (alone, name), (pooled, POOLED)):
             logits, targets = model.score(images_of(data, part), site.device, local)
             odds.append(log_odds(logits, study.plan).numpy())
-        kept.append((np.stack(odds), targets.numpy()))
-        rows.append(_row(name, len(data.train), *kept[-1], part))
-    together = np.concatenate([s for s, _ in kept], axis=1), np.concatenate([t for _, t in kept])
-    rows.append(_row(ALL, sum(row.n_trained for row in rows), *together, part))
+        kept.append((np.stack(odds), targets.numpy(), n_before + patients_of(data, part)))
+        n_before = int(kept[-1][2].max(initial=n_before)) + 1
+        rows.append(_row(name, len(data.train), *kept[-1][:2], part, kept[-1][2]))
+    n = sum(row.n_trained for row in rows)
+    scored, truths, whose = zip(*kept, strict=True)
+    together = np.concatenate(scored, axis=1), np.concatenate(truths)
+    rows.append(_row(ALL, n, *together, part, np.concatenate(whose)))
     path = study.files.comparison
     write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
     return rows
@@ -93,7 +97,16 @@ def scored_part(sites: Mapping[str, Site], plan: Plan) -> ScoredPart:
 
 def images_of(data: SiteData, part: ScoredPart) -> Examples:
     """Give the images of a part; a hospital that only scores has but a test part."""
-    return data.test if part == "test" or not len(data.validation) else data.validation
+    return data.test if _is_test(data, part) else data.validation
+
+
+def patients_of(data: SiteData, part: ScoredPart) -> Indices:
+    """Give whose the images of `images_of` are."""
+    return data.patients["test" if _is_test(data, part) else "validation"]
+
+
+def _is_test(data: SiteData, part: ScoredPart) -> bool:
+    return part == "test" or not len(data.validation)
 
 
 def read_comparison(folder: Path) -> list[Row]:
@@ -116,10 +129,11 @@ def _row(
     odds: Floats,
     targets: NDArray[np.float32],
     part: ScoredPart = "validation",
+    patients: Indices | None = None,
 ) -> Row:
-    places = _in_bins(odds)
+    places = in_bins(odds)
     areas = _areas(places, targets)
-    draws = _draws(places, targets)
+    draws = _draws(places, targets, patients)
     return Row(
         name=name,
         n_trained=n_trained,
@@ -131,17 +145,20 @@ def _row(
     )
 
 
-def difference(one: Floats, other: Floats, targets: NDArray[np.float32]) -> Difference:
-    """Compare the AUCs of two models on the same images: (N, K) log-odds, (N, K) targets."""
-    places = _in_bins(np.stack([one, other]))
-    areas, draws = _areas(places, targets), _draws(places, targets)
+def difference(
+    one: Floats, other: Floats, targets: NDArray[np.float32], patients: Indices | None = None
+) -> Difference:
+    """Compare the AUCs of two models on the same images.
+
+    Args:
+        one: (N, K) log-odds, (N, 1) of a binary task.
+        other: The other model's.
+        targets: (N, K).
+        patients: (N,) whose images they are; None: each another patient's.
+    """
+    places = in_bins(np.stack([one, other]))  # as the sites' histograms: one AUC on all pages
+    areas, draws = _areas(places, targets), _draws(places, targets, patients)
     return _difference(areas[0], areas[1], draws[:, 0] - draws[:, 1])
-
-
-def _in_bins(odds: Floats) -> Floats:
-    """Number the bin of each log-odds, as the sites' histograms have it: one AUC on all pages."""
-    clipped = np.clip(odds, -MAX_LOGIT, MAX_LOGIT)
-    return np.minimum(np.floor((clipped / MAX_LOGIT + 1) / 2 * N_BINS), N_BINS - 1)
 
 
 def _difference(one: float | None, other: float | None, drawn: Floats) -> Difference:
@@ -155,21 +172,24 @@ def _difference(one: float | None, other: float | None, drawn: Floats) -> Differ
     return Difference(value, min(float(low), value), max(float(high), value))
 
 
-def _draws(odds: Floats, targets: NDArray[np.float32]) -> Floats:
-    """Return (N_DRAWS, M) AUCs of images drawn with replacement, the same draws for every model.
+def _draws(odds: Indices, targets: NDArray[np.float32], patients: Indices | None = None) -> Floats:
+    """Return (N_DRAWS, M) AUCs of patients drawn with replacement, the same draws for every model.
 
-    NaN if a draw holds only one class. Efron, Tibshirani: An Introduction to the Bootstrap.
+    A patient brings all images. NaN if a draw holds only one class; no draws from too few patients.
+    Efron, Tibshirani: An Introduction to the Bootstrap.
     """
     rng = numpy_generator(SEED, "comparison")
-    n, found = len(targets), []
-    for _ in range(N_DRAWS if n else 0):
-        drawn = rng.integers(0, n, n)
+    images = images_by_patient(np.arange(len(targets)) if patients is None else patients)
+    n, found = len(images), []
+    is_few = n < FEWEST_PATIENTS and n < len(targets)
+    for _ in range(N_DRAWS if n and not is_few else 0):
+        drawn = np.concatenate([images[i] for i in rng.integers(0, n, n)])
         areas = _areas(odds[:, drawn], targets[drawn])
         found.append([np.nan if area is None else area for area in areas])
     return np.array(found, dtype=np.float64).reshape(-1, len(odds))
 
 
-def _areas(odds: Floats, targets: NDArray[np.float32]) -> list[float | None]:
+def _areas(odds: Indices, targets: NDArray[np.float32]) -> list[float | None]:
     """Return each model's AUC, the mean over classes: (M, N, K) scores, (N, K) targets or NaN.
 
     The share of pairs in the right order, by ranks. Hanley, McNeil: Radiology 143:29 (1982).

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.metrics.clusters import FEWEST_PATIENTS
 from medfl_common.metrics.enough import digits
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
 from medfl_server.reports.sections.numbers import number
@@ -101,10 +102,10 @@ def _how(study: Study, part: str) -> Section:
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
             "which federated learning makes unnecessary. Each hospital scores all three on the "
             f"{part} part of its patients, on whom none of them trains.",
-            f"Intervals: 500 draws of the {part} images, the same for both models (paired "
-            "bootstrap). They treat images as independent; several images of a patient make them "
-            f"too narrow. {CHOSEN[part]} By chance alone, 1 hospital in 20 counts as helped or "
-            "harmed.",
+            f"Intervals: 500 draws of the {part} patients with all their images, the same for both "
+            "models (paired bootstrap). From several images of fewer than "
+            f"{FEWEST_PATIENTS} patients there is none. {CHOSEN[part]} By chance alone, 1 hospital "
+            "in 20 counts as helped or harmed.",
         ],
     )
 

@@ -12,7 +12,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.estimates import Estimate, auc_estimate
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import POOLED, alone_folder, pooled_folder
-from medfl_sim.runs.compare import ScoredPart, images_of, scored_part
+from medfl_sim.runs.compare import ScoredPart, images_of, patients_of, scored_part
 from medfl_sim.runs.finished_model import FinishedModel
 from medfl_sim.runs.inner_runs import members
 
@@ -72,5 +72,6 @@ def _models(
 
 
 def _auc(model: FinishedModel, site: Site, study: Study, part: ScoredPart, local: str) -> Estimate:
-    images = images_of(site.data(study.plan), part)
-    return auc_estimate(model.count(images, site.device, local), study.plan.task.type)
+    data = site.data(study.plan)
+    images, patients = images_of(data, part), patients_of(data, part)
+    return auc_estimate(model.count(images, site.device, local, patients), study.plan.task.type)

@@ -9,6 +9,7 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.ui.page import Section, Table, render
+from medfl_server.reports.sections.independence import BY_PATIENT
 from medfl_server.reports.sections.numbers import number, with_interval
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.cross_site import Matrix, ModelRow
@@ -68,8 +69,7 @@ def _how(study: Study, found: Matrix) -> Section:
         f"{study.plan.federation.rounds} rounds at most. Each hospital's images are the "
         f"{found.part} part of its patients, on whom no model trains. n/a: the hospital has no "
         f"{found.part} images of both kinds.",
-        "Intervals: DeLong for a binary task, else the bootstrap. They treat images as "
-        "independent; several images of a patient make them too narrow.",
+        f"Intervals: DeLong for a binary task, else the bootstrap. {BY_PATIENT}",
     ]
     if found.part == "validation":
         texts.append(

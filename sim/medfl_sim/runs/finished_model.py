@@ -6,7 +6,7 @@ The simulator has all images, so it scores the models itself: no policy withhold
 import torch
 from safetensors.torch import load_file
 
-from medfl_client.data.dataset import Examples
+from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
 from medfl_client.training.evaluate import count_scores, score
 from medfl_common.metrics.counts import ScoreCounts
@@ -47,6 +47,9 @@ class FinishedModel:
         load_shared(self._model, state.of("personal"))
         return score(self._model.to(device), images, plan, device)
 
-    def count(self, images: Examples, device: torch.device, local: str) -> ScoreCounts:
-        """Count the scores of some images; see `score`."""
-        return count_scores(*self.score(images, device, local), self._study.plan)
+    def count(
+        self, images: Examples, device: torch.device, local: str, patients: Indices | None
+    ) -> ScoreCounts:
+        """Count the scores of some images, of (N,) patients; see `score`."""
+        logits, targets = self.score(images, device, local)
+        return count_scores(logits, targets, self._study.plan, patients)

@@ -13,9 +13,11 @@ import numpy as np
 from medfl_client.task.site import Site
 from medfl_common.errors import RunError
 from medfl_common.files import write_atomic
+from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import ScoreCounts, auc, merge
 from medfl_common.metrics.estimates import Estimate, auc_estimate
-from medfl_common.metrics.intervals import bootstrap_all
+from medfl_common.metrics.intervals import Interval, bootstrap, middle_95
+from medfl_common.metrics.patient_draws import drawn_histograms
 from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce
@@ -24,6 +26,7 @@ from medfl_sim.engine.simulation import silent
 from medfl_sim.runs.finished_model import FinishedModel
 from medfl_sim.runs.inner_runs import PLAIN, Way, finish
 
+N_DRAWS = 500  # of patients
 SEED = 20260101  # of the draws: the same scores give the same intervals
 Sites = Mapping[str, Site]
 
@@ -67,7 +70,9 @@ def score_folds(study: Study, runs: Sequence[Study], sites_of: Callable[[Fold], 
     for number, run in enumerate(runs, start=1):
         model, found = FinishedModel(run), []
         for name, site in sites_of(Fold(number, len(runs))).items():
-            found.append(model.count(site.data(plan).test, site.device, name))
+            data = site.data(plan)
+            whose = data.patients["test"]
+            found.append(model.count(data.test, site.device, name, whose))
             at.setdefault(name, []).append(found[-1])
         folds.append(merge(found))
     together = auc_estimate(merge(folds), kind)
@@ -83,36 +88,64 @@ def score_folds(study: Study, runs: Sequence[Study], sites_of: Callable[[Fold], 
 
 
 def mean_auc(folds: Sequence[ScoreCounts], together: Estimate) -> Estimate:
-    """Return the mean AUC of folds, and its interval by draws within each fold.
+    """Return the mean AUC of folds, and its interval by draws of patients within each fold.
 
     Where every fold has a perfect order no draw differs: there the interval is that of all images
     together.
     """
-    n = sum(counts.n for counts in folds)
+    n, value = sum(counts.n for counts in folds), _mean(folds)
+    rng = numpy_generator(SEED, "folds")
+    several = [one.clusters for one in folds
+               if isinstance(one.clusters, PatientImages) and one.clusters.has_several]  # fmt: skip
+    interval = _by_patients(folds, rng) if several else _by_images(folds, rng)
+    if value is None or interval is None:
+        return Estimate(value, n=n)
+    low, high = interval
+    if value in (0.0, 1.0) and together.low is not None and together.high is not None:
+        low, high = together.low, together.high
+    found = Estimate(value, min(low, value), max(high, value), n, together.bound)
+    is_few = together.independent == "too few"
+    ends = (None, None) if is_few else (found.low, found.high)
+    return replace(found, low=ends[0], high=ends[1], independent=together.independent,
+                   n_patients=together.n_patients)  # fmt: skip
+
+
+def _mean(folds: Sequence[ScoreCounts]) -> float | None:
+    known = [area for area in map(auc, folds) if area is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _by_images(folds: Sequence[ScoreCounts], rng: np.random.Generator) -> Interval | None:
+    """Draw the images of each fold anew."""
     width = len(folds[0].positive)
     stacked = ScoreCounts(
-        n,
+        sum(counts.n for counts in folds),
         0.0,
         np.stack([counts.confusion for counts in folds]),
         np.concatenate([counts.positive for counts in folds]),
         np.concatenate([counts.negative for counts in folds]),
     )
 
-    def mean(drawn: ScoreCounts) -> dict[str, float | None]:
+    def mean(drawn: ScoreCounts) -> float | None:
         places = [slice(i, i + width) for i in range(0, len(drawn.positive), width)]
-        parts = [replace(drawn, positive=drawn.positive[p], negative=drawn.negative[p])
-                 for p in places]  # fmt: skip
-        known = [area for area in map(auc, parts) if area is not None]
-        return {"auc": float(np.mean(known)) if known else None}
+        return _mean([replace(drawn, positive=drawn.positive[p], negative=drawn.negative[p])
+                      for p in places])  # fmt: skip
 
-    value = mean(stacked)["auc"]
-    interval = bootstrap_all(stacked, mean, numpy_generator(SEED, "folds"))["auc"]
-    if value is None or interval is None:
-        return Estimate(value, n=n)
-    low, high = interval
-    if value in (0.0, 1.0) and together.low is not None and together.high is not None:
-        low, high = together.low, together.high
-    return Estimate(value, min(low, value), max(high, value), n, together.bound)
+    return bootstrap(stacked, mean, rng)
+
+
+def _by_patients(folds: Sequence[ScoreCounts], rng: np.random.Generator) -> Interval | None:
+    """Draw the patients of each fold anew, with all their images."""
+    found = []
+    for _ in range(N_DRAWS):
+        drawn = []
+        for one in folds:
+            assert isinstance(one.clusters, PatientImages)
+            positive, negative = drawn_histograms(one.clusters, rng)
+            drawn.append(replace(one, positive=positive, negative=negative))
+        if (area := _mean(drawn)) is not None:
+            found.append(area)
+    return middle_95(found)
 
 
 def _note_tested(study: Study, fold: Fold, sites: Sites) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.ui.page import Section, Table, interval_plot, render
-from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.independence import BY_PATIENT
+from medfl_server.reports.sections.numbers import interval_in_words, with_interval
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.folds import Folds
 
@@ -31,11 +32,11 @@ def answer(found: Folds) -> str:
     known = sorted(fold.value for fold in found.each if fold.value is not None)
     if not known:
         return "No fold has test images of both kinds, so no AUC is defined."
-    value, interval = with_interval(found.mean)
+    value, _ = with_interval(found.mean)
     return (
         f"Over {len(found.each)} folds by patients the federated model has a mean AUC of {value} "
-        f"(95 % interval {interval}) on the test part, {known[0]:.2f} to {known[-1]:.2f} fold by "
-        f"fold; each of the {found.together.n} images is tested once."
+        f"({interval_in_words(found.mean)}) on the test part, {known[0]:.2f} to "
+        f"{known[-1]:.2f} fold by fold; each of the {found.together.n} images is tested once."
     )
 
 
@@ -70,9 +71,9 @@ def _how(study: Study, found: Folds) -> Section:
             f"others {study.plan.evaluation.validation:g} of each class validate (they choose the "
             "model's round) and the rest train. No patient is in two folds.",
             "Interval of a fold and of all images together: DeLong for a binary task, else the "
-            "bootstrap; of the mean: 500 draws of the images within each fold. They treat images "
-            "as independent, and the folds' models too, though these share training images. All "
-            "images together: the scores of different models in one order, though their scales "
-            "may differ.",
+            "bootstrap; of the mean: 500 draws of the patients within each fold. "
+            f"{BY_PATIENT} They treat the folds' models as independent, though these share "
+            "training images. All images together: the scores of different models in one order, "
+            "though their scales may differ.",
         ],
     )

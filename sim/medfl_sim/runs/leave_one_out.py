@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from medfl_client.task.site import Site
 from medfl_client.training.evaluate import count_scores
 from medfl_client.training.losses import log_odds
@@ -23,7 +25,14 @@ from medfl_server.superlink.transport import Announce
 from medfl_sim.data.faults import Fault
 from medfl_sim.engine.simulation import silent
 from medfl_sim.runs.baselines import Joined
-from medfl_sim.runs.compare import Difference, ScoredPart, difference, images_of, scored_part
+from medfl_sim.runs.compare import (
+    Difference,
+    ScoredPart,
+    difference,
+    images_of,
+    patients_of,
+    scored_part,
+)
 from medfl_sim.runs.finished_model import FinishedModel
 from medfl_sim.runs.inner_runs import PLAIN, Way, finish, write_inner_plan
 
@@ -101,8 +110,9 @@ def _score(
 ) -> tuple[ScoreCounts, LeftOut]:
     data, device = site.data(plan), site.device
     every = Joined([data.train, data.validation, data.test])
-    counts = outside.count(every, device, site.name)
-    scored = images_of(data, part)
+    whose = np.concatenate([data.patients[name] for name in ("train", "validation", "test")])
+    counts = outside.count(every, device, site.name, whose)
+    scored, patients = images_of(data, part), patients_of(data, part)
     without, targets = outside.score(scored, device, site.name)
     joined, _ = whole.score(scored, device, site.name)
     odds = [log_odds(logits, plan).numpy() for logits in (joined, without)]
@@ -110,9 +120,9 @@ def _score(
         name=site.name,
         n_trained=0,
         outside=auc_estimate(counts, plan.task.type),
-        outside_part=auc_estimate(count_scores(without, targets, plan), plan.task.type),
-        whole_part=auc_estimate(count_scores(joined, targets, plan), plan.task.type),
-        gain=difference(odds[0], odds[1], targets.numpy()),
+        outside_part=auc_estimate(count_scores(without, targets, plan, patients), plan.task.type),
+        whole_part=auc_estimate(count_scores(joined, targets, plan, patients), plan.task.type),
+        gain=difference(odds[0], odds[1], targets.numpy(), patients),
     )
     return counts, row
 

@@ -6,7 +6,8 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.ui.page import Section, Table, interval_plot, render
-from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.independence import BY_PATIENT
+from medfl_server.reports.sections.numbers import interval_in_words, with_interval
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.compare_page import in_words
 from medfl_sim.runs.leave_one_out import LeaveOneOut, LeftOut
@@ -41,11 +42,12 @@ def answer(found: LeaveOneOut) -> str:
     )
     if not known:
         return "No hospital has images of both kinds, so no AUC is defined."
-    value, interval = with_interval(found.together)
+    value, _ = with_interval(found.together)
+    interval = interval_in_words(found.together)
     (_, lowest, low), (_, highest, high) = known[0], known[-1]
     return (
         f"At hospitals that took no part, the federation of the others reaches an AUC of {value} "
-        f"(95 % interval {interval}, {found.together.n} images of all patients of "
+        f"({interval}, {found.together.n} images of all patients of "
         f"{len(found.hospitals)} hospitals left out in turn): from {_text(low)} at {lowest} to "
         f"{_text(high)} at {highest}."
     )
@@ -110,9 +112,8 @@ def _how(study: Study, found: LeaveOneOut) -> Section:
             f"as the whole federation, {study.plan.federation.rounds} rounds at most. What a plan "
             "asks for in hospitals (min_sites, sites_per_round) is lowered where one is missing.",
             "Intervals of an AUC: DeLong for a binary task, else the bootstrap; of a difference: "
-            "500 draws of the images, the same for both models. They treat images as independent; "
-            "several images of a patient make them too narrow. The last row joins the scores of "
-            "different models, whose scales may differ.",
+            f"500 draws of the patients, the same for both models. {BY_PATIENT} The last row joins "
+            "the scores of different models, whose scales may differ.",
         ],
     )
 

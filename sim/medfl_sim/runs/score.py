@@ -4,14 +4,14 @@ Nothing is written into the data: all that is made goes to the output folder and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from medfl_client.config.folder import SiteFolder
-from medfl_client.data.dataset import ImageSet, encode_targets
+from medfl_client.data.dataset import ImageSet, Indices, encode_targets
 from medfl_client.data.ingest import Watch
 from medfl_client.model_use.named_thresholds import NamedThreshold, named_thresholds
 from medfl_client.model_use.predictions import (
@@ -28,6 +28,7 @@ from medfl_client.training.evaluate import score as logits_of
 from medfl_client.training.losses import log_odds
 from medfl_common.errors import ConfigError
 from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.design_effects import of_share
 from medfl_common.metrics.estimates import Estimate, estimates
 from medfl_common.metrics.intervals import wilson
 from medfl_common.models.network import Network
@@ -90,21 +91,22 @@ def score_data(
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(SiteFolder(out).predictions, lines, plan, [LABEL])
     logits, targets = torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
-    counts = count_scores(logits, targets, plan)
-    after = _after(logits, targets, plan, reading)
-    patients = {(one.name, who) for one in sources for who in one.collection.patients}
+    names = [f"{one.name}/{who}" for one in sources for who in one.collection.patients]
+    whose = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    counts = count_scores(logits, targets, plan, whose)
+    after = _after(logits, targets, plan, reading, whose)
     scores = _exact(_estimates(counts, plan), exact_auc(logits, targets, plan))
     return Scored(
         model,
         plan,
         reading,
         DataRead.of({one.name: facts_of(one) for one in sources}),
-        len(patients),
+        len(set(names)),
         counts,
         after,
         scores,
         _calibration(counts, after, plan),
-        _at_thresholds(log_odds(logits, plan), targets, plan, reading),
+        _at_thresholds(log_odds(logits, plan), targets, plan, reading, whose),
     )
 
 
@@ -148,7 +150,7 @@ def _label(targets: tuple[float, ...], plan: Plan) -> str:
 
 
 def _after(
-    logits: torch.Tensor, targets: torch.Tensor, plan: Plan, reading: Reading
+    logits: torch.Tensor, targets: torch.Tensor, plan: Plan, reading: Reading, whose: Indices
 ) -> ScoreCounts | None:
     """Count the scores of the calibrated probabilities."""
     odds = log_odds(logits, plan)
@@ -156,8 +158,8 @@ def _after(
     if chances is None or reading.temperature is None:
         return None
     if not plan.task.is_one_of_many:
-        return count_scores(odds / reading.temperature, targets, plan)
-    return count_scores(torch.log(chances.clamp(min=1e-300)), targets, plan)
+        return count_scores(odds / reading.temperature, targets, plan, whose)
+    return count_scores(torch.log(chances.clamp(min=1e-300)), targets, plan, whose)
 
 
 def _estimates(counts: ScoreCounts, plan: Plan) -> dict[str, Estimate]:
@@ -167,10 +169,12 @@ def _estimates(counts: ScoreCounts, plan: Plan) -> dict[str, Estimate]:
 def _exact(found: dict[str, Estimate], area: float | None) -> dict[str, Estimate]:
     """Take the AUC of the scores themselves in place of the histograms'."""
     binned = found["auc"]
-    if area is None or binned.low is None or binned.high is None:
+    if area is None:
         return found
+    if binned.low is None or binned.high is None:
+        return found | {"auc": replace(binned, value=area, bound=0.0)}
     low, high = min(binned.low, area), max(binned.high, area)
-    return found | {"auc": Estimate(area, low, high, binned.n)}
+    return found | {"auc": replace(binned, value=area, low=low, high=high, bound=0.0)}
 
 
 def _calibration(
@@ -186,22 +190,25 @@ def _calibration(
 
 
 def _at_thresholds(
-    odds: torch.Tensor, targets: torch.Tensor, plan: Plan, reading: Reading
+    odds: torch.Tensor, targets: torch.Tensor, plan: Plan, reading: Reading, whose: Indices
 ) -> list[AtThreshold]:
     """Count the images at or above each threshold, as `called` does."""
     chances, truth = torch.sigmoid(odds).numpy()[:, 0], targets.numpy()[:, 0] > 0.5
     return [
         AtThreshold(
             threshold,
-            _share(chances[truth] >= threshold.chance),
-            _share(chances[~truth] < threshold.chance),
+            _share(chances[truth] >= threshold.chance, whose[truth]),
+            _share(chances[~truth] < threshold.chance, whose[~truth]),
         )
         for threshold in named_thresholds(plan, reading)
     ]
 
 
-def _share(is_right: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Estimate:
-    n, interval = len(is_right), wilson(float(is_right.sum()), len(is_right))
+def _share(is_right: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], whose: Indices) -> Estimate:
+    n, (effect, n_patients) = len(is_right), of_share(is_right, whose)
+    interval = wilson(float(is_right.sum()), n, effect or 1.0)
     if interval is None:
         return Estimate(None)
-    return Estimate(float(is_right.mean()), *interval, n)
+    return Estimate(float(is_right.mean()), *interval, n).of_patients(
+        effect, n_patients, n_patients
+    )

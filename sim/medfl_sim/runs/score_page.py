@@ -11,7 +11,8 @@ from medfl_common.metrics.estimates import Estimate
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.sections.calibration import reliability_plot
 from medfl_server.reports.sections.data import data_section
-from medfl_server.reports.sections.numbers import number, with_interval
+from medfl_server.reports.sections.independence import BY_PATIENT
+from medfl_server.reports.sections.numbers import interval_in_words, number, with_interval
 from medfl_server.reports.sections.uncertainty import NAMES
 from medfl_sim.runs.score import AtThreshold, Scored
 
@@ -33,13 +34,13 @@ def write_score(out: Path, scored: Scored) -> Path:
 
 def answer(scored: Scored) -> str:
     """Say in a sentence which AUC the model has, on what."""
-    value, interval = with_interval(scored.scores["auc"])
+    value, _ = with_interval(scored.scores["auc"])
     images = f"{scored.counts.n} images of {scored.n_patients} patients"
     if value == "n/a":
         return f"The {images} are all of one kind, so no AUC is defined."
     return (
-        f"On {images} the model of {scored.plan.study} has an AUC of {value} (95 % interval "
-        f"{interval})."
+        f"On {images} the model of {scored.plan.study} has an AUC of {value} "
+        f"({interval_in_words(scored.scores['auc'])})."
     )
 
 
@@ -123,8 +124,7 @@ def _how(scored: Scored) -> Section:
             "scored. medfl cannot know whether the model was trained on some of these patients: "
             "if it was, the scores flatter it.",
             "Intervals: Wilson for shares, DeLong for the AUC of a binary task, else the "
-            "bootstrap. They treat images as independent; several images of a patient make them "
-            "too narrow.",
+            f"bootstrap. {BY_PATIENT}",
             "The predictions are beside this page: a line per image, for you alone. Research "
             "software, not a medical device: not for diagnosis.",
         ],

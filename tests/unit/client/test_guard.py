@@ -9,6 +9,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import permit, release, sign
 from medfl_common.errors import DisclosureError
+from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import N_BINS, ScoreCounts, bin_places, histogram
 from medfl_common.metrics.counts import auc as counts_auc
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
@@ -195,3 +196,38 @@ def test_a_signature_is_eight_numbers_beside_the_ledgers_line_and_is_added_once(
     assert len(signed.metric_records["seal"]["signature"]) == 8  # type: ignore[arg-type]
     with pytest.raises(DisclosureError, match="signature is not of the form"):
         sign(signed, "cd" * 32, key, last)
+
+
+def test_design_effects_leave_with_the_last_scorings_of_enough_patients_alone(plan: Plan) -> None:
+    n, n_patients = 100, 20
+    truth = np.arange(n) // 5 % 2
+    cell = (truth * 2 + (np.arange(n) % 7 > 2))[:, None]
+    bins = np.where(cell[:, 0] % 2, 70, 50)
+    curves = (np.bincount(bins[truth == side], minlength=N_BINS)[None] for side in (1, 0))
+    images = PatientImages(np.arange(n) // 5, cell, bins[:, None], truth[:, None])
+    confusion = np.bincount(cell[:, 0], minlength=4).reshape(2, 2)
+    scored = replace(
+        result(plan, [[50, 0], [0, 50]]),
+        score_counts=ScoreCounts(n, 0.5, confusion, *curves, images),
+        update=None,
+        n_images=0,
+    )
+    last = TrainTask("evaluate", "0" * 32, 1, 99, "north", plan, {})
+
+    def told(task: TrainTask, min_cell: int) -> list[int] | None:
+        kept = scored if task.is_scoring else replace(scored, update=UPDATE, n_images=50)
+        reply = release(kept, task, Policy(min_cell=min_cell), SHAPES)
+        return dict(reply.metric_records["numbers"]).get("clusters")  # type: ignore[return-value]
+
+    assert told(task(plan), 10) is None  # a round
+    found = told(last, 10)
+    assert found is not None
+    assert found[0] == n_patients
+    assert all(effect == 0 or effect >= 100 for effect in found[1:])
+    assert found[3] >= 100  # accuracy: of all 20 patients
+    assert found[1] >= 100  # the AUC: of the 10 patients of each class
+    of_many = told(last, 15)
+    assert of_many is not None
+    assert of_many[3] == found[3]
+    assert of_many[1] == 0
+    assert not any(told(last, 25) or [1])

@@ -13,6 +13,7 @@ from tests.conftest import MakePlan
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
+from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
@@ -206,7 +207,8 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     plan = load_plan(
         make_plan(evaluation={"subgroups": [*KINDS], "manufacturers": ["Acme"]}),
     )
-    score_counts = ScoreCounts(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3)
+    told = DesignEffects(np.ones(len(SCORES) + 1), np.full(len(SCORES) + 1, 12))
+    score_counts = ScoreCounts(*(0, 0.0), *[np.zeros((2, 2), dtype=np.int64)] * 3, told)
     counts = SiteStatistics(
         **{f.name: (0,) if f.name in lengths(0) else 0 for f in fields(SiteStatistics)}  # type: ignore[arg-type]
     )

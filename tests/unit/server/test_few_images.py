@@ -8,7 +8,9 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_common.files import Json
-from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.clusters import SCORES
+from medfl_common.metrics.counts import N_BINS, Counts, ScoreCounts
+from medfl_common.metrics.intervals import delong
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.model_file import read_scores
 from medfl_server.reports.model_card import write_model_card
@@ -151,3 +153,63 @@ def test_an_initial_model_and_scores_of_one_class_are_marked_as_what_they_are(ma
     for shown in (write_report(made).read_text(), card.read_text(), screen):
         assert "It is the initial model: no round of training was better" in shown
         assert "Every scored image is of the class normal" in shown
+
+
+def clustered(n: int, told: list[int] | None) -> dict[str, Json]:
+    found = reply(60, n, 4)
+    tally = found["tally"]
+    assert isinstance(tally, dict)
+    if told is not None:
+        tally["clusters"] = [*told]
+    return found
+
+
+def curves(n: int) -> tuple[Counts, Counts]:
+    tally = reply(60, n, 4)["tally"]
+    assert isinstance(tally, dict)
+    return np.array(tally["positive"]), np.array(tally["negative"])
+
+
+def auc_interval_of(report: str) -> tuple[float, float]:
+    ((low, high),) = set(re.findall(r"has AUC \S+ \(95 % interval (\S+) to (\S+)\)", report))
+    return float(low), float(high)
+
+
+def test_an_interval_is_as_wide_as_the_sites_design_effects_say(made: Study) -> None:
+    n_effects = len(SCORES) + 1
+    report, card = finish(made, {"north": clustered(80, [16, *[500] * n_effects])})
+
+    low, high = auc_interval_of(report)
+    alone = delong(*(counts[0] for counts in curves(80)), 5.0)
+    assert alone is not None
+    assert (low, high) == pytest.approx(alone, abs=0.02)
+    for page in (report, card):
+        assert "intervals count patients of 16, not images" in page
+        assert "5 times as large" in page
+
+
+def test_the_log_of_an_earlier_version_opens_and_its_intervals_are_called_too_narrow(
+    made: Study,
+) -> None:
+    report, card = finish(made, {"north": clustered(80, None)})
+
+    assert auc_interval_of(report)
+    assert "make them too narrow" in report
+    assert "make them too narrow" in card
+
+
+def test_eighty_slices_of_two_patients_have_no_interval(made: Study) -> None:
+    n_effects = len(SCORES) + 1
+    report, card = finish(made, {"north": clustered(80, [2, *[4000] * n_effects])})
+
+    for page in (report, card):
+        assert "2 patients: no interval" in page
+        assert "95 % interval 0" not in page
+
+
+def test_a_site_that_keeps_few_patients_back_has_no_interval(made: Study) -> None:
+    none = [0] * (len(SCORES) + 2)
+    report, card = finish(made, {"north": clustered(80, none)})
+
+    for page in (report, card):
+        assert "too few patients: no interval" in page

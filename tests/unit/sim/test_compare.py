@@ -17,7 +17,15 @@ from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.engine.simulation import run_study
 from medfl_sim.runs.baselines import Joined, alone_folder, pooled_folder, pooled_site, run_baselines
-from medfl_sim.runs.compare import ALL, Difference, _areas, _row, compare, read_comparison
+from medfl_sim.runs.compare import (
+    ALL,
+    Difference,
+    _areas,
+    _row,
+    compare,
+    difference,
+    read_comparison,
+)
 from medfl_sim.runs.compare_page import answer, write_comparison
 
 
@@ -104,6 +112,29 @@ def test_only_an_interval_beside_zero_is_called_help_or_harm() -> None:
     assert _row(
         "a", 1, np.stack([good, bad, good])[:, ::2], truth[::2], "test"
     ).helped == Difference(None)
+
+
+def test_a_difference_is_drawn_by_patients_and_two_patients_tell_none() -> None:
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(40), 6)
+    truth = (patient % 2).astype(np.float32)[:, None]
+    own = rng.normal(size=(40, 1))[patient]
+    one, other = truth + own + rng.normal(size=(240, 1)) / 4, truth + rng.normal(size=(240, 1))
+
+    by_image = difference(one, other, truth)
+    same = difference(one, other, truth, np.arange(240)[::-1].copy())
+    by_patient = difference(one, other, truth, patient)
+    of_two = difference(one, other, truth, patient % 2)
+
+    assert same == by_image
+    assert by_patient.value == by_image.value
+    assert _width(by_patient) > 1.4 * _width(by_image)
+    assert of_two == Difference(by_image.value)
+    assert of_two.verdict == "cannot be said"
+
+
+def _width(found: Difference) -> float:
+    return (found.high or 0) - (found.low or 0)
 
 
 def test_the_page_answers_from_the_table(

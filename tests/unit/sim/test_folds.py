@@ -1,6 +1,7 @@
 """k-fold by patients: who is tested when, and the figures of the folds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from tests.conftest import MakePlan
 
 from medfl_client.data.split import Person
 from medfl_common.errors import ConfigError, RunError
-from medfl_common.metrics.counts import ScoreCounts, histogram
+from medfl_common.metrics.clusters import PatientImages
+from medfl_common.metrics.counts import ScoreCounts, histogram, in_bins
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.run.model_file import load_model
 from medfl_sim.data.fold import Fold
@@ -92,6 +94,33 @@ def test_a_hospital_with_one_patient_has_no_folds(
     with pytest.raises(ConfigError, match="site-1 has 1 patient; folds need two"):
         do(job, tmp_path / "run")
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_the_mean_of_folds_is_drawn_by_patients() -> None:
+    rng = np.random.default_rng(6)
+    patient, noise = np.repeat(np.arange(30), 5), rng.normal(size=(2, 30, 1))
+    folds, areas = [], []
+    for own in noise:
+        truth = patient % 2
+        odds = truth + (own[:, 0])[patient] + rng.normal(size=150) / 4
+        images = PatientImages(patient, truth[:, None], in_bins(odds)[:, None], truth[:, None])
+        curves = (histogram(odds[truth == side])[None] for side in (1, 0))
+        folds.append(ScoreCounts(150, 0.0, np.zeros((2, 2), np.int64), *curves, images))
+        areas.append(_areas_of_drawn_patients(odds.reshape(30, 5), rng))
+    expected = np.percentile(np.mean(areas, axis=0), [2.5, 97.5])
+
+    by_patient = mean_auc(folds, Estimate(0.8))
+    by_image = mean_auc([replace(one, clusters=None) for one in folds], Estimate(0.8))
+
+    assert (by_patient.low, by_patient.high) == pytest.approx(tuple(expected), abs=0.04)
+    assert (by_patient.low or 1) < (by_image.low or 0) - 0.03
+
+
+def _areas_of_drawn_patients(odds: np.ndarray, rng: np.random.Generator) -> list[float]:
+    from sklearn.metrics import roc_auc_score  # a second to import
+
+    who = [rng.integers(0, 30, 30) for _ in range(300)]
+    return [roc_auc_score(np.repeat(i % 2, 5), odds[i].ravel()) for i in who]
 
 
 def test_the_interval_of_the_mean_holds_it_and_narrows_with_the_images() -> None:

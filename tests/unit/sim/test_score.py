@@ -18,6 +18,7 @@ from medfl_sim.engine.simulation import run_study
 from medfl_sim.runs.further import Further
 from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.score import score_data
+from medfl_sim.runs.score_page import write_score
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
@@ -67,6 +68,34 @@ def test_the_figures_are_those_of_the_predictions_and_nothing_is_written_into_th
         assert one["specificity"]["value"] == pytest.approx(quiet / (~truth).sum())
     assert "the study: at 0.5" in said.output.replace("\n", " ")
     assert "was chosen on these data" in (tmp_path / "out" / "score.html").read_text()
+
+
+def test_forty_images_of_two_patients_have_a_score_and_no_interval(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    outside = (hospitals / "site-3").rename(tmp_path / "outside")
+    with (outside / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (outside / "labels.csv").open("w", newline="") as file:
+        lines = csv.DictWriter(file, [*rows[0], "who"])
+        lines.writeheader()
+        lines.writerows([{**row, "who": f"patient {i % 2}"} for i, row in enumerate(rows)])
+    own = (outside / "site.yaml").read_text()
+    (outside / "site.yaml").write_text(
+        own.replace("  labels: ", "  patient_column: who\n  labels: ", 1)
+    )
+    study = create_study(tmp_path / "run", make_plan(federation={"rounds": 1}))
+    run_study(study, virtual_sites(hospitals, study.plan))
+
+    scored = score_data(study.folder, outside, tmp_path / "out")
+    page = write_score(tmp_path / "out", scored).read_text()
+
+    area = scored.scores["auc"]
+    assert (area.value, scored.n_patients) != (None, 40)
+    assert (area.low, area.independent, area.n_patients) == (None, "too few", 2)
+    assert "On 40 images of 2 patients" in page
+    assert "(2 patients: no interval)" in page
+    assert all(one.sensitivity.low is None for one in scored.thresholds)
 
 
 def test_archives_of_three_classes_are_scored_image_by_image(

@@ -34,8 +34,8 @@ def answer(
     started = f"; before training it was {first.text('auc')}{on}" if first else ""
     outside = "who neither trained nor chose it" if is_test else "outside its training"
     return (
-        f"{made} the model of round {model_round(shown)} has AUC {last.text('auc')} (95 % interval "
-        f"{interval}) on {last.n} {part_of(shown)} images of patients {outside}{started}."
+        f"{made} the model of round {model_round(shown)} has AUC {last.text('auc')} ({interval}) "
+        f"on {last.n} {part_of(shown)} images of patients {outside}{started}."
         f"{who_shared_none(shown, trained)}{_chosen(finished, is_test)}"
         + "".join(f" {mark}" for mark in marks(shown, plan))
     )

@@ -1,5 +1,6 @@
 """A multilabel model, finding by finding."""
 
+from medfl_common.metrics.clusters import of_class
 from medfl_common.metrics.counts import ScoreCounts, confusion_scores
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
@@ -13,7 +14,7 @@ def findings_section(whole: ScoreCounts, plan: Plan) -> Section:
     for i, name in enumerate(plan.task.classes):
         one = ScoreCounts(
             int(whole.confusion[i].sum()), 0.0, whole.confusion[i],
-            whole.positive[i : i + 1], whole.negative[i : i + 1],
+            whole.positive[i : i + 1], whole.negative[i : i + 1], of_class(whole.clusters, i),
         )  # fmt: skip
         rates = confusion_scores(one)
         cells = [number(rates[k], one.n) for k in ("recall", "specificity", "f1")]

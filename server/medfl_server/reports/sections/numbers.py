@@ -10,9 +10,23 @@ def number(value: float | None, n: int, bound: float = 0.0) -> str:
 
 
 def with_interval(estimate: Estimate) -> tuple[str, str]:
-    """Write a value and its interval."""
+    """Write a value and its interval, or why there is none."""
     value, low, high = (
         number(one, estimate.n, estimate.bound)
         for one in (estimate.value, estimate.low, estimate.high)
     )
+    if estimate.independent == "too few":
+        return value, f"{_patients(estimate.n_patients)}: no interval"
     return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+
+
+def interval_in_words(estimate: Estimate) -> str:
+    """Write what stands in brackets behind a value in a sentence."""
+    interval = with_interval(estimate)[1]
+    return interval if estimate.independent == "too few" else f"95 % interval {interval}"
+
+
+def _patients(n: int | None) -> str:
+    if n is None:
+        return "too few patients"
+    return f"{n} patient" if n == 1 else f"{n} patients"

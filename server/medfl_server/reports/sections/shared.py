@@ -7,13 +7,13 @@ from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
 from medfl_server.reports.scores import score_counts_in
-from medfl_server.reports.sections.numbers import with_interval
+from medfl_server.reports.sections.numbers import interval_in_words
 
 
 def auc_interval(event: Asked, plan: Plan) -> str:
-    """Write the 95 % interval of the AUC over all sites that shared scores."""
+    """Write the 95 % interval of the AUC over all sites that shared scores, or why it has none."""
     counted = score_counts_in(event)
-    return with_interval(auc_estimate(merge([*counted.values()]), plan.task.type))[1]
+    return interval_in_words(auc_estimate(merge([*counted.values()]), plan.task.type))
 
 
 def who_shared_none(

@@ -7,7 +7,8 @@ from medfl_common.metrics.estimates import estimates, spread
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.scores import ALL, score_sites
+from medfl_server.reports.scores import ALL, score_counts_in, score_sites
+from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import number, with_interval
 
 NAMES = {
@@ -33,7 +34,7 @@ LOWER = (
 
 def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section:
     """List the scores over all sites with their intervals, and say what these ignore."""
-    texts = [_bound(whole), _differ(event)]
+    texts = [_bound(whole), whose_images(score_counts_in(event)), _differ(event)]
     return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
 
 
@@ -58,7 +59,6 @@ def _bound(whole: ScoreCounts) -> str:
     return (
         f"The scores come from histograms; by their bins the AUC may be off by {widest}, and its "
         "interval holds that. "
-        "The intervals treat images as independent; several of one patient make them too narrow. "
         f"A score of fewer than {DIGITS[0][0]} images has {DIGITS[0][1]} digit after the point, "
         f"of fewer than {DIGITS[1][0]} images {DIGITS[1][1]}."
     )
