@@ -20,7 +20,7 @@ from medfl_client.model_use.named_thresholds import named_thresholds
 from medfl_client.model_use.out_of_distribution import (
     ENOUGH,
     Familiar,
-    features_of,
+    FamiliarToAll,
     learn_usual,
 )
 from medfl_client.model_use.predictions import (
@@ -30,11 +30,12 @@ from medfl_client.model_use.predictions import (
 )
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import choose_device
-from medfl_client.training.evaluate import score
+from medfl_client.training.evaluate import features_of, score
 from medfl_common.errors import ConfigError, MedflError
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
-from medfl_common.run.model_file import load_model
+from medfl_common.run.model_file import Reading, load_model
 from medfl_common.ui.screen import Screen
 
 
@@ -63,7 +64,7 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     if kept:
         nothing = torch.full((len(kept), plan.task.n_outputs), torch.nan)
         images = ImageSet(pixels, np.arange(len(kept)), nothing, plan.images.channels)
-        usual = _usual(folder, site, plan, model, device, screen)
+        usual = _of_all(reading, screen) or _usual(folder, site, plan, model, device, screen)
         ranks = (
             [] if usual is None else usual.rank(features_of(model, images, plan, device)).tolist()
         )
@@ -86,6 +87,21 @@ def _refuse_no_place(out: Path) -> None:
         raise ConfigError(f"{out} cannot be written", todo="name another file with --out")
 
 
+def _of_all(reading: Reading, screen: Screen) -> FamiliarToAll | None:
+    """Say what is usual in the federation, where the model's folder tells; None: it does not."""
+    told = reading.features
+    if told is None:
+        return None
+    usual = FamiliarToAll(FeatureMoments.of_numbers(told.numbers))
+    screen.say(
+        f"looks usual: compared with {usual.n_images} validation images of {told.sites} of "
+        f"{told.of_sites} hospitals of the federation"
+    )
+    if usual.n_images < ENOUGH:
+        screen.say(f"predict cannot say whether images look usual: 1 in 100 takes {ENOUGH} images")
+    return usual
+
+
 def _usual(
     folder: Path, site: SiteFile, plan: Plan, model: Network, device: torch.device, screen: Screen
 ) -> Familiar | None:
@@ -100,9 +116,14 @@ def _usual(
     usual = learn_usual(model, data.train, data.validation, plan, device)
     if usual is None:
         screen.say("predict cannot say whether images look usual: the site has too few images")
-    elif not usual.is_enough:
+    elif usual.n_images < ENOUGH:
         screen.say(
-            f"predict cannot say whether images look usual: the site has {len(usual.usual)} "
+            f"predict cannot say whether images look usual: the site has {usual.n_images} "
             f"validation images, and 1 in 100 takes {ENOUGH}"
+        )
+    else:
+        screen.say(
+            f"looks usual: compared with {usual.n_images} validation images of this site alone, "
+            "since the model brings no features of the federation"
         )
     return usual

@@ -154,6 +154,8 @@ class Policy(Settings):
     """Counts and an intensity histogram of the data may leave, where a plan asks."""
     share_subgroups: bool = True
     """Scores by sex, age band and manufacturer may leave, where a plan asks."""
+    share_features: bool = True
+    """Mean and covariance of the validation images' features may leave, where a plan asks."""
     max_message_mb: Annotated[Number, Field(gt=0)] = 1024.0
     """A reply of more megabytes is not sent."""
     max_mb_a_day: Annotated[Number, Field(gt=0)] = 100_000.0
@@ -209,6 +211,7 @@ RULES = {
     "start_weights": ("P14", "a study begins with the weights that its plan says"),
     "min_batch": ("P15", "a plan with smaller steps is refused"),
     "role": ("P17", "whether models are trained here, or only scored"),
+    "share_features": ("P18", "mean and covariance of images' features may leave"),
     "model_step": ("P16", "weights do not jump between two questions"),
 }
 

@@ -40,6 +40,7 @@ policy:                          # what this hospital allows; it beats every pla
   metrics: all                   # P6: or a list of train_loss, scores
   share_statistics: true         # P7: counts of the data before training, where a plan asks
   share_subgroups: true          # P8: scores by sex, age band and manufacturer, where a plan asks
+  share_features: true           # P18: mean and covariance of features, where a plan asks
   max_message_mb: 1024           # P9: a larger reply is not sent
   max_mb_a_day: 100000           # P10: no more leaves within 24 hours
   hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up

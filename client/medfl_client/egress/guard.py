@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.feature_rules import may_tell
 from medfl_client.egress.inspection import held_back, inspect
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_client.egress.told_effects import released_effects
@@ -87,6 +88,8 @@ def release(
         raise held_back("the result does not belong to the task")
     if result.update is not None:
         _check_update(result, policy, shapes)
+    if result.features is not None and not may_tell(result, task, policy):
+        result = replace(result, features=None)
     if result.statistics is not None:
         if task.kind != "describe":
             raise held_back("statistics were not asked for")

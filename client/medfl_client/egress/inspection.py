@@ -7,12 +7,13 @@ from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.feature_rules import why_not
 from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.results import LISTS, SINGLE, decode_result, encode_result
+from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
 
 # The records that may leave, each with its only type. A new one is its own line and its own reason.
@@ -39,6 +40,8 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
     if "update" in content:
         _check_update(content.array_records["update"], plan, shapes)
     _check_n_images(numbers, policy, "update" in content)
+    if FEATURES in numbers:
+        _check_features(numbers, plan, policy, "update" in content)
     if plan is None and (len(content) > 1 or any(name in numbers for name in LISTS)):
         raise held_back("more than a code, for a task that could not be read")
     if plan is not None:
@@ -55,6 +58,10 @@ def held_back(what: str, setting: str = "") -> DisclosureError:
 
 
 def _check_number(name: str, value: object) -> None:
+    if name == FEATURES:
+        if type(value) is not list or not all(type(v) is float and math.isfinite(v) for v in value):
+            raise held_back("features are not finite numbers")
+        return
     if name not in LISTS | SINGLE:
         raise held_back("a number under a name that is not on the list")
     is_right = type(value) is list if name in LISTS else type(value) in (int, float)
@@ -100,6 +107,17 @@ def _check_n_images(numbers: MetricRecord, policy: Policy, has_update: bool) -> 
     is_too_few = not isinstance(n, int) or n < policy.min_images
     if is_too_few and (n != 0 or has_update):
         raise held_back(f"trained on {n} images, {policy.min_images} are the fewest", "min_images")
+
+
+def _check_features(
+    numbers: MetricRecord, plan: Plan | None, policy: Policy, has_update: bool
+) -> None:
+    """Moments of features leave of enough images, where plan and policy ask, in no round."""
+    told = numbers[FEATURES]
+    n = int(told[0]) if isinstance(told, list) and told else 0
+    setting = "share_features" if plan is None or has_update else why_not(n, plan, policy)
+    if setting:
+        raise held_back(f"features of {n} images", setting)
 
 
 def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:

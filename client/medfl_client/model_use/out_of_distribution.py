@@ -5,23 +5,67 @@ Mahalanobis distance, here with one class and the covariance of Ledoit and Wolf 
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medfl_client.data.dataset import Examples
-from medfl_client.training.evaluate import images_at_once
+from medfl_client.training.evaluate import features_of
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 
 MIN_IMAGES = 20  # of training and of validation images; with fewer there is no answer
 MAX_IMAGES = 2000
 UNUSUAL = 0.99  # an image farther than this part of the validation images is unusual
-ENOUGH = 99  # validation images: of fewer the next one is the farthest more often than 1 in 100
+ENOUGH = 99  # images: of fewer the next one is the farthest more often than 1 in 100
 CANNOT_TELL = "cannot tell"
 
+OWN = "this site's images"
+FEDERATION = "the federation's images"
+
 Floats = NDArray[np.float64]
+
+
+class Usual(Protocol):
+    """What is usual, by some images."""
+
+    @property
+    def n_images(self) -> int:
+        """Count the images with which one is compared."""
+
+    @property
+    def compared_with(self) -> str:
+        """Say whose these are."""
+
+    def rank(self, features: Floats) -> Floats:
+        """Give for each of (N, F) the part of these images that are nearer, 0..1."""
+
+
+def words(usual: Usual, rank: float) -> str:
+    """Say whether an image of this rank looks usual, or that nobody can tell."""
+    if usual.n_images < ENOUGH:
+        return CANNOT_TELL
+    return "no" if rank >= UNUSUAL else "yes"
+
+
+@dataclass(frozen=True)
+class FamiliarToAll:
+    """What is usual in a federation, by the moments that its sites sent."""
+
+    moments: FeatureMoments
+    compared_with: str = FEDERATION
+
+    @property
+    def n_images(self) -> int:
+        """Count the images of all sites that sent moments."""
+        return self.moments.n
+
+    def rank(self, features: Floats) -> Floats:
+        """Give for each of (N, F) the part of such images that are nearer, 0..1."""
+        return self.moments.rank(features)
 
 
 @dataclass(frozen=True)
@@ -32,16 +76,12 @@ class Familiar:
     precision: Floats  # (F, F)
     usual: Floats  # (M,) sorted distances of validation images
 
-    @property
-    def is_enough(self) -> bool:
-        """Say whether there are enough validation images to call one unusual."""
-        return len(self.usual) >= ENOUGH
+    compared_with: str = OWN
 
-    def words(self, rank: float) -> str:
-        """Say whether an image of this rank looks usual, or that nobody can tell."""
-        if not self.is_enough:
-            return CANNOT_TELL
-        return "no" if rank >= UNUSUAL else "yes"
+    @property
+    def n_images(self) -> int:
+        """Count the validation images."""
+        return len(self.usual)
 
     def rank(self, features: Floats) -> Floats:
         """Give for each of (N, F) the part of the validation images that are nearer, 0..1."""
@@ -63,22 +103,6 @@ def learn_usual(
     others = features_of(model, validation, plan, device)
     usual = np.sort(_distances(others, fitted.location_, fitted.precision_))
     return Familiar(fitted.location_, fitted.precision_, usual)
-
-
-@torch.no_grad()
-def features_of(
-    model: Network,
-    images: Examples,
-    plan: Plan,
-    device: torch.device,
-    chosen: torch.Tensor | None = None,
-) -> Floats:
-    """Give (N, F) features of the chosen images of a set, or of all."""
-    order = torch.arange(len(images)) if chosen is None else chosen
-    model.eval()
-    batches = images.batches(order, images_at_once(plan))
-    found = [model.features(pixels.to(device)).double().cpu() for pixels, _ in batches]
-    return np.asarray(torch.cat(found).numpy())
 
 
 def _distances(features: Floats, centre: Floats, precision: Floats) -> Floats:

@@ -7,7 +7,7 @@ import torch
 
 from medfl_client.data.reader import Source
 from medfl_client.model_use.named_thresholds import exact, named_thresholds, threshold_columns
-from medfl_client.model_use.out_of_distribution import CANNOT_TELL, Familiar
+from medfl_client.model_use.out_of_distribution import CANNOT_TELL, Usual, words
 from medfl_client.training.losses import log_odds, predicted
 from medfl_common.files import write_atomic
 from medfl_common.metrics.enough import digits
@@ -23,7 +23,7 @@ def prediction_lines(
     sources: Sequence[Source],
     plan: Plan,
     reading: Reading,
-    usual: Familiar | None = None,
+    usual: Usual | None = None,
     ranks: Sequence[float] = (),
 ) -> Lines:
     """Give a line per sample: column -> text.
@@ -54,8 +54,9 @@ def prediction_lines(
             line |= threshold.cells(float(plain[i, 0]))
         line["looks usual"] = CANNOT_TELL
         if usual is not None:
-            line["nearer than it"] = f"{ranks[i]:.{digits(len(usual.usual))}f}"
-            line["looks usual"] = usual.words(ranks[i])
+            line["nearer than it"] = f"{ranks[i]:.{digits(usual.n_images)}f}"
+            line["looks usual"] = words(usual, ranks[i])
+            line["compared with"] = usual.compared_with
         lines.append(line)
     return lines
 
@@ -80,7 +81,8 @@ def write_predictions(
     columns = ["file", "frame", "called"]
     for name in _scored_classes(plan):
         columns += [f"log-odds {name}", f"probability {name}", f"calibrated {name}"]
-    columns += ["threshold", *threshold_columns(plan), "nearer than it", "looks usual", "remark"]
+    columns += ["threshold", *threshold_columns(plan), "nearer than it", "looks usual",
+                "compared with", "remark"]  # fmt: skip
     columns += more
     rows = [[line.get(name, "") for name in columns] for line in lines]
     write_atomic(out, csv_text([columns, *rows]).encode("utf-8", "backslashreplace"))

@@ -181,7 +181,7 @@ def _do(
     n_others = few.tested if task.kind == "test" else few.scored
     if n_others and result.score_counts is not None:
         tell(f"scores withheld: {n_others} patients are others than before {rule('min_cell')}")
-        result = replace(result, score_counts=None, groups={})
+        result = replace(result, score_counts=None, groups={}, features=None)
     return task, result
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from medfl_client.data.dataset import Examples, Indices
@@ -12,6 +13,7 @@ from medfl_client.training.losses import classes, log_odds, predicted, task_loss
 from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import Counts, ScoreCounts, histogram, in_bins
 from medfl_common.metrics.subgroups import group_names
+from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 
 BATCH = 256  # images scored at a time, at most
@@ -32,6 +34,23 @@ def score(
     parts = list(images.batches(torch.arange(len(images)), images_at_once(plan)))
     logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
     return logits, torch.cat([targets for _, targets in parts])
+
+
+@torch.no_grad()
+def features_of(
+    model: Network,
+    images: Examples,
+    plan: Plan,
+    device: torch.device,
+    chosen: torch.Tensor | None = None,
+) -> NDArray[np.float64]:
+    """Give (N, F) features of the chosen images of a set, or of all."""
+    order = torch.arange(len(images)) if chosen is None else chosen
+    model.eval()
+    body = model.features if images.is_images else torch.nn.Identity()
+    batches = images.batches(order, images_at_once(plan))
+    found = [body(pixels.to(device)).double().cpu() for pixels, _ in batches]
+    return np.asarray(torch.cat(found).numpy())
 
 
 def count_scores(

@@ -8,9 +8,16 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.training.client_state import ClientState
-from medfl_client.training.evaluate import count_scores, count_subgroups, exact_auc, score
+from medfl_client.training.evaluate import (
+    count_scores,
+    count_subgroups,
+    exact_auc,
+    features_of,
+    score,
+)
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
+from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
@@ -54,8 +61,11 @@ def _with_scores(
         return result
     logits, targets = score(_trunk(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
+    has_features = task.kind == "evaluate" and task.plan.evaluation.feature_statistics
+    seen = features_of(model, images, task.plan, device) if has_features else None
     return replace(
         result,
+        features=None if seen is None else moments_of(seen),
         score_counts=count_scores(logits, targets, task.plan, data.patients.get(part)),
         exact_auc=exact_auc(logits, targets, task.plan),
         groups=count_subgroups(logits, targets, groups, task.plan),

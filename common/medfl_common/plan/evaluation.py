@@ -41,6 +41,11 @@ class Evaluation(Settings):
     )
     """How DICOM's Manufacturer begins, for the subgroup `manufacturer`; the rest are others."""
 
+    feature_statistics: bool = False
+    """With the last scorings each site sends mean and covariance of its validation images' features
+    (16 numbers an image of the last layer but one), where its policy allows it. `predict` then
+    says at any hospital whether an image looks usual to the federation."""
+
     def salt(self, study: str, seed: int) -> str:
         """Say what, beside a site's secret, a split follows from, in a plan of this name and seed.
 

@@ -64,7 +64,7 @@ def why_unfit(plan: Plan) -> str:
     """Say why the plan's algorithm does not go with its other settings; empty: it does."""
     found = algorithms_of(plan)
     reasons = (reason for a in found for reason in (_needs(a, plan), a.why_unfit(plan)) if reason)
-    return _unpaired(plan) or _frozen(plan) or next(reasons, "")
+    return _unpaired(plan) or _frozen(plan) or _own_features(plan) or next(reasons, "")
 
 
 def _unpaired(plan: Plan) -> str:
@@ -78,6 +78,12 @@ def _unpaired(plan: Plan) -> str:
 def _frozen(plan: Plan) -> str:
     if plan.model.freeze == "all" and own_layers(plan):
         return "with model.freeze: all only the head is trained, and it is shared"
+    return ""
+
+
+def _own_features(plan: Plan) -> str:
+    if plan.evaluation.feature_statistics and own_layers(plan):
+        return "evaluation.feature_statistics needs a model whose layers are all common"
     return ""
 
 

@@ -32,6 +32,7 @@ ADDED = (
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),
     ("evaluation", "outside"),
+    ("evaluation", "feature_statistics"),
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
     ("federation", "keep_every"),

@@ -6,7 +6,7 @@ DIR/model.safetensors  every weight
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,15 @@ WEIGHTS, PLAN, READING = "model.safetensors", "plan.json", "reading.json"
 
 
 @dataclass(frozen=True)
+class ToldFeatures:
+    """What the model sees in the validation images of the sites that tell it."""
+
+    numbers: Sequence[float]  # of medfl_common.metrics.feature_moments
+    sites: int
+    of_sites: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the scores of a model mean, from validation images.
 
@@ -44,6 +53,7 @@ class Reading:
     fitted_temperature: float | None = None  # of the images alone
     # Binary: `threshold`, `youden`, `at_specificity` -> what it reached on these images.
     rates: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    features: ToldFeatures | None = None  # None: plan or policies keep them back
 
 
 def read_scores(score_counts: ScoreCounts | None, plan: Plan, n_sites: int) -> Reading:
@@ -111,7 +121,9 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
         ) from None
     reading = Reading(plan.evaluation.threshold)
     if (folder / READING).exists():
-        reading = Reading(**json.loads((folder / READING).read_text()))
+        facts = json.loads((folder / READING).read_text())
+        told = facts.get("features")
+        reading = Reading(**{**facts, "features": None if told is None else ToldFeatures(**told)})
     return plan, model.eval(), reading
 
 

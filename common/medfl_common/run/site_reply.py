@@ -9,6 +9,7 @@ import numpy as np
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
@@ -26,7 +27,7 @@ class SiteReply:
         bytes_received: int, bytes_sent: int, sha256: str, for_round: int | None,
         score_counts: ScoreCounts | None, exact_auc: float | None,
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
-        versions: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -43,6 +44,7 @@ class SiteReply:
             exact_auc: AUC without bins, from the site; None where it is undefined.
             groups: Counts of subgroups by kind.
             versions: Of medfl, torch and Python at the site.
+            features: Moments of the final model's features of the validation images.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
@@ -59,6 +61,8 @@ class SiteReply:
             }
         if versions is not None:
             facts["versions"] = {**versions}
+        if features is not None:
+            facts["features"] = [*features.to_numbers()]
         return cls({**facts, **compared})
 
     @classmethod
@@ -128,6 +132,12 @@ class SiteReply:
         if groups is None or not groups[place]["n"]:
             return None
         return _counts_from_json(groups[place])
+
+    @property
+    def features(self) -> FeatureMoments | None:
+        """Moments of the final model's features; None where plan or policy keeps them back."""
+        told = self.facts.get("features")
+        return None if told is None else FeatureMoments.of_numbers(told)
 
     @property
     def statistics(self) -> SiteStatistics | None:

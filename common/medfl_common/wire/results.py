@@ -7,6 +7,7 @@ could leave.
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,6 +22,7 @@ from medfl_common.metrics.effect_numbers import (
     clusters_to_numbers,
     n_numbers,
 )
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -31,6 +33,7 @@ from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.wire.versions import LARGEST, N_NUMBERS
 
+Numbers = dict[str, int | float | list[int] | list[float]]
 MAX_COUNT = 10**8  # images of one site, at most
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
@@ -38,6 +41,7 @@ GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS}
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
+FEATURES = "features"  # a list of moments: the only one that holds no counts
 SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
 
 
@@ -61,6 +65,8 @@ class TrainResult:
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
     # Of the final model, by the plan's kinds of groups: see medfl_common.metrics.subgroups.
     groups: Groups = field(default_factory=dict)
+    # Of the final model's features of the validation images, where plan and policy allow it.
+    features: FeatureMoments | None = None
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
 
@@ -82,7 +88,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
 
     The plan says in what form an update travels.
     """
-    numbers: dict[str, int | float | list[int]] = {
+    numbers: Numbers = {
         "protocol": PROTOCOL,
         "plan": result.plan,
         "round": result.round,
@@ -96,10 +102,8 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     }
     if result.score_counts is not None:
         numbers |= _numbers_of_scores(result.score_counts)
-    for kind, score_counts in result.groups.items():
-        for part in COUNTED:
-            counts = np.stack([getattr(score_counts, part) for score_counts in score_counts])
-            numbers[f"{kind}_{part}"] = counts.ravel().tolist()
+    for kind, groups in result.groups.items():
+        numbers |= _numbers_of_groups(kind, groups)
     if result.exact_auc is not None:
         numbers["exact_auc"] = result.exact_auc
     if result.start_loss is not None:
@@ -109,6 +113,8 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     if result.versions is not None:
         numbers["versions"] = [*result.versions]
+    if result.features is not None:
+        numbers[FEATURES] = result.features.to_numbers()
     content = RecordDict({"numbers": MetricRecord({**numbers})})
     if result.update is not None:
         codec = codec_of(plan.federation.messages) if plan is not None else None
@@ -116,11 +122,18 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     return content
 
 
-def _numbers_of_scores(counts: ScoreCounts) -> dict[str, int | float | list[int]]:
-    numbers: dict[str, int | float | list[int]] = {"n_scored": counts.n, "loss": counts.loss}
+def _numbers_of_scores(counts: ScoreCounts) -> Numbers:
+    numbers: Numbers = {"n_scored": counts.n, "loss": counts.loss}
     numbers |= {part: getattr(counts, part).ravel().tolist() for part in COUNTED}
     told = clusters_to_numbers(counts.clusters)
     return numbers if told is None else {**numbers, CLUSTERS: told}
+
+
+def _numbers_of_groups(kind: str, groups: Sequence[ScoreCounts]) -> Numbers:
+    return {
+        f"{kind}_{part}": np.stack([getattr(one, part) for one in groups]).ravel().tolist()
+        for part in COUNTED
+    }
 
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
@@ -155,6 +168,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         update=decode_weights(update, shapes, codec) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
+        features=_features(numbers) if plan.evaluation.feature_statistics else None,
         versions=_versions(numbers) if "versions" in numbers else None,
     )
 
@@ -218,6 +232,16 @@ def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
     if min(single.values()) < 0:
         raise RunError("the reply counts fewer than none")
     return SiteStatistics(**single, **lists)  # type: ignore[arg-type]
+
+
+def _features(numbers: MetricRecord) -> FeatureMoments | None:
+    told = numbers.get(FEATURES)
+    if told is None:
+        return None
+    try:
+        return FeatureMoments.of_numbers([float(n) for n in told])  # type: ignore[union-attr]
+    except (TypeError, ValueError):
+        raise RunError("the reply's features are no moments") from None
 
 
 def _versions(numbers: MetricRecord) -> tuple[int, ...]:

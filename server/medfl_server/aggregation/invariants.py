@@ -9,6 +9,7 @@ import torch
 from medfl_common.errors import CODES, RunError
 from medfl_common.metrics.clusters import DesignEffects
 from medfl_common.metrics.counts import Counts, ScoreCounts
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.site_statistics import COUNTS, N_INTENSITY_BINS, PARTS, SiteStatistics
 from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.plan.halves import at_coordinator
@@ -24,6 +25,7 @@ MAX_INCIDENT = 10**9
 MAX_RATIO, FEW = 1000, 100
 ROUNDING = 1e-6  # a loss or a variance of 0 may come out as little below it
 MAX_STATISTIC = 1e8  # a running mean or variance; those of real models stay below 1e5
+MAX_SKEW = 1e-3  # of the largest variance: so far below 0 rounded numbers may bring another
 MAX_GROWTH = 1000.0  # in one round, times the largest value of the same tensor, or 1
 
 
@@ -57,6 +59,8 @@ def check_numbers(
         n = result.n_images or n_trained
         _check_scores(result.score_counts, task.plan, _most_scored(task.plan, n, max_images))
     _check_groups(result)
+    if result.features is not None:
+        _check_features(result.features, task, max_images)
     if result.statistics is not None:
         _check_statistics(result.statistics, task.plan.task)
 
@@ -147,6 +151,15 @@ def _by_class(confusion: Counts, task: Task) -> tuple[Counts, Counts]:
     per_class: Counts = confusion.sum(axis=1)
     per_class = per_class[1:] if task.type == "binary" else per_class
     return per_class, np.asarray(confusion.sum() - per_class)
+
+
+def _check_features(found: FeatureMoments, task: TrainTask, max_images: int) -> None:
+    """Check that moments of features are of images that the site has, and can be."""
+    if task.kind != "evaluate" or not 1 <= found.n <= max_images:
+        raise RunError(f"features of {found.n} images were not asked for, or are not possible")
+    least, most = np.linalg.eigvalsh(found.covariance)[[0, -1]]
+    if least < -MAX_SKEW * max(float(most), ROUNDING):
+        raise RunError("the features' covariance is none: a variance is negative")
 
 
 def _check_groups(result: TrainResult) -> None:

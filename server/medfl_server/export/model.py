@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,18 @@ def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
     facts = json.dumps(preprocessing(plan, reading, parity), indent=1)
     write_atomic(out / "preprocessing.json", facts.encode())
     said = [f"{n}: logits within {d:.1e} of torch's" for n, d in parity.items()]
+    said.append(_features_in_words(reading))
     return [*said, f"how to feed it, and what its scores mean: {out / 'preprocessing.json'}"]
+
+
+def _features_in_words(reading: Reading) -> str:
+    told = reading.features
+    if told is None:
+        return "no hospital sent features: predict compares images with a site's own"
+    return (
+        f"features of {told.numbers[0]:.0f} validation images of {told.sites} of {told.of_sites} "
+        "hospitals: predict compares images with these"
+    )
 
 
 def write_round(run: Path, round_: int, out: Path) -> None:
@@ -97,7 +109,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
             "activation": "softmax" if is_one_of_many else "sigmoid",
             "of": task.classes[1] if task.type == "binary" else "each class in order",
         },
-        "reading": dict(vars(reading)),
+        "reading": asdict(reading),
         "parity": {name: round(value, 9) for name, value in parity.items()},
     }
 

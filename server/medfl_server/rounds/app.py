@@ -1,6 +1,7 @@
 """The Flower ServerApp. Glue only: a Grid in, the round loop, the final weights into the run."""
 
 from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -10,6 +11,7 @@ from medfl_common.metrics.counts import merge
 from medfl_common.run.events import Finished
 from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.told_features import told_features
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.rounds.pending import Speed
@@ -50,6 +52,7 @@ def build_app(
         reading = read_scores(
             merge([*counted.values()]) if counted else None, study.plan, len(counted)
         )
+        reading = replace(reading, features=told_features(study.log.read(Finished)[-1]))
         save_model(study.folder, study.plan, start | shared, reading)
         say_goodbye(study, post, "finished")
 

@@ -44,6 +44,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         exact_auc=result.exact_auc,
         groups=result.groups,
         compared=compared,
+        features=result.features,
         versions=None if result.versions is None else named(result.versions),
     )
 

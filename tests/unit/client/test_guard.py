@@ -12,11 +12,12 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import N_BINS, ScoreCounts, bin_places, histogram
 from medfl_common.metrics.counts import auc as counts_auc
+from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, plan_number
-from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tasks import Kind, TrainTask
 
 UPDATE = {"w": torch.ones(2, 2)}
 SHAPES = {"w": (2, 2)}
@@ -231,3 +232,25 @@ def test_design_effects_leave_with_the_last_scorings_of_enough_patients_alone(pl
     assert of_many[3] == found[3]
     assert of_many[1] == 0
     assert not any(told(last, 25) or [1])
+
+
+def test_features_leave_where_plan_and_policy_ask_of_enough_images_and_in_no_round(
+    make_plan: MakePlan,
+) -> None:
+    rng = np.random.default_rng(0)
+    asks = load_plan(make_plan(evaluation={"feature_statistics": True}))
+    silent = load_plan(make_plan("silent.yaml"))
+
+    def told(kind: Kind, plan: Plan, n: int, policy: Policy) -> bool:
+        seen = replace(result(plan, [[50, 0], [0, 50]]), features=moments_of(rng.random((n, 64))))
+        if kind != "train":
+            seen = replace(seen, update=None, n_images=0)
+        reply = release(seen, TrainTask(kind, "0" * 32, 1, 99, "north", plan, {}), policy, SHAPES)
+        return "features" in reply.metric_records["numbers"]
+
+    assert told("evaluate", asks, 20, Policy())
+    assert not told("evaluate", asks, 19, Policy())
+    assert not told("evaluate", asks, 20, Policy(share_features=False))
+    assert not told("evaluate", silent, 20, Policy())
+    assert not told("train", asks, 20, Policy())
+    assert not told("test", asks, 20, Policy())

@@ -15,10 +15,18 @@ from medfl_client.egress.inspection import inspect
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
+from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.results import LISTS, SINGLE, TrainResult, encode_result, plan_number
+from medfl_common.wire.results import (
+    FEATURES,
+    LISTS,
+    SINGLE,
+    TrainResult,
+    encode_result,
+    plan_number,
+)
 from medfl_common.wire.tensors import codec_of, encode_weights
 from medfl_common.wire.versions import own_versions
 
@@ -214,11 +222,11 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     )
     whole = TrainResult(
         0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts,
-        versions=own_versions(),
+        versions=own_versions(), features=moments_of(np.ones((20, 4))),
     )  # fmt: skip
 
     content = encode_result(
         replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
     )
 
-    assert set(content.metric_records["numbers"]) == LISTS | SINGLE
+    assert set(content.metric_records["numbers"]) == LISTS | SINGLE | {FEATURES}

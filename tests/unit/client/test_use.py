@@ -19,6 +19,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.egress.approvals import approve
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.out_of_distribution import Familiar
+from medfl_client.model_use.out_of_distribution import words as in_words
 from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
@@ -154,8 +155,8 @@ def test_of_few_images_nobody_can_tell_whether_the_farthest_is_unusual(n: int, w
     (rank,) = usual.rank(np.array([[9.0, 9.0]]))
 
     assert rank == 1
-    assert usual.words(rank) == words
-    assert usual.words(0.5) == ("yes" if words == "no" else words)
+    assert in_words(usual, rank) == words
+    assert in_words(usual, 0.5) == ("yes" if words == "no" else words)
 
 
 def test_the_page_shows_right_wrong_and_uncertain_and_no_name(folder: Path) -> None:
