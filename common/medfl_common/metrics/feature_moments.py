@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 N_DIRECTIONS = 16
 LENGTH = 1 + N_DIRECTIONS + N_DIRECTIONS * (N_DIRECTIONS + 1) // 2  # of a list
+LARGEST = 1e12  # of the numbers
 DIGITS = 6  # of each number that leaves
 RIDGE = 1e-3  # of the mean variance: what a direction without variance gets
 UPPER = np.triu_indices(N_DIRECTIONS)
@@ -39,7 +40,8 @@ class FeatureMoments:
     @classmethod
     def of_numbers(cls, numbers: Sequence[float]) -> "FeatureMoments":
         """Read them; raise ValueError where there are others than `to_numbers` writes."""
-        if len(numbers) != LENGTH or not np.isfinite(numbers).all() or numbers[0] % 1:
+        is_possible = len(numbers) == LENGTH and bool((np.abs(numbers) <= LARGEST).all())
+        if not is_possible or numbers[0] % 1 or numbers[0] < 1:
             raise ValueError(f"{len(numbers)} numbers are no moments of features")
         covariance = np.zeros((N_DIRECTIONS, N_DIRECTIONS))
         covariance[UPPER] = numbers[1 + N_DIRECTIONS :]

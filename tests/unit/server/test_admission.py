@@ -11,7 +11,9 @@ from tests.conftest import MakePlan
 
 from medfl_client.config.identity import create_identity, signing_key
 from medfl_common.errors import RunError
+from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
+from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import seal
@@ -153,3 +155,42 @@ def test_a_code_is_admitted_even_if_the_site_could_not_read_the_task(plan: Plan)
     failed = TrainResult(0, 0, 0, code=500, incident=123456789)
 
     assert admit(encode_result(failed), task(plan), SHAPES).code == 500
+
+
+def scored(plan: Plan, **changes: object) -> RecordDict:
+    found = TrainResult(plan_number(plan), 2, 77, score_counts=TALLY)
+    return encode_result(replace(found, **changes))  # type: ignore[arg-type]
+
+
+def test_design_effects_and_features_that_cannot_be_are_quarantined(make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(evaluation={"feature_statistics": True}))
+    asked = TrainTask("evaluate", "0" * 32, 2, 77, "north", plan, {})
+    seen = moments_of(np.random.default_rng(0).normal(size=(40, 64)))
+    n = len(SCORES) + 1
+    told = DesignEffects(np.full(n, 2.5), np.full(n, 3))
+
+    found = admit(
+        scored(plan, features=seen, score_counts=replace(TALLY, clusters=told)), asked, SHAPES
+    )
+
+    assert found.features is not None
+    assert found.features.to_numbers() == seen.to_numbers()
+    assert found.score_counts is not None
+    effects = found.score_counts.clusters
+    assert isinstance(effects, DesignEffects)
+    assert (effects.values.tolist(), effects.n_patients) == ([2.5] * n, 3)
+    without = admit(scored(plan), asked, SHAPES).score_counts  # of an earlier client
+    assert without is not None
+    assert without.clusters is None
+    for bad, why in (
+        ({"features": replace(seen, n=10**9)}, "are not possible"),
+        ({"features": replace(seen, n=0)}, "no moments"),
+        ({"features": replace(seen, mean=seen.mean * 1e20)}, "no moments"),
+        ({"features": replace(seen, covariance=-seen.covariance)}, "a variance is negative"),
+        ({"score_counts": replace(TALLY, clusters=replace(told, values=told.values / 4))},
+         "effect is below 1"),
+        ({"score_counts": replace(TALLY, clusters=replace(told, patients=told.patients + 2))},
+         "5 patients of 4 images"),
+    ):  # fmt: skip
+        with pytest.raises(RunError, match=why):
+            admit(scored(plan, **bad), asked, SHAPES)
