@@ -49,10 +49,10 @@ AVERAGED = (5, 10)  # how many of the last rounds' models are averaged
 XRAY = Job(
     "pictures", "cxr_nih", NIH, SMALL, 20,
     {"augmentation": {"rotation_deg": 5, "shift": 0.05, "zoom": 0.05}},
-    {"modality": ["OT"], "size": 64}, 0.25,
+    {"modality": ["OT"], "size": 32}, 0.25,
 )  # fmt: skip
 SETS = {
-    "pneumonia": replace(STUDIES["pneumonia-cnn"], rounds=10, validation=0.15),
+    "pneumonia": replace(STUDIES["pneumonia-cnn"], rounds=8, validation=0.6),
     "breast": replace(STUDIES["breast-cnn"], validation=0.25),
     "nih": XRAY,
 }
@@ -65,6 +65,7 @@ WAYS: dict[str, Way] = {
     "batch 6": {"training.batch_size": 6},
     "lr x 5": {"training.lr": 0.1},
     "server momentum 0.9": {"federation": MOMENTUM},
+    "server momentum 0.9, batch 24": {"federation": MOMENTUM, "training.batch_size": 24},
     "FedAdam": {"federation": {"strategy": "fedadam"}},
     "5 epochs, a fifth of the rounds": {"training.epochs": 5, "rounds x": 0.2},
     "2 epochs": {"training.epochs": 2},
