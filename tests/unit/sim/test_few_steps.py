@@ -1,4 +1,4 @@
-"""Like hospitals that make few steps a round stay behind pooled training: how far, and what helps."""
+"""Like hospitals of few steps a round stay behind pooled training: how far, and what helps."""
 
 import pytest
 import torch
