@@ -50,7 +50,7 @@ def folder(tmp_path: Path, make_plan: MakePlan) -> Iterator[Path]:
 
 def running(folder: Path, link: Link) -> tuple[Running, list[str]]:
     one, said = Running(open_study(folder)), Said()
-    one.say = said.say  # type: ignore[method-assign]
+    one.say = said.say
     one.start(link, [])  # type: ignore[arg-type]
     return one, said.lines
 
@@ -98,7 +98,7 @@ def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
 
 def test_a_study_without_enough_hospitals_does_not_begin_and_says_why(folder: Path) -> None:
     one, said = Running(open_study(folder)), Said()
-    one.say = said.say  # type: ignore[method-assign]
+    one.say = said.say
 
     assert not one.is_ready(8443)
 
