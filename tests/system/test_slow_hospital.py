@@ -54,7 +54,8 @@ def stand_still(client: Process) -> None:
 def test_it_is_asked_one_thing_at_a_time_and_told_which_deadline_it_needs(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:
-    plan = make_plan(federation={"rounds": 1000, "min_sites": 1, "deadline_s": DEADLINE_S})
+    federation = {"rounds": 1000, "min_sites": 1, "deadline_s": DEADLINE_S, "empty_rounds": 100}
+    plan = make_plan(federation=federation)
     client = start(deployment, hospitals, plan)
 
     stand_still(client)
