@@ -69,6 +69,7 @@ WAYS: dict[str, Way] = {
     "FedAdam": {"federation": {"strategy": "fedadam"}},
     "5 epochs, a fifth of the rounds": {"training.epochs": 5, "rounds x": 0.2},
     "2 epochs": {"training.epochs": 2},
+    "2 epochs, server momentum 0.9": {"training.epochs": 2, "federation": MOMENTUM},
     "5 epochs": {"training.epochs": 5},
     "rounds x 2": {"rounds x": 2},
     "rounds x 5": {"rounds x": 5},

@@ -68,6 +68,7 @@ def test_report_and_card_keep_its_scores_apart(
     assert card is not None
     text = card.read_text()
     outside = text[text.index("## At hospitals outside the study") :]
+    assert "The intervals count patients of" in outside
     n = study.log.read(ScoredOutside)[-1].sites["site-3"].n_scored
     assert f"| site C | {n} |" in outside
     assert "site C" not in text[text.index("## Scores") : text.index("## At hospitals outside")]

@@ -8,6 +8,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, Finished, ScoredOutside
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.scores import model_round, once_each, score_counts_in
+from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED
 from medfl_server.reports.sections.uncertainty import score_table
@@ -49,7 +50,8 @@ def outside_section(
         f"The model of round {model_round(shown)} on all patients of hospitals that trained "
         "nothing of it, and chose nothing."
     )
-    return [Section(HEADING, [text], tables=tables)]
+    texts = [text, whose_images(counted)] if counted else [text]
+    return [Section(HEADING, texts, tables=tables)]
 
 
 def _rounds(scored: Sequence[ScoredOutside], plan: Plan) -> Table:
