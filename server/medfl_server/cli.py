@@ -219,10 +219,12 @@ def doctor(
     """Check all that could stop the study later, and say who must do what. Changes nothing."""
     from medfl_common.ops.checks import has_failed, show
     from medfl_common.ops.public import as_json
-    from medfl_server.doctor.study import examine_study, private_names
+    from medfl_server.doctor.study import examine_several, examine_study, private_names
+    from medfl_server.study.coordinator import is_coordinator
 
     with errors_for_people():
-        found = examine_study(folder, port)
+        examine = examine_several if is_coordinator(folder) else examine_study
+        found = examine(folder, port)
         if is_json:
             print(as_json(found, private_names(folder)))
         else:

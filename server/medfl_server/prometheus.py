@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -37,11 +37,42 @@ PER_SITE = {  # counter -> what it says of a site
 Ask = Callable[[], dict[str, ConnectedSite]]
 
 
+class Together(Collector):
+    """Several studies' metrics under the same names, with the label `study`: a directory's name."""
+
+    def __init__(self, monitors: "Mapping[str, Monitor]") -> None:
+        self._monitors = monitors
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer a scrape."""
+        families: dict[str, Metric] = {}
+        for study, monitor in self._monitors.items():
+            for own in monitor.collect():
+                family = families.setdefault(
+                    own.name, Metric(own.name, own.documentation, own.type)
+                )
+                for sample in own.samples:
+                    labels = {"study": study, **sample.labels}
+                    family.add_sample(sample.name, labels, sample.value)
+        return families.values()
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand: the registry need not read the logs for it."""
+        return []
+
+
 def watch(study: Study, connected_sites: Ask, port: int) -> Ask:
     """Serve the study's metrics; give the `connected_sites` that the round loop is to use."""
     monitor = Monitor(study, connected_sites)
     serve_metrics(monitor, port)
     return monitor.connected_sites
+
+
+def watch_together(asked: Sequence[tuple[Study, Ask]], port: int) -> list[Ask]:
+    """Serve several studies' metrics; give the `connected_sites` that each loop is to use."""
+    monitors = {study.folder.name: Monitor(study, ask) for study, ask in asked}
+    serve_metrics(Together(monitors), port)
+    return [monitor.connected_sites for monitor in monitors.values()]
 
 
 class Monitor(Collector):

@@ -43,6 +43,7 @@ def as_json(findings: Sequence[Finding], names: Mapping[str, str]) -> str:
 
 
 def _for_others(finding: Finding, names: Mapping[str, str]) -> Finding:
+    finding = replace(finding, check=_roles(finding.check, names))
     if finding.code in QUOTING:
         return replace(finding, seen=kind_of(finding.code), todo=MORE)
     return replace(finding, seen=_roles(finding.seen, names), todo=_roles(finding.todo, names))

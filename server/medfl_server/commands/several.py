@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medfl_common.errors import ConfigError, MedflError, RunError
+from medfl_common.errors import MedflError, RunError
 from medfl_common.files import locked
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
@@ -40,11 +40,6 @@ def run_several(
 
     Those that a person has paused wait for `resume`, of them or of all.
     """
-    if metrics_port is not None:
-        raise ConfigError(
-            "--metrics-port is for a study that runs alone",
-            todo=f"leave it out; the log of each study below {folder} has its numbers",
-        )
     screen.say("starting")
     with ExitStack() as held:
         held.enter_context(serving(folder))
@@ -55,14 +50,16 @@ def run_several(
         refuse_alike(studies)
         for study in studies:
             held.enter_context(locked(study.folder))
-        _serve(folder, studies, bind, port)
+        _serve(folder, studies, bind, port, metrics_port)
 
 
 def _is_over(study: Study) -> bool:
     return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 
-def _serve(folder: Path, studies: list[Study], bind: str, port: int) -> None:
+def _serve(
+    folder: Path, studies: list[Study], bind: str, port: int, metrics_port: int | None
+) -> None:
     """Listen at one port, and run each study in a thread until all have ended."""
     from medfl_server.superlink.join_desk import Joining, at_its_study
     from medfl_server.superlink.listener import Listener
@@ -78,9 +75,14 @@ def _serve(folder: Path, studies: list[Study], bind: str, port: int) -> None:
     listener = Listener(bind, port, made.server_certificate, made.server_key, most)
     desk = at_its_study([Joining(one.study.folder, one.say) for one in ready])
     link = SuperLink(ready[0].roster, listener, ready[0].say, desk)
-    ready[0].connect(link.connected_sites)
-    for one in ready[1:]:
-        one.connect(link.also(one.roster, one.say))
+    asks = [link.connected_sites, *(link.also(one.roster, one.say) for one in ready[1:])]
+    if metrics_port is not None:
+        from medfl_server.prometheus import watch_together
+
+        studies = [one.study for one in ready]
+        asks = watch_together([*zip(studies, asks, strict=True)], metrics_port)
+    for one, ask in zip(ready, asks, strict=True):
+        one.connect(ask)
     with link.serving():
         _run_all(ready, link)
     if failed := [one.study.plan.study for one in running if not one.is_done]:

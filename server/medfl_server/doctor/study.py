@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -23,6 +24,7 @@ from medfl_server.doctor.network import door_checks
 from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import expected_sites
+from medfl_server.study.coordinator import is_coordinator, studies_below
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, open_study
 
@@ -50,10 +52,21 @@ def examine_study(folder: Path, port: int) -> list[Finding]:
     return found + examine({"newest checkpoint": partial(check_checkpoint, study)}, LARGE_S)
 
 
+def examine_several(folder: Path, port: int) -> list[Finding]:
+    """Make the checks of every study below a coordinator's directory."""
+    return [
+        replace(found, check=f"{below.name}: {found.check}")
+        for below in studies_below(folder)
+        for found in examine_study(below, port)
+    ]
+
+
 def private_names(folder: Path) -> dict[str, str]:
     """List what a fault report must not name, each with the role that replaces it."""
     names = {str(path): "study folder" for path in (folder, folder.resolve())}
     names[gethostname()] = "machine"
+    for i, below in enumerate(studies_below(folder) if is_coordinator(folder) else [], 1):
+        names |= private_names(below) | {below.name: f"study {i}"}
     with suppress(MedflError):
         names |= dict.fromkeys(read_roster(folder), "hospital")
         names |= dict.fromkeys(expected_sites(folder), "hospital")

@@ -14,7 +14,7 @@ from medfl_common.errors import LinkError
 from medfl_common.files import Json
 from medfl_common.ops.certificate import valid_until
 from medfl_common.ops.prometheus import NewLines, serve_metrics
-from medfl_server.prometheus import Monitor, watch
+from medfl_server.prometheus import Monitor, watch, watch_together
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import enrol
 from medfl_server.study.run_directory import Study, create_study
@@ -136,6 +136,22 @@ def test_a_port_that_is_taken_is_named(study: Study) -> None:
 
         with pytest.raises(LinkError, match=f"port {port} on 127.0.0.1 cannot be used for metrics"):
             serve_metrics(Monitor(study, dict), port)
+
+
+def test_several_studies_have_the_same_metrics_each_with_its_own_label(
+    study: Study, tmp_path: Path, make_plan: MakePlan
+) -> None:
+    other, port = create_study(tmp_path / "other", make_plan()), free_port()
+    create_authority(other.folder, "other", "localhost")
+
+    watch_together([(study, dict), (other, dict)], port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+
+    assert f'medfl_rounds_made{{study="{study.folder.name}"}} 1.0' in lines
+    assert 'medfl_rounds_made{study="other"} 0.0' in lines
+    assert f'medfl_site_connected{{site="north",study="{study.folder.name}"}} 0.0' in lines
+    assert lines.count("# TYPE medfl_rounds_made gauge") == 1
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Several studies below one directory: one authority, one port, and a roster for each."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.unit.server.join_desks import refused
 from tests.unit.several_studies import STUDIES, Coordinator
 from typer.testing import CliRunner
 
+from medfl_client.commands.run import free_port
 from medfl_client.config.identity import create_identity, signing_key, transport_key
 from medfl_common.errors import ConfigError
 from medfl_common.run.folder import RunFolder
@@ -218,3 +220,14 @@ def test_each_studys_messages_belong_to_its_own_run_though_both_share_a_process(
     assert left == dict.fromkeys(STUDIES, True)
     assert len({*runs.values()}) == 2
     assert link._state.message_ins_store == {}
+
+
+def test_doctor_looks_at_every_study_and_names_none_to_others(coordinator: Coordinator) -> None:
+    _, said = type_("doctor", coordinator.folder, "--port", free_port())
+    _, public = type_("doctor", coordinator.folder, "--port", free_port(), "--json")
+
+    assert "hearts: run log" in said
+    assert "lungs: run log" in said
+    checks = [row["check"] for row in json.loads(public)["checks"]]
+    assert {"<study 1>: run log", "<study 2>: run log"} <= {*checks}
+    assert not any(name in public for name in STUDIES)
