@@ -7,6 +7,8 @@ READY  := $(VENV)/.ready
 SBOM   := $(VENV)/sbom
 # Tests wait more than they compute: three at a time on two cores.
 WORKERS ?= 3
+# The slow ones kill processes and hold clocks against them: one at a time on a core.
+SLOW_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint unit slow reference bench-peers sbom docs coverage clean
@@ -38,7 +40,7 @@ unit: $(READY)  ## the tests, real processes included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 slow: $(READY)  ## the tests that take minutes: kills, cut connections, canaries
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(SLOW_WORKERS) --dist worksteal
 
 reference: $(READY)  ## docs/reference, from the code
 	$(BIN)/python -m tools.reference
