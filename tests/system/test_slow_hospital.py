@@ -51,6 +51,16 @@ def stand_still(client: Process) -> None:
     client.send_signal(signal.SIGCONT)
 
 
+def be_late_once(deployment: Deployment, client: Process) -> None:
+    """Have the client of site-2 stand still, and wait until it is back in a round."""
+    stand_still(client)
+    wait_until(lambda: bool(late_replies(deployment)), ANSWER_S, "a late reply")
+    n_before = n_rounds_with(deployment, "site-2")
+    wait_until(
+        lambda: n_rounds_with(deployment, "site-2") > n_before, ANSWER_S, "a later round with it"
+    )
+
+
 def test_it_is_asked_one_thing_at_a_time_and_told_which_deadline_it_needs(
     deployment: Deployment, hospitals: Path, make_plan: MakePlan
 ) -> None:
@@ -58,12 +68,7 @@ def test_it_is_asked_one_thing_at_a_time_and_told_which_deadline_it_needs(
     plan = make_plan(federation=federation)
     client = start(deployment, hospitals, plan)
 
-    stand_still(client)
-    wait_until(lambda: bool(late_replies(deployment)), ANSWER_S, "a late reply")
-    n_before = n_rounds_with(deployment, "site-2")
-    wait_until(
-        lambda: n_rounds_with(deployment, "site-2") > n_before, ANSWER_S, "a later round with it"
-    )
+    be_late_once(deployment, client)
 
     (late,) = late_replies(deployment)
     rounds = {e["round"]: e["missing"].get("site-2") for e in log(deployment, "round")}  # type: ignore[attr-defined]
@@ -88,12 +93,7 @@ def test_a_deadline_that_follows_is_long_enough_the_next_time(
     plan = make_plan(federation={"rounds": 1000, "min_sites": 1, "deadline_s": "auto"})
     client = start(deployment, hospitals, plan)
 
-    stand_still(client)
-    wait_until(lambda: bool(late_replies(deployment)), ANSWER_S, "a late reply")
-    n_before = n_rounds_with(deployment, "site-2")
-    wait_until(
-        lambda: n_rounds_with(deployment, "site-2") > n_before, ANSWER_S, "a later round with it"
-    )
+    be_late_once(deployment, client)
     stand_still(client)
 
     def waited() -> list[float]:

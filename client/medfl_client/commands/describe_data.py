@@ -56,9 +56,10 @@ def describe_data(
 
 def _plan(folder: Path, plan_file: Path | None, asking: Asking) -> Plan | None:
     """Give the study's plan: the one named, the one that came, or the one that is approved."""
-    waiting = [*proposed(SiteFolder(folder).state)[-1:], SiteFolder(folder).plan_file]
-    found = next((path for path in (plan_file, *waiting) if path and (path.exists())), plan_file)
-    records = approved(SiteFolder(folder).state) if found is None else []
+    state, here = SiteFolder(folder).state, SiteFolder(folder).plan_file
+    waiting = next((path for path in (*proposed(state)[-1:], here) if path.exists()), None)
+    found = plan_file or waiting
+    records = approved(state) if found is None else []
     plan = load_plan(found) if found is not None else None
     if records:
         plan = approved_plan(records[-1])

@@ -43,5 +43,13 @@ def _has_answered(state: Path, plan: Plan) -> bool:
     if not path.exists():
         return False
     with path.open(encoding="utf-8", errors="replace") as lines:
-        found = [json.loads(line) for line in lines if plan.hash() in line and line.endswith("\n")]
-    return any(line.get("decision", "released") == "released" for line in found)
+        own = [line for line in lines if plan.hash() in line and line.endswith("\n")]
+    return any(_is_released(line) for line in own)
+
+
+def _is_released(line: str) -> bool:
+    """Say whether a line is of an answer; one that is damaged may be."""
+    try:
+        return bool(json.loads(line).get("decision", "released") == "released")
+    except (ValueError, AttributeError):
+        return True

@@ -4,6 +4,7 @@ It begins while no task is worked on, and never for a plan that is not approved.
 plan waits for its end: it would do the same work.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from medfl_client.egress.guard import permit
 from medfl_client.egress.questions import newest_run
 from medfl_common.errors import MedflError
 from medfl_common.plan.plan import Plan
+from medfl_common.ui.screen import for_people
 
 LOOK_S = 2.0  # between looks for an approval
 
@@ -89,5 +91,6 @@ class ReadingAhead:
             data = self._site_file.data
             found = collect(self._folder, self._state, data, plan, self._watch)
             self._tell(f"{len(found.samples)} images are ready for the first round of {plan.study}")
-        except MedflError as error:
-            self._tell(f"no images are ready for {plan.study}: {error}")
+        except (MedflError, OSError, sqlite3.Error) as error:
+            why = for_people(error) or "its first task says why"
+            self._tell(f"no images are ready for {plan.study}: {why}")

@@ -199,18 +199,22 @@ def _refused_by_the_system(error: Exception) -> MedflError | None:
     )
 
 
+def for_people(error: Exception) -> MedflError | None:
+    """Give an error as a person reads it; None: nobody foresaw it."""
+    known = error if isinstance(error, MedflError) else _refused_by_the_system(error)
+    return full_disk(error) or known
+
+
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn our own errors into a message and an exit status; the only place that catches them."""
     try:
         yield
-    except MedflError as error:
-        _end_with(full_disk(error) or error)
-    except (OSError, sqlite3.Error) as error:
-        refused = full_disk(error) or _refused_by_the_system(error)
-        if refused is None:
+    except (MedflError, OSError, sqlite3.Error) as error:
+        told = for_people(error)
+        if told is None:
             raise
-        _end_with(refused)
+        _end_with(told)
     except KeyboardInterrupt as stopped:
         print(f"medfl: {str(stopped) or STOPPED}", file=sys.stderr)
         sys.stderr.flush()

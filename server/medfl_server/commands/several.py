@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from medfl_common.errors import MedflError, RunError
 from medfl_common.files import locked
-from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
-from medfl_common.run.model_file import WEIGHTS
-from medfl_common.ui.screen import Screen, lines_of, log_to
+from medfl_common.ui.screen import Screen, for_people, lines_of, log_to
 from medfl_server.commands.run import largest_reply, names_of, report_study, say_keys
 from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster
-from medfl_server.study.coordinator import open_studies, refuse_alike
+from medfl_server.study.coordinator import studies_to_run
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study
 
@@ -43,18 +41,13 @@ def run_several(
     screen.say("starting")
     with ExitStack() as held:
         held.enter_context(serving(folder))
-        studies = [study for study in open_studies(folder) if not _is_over(study)]
+        studies = studies_to_run(folder)
         if not studies:
             screen.say(f"every study below {folder} is finished; there is nothing left to do")
             return
-        refuse_alike(studies)
         for study in studies:
             held.enter_context(locked(study.folder))
         _serve(folder, studies, bind, port, metrics_port)
-
-
-def _is_over(study: Study) -> bool:
-    return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 
 def _serve(
@@ -173,10 +166,12 @@ class Running:
                 self._run_once(link, others)
         except KeyboardInterrupt:
             pass  # the one in whose thread it was raised says so
-        except MedflError as error:
-            self._explain(error)
-        except Exception:
-            self.say(traceback.format_exc())
+        except Exception as error:
+            told = for_people(error)
+            if told is None:
+                self.say(traceback.format_exc())
+            else:
+                self._explain(told)
         finally:
             self.makes_rounds = False
 

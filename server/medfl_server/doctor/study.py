@@ -24,7 +24,7 @@ from medfl_server.doctor.network import door_checks
 from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import expected_sites
-from medfl_server.study.coordinator import is_coordinator, studies_below
+from medfl_server.study.coordinator import is_coordinator, studies_below, studies_to_run
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, open_study
 
@@ -53,12 +53,20 @@ def examine_study(folder: Path, port: int) -> list[Finding]:
 
 
 def examine_several(folder: Path, port: int) -> list[Finding]:
-    """Make the checks of every study below a coordinator's directory."""
-    return [
+    """Make the checks of every study below a coordinator's directory, and of them together."""
+    each = [
         replace(found, check=f"{below.name}: {found.check}")
         for below in studies_below(folder)
         for found in examine_study(below, port)
     ]
+    return [*examine({"studies": partial(check_together, folder)}), *each]
+
+
+def check_together(folder: Path) -> Finding:
+    """Check that there are studies, and that hospitals can tell them apart and trust one port."""
+    to_run = studies_to_run(folder)  # its errors say what to do
+    names = ", ".join(study.folder.name for study in to_run)
+    return ok(f"run runs {names}" if names else "every study is finished")
 
 
 def private_names(folder: Path) -> dict[str, str]:

@@ -109,9 +109,8 @@ class LateReplies:
             owed = self.work_of(site, present.get(site))
             if owed is not None and owed.kind == "train":
                 seconds = owed.asked.seconds()
-                lines.append(f"{site} has been at work on {owed} for {seconds:.0f} s")
-                if line := advice(self._federation, site, seconds, is_done=False):
-                    lines[-1] = line
+                told = advice(self._federation, site, seconds, is_done=False)
+                lines.append(told or f"{site} has been at work on {owed} for {seconds:.0f} s")
         return lines
 
     def advise(self, site: str, seconds: float) -> None:

@@ -9,7 +9,9 @@ from itertools import combinations
 from pathlib import Path
 
 from medfl_common.errors import ConfigError, RunError
+from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.model_file import WEIGHTS
 from medfl_server.roster.certificates import (
     create_authority,
     have_one_authority,
@@ -71,6 +73,13 @@ def open_studies(folder: Path) -> list[Study]:
     return studies
 
 
+def studies_to_run(folder: Path) -> list[Study]:
+    """Open every study below that is not over; ConfigError where two cannot run at once."""
+    studies = [study for study in open_studies(folder) if not _is_over(study)]
+    refuse_alike(studies)
+    return studies
+
+
 def refuse_alike(studies: Sequence[Study]) -> None:
     """Raise ConfigError where hospitals could not tell two of the studies apart."""
     for one, other in combinations(studies, 2):
@@ -85,6 +94,10 @@ def refuse_alike(studies: Sequence[Study]) -> None:
                 "a hospital could not tell which of them has ended",
                 todo="let one of them finish before the other goes on",
             )
+
+
+def _is_over(study: Study) -> bool:
+    return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 
 def _refuse_if_taken(folder: Path) -> None:
