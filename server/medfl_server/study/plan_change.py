@@ -65,6 +65,7 @@ def amend(folder: Path, settings: Changes) -> Changed:
         _keep_former(study)
         event = PlanChanged.of_plans(round_, before.hash(), now.hash(), changes, user_name())
         study.log.go_on(event, round_)
+        write_facts(study.folder, study.run, before, coming=now)
         write_atomic(study.files.plan_file, text.encode())
         write_facts(study.folder, study.run, now)
     return Changed(before, Study(folder, now, study.run), round_, changes)

@@ -80,9 +80,11 @@ def create_study(folder: Path, plan_file: Path) -> Study:
     return Study(folder, plan, run)
 
 
-def write_facts(folder: Path, run: str, plan: Plan) -> None:
-    """Write what makes a directory that of a run of a plan."""
+def write_facts(folder: Path, run: str, plan: Plan, coming: Plan | None = None) -> None:
+    """Write what makes a directory that of a run of a plan, and of one that is being written."""
     facts = {"run": run, "plan_sha256": plan.hash(), "medfl": __version__}
+    if coming is not None:
+        facts["coming_sha256"] = coming.hash()
     write_atomic(RunFolder(folder).facts, json.dumps(facts, indent=1).encode())
 
 
@@ -119,12 +121,13 @@ def open_study(folder: Path) -> Study:
     try:
         facts = json.loads(made.facts.read_text())
         run, plan_hash = str(facts["run"]), facts["plan_sha256"]
+        coming = facts.get("coming_sha256")  # a change of the plan was cut off
     except FileNotFoundError:
         raise _no_study(folder) from None
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise RunError(f"{made.facts} is damaged", data="nothing was changed") from None
     plan = load_plan(made.plan_file)
-    if plan.hash() != plan_hash:
+    if plan.hash() not in (plan_hash, coming):
         raise RunError(
             f"{made.plan_file} was changed after the study was made (hash {plan.hash()[:8]}, "
             f"was {plan_hash[:8]})",

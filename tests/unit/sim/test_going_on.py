@@ -9,7 +9,9 @@ import torch
 from tests.conftest import PLAN, MakePlan
 
 from medfl_common.errors import ConfigError, RunError
+from medfl_common.files import write_atomic
 from medfl_common.plan.plan import load_plan
+from medfl_common.run import log
 from medfl_common.run.checkpoint import kept_rounds, load_kept
 from medfl_common.run.decisions import PlanChanged, TakenBack
 from medfl_common.run.events import Finished
@@ -20,6 +22,7 @@ from medfl_server.export.model import write_round
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.rounds.paused import PausedError
+from medfl_server.study import plan_change, run_directory
 from medfl_server.study.branch import branch
 from medfl_server.study.going_back import cost_of, go_back
 from medfl_server.study.pause_wish import refuse_while_paused, wish_pause
@@ -109,6 +112,31 @@ def test_a_plan_changes_from_the_next_round_on_and_the_log_says_who_did_what(
     study = go_on(study.folder, hospitals)
     assert study.plan.training.lr == 0.001
     assert study.log.read(Finished)[-1].last == 2
+
+
+@pytest.mark.parametrize("n_written", range(5))
+def test_a_change_that_is_cut_off_leaves_a_study_that_opens_and_can_be_changed_again(
+    n_written: int, finished: Path, hospitals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "s"))
+    left = iter(range(n_written))
+
+    def write_or_die(path: Path, data: bytes) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        write_atomic(path, data)
+
+    for module in (plan_change, run_directory, log):
+        monkeypatch.setattr(module, "write_atomic", write_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        extend(folder, 1)
+    monkeypatch.undo()
+
+    study = open_study(folder)
+    assert study.plan.federation.rounds == (2 if n_written == 4 else 1)
+    if n_written < 4:
+        extend(folder, 1)
+    assert go_on(folder, hospitals).log.read(Finished)[-1].last == 2
 
 
 def test_what_belongs_to_a_study_does_not_change_and_nothing_follows_an_end(
