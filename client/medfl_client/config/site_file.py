@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_common.files import write_private
+from medfl_common.files import alone, write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
@@ -251,8 +251,14 @@ def load_site_file(folder: Path) -> SiteFile:
 
 
 def site_secret(state: Path) -> bytes:
-    """Read the key of the patient pseudonyms, 32 bytes, made at first need; it never leaves."""
+    """Read the key of the patient pseudonyms, 32 bytes, made at first need; it never leaves.
+
+    Who needs it first at the same moment, as two studies that read images, has the same one.
+    """
     path = StateFolder(state).patients_key
     if not path.exists():
-        write_private(path, secrets.token_hex(32).encode())
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with alone(path.parent):
+            if not path.exists():
+                write_private(path, secrets.token_hex(32).encode())
     return bytes.fromhex(path.read_text())

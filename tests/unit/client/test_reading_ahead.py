@@ -1,13 +1,15 @@
 """Images are read as soon as their plan is approved, and never without that."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from tests.conftest import MakePlan
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import load_site_file
+from medfl_client.config.site_file import load_site_file, site_secret
 from medfl_client.data.ingest import collect
 from medfl_client.egress.approvals import approve, write_record
 from medfl_client.task import reading_ahead
@@ -79,3 +81,16 @@ def test_a_plan_that_the_policy_refuses_is_not_read_for(
     assert not site.reads(plan)
 
     assert "(policy P3, max_rounds)" in site.said[0]
+
+
+def test_who_reads_first_at_the_same_moment_has_the_secret_that_stays(tmp_path: Path) -> None:
+    for i in range(20):
+        state, start = tmp_path / f"{i}" / "state", Barrier(8)
+
+        def secret(place: Path = state, start: Barrier = start) -> bytes:
+            start.wait()
+            return site_secret(place)
+
+        with ThreadPoolExecutor(8) as pool:
+            found = {one.result() for one in [pool.submit(secret) for _ in range(8)]}
+        assert found == {site_secret(state)}
