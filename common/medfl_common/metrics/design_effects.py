@@ -53,7 +53,9 @@ def design_effects(
 ) -> DesignEffects:
     """Return the design effects of all scores of `counts`, which are of `images`."""
     influences = _influences(counts, images, specificity, quadratic)
-    patients, each = _behind(images, images.patient), _behind(images, np.arange(counts.n))
+    patients, each = (
+        count_behind(images.kind, whose) for whose in (images.patient, np.arange(counts.n))
+    )
     n_classes = len(counts.positive)
     values, behind = [], []
     for score in SCORES:
@@ -105,10 +107,10 @@ def _few(n: int) -> float:
     return n / (n - 1) * float(stdtrit(n - 1, 0.975)) ** 2 if n > 1 else 1.0
 
 
-def _behind(images: PatientImages, whose: Ints) -> Behind:
-    """Count who has images, of each class and of the rest."""
+def count_behind(kind: Ints, whose: Ints) -> Behind:
+    """Count who has images, of each class and of the rest: (N, C) of `PatientImages`, (N,)."""
     sides = [
-        np.array([float(len(np.unique(whose[kind == side]))) for kind in images.kind.T])
+        np.array([float(len(np.unique(whose[of_class == side]))) for of_class in kind.T])
         for side in (1, 0)
     ]
     return Behind(len(np.unique(whose)), *sides)

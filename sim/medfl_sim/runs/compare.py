@@ -19,6 +19,7 @@ from medfl_client.training.losses import log_odds
 from medfl_common.files import write_atomic
 from medfl_common.metrics.clusters import FEWEST_PATIENTS, images_by_patient
 from medfl_common.metrics.counts import in_bins
+from medfl_common.metrics.design_effects import count_behind
 from medfl_common.plan.plan import Plan
 from medfl_common.run.folder import RunFolder
 from medfl_common.seeds import numpy_generator
@@ -179,9 +180,10 @@ def _draws(odds: Indices, targets: NDArray[np.float32], patients: Indices | None
     Efron, Tibshirani: An Introduction to the Bootstrap.
     """
     rng = numpy_generator(SEED, "comparison")
-    images = images_by_patient(np.arange(len(targets)) if patients is None else patients)
+    whose = np.arange(len(targets)) if patients is None else patients
+    images, kind = images_by_patient(whose), np.where(np.isnan(targets), -1, targets > 0.5)
     n, found = len(images), []
-    is_few = n < FEWEST_PATIENTS and n < len(targets)
+    is_few = n < len(targets) and count_behind(kind, whose).of("auc") < FEWEST_PATIENTS
     for _ in range(N_DRAWS if n and not is_few else 0):
         drawn = np.concatenate([images[i] for i in rng.integers(0, n, n)])
         areas = _areas(odds[:, drawn], targets[drawn])

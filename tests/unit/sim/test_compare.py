@@ -130,6 +130,8 @@ def test_a_difference_is_drawn_by_patients_and_two_patients_tell_none() -> None:
     assert by_patient.value == by_image.value
     assert _width(by_patient) > 1.4 * _width(by_image)
     assert of_two == Difference(by_image.value)
+    assert difference(one, other, truth, patient % 18) == of_two  # 9 patients of each class
+    assert _width(difference(one, other, truth, patient % 20)) > 0
     assert of_two.verdict == "cannot be said"
 
 
