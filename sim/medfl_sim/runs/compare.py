@@ -140,8 +140,8 @@ def _row(
         n_trained=n_trained,
         n_scored=len(targets),
         auc=dict(zip(MODELS, areas, strict=True)),
-        helped=_difference(areas[0], areas[1], draws[:, 0] - draws[:, 1]),
-        to_pooled=_difference(areas[0], areas[2], draws[:, 0] - draws[:, 2]),
+        helped=_difference(places[[0, 1]], areas[:2], draws[:, 0] - draws[:, 1]),
+        to_pooled=_difference(places[[0, 2]], areas[::2], draws[:, 0] - draws[:, 2]),
         part=part,
     )
 
@@ -159,15 +159,17 @@ def difference(
     """
     places = in_bins(np.stack([one, other]))  # as the sites' histograms: one AUC on all pages
     areas, draws = _areas(places, targets), _draws(places, targets, patients)
-    return _difference(areas[0], areas[1], draws[:, 0] - draws[:, 1])
+    return _difference(places, areas, draws[:, 0] - draws[:, 1])
 
 
-def _difference(one: float | None, other: float | None, drawn: Floats) -> Difference:
-    known = drawn[np.isfinite(drawn)]
+def _difference(places: Indices, areas: list[float | None], drawn: Floats) -> Difference:
+    """Compare two models; draws that are all alike say how sure it is only of models that are."""
+    known, (one, other) = drawn[np.isfinite(drawn)], areas
     if one is None or other is None:
         return Difference(None)
     value = one - other
-    if len(known) < N_DRAWS / 2:
+    is_blind = known.size > 0 and np.ptp(known) == 0 and not np.array_equal(*places)
+    if len(known) < N_DRAWS / 2 or is_blind:
         return Difference(value)
     low, high = np.percentile(known, [2.5, 97.5])
     return Difference(value, min(float(low), value), max(float(high), value))

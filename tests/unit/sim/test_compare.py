@@ -135,6 +135,14 @@ def test_a_difference_is_drawn_by_patients_and_two_patients_tell_none() -> None:
     assert of_two.verdict == "cannot be said"
 
 
+def test_two_models_that_part_few_images_without_fault_are_not_said_to_be_equal() -> None:
+    truth = np.array([[0.0], [0.0], [1.0], [1.0]], dtype=np.float32)
+    one, other = truth * 2, truth * 3 + np.array([[0.1], [0.2], [0.3], [0.4]])
+
+    assert difference(one, other, truth) == Difference(0.0)
+    assert difference(one, one, truth) == Difference(0.0, 0.0, 0.0)
+
+
 def _width(found: Difference) -> float:
     return (found.high or 0) - (found.low or 0)
 
