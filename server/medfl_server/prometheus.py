@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -40,8 +40,17 @@ Ask = Callable[[], dict[str, ConnectedSite]]
 class Together(Collector):
     """Several studies' metrics under the same names, with the label `study`: a directory's name."""
 
-    def __init__(self, monitors: "Mapping[str, Monitor]") -> None:
-        self._monitors = monitors
+    def __init__(self) -> None:
+        self._monitors: dict[str, Monitor] = {}
+
+    def add(self, study: Study, connected_sites: Ask) -> Ask:
+        """Tell of a study, too; give the `connected_sites` that its loop is to use."""
+        monitor = Monitor(study, connected_sites)
+        self._monitors = {
+            **self._monitors,
+            study.folder.name: monitor,
+        }  # a scrape goes on meanwhile
+        return monitor.connected_sites
 
     def collect(self) -> Iterable[Metric]:
         """Answer a scrape."""
@@ -68,11 +77,11 @@ def watch(study: Study, connected_sites: Ask, port: int) -> Ask:
     return monitor.connected_sites
 
 
-def watch_together(asked: Sequence[tuple[Study, Ask]], port: int) -> list[Ask]:
-    """Serve several studies' metrics; give the `connected_sites` that each loop is to use."""
-    monitors = {study.folder.name: Monitor(study, ask) for study, ask in asked}
-    serve_metrics(Together(monitors), port)
-    return [monitor.connected_sites for monitor in monitors.values()]
+def watch_together(port: int) -> Together:
+    """Serve several studies' metrics; give what takes them."""
+    together = Together()
+    serve_metrics(together, port)
+    return together
 
 
 class Monitor(Collector):

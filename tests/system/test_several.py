@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_client.config.folder import PRIVATE, SIGNING_KEY
+from medfl_common.files import holder
 from medfl_common.run.log import Line, read_lines
 from medfl_sim.local.deployment import Deployment, Process, run_here, wait_until
 
@@ -20,10 +21,16 @@ SITES = ("site-1", "site-2")
 def make_studies(deployment: Deployment, make_plan: MakePlan, **federation: object) -> None:
     run_here("server", "init", deployment.study, "--host", "localhost")
     for name in STUDIES:
-        given = {"rounds": 2, "deadline_s": 600, **federation}
-        plan = make_plan(f"{name}.yaml", federation=given)
-        plan.write_text(plan.read_text().replace("study: small", f"study: {name}"))
-        run_here("server", "init", deployment.study / name, "--plan", plan)
+        make_study(deployment, make_plan, name, **federation)
+
+
+def make_study(
+    deployment: Deployment, make_plan: MakePlan, name: str, **federation: object
+) -> None:
+    given = {"rounds": 2, "deadline_s": 600, **federation}
+    plan = make_plan(f"{name}.yaml", federation=given)
+    plan.write_text(plan.read_text().replace("study: small", f"study: {name}"))
+    run_here("server", "init", deployment.study / name, "--plan", plan)
 
 
 def invite(deployment: Deployment, study: str, site: str) -> Path:
@@ -123,3 +130,40 @@ def test_a_hospital_leaves_one_study_and_its_client_goes_on_for_the_other(
     server.terminate()
     assert server.wait(ANSWER_S) == 130
     assert client.poll() is None  # it waits for the coordinator to be back
+
+
+def test_a_study_made_or_extended_while_others_run_begins_without_a_restart(
+    deployment: Deployment, hospitals: Path, make_plan: MakePlan
+) -> None:
+    run_here("server", "init", deployment.study, "--host", "localhost")
+    make_study(deployment, make_plan, "lungs", rounds=500, min_sites=1)
+    site = hospitals / "site-1"
+    second = site / "studies" / "hearts"
+    file = invite(deployment, "lungs", "site-1")
+    server = deployment.start_server()
+    wait_until(lambda: "waiting for" in said(deployment, "server"), ANSWER_S, "the first")
+    run_here("client", "join", file, site, "--yes")
+    run_here("client", "approve", site, "--yes")
+    client = deployment.start_client(site)
+    wait_until(lambda: released(site) >= 1, ANSWER_S, "a round of the first")
+
+    make_study(deployment, make_plan, "hearts", min_sites=1)
+    file = invite(deployment, "hearts", "site-1")
+    wait_until(lambda: "hearts: 0 of 1 sites" in said(deployment, "server"), ANSWER_S, "the new")
+    assert "site-1 is enrolled in hearts" in run_here("client", "join", file, site, "--yes")
+    text = (second / "site.yaml").read_text().replace("min_images: 20", "min_images: 5")
+    (second / "site.yaml").write_text(text.replace("min_cell: 10", "min_cell: 1"))
+    run_here("client", "approve", second, "--yes")
+    new = deployment.study / "hearts"
+    wait_until(lambda: (new / "report.html").exists() and not holder(new), ANSWER_S, "its end")
+
+    run_here("server", "extend", new, "--rounds", "1")
+    wait_until(
+        lambda: "was changed since it was approved" in said(deployment, "site-1"), ANSWER_S, "plan"
+    )
+    run_here("client", "approve", second, "--yes")
+    wait_until(lambda: len(events(deployment, "hearts", "finished")) == 2, ANSWER_S, "the third")
+    assert [line["round"] for line in events(deployment, "hearts", "round")] == [1, 2, 3]
+    assert len(events(deployment, "lungs", "started")) == 1  # nobody disturbed the first study
+    assert not events(deployment, "lungs", "resumed")
+    assert (client.poll(), server.poll()) == (None, None)

@@ -63,19 +63,24 @@ def open_studies(folder: Path) -> list[Study]:
             todo=f"make one below it: medfl-server init {folder / 'NAME'} --plan PLAN",
         )
     for study in studies:
-        if not have_one_authority(folder, study.folder):
-            raise ConfigError(
-                f"{study.folder} has another authority than {RunFolder(folder).tls}, so its "
-                "hospitals would not trust this port",
-                todo="run it alone, from another directory; medfl-server init --like makes a "
-                "directory with a study's own authority",
-            )
+        refuse_other_authority(folder, study)
     return studies
+
+
+def refuse_other_authority(folder: Path, study: Study) -> None:
+    """Raise ConfigError where a study's hospitals would not trust this directory's port."""
+    if not have_one_authority(folder, study.folder):
+        raise ConfigError(
+            f"{study.folder} has another authority than {RunFolder(folder).tls}, so its "
+            "hospitals would not trust this port",
+            todo="run it alone, from another directory; medfl-server init --like makes a "
+            "directory with a study's own authority",
+        )
 
 
 def studies_to_run(folder: Path) -> list[Study]:
     """Open every study below that is not over; ConfigError where two cannot run at once."""
-    studies = [study for study in open_studies(folder) if not _is_over(study)]
+    studies = [study for study in open_studies(folder) if not is_over(study)]
     refuse_alike(studies)
     return studies
 
@@ -96,7 +101,8 @@ def refuse_alike(studies: Sequence[Study]) -> None:
             )
 
 
-def _is_over(study: Study) -> bool:
+def is_over(study: Study) -> bool:
+    """Say whether a study is finished, and its final model is written."""
     return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 

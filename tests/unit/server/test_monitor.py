@@ -144,7 +144,9 @@ def test_several_studies_have_the_same_metrics_each_with_its_own_label(
     other, port = create_study(tmp_path / "other", make_plan()), free_port()
     create_authority(other.folder, "other", "localhost")
 
-    watch_together([(study, dict), (other, dict)], port)
+    together = watch_together(port)
+    for one in (study, other):
+        together.add(one, dict)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
 

@@ -1,5 +1,6 @@
 """One of several studies in a coordinator's process: it rests, goes on, fails and ends alone."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ from tests.unit.several_studies import Coordinator
 from typer.testing import CliRunner
 
 from medfl_common.errors import RunError
-from medfl_common.files import locked
+from medfl_common.files import holder, locked
 from medfl_server.cli import app
-from medfl_server.commands import several
-from medfl_server.commands.several import Running
+from medfl_server.commands import one_of_several
+from medfl_server.commands.one_of_several import Running
 from medfl_server.rounds.paused import PausedError
-from medfl_server.study.pause_wish import wish_in, wish_pause
+from medfl_server.study.made_meanwhile import MadeMeanwhile
+from medfl_server.study.pause_wish import wish_pause
 from medfl_server.study.run_directory import open_study
 
 
@@ -43,46 +45,56 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, make_plan: MakePlan) -> Iterator[Path]:
-    folder = Coordinator(tmp_path / "coordinator", make_plan).folder / "lungs"
+    folder = Coordinator(tmp_path / "coordinator", make_plan).folder
     with locked(folder):
-        yield folder
+        yield folder / "lungs"
 
 
 def running(folder: Path, link: Link) -> tuple[Running, list[str]]:
     one, said = Running(open_study(folder)), Said()
-    one.say = said.say
+    one.screen.say = said.say  # type: ignore[method-assign]
     one.start(link, [])  # type: ignore[arg-type]
     return one, said.lines
 
 
-def test_a_study_that_a_person_pauses_rests_alone_and_goes_on_at_resume(folder: Path) -> None:
+def paused_by_a_person() -> PausedError:
+    paused = PausedError("after round 1: paused")
+    paused.message = "back on Monday"
+    return paused
+
+
+def test_a_study_that_a_person_pauses_rests_alone_and_can_be_changed(folder: Path) -> None:
     def pause() -> None:
         wish_pause(folder, "back on Monday", is_now=True)
-        paused = PausedError("after round 1: paused")
-        paused.message = "back on Monday"
-        raise paused
+        raise paused_by_a_person()
 
-    went_on = threading.Event()
+    one, said = running(folder, Link(pause))
+    one.join(60)
+
+    assert "the other studies go on" in said[0]
+    assert (one.is_running(), one.is_paused(), one.is_done) == (False, True, False)
+    for words in (["amend", folder, "--set", "training.lr=0.001"], ["resume", folder]):
+        done = CliRunner().invoke(app, [*map(str, words)])
+        assert done.exit_code == 0, done.output
+    assert "the coordinator that runs goes on with it" in " ".join(done.output.split())
+    assert not one.is_paused()
+
+
+def test_a_study_that_is_resumed_while_the_hospitals_are_told_of_the_pause_goes_on(
+    folder: Path,
+) -> None:
+    def pause() -> None:
+        raise paused_by_a_person()  # `resume` has taken the wish away by now
 
     def go_on() -> None:
-        went_on.set()
         raise RunError("enough")
 
     link = Link(pause, go_on)
     one, said = running(folder, link)
-    until(lambda: bool(said) and not one.makes_rounds)
-    assert "the other studies go on" in said[0]
-    assert (link.n_runs, one.thread.is_alive()) == (1, True)
+    one.join(60)
 
-    done = CliRunner().invoke(app, ["resume", str(folder)])
-
-    assert done.exit_code == 0, done.output
-    assert "the coordinator that runs goes on with it" in " ".join(done.output.split())
-    assert went_on.wait(60)
-    assert wish_in(folder) is None
-    one.thread.join(60)
-    assert any("enough" in line for line in said)
-    assert not one.is_done
+    assert link.n_runs == 2
+    assert "enough" in said[0]
 
 
 def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
@@ -90,7 +102,7 @@ def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
         raise ValueError("unforeseen")
 
     one, said = running(folder, Link(fault))
-    one.thread.join(60)
+    one.join(60)
 
     assert (one.is_done, one.makes_rounds) == (False, False)
     assert "ValueError: unforeseen" in said[-1]
@@ -98,7 +110,7 @@ def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
 
 def test_a_study_without_enough_hospitals_does_not_begin_and_says_why(folder: Path) -> None:
     one, said = Running(open_study(folder)), Said()
-    one.say = said.say
+    one.screen.say = said.say  # type: ignore[method-assign]
 
     assert not one.is_ready(8443)
 
@@ -122,7 +134,7 @@ def test_who_stops_the_coordinator_ends_a_loop_once_and_lets_it_say_goodbye(fold
 
     one.stop()
 
-    one.thread.join(60)
+    one.join(60)
     assert present == [{}]
 
 
@@ -130,11 +142,53 @@ def test_the_last_word_waits_for_hospitals_that_another_study_keeps_busy(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported: list[str] = []
-    monkeypatch.setattr(several, "report_study", lambda study, screen: reported.append("lungs"))
+    monkeypatch.setattr(
+        one_of_several, "report_study", lambda study, screen: reported.append(study.plan.study)
+    )
     one, other = Running(open_study(folder)), Running(open_study(folder.parent / "hearts"))
+    other.makes_rounds = True
 
-    assert one.may_wait([other])
-    assert not one.makes_rounds
+    assert one.may_wait([one, other])
+    assert (one.is_done, one.makes_rounds) == (True, False)
+    one.leave()  # it was extended
+    assert not one.may_wait([one, other])
     other.makes_rounds = False
-    assert not one.may_wait([other])
-    assert reported == ["lungs"]  # at once, not when the others have ended
+    assert other.may_wait([one]) is False
+    assert reported == ["lungs", "hearts"]  # at once, not when the others have ended
+
+
+def test_a_finished_study_that_still_says_goodbye_can_be_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_of_several, "report_study", lambda study, screen: None)
+    one = Running(open_study(folder))
+    said: list[bool] = []
+    ends = threading.Event()
+
+    def finish() -> None:
+        said.append(bool(holder(folder)))
+        one.may_wait([])
+        said.append(bool(holder(folder)))
+        ends.wait(60)
+
+    one.start(Link(finish), [])  # type: ignore[arg-type]
+    until(lambda: len(said) == 2)
+    with locked(folder):
+        assert one.is_running()
+    ends.set()
+    one.join(60)
+    assert said == [True, False]
+
+
+def test_a_study_is_seen_once_when_its_directory_is_whole_or_was_changed(folder: Path) -> None:
+    seen = MadeMeanwhile(folder.parent)
+    assert (seen(), seen()) == ([], [])
+    shutil.copytree(folder, folder.parent / "kidneys")
+
+    assert seen() == []  # somebody may still write there
+    assert seen() == [folder.parent / "kidneys"]
+    assert seen() == []
+    wish_pause(folder, "", is_now=False)
+    assert (seen(), seen(), seen()) == ([], [folder], [])
+    shutil.rmtree(folder)
+    assert (seen(), seen()) == ([], [])
