@@ -68,7 +68,7 @@ def temporary_folder() -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, todo: str = "stop that one first") -> Iterator[None]:
     """Hold a folder for this process; raises RunError where another process has it."""
     with (folder / "lock").open("a+") as file:
         try:
@@ -76,9 +76,7 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip()
-            raise RunError(
-                f"{folder} is in use by process {owner}", todo="stop that one first"
-            ) from None
+            raise RunError(f"{folder} is in use by process {owner}", todo=todo) from None
         with named(folder / "lock"):
             file.truncate(0)
             file.write(str(os.getpid()))

@@ -54,7 +54,8 @@ def amend(folder: Path, settings: Changes) -> Changed:
     """
     for key in settings:
         _check_key(key)
-    with locked(folder):
+    rest = f"medfl-server pause {folder} lets the study rest; then the same again, and resume"
+    with locked(folder, rest):
         study = open_study(folder)
         before, made = study.plan, study.log.read(RoundMade)
         round_ = made[-1].round if made else 0

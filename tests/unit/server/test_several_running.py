@@ -64,13 +64,19 @@ def paused_by_a_person() -> PausedError:
 
 
 def test_a_study_that_a_person_pauses_rests_alone_and_can_be_changed(folder: Path) -> None:
+    refused: list[str] = []
+
     def pause() -> None:
+        done = CliRunner().invoke(app, ["extend", str(folder), "--rounds", "1"])
+        refused.append(" ".join(done.output.split()))
         wish_pause(folder, "back on Monday", is_now=True)
         raise paused_by_a_person()
 
     one, said = running(folder, Link(pause))
     one.join(60)
 
+    assert "in use by process" in refused[0]
+    assert "medfl-server pause" in refused[0]
     assert "the other studies go on" in said[0]
     assert (one.is_running(), one.is_paused(), one.is_done) == (False, True, False)
     for words in (["amend", folder, "--set", "training.lr=0.001"], ["resume", folder]):
