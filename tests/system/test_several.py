@@ -162,8 +162,9 @@ def test_a_study_made_or_extended_while_others_run_begins_without_a_restart(
         lambda: "was changed since it was approved" in said(deployment, "site-1"), ANSWER_S, "plan"
     )
     run_here("client", "approve", second, "--yes")
-    wait_until(lambda: len(events(deployment, "hearts", "finished")) == 2, ANSWER_S, "the third")
-    assert [line["round"] for line in events(deployment, "hearts", "round")] == [1, 2, 3]
+    wait_until(lambda: len(events(deployment, "hearts", "round")) == 3, ANSWER_S, "the third")
+    wait_until(lambda: not holder(new), ANSWER_S, "its end")
+    assert [line["last"] for line in events(deployment, "hearts", "finished")] == [3]
     assert len(events(deployment, "lungs", "started")) == 1  # nobody disturbed the first study
     assert not events(deployment, "lungs", "resumed")
     assert (client.poll(), server.poll()) == (None, None)
