@@ -36,22 +36,34 @@ def run_several(
 ) -> None:
     """Run every study below that is not finished; RunError where one of them failed.
 
-    Those that a person has paused wait for `resume`, of them or of all.
+    Those that a person has paused wait for `resume`, of them or of all. One that cannot be opened
+    keeps no other from running.
     """
     screen.say("starting")
+    broken: list[str] = []
+
+    def leave_out(path: Path, error: Exception) -> None:
+        broken.append(path.name)
+        _explain(error, _OwnLines(path.name).say)
+
     with ExitStack() as held:
         held.enter_context(serving(folder))
-        studies = studies_to_run(folder)
-        if not studies:
+        studies = studies_to_run(folder, leave_out)
+        if not (studies or broken):
             screen.say(f"every study below {folder} is finished; there is nothing left to do")
             return
         for study in studies:
             held.enter_context(locked(study.folder))
-        _serve(folder, studies, bind, port, metrics_port)
+        _serve(folder, studies, broken, bind, port, metrics_port)
 
 
 def _serve(
-    folder: Path, studies: list[Study], bind: str, port: int, metrics_port: int | None
+    folder: Path,
+    studies: list[Study],
+    broken: list[str],
+    bind: str,
+    port: int,
+    metrics_port: int | None,
 ) -> None:
     """Listen at one port, and run each study in a thread until all have ended."""
     from medfl_server.superlink.join_desk import Joining, at_its_study
@@ -78,9 +90,10 @@ def _serve(
         one.connect(ask)
     with link.serving():
         _run_all(ready, link)
-    if failed := [one.study.plan.study for one in running if not one.is_done]:
+    if failed := [*broken, *(one.study.plan.study for one in running if not one.is_done)]:
+        n = len(broken) + len(running)
         raise RunError(
-            f"{len(failed)} of {len(running)} studies did not finish: {', '.join(failed)}",
+            f"{len(failed)} of {n} studies did not finish: {', '.join(failed)}",
             todo="see above why, then start the same command again",
             data="nothing is lost",
         )
@@ -99,6 +112,13 @@ def _run_all(running: "list[Running]", link: "SuperLink") -> None:
         for one in running:
             one.thread.join(max(0.0, ends - time.monotonic()))
         raise
+
+
+def _explain(error: Exception, say: Callable[[str], None]) -> None:
+    """Say what went wrong with one study; what nobody foresaw with its traceback."""
+    told = for_people(error)
+    for line in lines_of(told) if told else ["".join(traceback.format_exception(error))]:
+        say(line)
 
 
 class _OwnLines(Screen):
@@ -137,7 +157,7 @@ class Running:
             names = names_of(self.study, self.roster())
             say_keys(self.study, self.screen)
         except MedflError as error:
-            self._explain(error)
+            _explain(error, self.say)
             return False
         self.say(f"listening on port {port} for {', '.join(names)}")
         return True
@@ -167,11 +187,7 @@ class Running:
         except KeyboardInterrupt:
             pass  # the one in whose thread it was raised says so
         except Exception as error:
-            told = for_people(error)
-            if told is None:
-                self.say(traceback.format_exc())
-            else:
-                self._explain(told)
+            _explain(error, self.say)
         finally:
             self.makes_rounds = False
 
@@ -197,10 +213,6 @@ class Running:
             return
         self._report()
         self.is_done = True
-
-    def _explain(self, error: MedflError) -> None:
-        for line in lines_of(error):
-            self.say(line)
 
     def _report(self) -> None:
         """Write the report as soon as the rounds are made; once."""
