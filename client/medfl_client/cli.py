@@ -8,7 +8,7 @@ import typer
 from medfl_client.audit.cli import app as audit
 from medfl_client.config.folder import SiteFolder
 from medfl_common.errors import ConfigError
-from medfl_common.ui.asking import Asking, person, typed
+from medfl_common.ui.asking import Asking, confirmed, person, typed
 from medfl_common.ui.screen import Screen, errors_for_people
 
 app = typer.Typer(
@@ -146,7 +146,7 @@ def approve(
     from medfl_client.commands.approve import approve_plan
 
     with errors_for_people():
-        if not approve_plan(folder, plan, lambda text: yes or typer.confirm(text), Screen()):
+        if not approve_plan(folder, plan, lambda text: yes or confirmed(text), Screen()):
             raise typer.Exit(1)
 
 

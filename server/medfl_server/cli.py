@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from medfl_common.run.folder import RunFolder
+from medfl_common.ui.asking import confirmed
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
 from medfl_server.commands.init import init
@@ -80,7 +81,7 @@ def admit(
         if not name:
             list_invitations(study, screen)
         elif not admit_site(
-            study, name, images, replace, lambda text: yes or typer.confirm(text), screen
+            study, name, images, replace, lambda text: yes or confirmed(text), screen
         ):
             raise typer.Exit(1)
 

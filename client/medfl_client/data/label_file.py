@@ -43,7 +43,10 @@ def read_rows(
             elif any(cells):
                 yield here, _cells(cells, header, path, here, data)
     except csv.Error as error:
-        raise DataError(f"{path.name}: line {start} is not valid CSV ({error})") from None
+        raise DataError(
+            f"{path.name}: line {start} is not valid CSV ({error})",
+            todo="correct that line; often a quote is opened in it and not closed",
+        ) from None
     if not header:
         raise DataError(f"{path.name} is empty", todo="name the columns in its first line")
 
@@ -167,10 +170,16 @@ def _check_header(
     missing = [name for name in needed if name not in header]
     if missing:
         _refuse_other_separator(header, path, needed, data)
-        raise DataError(f"{path.name}: no column {missing[0]!r}; it has: {', '.join(header)}")
+        raise DataError(
+            f"{path.name}: no column {missing[0]!r}; it has: {', '.join(header)}",
+            todo="correct data in site.yaml (medfl-client data asks), or the label file",
+        )
     doubled = {name for name in header if header.count(name) > 1}
     if doubled:
-        raise DataError(f"{path.name}: the column {sorted(doubled)[0]!r} is there twice")
+        raise DataError(
+            f"{path.name}: the column {sorted(doubled)[0]!r} is there twice",
+            todo="give each column a name of its own",
+        )
     return header
 
 

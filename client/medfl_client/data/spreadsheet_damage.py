@@ -77,6 +77,12 @@ def hint_of_join(
             )
     if n_known(data.join, _without_zeros(numbers)) > own:
         return f"{data.join_column} has leading zeros, the images' {data.join} have none: drop them"
+    if data.join == "path" and not own and known["path"] and ids[data.join_column]:
+        return (
+            f"{data.join_column} says {ids[data.join_column][0]!r}, and a file here is called "
+            f"{min(known['path'])!r}: write paths as they are below data.folder, with / and the "
+            "file's own ending"
+        )
     return ""
 
 

@@ -44,7 +44,8 @@ def map_words(
     found = {word: known[word] for word in counts if word in known}
     unanswered = []
     for word in open_:
-        proposed, why = _propose(word, task, legal)
+        is_code = word.isdigit() and any(_is_code(other) for other in open_)
+        proposed, why = ("", _one_of(legal)) if is_code else _propose(word, task, legal)
         if not asking.is_answered and not proposed:
             unanswered.append(word)
             continue
@@ -112,7 +113,16 @@ def _propose(word: str, task: Task, legal: list[str]) -> tuple[str, str]:
             return negative, f"{negative} is the negative one"
         if plain in POSITIVE:
             return positive, f"{positive} is the positive one"
-    return "", f"it means one of: {', '.join(legal)}"
+    return "", _one_of(legal)
+
+
+def _one_of(legal: list[str]) -> str:
+    return f"it means one of: {', '.join(legal)}"
+
+
+def _is_code(word: str) -> bool:
+    """Say whether a word is a number that is no sign: beside 2, neither is 1 a yes."""
+    return word.isdigit() and word not in NEGATIVE | POSITIVE
 
 
 def _legal(text: str, legal: list[str]) -> str:

@@ -60,7 +60,10 @@ def _ask_label(
 
     def read(text: str) -> str:
         if sheet.columns and text not in sheet.columns:
-            raise ConfigError(f"there is no column {text!r}; there are: {', '.join(sheet.columns)}")
+            raise ConfigError(
+                f"there is no column {text!r}; there are: {', '.join(sheet.columns)}",
+                todo="name one of them (with --yes: --label-column)",
+            )
         if plan is not None and plan.task.type != "multilabel" and sheet.columns:
             legal = {alike(word) for word in legal_words(plan.task)}
             words = sheet.words[text]

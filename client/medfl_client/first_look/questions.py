@@ -154,7 +154,13 @@ def _ask_folders(site: Subject, seen: SeenImages | None, asking: Asking) -> dict
 def _read(path: Path, asking: Asking, is_strict: bool) -> Sheet:
     """Read the label file; where it need not be right yet, what is wrong is told."""
     try:
-        return read_sheet(path)
+        sheet = read_sheet(path)
+        if not sheet.rows:
+            raise DataError(
+                f"{path.name} has no row below its first line",
+                todo="fill it, or name another label file",
+            )
+        return sheet
     except DataError as error:
         if is_strict:
             raise
@@ -211,7 +217,11 @@ def _ask_join(
 
 def _a_column(name: str, sheet: Sheet, seen: SeenImages | None) -> str:
     if seen is not None and name not in sheet.columns:
-        raise ConfigError(f"there is no column {name!r}; there are: {', '.join(sheet.columns)}")
+        raise ConfigError(
+            f"there is no column {name!r}; there are: {', '.join(sheet.columns)}",
+            todo="name one of them (with --yes: --join-column); if none says which image a label "
+            "is of, add it to the label file",
+        )
     return name
 
 

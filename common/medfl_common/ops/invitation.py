@@ -7,6 +7,8 @@ code is on no screen, in no log and in no error text.
 
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,16 +19,22 @@ from pydantic import Field
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
-from medfl_common.plan.bounds import check_size
+from medfl_common.plan.bounds import Value, check_size
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import Matching, Name, Settings, check, loads
 from medfl_common.plan.strict_json import parse_json
 from medfl_common.wire.joining import CODE
 
+VERSION = 1
 SUFFIX = ".medfl-invite"
 MAX_CA = 16 * 1024  # characters of ca.crt; two certificates take 2,000
 SOURCE = "the invitation"
 ANEW = "ask the coordinator to send the file again, as it is"
+
+
+def day_of(ends: int) -> str:
+    """Name the day on which a code ends, in UTC."""
+    return f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%d}"
 
 
 class Invitation(Settings):
@@ -54,7 +62,7 @@ class Invitation(Settings):
     @property
     def last_day(self) -> str:
         """Name the day on which the code ends."""
-        return f"{datetime.fromtimestamp(self.ends, UTC):%Y-%m-%d}"
+        return day_of(self.ends)
 
     @property
     def authorities(self) -> list[x509.Certificate]:
@@ -92,7 +100,8 @@ def read_invitation(path: Path) -> Invitation:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # a pipe or a device may have no end
             raise ConfigError(f"{path.resolve()} is no file", todo="name the invitation")
-        check_size(facts.st_size, SOURCE)
+        with _to_be_sent_again():
+            check_size(facts.st_size, SOURCE)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
@@ -105,7 +114,27 @@ def read_invitation(path: Path) -> Invitation:
 
 def invitation_of(text: str) -> Invitation:
     """Check the text of an invitation."""
-    values = parse_json(text, SOURCE)
+    with _to_be_sent_again():
+        values = parse_json(text, SOURCE)
+        if values.get("medfl_invitation", VERSION) == VERSION:
+            return _checked(values)
+    raise ConfigError(
+        f"{SOURCE} has another version than this medfl reads",
+        todo="agree on one version of medfl with the coordinator",
+    )
+
+
+@contextmanager
+def _to_be_sent_again() -> Iterator[None]:
+    """Say of a fault what the hospital does: it did not write the file, so it mends nothing."""
+    try:
+        yield
+    except ConfigError as error:
+        error.todo, error.who = ANEW, "you"
+        raise
+
+
+def _checked(values: dict[str, Value]) -> Invitation:
     code = values.get("code", "")
     if not isinstance(code, str) or re.fullmatch(CODE, code) is None:  # never shown, so not below
         raise ConfigError(f"{SOURCE} has no code as medfl makes it", todo=ANEW)

@@ -89,6 +89,22 @@ def typed(question: str, proposed: str) -> str:
     return str(typer.prompt(shown, default=proposed, show_default=False))
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person for a yes; raises ConfigError where the input ends and no terminal answers."""
+    import typer
+
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+    raise ConfigError(
+        "here is no terminal to answer that question",
+        todo="run it in a terminal, or add --yes if the answer is yes",
+        data="nothing was changed",
+    )
+
+
 def write_shown(path: Path, text: str, asking: Asking) -> bool:
     """Show a file, or how it differs from the one that is there, and write it if that is wanted.
 

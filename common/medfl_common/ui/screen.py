@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
+from typer import Abort
 
 from medfl_common.errors import MedflError, full_disk, system_reason
 from medfl_common.visible import visible
@@ -208,6 +209,8 @@ def for_people(error: Exception) -> MedflError | None:
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn our own errors into a message and an exit status; the only place that catches them."""
+    if sys.stdin is None:  # the caller has closed it; then it is empty
+        sys.stdin = open(os.devnull)  # noqa: SIM115
     try:
         yield
     except (MedflError, OSError, sqlite3.Error) as error:
@@ -215,7 +218,7 @@ def errors_for_people() -> Iterator[None]:
         if told is None:
             raise
         _end_with(told)
-    except KeyboardInterrupt as stopped:
+    except (KeyboardInterrupt, Abort) as stopped:  # Abort: Ctrl-C or Ctrl-D at a question
         print(f"medfl: {str(stopped) or STOPPED}", file=sys.stderr)
         sys.stderr.flush()
         os._exit(130)  # other threads may be inside Flower's own waiting

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medfl_common.ui.asking import confirmed
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_common.visible import visible
 
@@ -97,7 +98,7 @@ def without(
             screen.say(line)
         if dry_run:
             return
-        if not yes and not typer.confirm(f"Make these rounds again without {name}?"):
+        if not yes and not confirmed(f"Make these rounds again without {name}?"):
             screen.say("nothing was changed")
             raise typer.Exit(1)
         study = go_back(folder, name)

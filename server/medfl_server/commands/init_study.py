@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from medfl_common.errors import ConfigError
+from medfl_common.ops.certificate import certificate_fingerprint
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen
 from medfl_server.roster.certificates import (
@@ -14,7 +15,9 @@ from medfl_server.roster.study_key import ensure_study_key, study_fingerprint
 from medfl_server.study.coordinator import (
     coordinator_like,
     create_coordinator,
+    is_coordinator,
     is_one_of_several,
+    refuse_name_of_another,
 )
 from medfl_server.study.plan_check import plan_notes
 from medfl_server.study.run_directory import create_study
@@ -51,6 +54,12 @@ def _make_coordinator(folder: Path, host: str, like: Path | None, screen: Screen
 
 def _make_study(folder: Path, plan: Path, host: str, screen: Screen) -> None:
     above = is_one_of_several(folder)
+    if is_coordinator(folder):
+        raise ConfigError(
+            f"{folder} is for several studies, and its certificates serve those below",
+            todo=f"make the study below it: medfl-server init {folder / 'NAME'} --plan {plan}",
+            data="nothing was changed",
+        )
     if not (above or host):
         raise ConfigError(
             "a study with an authority of its own needs --host",
@@ -62,11 +71,17 @@ def _make_study(folder: Path, plan: Path, host: str, screen: Screen) -> None:
             f"{host}",
             todo=f"leave --host out, or medfl-server renew {folder.parent} --host {host}",
         )
-    study = create_study(folder, plan)
     if above:
-        shown = use_authority_above(folder)
-    else:
-        shown = create_authority(folder, study.plan.study, host)
+        refuse_name_of_another(folder, plan)
+
+    def certify(name: str) -> None:
+        if above:
+            use_authority_above(folder)
+        else:
+            create_authority(folder, name, host)
+
+    study = create_study(folder, plan, certify)
+    shown = certificate_fingerprint(study.files.ca)
     ensure_study_key(folder)
     screen.say(f"made the study {study.plan.study} in {folder}")
     screen.say(f"plan hash {study.plan.hash()}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from medfl_common.errors import ConfigError
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.ops.address import joined, split
-from medfl_common.ops.invitation import SUFFIX, Invitation, write_invitation
+from medfl_common.ops.invitation import SUFFIX, Invitation, day_of, write_invitation
 from medfl_common.ops.user import user_name
 from medfl_common.plan.settings import NAME, NAME_IN_WORDS
 from medfl_common.ui.screen import Screen
@@ -31,7 +31,7 @@ def invite(
     out: Path | None,
     screen: Screen,
 ) -> None:
-    """Note an invitation in the study, then write its file; raises ConfigError before either."""
+    """Write the invitation's file, and note it in the study; where the file fails, neither."""
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
     if days > MOST_DAYS:
@@ -42,16 +42,17 @@ def invite(
             f"there is a file {path.resolve()} already", todo="put it away, or name another: --out"
         )
     ensure_study_key(study.folder)
-    code, ends = note(study.folder, name, days, auto_admit, user_name(), role)
-    invitation = Invitation(
-        medfl_invitation=1, study=study.plan.study, site=name, role=role, address=place, ends=ends,
-        code=code,
-        ca=study.files.ca.read_text(), plan=study.files.plan_file.read_text(encoding="utf-8-sig"),
-    )  # fmt: skip
-    write_invitation(path, invitation)
-    screen.say(
-        f"wrote {path}: {name} joins {study.plan.study} at {place}, until {invitation.last_day}"
-    )
+    ca, plan = study.files.ca.read_text(), study.files.plan_file.read_text(encoding="utf-8-sig")
+
+    def write(code: str, ends: int) -> None:
+        invitation = Invitation(
+            medfl_invitation=1, study=study.plan.study, site=name, role=role, address=place,
+            ends=ends, code=code, ca=ca, plan=plan,
+        )  # fmt: skip
+        write_invitation(path, invitation)
+
+    _, ends = note(study.folder, name, days, auto_admit, user_name(), role, write)
+    screen.say(f"wrote {path}: {name} joins {study.plan.study} at {place}, until {day_of(ends)}")
     screen.say(
         f"send it to {name} alone, in a way that nobody else reads: who has it can join as {name}, "
         "once. An earlier invitation of this name counts no more"

@@ -30,9 +30,10 @@ class OwnLines(Screen):
         """Print one line."""
         super().say(f"{self._study}: {line}")
 
-    def explain(self, error: MedflError) -> None:
-        """Say what a fault is."""
-        for line in lines_of(error):
+    def explain(self, error: Exception) -> None:
+        """Say what went wrong with the study; what nobody foresaw with its traceback."""
+        told = for_people(error)
+        for line in lines_of(told) if told else ["".join(traceback.format_exception(error))]:
             self.say(line)
 
 
@@ -118,11 +119,7 @@ class Running:
             except KeyboardInterrupt:
                 pass  # the one in whose thread it was raised says so
             except Exception as error:
-                told = for_people(error)
-                if told is None:
-                    self.say(traceback.format_exc())
-                else:
-                    self.screen.explain(told)
+                self.screen.explain(error)
             finally:
                 self.makes_rounds = False
 

@@ -16,15 +16,10 @@ from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.one_of_several import OwnLines, Running
 from medfl_server.commands.run import largest_reply
 from medfl_server.commands.serving import serving
-from medfl_server.study.coordinator import (
-    is_over,
-    refuse_alike,
-    refuse_other_authority,
-    studies_to_run,
-)
+from medfl_server.study.coordinator import is_over, open_one, refuse_alike, studies_to_run
 from medfl_server.study.made_meanwhile import MadeMeanwhile
 from medfl_server.study.pause_wish import wish_in
-from medfl_server.study.run_directory import Study, open_study
+from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import ConnectedSite
 
 Ask = Callable[[], dict[str, ConnectedSite]]
@@ -37,13 +32,20 @@ def run_several(
 ) -> None:
     """Run every study below that is not finished; RunError where one of them failed.
 
-    Those that a person has paused wait for `resume`, of them or of all.
+    Those that a person has paused wait for `resume`, of them or of all. One that cannot be opened
+    keeps no other from running.
     """
     screen.say("starting")
+    broken: list[Path] = []
+
+    def leave_out(path: Path, error: Exception) -> None:
+        broken.append(path)
+        OwnLines(path.name).explain(error)
+
     with serving(folder):
         made = MadeMeanwhile(folder)
-        studies = studies_to_run(folder)
-        if not studies:
+        studies = studies_to_run(folder, leave_out)
+        if not (studies or broken):
             screen.say(f"every study below {folder} is finished; there is nothing left to do")
             return
         for study in studies:
@@ -56,7 +58,7 @@ def run_several(
         if not ready:
             raise RunError("no study can begin; see above why")
         at_port = _Coordinator(folder, ready[0], studies, bind, port, metrics_port)
-        at_port.run(running, ready, made)
+        at_port.run(running, ready, broken, made)
 
 
 class _Coordinator:
@@ -91,7 +93,13 @@ class _Coordinator:
         self._link = SuperLink(first.roster, listener, first.say, desk)
         self._connect(first, self._link.connected_sites)
 
-    def run(self, running: list[Running], ready: list[Running], made: MadeMeanwhile) -> None:
+    def run(
+        self,
+        running: list[Running],
+        ready: list[Running],
+        broken: list[Path],
+        made: MadeMeanwhile,
+    ) -> None:
         """Serve until all have ended; RunError where one has failed."""
         for one in running:
             self._studies[one.study.folder] = one
@@ -101,10 +109,12 @@ class _Coordinator:
             for one in ready:
                 self._begin(one)
             self._wait(made)
-        if failed := [one.study.plan.study for one in self._studies.values() if not one.is_done]:
+        never = [path.name for path in broken if path not in self._studies]
+        begun = [one.study.plan.study for one in self._studies.values() if not one.is_done]
+        if failed := [*never, *begun]:
+            n = len(never) + len(self._studies)
             raise RunError(
-                f"{len(failed)} of {len(self._studies)} studies did not finish: "
-                f"{', '.join(failed)}",
+                f"{len(failed)} of {n} studies did not finish: {', '.join(failed)}",
                 todo="see above why, then start the same command again",
                 data="nothing is lost",
             )
@@ -133,10 +143,9 @@ class _Coordinator:
                 self._again.append(path)
             return
         try:
-            study = open_study(path)
+            study = open_one(self._folder, path)
             if is_over(study):
                 return
-            refuse_other_authority(self._folder, study)
             others = [one.study for one in self._studies.values() if one.is_running()]
             refuse_alike([*others, study])
             if largest_reply(study.plan) > self._most:
@@ -144,7 +153,7 @@ class _Coordinator:
                     "its network is larger than this process expects",
                     todo="start the coordinator again, and it begins with the others",
                 )
-        except MedflError as error:
+        except (MedflError, OSError) as error:
             OwnLines(path.name).explain(error)
             return
         one = self._studies[path] = Running(study)

@@ -1,5 +1,6 @@
 """The questions of `medfl-server plan`: few, each with what is proposed and why."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
@@ -8,7 +9,7 @@ from medfl_common.models import MODELS
 from medfl_common.plan.bounds import Value
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.images import Images
-from medfl_common.plan.settings import Settings, check
+from medfl_common.plan.settings import NAME, NAME_IN_WORDS, Settings, check
 from medfl_common.plan.task import Task
 from medfl_common.ui.asking import Asking
 from medfl_server.planning import proposals
@@ -29,7 +30,7 @@ def ask_plan(study: str, known: Known, given: Mapping[str, Value], asking: Askin
         asking: Asks a person.
     """
     draft = Draft(given)
-    _ask(draft, asking, "study", "Name of the study", Choice(study, ""), str)
+    _ask(draft, asking, "study", "Name of the study", Choice(study, ""), _a_name)
     draft.take("seed", Choice(0, "every random draw follows from it"))
     draft.take("deterministic", Choice(True, "the same bits everywhere; false is faster"))
     _ask_task(draft, known, asking)
@@ -135,8 +136,19 @@ def _words(text: str) -> list[str]:
 
 def _at_least_two(text: str) -> list[Value]:
     names = _words(text)
+    if len(names) < 2:
+        raise ConfigError(
+            f"{text!r} is fewer than two classes",
+            todo="write at least two, such as normal, opacity",
+        )
     check(Task, {"type": "multiclass", "classes": [*names]}, "the task")
     return [*names]
+
+
+def _a_name(text: str) -> str:
+    if not re.fullmatch(NAME, text):
+        raise ConfigError(f"the name {text!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
+    return text
 
 
 def _number(text: str) -> int:

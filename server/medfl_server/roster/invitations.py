@@ -9,7 +9,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -64,12 +64,17 @@ def read_invitations(folder: Path) -> Invitations:
 
 
 def invite(
-    folder: Path, site: str, days: int, auto_admit: bool, by: str, role: Role = "train"
-) -> tuple[str, int]:
-    """Note an invitation; give its code and when it ends. An earlier one of this name is over."""
+    folder: Path, site: str, days: int, auto_admit: bool, by: str, role: Role = "train",
+    hand_out: Callable[[str, int], None] = lambda code, ends: None,
+) -> tuple[str, int]:  # fmt: skip
+    """Note an invitation; give its code and when it ends. An earlier one of this name is over.
+
+    `hand_out` takes both first: where it raises, nothing is noted and the earlier one counts on.
+    """
     code, ends = secrets.token_urlsafe(32), int(time.time()) + days * 86_400
     with alone(folder):
         others = _withdrawn(folder, read_invitations(folder), site)
+        hand_out(code, ends)
         _write(folder, {**others, sha256_of(code): Invited(site, ends, auto_admit, by, role)})
     return code, ends
 

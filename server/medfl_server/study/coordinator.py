@@ -4,11 +4,12 @@ DIR/tls/ca.key, ca.crt, server.key, server.crt   as in a study's directory; they
     NAME/            a study's directory: plan, roster, invitations, study key, log, models
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from medfl_common.errors import ConfigError, RunError
+from medfl_common.errors import ConfigError, MedflError, RunError
+from medfl_common.plan.plan import load_plan
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import WEIGHTS
@@ -19,6 +20,8 @@ from medfl_server.roster.certificates import (
 )
 from medfl_server.roster.study_key import study_fingerprint
 from medfl_server.study.run_directory import Study, open_study
+
+Broken = Callable[[Path, Exception], None]
 
 
 def create_coordinator(folder: Path, host: str) -> str:
@@ -54,35 +57,68 @@ def studies_below(folder: Path) -> list[Path]:
     return [path.parent for path in sorted(folder.glob(f"*/{RunFolder(folder).facts.name}"))]
 
 
-def open_studies(folder: Path) -> list[Study]:
-    """Open every study below; ConfigError where one's hospitals would not trust this port."""
-    studies = [open_study(path) for path in studies_below(folder)]
-    if not studies:
+def open_studies(folder: Path, broken: Broken | None = None) -> list[Study]:
+    """Open every study below.
+
+    Args:
+        folder: The coordinator's directory.
+        broken: Takes a study that cannot be opened, or whose hospitals would not trust this port,
+            and why; None: that is raised.
+    """
+    paths, studies = studies_below(folder), []
+    if not paths:
         raise RunError(
             f"{folder} holds no study",
             todo=f"make one below it: medfl-server init {folder / 'NAME'} --plan PLAN",
         )
-    for study in studies:
-        refuse_other_authority(folder, study)
+    for path in paths:
+        try:
+            studies.append(open_one(folder, path))
+        except (MedflError, OSError) as error:
+            if broken is None:
+                raise
+            broken(path, error)
     return studies
 
 
-def refuse_other_authority(folder: Path, study: Study) -> None:
-    """Raise ConfigError where a study's hospitals would not trust this directory's port."""
-    if not have_one_authority(folder, study.folder):
+def open_one(folder: Path, path: Path) -> Study:
+    """Open a study below; ConfigError where its hospitals would not trust this port."""
+    study = open_study(path)
+    if not have_one_authority(folder, path):
         raise ConfigError(
-            f"{study.folder} has another authority than {RunFolder(folder).tls}, so its "
-            "hospitals would not trust this port",
+            f"{path} has another authority than {RunFolder(folder).tls}, so its hospitals would "
+            "not trust this port",
             todo="run it alone, from another directory; medfl-server init --like makes a "
             "directory with a study's own authority",
         )
+    return study
 
 
-def studies_to_run(folder: Path) -> list[Study]:
+def studies_to_run(folder: Path, broken: Broken | None = None) -> list[Study]:
     """Open every study below that is not over; ConfigError where two cannot run at once."""
-    studies = [study for study in open_studies(folder) if not is_over(study)]
+    studies = [study for study in open_studies(folder, broken) if not is_over(study)]
     refuse_alike(studies)
     return studies
+
+
+def refuse_name_of_another(folder: Path, plan_file: Path) -> None:
+    """Raise ConfigError where a study beside the new one has the name that its plan says."""
+    name = load_plan(plan_file).study
+    for other in studies_below(folder.parent):
+        if other != folder and _name_of(other) == name:
+            raise ConfigError(
+                f"{other} is called {name}, as the plan {plan_file} is; hospitals could not tell "
+                "the two apart",
+                todo="write another name as the plan's study",
+                data="nothing was made",
+            )
+
+
+def _name_of(folder: Path) -> str:
+    try:
+        return load_plan(RunFolder(folder).plan_file).study
+    except (MedflError, OSError):
+        return ""  # a broken one is no reason to make no other
 
 
 def refuse_alike(studies: Sequence[Study]) -> None:

@@ -16,6 +16,7 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
 import hashlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +62,17 @@ class Study:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
 
 
-def create_study(folder: Path, plan_file: Path) -> Study:
-    """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit."""
+def create_study(
+    folder: Path, plan_file: Path, certify: Callable[[str], object] = lambda name: None
+) -> Study:
+    """Make a run directory for a plan; raises RunError if one is there, ConfigError if unfit.
+
+    Args:
+        folder: The directory.
+        plan_file: The plan, whose bytes are kept.
+        certify: Makes the certificates for the study's name. What was cut off before `study.json`
+            is on the disk is no study yet, and is made again.
+    """
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
@@ -75,6 +85,7 @@ def create_study(folder: Path, plan_file: Path) -> Study:
     if weights is not None:
         write_atomic(RunFolder(folder).weights_file, weights)
     write_atomic(RunFolder(folder).plan_file, plan_file.read_bytes())
+    certify(plan.study)
     run = secrets.token_hex(16)
     write_facts(folder, run, plan)
     return Study(folder, plan, run)

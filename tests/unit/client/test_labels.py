@@ -164,6 +164,16 @@ def test_with_the_remedy_a_spreadsheets_file_is_read(
 KNOWN = {"PatientID": {"00123", "00456"}, "SOPInstanceUID": {"1.2.3", "1.2.4"}}
 
 
+def test_a_path_that_is_no_files_is_shown_beside_one_that_is() -> None:
+    data = DATA.model_copy(update={"join": "path"})
+    known = {"path": {"a/1.dcm", "a/2.dcm"}, "PatientID": {"x"}}
+
+    found = hint_of_join([{"id": "D:\\a\\1.png"}], data, lambda join, text: text, known)
+
+    assert "a file here is called 'a/1.dcm'" in found
+    assert not hint_of_join([{"id": "a/2.dcm"}], data, lambda join, text: text, known)
+
+
 @pytest.mark.parametrize(
     ("rows", "hint"),
     [

@@ -79,7 +79,7 @@ def with_(**changes: object) -> Callable[[Values], Values]:
         (with_(ca="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "authority"),
         (with_(ca=""), "no certificate of an authority"),
         (with_(ca="x" * 20_000), "ca: "),
-        (with_(medfl_invitation=2), "medfl_invitation: 2 is not allowed"),
+        (with_(medfl_invitation=2), "agree on one version"),
         (with_(more=1), "more: unknown key"),
         (with_(site="../north"), "site: '../north' is not allowed"),
         (with_(site="\x1b[2J"), "site: "),
@@ -100,6 +100,7 @@ def test_what_medfl_did_not_write_is_refused_in_words(
         invitation_of(json.dumps(change(values)))
 
     assert said in str(caught.value)
+    assert caught.value.todo
     assert "\x1b" not in str(caught.value)
     assert CODE not in str(caught.value)
 
@@ -117,8 +118,10 @@ def test_a_file_that_is_no_invitation_is_refused(content: bytes, tmp_path: Path)
     path = tmp_path / "hostile"
     path.write_bytes(content)
 
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         read_invitation(path)
+
+    assert "send the file again" in caught.value.todo
 
 
 def test_a_pipe_a_folder_and_nothing_are_no_invitation(tmp_path: Path) -> None:

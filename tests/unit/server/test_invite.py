@@ -69,6 +69,26 @@ def test_an_invitation_that_would_not_work_is_not_written(
     assert not (desk.folder / "invitations.json").exists()
 
 
+def test_an_invitation_whose_file_cannot_be_written_ends_no_earlier_one(desk: Desk) -> None:
+    type_("invite", desk.folder, "north")
+
+    status, said = type_("invite", desk.folder, "north", "--out", "/proc/north")
+
+    assert (status, "/proc/north" in said) == (1, True), said
+    assert desk.ask(code_of("north.medfl-invite"), "north") == ASKED
+    assert type_("admit", desk.folder)[1].count("│ north") == 1
+
+
+def test_admit_without_anybody_to_answer_says_what_to_do(desk: Desk) -> None:
+    type_("invite", desk.folder, "north")
+    desk.ask(code_of("north.medfl-invite"), "north")
+
+    status, said = type_("admit", desk.folder, "north")
+
+    assert (status, "or add --yes" in said) == (1, True), said
+    assert not read_roster(desk.folder)
+
+
 def test_admit_shows_the_fingerprint_and_enrols_only_after_a_yes(desk: Desk) -> None:
     assert "nobody was invited" in type_("admit", desk.folder)[1]
     type_("invite", desk.folder, "north")

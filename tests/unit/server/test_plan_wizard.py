@@ -1,9 +1,11 @@
 """medfl-server plan: what is proposed and why, what is asked, and what the file says."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 from tests.conftest import ROOT, MakePlan
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from medfl_server.cli import app
 from medfl_server.commands.plan import write_plan
 from medfl_server.planning.draft import Draft
 from medfl_server.study.run_directory import create_study
+from medfl_sim.local.deployment import command
 
 CHEST = ("--set", "task.classes=[normal, opacity]", "--set", "images.modality=[CR, DX]")
 
@@ -158,16 +161,45 @@ def test_an_answer_that_is_none_is_asked_again(
     answered: Callable[..., tuple[Plan, dict[str, str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, _ = answered(
-        Classes=["one", "no, 0123, null, ': #'"], Kind=["binary", "ordinal"], DICOM=["c-t", "ct"],
+        Name=["Chest X", "chest"], Classes=["one", "no, 0123, null, ': #'"],
+        Kind=["binary", "ordinal"], DICOM=["c-t", "ct"],
         Pixels=["7", "64"], Network=["resnet19", "resnet18"], Rounds=["many", "5"], Number=["9"],
     )  # fmt: skip
 
     said = capsys.readouterr().out
-    for fault in ("unknown network 'resnet19'", "'many' is no number", "a binary task has two"):
+    for fault in (
+        "unknown network 'resnet19'",
+        "'many' is no number",
+        "a binary task has two",
+        "the name 'Chest X' is not allowed",
+        "'one' is fewer than two classes",
+    ):
         assert fault in said
     assert plan.task.classes == ["no", "0123", "null", "': #'"]
     assert (plan.task.type, plan.images.modality, plan.images.size) == ("ordinal", ["CT"], 64)
     assert (plan.federation.rounds, plan.federation.min_sites) == (5, 6)
+
+
+def test_a_closed_input_is_no_terminal_and_ctrl_c_at_a_question_says_what_became_of_it(
+    tmp_path: Path,
+) -> None:
+    words = [*command("server"), "plan", "new.yaml"]
+
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    screen = pexpect.spawn(words[0], words[1:], cwd=str(tmp_path), encoding="utf-8", timeout=120)
+    screen.expect_exact("Name of the study")
+    screen.sendline("chest")
+    screen.expect_exact("negative one first")
+    screen.sendeof()
+    screen.expect_exact("nothing is lost, start the same command again")
+    screen.expect(pexpect.EOF)
+    screen.close()
+
+    assert (closed.returncode, "here is no terminal" in closed.stderr) == (1, True), closed.stderr
+    assert screen.exitstatus == 130
+    assert not (tmp_path / "new.yaml").exists()
 
 
 def test_a_file_that_is_there_is_shown_against_the_new_one_and_kept_on_a_no(tmp_path: Path) -> None:

@@ -72,9 +72,70 @@ def test_what_init_cannot_make_is_said(coordinator: Coordinator, make_plan: Make
         ((coordinator.folder.parent / "alone", "--plan", plan), "needs --host"),
         ((coordinator.folder / "lungs" / "in-a-study", "--plan", plan), "needs --host"),
         ((coordinator.folder, "--host", "localhost"), "has an authority already"),
+        ((coordinator.folder, "--plan", plan, "--host", "localhost"), "is for several studies"),
     ):
         status, told = type_("init", *words)
         assert (status, said in told) == (1, True), told
+
+
+def test_init_takes_no_authority_from_the_studies_below_it(
+    coordinator: Coordinator, make_plan: MakePlan
+) -> None:
+    made = RunFolder(coordinator.folder)
+    before = [path.read_bytes() for path in (made.ca, made.ca_key, made.server_certificate)]
+
+    type_("init", coordinator.folder, "--plan", make_plan(), "--host", "localhost")
+
+    assert [p.read_bytes() for p in (made.ca, made.ca_key, made.server_certificate)] == before
+    assert len(open_studies(coordinator.folder)) == 2
+
+
+def test_init_refuses_the_name_of_a_study_beside_it(coordinator: Coordinator) -> None:
+    plan = RunFolder(coordinator.folder / "hearts").plan_file
+    broken = coordinator.folder / "broken"
+    shutil.copytree(coordinator.folder / "lungs", broken)
+    RunFolder(broken).plan_file.write_text("no plan")
+
+    status, said = type_("init", coordinator.folder / "again", "--plan", plan)
+
+    assert (status, "is called hearts" in said) == (1, True), said
+    assert not (coordinator.folder / "again").exists()
+
+
+def test_an_init_that_was_cut_off_is_made_again(
+    tmp_path: Path, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*words: object) -> None:
+        raise OSError(28, "No space left on device", "tls")
+
+    words = ("init", tmp_path / "study", "--plan", make_plan(), "--host", "localhost")
+    with monkeypatch.context() as patch:
+        patch.setattr("medfl_server.commands.init_study.create_authority", cut)
+        assert type_(*words)[0] == 1
+
+    status, said = type_(*words)
+
+    assert status == 0, said
+    assert type_("invite", tmp_path / "study", "north", "--out", tmp_path / "n")[0] == 0
+
+
+def test_a_broken_study_keeps_no_other_from_running(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    plan = RunFolder(coordinator.folder / "lungs").plan_file
+    plan.write_text(plan.read_text() + "seed: 5\n")
+    monkeypatch.setattr(
+        "medfl_server.commands.several._serve",
+        lambda folder, studies, broken, *rest: served.extend(
+            [*(study.plan.study for study in studies), *(f"not {name}" for name in broken)]
+        ),
+    )
+
+    status, said = type_("run", coordinator.folder)
+
+    assert (status, served) == (0, ["hearts", "not lungs"]), said
+    assert "lungs: medfl: " in said
 
 
 def test_a_study_that_ran_alone_gets_others_beside_it(tmp_path: Path, make_plan: MakePlan) -> None:
