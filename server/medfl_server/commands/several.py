@@ -53,12 +53,24 @@ def run_several(
                 raise RunError(
                     f"{study.folder} is in use by process {pid}", todo="stop that one first"
                 )
-        running = [Running(study) for study in studies]
-        ready = [one for one in running if one.is_ready(port)]
-        if not ready:
-            raise RunError("no study can begin; see above why")
-        at_port = _Coordinator(folder, ready[0], studies, bind, port, metrics_port)
-        at_port.run(running, ready, broken, made)
+        _serve(folder, studies, broken, made, bind, port, metrics_port)
+
+
+def _serve(
+    folder: Path,
+    studies: list[Study],
+    broken: list[Path],
+    made: MadeMeanwhile,
+    bind: str,
+    port: int,
+    metrics_port: int | None,
+) -> None:
+    running = [Running(study) for study in studies]
+    ready = [one for one in running if one.is_ready(port)]
+    if not ready:
+        raise RunError("no study can begin; see above why")
+    at_port = _Coordinator(folder, ready[0], studies, bind, port, metrics_port)
+    at_port.run(running, ready, broken, made)
 
 
 class _Coordinator:

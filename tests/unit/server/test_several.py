@@ -128,7 +128,7 @@ def test_a_broken_study_keeps_no_other_from_running(
     monkeypatch.setattr(
         "medfl_server.commands.several._serve",
         lambda folder, studies, broken, *rest: served.extend(
-            [*(study.plan.study for study in studies), *(f"not {name}" for name in broken)]
+            [*(study.plan.study for study in studies), *(f"not {path.name}" for path in broken)]
         ),
     )
 
