@@ -122,8 +122,8 @@ def _too_few(factor: Factor) -> str:
     n = max((one.gap.n for one in factor.comparisons if one.gap), default=0)
     if n < MIN_PAIRS:
         return (
-            f"With {n} seeds no test can reach p = .05; the table tests nothing. Take "
-            f"{MIN_RANKED} or more (--seeds)."
+            f"With {n} {'seed' if n == 1 else 'seeds'} no test can reach p = .05; the table tests "
+            f"nothing. Take {MIN_RANKED} or more (--seeds)."
         )
     if n < MIN_RANKED:
         return (

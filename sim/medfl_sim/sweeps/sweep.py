@@ -31,6 +31,7 @@ from medfl_sim.runs.job import CACHE, Job, do
 
 MAX_RUNS = 10_000
 SCENARIO, PARTITION, PARTITION_SEED = "scenario", "partition.", "partition_seed"
+SEED = "seed"
 DATA = "data"  # a folder below the job's
 
 Task = tuple[Job, Path]
@@ -64,7 +65,12 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
             )
         if key in found:
             raise ConfigError(f"--vary {key} occurs twice", todo="write its values with commas")
-        found[key] = [value_of(word, f"--vary {text}") for word in words]
+        values = [value_of(word, f"--vary {text}") for word in words]
+        if len({str(value) for value in values}) < len(values):
+            raise ConfigError(
+                f"--vary {text} has a value twice", todo="write each once; --seeds repeats runs"
+            )
+        found[key] = values
     return found
 
 
@@ -84,7 +90,7 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         site_file=job.site_file and job.site_file.resolve(),
         cache=(job.cache or folder / CACHE).resolve(),
     )
-    places = {key: place_of(key) for key in vary}
+    places = _places(vary)
     first = load_plan(job.plan).seed
     combinations = [*itertools.product(*vary.values())]
     if len(combinations) * n_seeds > MAX_RUNS:
@@ -98,11 +104,29 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         for seed in range(first, first + n_seeds):
             name = _name(settings, seed)
             plan = folder / "plans" / f"{name}.yaml"
-            write_changed(plan, job.plan, {**changes, "seed": seed}, f"the plan of {name}")
+            write_changed(plan, job.plan, {**changes, SEED: seed}, f"the plan of {name}")
             _check_unchanged(folder / "runs" / name, plan)
             data = (base_job.data / str(chosen.get(DATA, ""))).resolve()
             own = replace(base_job, plan=plan, scenario=scenario, data=data)
             found.append(Variant(name, settings, seed, own, folder / "runs" / name))
+    return found
+
+
+def _places(vary: Vary) -> dict[str, str]:
+    """Name each setting whole; raises ConfigError where two are one, or one is the runs' seed."""
+    found: dict[str, str] = {}
+    for key in vary:
+        place = place_of(key)
+        if place == SEED:
+            raise ConfigError(
+                f"--vary {key}: a sweep counts its seeds from the plan's",
+                todo="write --seeds N; --set seed=N sets the first",
+            )
+        if place in found.values():
+            raise ConfigError(
+                f"--vary {key}: {place} occurs twice", todo="write its values with commas"
+            )
+        found[key] = place
     return found
 
 

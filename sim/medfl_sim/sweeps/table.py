@@ -78,7 +78,8 @@ def read(variant: Variant) -> Result:
 
 def part_of(found: Sequence[Result]) -> str:
     """Name the part of the data that the scores of a sweep are from."""
-    return " and ".join(sorted({result.part for result in found}))
+    ended = [result for result in found if not result.error]
+    return " and ".join(sorted({result.part for result in ended or found}))
 
 
 def title(value: str, part: str) -> str:
@@ -124,6 +125,6 @@ def as_csv(found: Sequence[Result]) -> str:
         numbers = [result.figures.get(value) for value in VALUES]
         settings = result.variant.settings.values()
         cells = ["" if number is None else f"{number:.6g}" for number in numbers]
-        name = result.variant.name
-        rows.append([*settings, result.variant.seed, result.part, *cells, result.error, name])
+        name, part = result.variant.name, "" if result.error else result.part
+        rows.append([*settings, result.variant.seed, part, *cells, result.error, name])
     return csv_text(rows)
