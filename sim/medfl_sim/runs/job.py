@@ -20,6 +20,7 @@ from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.fold import Fold
 from medfl_sim.data.hospitals import Hospitals, read_hospitals
+from medfl_sim.data.only_read import refuse_in_data
 from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
@@ -100,6 +101,7 @@ def do(
         watch: Follows long work, such as decoding.
         bar: Follows the rounds.
     """
+    refuse_in_data(job.data, folder, job.cache or folder.parent / CACHE)
     exists = RunFolder(folder).facts.exists()
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:

@@ -27,6 +27,7 @@ from medfl_sim.sweeps.table import (
     as_csv,
     by_settings,
     mean_of,
+    n_seeds,
     p_text,
     part_of,
     title,
@@ -122,7 +123,7 @@ def _too_few(factor: Factor) -> str:
     n = max((one.gap.n for one in factor.comparisons if one.gap), default=0)
     if n < MIN_PAIRS:
         return (
-            f"With {n} {'seed' if n == 1 else 'seeds'} no test can reach p = .05; the table tests "
+            f"With {n_seeds(n)} no test can reach p = .05; the table tests "
             f"nothing. Take {MIN_RANKED} or more (--seeds)."
         )
     if n < MIN_RANKED:

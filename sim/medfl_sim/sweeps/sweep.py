@@ -7,6 +7,7 @@ The name of a run says its settings, so a wider sweep makes only the new runs.
 """
 
 import itertools
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from medfl_sim.runs.job import CACHE, Job, do
 MAX_RUNS = 10_000
 SCENARIO, PARTITION, PARTITION_SEED = "scenario", "partition.", "partition_seed"
 SEED = "seed"
+NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
+RANGE = re.compile(rf"({NUMBER}?)\.\.({NUMBER})(:log)?", re.IGNORECASE)  # of a search
 DATA = "data"  # a folder below the job's
 
 Task = tuple[Job, Path]
@@ -58,6 +61,11 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
     for text in texts:
         key, _, rest = text.partition("=")
         words = split_values(rest)
+        if any(RANGE.fullmatch(word) for word in words):
+            raise ConfigError(
+                f"--vary {text}: a range is for a search",
+                todo="write --search N too, or values: KEY=VALUE,VALUE",
+            )
         if not key or not rest or "" in words:
             raise ConfigError(
                 f"--vary {text} names no values",
@@ -90,13 +98,16 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         site_file=job.site_file and job.site_file.resolve(),
         cache=(job.cache or folder / CACHE).resolve(),
     )
-    places = _places(vary)
+    places = places_of(vary)
     first = load_plan(job.plan).seed
-    combinations = [*itertools.product(*vary.values())]
-    if len(combinations) * n_seeds > MAX_RUNS:
-        raise ConfigError(f"{len(combinations) * n_seeds} runs; a sweep makes at most {MAX_RUNS}")
+    n_runs = math.prod(map(len, vary.values())) * n_seeds
+    if n_runs > MAX_RUNS:
+        raise ConfigError(
+            f"{n_runs} runs; a sweep makes at most {MAX_RUNS}",
+            todo="vary fewer values, or try some of them by --search N",
+        )
     found = []
-    for values in combinations:
+    for values in itertools.product(*vary.values()):
         chosen = dict(zip(vary, values, strict=True))
         scenario = _scenario(job.scenario, chosen)
         settings = {key: str(value) for key, value in chosen.items()}
@@ -112,7 +123,7 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     return found
 
 
-def _places(vary: Vary) -> dict[str, str]:
+def places_of(vary: Vary) -> dict[str, str]:
     """Name each setting whole; raises ConfigError where two are one, or one is the runs' seed."""
     found: dict[str, str] = {}
     for key in vary:

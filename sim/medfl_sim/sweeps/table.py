@@ -92,6 +92,11 @@ def label(settings: Sequence[str]) -> str:
     return ", ".join(settings) or "the plan as it is"
 
 
+def n_seeds(n: int) -> str:
+    """Write a number of seeds."""
+    return "1 seed" if n == 1 else f"{n} seeds"
+
+
 def p_text(p: float | None) -> str:
     """Write a p with three digits."""
     if p is None:

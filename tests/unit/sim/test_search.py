@@ -20,13 +20,21 @@ def test_ranges_and_lists_are_read_and_what_is_neither_is_refused() -> None:
         "epochs": Range(1, 5, False, True),
         "strategy": ["fedavg", "median"],
     }
-    for text in ("lr=0.1..0.01", "lr=0..1:log", "lr=1..1"):
+    for text in ("lr=0.1..0.01", "lr=0..1:log", "lr=1..1", "lr=a..b", "lr=0.1..1:lag"):
         with pytest.raises(ConfigError, match="is no range"):
             read_space([text])
     with pytest.raises(ConfigError, match="a plan has no such setting"):
         read_space(["qqq=1..2"])
     with pytest.raises(ConfigError, match="needs settings to search"):
         read_space([])
+    with pytest.raises(ConfigError, match=r"training\.lr occurs twice"):
+        read_space(["lr=1e-4..0.1", "training.lr=0.1,0.2"])
+
+
+@pytest.mark.parametrize("text", ["partition.alpha=0.1..1", "data=a,b", "split_seed=1..9"])
+def test_data_are_no_better_than_other_data_so_no_search_chooses_them(text: str) -> None:
+    with pytest.raises(ConfigError, match="with it other patients are scored"):
+        read_space([text])
 
 
 def test_the_choice_is_by_the_part_that_chooses_and_the_figure_by_the_part_that_tells(

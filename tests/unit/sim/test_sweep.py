@@ -17,6 +17,7 @@ from medfl_sim.runs.job import Job
 from medfl_sim.sweeps.answer import answer
 from medfl_sim.sweeps.factors import factors
 from medfl_sim.sweeps.latex import as_latex
+from medfl_sim.sweeps.order import Order, make_sweep
 from medfl_sim.sweeps.page import write_sweep
 from medfl_sim.sweeps.sweep import Variant, read_vary, run_sweep, variants
 from medfl_sim.sweeps.table import Result, as_csv, mean_of, part_of, results
@@ -216,3 +217,22 @@ def test_latex_prints_what_it_would_read_as_a_command(job: Job) -> None:
         "a\\textbackslash{}b\\textasciicircum{}c\\textasciitilde{}d\\textbar{}\\textless{}e"
         "\\textgreater{}\\_\\{5\\%\\}\\&\\#\\$ & 1"
     )
+
+
+def test_a_sweep_says_what_it_cannot_do_before_it_does_anything(job: Job, tmp_path: Path) -> None:
+    """A grid of 10 ** 12 is counted, not listed."""
+    grid = {key: [*range(1, 11)] for key in ("epochs", "rounds", "batch_size", "size", "depth")}
+    grid |= {f"partition.{key}": [*range(10)] for key in "abcdefg"}
+    with pytest.raises(ConfigError, match="at most 10000"):
+        variants(job, grid, 1, tmp_path)
+    with pytest.raises(ConfigError, match="a range is for a search"):
+        read_vary(["lr=0.1..0.2"])
+    for order, match in (
+        (Order(("lr=0.1,0.2",), ("lr=0.1",), search=3), "--reference says nothing"),
+        (Order(("lr=0.1,0.2",), runner="moon"), "unknown runner 'moon'"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            make_sweep(job, order, tmp_path / "s", print)
+    with pytest.raises(ConfigError, match="lies in the data folder"):
+        make_sweep(job, Order(("lr=0.1,0.2",)), job.data / "s", print)
+    assert not (tmp_path / "s").exists()

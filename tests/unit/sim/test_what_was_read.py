@@ -10,7 +10,7 @@ from tests.conftest import MakePlan
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import site_secret
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.registry import Registry, parts_from_elsewhere
 from medfl_common.run.events import DataRead
@@ -131,3 +131,15 @@ def test_a_part_that_a_script_registered_is_there_in_another_process() -> None:
 
     assert mine == (registry.package, "mine", len)
     assert "mine" not in again._parts
+
+
+def test_neither_a_run_nor_a_cache_may_lie_in_the_data_folder(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    before = {*pictures.rglob("*")}
+    for out, cache in ((pictures / "r", None), (tmp_path / "r", pictures / "images" / "cache")):
+        job = Job(make_plan(), pictures, source="pictures", baselines=False, cache=cache)
+        with pytest.raises(ConfigError, match="lies in the data folder"):
+            do(job, out)
+    assert {*pictures.rglob("*")} == before
+    assert not (tmp_path / "r").exists()
