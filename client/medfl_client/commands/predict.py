@@ -44,8 +44,8 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
 
     An unreadable file gets a line with the reason. Nothing leaves the site.
     """
-    _refuse_no_place(out)
     site = load_site_file(folder)
+    _refuse_no_place(out)
     plan, model, reading = load_model(find_model(folder, name))
     if plan.images.sample == "candidate":
         raise ConfigError(
