@@ -11,7 +11,8 @@ from medfl_sim.sweeps.sweep import Variant
 
 # Figure of a run -> its name in a table.
 VALUES = {
-    "auc": "AUC", "accuracy": "accuracy", "loss": "loss", "alone": "AUC alone",
+    "auc": "AUC", "accuracy": "accuracy", "loss": "loss", "choice": f"AUC ({CHOICE})",
+    "alone": "AUC alone",
     "pooled": "AUC pooled", "helped": "hospitals helped", "round": "best round",
     "mb": "MB received", "seconds": "seconds",
 }  # fmt: skip
@@ -73,6 +74,7 @@ def read(variant: Variant) -> Result:
         "seconds": facts.seconds,
     }
     choice = chosen.values["auc"] if chosen else None
+    figures["choice"] = None if facts.part == CHOICE else choice
     return Result(variant, figures, part=facts.part, choice=choice)
 
 

@@ -15,6 +15,7 @@ from medfl_common.plan.plan import load_plan
 from medfl_common.registry import Registry, parts_from_elsewhere
 from medfl_common.run.events import DataRead
 from medfl_common.run.model_file import WEIGHTS
+from medfl_server.reports.sections.data import data_section
 from medfl_sim.data.hospitals import read_hospitals
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.runs.job import CACHE, Job, do
@@ -68,6 +69,15 @@ def test_what_is_left_out_and_who_counts_as_a_patient_is_on_screen_page_log_and_
     assert any(own in line for line in said)
     assert own in (study.folder / "partition.html").read_text()
     assert own in (study.folder / "report.html").read_text()
+
+
+def test_a_page_counts_images_and_patients_where_nothing_is_left_out() -> None:
+    facts = {"images": 80, "patients": 52, "left_out": {}, "left_out_parts": {}, "own_patients": 0}
+
+    section = data_section(DataRead.of({"north": facts}))
+
+    assert section.tables[0].rows == [["north", "80 images of 52 patients"]]
+    assert section.texts == ["Nothing was left out."]
 
 
 def test_a_simulation_writes_nothing_into_the_data(
