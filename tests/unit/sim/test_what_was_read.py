@@ -153,3 +153,19 @@ def test_neither_a_run_nor_a_cache_may_lie_in_the_data_folder(
             do(job, out)
     assert {*pictures.rglob("*")} == before
     assert not (tmp_path / "r").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(images={"modality": ["OT"]}, federation={"rounds": 1, "min_sites": 1})
+    job = Job(plan, pictures, source="pictures", baselines=False)
+    study = do(job, tmp_path / "r")
+    log = (study.folder / "log.jsonl").read_bytes()
+    (pictures / "images" / "normal" / "0.png").unlink()
+
+    with pytest.raises(RunError, match=r"began with other data: one: 20 images") as refused:
+        do(job, tmp_path / "r")
+
+    assert "now there are: one: 19 images" in str(refused.value.data)
+    assert (study.folder / "log.jsonl").read_bytes() == log
