@@ -166,8 +166,9 @@ def line_figure(
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if lines:
-        where = "outside lower center"
-        figure.legend(drawn, [*lines], loc=where, ncols=3, frameon=False, fontsize=9)
+        figure.legend(
+            drawn, [*lines], loc="outside lower center", ncols=3, frameon=False, fontsize=9
+        )
     return figure
 
 

@@ -123,7 +123,7 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     return found
 
 
-def places_of(vary: Vary) -> dict[str, str]:
+def places_of(vary: Iterable[str]) -> dict[str, str]:
     """Name each setting whole; raises ConfigError where two are one, or one is the runs' seed."""
     found: dict[str, str] = {}
     for key in vary:
