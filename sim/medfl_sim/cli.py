@@ -220,6 +220,7 @@ def partition(
     """Partition the data and draw the partition, without training."""
     from medfl_common.plan.plan import load_plan
     from medfl_server.reports.sections.data import in_words
+    from medfl_sim.data.only_read import refuse_in_data
     from medfl_sim.data.partition_page import write_partition
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.runs.job import CACHE, Job
@@ -229,6 +230,7 @@ def partition(
         study = load_plan(plan)
         chosen = choose_scenario(scenario, partition, sites, partition_seed)
         job = Job(plan, data, chosen, site_file, source, cache=cache)
+        refuse_in_data(data, out, cache or out)
         hospitals, read = job.hospitals(study, out / CACHE, screen.watch)
         for line in in_words(read):
             screen.say(line)

@@ -44,8 +44,8 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
 
     An unreadable file gets a line with the reason. Nothing leaves the site.
     """
-    _refuse_no_place(out)
     site = load_site_file(folder)
+    _refuse_no_place(out)
     plan, model, reading = load_model(find_model(folder, name))
     if plan.images.sample == "candidate":
         raise ConfigError(
@@ -73,7 +73,8 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     write_predictions(out, lines, plan)
     n_used = len({row.name for source in kept for row in source.rows})
     screen.table(["files", "what became of them"], file_rows(n_used, refused))
-    screen.say(f"{len(kept)} scored, {len(refused)} files not, each with its reason: {out}")
+    files = "file" if len(refused) == 1 else "files"
+    screen.say(f"{len(kept)} scored, {len(refused)} {files} not, each with its reason: {out}")
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
     for threshold in named_thresholds(plan, reading):

@@ -1,8 +1,8 @@
 """The plan's section on how models are scored, and which is kept."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medfl_common.plan.settings import Name, Number, Settings
 
@@ -45,6 +45,16 @@ class Evaluation(Settings):
     """With the last scorings each site sends mean and covariance of its validation images' features
     (16 numbers an image of the last layer but one), where its policy allows it. `predict` then
     says at any hospital whether an image looks usual to the federation."""
+
+    @model_validator(mode="after")
+    def _parts_leave_training(self) -> Self:
+        """Refuse parts that take all; a plan of before there was `test` may have any validation."""
+        if "test" in self.model_fields_set and self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation {self.validation:g} and test {self.test:g} leave nobody to train on; "
+                "together they are below 1"
+            )
+        return self
 
     def salt(self, study: str, seed: int) -> str:
         """Say what, beside a site's secret, a split follows from, in a plan of this name and seed.

@@ -148,7 +148,6 @@ def plan_from_values(values: dict[str, Value]) -> Plan:
 
 
 @lru_cache(maxsize=4)
-def plan_from_json(text: str) -> Plan:
+def plan_from_json(text: str, source: str = "the plan in the message") -> Plan:
     """Read a plan from its canonical text, as it comes with a task; checked like a file."""
-    source = "the plan in the message"
     return check(Plan, parse_json(text, source), source)

@@ -118,12 +118,15 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        hint = f"known here: {', '.join(known)}" if known else "none is known here"
+        hint = f"did you mean {near[0]!r}?" if near else hint
         return f"{key}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{key}: missing; it must be given"
     message = detail["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if detail["type"] == "model_type":
+        message = f"it has keys of its own: {', '.join(_known_keys(model, location))}"
     if isinstance(detail["input"], dict):  # settings that do not go together
         return f"{key}: {message}" if key else message
     return f"{key or 'file'}: {shorten(repr(detail['input']))} is not allowed; {message}"

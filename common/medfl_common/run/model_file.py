@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -18,6 +19,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.enough import is_enough
+from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
@@ -107,7 +109,7 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
         )
     has_canonical = (folder / PLAN).exists()
     plan = (
-        plan_from_json((folder / PLAN).read_text())
+        plan_from_json((folder / PLAN).read_text(), str(folder / PLAN))
         if has_canonical
         else load_plan(RunFolder(folder).plan_file)
     )
@@ -119,12 +121,26 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
             f"{folder / WEIGHTS} is not of the plan beside it",
             todo="put weights and plan of one study there",
         ) from None
-    reading = Reading(plan.evaluation.threshold)
-    if (folder / READING).exists():
-        facts = json.loads((folder / READING).read_text())
-        told = facts.get("features")
-        reading = Reading(**{**facts, "features": None if told is None else ToldFeatures(**told)})
-    return plan, model.eval(), reading
+    return plan, model.eval(), _reading(folder / READING, plan)
+
+
+def _reading(path: Path, plan: Plan) -> Reading:
+    """Read what scores mean; without the file only the plan's threshold is known."""
+    if not path.exists():
+        return Reading(plan.evaluation.threshold)
+    where = "features.numbers"
+    try:
+        reading = TypeAdapter(Reading).validate_json(path.read_bytes())
+        if reading.features is not None:
+            FeatureMoments.of_numbers(reading.features.numbers)
+        return reading
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
+        raise ConfigError(
+            f"{path} does not say how to read the model's scores: {where} is wrong",
+            todo="take the file that medfl wrote beside the weights, or leave it out",
+        ) from None
 
 
 def _probability(log_odds: float) -> float:

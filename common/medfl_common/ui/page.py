@@ -151,11 +151,12 @@ def line_figure(
 
     figure = Figure(figsize=(5.6, 4.0), layout="constrained")
     axes = figure.add_subplot()
+    drawn = []
     for name, (x, y) in lines.items():
         look = _look(names.index(name), is_bold=name == bold)
         if not marks:
             look = {**look, "marker": ""}
-        axes.plot(x, y, label=name, markersize=4, **look)  # type: ignore[arg-type]
+        drawn += axes.plot(x, y, markersize=4, **look)  # type: ignore[arg-type]
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     if y_range is not None:
@@ -165,7 +166,9 @@ def line_figure(
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if lines:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        figure.legend(
+            drawn, [*lines], loc="outside lower center", ncols=3, frameon=False, fontsize=9
+        )
     return figure
 
 

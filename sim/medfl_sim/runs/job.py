@@ -8,7 +8,7 @@ from pathlib import Path
 from medfl_client.data.ingest import Watch
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.run.events import Event
+from medfl_common.run.events import DataRead, Event
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
@@ -20,6 +20,7 @@ from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.fold import Fold
 from medfl_sim.data.hospitals import Hospitals, read_hospitals
+from medfl_sim.data.only_read import refuse_in_data
 from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
@@ -100,6 +101,7 @@ def do(
         watch: Follows long work, such as decoding.
         bar: Follows the rounds.
     """
+    refuse_in_data(job.data, folder, job.cache or folder.parent / CACHE)
     exists = RunFolder(folder).facts.exists()
     study = open_study(folder) if exists else create_study(folder, job.plan)
     if load_plan(job.plan) != study.plan:
@@ -113,8 +115,7 @@ def do(
     joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
     refuse_unfit(job.further, study, reading, len(joined), job.baselines)
-    if not study.log.read(Event):
-        study.log.add(read)
+    _note_data(study, read)
     page = write_partition(folder, hospitals, study.plan, read)
     for line in [*plan_notes(study.plan), *in_words(read)]:
         say(line)
@@ -134,3 +135,20 @@ def do(
         say(f"did joining help? {write_comparison(study, compare(study, joined))}")
     answer_further(job.further, study, reading, way, say)
     return study
+
+
+def _note_data(study: Study, read: DataRead) -> None:
+    """Write into the log what was read; raise RunError where a run began with other data."""
+    if not study.log.read(Event):
+        study.log.add(read)
+    for begun in study.log.read(DataRead)[:1]:
+        if _amounts(begun) != _amounts(read):
+            raise RunError(
+                f"{study.folder} began with other data: {'; '.join(in_words(begun))}",
+                todo="give the data as they were, or another --out",
+                data=f"now there are: {'; '.join(in_words(read))}",
+            )
+
+
+def _amounts(read: DataRead) -> dict[str, int]:
+    return {name: source.n_images for name, source in read.sources.items()}

@@ -69,9 +69,11 @@ def answer(runs: Sequence[Facts]) -> str:
     }
     if not known:
         return "None of these runs has an AUC over all hospitals."
-    best = max(known, key=lambda name: known[name][0])
-    said = [f"{best} has the highest AUC over all hospitals, {known[best][1]}"]
-    others = [f"{name} {text}" for name, (_, text) in known.items() if name != best]
+    highest = max(known.values())[1]
+    best = [name for name, (_, text) in known.items() if text == highest]
+    verb = "has" if len(best) == 1 else "have"
+    said = [f"{' and '.join(best)} {verb} the highest AUC over all hospitals, {highest}"]
+    others = [f"{name} {text}" for name, (_, text) in known.items() if name not in best]
     said += [f"the others: {', '.join(others)}"] * bool(others)
     said += ["one seed each cannot show whether that is chance (medfl-sim sweep can)"]
     differing = {row[0] for row in settings_that_differ(runs)}

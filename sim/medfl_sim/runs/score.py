@@ -26,7 +26,6 @@ from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import count_scores, exact_auc
 from medfl_client.training.evaluate import score as logits_of
 from medfl_client.training.losses import log_odds
-from medfl_common.errors import ConfigError
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.design_effects import of_share
 from medfl_common.metrics.estimates import Estimate, estimates
@@ -36,6 +35,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.events import DataRead
 from medfl_common.run.model_file import Reading, load_model
 from medfl_sim.data.hospitals import Source, facts_of, read_sources
+from medfl_sim.data.only_read import refuse_in_data
 from medfl_sim.data.sources import SOURCES
 
 LABEL = "label"  # the column after those of `medfl-client predict`
@@ -80,7 +80,7 @@ def score_data(
     Writes `predictions.csv` into `out`. Raises ConfigError where `out` or `cache` lies in `data`.
     """
     cache = cache or out / "medfl-cache"
-    _refuse_in_data(data, out, cache)
+    refuse_in_data(data, out, cache)
     plan, network, reading = load_model(model)
     use_threads(plan)
     reader = SOURCES.get(source)()
@@ -108,16 +108,6 @@ def score_data(
         _calibration(counts, after, plan),
         _at_thresholds(log_odds(logits, plan), targets, plan, reading, whose),
     )
-
-
-def _refuse_in_data(data: Path, *places: Path) -> None:
-    for place in places:
-        if place.resolve().is_relative_to(data.resolve()):
-            raise ConfigError(
-                f"{place} lies in the data folder {data}, into which nothing is written",
-                todo="name another folder with --out and --cache",
-                data="nothing was written",
-            )
 
 
 def _logits(source: Source, network: Network, plan: Plan) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.metrics.calibration import Temperature
 from medfl_common.metrics.estimates import Estimate
+from medfl_common.run.model_file import Reading
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.sections.calibration import reliability_plot
 from medfl_server.reports.sections.data import data_section
@@ -107,13 +109,24 @@ def _calibration(scored: Scored) -> Section:
         text = "The model comes without a temperature, so nothing is calibrated."
     else:
         text = (
-            f"Calibrated: the log-odds divided by the study's temperature, {temperature:.2f}. The "
-            "first plot is before, the second after it."
+            f"Calibrated: the log-odds divided by the study's temperature, "
+            f"{temperature:.2f}{_alone(scored.reading)}. The first plot is before, the second "
+            "after it."
         )
     plots = [reliability_plot(counts, scored.plan)
              for counts in (scored.counts, scored.after) if counts is not None]  # fmt: skip
     title = "Do its probabilities mean what they say?"
     return Section(title, [text], plots, [Table(header, rows)])
+
+
+def _alone(reading: Reading) -> str:
+    """Say what the study's images alone would say, where the temperature is held back."""
+    found, fitted = reading.temperature, reading.fitted_temperature
+    if found is None or fitted is None or not Temperature(found, fitted).is_held:
+        return ""
+    return (
+        f" (its {reading.n_images} images alone would say {fitted:.2f}; few are believed in part)"
+    )
 
 
 def _how(scored: Scored) -> Section:

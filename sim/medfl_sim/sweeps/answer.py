@@ -1,10 +1,10 @@
 """What a sweep says in a sentence or two."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from medfl_sim.sweeps.factors import Factor, Settings, by_data, says_the_data
-from medfl_sim.sweeps.table import Result, by_settings, label, mean_of, part_of
+from medfl_sim.sweeps.table import Result, by_settings, label, mean_of, n_seeds, part_of
 
 MOST = 4  # data that are named one by one
 
@@ -37,12 +37,21 @@ def _first(group: Sequence[Result]) -> str:
     means = {k: m for k, runs in by_settings(group).items() if (m := mean_of(runs, "auc")).n}
     if not means:
         return ""
-    best = max(means, key=lambda settings: means[settings].mean or 0.0)
-    mean = means[best]
-    seeds = "1 seed" if mean.n == 1 else f"{mean.n} seeds"
+    highest = f"{max(mean.mean or 0.0 for mean in means.values()):.3f}"
+    best = {k: mean for k, mean in means.items() if f"{mean.mean:.3f}" == highest}
+    if len(best) > MOST:
+        return f"{len(best)} settings have {highest}"
     names = group[0].variant.settings
-    plan = [level for name, level in zip(names, best, strict=True) if not says_the_data(name)]
-    return f"{label(plan)} has {mean.text('auc')} over {seeds}"
+    return " and ".join(
+        f"{_without_data(names, settings)} has {mean.text('auc')} over {n_seeds(mean.n)}"
+        for settings, mean in best.items()
+    )
+
+
+def _without_data(names: Iterable[str], settings: Sequence[str]) -> str:
+    """Name a combination by what the plan says in it."""
+    levels = zip(names, settings, strict=True)
+    return label([level for name, level in levels if not says_the_data(name)])
 
 
 def _apart(factor: Factor) -> str:

@@ -64,8 +64,11 @@ def read_reference(texts: Iterable[str], vary: Vary) -> dict[str, str]:
         level, levels = str(value_of(word, text)), [str(value) for value in vary[keys[place]]]
         if level not in levels:
             raise ConfigError(
-                f"--reference {text}: {word} is none of its values", todo=f"take {levels}"
+                f"--reference {text} names none of the values of {key}",
+                todo=f"take one of {', '.join(levels)}",
             )
+        if keys[place] in found:
+            raise ConfigError(f"--reference {key} occurs twice", todo="write it once")
         found[keys[place]] = level
     return found
 

@@ -14,6 +14,10 @@ from medfl_sim.sweeps.table import (
 )
 
 Settings = tuple[str, ...]
+SPELT = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
+    "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
+}  # fmt: skip
 
 
 def as_latex(found: Sequence[Result], shown: Sequence[str], compared: Sequence[Factor] = ()) -> str:
@@ -85,6 +89,4 @@ def _tabular(rows: Sequence[Sequence[str]], columns: str) -> str:
 
 def escaped(text: str) -> str:
     """Spell out what LaTeX reads as commands."""
-    for letter in "\\&%$#_{}":
-        text = text.replace(letter, f"\\{letter}" if letter != "\\" else "/")
-    return text
+    return "".join(SPELT.get(letter, letter) for letter in text)

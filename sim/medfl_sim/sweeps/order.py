@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_client.data.ingest import Watch
+from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
+from medfl_sim.data.only_read import refuse_in_data
 from medfl_sim.runs.job import Job
 from medfl_sim.runs.page import check_format
 from medfl_sim.sweeps.answer import answer
 from medfl_sim.sweeps.factors import factors, read_reference
 from medfl_sim.sweeps.page import write_sweep
-from medfl_sim.sweeps.sweep import read_vary, run_sweep, variants
+from medfl_sim.sweeps.sweep import RUNNERS, read_vary, run_sweep, variants
 from medfl_sim.sweeps.table import results
 
 
@@ -33,6 +35,13 @@ def make_sweep(
 ) -> Path:
     """Make the runs and write tables, pictures and the page, whose path it returns."""
     check_format(order.figures)
+    RUNNERS.get(order.runner)
+    refuse_in_data(job.data, folder, job.cache or folder)
+    if order.search and order.reference:
+        raise ConfigError(
+            "--search compares nothing, so --reference says nothing",
+            todo="leave one of the two out",
+        )
     page = (_searched if order.search else _swept)(job, order, folder, say, watch)
     say(f"page: {page}, tables: {folder / 'sweep.csv'}, {folder / 'sweep.tex'}")
     if order.figures:

@@ -27,6 +27,7 @@ from medfl_sim.sweeps.table import (
     as_csv,
     by_settings,
     mean_of,
+    n_seeds,
     p_text,
     part_of,
     title,
@@ -122,8 +123,8 @@ def _too_few(factor: Factor) -> str:
     n = max((one.gap.n for one in factor.comparisons if one.gap), default=0)
     if n < MIN_PAIRS:
         return (
-            f"With {n} seeds no test can reach p = .05; the table tests nothing. Take "
-            f"{MIN_RANKED} or more (--seeds)."
+            f"With {n_seeds(n)} no test can reach p = .05; the table tests "
+            f"nothing. Take {MIN_RANKED} or more (--seeds)."
         )
     if n < MIN_RANKED:
         return (
@@ -197,8 +198,13 @@ def _how(found: Sequence[Result]) -> Section:
             "p: Student's t of the differences, paired by seed, two-sided; Holm corrects it for "
             "the number of comparisons in its table. It speaks of other seeds on these data, not "
             "of other data.",
-            f"All scores are of the {part} part. A setting that is the best of {n} by these very "
-            "scores looks slightly too good. Confirm it with other seeds, or on patients that no "
-            "run has seen.",
+            f"All scores are of the {part} part{_but_one(found)}. A setting that is the best of "
+            f"{n} by these very scores looks slightly too good. Confirm it with other seeds, or on "
+            "patients that no run has seen.",
         ],
     )
+
+
+def _but_one(found: Sequence[Result]) -> str:
+    has_choice = any(result.figures.get("choice") is not None for result in found)
+    return f", but for {VALUES['choice']}, by which a search (--search) chooses" * has_choice

@@ -20,12 +20,19 @@ from medfl_common.plan.bounds import Value
 from medfl_common.plan.plan import load_plan
 from medfl_sim.runs.directories import CHOICE
 from medfl_sim.runs.job import Job
-from medfl_sim.sweeps.sweep import Variant, place_of, read_vary, run_sweep, variants
-from medfl_sim.sweeps.table import Result, by_settings, label, mean_of, part_of, results
+from medfl_sim.sweeps.factors import says_the_data
+from medfl_sim.sweeps.sweep import (
+    RANGE,
+    Variant,
+    is_of_data,
+    places_of,
+    read_vary,
+    run_sweep,
+    variants,
+)
+from medfl_sim.sweeps.table import Result, by_settings, label, mean_of, n_seeds, part_of, results
 
 N_RANDOM = 10  # trials that are drawn before the scores count; they run side by side
-NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
-RANGE = re.compile(rf"({NUMBER}?)\.\.({NUMBER})(:log)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,18 @@ def read_space(texts: Iterable[str]) -> Space:
         if key in space:
             raise ConfigError(f"--vary {key} occurs twice", todo="write its values once")
         ends = RANGE.fullmatch(rest.strip())
+        if ends is None and ".." in rest and not is_of_data(key):
+            raise ConfigError(
+                f"--vary {text} is no range",
+                todo="write KEY=LOW..HIGH or KEY=LOW..HIGH:log with two numbers",
+            )
         space[key] = read_vary([text])[key] if ends is None else _range(text, *ends.groups())
-        place_of(key)
+    for key, place in places_of(space).items():
+        if says_the_data(place):
+            raise ConfigError(
+                f"--vary {key}: with it other patients are scored, so no value is the better one",
+                todo="search settings of the plan; a sweep without --search compares the data",
+            )
     if not space:
         raise ConfigError("--search needs settings to search", todo="name them with --vary")
     return space
@@ -141,10 +158,9 @@ def told(found: Sequence[Result]) -> str:
     mean = mean_of(by_settings(found)[best], "auc")
     names = found[0].variant.settings
     chosen = label([f"{name} {value}" for name, value in zip(names, best, strict=True)])
-    seeds = "1 seed" if mean.n == 1 else f"{mean.n} seeds"
     said = (
         f"Of {len(means)} settings the {CHOICE} part chooses {chosen}; on the {part} part its AUC "
-        f"is {mean.text('auc')} over {seeds}."
+        f"is {mean.text('auc')} over {n_seeds(mean.n)}."
     )
     if part == CHOICE:
         said += " The same part chose it and tells of it, so the figure is too good."

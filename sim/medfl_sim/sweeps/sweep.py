@@ -7,6 +7,7 @@ The name of a run says its settings, so a wider sweep makes only the new runs.
 """
 
 import itertools
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ from medfl_sim.runs.job import CACHE, Job, do
 
 MAX_RUNS = 10_000
 SCENARIO, PARTITION, PARTITION_SEED = "scenario", "partition.", "partition_seed"
+SEED = "seed"
+NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
+RANGE = re.compile(rf"({NUMBER}?)\.\.({NUMBER})(:log)?", re.IGNORECASE)  # of a search
 DATA = "data"  # a folder below the job's
 
 Task = tuple[Job, Path]
@@ -57,6 +61,11 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
     for text in texts:
         key, _, rest = text.partition("=")
         words = split_values(rest)
+        if any(RANGE.fullmatch(word) for word in words):
+            raise ConfigError(
+                f"--vary {text}: a range is for a search",
+                todo="write --search N too, or values: KEY=VALUE,VALUE",
+            )
         if not key or not rest or "" in words:
             raise ConfigError(
                 f"--vary {text} names no values",
@@ -64,7 +73,12 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
             )
         if key in found:
             raise ConfigError(f"--vary {key} occurs twice", todo="write its values with commas")
-        found[key] = [value_of(word, f"--vary {text}") for word in words]
+        values = [value_of(word, f"--vary {text}") for word in words]
+        if len({str(value) for value in values}) < len(values):
+            raise ConfigError(
+                f"--vary {text} has a value twice", todo="write each once; --seeds repeats runs"
+            )
+        found[key] = values
     return found
 
 
@@ -84,13 +98,16 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         site_file=job.site_file and job.site_file.resolve(),
         cache=(job.cache or folder / CACHE).resolve(),
     )
-    places = {key: place_of(key) for key in vary}
+    places = places_of(vary)
     first = load_plan(job.plan).seed
-    combinations = [*itertools.product(*vary.values())]
-    if len(combinations) * n_seeds > MAX_RUNS:
-        raise ConfigError(f"{len(combinations) * n_seeds} runs; a sweep makes at most {MAX_RUNS}")
+    n_runs = math.prod(map(len, vary.values())) * n_seeds
+    if n_runs > MAX_RUNS:
+        raise ConfigError(
+            f"{n_runs} runs; a sweep makes at most {MAX_RUNS}",
+            todo="vary fewer values, or try some of them by --search N",
+        )
     found = []
-    for values in combinations:
+    for values in itertools.product(*vary.values()):
         chosen = dict(zip(vary, values, strict=True))
         scenario = _scenario(job.scenario, chosen)
         settings = {key: str(value) for key, value in chosen.items()}
@@ -98,11 +115,29 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         for seed in range(first, first + n_seeds):
             name = _name(settings, seed)
             plan = folder / "plans" / f"{name}.yaml"
-            write_changed(plan, job.plan, {**changes, "seed": seed}, f"the plan of {name}")
+            write_changed(plan, job.plan, {**changes, SEED: seed}, f"the plan of {name}")
             _check_unchanged(folder / "runs" / name, plan)
             data = (base_job.data / str(chosen.get(DATA, ""))).resolve()
             own = replace(base_job, plan=plan, scenario=scenario, data=data)
             found.append(Variant(name, settings, seed, own, folder / "runs" / name))
+    return found
+
+
+def places_of(vary: Iterable[str]) -> dict[str, str]:
+    """Name each setting whole; raises ConfigError where two are one, or one is the runs' seed."""
+    found: dict[str, str] = {}
+    for key in vary:
+        place = place_of(key)
+        if place == SEED:
+            raise ConfigError(
+                f"--vary {key}: a sweep counts its seeds from the plan's",
+                todo="write --seeds N; --set seed=N sets the first",
+            )
+        if place in found.values():
+            raise ConfigError(
+                f"--vary {key}: {place} occurs twice", todo="write its values with commas"
+            )
+        found[key] = place
     return found
 
 

@@ -11,7 +11,8 @@ from medfl_sim.sweeps.sweep import Variant
 
 # Figure of a run -> its name in a table.
 VALUES = {
-    "auc": "AUC", "accuracy": "accuracy", "loss": "loss", "alone": "AUC alone",
+    "auc": "AUC", "accuracy": "accuracy", "loss": "loss", "choice": f"AUC ({CHOICE})",
+    "alone": "AUC alone",
     "pooled": "AUC pooled", "helped": "hospitals helped", "round": "best round",
     "mb": "MB received", "seconds": "seconds",
 }  # fmt: skip
@@ -73,12 +74,14 @@ def read(variant: Variant) -> Result:
         "seconds": facts.seconds,
     }
     choice = chosen.values["auc"] if chosen else None
+    figures["choice"] = None if facts.part == CHOICE else choice
     return Result(variant, figures, part=facts.part, choice=choice)
 
 
 def part_of(found: Sequence[Result]) -> str:
     """Name the part of the data that the scores of a sweep are from."""
-    return " and ".join(sorted({result.part for result in found}))
+    ended = [result for result in found if not result.error]
+    return " and ".join(sorted({result.part for result in ended or found}))
 
 
 def title(value: str, part: str) -> str:
@@ -89,6 +92,11 @@ def title(value: str, part: str) -> str:
 def label(settings: Sequence[str]) -> str:
     """Name a combination of settings."""
     return ", ".join(settings) or "the plan as it is"
+
+
+def n_seeds(n: int) -> str:
+    """Write a number of seeds."""
+    return "1 seed" if n == 1 else f"{n} seeds"
 
 
 def p_text(p: float | None) -> str:
@@ -124,6 +132,6 @@ def as_csv(found: Sequence[Result]) -> str:
         numbers = [result.figures.get(value) for value in VALUES]
         settings = result.variant.settings.values()
         cells = ["" if number is None else f"{number:.6g}" for number in numbers]
-        name = result.variant.name
-        rows.append([*settings, result.variant.seed, result.part, *cells, result.error, name])
+        name, part = result.variant.name, "" if result.error else result.part
+        rows.append([*settings, result.variant.seed, part, *cells, result.error, name])
     return csv_text(rows)

@@ -79,6 +79,20 @@ def test_a_multi_frame_file_has_the_plane_of_its_functional_groups(tmp_path: Pat
     assert plane_name(row_at(path).orientation) == "sagittal"
 
 
+def test_frames_in_several_planes_are_of_none(make_plan: MakePlan, tmp_path: Path) -> None:
+    """The first frame alone would make the file axial."""
+    path = frames_of(tmp_path / "a.dcm", [((0, 0, 0), AXIAL), ((0, 0, 1), CORONAL)])
+    nearly = (1, 0.001, 0, -0.001, 1, 0)
+    other = frames_of(tmp_path / "b.dcm", [((0, 0, 0), AXIAL), ((0, 0, 1), nearly)])
+
+    kept, refused = sources_of(
+        [row_at(path), row_at(other)], FILES, plan_of(make_plan, "axial", size=16), tmp_path
+    )
+
+    assert refused == {"a.dcm": "plane mixed: not in the plan (images.plane)"}
+    assert {source.rows[0].name for source in kept} == {"b.dcm"}
+
+
 @pytest.mark.parametrize(("plane", "n"), [("axial", 3), ("coronal", 2), ("sagittal", 1)])
 def test_other_planes_than_the_plans_are_left_out_and_counted(
     plane: str, n: int, rows: list[Row], make_plan: MakePlan, tmp_path: Path

@@ -23,3 +23,9 @@ def test_a_page_escapes_its_texts_and_a_picture_its_labels() -> None:
 
     assert "<script>" not in page
     assert "&lt;script&gt;" in image
+
+
+def test_a_legend_names_a_line_whose_name_begins_with_an_underscore() -> None:
+    svg = line_plot({"_b": ([0, 1], [0, 1]), "c": ([0, 1], [0, 1])}, "x", "y", ["_b", "c"])
+
+    assert {"_b", "c"} <= {*re.findall(r"<text[^>]*>([^<]*)</text>", svg)}

@@ -41,6 +41,12 @@ def test_every_config_in_the_repository_is_valid(path: Path) -> None:
         ),
         ("federation", {"min_sites": 0}, r"federation\.min_sites: 0 is not allowed; .*equal to 1"),
         ("federation", {"min_sites": "most"}, r"federation\.min_sites: 'most' .*'all'"),
+        (
+            "evaluation",
+            {"validation": 0.6, "test": 0.4},
+            r"validation 0\.6 and test 0\.4 leave nobody to train on",
+        ),
+        ("training", {"schedule": "cosine"}, r"schedule: 'cosine' .*keys of its own: .*kind"),
         ("task", {"classes": ["a", "b", "c"]}, r"task: .*a binary task has two classes"),
     ],
 )  # fmt: skip
@@ -49,6 +55,10 @@ def test_a_fault_names_key_value_and_what_is_legal(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load_plan(make_plan(**{section: change}))
+
+
+def test_a_plan_of_before_there_was_a_test_part_may_validate_on_most(make_plan: MakePlan) -> None:
+    assert load_plan(make_plan(evaluation={"validation": 0.9})).evaluation.test == 0.15
 
 
 def test_every_fault_is_listed_at_once(make_plan: MakePlan) -> None:

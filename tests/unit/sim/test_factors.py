@@ -75,8 +75,20 @@ def test_the_reference_is_the_level_that_was_named_by_its_whole_or_short_key(job
     assert [one.verdict for one in of(compared, "strategy").comparisons] == ["above", "above"]
     with pytest.raises(ConfigError, match=r"the sweep does not vary lr"):
         read_reference(["lr=0.1"], vary)
-    with pytest.raises(ConfigError, match=r"fedprox is none of its values"):
+    with pytest.raises(ConfigError, match=r"fedprox names none of the values"):
         read_reference(["strategy=fedprox"], vary)
+    with pytest.raises(ConfigError, match=r"federation\.strategy occurs twice"):
+        read_reference(["strategy=fedavg", "federation.strategy=median"], vary)
+
+
+def test_settings_that_are_equally_good_are_all_named(job: Job) -> None:
+    areas: dict[tuple[str, str], float | None] = {("fedavg", "1"): 0.7, ("median", "1"): 0.7}
+    more: dict[tuple[str, str], float | None] = {(f"lr-{i}", "1"): 0.7 for i in range(5)}
+
+    both = answer(made(job, areas, 6), [])
+
+    assert "fedavg has 0.700 ± 0.003 over 6 seeds and median has 0.700 ± 0.003" in both
+    assert "5 settings have 0.700" in answer(made(job, more, 6), [])
 
 
 def test_holm_counts_the_comparisons_of_one_table(job: Job) -> None:

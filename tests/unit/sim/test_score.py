@@ -10,7 +10,9 @@ from tests.conftest import MakePlan
 from typer.testing import CliRunner
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.model_file import load_model
+from medfl_common.models import build_model
+from medfl_common.plan.plan import load_plan
+from medfl_common.run.model_file import Reading, ToldFeatures, load_model, save_model
 from medfl_server.study.run_directory import create_study
 from medfl_sim.cli import app
 from medfl_sim.data.hospitals import virtual_sites
@@ -19,6 +21,8 @@ from medfl_sim.runs.further import Further
 from medfl_sim.runs.job import Job, do
 from medfl_sim.runs.score import score_data
 from medfl_sim.runs.score_page import write_score
+
+TOLD = ToldFeatures([50.0] + [0.0] * 152, 2, 3)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
@@ -142,3 +146,23 @@ def test_archives_of_three_classes_are_scored_image_by_image(
     with pytest.raises(ConfigError, match="lies in the data folder"):
         score_data(study.folder, data, data / "out", source="npz")
     assert not (data / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("{", "its text"), ("[]", "its text"), ("{}", "threshold"), ('{"threshold": "x"}', "thres"),
+        ('{"threshold": 0.5, "features": {"sites": 1}}', "features"),
+        ('{"threshold": 0.5, "features": {"numbers": [1], "sites": 1, "of_sites": 1}}', "feat"),
+    ],
+)  # fmt: skip
+def test_a_reading_that_medfl_did_not_write_is_named(
+    text: str, wrong: str, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = load_plan(make_plan())
+    save_model(tmp_path, plan, build_model(plan).state_dict(), Reading(0.5, features=TOLD))
+    assert load_model(tmp_path)[2].features == TOLD
+    (tmp_path / "reading.json").write_text(text)
+
+    with pytest.raises(ConfigError, match=rf"reading\.json does not say .*: {wrong}"):
+        load_model(tmp_path)

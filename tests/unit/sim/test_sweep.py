@@ -1,5 +1,6 @@
 """Sweeps: every combination once, resumable, with means that can be worked out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from medfl_sim.runs.job import Job
 from medfl_sim.sweeps.answer import answer
 from medfl_sim.sweeps.factors import factors
 from medfl_sim.sweeps.latex import as_latex
+from medfl_sim.sweeps.order import Order, make_sweep
 from medfl_sim.sweeps.page import write_sweep
 from medfl_sim.sweeps.sweep import Variant, read_vary, run_sweep, variants
-from medfl_sim.sweeps.table import Result, as_csv, mean_of, results
+from medfl_sim.sweeps.table import Result, as_csv, mean_of, part_of, results
 
 
 @pytest.fixture
@@ -181,3 +183,56 @@ def test_a_sweep_from_the_command_line_ends_with_pictures_and_tables(
     page = (tmp_path / "s" / "sweep.html").read_text()
     assert "minus fedadam" in page
     assert "So few blocks cannot reach .05" in page
+
+
+def test_a_value_a_setting_or_a_seed_that_would_be_named_twice_is_refused(
+    job: Job, tmp_path: Path
+) -> None:
+    """Two runs of one name would write into one folder; two names of one setting would mislead."""
+    with pytest.raises(ConfigError, match=r"lr=0\.01,0\.010 has a value twice"):
+        read_vary(["lr=0.01,0.010"])
+    with pytest.raises(ConfigError, match=r"--vary training\.lr: training\.lr occurs twice"):
+        variants(job, {"lr": [0.01], "training.lr": [0.1, 0.2]}, 1, tmp_path)
+    with pytest.raises(ConfigError, match=r"--vary seed: a sweep counts its seeds.*") as refused:
+        variants(job, {"seed": [1, 2]}, 1, tmp_path)
+    assert "--seeds N" in refused.value.todo
+
+
+def test_scores_are_of_the_part_of_the_runs_that_ended(job: Job) -> None:
+    variant = Variant("a", {"rule": "a"}, 0, job, Path())
+    ended = Result(variant, {"auc": 0.7}, part="test")
+    failed = Result(replace(variant, settings={"rule": "b"}), {}, "the disk is full")
+
+    assert "(test part)" in answer([ended, failed], [])
+    assert as_csv([ended, failed]).splitlines()[2].startswith("b,0,,")
+    assert part_of([failed]) == "validation"
+
+
+def test_latex_prints_what_it_would_read_as_a_command(job: Job) -> None:
+    found = made_up("a\\b^c~d|<e>_{5%}&#$", {0: 0.7}, job)
+
+    row = as_latex(found, ["auc"]).splitlines()[4]
+
+    assert row.startswith(
+        "a\\textbackslash{}b\\textasciicircum{}c\\textasciitilde{}d\\textbar{}\\textless{}e"
+        "\\textgreater{}\\_\\{5\\%\\}\\&\\#\\$ & 1"
+    )
+
+
+def test_a_sweep_says_what_it_cannot_do_before_it_does_anything(job: Job, tmp_path: Path) -> None:
+    """A grid of 10 ** 12 is counted, not listed."""
+    grid = {key: [*range(1, 11)] for key in ("epochs", "rounds", "batch_size", "size", "depth")}
+    grid |= {f"partition.{key}": [*range(10)] for key in "abcdefg"}
+    with pytest.raises(ConfigError, match="at most 10000"):
+        variants(job, grid, 1, tmp_path)
+    with pytest.raises(ConfigError, match="a range is for a search"):
+        read_vary(["lr=0.1..0.2"])
+    for order, match in (
+        (Order(("lr=0.1,0.2",), ("lr=0.1",), search=3), "--reference says nothing"),
+        (Order(("lr=0.1,0.2",), runner="moon"), "unknown runner 'moon'"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            make_sweep(job, order, tmp_path / "s", print)
+    with pytest.raises(ConfigError, match="lies in the data folder"):
+        make_sweep(job, Order(("lr=0.1,0.2",)), job.data / "s", print)
+    assert not (tmp_path / "s").exists()

@@ -10,11 +10,12 @@ from tests.conftest import MakePlan
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import site_secret
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.registry import Registry, parts_from_elsewhere
 from medfl_common.run.events import DataRead
 from medfl_common.run.model_file import WEIGHTS
+from medfl_server.reports.sections.data import data_section
 from medfl_sim.data.hospitals import read_hospitals
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.runs.job import CACHE, Job, do
@@ -68,6 +69,15 @@ def test_what_is_left_out_and_who_counts_as_a_patient_is_on_screen_page_log_and_
     assert any(own in line for line in said)
     assert own in (study.folder / "partition.html").read_text()
     assert own in (study.folder / "report.html").read_text()
+
+
+def test_a_page_counts_images_and_patients_where_nothing_is_left_out() -> None:
+    facts = {"images": 80, "patients": 52, "left_out": {}, "left_out_parts": {}, "own_patients": 0}
+
+    section = data_section(DataRead.of({"north": facts}))
+
+    assert section.tables[0].rows == [["north", "80 images of 52 patients"]]
+    assert section.texts == ["Nothing was left out."]
 
 
 def test_a_simulation_writes_nothing_into_the_data(
@@ -131,3 +141,31 @@ def test_a_part_that_a_script_registered_is_there_in_another_process() -> None:
 
     assert mine == (registry.package, "mine", len)
     assert "mine" not in again._parts
+
+
+def test_neither_a_run_nor_a_cache_may_lie_in_the_data_folder(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    before = {*pictures.rglob("*")}
+    for out, cache in ((pictures / "r", None), (tmp_path / "r", pictures / "images" / "cache")):
+        job = Job(make_plan(), pictures, source="pictures", baselines=False, cache=cache)
+        with pytest.raises(ConfigError, match="lies in the data folder"):
+            do(job, out)
+    assert {*pictures.rglob("*")} == before
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(
+    pictures: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(images={"modality": ["OT"]}, federation={"rounds": 1, "min_sites": 1})
+    job = Job(plan, pictures, source="pictures", baselines=False)
+    study = do(job, tmp_path / "r")
+    log = (study.folder / "log.jsonl").read_bytes()
+    (pictures / "images" / "normal" / "0.png").unlink()
+
+    with pytest.raises(RunError, match=r"began with other data: one: 20 images") as refused:
+        do(job, tmp_path / "r")
+
+    assert "now there are: one: 19 images" in str(refused.value.data)
+    assert (study.folder / "log.jsonl").read_bytes() == log

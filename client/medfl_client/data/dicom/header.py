@@ -12,10 +12,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from medfl_client.data.dicom.frames import frame_facts
+from medfl_client.data.dicom.frames import OWN, frame_facts
 from medfl_client.data.dicom.kinds import image_type_of, laterality_of, view_of
 from medfl_client.data.dicom.notes import notes_of
-from medfl_client.data.dicom.numbers import first_number, whole_number
+from medfl_client.data.dicom.numbers import first_number, items_of, whole_number
+from medfl_client.data.dicom.plane import common_orientation
 from medfl_client.data.dicom.reading import HEADER_TAGS, MAX_FRAMES, read_header
 from medfl_client.data.dicom.spacing import known_spacing
 from medfl_client.data.dicom.text import PADDING, decoded
@@ -132,7 +133,7 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         spacing_mm=spacing[0] if spacing else 0.0,
         slice_mm=_first(frame, "SliceThickness"),
         position=texts["ImagePositionPatient"],
-        orientation=texts["ImageOrientationPatient"] or _text(frame, _ORIENTATION),
+        orientation=texts["ImageOrientationPatient"] or _orientation(header, frame),
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
         image_type=image_type_of(header),
@@ -195,6 +196,16 @@ def _text(header: Dataset, tag: BaseTag, charset: str = "") -> str:
     is_many = not isinstance(converted, str) and hasattr(converted, "__iter__")
     text = "\\".join(map(str, converted)) if is_many else str(converted).strip(PADDING)
     return text[:MAX_TEXT].encode("utf-8", "replace").decode()  # SQLite takes no half letters
+
+
+def _orientation(header: Dataset, frame: Dataset) -> str:
+    """Give the orientation in the functional groups: the shared one, or that of all frames."""
+    own = [
+        _text(place, _ORIENTATION)
+        for groups in items_of(header, OWN)
+        for place in items_of(groups, "PlaneOrientationSequence")[:1]
+    ]
+    return common_orientation(own) or _text(frame, _ORIENTATION)
 
 
 def _number(header: Dataset, tag: str) -> int:

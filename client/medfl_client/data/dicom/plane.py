@@ -6,6 +6,7 @@ stacks, and no volume.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ MAX_DRIFT_MM = 0.5  # in the plane, over a volume that is straight
 MAX_UNEVEN_MM = 1.5  # off the line of a tilt; positions may be rounded to millimetres
 NAMES = ("sagittal", "coronal", "axial")  # by the axis, x, y, z, along which the normal runs
 MIN_ALONG = 0.8  # cosine of the normal with that axis: 37 degrees
-OBLIQUE = "oblique"
+OBLIQUE, MIXED = "oblique", "mixed"  # mixed: frames of one file lie in several planes
 MAX_TILT = 1.0  # mm in the plane for each mm along the normal: 45 degrees
 
 _NO_PLACE = "missing: a slice without a place"
@@ -88,6 +89,8 @@ def _text(values: Sequence[float]) -> str:
 
 def plane_name(orientation: str) -> str:
     """Name the plane of an orientation in the index's text; empty where the text says none."""
+    if orientation == MIXED:
+        return MIXED
     try:
         geometry = geometry_of((0.0, 0.0, 0.0), numbers_in(orientation, ORIENTATION))
     except DataError:
@@ -112,6 +115,16 @@ def _is_parallel(one: Sequence[float], other: Sequence[float]) -> bool:
     if len(one) != len(other):
         return False
     return all(abs(a - b) < PARALLEL for a, b in zip(one, other, strict=True))
+
+
+def common_orientation(orientations: Sequence[str]) -> str:
+    """Give the orientation of the frames of one file, or MIXED where they are not parallel."""
+    first = orientations[0] if orientations else ""
+    with suppress(DataError):
+        for other in set(orientations) - {first}:
+            if len(set(planes_of([numbers_in(t, ORIENTATION) for t in (first, other)]))) > 1:
+                return MIXED
+    return first
 
 
 def refuse_planes(geometries: Sequence[Geometry]) -> None:

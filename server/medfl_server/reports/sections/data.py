@@ -8,7 +8,7 @@ REASONS = 5  # that a line on the screen names
 
 
 def data_section(read: DataRead) -> Section:
-    """List each data folder's reasons, and say where images count as patients."""
+    """Count each folder's images and patients, and list what was left out and why."""
     rows = [
         [name, what, str(n), reason]
         for name, source in read.sources.items()
@@ -17,7 +17,9 @@ def data_section(read: DataRead) -> Section:
     ]
     texts = [line for name, source in read.sources.items() for line in _own(name, source)]
     header = ["folder", "of", "left out", "why"]
-    tables = [Table(header, rows, is_text=True)] if rows else []
+    used = [[name, _images(source)] for name, source in read.sources.items()]
+    tables = [Table(["folder", "what takes part"], used, is_text=True)]
+    tables += [Table(header, rows, is_text=True)] if rows else []
     texts += [] if rows else ["Nothing was left out."]
     return Section("What was read", texts, tables=tables)
 
