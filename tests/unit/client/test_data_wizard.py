@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from tests.conftest import MakePlan
 from tests.unit.client.wizard import describe, labels_of, take_all, write_labels
 from typer.testing import CliRunner
@@ -190,6 +191,20 @@ def test_the_column_that_joins_is_found_by_its_values_not_by_its_name(site: Path
 
     data = load_site_file(site).data
     assert (data.join, data.join_column) == ("PatientID", "who")
+
+
+def test_where_the_label_file_knows_more_images_than_are_here_the_image_still_joins(
+    site: Path, make_plan: MakePlan
+) -> None:
+    rows = labels_of(site)
+    few = {row["patient_id"]: row["sop_instance_uid"] for row in rows}  # one image of each patient
+    for path in sorted((site / "dicom").rglob("*.dcm")):
+        if dcmread(path, stop_before_pixels=True).SOPInstanceUID not in few.values():
+            path.unlink()
+
+    assert len(few) < len(rows)
+    assert take_all(site, make_plan())
+    assert load_site_file(site).data.join == "SOPInstanceUID"
 
 
 def test_zeros_and_ones_are_labels_before_words_of_another_kind(
