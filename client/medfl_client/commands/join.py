@@ -81,7 +81,7 @@ def _folder_of_study(folder: Path, invitation: Invitation) -> Path:
         return folder  # another coordinator, or a version without study keys: one directory each
     key = key_line(issued_key(invited[1], invited))
     known = {one: known_study_key(SiteFolder(one).ca, SiteFolder(one).state)
-             for one in study_folders(folder)}  # fmt: skip
+             for one in study_folders(folder) if SiteFolder(one).ca.exists()}  # fmt: skip
     if found := [one for one, line in known.items() if line == key]:
         return found[0]
     if not known[folder]:

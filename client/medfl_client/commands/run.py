@@ -154,14 +154,21 @@ class _Farewell:
         self._gone[state] = True if has_finished(state) else None
 
         def tell(line: str) -> None:
-            self._say(f"{_label(folder)}: {line}" if len(self._gone) > 1 else line)
+            is_last, said = isinstance(line, Farewell), str(line)
             if isinstance(line, Farewell):
                 self._gone[state] = line.is_end
-                if None not in self._gone.values():
-                    self._rest()
-                    self._has_ended = all(self._gone.values())
+                if line.is_end:
+                    said += "; this client " + self._what_follows
+            self._say(f"{_label(folder)}: {said}" if len(self._gone) > 1 else said)
+            if is_last and None not in self._gone.values():
+                self._rest()
+                self._has_ended = all(self._gone.values())
 
         return tell
+
+    @property
+    def _what_follows(self) -> str:
+        return "ends" if all(self._gone.values()) else "goes on for the other studies"
 
     def note_asked(self, state: Path | None) -> None:
         """Note that a study asks: it has not ended, or goes on."""

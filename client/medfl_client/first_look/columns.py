@@ -63,22 +63,28 @@ def joinings(sheet: Sheet, images: SeenImages | None, secret: bytes) -> list[Joi
 
 
 def _among(sheet: Sheet, images: SeenImages, secret: bytes) -> list[Joining]:
-    """List the ways in which cells are found among the images: of the best, the finest first."""
+    """List the ways in which cells are found among the images: of the best, the finest first.
+
+    The best find most cells, or the largest part of the images' keys: where the label file knows
+    more images than are here, more cells are a patient's than an image's.
+    """
     step = max(1, len(sheet.rows) // MOST_ROWS)
     some = sheet.rows[::step]
-    ways: list[tuple[int, Join, str, int]] = []
+    ways: list[tuple[int, Join, str, int, float]] = []
     for column in sheet.columns:
         cells = [row[column] for row in some if row[column]]
         for join in FINEST:
             known = images.keys[join]
             keys = cells if join not in SECRET else [pseudonym(secret, cell) for cell in cells]
             if n := sum(key in known for key in keys):
-                ways.append((n, join, column, len(cells)))
-    best = max((n for n, *_ in ways), default=0)
-    near = [way for way in ways if 10 * way[0] >= 9 * best]
+                part = len(known.intersection(keys)) / len(known)
+                ways.append((n, join, column, len(cells), part))
+    most = max((n for n, *_ in ways), default=0)
+    largest = max((part for *_, part in ways), default=0.0)
+    near = [way for way in ways if way[0] >= 0.9 * most or way[-1] >= 0.9 * largest]
     return [
         Joining(column, join, f"{n:,} of {n_cells:,} cells of {column} are an image's {join} here")
-        for n, join, column, n_cells in sorted(near, key=lambda way: FINEST.index(way[1]))
+        for n, join, column, n_cells, _ in sorted(near, key=lambda way: FINEST.index(way[1]))
     ]
 
 

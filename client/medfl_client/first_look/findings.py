@@ -72,7 +72,8 @@ def _ask_label(
         return text
 
     is_shown = bool(sheet.columns)
-    return {"label_column": given or asking.ask(QUESTION, name, why if is_shown else "", read)}
+    said = read(given) if given else asking.ask(QUESTION, name, why if is_shown else "", read)
+    return {"label_column": said}
 
 
 def _in_columns(

@@ -203,11 +203,11 @@ def _ask_join(
     why = likely.why if likely and seen is not None else ""
     if seen is not None and not (likely and likely.why.endswith("here")):
         why = "no cell of the label file is found among the images; " + (why or "correct it later")
-    name = given.join_column or asking.ask(
+    name = _given_column(given.join_column, sheet) or asking.ask(
         "Column that says which image",
         likely.column if likely else EXAMPLE.join_column,
         why,
-        lambda text: _a_column(text, sheet, seen),
+        lambda text: _a_column(text, sheet, is_there=seen is not None),
     )
     own = next((way.join for way in ways if way.column == name), None)
     known = site.known.join if site.known and site.known.join_column == name else None
@@ -215,8 +215,13 @@ def _ask_join(
     return {"join_column": name, "join": kind}
 
 
-def _a_column(name: str, sheet: Sheet, seen: SeenImages | None) -> str:
-    if seen is not None and name not in sheet.columns:
+def _given_column(name: str, sheet: Sheet) -> str:
+    """Check a column that was named unasked, where the label file could be read."""
+    return _a_column(name, sheet, is_there=bool(name and sheet.columns))
+
+
+def _a_column(name: str, sheet: Sheet, is_there: bool) -> str:
+    if is_there and name not in sheet.columns:
         raise ConfigError(
             f"there is no column {name!r}; there are: {', '.join(sheet.columns)}",
             todo="name one of them (with --yes: --join-column); if none says which image a label "

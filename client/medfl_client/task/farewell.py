@@ -33,7 +33,7 @@ class Farewell(str):
         if goodbye.why == "finished":
             model = StateFolder(state).models / goodbye.run
             where = f"in {model}" if model.exists() else "with the coordinator"
-            what = f"is finished; the final model is {where}; this client ends"
+            what = f"is finished; the final model is {where}"
         else:
             why = "wished" if goodbye.why == "paused" and goodbye.message else goodbye.why
             rests = RESTS[why].format(visible(goodbye.message))

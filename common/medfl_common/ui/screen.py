@@ -194,9 +194,12 @@ def _end_with(error: MedflError) -> NoReturn:
 def _refused_by_the_system(error: Exception) -> MedflError | None:
     if not isinstance(error, OSError) or error.filename is None:
         return None
+    is_elsewhere = isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError)
     return MedflError(
         f"{error.filename}: {system_reason(error)}",
-        todo="let this user read and write there, and see that there is room",
+        todo="see that the name is right, and put back what was moved away"
+        if is_elsewhere
+        else "let this user read and write there, and see that there is room",
     )
 
 

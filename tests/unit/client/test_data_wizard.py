@@ -13,7 +13,7 @@ from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.first_look.columns import position_columns
 from medfl_client.first_look.sheet import Sheet
 from medfl_client.first_look.subject import Given
-from medfl_common.errors import ConfigError, DataError, MedflError
+from medfl_common.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -75,29 +75,6 @@ def test_words_that_are_no_class_are_asked_for_and_mapped(site: Path, make_plan:
         "Normal": "normal", "OPACITY": "opacity", "1": "opacity", "blob": "opacity",
         "no": "normal", "?": "unknown", "": "normal",
     }  # fmt: skip
-
-
-def test_beside_a_2_a_1_is_no_yes(site: Path, make_plan: MakePlan) -> None:
-    relabel(site, ["1", "2"])
-
-    done, asked = describe(site, make_plan(), **{"'1'": ["normal"], "'2'": ["opacity"]})
-
-    assert done
-    assert {q: asked[q] for q in asked if q.startswith("'")} == {"'1' means": "", "'2' means": ""}
-
-
-def test_a_label_file_without_rows_or_without_names_of_images_says_what_to_do(site: Path) -> None:
-    text = (site / "labels.csv").read_text()
-    for content, said in (
-        (text.splitlines()[0] + "\n", "has no row below its first line"),
-        ("finding\nnormal\nopacity\n", "there is no column 'sop_instance_uid'"),
-    ):
-        (site / "labels.csv").write_text(content)
-
-        with pytest.raises(MedflError, match=said) as error:
-            take_all(site)
-
-        assert error.value.todo
 
 
 def test_with_yes_a_word_that_nobody_explains_stops_it(site: Path, make_plan: MakePlan) -> None:

@@ -54,6 +54,14 @@ def test_what_a_hospital_has_is_found_by_looking(tmp_path: Path, plan: Plan) -> 
         ask_for(home, plan, Given(data="nowhere"))
 
 
+def test_a_column_that_is_named_and_is_not_there_is_refused(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "labels.csv").write_text("file,finding\na,normal\nb,opacity\n")
+
+    for given in (Given(join_column="nope"), Given(label_column="nope")):
+        with pytest.raises(ConfigError, match="there is no column 'nope'; there are: file, find"):
+            ask_data(Subject(tmp_path, plan=plan), given, Asking(Screen(), None))
+
+
 def test_columns_are_known_by_their_usual_names() -> None:
     for name, kind in {
         "sop_instance_uid": "SOPInstanceUID", "Study Instance UID": "StudyInstanceUID",

@@ -11,6 +11,7 @@ from flwr.app import RecordDict
 from tests.conftest import MakePlan
 from tests.unit.several_studies import Coordinator
 
+from medfl_client.commands.join import _folder_of_study
 from medfl_client.config.folder import PRIVATE, SIGNING_KEY, StateFolder, home_of
 from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.config.studies import states_of, study_folders
@@ -19,6 +20,7 @@ from medfl_client.egress.message_entry import Sent, mb_sent
 from medfl_client.task.addressee import OwnStudies
 from medfl_client.task.handler import handle_task
 from medfl_common.errors import ConfigError, RunError
+from medfl_common.ops.invitation import read_invitation
 from medfl_sim.local.deployment import run_here
 
 
@@ -253,3 +255,13 @@ def test_a_study_that_is_joined_meanwhile_is_answered_by_the_client_that_runs(
     assert hospital.code(coordinator.ask("hearts", "site-2")) == 410
     assert json.loads((later / "hearts" / "state" / "study-keys.json").read_text())
     assert load_site_file(later / "hearts").site == "site-2"
+
+
+def test_a_join_of_a_further_study_that_was_cut_off_goes_on(
+    coordinator: Coordinator, hospital: Hospital, tmp_path: Path
+) -> None:
+    file = tmp_path / "site-1.medfl-invite"
+    run_here("server", "invite", coordinator.folder / "hearts", "site-1", "--out", file)
+    (hospital.second / "ca.crt").unlink()
+
+    assert _folder_of_study(hospital.folder, read_invitation(file)) == hospital.second

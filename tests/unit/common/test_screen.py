@@ -101,6 +101,15 @@ def test_a_full_disk_is_one_line_with_the_folder_and_no_traceback(
     ]
 
 
+def test_a_name_that_is_not_there_is_no_question_of_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), errors_for_people():
+        (tmp_path / "gone" / "file").read_bytes()
+
+    assert "see that the name is right" in capsys.readouterr().err
+
+
 def test_a_log_on_a_full_disk_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     log = BoundedLog(Path("/dev/full"))
     for second in range(1000):
