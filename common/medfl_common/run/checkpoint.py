@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from medfl_common.errors import RunError, reason_of
+from medfl_common.errors import ConfigError, RunError, reason_of
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.weights import Weights
 
@@ -72,6 +72,23 @@ def load_kept(folder: Path, round_: int) -> Checkpoint:
     state = tensors_from_bytes(path.read_bytes()) if path.exists() else {}
     weights = tensors_from_bytes(stem.with_suffix(".safetensors").read_bytes())
     return Checkpoint(round_, weights, {}, state)
+
+
+def find_round(folder: Path, round_: int) -> Path | None:
+    """Find a round's weights: kept for good, of the best round, or of one of the last two."""
+    names = (f"{kind}-{round_:04d}.safetensors" for kind in ("kept", "best", "round"))
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def no_round(folder: Path, round_: int) -> ConfigError:
+    """Say that a round's weights are not kept, and which are."""
+    names = (path.stem for path in folder.glob("*-[0-9]*.safetensors"))
+    there = sorted({int(name.rpartition("-")[2]) for name in names})
+    return ConfigError(
+        f"the weights of round {round_} are not kept; there are those of "
+        f"{', '.join(map(str, there)) or 'none'}",
+        todo="federation.keep_every in the plan keeps every so manieth round's",
+    )
 
 
 def forget_after(folder: Path, round_: int) -> None:
