@@ -93,8 +93,8 @@ def no_round(folder: Path, round_: int) -> ConfigError:
 
 def forget_after(folder: Path, round_: int) -> None:
     """Remove the weights of every round after one, also the best and the kept ones."""
-    for path in folder.glob("*-[0-9]*.*"):
-        if int(path.stem.rpartition("-")[2]) > round_:
+    for path in folder.glob("*-[0-9]*.*"):  # also what a crash left half written
+        if int(path.name.partition(".")[0].rpartition("-")[2]) > round_:
             path.unlink()
 
 
