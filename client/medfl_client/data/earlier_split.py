@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.data.ingest import Collection
 from medfl_client.data.parts import Part
 from medfl_client.data.split import Sides, salt_of, split_key
+from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_common.seeds import numpy_generator
+
+SINCE = "role"  # a rule of the policy in each line of a version that notes parts
 
 
 def sides_of_earlier_version(
@@ -17,9 +21,11 @@ def sides_of_earlier_version(
     """Give the split with which a site has answered a plan before parts were noted.
 
     None: it has not. Patients stand in the order of their first image, and a permutation of each
-    class takes the first for validation.
+    class takes the first for validation. Raises DataError where parts were noted and are lost.
     """
-    if not _has_answered(state, plan):
+    answers = _answers(state, plan)
+    _refuse_lost(state, plan, answers)
+    if not any(str(line.get("plan")) == plan.hash() for line in answers):
         return None
     rng = numpy_generator(plan.seed, "split", 0, site)
     highest: dict[str, int] = {}
@@ -37,19 +43,39 @@ def sides_of_earlier_version(
     }
 
 
-def _has_answered(state: Path, plan: Plan) -> bool:
-    """Say whether an answer under the plan has left; a refusal is none, whenever it was."""
+def _answers(state: Path, plan: Plan) -> list[dict[str, Any]]:
+    """List the ledger's lines of what has left; a refusal is none, a damaged line may be one."""
     path = StateFolder(state).ledger
     if not path.exists():
-        return False
+        return []
     with path.open(encoding="utf-8", errors="replace") as lines:
-        own = [line for line in lines if plan.hash() in line and line.endswith("\n")]
-    return any(_is_released(line) for line in own)
+        found = [_parsed(line, plan) for line in lines if line.endswith("\n")]
+    return [line for line in found if line.get("decision", "released") == "released"]
 
 
-def _is_released(line: str) -> bool:
-    """Say whether a line is of an answer; one that is damaged may be."""
+def _parsed(line: str, plan: Plan) -> dict[str, Any]:
     try:
-        return bool(json.loads(line).get("decision", "released") == "released")
-    except (ValueError, AttributeError):
-        return True
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    return {"plan": plan.hash()} if plan.hash() in line else {"decision": "damaged"}
+
+
+def _refuse_lost(state: Path, plan: Plan, answers: list[dict[str, Any]]) -> None:
+    """Raise DataError where a version that notes parts has answered, and the notes are gone."""
+    studies = () if StateFolder(state).splits.exists() else (plan.study, plan.evaluation.split_of)
+    lost = any(
+        SINCE in (line.get("policy") or {})
+        and (line.get("plan") == plan.hash() or line.get("study") in studies)
+        for line in answers
+    )
+    if lost:
+        raise DataError(
+            f"answers of {plan.study} have left, and {StateFolder(state).splits} no longer says "
+            "who trained and who tests",
+            todo="put that folder back from a copy. Without it a patient may be tested who was "
+            "trained on",
+            data="nothing was trained",
+        )

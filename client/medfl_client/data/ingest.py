@@ -47,6 +47,7 @@ class Collection:
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
     secret: bytes = b""  # the key of the pseudonyms, and of the split
+    others_of: dict[str, str] = field(default_factory=dict)  # pseudonym -> whose other one it is
 
 
 def collect(
@@ -132,6 +133,7 @@ def _join(selection: Selection, cache: Cache, secret: bytes) -> Collection:
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
         refused_parts=dict(Counter(parts).most_common()),
         secret=secret,
+        others_of={name: who for name, who in person.items() if name != who},
     )
 
 

@@ -46,6 +46,10 @@ def persons_of(collection: Collection, positions: Indices, plan: Plan) -> dict[s
         one.keys.add(split_key(collection.secret, salt, sample.patient))
         one.label = max(one.label, sample.label)
         one.given |= {sample.given} if sample.given else set()
+    for other, name in collection.others_of.items():  # of an image too that is there twice
+        if name in persons:
+            own = (split_key(collection.secret, salt, pseudonym) for pseudonym in (other, name))
+            persons[name].keys.update(own)
     return persons
 
 
@@ -77,12 +81,11 @@ def split(
         classes[person.label].append(name)
     shares = {"test": plan.evaluation.test, "validation": plan.evaluation.validation}
     wanted = {label: _sizes(len(group), shares) for label, group in classes.items()}
-    if sum(n["test"] for n in wanted.values()) < SMALLEST_TEST and "test" not in sides.values():
-        shares["test"] = 0.0
-        wanted = {label: _sizes(len(group), shares) for label, group in classes.items()}
-    parts: dict[str, Part] = {}
-    for label, group in classes.items():
-        parts |= _fill(group, persons, wanted[label], sides)
+    parts = _all_filled(classes, persons, wanted, sides)
+    is_new = "test" not in sides.values() and "test" in parts.values()
+    if is_new and sum(part == "test" for part in parts.values()) < SMALLEST_TEST:
+        wanted = {label: {**sizes, "test": 0} for label, sizes in wanted.items()}
+        parts = _all_filled(classes, persons, wanted, sides)
     return parts
 
 
@@ -91,6 +94,20 @@ def _sizes(n: int, shares: Mapping[str, float]) -> dict[Part, int]:
     n_validation = min(round(n * shares["validation"]), n - 1)
     n_test = min(round(n * shares["test"]), n - 1 - n_validation)
     return {"test": n_test, "validation": n_validation}
+
+
+def _all_filled(
+    classes: Mapping[int, Sequence[str]],
+    persons: Mapping[str, Person],
+    wanted: Mapping[int, Mapping[Part, int]],
+    sides: Sides,
+) -> dict[str, Part]:
+    """Give the persons of all classes their parts."""
+    return {
+        name: part
+        for label, group in classes.items()
+        for name, part in _fill(group, persons, wanted[label], sides).items()
+    }
 
 
 def _fill(

@@ -32,7 +32,7 @@ def read_sides(state: Path, plan: Plan) -> Sides:
     try:
         sides = json.loads(path.read_bytes())["parts"]
         return {key: PARTS[PARTS.index(part)] for key, part in sides.items()}
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
             f"{path} is damaged: it says who trains and who tests",
             todo="put it back from a copy. Without it a patient may be tested who was trained on",

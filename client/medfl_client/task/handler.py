@@ -279,7 +279,7 @@ def _tell_result(
     tell: Tell,
 ) -> None:
     n_rounds = task.plan.federation.rounds
-    what = f"the study's last scoring, on {PART.get(task.kind)} patients"
+    what = f"the model of round {task.round} is scored, on {PART.get(task.kind)} patients"
     parts = [what if task.is_scoring else f"round {task.round} of {n_rounds}"]
     if result.statistics is not None:
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]

@@ -44,7 +44,7 @@ class Behind:
             return self.all
         fewer = np.minimum(self.positive, self.negative)
         each = {"recall": self.positive, "specificity": self.negative}.get(score, fewer)
-        known = each[fewer > 0]
+        known = each[each > 0]
         return int(known.mean()) if len(known) else 0
 
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from medfl_common.errors import RunError, reason_of
+from medfl_common.errors import ConfigError, RunError, reason_of
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.weights import Weights
 
@@ -74,10 +74,27 @@ def load_kept(folder: Path, round_: int) -> Checkpoint:
     return Checkpoint(round_, weights, {}, state)
 
 
+def find_round(folder: Path, round_: int) -> Path | None:
+    """Find a round's weights: kept for good, of the best round, or of one of the last two."""
+    names = (f"{kind}-{round_:04d}.safetensors" for kind in ("kept", "best", "round"))
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def no_round(folder: Path, round_: int) -> ConfigError:
+    """Say that a round's weights are not kept, and which are."""
+    names = (path.stem for path in folder.glob("*-[0-9]*.safetensors"))
+    there = sorted({int(name.rpartition("-")[2]) for name in names})
+    return ConfigError(
+        f"the weights of round {round_} are not kept; there are those of "
+        f"{', '.join(map(str, there)) or 'none'}",
+        todo="federation.keep_every in the plan keeps every so manieth round's",
+    )
+
+
 def forget_after(folder: Path, round_: int) -> None:
     """Remove the weights of every round after one, also the best and the kept ones."""
-    for path in folder.glob("*-[0-9]*.*"):
-        if int(path.stem.rpartition("-")[2]) > round_:
+    for path in folder.glob("*-[0-9]*.*"):  # also what a crash left half written
+        if int(path.name.partition(".")[0].rpartition("-")[2]) > round_:
             path.unlink()
 
 

@@ -212,6 +212,13 @@ class ScoredOutside(WithModel):
     kind = "scored_outside"
 
 
+class FileScored(WithModel):
+    """Weights of a file were scored: no model of the study's course, nor of one of its rounds."""
+
+    kind = "file_scored"
+    is_beside = True
+
+
 class Finished(WithModel):
     """The study ended; the scores are those of the final model."""
 
@@ -241,7 +248,7 @@ KINDS: dict[str, type[Event]] = {
     for one in (
         DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, PlanChanged,
         TakenBack, Statistics, RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest,
-        ScoredOutside, Finished,
+        ScoredOutside, FileScored, Finished,
     )
 }  # fmt: skip
 

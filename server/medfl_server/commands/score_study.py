@@ -7,11 +7,12 @@ from flwr.serverapp import Grid, ServerApp
 
 from medfl_common.errors import ConfigError
 from medfl_common.run.checkpoint import Checkpoint
-from medfl_common.run.events import ScoredOutside, WithModel
+from medfl_common.run.events import FileScored, WithModel
 from medfl_common.ui.screen import Screen
 from medfl_server.commands.run import open_port
 from medfl_server.reports.scores import score_sites
 from medfl_server.reports.sections.result import HEADER, score_rows
+from medfl_server.roster.enrolment import Roster
 from medfl_server.roster.enrolment import read_roster as roster_of
 from medfl_server.rounds.app import TTL_MARGIN_S
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
@@ -39,9 +40,18 @@ def score_study(
     )
     link.run(app)
     for event in scored:
-        where = "outside hospitals" if isinstance(event, ScoredOutside) else "test patients"
         if score_sites(event):
-            screen.table(HEADER, score_rows(event), f"model of round {event.round} on {where}")
+            screen.table(HEADER, score_rows(event), _title(event, roster, wish))
+
+
+def _title(event: WithModel, roster: Roster, wish: str) -> str:
+    """Name the model and the patients of a table."""
+    is_outside = any(roster[site].role == "evaluate" for site in event.sites)
+    where = "outside hospitals" if is_outside else "test patients"
+    what = (
+        f"weights in {wish}" if isinstance(event, FileScored) else f"model of round {event.round}"
+    )
+    return f"{what} on {where}"
 
 
 def _scoring_app(

@@ -18,6 +18,7 @@ from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.checkpoint import find_round, no_round
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model, save_model
 
@@ -72,15 +73,9 @@ def write_round(run: Path, round_: int, out: Path) -> None:
     threshold is the plan's.
     """
     folder, plan = RunFolder(run).checkpoints, load_plan(RunFolder(run).plan_file)
-    names = (f"{kind}-{round_:04d}.safetensors" for kind in ("kept", "best", "round"))
-    found = next((folder / name for name in names if (folder / name).exists()), None)
+    found = find_round(folder, round_)
     if found is None:
-        there = sorted({int(path.stem[-4:]) for path in folder.glob("*.safetensors")})
-        raise ConfigError(
-            f"the weights of round {round_} are not kept; there are those of "
-            f"{', '.join(map(str, there)) or 'none'}",
-            todo="federation.keep_every in the plan keeps every so manieth round's",
-        )
+        raise no_round(folder, round_)
     start = load(RunFolder(run).initial_weights.read_bytes())
     weights = start | load(found.read_bytes())
     save_model(out, plan, weights, Reading(plan.evaluation.threshold))

@@ -21,6 +21,7 @@ from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import (
     ALL,
     model_round,
+    once_each,
     part_of,
     score_counts_in,
     score_sites,
@@ -162,8 +163,8 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     reported = read_statistics(study)
     statistics = reported[0] if reported else {}
     counted = score_counts_in(event)
-    tested = study.log.read(ScoredOnTest)
-    in_test = score_counts_in(tested[-1]) if tested else {}
+    tested = once_each(study.log.read(Event), ScoredOnTest, event)
+    in_test = score_counts_in(tested) if tested else {}
     rows = []
     for name, n in _trained(study).items():
         own = statistics.get(name)

@@ -82,9 +82,4 @@ class BestRound:
                 path.unlink()
 
     def _path(self, round_: int) -> Path:
-        return path_of_best(self._folder, round_)
-
-
-def path_of_best(folder: Path, round_: int) -> Path:
-    """Say where the weights of a round are that may be the result."""
-    return folder / f"best-{round_:04d}.safetensors"
+        return self._folder / f"best-{round_:04d}.safetensors"

@@ -50,7 +50,7 @@ class OutsideHospitals:
         if is_done or not self._post.roster():
             return
         if own_layers(self._study.plan):
-            self._announce("each site has a model of its own, so no outside hospital scores one")
+            self._announce(NO_COMMON_MODEL)
             return
         collection = Collection(
             self._study, self._post, self._announce, _nothing, self._sent_once(), self._late
@@ -60,6 +60,9 @@ class OutsideHospitals:
         self._log.add(ScoredOutside.of_model(sha256, asked))
         told = summary(replies, "test")
         self._announce(f"model of round {model.round} at outside hospitals: {told}")
+
+
+NO_COMMON_MODEL = "each site has a model of its own, so no outside hospital scores one"
 
 
 def _nothing(site: str, result: TrainResult) -> None:

@@ -5,6 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.torch import load
+from safetensors.torch import save as save_tensors
+
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
@@ -43,7 +46,9 @@ def branch(folder: Path, new: Path, plan_file: Path) -> Branched:
         )
     if RunFolder(new).facts.exists():
         raise RunError(f"{new} holds a study already", todo="choose another directory")
-    model = (folder / WEIGHTS).read_bytes()
+    if new.exists() and (not new.is_dir() or any(new.iterdir())):
+        raise RunError(f"{new} is there, and not empty", todo="choose another directory")
+    model = _weights(parent, plan)
     inherited = _inherited(parent.plan, plan, hashlib.sha256(model).hexdigest(), new)
     text, _ = rewrite(plan_file.read_text("utf-8-sig"), plan, inherited)
     made = new.with_name(f"{new.name}.partial")
@@ -56,6 +61,19 @@ def branch(folder: Path, new: Path, plan_file: Path) -> Branched:
         raise
     made.rename(new)
     return Branched(open_study(new), notes)
+
+
+def _weights(parent: Study, plan: Plan) -> bytes:
+    """Read the final model; without its last layer where that answered to other classes."""
+    model = (parent.folder / WEIGHTS).read_bytes()
+    if _has_its_classes(parent, plan):
+        return model
+    return save_tensors({n: t for n, t in load(model).items() if not n.startswith("head.")})
+
+
+def _has_its_classes(parent: Study, plan: Plan) -> bool:
+    had, has = parent.plan.task, plan.task
+    return (had.type, had.classes) == (has.type, has.classes)
 
 
 def _fill(made: Path, parent: Study, text: str, model: bytes) -> list[str]:
@@ -126,17 +144,20 @@ def _inherited(parent: Plan, plan: Plan, sha256: str, new: Path) -> dict[str, Va
 
 def _give_state(parent: Study, study: Study, model: Network, start: Weights) -> list[str]:
     """Let the strategy go on with what it kept, where it fits; say so."""
+    notes = []
+    if not _has_its_classes(parent, study.plan):
+        notes = [f"the last layer begins anew: {parent.plan.study} told other classes apart"]
     newest, _ = load_newest(parent.checkpoints)
     if newest is None or not newest.state:
-        return []
+        return notes
     kept = f"what {study.plan.federation.strategy} keeps at the coordinator"
     if why := _why_anew(parent, study, newest, start, model):
-        return [f"{kept} begins anew: {why}"]
+        return [*notes, f"{kept} begins anew: {why}"]
     shared = {name: start[name] for name in model.names("shared")}
     first = Checkpoint(0, shared, {}, newest.state)
     save(study.checkpoints, first)
     keep(study.checkpoints, first)
-    return [f"{kept} goes along"]
+    return [*notes, f"{kept} goes along"]
 
 
 def _why_anew(
@@ -149,6 +170,8 @@ def _why_anew(
         return f"the strategy was {before.name}"
     if now.sends_state or now.buffer is not None:
         return "it belongs to the hospitals' part of the run before"
+    if not _has_its_classes(parent, study.plan):
+        return "the classes are others"
     if kept != newest.round:
         return f"the model is of round {kept}, what was kept is of round {newest.round}"
     if shapes != {name: tensor.shape for name, tensor in newest.weights.items()}:

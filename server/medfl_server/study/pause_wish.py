@@ -38,6 +38,7 @@ def wish_pause(folder: Path, message: str, is_now: bool) -> bool:
     """Write the wish; say whether a coordinator runs that will see it."""
     if open_study(folder).log.read(Finished):
         raise RunError("the study is finished; there is nothing to pause")
+    message = message.encode(errors="replace").decode()  # a terminal may give what is no text
     if len(message) > MAX_MESSAGE:
         raise RunError(
             f"the message has {len(message)} characters, {MAX_MESSAGE} are the most",
@@ -54,8 +55,10 @@ def wish_in(folder: Path) -> PauseWish | None:
     if not path.exists():
         return None
     try:
-        return PauseWish(**json.loads(path.read_text()))
-    except (ValueError, TypeError):
+        wish = PauseWish(**json.loads(path.read_text()))
+        wish.in_words  # noqa: B018 - raises where a value is of another kind
+        return wish
+    except (ValueError, TypeError, OverflowError, OSError):
         return PauseWish("somebody", path.stat().st_mtime, NO_MESSAGE, is_now=False)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from medfl_client.task.site import Site
-from medfl_common.errors import RunError
+from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import ScoreCounts, auc, merge
@@ -50,6 +50,7 @@ def run_folds(
 ) -> list[Study]:
     """Train a study for each fold, or resume it; keep the finished ones."""
     made = []
+    _check_number(study, n_folds, sites_of)
     for number in range(1, n_folds + 1):
         fold = Fold(number, n_folds)
         sites = sites_of(fold)
@@ -57,6 +58,16 @@ def run_folds(
         made.append(finish(study.files.folds / str(number), study.files.plan_file, sites, way))
         announce(f"trained fold {number} of {n_folds}")
     return made
+
+
+def _check_number(study: Study, n_folds: int, sites_of: Callable[[Fold], Sites]) -> None:
+    """Raise ConfigError where the last fold, which has the fewest patients, would test nobody."""
+    last = sites_of(Fold(n_folds, n_folds)).values()
+    if not any(len(site.data(study.plan).test) for site in last):
+        raise ConfigError(
+            f"no hospital has {n_folds} patients, so a fold would test nobody",
+            todo="give fewer --folds",
+        )
 
 
 def score_folds(study: Study, runs: Sequence[Study], sites_of: Callable[[Fold], Sites]) -> Folds:

@@ -1,10 +1,12 @@
 """Who trains, validates and tests: nobody moves when others come, go, or are labelled otherwise."""
 
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
 from tests.unit.client.test_answer import ask
 
@@ -14,6 +16,7 @@ from medfl_client.data.parts import PARTS
 from medfl_client.data.site_data import site_data
 from medfl_client.data.split import Person, Sides, split, split_key
 from medfl_client.data.split_notes import keep_sides, known_sides, read_sides
+from medfl_client.egress import approvals
 from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
@@ -94,6 +97,17 @@ def test_a_small_site_has_no_test_part_and_keeps_its_patients_in_training(plan: 
     assert [*split(people(80), plan, {}).values()].count("test") >= 10
 
 
+def test_a_site_that_grows_gets_a_test_part_only_when_it_is_large_enough(plan: Plan) -> None:
+    persons = people(60)
+    sides = sides_of(persons, split(persons, plan, {}))
+
+    few = split(persons | {f"new {i}": person(f"new {i}", 0) for i in range(8)}, plan, sides)
+    many = split(persons | {f"new {i}": person(f"new {i}", 0) for i in range(40)}, plan, sides)
+
+    assert "test" not in few.values()
+    assert [*many.values()].count("test") >= 10
+
+
 def test_other_salts_give_other_splits_and_a_branch_the_same(plan: Plan) -> None:
     salt = plan.evaluation.salt(plan.study, plan.seed)
     heir = with_evaluation(plan, split_of=plan.study, split_seed=plan.seed)
@@ -154,10 +168,59 @@ def _rows(collection: Collection) -> list[object]:
     return [sample.row for sample in collection.samples]
 
 
-def test_damaged_notes_stop_the_site(hospital: Path, plan: Plan) -> None:
+def test_a_second_number_of_a_person_has_the_part_of_the_first_once_it_is_alone(
+    hospital: Path, plan: Plan
+) -> None:
+    """Its image is there twice, so only the first number's takes part; later that one is gone."""
+    everybody = read(hospital, plan)
+    rows = [*everybody.samples]
+    one = next(sample for sample in rows if sample.row.path)
+    twin = hospital / "dicom" / "a-copy.dcm"
+    dataset = pydicom.dcmread(hospital / "dicom" / one.row.path)
+    dataset.PatientID = "another number"
+    dataset.save_as(twin)
+    joined = site_data(read(hospital, plan), plan).sides
+
+    for sample in rows:
+        if sample.patient == one.patient:
+            (hospital / "dicom" / sample.row.path).unlink()
+    alone = read(hospital, plan)
+
+    (new,) = {sample.patient for sample in alone.samples} - {sample.patient for sample in rows}
+    salt = plan.evaluation.salt(plan.study, plan.seed).encode()
+    assert split_key(alone.secret, salt, new) in joined
+
+
+def test_lost_notes_stop_a_site_that_has_answered(hospital: Path, plan: Plan) -> None:
+    """Drawn anew, or as an earlier version drew, who tested would be trained on."""
+    state, site = hospital / "state", open_site(hospital, load_site_file(hospital))
+    approvals.approve(state, plan)
+    reply = handle_task(ask(plan), site, Session(), print)
+    assert reply.metric_records["numbers"]["code"] == 0
+    sides = known_sides(state, plan, read(hospital, plan), "site-1")
+    longer = plan.federation.model_copy(update={"rounds": 9})
+    heir = with_evaluation(plan, split_of=plan.study, split_seed=plan.seed)
+    plans = [
+        plan,
+        plan.model_copy(update={"federation": longer}),
+        heir.model_copy(update={"study": "branch"}),
+    ]
+    assert [known_sides(state, one, read(hospital, one), "site-1") for one in plans] == [sides] * 3
+
+    shutil.rmtree(state / "splits")
+
+    for one in plans:
+        with pytest.raises(DataError, match="no longer says who trained and who tests"):
+            known_sides(state, one, read(hospital, one), "site-1")
+    other = plan.model_copy(update={"study": "another"})
+    assert known_sides(state, other, read(hospital, other), "site-1") == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '"x"', '{"parts": null}', '{"parts": {"a": [1]}}'])
+def test_damaged_notes_stop_the_site(text: str, hospital: Path, plan: Plan) -> None:
     keep_sides(hospital / "state", plan, {"a": "train"})
     (notes,) = (hospital / "state" / "splits").iterdir()
-    notes.write_text(notes.read_text()[:-4])
+    notes.write_text(text)
 
     with pytest.raises(DataError, match="is damaged"):
         read_sides(hospital / "state", plan)

@@ -1,5 +1,7 @@
 """Intervals count patients: against the bootstrap of patients, and by their coverage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,17 @@ def test_two_patients_have_no_interval() -> None:
     assert found.value is not None
     assert (found.low, found.high) == (None, None)
     assert (found.independent, found.n_patients) == ("too few", 2)
+
+
+def test_images_of_one_class_give_the_specificity_the_interval_that_it_has_with_both() -> None:
+    odds, truth, patient = slices(40, 3, RNG(7))
+    alone = counted(odds[truth == 0], truth[truth == 0], patient[truth == 0])
+
+    both, one = (estimates(c, "binary") for c in (counted(odds, truth, patient), alone))
+
+    assert one["specificity"].low is not None
+    assert one["specificity"] == replace(both["specificity"], n=alone.n)
+    assert one["recall"].value is None
 
 
 def test_a_perfect_score_counts_each_patient_once() -> None:

@@ -96,6 +96,18 @@ def test_a_hospital_with_one_patient_has_no_folds(
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
+def test_more_folds_than_any_hospital_has_patients_are_refused(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan_file = make_plan(federation={"rounds": 1})
+    job = Job(plan_file, hospitals, baselines=False, further=Further(n_folds=500))
+
+    with pytest.raises(ConfigError, match="no hospital has 500 patients"):
+        do(job, tmp_path / "run")
+
+    assert not (tmp_path / "run" / "folds").exists()
+
+
 def test_the_mean_of_folds_is_drawn_by_patients() -> None:
     rng = np.random.default_rng(6)
     patient, noise = np.repeat(np.arange(30), 5), rng.normal(size=(2, 30, 1))

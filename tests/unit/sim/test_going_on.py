@@ -179,14 +179,14 @@ def test_a_pause_is_heeded_at_the_rounds_end_and_named_until_resume(
 
     def announce(line: str) -> None:
         if line.startswith("site-1 answered"):  # in mid-round
-            wish_pause(study.folder, "a new \x1b]scanner", is_now=False)
+            wish_pause(study.folder, "a new \x1b]scanner\udcff", is_now=False)
 
-    with pytest.raises(PausedError, match=r'paused by .*: "a new \\x1b\]scanner"') as rest:
+    with pytest.raises(PausedError, match=r'paused by .*: "a new \\x1b\]scanner\?"') as rest:
         go_on(study.folder, hospitals, announce)
     assert rest.value.status == 3  # with which systemd does not start it again
 
     (line,) = study.log.lines("paused")
-    assert (line["round"], line["message"]) == (1, "a new \x1b]scanner")
+    assert (line["round"], line["message"]) == (1, "a new \x1b]scanner?")
     with pytest.raises(RunError, match="medfl-server resume") as refused:
         refuse_while_paused(study.folder)
     assert refused.value.status == 3

@@ -43,7 +43,7 @@ def outside_section(
             rows.append([name, str(one.n), *with_interval(auc_estimate(one, plan.task.type))])
     tables = [Table(["hospital", "images", "AUC", "95 % interval"], rows)]
     if counted:
-        tables.append(score_table(merge([*counted.values()]), plan))
+        tables.append(score_table(merge([*counted.values()]), plan, "all outside hospitals"))
     if len(scored) > 1:
         tables.append(_rounds(scored, plan))
     text = (

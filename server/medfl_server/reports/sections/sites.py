@@ -53,17 +53,23 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
 def _missed(events: list[Event]) -> dict[str, list[str]]:
     """Say for each site why it missed what, each reason once; incidents are left to the log."""
     asked: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    final = next((event.sha256 for event in events if isinstance(event, Finished)), "")
     for event in events:
         if isinstance(event, Asked):
-            is_scoring = isinstance(event, ModelScored | ScoredOnTest | ScoredOutside | Finished)
             for site, reason in event.missing.items():
-                asked[site][reason.partition(ASK)[0]].append(
-                    "final scoring" if is_scoring else f"round {event.round}"
-                )
+                asked[site][reason.partition(ASK)[0]].append(_what(event, final))
     return {
         site: [f"{', '.join(dict.fromkeys(when))}: {reason}" for reason, when in why.items()]
         for site, why in asked.items()
     }
+
+
+def _what(event: Asked, final: str) -> str:
+    """Say what was asked; a model may be scored after the end that is not the final one."""
+    if isinstance(event, ScoredOnTest | ScoredOutside) and event.sha256 != final:
+        return f"scoring of round {event.round}"
+    is_scoring = isinstance(event, ModelScored | ScoredOnTest | ScoredOutside | Finished)
+    return "final scoring" if is_scoring else f"round {event.round}"
 
 
 def _short_list(reasons: list[str]) -> str:

@@ -38,8 +38,8 @@ def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section
     return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
 
 
-def score_table(score_counts: ScoreCounts, plan: Plan) -> Table:
-    """List every score over all sites with its 95 % interval."""
+def score_table(score_counts: ScoreCounts, plan: Plan, of: str = ALL) -> Table:
+    """List every score over some sites with its 95 % interval."""
     found = estimates(score_counts, plan.task.type, plan.evaluation.specificity)
     rows = []
     for name, estimate in found.items():
@@ -47,9 +47,8 @@ def score_table(score_counts: ScoreCounts, plan: Plan) -> Table:
         if name == "kappa" and plan.task.type == "ordinal":
             words = "Cohen's kappa, quadratic"
         rows.append([words, *with_interval(estimate)])
-    return Table(
-        ["score", "value", "95 % interval"], rows, caption=f"all sites, n = {score_counts.n}"
-    )
+    caption = f"{of}, n = {score_counts.n}"
+    return Table(["score", "value", "95 % interval"], rows, caption=caption)
 
 
 def _bound(whole: ScoreCounts) -> str:
