@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from tests.conftest import ROOT, MakePlan
 from tools.reference.directories import COORDINATOR, RUN, SIMULATION, SITE
 from typer.testing import CliRunner
@@ -38,6 +39,7 @@ def run(app: object, *words: object) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_every_file_of_a_simulation_is_in_the_reference(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

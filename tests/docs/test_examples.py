@@ -165,6 +165,7 @@ def test_each_yaml_example_is_read_by_the_real_reader(block: Block) -> None:
     loads(model, text, source=str(block))
 
 
+@pytest.mark.slow
 def test_each_whole_python_example_is_strictly_typed(tmp_path: Path) -> None:
     whole = [b for b in of("python") if is_module(b.text) and b.path.name != GUIDE]
     for number, block in enumerate(whole):

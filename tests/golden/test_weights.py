@@ -31,7 +31,13 @@ def final(tmp_path_factory: pytest.TempPathFactory) -> Final:
     return run
 
 
-@pytest.mark.parametrize("name", STUDIES)
+LARGEST = "fedper-volumes"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == LARGEST else n for n in STUDIES],
+)
 def test_both_engines_end_with_the_same_bits(name: str, final: Final) -> None:
     (sha256, model), (other_sha256, other_model) = (final(name, engine) for engine in ENGINES)
 

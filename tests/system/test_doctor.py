@@ -45,6 +45,7 @@ def doctor(side: str, *arguments: object) -> tuple[int, Checks]:
     return done.returncode, {f["check"]: f for f in json.loads(done.stdout)["checks"]}
 
 
+@pytest.mark.slow
 def test_the_sites_doctor_says_what_is_wrong_and_who_acts(
     running: Deployment, tmp_path: Path
 ) -> None:

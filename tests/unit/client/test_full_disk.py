@@ -78,6 +78,7 @@ def small_state() -> list[str]:
     return name_space
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_code_of_its_own_and_one_line_and_all_goes_on_with_room(
     hospitals: Path, make_plan: MakePlan
 ) -> None:

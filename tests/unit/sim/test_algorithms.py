@@ -152,11 +152,14 @@ def test_fedbuff_waits_for_no_slow_site_and_counts_its_update_less(
 @pytest.mark.parametrize(
     "federation",
     [
-        {"strategy": "fednova"}, {"strategy": "cyclic"}, {"strategy": "fedbn"},
+        pytest.param({"strategy": "fednova"}, marks=SLOW),
+        {"strategy": "cyclic"}, {"strategy": "fedbn"},
         # A q of 1 moves the model by a fiftieth of an average update: 4 rounds say nothing.
         pytest.param({"strategy": "qfedavg", "options": {"q": 0.01}}, marks=SLOW),
-        {"messages": {"update": "top_k", "weights": "bfloat16"}},
-        pytest.param({"messages": {"update": "int8", "weights": "bfloat16"}}, marks=SLOW),
+        *(
+            pytest.param({"messages": {"update": form, "weights": "bfloat16"}}, marks=SLOW)
+            for form in ("top_k", "int8")
+        ),
     ],
     ids=str,
 )  # fmt: skip

@@ -71,6 +71,7 @@ def test_without_pandas_a_person_hears_what_to_install(monkeypatch: pytest.Monke
         Run(Path()).to_pandas()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="TensorBoard is not installed")
 def test_tensorboard_has_every_round_once_also_after_going_on(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path

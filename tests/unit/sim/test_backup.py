@@ -19,6 +19,7 @@ def final(study: Study) -> tuple[object, str]:
 
 
 # When the copy is made: after a round, in the middle of one, before the last scoring.
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["round 1 of", "site-2 answered", "round 3 of"])
 @pytest.mark.parametrize("norm_layers", ["shared", "local"])
 def test_a_copy_of_a_run_directory_ends_with_the_same_bits_as_the_study_itself(

@@ -35,6 +35,7 @@ evaluation: {validation: 0.2, keep: last}
 """
 
 
+@pytest.mark.slow
 def test_the_added_up_auc_of_pneumoniamnist_is_the_exact_one_within_two_thousandths(
     tmp_path: Path,
 ) -> None:

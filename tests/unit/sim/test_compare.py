@@ -39,6 +39,7 @@ def digest(folder: Path) -> object:
     return open_study(folder).log.lines("finished")[-1]["sha256"]
 
 
+@pytest.mark.slow
 def test_a_federation_of_one_hospital_is_that_hospital_alone(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_the_page_answers_from_the_table(
     assert answer(rows[:-1], rows[-1]).split(".")[0] in text
 
 
+@pytest.mark.slow
 def test_layers_that_stay_at_their_site_are_scored_there(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_every_patient_is_tested_in_one_fold_and_somebody_trains_in_each(seed: i
         assert max(tested) - min(tested) <= 1
 
 
+@pytest.mark.slow
 def test_each_fold_is_scored_on_its_own_patients_by_a_model_that_never_saw_them(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path
 ) -> None:

@@ -66,7 +66,7 @@ def local(study: Study) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "strategy",
-    ["fedavg", "fedyogi", *(pytest.param(s, marks=SLOW) for s in ("scaffold", "fedper", "ditto"))],
+    ["fedavg", *(pytest.param(s, marks=SLOW) for s in ("fedyogi", "scaffold", "fedper", "ditto"))],
 )
 def test_an_extended_study_is_one_with_the_rounds_from_the_start_to_the_bit(
     strategy: str, hospitals: Path, make_plan: MakePlan, tmp_path: Path

@@ -34,6 +34,7 @@ def images(*sets: object) -> tuple[list[torch.Tensor], np.ndarray]:
     return [pixels for pixels, _ in pairs], np.concatenate([t.numpy()[:, 0] for _, t in pairs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [[], [{"kind": "label_noise", "probability": 1.0}]])
 def test_a_hospital_is_scored_whole_by_a_federation_that_lacks_it(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path, faults: list[dict[str, object]]
