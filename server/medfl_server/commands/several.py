@@ -155,23 +155,29 @@ class _Coordinator:
                 self._again.append(path)
             return
         try:
-            study = open_one(self._folder, path)
-            if is_over(study):
+            study = self._openable(path)
+            if study is None:
                 return
-            others = [one.study for one in self._studies.values() if one.is_running()]
-            refuse_alike([*others, study])
-            if largest_reply(study.plan) > self._most:
-                raise RunError(
-                    "its network is larger than this process expects",
-                    todo="start the coordinator again, and it begins with the others",
-                )
-        except (MedflError, OSError) as error:
+            one = self._studies[path] = Running(study)
+            if one.is_ready(self._port):
+                self._connect(one)
+                self._begin(one)
+        except Exception as error:  # of one study, while others run
             OwnLines(path.name).explain(error)
-            return
-        one = self._studies[path] = Running(study)
-        if one.is_ready(self._port):
-            self._connect(one)
-            self._begin(one)
+
+    def _openable(self, path: Path) -> Study | None:
+        """Open a study that can run beside the others; None: it is over. MedflError: it cannot."""
+        study = open_one(self._folder, path)
+        if is_over(study):
+            return None
+        others = [one.study for one in self._studies.values() if one.is_running()]
+        refuse_alike([*others, study])
+        if largest_reply(study.plan) > self._most:
+            raise RunError(
+                "its network is larger than this process expects",
+                todo="start the coordinator again, and it begins with the others",
+            )
+        return study
 
     def _connect(self, one: Running, ask: Ask | None = None) -> None:
         """Let a study's hospitals in, and take who asks to join it; once."""

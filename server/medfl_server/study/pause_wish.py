@@ -51,15 +51,16 @@ def wish_pause(folder: Path, message: str, is_now: bool) -> bool:
 
 def wish_in(folder: Path) -> PauseWish | None:
     """Read the wish; None: there is none."""
-    path = RunFolder(folder).pause
-    if not path.exists():
-        return None
+    path, written = RunFolder(folder).pause, 0.0
     try:
+        written = path.stat().st_mtime
         wish = PauseWish(**json.loads(path.read_text()))
         wish.in_words  # noqa: B018 - raises where a value is of another kind
         return wish
+    except FileNotFoundError:  # `resume` may take it away at any time
+        return None
     except (ValueError, TypeError, OverflowError, OSError):
-        return PauseWish("somebody", path.stat().st_mtime, NO_MESSAGE, is_now=False)
+        return PauseWish("somebody", written, NO_MESSAGE, is_now=False)
 
 
 def forget_wish(folder: Path) -> bool:
