@@ -2,12 +2,13 @@
 
     gap.py screen DATA WORK SET [WAY|SEED...]     seeds 100, 101; scored on validation images
     gap.py confirm DATA WORK SET [WAY|SEED...]    seeds 0 to 4; scored on the test part, once
+    gap.py again DATA WORK SET [WAY|SEED...]      seeds 5 to 9; confirm, with another test part
     gap.py table WORK                             the rows of benchmarks/gap.md
 
 DATA as for four_columns.py; SET: a key of SETS; WAY: a key of WAYS, default all. One part of the
-patients is the test part, the same for every seed. `screen` never touches it: it draws validation
-images from the rest, for each seed anew. `confirm` trains on all of the rest. One line of JSON per
-model goes to WORK/STAGE-SET.jsonl; rows that are there are not made again.
+patients is the test part, the same for every seed of a stage. `screen` never touches it: it draws
+validation images from the rest, for each seed anew. `confirm` trains on all of the rest. One line
+of JSON per model goes to WORK/STAGE-SET.jsonl; rows that are there are not made again.
 """
 
 import json
@@ -42,8 +43,8 @@ from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import run_study
 
 CPU = torch.device("cpu")
-SPLIT_SEED = 2026  # draws the test part
-SEEDS = {"screen": [100, 101], "confirm": [0, 1, 2, 3, 4]}
+SPLIT_SEEDS = {"screen": 2026, "confirm": 2026, "again": 2027}  # draw the test part
+SEEDS = {"screen": [100, 101], "confirm": [0, 1, 2, 3, 4], "again": [5, 6, 7, 8, 9]}
 N_SITES = 5
 AVERAGED = (5, 10)  # how many of the last rounds' models are averaged
 XRAY = Job(
@@ -60,6 +61,7 @@ Way = dict[str, Any]  # changes of the plan, by section and key; `pooled`: all i
 MOMENTUM = {"strategy": "fedavgm", "options": {"server_momentum": 0.9}}
 WAYS: dict[str, Way] = {
     "pooled": {"pooled": True},
+    "pooled, 2 epochs": {"pooled": True, "training.epochs": 2},
     "pooled, a fifth of the steps": {"pooled": True, "training.batch_size": 160},
     "federated": {},
     "batch 6": {"training.batch_size": 6},
@@ -151,7 +153,7 @@ def make_row(data: Path, work: Path, stage: str, name: str, way: str, seed: int)
     site = SiteFile.model_validate({"site": "all", "data": job.data})
     source = SOURCES.get(job.source)()
     found = collect(folder, work / "state" / name, site.data, plan, None, source)
-    rest, scored = hold_out(found, job, plan.model_copy(update={"seed": SPLIT_SEED}))
+    rest, scored = hold_out(found, job, plan.model_copy(update={"seed": SPLIT_SEEDS[stage]}))
     if stage == "screen":
         rest, scored = hold_out_of(found, rest, job, plan)
     parts = {"all": rest} if changes.get("pooled") else partition(found, rest, "iid", N_SITES, plan)

@@ -168,3 +168,12 @@ def test_a_study_made_or_extended_while_others_run_begins_without_a_restart(
     assert len(events(deployment, "lungs", "started")) == 1  # nobody disturbed the first study
     assert not events(deployment, "lungs", "resumed")
     assert (client.poll(), server.poll()) == (None, None)
+
+    first = deployment.study / "lungs"
+    run_here("server", "pause", first, "--message", "back on Monday")
+    wait_until(lambda: not holder(first), ANSWER_S, "the first rests")
+    made = len(events(deployment, "lungs", "round"))
+    said_of_it = " ".join(run_here("server", "resume", first).split())
+    assert "the coordinator that runs goes on with it" in said_of_it
+    wait_until(lambda: len(events(deployment, "lungs", "round")) > made, ANSWER_S, "it goes on")
+    assert (client.poll(), server.poll()) == (None, None)
