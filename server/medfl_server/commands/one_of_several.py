@@ -45,6 +45,7 @@ class Running:
         self.screen = OwnLines(study.plan.study)
         self.roster = LiveRoster(study.folder)
         self.is_done = False
+        self.rests = False  # a person has paused it, here or before it began
         self.makes_rounds = False  # from its start until it says goodbye for good
         self._stopping, self._leaving = threading.Event(), threading.Event()
         self._held = ExitStack()
@@ -101,9 +102,10 @@ class Running:
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
-    def is_paused(self) -> bool:
-        """Say whether the study rests because a person wants it so."""
-        return not self.is_done and wish_in(self.study.folder) is not None
+    def may_go_on(self) -> bool:
+        """Say whether the study rests, and nobody wants that any more."""
+        is_resting = self.rests and not self.is_running()
+        return is_resting and wish_in(self.study.folder) is None
 
     def connected_sites(self) -> "Mapping[str, ConnectedSite]":
         """List the connected sites, which a loop does all the time; raises where it is to end."""
@@ -129,21 +131,19 @@ class Running:
         from medfl_server.rounds.paused import PausedError
         from medfl_server.superlink.task_signer import TaskSigner
 
-        while not self.is_done:
-            app = build_app(
-                self.study, self.roster, self.connected_sites, self.say, lambda progress: None,
-                signer=TaskSigner(self.study.folder), others_run=lambda: self.may_wait(others),
-            )  # fmt: skip
-            try:
-                link.run_app(app)
-            except PausedError as paused:
-                if not paused.message:  # no person wished it
-                    raise
-                if wish_in(self.study.folder) is None:
-                    continue  # it was resumed while the hospitals were told of the pause
-                self.say(f"{paused.what}; the other studies go on. {paused.todo}")
-                return
-            self._report()
+        app = build_app(
+            self.study, self.roster, self.connected_sites, self.say, lambda progress: None,
+            signer=TaskSigner(self.study.folder), others_run=lambda: self.may_wait(others),
+        )  # fmt: skip
+        try:
+            link.run_app(app)
+        except PausedError as paused:
+            if not paused.message:  # no person wished it
+                raise
+            self.rests = True
+            self.say(f"{paused.what}; the other studies go on. {paused.todo}")
+            return
+        self._report()
 
     def _report(self) -> None:
         """Write the report as soon as the rounds are made; once."""

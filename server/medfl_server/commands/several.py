@@ -133,10 +133,11 @@ class _Coordinator:
 
     def _wait(self, made: MadeMeanwhile) -> None:
         try:
-            while any(one.is_running() or one.is_paused() for one in self._studies.values()):
+            while any(one.is_running() or one.rests for one in self._studies.values()):
                 time.sleep(LOOK_S)
-                changed, self._again = [*made(), *self._again], []
-                for path in changed:
+                resumed = [path for path, one in self._studies.items() if one.may_go_on()]
+                changed, self._again = {*resumed, *made(), *self._again}, []
+                for path in sorted(changed):
                     self._consider(path)
         except KeyboardInterrupt:
             for one in self._studies.values():
@@ -154,7 +155,11 @@ class _Coordinator:
                 before.leave()
                 self._again.append(path)
             return
+        if before is not None and before.rests and not before.may_go_on():
+            return
         try:
+            if before is not None:
+                before.rests = False
             study = self._openable(path)
             if study is None:
                 return
@@ -195,6 +200,7 @@ class _Coordinator:
         """Start a study's thread, unless a person has paused it."""
         folder = one.study.folder
         if (wish := wish_in(folder)) is not None:
+            one.rests = True
             one.say(f"{wish.in_words}; medfl-server resume {folder} lets it go on")
             return
         self._running[:] = [*self._studies.values()]

@@ -13,7 +13,6 @@ from tests.unit.client.test_approvals import Said
 from tests.unit.several_studies import Coordinator
 from typer.testing import CliRunner
 
-from medfl_common.errors import RunError
 from medfl_common.files import holder, locked
 from medfl_server.cli import app
 from medfl_server.commands import one_of_several
@@ -21,7 +20,7 @@ from medfl_server.commands.one_of_several import Running
 from medfl_server.rounds.paused import PausedError
 from medfl_server.study.made_meanwhile import MadeMeanwhile
 from medfl_server.study.pause_wish import wish_pause
-from medfl_server.study.run_directory import open_study
+from medfl_server.study.run_directory import open_study, write_facts
 
 
 class Link:
@@ -78,29 +77,17 @@ def test_a_study_that_a_person_pauses_rests_alone_and_can_be_changed(folder: Pat
     assert "in use by process" in refused[0]
     assert "medfl-server pause" in refused[0]
     assert "the other studies go on" in said[0]
-    assert (one.is_running(), one.is_paused(), one.is_done) == (False, True, False)
+    assert (one.is_running(), one.rests, one.may_go_on(), one.is_done) == (
+        False,
+        True,
+        False,
+        False,
+    )
     for words in (["amend", folder, "--set", "training.lr=0.001"], ["resume", folder]):
         done = CliRunner().invoke(app, [*map(str, words)])
         assert done.exit_code == 0, done.output
     assert "the coordinator that runs goes on with it" in " ".join(done.output.split())
-    assert not one.is_paused()
-
-
-def test_a_study_that_is_resumed_while_the_hospitals_are_told_of_the_pause_goes_on(
-    folder: Path,
-) -> None:
-    def pause() -> None:
-        raise paused_by_a_person()  # `resume` has taken the wish away by now
-
-    def go_on() -> None:
-        raise RunError("enough")
-
-    link = Link(pause, go_on)
-    one, said = running(folder, link)
-    one.join(60)
-
-    assert link.n_runs == 2
-    assert "enough" in said[0]
+    assert one.may_go_on()
 
 
 def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
@@ -194,7 +181,7 @@ def test_a_study_is_seen_once_when_its_directory_is_whole_or_was_changed(folder:
     assert seen() == []  # somebody may still write there
     assert seen() == [folder.parent / "kidneys"]
     assert seen() == []
-    wish_pause(folder, "", is_now=False)
+    write_facts(folder, "ab" * 16, open_study(folder).plan)
     assert (seen(), seen(), seen()) == ([], [folder], [])
     shutil.rmtree(folder)
     assert (seen(), seen()) == ([], [])
