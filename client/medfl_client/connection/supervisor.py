@@ -34,6 +34,8 @@ NOT_ENROLLED = re.compile(rb"code: 2004|code: 2001")
 RETRYING = b"Connection attempt failed"  # it waits up to 20 s before it tries again
 # It drops such a message for good and stays connected, so the coordinator would wait in vain.
 LOST_MESSAGE = re.compile(rb"Failed to (send|receive) message|Failed to create task")
+# It leaves the half of such a message to be worked on, and the rest never comes.
+HALF_MESSAGE = b"is not in `RUNNING` status. Ignoring message"
 
 REVOKED = (
     "the coordinator takes this site's keys no more: it has revoked or replaced them, so this "
@@ -181,6 +183,8 @@ class SuperNode:
             return REDIRECTED.format(address=self._route.address), REFUSED_PAUSE_S
         if LOST_MESSAGE.search(seen.text):
             return "the connection lost a message; connecting again to send it again", 0.0
+        if HALF_MESSAGE in seen.text:
+            return "the coordinator rested before a message was here; connecting again", 0.0
         if seen.is_connected and self._useless:
             return self._useless, 0.0
         if not seen.is_connected and time.monotonic() - seen.started > self._patience_s:

@@ -68,6 +68,17 @@ def test_a_supernode_that_waits_for_what_will_not_come_is_ended_once(
     assert said[1] == "no byte came"
 
 
+def test_a_supernode_that_keeps_half_of_a_message_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "SuperNode ID: 1\nRun ID 7 is not in `RUNNING` status. Ignoring message b6b8."
+
+    with supervised(tmp_path, monkeypatch, said=text) as (_, said, n_starts):
+        wait_until(lambda: n_starts() == 2, 60, "the next connection")
+
+    assert said[1] == "the coordinator rested before a message was here; connecting again"
+
+
 def test_a_socket_that_cannot_be_used_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
