@@ -1,6 +1,7 @@
 """People who type commands into a terminal, and answer what they are asked."""
 
 import os
+import signal
 from pathlib import Path
 
 import pexpect
@@ -42,7 +43,15 @@ class Person:
             self.n_answers += 1
             self.n_keys += len(text) + 1
         screen.expect(pexpect.EOF)
-        screen.close()
+        screen.wait()  # it may take a moment to end; `close` would not leave it one
         if screen.exitstatus != 0:
             raise RunError(f"{words} ended with {screen.exitstatus}:\n{said}{screen.before}")
         return f"{said}{screen.before}"
+
+    def leave(self) -> None:
+        """End what still runs; a machine with much to do needs its time for that."""
+        for process in self.running:
+            if process.isalive():
+                process.kill(signal.SIGKILL)
+                process.wait()
+            process.close()

@@ -26,8 +26,7 @@ def people(tmp_path: Path, hospitals: Path) -> Iterator[dict[str, Person]]:
         found[name] = Person("client", hospitals)
     yield found
     for person in found.values():
-        for process in person.running:
-            process.close(force=True)
+        person.leave()
 
 
 def typing_s(person: Person) -> float:
@@ -69,7 +68,7 @@ def test_two_hospitals_join_by_invitation_in_three_commands_each_and_the_study_f
     asked = anna.type_("admit", "study", "north", answers=(("[y/N]: ", "y"),))
     assert f"north asks with {shown['north']}" in asked
     run.expect(pexpect.EOF)
-    run.close()
+    run.wait()
 
     assert run.exitstatus == 0
     log = read_lines(tmp_path / "study" / "log.jsonl")

@@ -44,8 +44,7 @@ def people(tmp_path: Path, hospitals: Path) -> Iterator[tuple[Person, Person]]:
     found = Person("server", tmp_path), Person("client", hospitals)
     yield found
     for person in found:
-        for process in person.running:
-            process.close(force=True)
+        person.leave()
 
 
 def test_the_files_of_both_wizards_train(
