@@ -10,7 +10,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster, Roster
-from medfl_server.study.coordinator import is_coordinator, is_one_of_several, studies_below
+from medfl_server.study.coordinator import is_coordinator, studies_below
 from medfl_server.study.pause_wish import forget_wish, refuse_while_paused
 from medfl_server.study.run_directory import Study, open_study
 
@@ -43,7 +43,8 @@ def end_pause(folder: Path, screen: Screen) -> bool:
     for one in studies_below(folder) if is_coordinator(folder) else [folder]:
         study = open_study(one)
         if forget_wish(one):
-            goes_on = goes_on or (is_one_of_several(one) and bool(holder(one.resolve().parent)))
+            above = one.resolve().parent
+            goes_on = goes_on or (is_coordinator(above) and bool(holder(above)))
             screen.say(f"the study {study.plan.study} is not paused any more")
     if goes_on:
         screen.say("the coordinator that runs goes on with it")

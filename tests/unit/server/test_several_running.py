@@ -90,6 +90,19 @@ def test_a_study_that_a_person_pauses_rests_alone_and_can_be_changed(folder: Pat
     assert one.may_go_on()
 
 
+def test_a_study_with_an_authority_of_its_own_is_resumed_by_the_coordinator_above(
+    folder: Path,
+) -> None:
+    for name in ("server.crt", "server.key"):  # as where `init --like` took the study in
+        shutil.copy(folder.parent / "tls" / name, folder / "tls" / name)
+    wish_pause(folder, "", is_now=False)
+
+    done = CliRunner().invoke(app, ["resume", str(folder)])
+
+    assert done.exit_code == 0, done.output
+    assert "the coordinator that runs goes on with it" in " ".join(done.output.split())
+
+
 def test_the_fault_of_one_study_is_said_and_kept_to_it(folder: Path) -> None:
     def fault() -> None:
         raise ValueError("unforeseen")
