@@ -46,10 +46,8 @@ class Together(Collector):
     def add(self, study: Study, connected_sites: Ask) -> Ask:
         """Tell of a study, too; give the `connected_sites` that its loop is to use."""
         monitor = Monitor(study, connected_sites)
-        self._monitors = {
-            **self._monitors,
-            study.folder.name: monitor,
-        }  # a scrape goes on meanwhile
+        # another dictionary: a scrape may be going through the old one
+        self._monitors = {**self._monitors, study.folder.name: monitor}
         return monitor.connected_sites
 
     def collect(self) -> Iterable[Metric]:

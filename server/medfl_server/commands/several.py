@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medfl_common.errors import MedflError, RunError
-from medfl_common.files import holder
+from medfl_common.files import locked
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.one_of_several import OwnLines, Running
@@ -49,10 +49,8 @@ def run_several(
             screen.say(f"every study below {folder} is finished; there is nothing left to do")
             return
         for study in studies:
-            if pid := holder(study.folder):
-                raise RunError(
-                    f"{study.folder} is in use by process {pid}", todo="stop that one first"
-                )
+            with locked(study.folder):  # raises where another process has it
+                pass
         _serve(folder, studies, broken, made, bind, port, metrics_port)
 
 

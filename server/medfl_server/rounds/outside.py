@@ -14,6 +14,8 @@ from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
+NO_COMMON_MODEL = "each site has a model of its own, so no outside hospital scores one"
+
 
 class OutsideHospitals:
     """The hospitals of a study's roster that only score.
@@ -60,9 +62,6 @@ class OutsideHospitals:
         self._log.add(ScoredOutside.of_model(sha256, asked))
         told = summary(replies, "test")
         self._announce(f"model of round {model.round} at outside hospitals: {told}")
-
-
-NO_COMMON_MODEL = "each site has a model of its own, so no outside hospital scores one"
 
 
 def _nothing(site: str, result: TrainResult) -> None:
