@@ -16,6 +16,7 @@ from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.one_of_several import OwnLines, Running
 from medfl_server.commands.run import largest_reply
 from medfl_server.commands.serving import serving
+from medfl_server.roster.study_key import study_fingerprint
 from medfl_server.study.coordinator import is_over, open_one, refuse_alike, studies_to_run
 from medfl_server.study.made_meanwhile import MadeMeanwhile
 from medfl_server.study.pause_wish import wish_in
@@ -148,19 +149,20 @@ class _Coordinator:
     def _consider(self, path: Path) -> None:
         """Begin a study that is new here or was changed, unless it runs; or say why it cannot."""
         before = self._studies.get(path)
-        if before is not None and before.is_running():
-            if not before.makes_rounds:
-                before.leave()
-                self._again.append(path)
+        if before is not None and before.makes_rounds:
             return
         if before is not None and before.rests and not before.may_go_on():
             return
         try:
             if before is not None:
                 before.rests = False
-            study = self._openable(path)
-            if study is None:
+            study = open_one(self._folder, path)
+            if is_over(study):
                 return
+            if self._ends_goodbyes_of(study):
+                self._again.append(path)
+                return
+            self._refuse_unfit(study)
             one = self._studies[path] = Running(study)
             if one.is_ready(self._port):
                 self._connect(one)
@@ -168,19 +170,30 @@ class _Coordinator:
         except Exception as error:  # of one study, while others run
             OwnLines(path.name).explain(error)
 
-    def _openable(self, path: Path) -> Study | None:
-        """Open a study that can run beside the others; None: it is over. MedflError: it cannot."""
-        study = open_one(self._folder, path)
-        if is_over(study):
-            return None
-        others = [one.study for one in self._studies.values() if one.is_running()]
-        refuse_alike([*others, study])
+    def _ends_goodbyes_of(self, study: Study) -> bool:
+        """Say whether hospitals still hear that a study with this key is over, and end that.
+
+        A study that was extended has it, and the branch of a finished one.
+        """
+        key = study_fingerprint(study.folder)
+        ending = [
+            one
+            for one in self._studies.values()
+            if one.is_running() and not one.makes_rounds
+            if study_fingerprint(one.study.folder) == key
+        ]
+        for one in ending:
+            one.leave()
+        return bool(ending)
+
+    def _refuse_unfit(self, study: Study) -> None:
+        """Raise MedflError where a study cannot run beside those that do."""
+        refuse_alike([*(one.study for one in self._studies.values() if one.is_running()), study])
         if largest_reply(study.plan) > self._most:
             raise RunError(
                 "its network is larger than this process expects",
                 todo="start the coordinator again, and it begins with the others",
             )
-        return study
 
     def _connect(self, one: Running, ask: Ask | None = None) -> None:
         """Let a study's hospitals in, and take who asks to join it; once."""

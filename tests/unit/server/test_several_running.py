@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from medfl_common.files import holder, locked
 from medfl_server.cli import app
-from medfl_server.commands import one_of_several
+from medfl_server.commands import one_of_several, several
 from medfl_server.commands.one_of_several import Running
 from medfl_server.rounds.paused import PausedError
 from medfl_server.study.made_meanwhile import MadeMeanwhile
@@ -198,3 +198,27 @@ def test_a_study_is_seen_once_when_its_directory_is_whole_or_was_changed(folder:
     assert (seen(), seen(), seen()) == ([], [folder], [])
     shutil.rmtree(folder)
     assert (seen(), seen()) == ([], [])
+
+
+def test_a_branch_waits_no_longer_for_who_has_not_heard_that_its_parent_is_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_of_several, "report_study", lambda study, screen: None)
+    one, other = Running(open_study(folder)), Running(open_study(folder.parent / "hearts"))
+    other.makes_rounds = True
+    at_port = several._Coordinator.__new__(several._Coordinator)
+    at_port._studies = {folder: one}
+
+    def say_goodbye() -> None:
+        while one.may_wait([other]):
+            time.sleep(0.01)
+
+    one.start(Link(say_goodbye), [])  # type: ignore[arg-type]
+    until(lambda: one.is_done)
+    branched = open_study(Path(shutil.copytree(folder, folder.parent / "branch")))
+
+    assert not at_port._ends_goodbyes_of(other.study)
+    assert at_port._ends_goodbyes_of(branched)
+
+    one.join(60)
+    assert not at_port._ends_goodbyes_of(branched)
