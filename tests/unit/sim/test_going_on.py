@@ -45,14 +45,19 @@ def go_on(folder: Path, hospitals: Path, announce: Callable[[str], None] = silen
     return study
 
 
+def made_at(folder: Path, hospitals_master: Path, federation: str) -> Path:
+    """Make a study of the test plan to its end, on a copy of the hospitals."""
+    plan = folder / "plan.yaml"
+    plan.write_text(PLAN.replace("rounds: 3", federation))
+    hospitals = Path(shutil.copytree(hospitals_master, folder / "hospitals"))
+    return made(folder / "s", plan, hospitals).folder
+
+
 @pytest.fixture(scope="module")
 def finished(hospitals_master: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of one round, whose model is kept."""
     folder = tmp_path_factory.mktemp("finished")
-    plan = folder / "plan.yaml"
-    plan.write_text(PLAN.replace("rounds: 3", "rounds: 1, keep_every: 1"))
-    hospitals = Path(shutil.copytree(hospitals_master, folder / "hospitals"))
-    return made(folder / "s", plan, hospitals).folder
+    return made_at(folder, hospitals_master, "rounds: 1, keep_every: 1")
 
 
 def ends(study: Study) -> dict[str, object]:

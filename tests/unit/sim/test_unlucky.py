@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import PLAN, MakePlan
-from tests.unit.sim.test_going_on import made
+from tests.conftest import MakePlan
+from tests.unit.sim.test_going_on import made_at
 
 from medfl_common.errors import RunError
 from medfl_common.run.decisions import TakenBack
@@ -20,11 +20,7 @@ from medfl_server.study.pause_wish import refuse_while_paused
 
 @pytest.fixture(scope="module")
 def finished(hospitals_master: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    plan = folder / "plan.yaml"
-    plan.write_text(PLAN.replace("rounds: 3", "rounds: 1"))
-    hospitals = Path(shutil.copytree(hospitals_master, folder / "hospitals"))
-    return made(folder / "s", plan, hospitals).folder
+    return made_at(tmp_path_factory.mktemp("finished"), hospitals_master, "rounds: 1")
 
 
 def test_a_branch_with_other_classes_begins_its_last_layer_anew(
