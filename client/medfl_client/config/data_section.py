@@ -7,12 +7,13 @@ import yaml
 from medfl_client.config.site_file import DataFiles, Join, SiteFile
 from medfl_common.errors import ConfigError
 from medfl_common.plan.commented import entry
-from medfl_common.plan.settings import loads
+from medfl_common.plan.settings import Settings, loads
 
 # What stands behind a key; every key of DataFiles, in the order in which they are written.
 COMMENTS = {
     "folder": "DICOM files, sub-folders included",
-    "labels_from": "csv | folder | tag | file",
+    "labels_from": "csv | folder | tag | file | masks",
+    "masks": "a segmentation's mask files, and what their names mean",
     "labels": "the first line names the columns",
     "encoding": "of the CSV: utf-8, cp1252, latin-1, utf-16",
     "cell_separator": "what stands between the cells of the CSV",
@@ -48,7 +49,10 @@ def data_section(data: DataFiles) -> str:
     lines, hints = ["data:"], []
     for key, comment in COMMENTS.items():
         value = getattr(data, key)
+        if isinstance(value, Settings):
+            value = value.model_dump(exclude_defaults=True)
         default = DataFiles.model_fields[key].get_default(call_default_factory=True)
+        default = {} if isinstance(default, Settings) else default
         if key == "join" and data.labels_from == "csv":
             lines.append(KINDS)
         if value != default or key == "folder" or (key in OF_CSV and data.labels_from == "csv"):

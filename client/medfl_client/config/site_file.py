@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_client.config.folder import SiteFolder, StateFolder
+from medfl_client.config.mask_files import MaskFiles
 from medfl_common.files import alone, write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
@@ -25,9 +26,11 @@ class DataFiles(Settings):
 
     folder: str
     """The folder with the DICOM files, sub-folders included."""
-    labels_from: Literal["csv", "folder", "tag", "file"] = "csv"
+    labels_from: Literal["csv", "folder", "tag", "file", "masks"] = "csv"
     """Where a label is: in the CSV `labels`; the name of the first folder below `folder`; the DICOM
-    tag `label_tag`; the image's own file (npz)."""
+    tag `label_tag`; the image's own file (npz); in mask files (`masks`), for a segmentation."""
+    masks: MaskFiles = MaskFiles()
+    """Segmentation: the mask files."""
     labels: str = ""
     """The CSV of labels. Its first line names the columns."""
     encoding: str = "utf-8"

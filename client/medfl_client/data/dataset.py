@@ -40,7 +40,10 @@ class Examples(Protocol):
     def batches(
         self, order: torch.Tensor, batch_size: int
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Go through what is in `order` in batches; the last may be smaller."""
+        """Go through what is in `order` in batches; the last may be smaller.
+
+        Beside the inputs stand the targets (B, K), or of images with masks these, (B, [D,] S, S).
+        """
 
 
 class Batches:
@@ -104,6 +107,24 @@ class ImageSet(Batches):
             pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
         pixels = pixels.expand(-1, self.channels, *pixels.shape[2:])
         return pixels.contiguous(memory_format=layout(pixels.dim())), self.targets[index]
+
+
+@dataclass(frozen=True)
+class MaskedImages(ImageSet):
+    """Images with a mask each.
+
+    masks: (N_cache, [D,] S, S) uint8 places in the plan's classes, or UNKNOWN_VOXEL.
+    mask_rows: (N,) which of them belong to this set.
+    targets: (N, K) float32 whether a mask has a class, NaN where nobody says.
+    """
+
+    masks: NDArray[np.uint8] = field(kw_only=True)
+    mask_rows: Indices = field(kw_only=True)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give (B, channels, [D,] S, S) float32 and (B, [D,] S, S) uint8 of some positions."""
+        pixels, _ = super().batch(index)
+        return pixels, torch.from_numpy(np.array(self.masks[self.mask_rows[index.numpy()]]))
 
 
 @dataclass(frozen=True)

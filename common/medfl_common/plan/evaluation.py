@@ -26,8 +26,14 @@ class Evaluation(Settings):
     """Hospitals that only score (`role: evaluate`) score the result, or each round's model too."""
     threshold: Probability = 0.5
     """Binary and multilabel: a probability at or above it is positive."""
-    metric: Literal["auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa"] = "auc"
-    """The score that says which round's model is best; `loss` is best when low."""
+    metric: Literal[
+        "auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa", "dice", "nsd", "hd95"
+    ] = "auc"
+    """The score that says which round's model is best; `loss` and `hd95` are best when low. A
+    segmentation has `dice` (its default), `nsd`, `hd95` and `loss`."""
+    surface_mm: Annotated[Number, Field(gt=0, le=100)] = 2.0
+    """Segmentation: how far two surfaces may be apart and still agree (normalised surface Dice); in
+    pixels where the plan's images have no spacing."""
     keep: Literal["best", "last"] = "best"
     """Which round's model is the study's result."""
     early_stop: Annotated[int, Field(ge=1, le=10_000)] | None = None

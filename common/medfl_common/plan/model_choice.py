@@ -28,6 +28,17 @@ class ModelChoice(Settings):
 
     name: str
     """The network: a name from the list of models."""
+    encoder: str | None = None
+    """`unet`: the network whose layers look at the image, such as resnet18; without it its own."""
+    width: Annotated[int, Field(ge=4, le=512)] | None = None
+    """Segmentation networks: channels of the first level; each further level has twice as many."""
+    levels: Annotated[int, Field(ge=2, le=7)] | None = None
+    """Segmentation networks: resolutions, each half of the one above."""
+    residual: bool = False
+    """`unet`: each pair of convolutions is added to its input (He et al., CVPR 2016)."""
+    deep_supervision: bool = False
+    """Segmentation networks: coarser levels are trained on the mask too, each at half the weight of
+    the one above (Lee et al., AISTATS 2015)."""
     norm: Literal["own", "none", "group", "batch"] = "own"
     """Norm layers. `own`: as published, where the network starts from published weights or has no
     choice; else group. The others stand in place of every norm layer."""

@@ -6,19 +6,23 @@ from pydantic import Field, model_validator
 
 from medfl_common.plan.settings import Settings
 
+UNKNOWN_VOXEL = 255  # in a mask: nobody says of which class this pixel or voxel is
+
 
 class Task(Settings):
     """What the model is asked."""
 
-    type: Literal["binary", "multiclass", "multilabel", "ordinal"]
+    type: Literal["binary", "multiclass", "multilabel", "ordinal", "segmentation"]
     """The kind of question. `multilabel`: an image may have none, one or many findings.
     `ordinal`: the classes have an order, such as grades; medfl trains it as multiclass and also
-    reports the quadratic kappa."""
+    reports the quadratic kappa. `segmentation`: each pixel or voxel has one class; the labels are
+    masks."""
     classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         min_length=2, max_length=64
     )
     """The classes in the order of the model's outputs. `binary`: the negative one first.
-    `ordinal`: from least to most. `multilabel`: the findings."""
+    `ordinal`: from least to most. `multilabel`: the findings. `segmentation`: the background
+    first, then what is outlined."""
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
@@ -34,8 +38,18 @@ class Task(Settings):
         return self.type in ("multiclass", "ordinal")
 
     @property
+    def is_dense(self) -> bool:
+        """Say whether each pixel or voxel has a class, and not the image."""
+        return self.type == "segmentation"
+
+    @property
+    def foreground(self) -> list[str]:
+        """Give the classes of a segmentation that are outlined: all but the background."""
+        return self.classes[1:]
+
+    @property
     def n_outputs(self) -> int:
-        """Count the model's outputs: one logit for binary, else one per class."""
+        """Count the model's outputs: one logit for binary, else one per class (of each voxel)."""
         return 1 if self.type == "binary" else len(self.classes)
 
     @property
