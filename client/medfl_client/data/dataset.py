@@ -78,6 +78,16 @@ class Batches:
             yield self.batch(order[start : start + batch_size])
 
 
+def as_input(raw: NDArray[np.generic], channels: int) -> torch.Tensor:
+    """Turn records (B, 1 or 3, [D,] S, S) into what a network takes; float32 is taken as it is."""
+    pixels = torch.from_numpy(raw if raw.dtype == np.float32 else raw.astype(np.float32))
+    if raw.dtype != np.float32:
+        highest = float(np.iinfo(raw.dtype).max)  # type: ignore[type-var]
+        pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
+    pixels = pixels.expand(-1, channels, *pixels.shape[2:])
+    return pixels.contiguous(memory_format=layout(pixels.dim()))
+
+
 @dataclass(frozen=True)
 class ImageSet(Batches):
     """Some rows of a cache, with their targets.
@@ -101,12 +111,7 @@ class ImageSet(Batches):
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give (B, channels, [D,] S, S) float32 and (B, K) targets of some positions in the set."""
         raw = np.asarray(self.pixels[self.rows[index.numpy()]])
-        pixels = torch.from_numpy(raw if raw.dtype == np.float32 else raw.astype(np.float32))
-        if raw.dtype != np.float32:
-            highest = float(np.iinfo(raw.dtype).max)
-            pixels.div_(highest * SPREAD).sub_(CENTRE / SPREAD)
-        pixels = pixels.expand(-1, self.channels, *pixels.shape[2:])
-        return pixels.contiguous(memory_format=layout(pixels.dim())), self.targets[index]
+        return as_input(raw, self.channels), self.targets[index]
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,14 @@ class SiteData:
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
-    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown."""
+    """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown.
+
+    Of a segmentation: whether a mask has each class; each has the background.
+    """
     values = torch.tensor(list(targets), dtype=torch.float32)
+    if plan.task.is_dense:
+        values = values.reshape(len(values), len(plan.task.foreground))
+        return torch.cat([torch.ones(len(values), 1), values], dim=1)
     if not plan.task.is_one_of_many:
         return values
     return torch.nn.functional.one_hot(values[:, 0].long(), len(plan.task.classes)).float()

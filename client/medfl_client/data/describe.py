@@ -34,7 +34,9 @@ def describe(
         slices=band([row.slice_mm for row in rows], SLICES),
         ages=band([row.age for row in rows], AGES),
         sexes=_sexes([row.sex for row in rows]),
-        greys=intensity_histogram(collection.pixels, collection.rows[positions[::steps]]),
+        greys=intensity_histogram(
+            collection.pixels[row] for row in collection.rows[positions[::steps]]
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medfl_client.data.cache import Cache
+from medfl_client.data.records import Cache
 from medfl_client.data.selection import COPY, Sample
 
 MOST_NUMBERS = 3  # of one person, at one hospital; an image of more patients is a test image

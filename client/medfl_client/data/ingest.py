@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import DataFiles, site_secret
-from medfl_client.data.cache import Cache, cached_pixels
+from medfl_client.data.cache import cached_pixels
 from medfl_client.data.dataset import Indices
 from medfl_client.data.dicom.grey import BLANK
 from medfl_client.data.dicom.header import Rules
@@ -19,6 +17,7 @@ from medfl_client.data.duplicates import find_duplicates, join_persons
 from medfl_client.data.labels import read_labels
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
+from medfl_client.data.records import Cache, Pixels
 from medfl_client.data.selection import Sample, Selection, select
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
@@ -30,12 +29,12 @@ Watch = Callable[[str], Progress]  # names a long piece of work, gives what take
 class Collection:
     """Every sample of a folder that takes part in a plan, decoded; and what does not, with why.
 
-    pixels: (N_cache, C, [D,] S, S); rows: (N,) the place of each sample in it.
+    pixels: (N_cache, C, [D,] S, S), or each of its own shape; rows: (N,) the place of each sample.
     patients: (N,) who each sample is of; pseudonyms that share an image count as one person.
     """
 
     samples: list[Sample]
-    pixels: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    pixels: Pixels
     rows: Indices
     patients: list[str]
     refused: dict[str, str]  # path -> reason
@@ -46,6 +45,7 @@ class Collection:
     twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
+    masks: Masks | None = None  # of a segmentation
     secret: bytes = b""  # the key of the pseudonyms, and of the split
     others_of: dict[str, str] = field(default_factory=dict)  # pseudonym -> whose other one it is
 
@@ -65,8 +65,11 @@ def collect(
     reader = reader or DicomReader()
     database, secret = index_folder(base, state, data, watch, reader)
     labels = read_labels(base, data, plan, secret)
-    selection = select(rows(database), labels, data, plan, base / data.folder)
-    collection = decode(selection, base / data.folder, state, plan, watch, reader)
+    if plan.task.is_dense:
+        selection = select_masked(base, state, data, plan, reader, watch, [*rows(database)])
+    else:
+        selection = select(rows(database), labels, data, plan, base / data.folder)
+    collection = decode(selection, base, state, data, plan, watch, reader)
     _refuse_damaged(collection, data)
     return collection
 

@@ -58,6 +58,7 @@ def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Label
     position of it, different labels.
     """
     _check_positions(data, plan)
+    _check_masks(data, plan)
     if data.labels_from != "csv":
         return Labels({}, lambda row: [])
     path = base / data.labels
@@ -112,6 +113,9 @@ def count_labels(targets: Sequence[tuple[float, ...]], task: Task) -> dict[str, 
     """Count samples by class; multilabel: those that have each finding, of which some have many."""
     if task.type == "multilabel":
         return {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.classes)}
+    if task.is_dense:  # each image has the background
+        found = {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.foreground)}
+        return {task.classes[0]: len(targets), **found}
     return {name: sum(t[0] == i for t in targets) for i, name in enumerate(task.classes)}
 
 
@@ -146,6 +150,20 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
             "data.position_columns is set in site.yaml, and a sample of the plan is of a whole "
             f"{sample}",
             todo=f"leave position_columns out, and have one label for each {sample}",
+        )
+
+
+def _check_masks(data: DataFiles, plan: Plan) -> None:
+    if plan.task.is_dense and data.labels_from != "masks":
+        raise DataError(
+            "the plan is a segmentation, its labels are masks, and data.labels_from is "
+            f"{data.labels_from}",
+            todo="write labels_from: masks in site.yaml, and below masks: where they are",
+        )
+    if not plan.task.is_dense and data.labels_from == "masks":
+        raise DataError(
+            f"the plan is {plan.task.type}, and data.labels_from is masks",
+            todo="name the CSV of labels in site.yaml",
         )
 
 

@@ -1,5 +1,6 @@
 """Which indexed images take part in a plan, and why the others do not. Nothing is lost silently."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from medfl_client.data.dicom.plane import plane_name
 from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.given_split import given_part
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
+from medfl_client.data.masks.files import MaskFile
 from medfl_client.data.parts import Part
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_client.data.shared_keys import refuse_shared_keys
@@ -29,13 +31,15 @@ UNKNOWN_LABEL = "its label is unknown"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What has one label and is one input of the network."""
+    """What has one label, or mask, and is one input of the network."""
 
     source: Source
-    targets: tuple[float, ...]  # (class,), or for multilabel 1, 0 or NaN per finding
+    # (class,), or for multilabel 1, 0 or NaN per finding, or whether the mask has each foreground
+    targets: tuple[float, ...]
     patient: str  # who it is of: a pseudonym
     cells: dict[str, str]  # its line of the label file
     given: Part | None = None  # where the site says which part it is of
+    masks: tuple[MaskFile, ...] = ()  # of a segmentation
 
     @property
     def row(self) -> Row:
@@ -44,9 +48,9 @@ class Sample:
 
     @property
     def label(self) -> int:
-        """Give its class; multilabel: 0 without a known finding, else 1 + the first one."""
+        """Give its class; multilabel, masks: 0 without a known finding, else 1 + the first one."""
         if len(self.targets) == 1:
-            return int(self.targets[0])
+            return 0 if math.isnan(self.targets[0]) else int(self.targets[0])
         return next((i + 1 for i, value in enumerate(self.targets) if value == 1), 0)
 
 

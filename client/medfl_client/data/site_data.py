@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.config.site_file import SiteFile
-from medfl_client.data.dataset import ImageSet, Indices, SiteData, encode_targets
+from medfl_client.data.dataset import Examples, Indices, SiteData
 from medfl_client.data.describe import describe
 from medfl_client.data.dicom.header import Row
+from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Collection
 from medfl_client.data.parts import PARTS, Part
 from medfl_client.data.reasons import count_faults
@@ -45,12 +46,9 @@ def site_data(
     part_of = split(persons, plan, sides, is_outside)
     indices = _indices([part_of[patient] for patient in patients])
     numbers = np.unique(patients, return_inverse=True)[1].astype(np.int64)
-    targets = encode_targets([sample.targets for sample in samples], plan)
 
-    def image_set(name: Part) -> ImageSet:
-        chosen = indices[name]
-        rows = collection.rows[positions[chosen]]
-        return ImageSet(collection.pixels, rows, targets[chosen], plan.images.channels)
+    def image_set(name: Part) -> Examples:
+        return examples(collection, positions[indices[name]], plan)
 
     def members() -> dict[str, dict[str, str]]:
         return {

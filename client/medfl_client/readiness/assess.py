@@ -248,7 +248,7 @@ def _select(
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
-    if plan.task.type == "multilabel":
+    if plan.task.has_several:
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})
     any_label = Labels({"": [every]}, lambda row: [""])
     blind = data.model_copy(update={"labels_from": "csv", "separator": ""})

@@ -74,7 +74,7 @@ def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list
     ]
     findings += _check_planes(collection, plan)
     present = {sample.label for sample in collection.samples}
-    if is_labelled and plan.task.type != "multilabel" and len(present) < 2:
+    if is_labelled and not plan.task.has_several and len(present) < 2:
         n = len(collection.samples)
         findings.append(warn(f"all {n} samples are of one class; the AUC is undefined", "", ""))
     return findings

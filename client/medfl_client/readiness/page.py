@@ -148,7 +148,7 @@ def _greys(found: Collection) -> Section:
     lines = {}
     for name in largest:
         step = -(-len(by_maker[name]) // 500)
-        greys = intensity_histogram(found.pixels, np.array(by_maker[name][::step]))
+        greys = intensity_histogram(found.pixels[row] for row in by_maker[name][::step])
         shown = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
         lines[f"{shown} ({len(by_maker[name])})"] = (places, [n / PARTS * 100 for n in greys])
     image = line_plot(

@@ -22,7 +22,7 @@ def counts_to_share(found: Readiness, site: SiteFile) -> Harmony:
         )
     cell, rows = site.policy.min_cell, [sample.row for sample in found.used]
     labels = {} if UNLABELLED in found.labels else found.labels
-    overlaps = found.plan.task.type == "multilabel"
+    overlaps = found.plan.task.has_several
     planes = Counter(plane_name(row.orientation) or "not known" for row in rows)
     return Harmony(
         harmony=1,

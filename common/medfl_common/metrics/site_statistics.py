@@ -4,7 +4,7 @@ Every site uses the same fixed bands, so that counts of sites are comparable; th
 name and no single image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -64,18 +64,18 @@ def band_name(value: float, bands: Sequence[float], unit: str) -> str:
     return band_names(bands, unit)[band([value], bands).index(1)]
 
 
-def intensity_histogram(pixels: NDArray[np.generic], rows: NDArray[np.int64]) -> tuple[int, ...]:
-    """Count the intensities of some records of a cache, each image alike, in parts of PARTS.
+def intensity_histogram(images: Iterable[NDArray[np.generic]]) -> tuple[int, ...]:
+    """Count the intensities of images of a cache, each image alike, in parts of PARTS.
 
     Leave out pure black and pure white: padding, and pixels outside the window.
     """
-    n_values = 256**pixels.dtype.itemsize
-    total = np.zeros(N_INTENSITY_BINS)
-    for row in rows:
-        values = np.bincount(np.asarray(pixels[row]).ravel(), minlength=n_values)
+    total, n_images = np.zeros(N_INTENSITY_BINS), 0
+    for image in images:
+        values = np.bincount(np.asarray(image).ravel(), minlength=256**image.dtype.itemsize)
         values[[0, -1]] = 0
         total += values.reshape(N_INTENSITY_BINS, -1).sum(axis=1) / max(values.sum(), 1)
-    shares = total / max(len(rows), 1)
+        n_images += 1
+    shares = total / max(n_images, 1)
     return tuple(np.rint(shares * PARTS).astype(int).tolist())
 
 
@@ -83,11 +83,11 @@ def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatist
     """Set counts below the smallest cell to 0, and further ones that the total would reveal.
 
     `samples` reveals the sum of a list. So the next smallest counts become 0 too, until the hidden
-    ones reach a cell together. Findings of a multilabel task overlap: there a count becomes 0 if it
-    leaves fewer than a cell without the finding.
+    ones reach a cell together. Findings of a multilabel task overlap, and an image has several
+    classes of a segmentation: there a count becomes 0 if it leaves fewer than a cell without.
     """
     lists = {name: suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
-    if task.type == "multilabel":
+    if task.has_several:
         lists["classes"] = tuple(
             n if n >= min_cell and not 0 < counts.samples - n < min_cell else 0
             for n in counts.classes

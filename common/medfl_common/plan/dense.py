@@ -47,6 +47,7 @@ def _why_unfit_other(plan: Plan) -> str:
         "model.width": model.width is not None,
         "model.levels": model.levels is not None,
         "model.residual": model.residual,
+        "images.patch": plan.images.patch is not None,
         "model.deep_supervision": model.deep_supervision,
     }
     found = next((key for key, is_so in own.items() if is_so), "")

@@ -42,6 +42,17 @@ Intensity = DicomWindow | FixedWindow | PercentileWindow
 Word = Annotated[str, Matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as CT")]
 
 
+class Patch(Settings):
+    """The part of a volume that a segmentation network looks at."""
+
+    size: int = Field(ge=16, le=512)
+    """Pixels on a side of a patch."""
+    depth: int = Field(ge=4, le=512)
+    """Slices of a patch."""
+    foreground: Annotated[Number, Field(ge=0, le=1)] = 0.33
+    """The part of the patches that is drawn around a voxel of a class; the others lie anywhere."""
+
+
 class Images(Settings):
     """Which images take part, and how each becomes the same array everywhere."""
 
@@ -73,6 +84,10 @@ class Images(Settings):
     its centre. Without it the image is fitted into `size`."""
     slice_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
     """Millimetres between slices after resampling; 3D only."""
+    patch: Patch | None = None
+    """For a segmentation of volumes: they keep a size of their own, of `size` and `depth` at the
+    most, and the network trains on patches that are drawn from them. Whole volumes are scored
+    through a window of this size that slides over them."""
     channels: Literal[1, 3] = 1
     """Channels of the network's input. 3 repeats a grey image, for networks made for colour."""
     colour: bool = False
@@ -96,12 +111,30 @@ class Images(Settings):
                 "sample: candidate is a patch of so many millimetres: it needs dimensions: 3, "
                 "depth, spacing_mm and slice_mm"
             )
+        if self.patch is not None:
+            self._check_patch(self.patch)
         if self.colour and (self.channels == 1 or self.dimensions == 3):
             raise ValueError("colour needs channels: 3 and dimensions: 2")
         return self
 
+    def _check_patch(self, patch: Patch) -> None:
+        if self.dimensions == 2 or None in (self.spacing_mm, self.slice_mm):
+            raise ValueError("patch needs dimensions: 3, spacing_mm and slice_mm")
+        if patch.size > self.size or patch.depth > (self.depth or 0):
+            raise ValueError("a patch is no larger than size and depth, the most that a volume has")
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Give what the network looks at: the patch, or the whole image, ([depth,] size, size)."""
+        if self.patch is None:
+            return self.shape[1:]
+        return self.patch.depth, self.patch.size, self.patch.size
+
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the shape of one sample in the cache: (1 or 3, [depth,] size, size)."""
+        """Give the shape of one sample in the cache: (1 or 3, [depth,] size, size).
+
+        With `patch` it is the largest.
+        """
         depth = () if self.depth is None else (self.depth,)
         return (3 if self.colour else 1, *depth, self.size, self.size)

@@ -29,6 +29,7 @@ from medfl_common.plan.training import Training
 ADDED = (
     ("images", "image_types"),
     ("images", "plane"),
+    ("images", "patch"),
     ("evaluation", "test"),
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),

@@ -43,6 +43,11 @@ class Task(Settings):
         return self.type == "segmentation"
 
     @property
+    def has_several(self) -> bool:
+        """Say whether one image may count for several classes: their counts do not add up."""
+        return self.type in ("multilabel", "segmentation")
+
+    @property
     def foreground(self) -> list[str]:
         """Give the classes of a segmentation that are outlined: all but the background."""
         return self.classes[1:]

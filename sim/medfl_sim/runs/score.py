@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from medfl_client.config.folder import SiteFolder
-from medfl_client.data.dataset import ImageSet, Indices, encode_targets
+from medfl_client.data.dataset import Indices
+from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Watch
 from medfl_client.model_use.named_thresholds import NamedThreshold, named_thresholds
 from medfl_client.model_use.predictions import (
@@ -112,9 +113,8 @@ def score_data(
 
 def _logits(source: Source, network: Network, plan: Plan) -> tuple[torch.Tensor, torch.Tensor]:
     found = source.collection
-    targets = encode_targets([sample.targets for sample in found.samples], plan)
     device = choose_device(source.site_file.compute.device)
-    images = ImageSet(found.pixels, found.rows, targets, plan.images.channels)
+    images = examples(found, np.arange(len(found.samples)), plan)
     return logits_of(network.to(device), images, plan, device)
 
 

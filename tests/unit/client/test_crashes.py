@@ -80,5 +80,5 @@ def test_a_sample_that_crashed_a_decoder_is_remembered_in_the_cache(
         return len(opened)
 
     assert [times_opened(), times_opened()] == [1, 0]
-    monkeypatch.setattr("medfl_client.data.cache.decoder_versions", lambda: "newer")
+    monkeypatch.setattr("medfl_client.data.records.decoder_versions", lambda: "newer")
     assert times_opened() == 1

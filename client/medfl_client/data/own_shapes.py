@@ -1,0 +1,42 @@
+"""Volumes that keep a size of their own, one behind the other in a file that is memory-mapped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Place = tuple[int, tuple[int, ...]]  # the first byte, the shape
+
+
+@dataclass(frozen=True)
+class OwnShapes:
+    """Arrays of one type by their place; nothing is read before it is looked at."""
+
+    arrays: Sequence[NDArray[np.generic]]
+    dtype: np.dtype[np.generic]
+
+    @classmethod
+    def in_file(cls, path: Path, dtype: np.dtype[np.generic], places: Sequence[Place]) -> Self:
+        """Map what lies at some places of a file."""
+        if not places:
+            return cls([], dtype)
+        whole = np.memmap(path, dtype=np.uint8, mode="r")
+        sizes = [int(np.prod(shape)) * dtype.itemsize for _, shape in places]
+        return cls(
+            [
+                whole[at : at + size].view(dtype).reshape(shape)
+                for (at, shape), size in zip(places, sizes, strict=True)
+            ],
+            dtype,
+        )
+
+    def __len__(self) -> int:
+        """Count the arrays."""
+        return len(self.arrays)
+
+    def __getitem__(self, place: int | np.int64) -> NDArray[np.generic]:
+        """Give one array."""
+        return self.arrays[int(place)]
