@@ -1,0 +1,1 @@
+"""Mask files to label arrays: found, joined to images, read in the sandbox."""
