@@ -123,7 +123,7 @@ class MaskedImages(ImageSet):
     targets: (N, K) float32 whether a mask has a class, NaN where nobody says.
     """
 
-    masks: NDArray[np.uint8] = field(kw_only=True)
+    masks: NDArray[np.generic] = field(kw_only=True)
     mask_rows: Indices = field(kw_only=True)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

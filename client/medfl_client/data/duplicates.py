@@ -18,7 +18,7 @@ DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
 
 
 def find_duplicates(
-    samples: Sequence[Sample], cache: Cache
+    samples: Sequence[Sample], cache: Cache, masks: Cache | None = None
 ) -> tuple[dict[int, str], dict[int, int]]:
     """Find samples that are not the only one with their pixels or their UID.
 
@@ -39,7 +39,9 @@ def find_duplicates(
             reasons |= dict.fromkeys(same, "SOPInstanceUID is used by different images")
     for same in by_pixels.values():
         left = [i for i in same if i not in reasons]
-        if len({_comparable(samples[i].targets) for i in left}) > 1:
+        if len({_comparable(samples[i].targets) for i in left}) > 1 or (
+            masks is not None and len({masks.digests[i] for i in left}) > 1
+        ):
             reasons |= dict.fromkeys(left, DIFFERENT_IN_TWINS)
             continue
         for i in left[1:]:

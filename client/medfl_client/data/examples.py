@@ -1,7 +1,5 @@
 """Some samples of a collection as what is trained on and scored: images, with masks or patches."""
 
-import torch
-
 from medfl_client.data.dataset import Examples, ImageSet, Indices, MaskedImages, encode_targets
 from medfl_client.data.ingest import Collection
 from medfl_client.data.own_shapes import OwnShapes
@@ -20,10 +18,9 @@ def examples(collection: Collection, positions: Indices, plan: Plan) -> Examples
     if isinstance(pixels, OwnShapes) and isinstance(masks.labels, OwnShapes):
         patch = plan.images.patch
         assert patch is not None
-        return PatchSet(
-            pixels, rows, masks.labels, mask_rows, targets, patch, plan.images.channels
-        )
-    assert not isinstance(pixels, OwnShapes) and not isinstance(masks.labels, OwnShapes)
+        return PatchSet(pixels, rows, masks.labels, mask_rows, targets, patch, plan.images.channels)
+    assert not isinstance(pixels, OwnShapes)
+    assert not isinstance(masks.labels, OwnShapes)
     return MaskedImages(
         pixels, rows, targets, plan.images.channels, masks=masks.labels, mask_rows=mask_rows
     )

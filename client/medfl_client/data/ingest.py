@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
@@ -15,9 +15,19 @@ from medfl_client.data.dicom.index import Progress, rows, scan
 from medfl_client.data.dicom.patch import OUTSIDE
 from medfl_client.data.duplicates import find_duplicates, join_persons
 from medfl_client.data.labels import read_labels
+from medfl_client.data.masked import (
+    Folders,
+    Masks,
+    both,
+    cached_masks,
+    masks_of,
+    with_presence,
+)
+from medfl_client.data.masked_selection import select_masked
+from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
-from medfl_client.data.records import Cache, Pixels
+from medfl_client.data.records import Cache
 from medfl_client.data.selection import Sample, Selection, select
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
@@ -43,6 +53,7 @@ class Collection:
     n_joined_patients: int = 0  # pseudonyms that turned out to be another's
     n_impersonal: int = 0  # images that several pseudonyms share, and that identify nobody
     twins: dict[str, str] = field(default_factory=dict)  # left out -> the file with its pixels
+    unused_masks: dict[str, str] = field(default_factory=dict)  # path -> why no image has it
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
     masks: Masks | None = None  # of a segmentation
@@ -87,37 +98,48 @@ def index_folder(
 
 def decode(
     selection: Selection,
-    folder: Path,
+    base: Path,
     state: Path,
+    data: DataFiles,
     plan: Plan,
     watch: Watch | None,
     reader: Reader,
 ) -> Collection:
     """Decode the samples of a selection that are new, and leave out what is there twice."""
+    folder, caches = base / data.folder, StateFolder(state).cache
     _refuse_nothing(len(selection.samples), selection.refused, folder, selection.hint)
     cache = cached_pixels(
         [sample.source for sample in selection.samples],
         folder,
         plan.images,
-        StateFolder(state).cache,
+        caches,
         reader,
         watch("decoded") if watch else None,
     )
-    collection = _join(selection, cache, site_secret(state))
+    n_damaged = sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values())
+    masks = None
+    if plan.task.is_dense:
+        folders = Folders(folder, base / (data.masks.folder or data.folder))
+        follow = watch("read the masks of") if watch else None
+        masks = cached_masks(selection.samples, folders, plan, data.masks, caches, reader, follow)
+        selection.samples = with_presence(selection.samples, masks)
+        cache = both(cache, masks)
+    collection = _join(selection, cache, masks, site_secret(state))
     _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)
-    return collection
+    return replace(collection, n_damaged=n_damaged)
 
 
-def _join(selection: Selection, cache: Cache, secret: bytes) -> Collection:
+def _join(selection: Selection, cache: Cache, masks: Cache | None, secret: bytes) -> Collection:
     """Leave out what could not be decoded, and images that are there more than once."""
     samples, refused = selection.samples, dict(selection.refused)
-    duplicates, twins = find_duplicates(samples, cache)
+    duplicates, twins = find_duplicates(samples, cache, masks)
     without = dict(cache.reasons) | duplicates
     for i, reason in without.items():
         refused |= {row.name: reason for row in samples[i].source.rows}
     kept = [i for i in range(len(samples)) if i not in without]
     # a file is used of which some frames, or candidates, are
     used = {row.name for i in kept for row in samples[i].source.rows}
+    used |= {mask.path for i in kept for mask in samples[i].masks}
     left_out = [(samples[i].source, reason) for i, reason in without.items()]
     left_out += selection.unlabelled
     parts = [reason for source, reason in left_out if source.rows[0].name in used]
@@ -130,11 +152,12 @@ def _join(selection: Selection, cache: Cache, secret: bytes) -> Collection:
         patients=[person[samples[i].patient] for i in kept],
         refused={name: reason for name, reason in refused.items() if name not in used},
         n_labels_unused=selection.n_labels_unused,
-        n_damaged=sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values()),
         n_joined_patients=sum(name != other for name, other in person.items()),
         n_impersonal=persons.n_impersonal,
         twins={samples[i].row.name: samples[j].row.name for i, j in twins.items()},
+        unused_masks=selection.unused_masks,
         refused_parts=dict(Counter(parts).most_common()),
+        masks=None if masks is None else masks_of(masks, kept),
         secret=secret,
         others_of={name: who for name, who in person.items() if name != who},
     )

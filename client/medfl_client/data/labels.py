@@ -58,7 +58,7 @@ def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Label
     position of it, different labels.
     """
     _check_positions(data, plan)
-    _check_masks(data, plan)
+    refuse_other_labels(data, plan)
     if data.labels_from != "csv":
         return Labels({}, lambda row: [])
     path = base / data.labels
@@ -153,7 +153,8 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
         )
 
 
-def _check_masks(data: DataFiles, plan: Plan) -> None:
+def refuse_other_labels(data: DataFiles, plan: Plan) -> None:
+    """Raise DataError where the site has labels and the plan needs masks, or the reverse."""
     if plan.task.is_dense and data.labels_from != "masks":
         raise DataError(
             "the plan is a segmentation, its labels are masks, and data.labels_from is "

@@ -1,4 +1,4 @@
-"""The samples of a segmentation: images joined with their masks, and these as records of a cache."""
+"""The masks of a segmentation as records of a cache, beside those of their images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +9,11 @@ import numpy as np
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.cache import TIMEOUT_S, VOLUME_TIMEOUT_S, identities, image_facts
 from medfl_client.data.dicom.index import Progress
+from medfl_client.data.masks.names import refuse_names
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
+from medfl_client.data.own_shapes import Pixels, joined
 from medfl_client.data.reader import Reader
-from medfl_client.data.records import Cache, Indices, Pixels, Record, Way, cached_records, hashed
+from medfl_client.data.records import Cache, Indices, Record, Way, cached_records, hashed
 from medfl_client.data.selection import Sample
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import UNKNOWN_VOXEL
@@ -35,13 +37,6 @@ class Masks:
     notes: Sequence[Sequence[str]]
     ml: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
-    def at(self, positions: Sequence[int]) -> "Masks":
-        """Give those at some positions."""
-        return Masks(
-            self.labels, self.rows[positions], [self.notes[i] for i in positions],
-            self.ml[positions],
-        )  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Folders:
@@ -60,7 +55,10 @@ def cached_masks(
     reader: Reader,
     progress: Progress | None = None,
 ) -> Cache:
-    """Open the cache of the masks; read those that are not in it yet."""
+    """Open the cache of the masks; read those that are not in it yet.
+
+    Raises DataError where masks hold values that the site file does not map.
+    """
     images, classes = plan.images, plan.task.classes
     way = Way(
         facts=[VERSION, "masks", reader.name, image_facts(images), classes, rules.model_dump()],
@@ -79,7 +77,9 @@ def cached_masks(
         for name, sample in zip(identities([s.source for s in samples]), samples, strict=True)
     ]
     jobs = [MaskJob(sample.source, sample.masks) for sample in samples]
-    return cached_records(way, jobs, names, caches, progress)
+    found = cached_records(way, jobs, names, caches, progress)
+    refuse_names((str(n) for one in found.facts for n in _listed(one.get("unmapped"))), classes)
+    return found
 
 
 def _record(read: ReadMask, n_classes: int) -> Record:
@@ -88,7 +88,10 @@ def _record(read: ReadMask, n_classes: int) -> Record:
     absent = -1 if there[UNKNOWN_VOXEL] else 0
     present = [1 if there[k] else absent for k in range(1, n_classes)]
     ml = [None if np.isnan(value) else round(value, 4) for value in read.ml]
-    return Record(read.labels, {"present": present, "notes": [*read.notes], "ml": ml})
+    facts: dict[str, object] = {"present": present, "notes": [*read.notes], "ml": ml}
+    if read.unmapped:
+        facts["unmapped"] = [*read.unmapped]
+    return Record(read.labels, facts)
 
 
 def with_presence(samples: Sequence[Sample], masks: Cache) -> list[Sample]:
@@ -105,14 +108,31 @@ def _targets(masks: Cache, place: int) -> tuple[float, ...]:
     return tuple(float("nan") if known < 0 else float(known) for known in present)
 
 
-def masks_of(cache: Cache, n_classes: int) -> Masks:
-    """Give the masks of a cache with what was noted of them."""
-    notes = [[str(note) for note in _listed(facts.get("notes"))] for facts in cache.facts]
-    ml = np.full((len(cache.rows), n_classes), np.nan)
-    for i, facts in enumerate(cache.facts):
-        if known := _listed(facts.get("ml")):
-            ml[i] = [np.nan if value is None else value for value in known]
-    return Masks(cache.pixels, cache.rows, notes, ml)
+def both(images: Cache, masks: Cache) -> Cache:
+    """Give the images of which the mask could be read, too."""
+    rows = np.where(masks.rows < 0, -1, images.rows)
+    return replace(images, rows=rows, reasons={**masks.reasons, **images.reasons})
+
+
+def masks_of(cache: Cache, positions: Sequence[int]) -> Masks:
+    """Give the masks at some positions of a cache, with what was noted of them."""
+    facts = [cache.facts[i] for i in positions]
+    notes = [[str(note) for note in _listed(one.get("notes"))] for one in facts]
+    known = [[np.nan if v is None else v for v in _listed(one.get("ml"))] for one in facts]
+    return Masks(cache.pixels, cache.rows[list(positions)], notes, np.array(known, np.float64))
+
+
+def joined_masks(several: Sequence[Masks]) -> Masks:
+    """Join the masks of several collections, in order."""
+    labels, rows = joined([(one.labels, one.rows) for one in several])
+    notes = [note for one in several for note in one.notes]
+    return Masks(labels, rows, notes, np.concatenate([one.ml for one in several]))
+
+
+def at(masks: Masks, positions: Indices) -> Masks:
+    """Give the masks at some positions."""
+    notes = [masks.notes[i] for i in positions]
+    return Masks(masks.labels, masks.rows[positions], notes, masks.ml[positions])
 
 
 def _listed(value: object) -> list[object]:

@@ -40,3 +40,18 @@ class OwnShapes:
     def __getitem__(self, place: int | np.int64) -> NDArray[np.generic]:
         """Give one array."""
         return self.arrays[int(place)]
+
+
+Pixels = NDArray[np.generic] | OwnShapes
+
+
+def joined(several: Sequence[tuple[Pixels, NDArray[np.int64]]]) -> tuple[Pixels, NDArray[np.int64]]:
+    """Join the records of several caches, and the places of samples in them, in order."""
+    starts = np.cumsum([0] + [len(pixels) for pixels, _ in several[:-1]])
+    rows = [rows + start for (_, rows), start in zip(several, starts, strict=True)]
+    own = [pixels for pixels, _ in several if isinstance(pixels, OwnShapes)]
+    if own:
+        together: Pixels = OwnShapes([a for one in own for a in one.arrays], own[0].dtype)
+    else:
+        together = np.concatenate([np.asarray(pixels) for pixels, _ in several])
+    return together, np.concatenate(rows)

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from medfl_client.config.folder import CacheFolder
 from medfl_client.data.decoders import decoder_versions
 from medfl_client.data.dicom.index import Progress
-from medfl_client.data.own_shapes import OwnShapes
+from medfl_client.data.own_shapes import OwnShapes, Pixels
 from medfl_client.data.sandbox import Work, in_sandbox
 from medfl_client.data.sandbox_wire import Refused
 from medfl_common.errors import DataError, DiskFullError, full_disk, system_reason
@@ -36,7 +36,6 @@ COMMIT_S = 2.0  # an interruption loses so much work
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Indices = NDArray[np.int64]
-Pixels = NDArray[np.generic] | OwnShapes
 # Of a sample: its name, its record or -1, the hash of it, why it has none, the versions of the
 # decoders that crashed (empty: none did), and what else is known of it, as JSON.
 Line = tuple[str, int, bytes, str, str, str]
@@ -90,7 +89,7 @@ class Cache:
     rows: Indices
     digests: list[bytes]
     reasons: dict[int, str]
-    facts: list[Mapping[str, object]]
+    facts: list[Mapping[str, object]] = field(default_factory=list)
 
 
 def cached_records(

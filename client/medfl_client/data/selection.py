@@ -62,6 +62,7 @@ class Selection:
     refused: dict[str, str] = field(default_factory=dict)  # path -> reason
     unlabelled: list[tuple[Source, str]] = field(default_factory=list)  # candidates, with why
     n_labels_unused: int = 0  # label rows without an image
+    unused_masks: dict[str, str] = field(default_factory=dict)  # path -> why no image has it
     hint: str = ""  # how the labels should join the images, where many have none
 
 
@@ -89,7 +90,7 @@ def select(
             _label_candidates(source, labels, data, plan, selection)
         else:
             _label(source, labels, data, plan, selection)
-    selection.samples.sort(key=_order)
+    selection.samples.sort(key=in_order)
     refuse_shared_keys([sample.row for sample in selection.samples], labels, data)
     no_label = [row for row in wanted if selection.refused.get(row.name) == NO_LABEL]
     if 10 * len(no_label) > len(wanted):
@@ -115,7 +116,8 @@ def sources_of(
     return _sources(wanted, plan.images, folder, refused), refused
 
 
-def _order(sample: Sample) -> tuple[object, ...]:
+def in_order(sample: Sample) -> tuple[object, ...]:
+    """Give the place of a sample among others: by its UIDs."""
     source = sample.source
     return sample.row.sop, source.frame, sample.row.path, source.position or ()
 

@@ -23,6 +23,7 @@ from medfl_client.data.labels import (
     read_csv,
     read_labels,
 )
+from medfl_client.data.masked_selection import select_masked
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
@@ -115,10 +116,12 @@ def assess(
     is_survey = plan is None
     if plan is None:
         plan, limit = survey_plan(folder, database, data), limit or SURVEY
-    selection, is_labelled = _select(folder, database, data, plan, secret, findings)
+    selection, is_labelled = _select(folder, database, data, plan, secret, findings, watch, reader)
+    if plan.task.is_dense and not is_labelled:  # the images are shown without masks
+        plan = survey_plan(folder, database, data)
     some, collection, shown = _some(selection, limit), None, None
     try:
-        collection = decode(some, folder / data.folder, state, plan, watch, reader)
+        collection = decode(some, folder, state, data, plan, watch, reader)
         shown = own_data(state, site, collection, plan)
         findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
         findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
@@ -232,10 +235,16 @@ def _select(
     plan: Plan,
     secret: bytes,
     findings: list[Finding],
+    watch: Watch | None,
+    reader: Reader,
 ) -> tuple[Selection, bool]:
     """Select with the labels (True); if the labels are at fault, select without them (False)."""
     if UNLABELLED not in plan.task.classes:
         try:
+            if plan.task.is_dense:
+                own = SiteFolder(folder).state
+                files = [*rows(database)]
+                return select_masked(folder, own, data, plan, reader, watch, files), True
             labels = read_labels(folder, data, plan, secret)
             return select(rows(database), labels, data, plan, folder / data.folder), True
         except DataError as error:
@@ -247,6 +256,7 @@ def _select(
             findings.append(warn(what, "index again with --plan"))
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
+    plan = survey_plan(folder, database, data) if plan.task.is_dense else plan
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
     if plan.task.has_several:
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})

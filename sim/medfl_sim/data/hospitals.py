@@ -15,6 +15,8 @@ from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
 from medfl_client.data.ingest import Collection, Watch, collect
+from medfl_client.data.masked import joined_masks
+from medfl_client.data.own_shapes import joined
 from medfl_client.data.reader import Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.site_data import site_data
@@ -245,11 +247,13 @@ def _pool(collections: list[Collection]) -> Collection:
     """Join collections into one, in order."""
     if len(collections) == 1:
         return collections[0]
-    starts = np.cumsum([0] + [len(c.pixels) for c in collections[:-1]])
+    pixels, rows = joined([(c.pixels, c.rows) for c in collections])
+    masks = [c.masks for c in collections if c.masks is not None]
     return Collection(
         samples=[sample for c in collections for sample in c.samples],
-        pixels=np.concatenate([c.pixels for c in collections]),
-        rows=np.concatenate([c.rows + start for c, start in zip(collections, starts, strict=True)]),
+        pixels=pixels,
+        rows=rows,
+        masks=joined_masks(masks) if masks else None,
         patients=[patient for c in collections for patient in c.patients],
         refused={path: reason for c in collections for path, reason in c.refused.items()},
         n_labels_unused=sum(c.n_labels_unused for c in collections),

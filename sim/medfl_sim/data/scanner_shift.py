@@ -17,6 +17,9 @@ from pydantic import AfterValidator, Field
 
 from medfl_client.data.dataset import Indices
 from medfl_client.data.ingest import Collection
+from medfl_client.data.masked import at
+from medfl_client.data.own_shapes import OwnShapes
+from medfl_common.errors import ConfigError
 from medfl_common.plan.settings import Number, Settings
 from medfl_common.seeds import numpy_generator
 
@@ -79,6 +82,8 @@ def shifted(
     mine = [shift for shift in shifts if shift.sites == "all" or site in shift.sites]
     if not mine:
         return collection, part
+    if isinstance(collection.pixels, OwnShapes):
+        raise ConfigError("a scanner shift needs images of one size; leave shift or images.patch")
     rng = numpy_generator(seed, "scanner shift", 0, site)
     drawn = [_draw(shift, rng) for shift in mine]
     rows = collection.rows[part]
@@ -95,6 +100,7 @@ def shifted(
         patients=[collection.patients[i] for i in part],
         pixels=pixels,
         rows=np.arange(len(rows)),
+        masks=None if collection.masks is None else at(collection.masks, part),
     )
     return changed, np.arange(len(rows))
 

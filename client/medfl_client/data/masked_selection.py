@@ -1,0 +1,55 @@
+"""Which indexed images take part in a segmentation: those that have masks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.index import Progress
+from medfl_client.data.labels import refuse_other_labels
+from medfl_client.data.masks.files import find_masks
+from medfl_client.data.masks.joined import join_masks
+from medfl_client.data.masks.names import refuse_unmapped
+from medfl_client.data.reader import Reader
+from medfl_client.data.selection import Sample, Selection, in_order, sources_of
+from medfl_common.plan.plan import Plan
+
+HINT = (
+    "medfl-client index shows which image has no mask, and which mask no image; masks are joined "
+    "by data.masks in site.yaml"
+)
+
+
+def select_masked(
+    base: Path,
+    state: Path,
+    data: DataFiles,
+    plan: Plan,
+    reader: Reader,
+    watch: Callable[[str], Progress] | None,
+    rows: Sequence[Row],
+) -> Selection:
+    """Join the images and masks of a site for a plan; paths are relative to `base`.
+
+    Raises DataError where a mask has a name that the site file does not map: that is for a person
+    to decide.
+    """
+    refuse_other_labels(data, plan)
+    masks, refused = find_masks(base, state, data, reader, data.masks, watch, rows)
+    own = {mask.path for mask in masks} if not data.masks.folder else set()
+    images = [row for row in rows if row.name not in own]
+    sources, reasons = sources_of(images, data, plan, base / data.folder)
+    joined = join_masks(sources, masks, data.masks)
+    selection = Selection(refused=reasons, unused_masks=refused | joined.unused, hint=HINT)
+    used = {id(mask): mask for found in joined.masks for mask in found}
+    refuse_unmapped(used.values(), plan.task.classes, data.masks)
+    nothing = (float("nan"),) * len(plan.task.foreground)
+    for source, found, reason in zip(sources, joined.masks, joined.reasons, strict=True):
+        if reason:
+            selection.unlabelled.append((source, reason))
+            selection.refused |= {row.name: reason for row in source.rows}
+        else:
+            patient = source.rows[0].patient
+            selection.samples.append(Sample(source, nothing, patient, {}, masks=found))
+    selection.samples.sort(key=in_order)
+    return selection
