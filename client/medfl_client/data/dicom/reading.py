@@ -45,7 +45,7 @@ HEADER_TAGS = (
     "Modality", "Manufacturer", "ManufacturerModelName", "ConversionType",
     "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality",
     "SliceThickness", "ImagerPixelSpacing", "PixelSpacing", "InstanceNumber",
-    "ImagePositionPatient", "ImageOrientationPatient",
+    "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
     "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
 )  # fmt: skip
