@@ -57,6 +57,12 @@ FACT_TAGS = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 
+# What the index reads of segmentations and structure sets.
+ANNOTATION_TAGS = (
+    "ReferencedSeriesSequence", "SourceImageSequence", "SegmentSequence",
+    "ReferencedFrameOfReferenceSequence", "StructureSetROISequence",
+)  # fmt: skip
+
 # What turning a file into an image needs: the image pixel, modality, VOI and palette modules, and
 # the functional groups of enhanced multi-frame images (PS3.3 C.7.6.3, C.11.1, C.11.2, C.7.6.16).
 PIXEL_TAGS = (
@@ -79,7 +85,9 @@ PIXEL_TAGS = (
     "PixelData", "FloatPixelData", "DoubleFloatPixelData",
 )  # fmt: skip
 
-_HEADER_NUMBERS: list[BaseTag | int] = [Tag(name) for name in (*HEADER_TAGS, *FACT_TAGS)]
+_HEADER_NUMBERS: list[BaseTag | int] = [
+    Tag(name) for name in (*HEADER_TAGS, *FACT_TAGS, *ANNOTATION_TAGS)
+]
 _PIXEL_NUMBERS: list[BaseTag | int] = [Tag(name) for name in PIXEL_TAGS]
 _VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 # (no VRs, little endian) -> transfer syntax
@@ -88,11 +96,14 @@ _SYNTAXES: dict[tuple[bool | None, bool | None], UID] = {
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
+_CONTOURS = 0x3006_0039  # ROIContourSequence: many numbers that no header needs
 _LAST_TAG = max(map(int, _HEADER_NUMBERS))  # nothing after it is looked at
 
 
 def read_header(path: Path, extra: str = "") -> Dataset:
-    """Read HEADER_TAGS and FACT_TAGS, and the tag `extra` if named; the pixels stay on the disk.
+    """Read HEADER_TAGS, FACT_TAGS and ANNOTATION_TAGS, and the tag `extra` if named.
+
+    Pixels and contours stay on the disk.
 
     Raises DataError for what is not DICOM; a damaged file raises whatever pydicom finds.
     """
@@ -102,7 +113,7 @@ def read_header(path: Path, extra: str = "") -> Dataset:
 
     def is_past(tag: BaseTag, vr: str | None, length: int) -> bool:
         nonlocal is_whole
-        is_whole = int.__gt__(tag, last)
+        is_whole = int.__gt__(tag, last) or int.__eq__(tag, _CONTOURS)
         return is_whole
 
     with open_file(path) as file:
