@@ -133,11 +133,16 @@ def read_header(path: Path, extra: str = "") -> Dataset:
 
 def read_image(path: Path) -> Dataset:
     """Read PIXEL_TAGS with the pixels. Raises DataError where a deflated file is too large."""
+    return read_tags(path, _PIXEL_NUMBERS)
+
+
+def read_tags(path: Path, tags: list[BaseTag | int]) -> Dataset:
+    """Read these tags of a whole file, as `read_image` does."""
     with open_file(path) as file:
         if _says_deflated(file.read(HEAD)):
-            return _inflate(file, _PIXEL_NUMBERS, MAX_INFLATED)
+            return _inflate(file, tags, MAX_INFLATED)
         file.seek(0)
-        dataset = dcmread(file, force=True, specific_tags=_PIXEL_NUMBERS)
+        dataset = dcmread(file, force=True, specific_tags=tags)
     _guess_syntax(dataset)
     return dataset
 
