@@ -84,6 +84,7 @@ SITE = {
     "predictions.csv": "scores of new images (`predict`)",
     "state/lock": "held by the client that runs",
     "state/index.sqlite": "what the files' headers say, with pseudonyms for patients",
+    "state/mask-index.sqlite": "the same of mask files that have a folder of their own",
     "state/patients.key": "key of the patient pseudonyms; never leaves",
     "state/cache/HASH/pixels.raw": "decoded images; may be deleted, and is made again",
     "state/cache/HASH/samples.sqlite": "which image is where in it",

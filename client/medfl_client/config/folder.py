@@ -143,6 +143,11 @@ class StateFolder:
         return self.path / "index.sqlite"
 
     @property
+    def mask_index(self) -> Path:
+        """Facts from the header of every mask file, where masks have a folder of their own."""
+        return self.path / "mask-index.sqlite"
+
+    @property
     def patients_key(self) -> Path:
         """The key of the pseudonyms, the same in all studies of the hospital."""
         return self._of_all() / "patients.key"

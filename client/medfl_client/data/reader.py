@@ -15,6 +15,8 @@ from medfl_client.data.dicom.header import Row, Rules, read_row
 from medfl_client.data.dicom.patch import Position, read_patch
 from medfl_client.data.dicom.pixels import load_image
 from medfl_client.data.dicom.series import read_volume
+from medfl_client.data.masks.grid import Grid
+from medfl_client.data.masks.headers import image_grid, volume_grid
 from medfl_client.data.row_bytes import pack_rows, unpack_rows
 from medfl_client.data.sandbox import Work
 from medfl_common.errors import DataError, MedflError
@@ -45,6 +47,9 @@ class Reader(Protocol):
 
     def image(self, folder: Path, source: Source, images: Images) -> Array:
         """Read one sample as images.shape float32 in 0..1; raises DataError."""
+
+    def grid(self, folder: Path, source: Source) -> Grid:
+        """Say where the pixels of one sample lie, before they are resampled; raises DataError."""
 
     def prepare(self) -> bool:
         """Import in a worker all that reading needs; True: it opens files by `open_file` only."""
@@ -82,6 +87,12 @@ class DicomReader:
         if images.dimensions == 3:
             return read_volume([folder / row.path for row in source.rows], images)
         return load_image(folder / source.rows[0].path, images, source.frame)
+
+    def grid(self, folder: Path, source: Source) -> Grid:
+        """Read the headers of one frame, or of a volume."""
+        if source.frame == ALL_FRAMES:
+            return volume_grid([folder / row.path for row in source.rows])
+        return image_grid(folder / source.rows[0].path, source.frame)
 
     def prepare(self) -> bool:
         """Import the decoders and the character sets."""

@@ -71,10 +71,10 @@ def frame_facts(dataset: Dataset, frame: int) -> Dataset:
     return facts
 
 
-def refuse_impossible(dataset: Dataset, n_file_bytes: int) -> None:
+def refuse_impossible(dataset: Dataset, n_file_bytes: int, max_ratio: float = MAX_RATIO) -> None:
     """Raise DataError, before anything is decoded, where the header asks for too much memory.
 
-    Or where it does not say what the pixels are.
+    Or where it does not say what the pixels are. `max_ratio` is of decoded size to file size.
     """
     pixels = _pixel_element(dataset)
     rows, columns = whole_number(dataset, "Rows") or 0, whole_number(dataset, "Columns") or 0
@@ -89,7 +89,7 @@ def refuse_impossible(dataset: Dataset, n_file_bytes: int) -> None:
     n_bytes = rows * columns * samples * max(bits, 8) // 8
     if n_bytes > MAX_BYTES:
         raise DataError(f"a frame would have {n_bytes / 2**20:.0f} MB, above {MAX_BYTES // 2**20}")
-    if n_bytes * count > MAX_RATIO * max(n_file_bytes, 1):
+    if n_bytes * count > max_ratio * max(n_file_bytes, 1):
         raise DataError(
             f"{n_bytes * count} bytes of pixels are claimed by a file of {n_file_bytes}; "
             "the file is damaged or made to fill memory"

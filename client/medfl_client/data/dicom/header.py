@@ -12,6 +12,14 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from medfl_client.data.dicom.annotation import (
+    RTSTRUCT,
+    frames_of,
+    joined,
+    packed_names,
+    refers_of,
+    structures_of,
+)
 from medfl_client.data.dicom.frames import OWN, frame_facts
 from medfl_client.data.dicom.kinds import image_type_of, laterality_of, view_of
 from medfl_client.data.dicom.notes import notes_of
@@ -63,6 +71,9 @@ class Row:
     instance: int = 0  # InstanceNumber
     burned_in: int = 0  # 1: patient data may be written into the image
     image_type: str = ""  # ImageType, values apart by a backslash
+    frame_uid: str = ""  # FrameOfReferenceUID; of a structure set all, values apart by a backslash
+    refers: str = ""  # UIDs of images and series that an annotation was made from, some of them
+    structures: str = ""  # names of what it outlines, as JSON; the first that fit
     notes: str = ""  # what in the header may not be meant: words of notes.py, apart by blanks
     tag_label: str = ""  # the tag that the site file names as label
     reason: str = ""  # why the file was refused; empty: it can be used
@@ -100,12 +111,10 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
     header = read_header(path, rules.label_tag)
     charset = _text(header, _CHARSET)
     texts = {tag: _text(header, number, charset) for tag, number in _TEXTS.items()}
-    patient = texts["PatientID"] or texts["StudyInstanceUID"] * rules.patient_from_study
+    texts["PatientID"] = texts["PatientID"] or texts["StudyInstanceUID"] * rules.patient_from_study
     height, width = _number(header, "Rows"), _number(header, "Columns")
-    _refuse_missing({**texts, "PatientID": patient}, height, width)
-    accession = texts["AccessionNumber"]
-    frame = frame_facts(header, 0)
-    spacing = known_spacing(frame)
+    _refuse_missing(texts, height, width)
+    frame, modality = frame_facts(header, 0), texts["Modality"]
     return Row(
         path=name,
         size=facts.st_size,
@@ -113,9 +122,9 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         sop=texts["SOPInstanceUID"],
         series=texts["SeriesInstanceUID"],
         study=texts["StudyInstanceUID"],
-        patient=pseudonym(rules.secret, patient),
-        accession=pseudonym(rules.secret, accession) if accession else "",
-        modality=texts["Modality"],
+        patient=pseudonym(rules.secret, texts["PatientID"]),
+        accession=_pseudonym_or_none(rules.secret, texts["AccessionNumber"]),
+        modality=modality,
         manufacturer=texts["Manufacturer"],
         model=texts["ManufacturerModelName"],
         year=_int(texts["StudyDate"][:4]),
@@ -130,13 +139,16 @@ def read_row(path: Path, name: str, rules: Rules) -> Row:
         samples=_number(header, "SamplesPerPixel") or 1,
         bits=_number(header, "BitsStored"),
         photometric=texts["PhotometricInterpretation"],
-        spacing_mm=spacing[0] if spacing else 0.0,
+        spacing_mm=(known_spacing(frame) or (0.0,))[0],
         slice_mm=_first(frame, "SliceThickness"),
         position=texts["ImagePositionPatient"],
         orientation=texts["ImageOrientationPatient"] or _orientation(header, frame),
         instance=_int(texts["InstanceNumber"]),
         burned_in=int(_may_be_burned_in(texts)),
         image_type=image_type_of(header),
+        frame_uid=joined(frames_of(header, modality, texts["FrameOfReferenceUID"])),
+        refers=joined(refers_of(header, modality)),
+        structures=packed_names(structures_of(header, modality, charset)),
         notes=notes_of(frame),
         tag_label=_text(header, Tag(rules.label_tag), charset) if rules.label_tag else "",
     )
@@ -146,7 +158,7 @@ def _refuse_missing(texts: dict[str, str], height: int, width: int) -> None:
     for tag in ("PatientID", "SOPInstanceUID", "StudyInstanceUID"):
         if not texts[tag]:
             raise DataError(f"{tag} is missing or empty")
-    if not height or not width:
+    if not (height and width) and texts["Modality"] != RTSTRUCT:
         raise DataError("no image (Rows or Columns is missing)")
     if _int(texts["NumberOfFrames"]) > MAX_FRAMES:
         raise DataError(
@@ -162,6 +174,10 @@ def pseudonym(secret: bytes, patient_id: str) -> str:
     """
     text = unicodedata.normalize("NFKC", patient_id.strip(PADDING)).strip().upper()
     return hmac.new(secret, text.encode(), sha256).hexdigest()
+
+
+def _pseudonym_or_none(secret: bytes, text: str) -> str:
+    return pseudonym(secret, text) if text else ""
 
 
 def _may_be_burned_in(texts: dict[str, str]) -> bool:

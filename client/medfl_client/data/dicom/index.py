@@ -23,7 +23,7 @@ from medfl_client.data.sandbox_wire import Refused
 from medfl_common.errors import DataError
 from medfl_common.files import named
 
-VERSION = 7  # raise it when a row's meaning changes: the index is then built anew
+VERSION = 8  # raise it when a row's meaning changes: the index is then built anew
 CHUNK = 64  # headers that a worker reads at a time
 COMMIT_S = 2.0  # an interruption loses so much work
 WAIT_S = 60.0  # for another process that writes the index

@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array, Lines, edges, lines_at, steps
 from medfl_client.data.dicom.grey import show
+from medfl_client.data.dicom.layout import upright
 from medfl_client.data.dicom.plane import Geometry, Places, drifts
-from medfl_client.data.dicom.series import read_slices, upright
+from medfl_client.data.dicom.series import read_slices
 from medfl_client.data.dicom.spacing import pixel_spacing
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images

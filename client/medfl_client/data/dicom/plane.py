@@ -167,15 +167,15 @@ def drifts(geometries: Sequence[Geometry]) -> Places | None:
     return np.asarray(shift)
 
 
-def straightened(volume: Array, pixels: Places) -> Array:
+def straightened(volume: Array, pixels: Places, outside: float | None = None) -> Array:
     """Shift each slice of (D, H, W) by so many pixels, (D, 2); nothing is cut off.
 
-    What no slice covers is the volume's lowest value.
+    What no slice covers is `outside`, or the volume's lowest value.
     """
     before = np.ceil(np.maximum(-pixels.min(axis=0), 0)).astype(int)
     after = np.ceil(np.maximum(pixels.max(axis=0), 0)).astype(int)
     shape = (len(volume), *(np.array(volume.shape[1:]) + before + after))
-    result = np.full(shape, volume.min(), dtype=np.float32)
+    result = np.full(shape, volume.min() if outside is None else outside, dtype=np.float32)
     for new, old, shift in zip(result, volume, pixels, strict=True):
         down, across = (
             _moved(n_old, n_new, first + by)

@@ -45,7 +45,7 @@ HEADER_TAGS = (
     "Modality", "Manufacturer", "ManufacturerModelName", "ConversionType",
     "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality",
     "SliceThickness", "ImagerPixelSpacing", "PixelSpacing", "InstanceNumber",
-    "ImagePositionPatient", "ImageOrientationPatient",
+    "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
     "BitsStored", "BurnedInAnnotation", "SpecificCharacterSet",
 )  # fmt: skip
@@ -55,6 +55,12 @@ FACT_TAGS = (
     "ImageType", "ViewCodeSequence", "PresentationLUTShape", "NominalScannedPixelSpacing",
     "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTSequence",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+
+# What the index reads of segmentations and structure sets.
+ANNOTATION_TAGS = (
+    "ReferencedSeriesSequence", "SourceImageSequence", "SegmentSequence",
+    "ReferencedFrameOfReferenceSequence", "StructureSetROISequence",
 )  # fmt: skip
 
 # What turning a file into an image needs: the image pixel, modality, VOI and palette modules, and
@@ -79,7 +85,9 @@ PIXEL_TAGS = (
     "PixelData", "FloatPixelData", "DoubleFloatPixelData",
 )  # fmt: skip
 
-_HEADER_NUMBERS: list[BaseTag | int] = [Tag(name) for name in (*HEADER_TAGS, *FACT_TAGS)]
+_HEADER_NUMBERS: list[BaseTag | int] = [
+    Tag(name) for name in (*HEADER_TAGS, *FACT_TAGS, *ANNOTATION_TAGS)
+]
 _PIXEL_NUMBERS: list[BaseTag | int] = [Tag(name) for name in PIXEL_TAGS]
 _VRS = {vr.value.encode() for vr in VR if len(vr.value) == 2}
 # (no VRs, little endian) -> transfer syntax
@@ -88,11 +96,14 @@ _SYNTAXES: dict[tuple[bool | None, bool | None], UID] = {
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
+_CONTOURS = 0x3006_0039  # ROIContourSequence: many numbers that no header needs
 _LAST_TAG = max(map(int, _HEADER_NUMBERS))  # nothing after it is looked at
 
 
 def read_header(path: Path, extra: str = "") -> Dataset:
-    """Read HEADER_TAGS and FACT_TAGS, and the tag `extra` if named; the pixels stay on the disk.
+    """Read HEADER_TAGS, FACT_TAGS and ANNOTATION_TAGS, and the tag `extra` if named.
+
+    Pixels and contours stay on the disk.
 
     Raises DataError for what is not DICOM; a damaged file raises whatever pydicom finds.
     """
@@ -102,7 +113,7 @@ def read_header(path: Path, extra: str = "") -> Dataset:
 
     def is_past(tag: BaseTag, vr: str | None, length: int) -> bool:
         nonlocal is_whole
-        is_whole = int.__gt__(tag, last)
+        is_whole = int.__gt__(tag, last) or int.__eq__(tag, _CONTOURS)
         return is_whole
 
     with open_file(path) as file:
@@ -122,11 +133,16 @@ def read_header(path: Path, extra: str = "") -> Dataset:
 
 def read_image(path: Path) -> Dataset:
     """Read PIXEL_TAGS with the pixels. Raises DataError where a deflated file is too large."""
+    return read_tags(path, _PIXEL_NUMBERS)
+
+
+def read_tags(path: Path, tags: list[BaseTag | int]) -> Dataset:
+    """Read these tags of a whole file, as `read_image` does."""
     with open_file(path) as file:
         if _says_deflated(file.read(HEAD)):
-            return _inflate(file, _PIXEL_NUMBERS, MAX_INFLATED)
+            return _inflate(file, tags, MAX_INFLATED)
         file.seek(0)
-        dataset = dcmread(file, force=True, specific_tags=_PIXEL_NUMBERS)
+        dataset = dcmread(file, force=True, specific_tags=tags)
     _guess_syntax(dataset)
     return dataset
 

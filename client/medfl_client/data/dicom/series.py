@@ -16,11 +16,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.frames import decode, frame_facts, n_frames
-from medfl_client.data.dicom.geometry import Array, centred, resample_slices, resize, steps_around
+from medfl_client.data.dicom.geometry import Array, centred
 from medfl_client.data.dicom.grey import luminance, show, to_colour, to_values
 from medfl_client.data.dicom.header import Row
-from medfl_client.data.dicom.numbers import named, numbers_in
-from medfl_client.data.dicom.pixels import in_plane_scale, is_inverted, open_image
+from medfl_client.data.dicom.layout import Layout, backward_axes, placed, resize_in_plane
+from medfl_client.data.dicom.numbers import numbers_in
+from medfl_client.data.dicom.pixels import is_inverted, open_image
 from medfl_client.data.dicom.plane import (
     ORIENTATION,
     POSITION,
@@ -31,9 +32,8 @@ from medfl_client.data.dicom.plane import (
     geometry_of,
     planes_of,
     refuse_planes,
-    straightened,
 )
-from medfl_client.data.dicom.spacing import SQUARE, known_spacing, pixel_spacing
+from medfl_client.data.dicom.spacing import SQUARE, known_spacing
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
@@ -139,51 +139,38 @@ def read_volume(paths: Sequence[Path], images: Images) -> Array:
     The window is taken once, from the middle slice, or from the whole volume's own values.
     """
     slices, places = read_slices(paths, partial(resize_in_plane, images=images))
-    volume = _straight(slices, images)
-    volume = upright(volume, slices[0].geometry)
-    middle = slices[len(slices) // 2]
-    return to_volume(volume, places, middle.facts, images, middle.is_inverted)
-
-
-def _straight(slices: Sequence[Slice], images: Images) -> Array:
-    """Stack slices; those of a tilted gantry are shifted back in their planes."""
     volume = np.stack([part.values for part in slices])
-    shift_mm = drifts([part.geometry for part in slices])
-    if shift_mm is None:
-        return volume
-    facts = slices[0].facts
-    if known_spacing(facts) is None:
-        raise DataError(f"the gantry is tilted, and {named('PixelSpacing')} is missing or unusable")
-    scale = in_plane_scale(facts, slices[0].shape, images)
-    volume = straightened(volume, shift_mm * scale / pixel_spacing(facts))
-    if images.spacing_mm is not None or max(volume.shape[1:]) <= images.size:
-        return volume
-    height, width = (round(n * images.size / max(volume.shape[1:])) for n in volume.shape[1:])
-    return np.stack([resize(part, (height, width)) for part in volume])
+    middle = slices[len(slices) // 2]
+    layout = layout_of(slices, places)
+    return to_volume(volume, layout, middle.facts, images, middle.is_inverted)
+
+
+def layout_of(slices: Sequence[Slice], places: Places) -> Layout:
+    """Say how slices lie that `read_slices` gave."""
+    return Layout(
+        shape=slices[0].shape,
+        facts=slices[0].facts,
+        places=places,
+        drift_mm=drifts([part.geometry for part in slices]),
+        flips=backward_axes(slices[0].geometry),
+    )
 
 
 def to_volume(
-    slices: Array, places: Places, facts: Dataset, images: Images, is_inverted: bool = False
+    slices: Array, layout: Layout, facts: Dataset, images: Images, is_inverted: bool = False
 ) -> Array:
     """Turn slices of the plan's in-plane scale into the volume that `read_volume` gives.
 
     Args:
-        slices: (D, H, W) values after the modality transformation; axes to head, back and left.
-        places: (D,) where the slices lie, in mm, ascending.
+        slices: (D, H, W) values after the modality transformation.
+        layout: How they lie.
         facts: Attributes in which a window is looked for.
         images: The plan's images.
         is_inverted: MONOCHROME1.
     """
-    volume = resample_slices(slices, places, _new_places(places, images))
+    volume = placed(slices, layout, images)
     shown = show(volume, facts, images.intensity, is_inverted)
     return centred(shown, images.shape[1:])[None]
-
-
-def resize_in_plane(values: Array, facts: Dataset, images: Images) -> Array:
-    """Resample one slice (H, W) to the plan's spacing, or as large as fits."""
-    down, across = in_plane_scale(facts, values.shape, images)
-    height, width = values.shape
-    return resize(values, (max(1, round(height * down)), max(1, round(width * across))))
 
 
 def read_slices(
@@ -193,7 +180,11 @@ def read_slices(
 
     `fitted` resamples a slice as soon as it is read: a whole volume may be large.
     """
-    slices = [part for path in paths for part in _read_file(path, fitted)]
+    return in_order([part for path in paths for part in _read_file(path, fitted)])
+
+
+def in_order(slices: list[Slice]) -> tuple[list[Slice], Places]:
+    """Order the slices of one volume by their places; raises DataError where they are none."""
     refuse_planes([part.geometry for part in slices])
     slices.sort(key=lambda part: part.geometry.place)
     places = np.array([part.geometry.place for part in slices])
@@ -238,24 +229,6 @@ def _read_slice(dataset: Dataset, frame: int) -> Slice:
     else:
         values = luminance(to_colour(stored, facts, photometric))
     return Slice(values, values.shape, geometry, facts, is_inverted(photometric, facts))
-
-
-def _new_places(places: Places, images: Images) -> Places:
-    if images.slice_mm is not None:
-        return steps_around(places, images.slice_mm)
-    return np.linspace(places[0], places[-1], int(images.depth or 1))
-
-
-def upright(volume: Array, geometry: Geometry) -> Array:
-    """Mirror (D, H, W) so that no axis runs against the patient's left, back or head."""
-    row, column = geometry.orientation[:3], geometry.orientation[3:]
-    ways = [tuple(geometry.normal), column, row]
-    axes = tuple(axis for axis, way in enumerate(ways) if _runs_back(way))
-    return np.asarray(np.flip(volume, axes))
-
-
-def _runs_back(direction: Sequence[float]) -> bool:
-    return bool(direction[int(np.argmax(np.abs(direction)))] < 0)
 
 
 def _orientation(row: Row) -> tuple[float, ...]:

@@ -1,14 +1,26 @@
 """The mask files of a site: DICOM ones from an index, the others by their names."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.mask_files import MaskFiles
-from medfl_client.config.site_file import DataFiles
-from medfl_client.data.dicom.header import Row
-from medfl_client.data.dicom.index import Progress
-from medfl_client.data.reader import Reader
+from medfl_client.config.site_file import DataFiles, site_secret
+from medfl_client.data.dicom.annotation import RTSTRUCT, SEG, unpacked_names
+from medfl_client.data.dicom.header import Row, Rules
+from medfl_client.data.dicom.index import Progress, scan
+from medfl_client.data.dicom.index import rows as index_rows
+from medfl_client.data.listing import list_files
+from medfl_client.data.reader import DicomReader, Reader
+from medfl_common.errors import DataError, system_reason
+
+SEG_KIND, RTSTRUCT_KIND, NIFTI, NRRD, PNG = "dicom-seg", "rtstruct", "nifti", "nrrd", "png"
+COPY = "copy of another mask file"
+KINDS = {SEG: SEG_KIND, RTSTRUCT: RTSTRUCT_KIND}  # by modality
+ENDINGS = {".nii.gz": NIFTI, ".nii": NIFTI, ".nrrd": NRRD, ".png": PNG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +59,95 @@ def find_masks(
         watch: Names a long piece of work, gives what takes (done, of).
         rows: The index of the images; it serves where the masks lie among them.
     """
-    raise NotImplementedError
+    folder = mask_folder(base, data)
+    if not folder.is_dir():
+        raise DataError(
+            f"data.masks.folder {folder.resolve()} is not a folder", todo="set it in site.yaml"
+        )
+    masks, refused = list[MaskFile](), dict[str, str]()
+    if rules.format in ("auto", SEG_KIND, RTSTRUCT_KIND):
+        is_apart = folder != base / data.folder or not isinstance(reader, DicomReader)
+        if is_apart:
+            rows = _index(folder, state, data, watch)
+        for row in rows:
+            _take(row, is_apart, masks, refused)
+    for found in list_files(folder):
+        kind = kind_of(found.path)
+        if kind and not found.reason:
+            masks.append(MaskFile(found.path, found.size, found.mtime_ns, kind))
+            refused.pop(found.path, None)
+    if rules.format != "auto":
+        masks = [mask for mask in masks if mask.kind == rules.format]
+    masks.sort(key=lambda mask: mask.path)
+    return _without_copies(masks, folder, refused), refused
+
+
+def mask_folder(base: Path, data: DataFiles) -> Path:
+    """Give the folder with the mask files."""
+    return base / (data.masks.folder or data.folder)
+
+
+def kind_of(path: str) -> str:
+    """Say what kind of mask a file's name promises; empty: DICOM, or none."""
+    return next((kind for end, kind in ENDINGS.items() if path.lower().endswith(end)), "")
+
+
+def _index(
+    folder: Path, state: Path, data: DataFiles, watch: Callable[[str], Progress] | None
+) -> Iterable[Row]:
+    """Bring the index of the mask folder up to date."""
+    database = StateFolder(state).mask_index
+    rules = Rules(site_secret(state), "", data.patient_from_study)
+    scan(
+        folder,
+        database,
+        DicomReader(),
+        rules,
+        watch("read the headers of masks,") if watch else None,
+    )
+    return index_rows(database)
+
+
+def _take(row: Row, is_apart: bool, masks: list[MaskFile], refused: dict[str, str]) -> None:
+    """Make a mask file of a row; of a folder of masks, tell what is none."""
+    if not row.reason and row.modality in KINDS:
+        masks.append(_mask_of(row))
+    elif is_apart and not kind_of(row.path):
+        refused[row.path] = row.reason or f"modality {row.modality or 'missing'}: no mask"
+
+
+def _mask_of(row: Row) -> MaskFile:
+    return MaskFile(
+        path=row.path,
+        size=row.size,
+        mtime_ns=row.mtime_ns,
+        kind=KINDS[row.modality],
+        sop=row.sop,
+        patient=row.patient,
+        frames=tuple(filter(None, row.frame_uid.split("\\"))),
+        refers=tuple(filter(None, row.refers.split("\\"))),
+        structures=unpacked_names(row.structures),
+        grid=(row.height, row.width, row.orientation),
+    )
+
+
+def _without_copies(masks: list[MaskFile], folder: Path, refused: dict[str, str]) -> list[MaskFile]:
+    """Leave out DICOM masks that are another's copy, byte for byte, under one UID."""
+    n_alike: dict[tuple[str, int], int] = defaultdict(int)
+    for mask in masks:
+        n_alike[mask.sop, mask.size] += 1
+    kept, seen = list[MaskFile](), set[tuple[str, bytes]]()
+    for mask in masks:
+        if mask.sop and n_alike[mask.sop, mask.size] > 1:
+            try:
+                with (folder / mask.path).open("rb") as file:
+                    content = mask.sop, file_digest(file, "sha256").digest()
+            except OSError as error:
+                refused[mask.path] = f"the system cannot read the file ({system_reason(error)})"
+                continue
+            if content in seen:
+                refused[mask.path] = COPY
+                continue
+            seen.add(content)
+        kept.append(mask)
+    return kept

@@ -1,11 +1,29 @@
-"""Whose masks are whose: each image's mask files, or the reason why it has none."""
+"""Whose masks are whose: each image's mask files, or the reason why it has none.
 
+DICOM masks lie in the patient's space: the frame of reference joins them, and where several series
+share it, the images and the series that the mask names, then its grid. Real structure sets name
+series that no image has, so a name that nobody has counts for nothing. Other masks are joined by
+their paths (paths.py).
+"""
+
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medfl_client.config.mask_files import MaskFiles
-from medfl_client.data.masks.files import MaskFile
+from medfl_client.data.masks.files import RTSTRUCT_KIND, SEG_KIND, MaskFile
+from medfl_client.data.masks.paths import by_path
 from medfl_client.data.reader import Source
+
+NO_MASK = "no mask"
+TWO_SERIES = "its mask fits another series as well, and names neither of them"
+TWO_MASKS = "two masks outline one structure of it, and it is not said which counts"
+IS_MASK = "it is the mask of another image"
+OTHER_PATIENT = "it is another patient's than the images of its frame of reference"
+NO_IMAGE = "no image of the plan lies in its frame of reference, or has a UID that it names"
+TWO_IMAGES = "several series lie in its frame of reference, and it names none of them"
+NO_PATH = "no image of the plan has a path, or a UID, that goes with its name"
+ONE_OF_TWO = "another mask outlines the same structure of the same images"
 
 
 @dataclass(frozen=True)
@@ -17,6 +35,142 @@ class Joined:
     unused: dict[str, str]  # mask's path -> why no source has it
 
 
+@dataclass
+class _Group:
+    """The sources of one series: one volume, or its images."""
+
+    places: list[int] = field(default_factory=list)  # among the sources
+    sops: set[str] = field(default_factory=set)
+    grids: set[tuple[int, int, str]] = field(default_factory=set)
+    series: str = ""
+    patient: str = ""
+    masks: list[MaskFile] = field(default_factory=list)
+    reason: str = ""
+
+
 def join_masks(sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles) -> Joined:
     """Join mask files to sources; two equal candidates are refused."""
-    raise NotImplementedError
+    found: list[tuple[MaskFile, ...]] = [() for _ in sources]
+    joined = Joined(found, [NO_MASK for _ in sources], {})
+    in_space = [mask for mask in masks if mask.kind in (SEG_KIND, RTSTRUCT_KIND)]
+    _join_space(sources, in_space, joined)
+    named = [mask for mask in masks if mask.kind not in (SEG_KIND, RTSTRUCT_KIND)]
+    of_source, is_used = by_path(sources, named, rules)
+    for place, own in enumerate(of_source):
+        if not own:
+            continue
+        if len(own) > 1 or joined.masks[place]:
+            joined.masks[place], joined.reasons[place] = (), TWO_MASKS
+        else:
+            joined.masks[place], joined.reasons[place] = tuple(own), ""
+    joined.unused.update({mask.path: NO_PATH for mask in named if mask.path not in is_used})
+    paths = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
+    for place, source in enumerate(sources):
+        row = source.rows[0]
+        if joined.reasons[place] == NO_MASK and (row.path, row.size, row.mtime_ns) in paths:
+            joined.reasons[place] = IS_MASK
+            joined.unused.pop(row.path, None)
+    return joined
+
+
+def _join_space(sources: Sequence[Source], masks: Sequence[MaskFile], joined: Joined) -> None:
+    groups = _Groups(sources)
+    for mask in masks:
+        reason = _give(mask, groups)
+        if reason:
+            joined.unused[mask.path] = reason
+    for group in groups.all:
+        reason = group.reason or ("" if group.masks else NO_MASK)
+        kept = _without_rivals(group, joined.unused)
+        if not reason and not kept:
+            reason = TWO_MASKS
+        for place in group.places:
+            joined.masks[place] = () if reason else tuple(kept)
+            joined.reasons[place] = reason
+
+
+class _Groups:
+    """Sources by what a mask may name."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.all: list[_Group] = []
+        self.by_frame: dict[str, list[_Group]] = defaultdict(list)
+        self.by_sop: dict[str, list[_Group]] = defaultdict(list)
+        known: dict[tuple[str, ...], _Group] = {}
+        for place, source in enumerate(sources):
+            row = source.rows[0]
+            is_placed = bool(row.frame_uid and row.orientation)
+            key = (row.patient, row.series, row.frame_uid) if is_placed else (row.name, row.sop)
+            group = known.get(key)
+            if group is None:
+                group = known[key] = _Group(series=row.series, patient=row.patient)
+                self.all.append(group)
+                if is_placed:
+                    self.by_frame[row.frame_uid].append(group)
+            group.places.append(place)
+            for one in source.rows:
+                group.grids.add((one.height, one.width, one.orientation))
+                if one.sop not in group.sops:
+                    group.sops.add(one.sop)
+                    self.by_sop[one.sop].append(group)
+
+
+def _give(mask: MaskFile, groups: _Groups) -> str:
+    """Give a mask to the group it is of; the reason where there is none, or more than one."""
+    candidates = [group for uid in mask.frames for group in groups.by_frame.get(uid, [])]
+    if not candidates:
+        candidates = [group for uid in mask.refers for group in groups.by_sop.get(uid, [])
+                      if not _lies_elsewhere(mask, group, groups)]  # fmt: skip
+    candidates = list({id(group): group for group in candidates}.values())
+    own = [g for g in candidates if not mask.patient or g.patient == mask.patient]
+    if candidates and not own:
+        return OTHER_PATIENT
+    if not own:
+        return NO_IMAGE
+    best = _narrowed(mask, own)
+    if len(best) > 1:
+        for group in best:
+            group.reason = TWO_SERIES
+        return TWO_IMAGES
+    best[0].masks.append(mask)
+    return ""
+
+
+def _lies_elsewhere(mask: MaskFile, group: _Group, groups: _Groups) -> bool:
+    """Say whether images that a mask names lie in another frame of reference than it."""
+    return bool(mask.frames) and any(group in found for found in groups.by_frame.values())
+
+
+def _narrowed(mask: MaskFile, groups: list[_Group]) -> list[_Group]:
+    """Keep the groups whose images the mask names; else whose series; else whose grid it has."""
+    refers = set(mask.refers)
+    for keep in (
+        [group for group in groups if group.sops & refers],
+        [group for group in groups if group.series in refers],
+        [group for group in groups if mask.grid[0] and mask.grid in group.grids],
+    ):
+        if len(groups) > 1 and keep:
+            groups = keep
+    return groups
+
+
+def _without_rivals(group: _Group, unused: dict[str, str]) -> list[MaskFile]:
+    """Keep the masks of a group that outline different structures.
+
+    Of two that outline one structure, the one counts that names the group's images; else neither,
+    and then none of the group is used: half of the truth is none.
+    """
+    by_name: dict[str, list[MaskFile]] = defaultdict(list)
+    for mask in group.masks:
+        for name in set(mask.structures):
+            by_name[name].append(mask)
+    lost = set[str]()
+    for rivals in by_name.values():
+        naming = [m for m in rivals if (group.sops | {group.series}) & set(m.refers)]
+        if len(rivals) > 1 and len(naming) == 1:
+            lost |= {mask.path for mask in rivals if mask is not naming[0]}
+        elif len(rivals) > 1:
+            unused.update({mask.path: ONE_OF_TWO for mask in group.masks})
+            return []
+    unused.update(dict.fromkeys(lost, ONE_OF_TWO))
+    return [mask for mask in group.masks if mask.path not in lost]

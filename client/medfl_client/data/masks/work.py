@@ -1,17 +1,38 @@
 """How the sandbox reads masks: a source and its mask files to the labels on the plan's grid."""
 
+import json
+import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medfl_client.config.mask_files import MaskFiles
-from medfl_client.data.masks.files import MaskFile
+from medfl_client.data.dicom.fault import UNNAMED
+from medfl_client.data.masks.content import Notes, Structure
+from medfl_client.data.masks.files import NIFTI, NRRD, PNG, SEG_KIND, MaskFile
+from medfl_client.data.masks.grid import Grid
+from medfl_client.data.masks.nifti import read_nifti
+from medfl_client.data.masks.nrrd import read_nrrd
+from medfl_client.data.masks.painted import Painted, paint
+from medfl_client.data.masks.png import read_png
+from medfl_client.data.masks.ready import ready
+from medfl_client.data.masks.segmentation import read_segmentation
+from medfl_client.data.masks.structure_set import read_structure_set
 from medfl_client.data.reader import Reader, Source
 from medfl_client.data.sandbox import Work
+from medfl_common.errors import DataError, MedflError
 from medfl_common.plan.images import Images
+from medfl_common.plan.task import UNKNOWN_VOXEL
+
+MAX_TOLD = 40  # notes, or names, of one image
+MAX_LETTERS = 200  # of one
+MAX_WORDS_BYTES = 2**16  # of notes and names
+_HEAD = struct.Struct("<I")  # bytes of the words that stand before the labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,18 @@ class ReadMask:
     unmapped: tuple[str, ...] = ()  # names without a class; then the labels say nothing
 
 
+@dataclass(frozen=True)
+class _Way:
+    """What reading masks depends on, apart from the job."""
+
+    reader: Reader
+    folder: Path
+    mask_folder: Path
+    images: Images
+    classes: tuple[str, ...]
+    rules: MaskFiles
+
+
 def mask_work(
     reader: Reader,
     folder: Path,
@@ -41,4 +74,94 @@ def mask_work(
     rules: MaskFiles,
 ) -> Work[MaskJob, ReadMask]:
     """Say how the sandbox reads masks: (source, masks) -> labels on the plan's grid."""
-    raise NotImplementedError
+    way = _Way(reader, folder, mask_folder, images, tuple(classes), rules)
+    n_voxels = int(np.prod(images.shape[1:]))
+    return Work(
+        do=partial(_read, way),
+        accept=partial(_accept, images, len(classes)),
+        files=partial(_files, folder, mask_folder),
+        setup=partial(ready, reader, rules.format),
+        max_bytes=_HEAD.size + MAX_WORDS_BYTES + 8 * len(classes) + n_voxels,
+    )
+
+
+def read_mask(way: _Way, job: MaskJob) -> ReadMask:
+    """Read the masks of one image here; raises DataError."""
+    for place, one in [(way.folder, row) for row in job.source.rows] + [
+        (way.mask_folder, mask) for mask in job.masks
+    ]:
+        facts = (place / one.path).stat(follow_symlinks=False)
+        if (facts.st_size, facts.st_mtime_ns) != (one.size, one.mtime_ns):
+            raise DataError("the file has changed since it was indexed", todo="start again")
+    notes: Notes = Counter()
+    grid = way.reader.grid(way.folder, job.source)
+    structures = [one for mask in job.masks for one in _structures(way, mask, grid, notes)]
+    painted = paint(structures, grid.shape, way.classes, way.rules, notes)
+    return ReadMask(
+        labels=grid.to_plan(painted.labels, len(way.classes), way.images),
+        notes=tuple(f"{n} {what}" if n > 1 else what for what, n in notes.items() if n),
+        ml=_volumes(grid, painted, len(way.classes)),
+        unmapped=painted.unmapped,
+    )
+
+
+def _structures(way: _Way, mask: MaskFile, grid: Grid, notes: Notes) -> list[Structure]:
+    path = way.mask_folder / mask.path
+    try:
+        if mask.kind == SEG_KIND:
+            return read_segmentation(path, grid, way.rules, notes)
+        if mask.kind == NIFTI:
+            return read_nifti(path, grid, notes)
+        if mask.kind == NRRD:
+            return read_nrrd(path, grid, notes)
+        if mask.kind == PNG:
+            return read_png(path, grid, way.rules, notes)
+        return read_structure_set(path, grid, notes)
+    except (MedflError, OSError, MemoryError):
+        raise
+    except Exception:  # whatever a parser makes of it
+        raise DataError(UNNAMED) from None
+
+
+def _volumes(grid: Grid, painted: Painted, n_classes: int) -> tuple[float, ...]:
+    """Give the volume of each class, ml."""
+    voxel_ml = grid.voxel_ml()
+    n_of = np.stack([np.bincount(part.ravel(), minlength=256) for part in painted.labels])
+    return tuple(float(ml) for ml in voxel_ml @ n_of[:, :n_classes])
+
+
+def _files(folder: Path, mask_folder: Path, job: MaskJob) -> list[Path]:
+    images = [folder / row.path for row in job.source.rows]
+    return images + [mask_folder / mask.path for mask in job.masks]
+
+
+def _read(way: _Way, job: MaskJob) -> bytes:
+    """Answer in bytes: the length of the words, words as JSON, volumes, labels."""
+    found = read_mask(way, job)
+    lists = [[one[:MAX_LETTERS] for one in own[:MAX_TOLD]] for own in (found.notes, found.unmapped)]
+    words = json.dumps(lists).encode()
+    volumes = np.array(found.ml, dtype="<f8").tobytes()
+    return _HEAD.pack(len(words)) + words + volumes + found.labels.tobytes()
+
+
+def _accept(images: Images, n_classes: int, job: MaskJob, body: memoryview) -> ReadMask:
+    """Take an answer; raises ValueError where it is anything else."""
+    (n_words,) = _HEAD.unpack_from(body)
+    at = _HEAD.size + n_words
+    n_labels = int(np.prod(images.shape[1:]))
+    if len(body) != at + 8 * n_classes + n_labels:
+        raise ValueError("an answer of another size")
+    lists = json.loads(bytes(body[_HEAD.size : at]))
+    notes, unmapped = (_words(own) for own in lists)
+    ml = np.frombuffer(body[at : at + 8 * n_classes], dtype="<f8")
+    labels = np.frombuffer(body[at + 8 * n_classes :], dtype=np.uint8)
+    if not ((labels < n_classes) | (labels == UNKNOWN_VOXEL)).all() or (ml < 0).any():
+        raise ValueError("labels that no plan has")
+    return ReadMask(labels.reshape(images.shape[1:]), notes, tuple(ml.tolist()), unmapped)
+
+
+def _words(own: object) -> tuple[str, ...]:
+    is_list = isinstance(own, list) and len(own) <= MAX_TOLD
+    if not is_list or not all(isinstance(one, str) and len(one) <= MAX_LETTERS for one in own):
+        raise ValueError("no words")
+    return tuple(own)

@@ -5,7 +5,7 @@ the left. Values are scaled by the file's slope and intercept: Hounsfield units 
 In 2D plans every slice is an image, or the middle one (`frames`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
+from medfl_client.data.dicom.layout import Layout, resize_in_plane
 from medfl_client.data.dicom.pixels import to_image
-from medfl_client.data.dicom.series import resize_in_plane, to_volume
-from medfl_client.data.reader import Source
+from medfl_client.data.dicom.series import to_volume
+from medfl_client.data.masks.grid import Grid, Plane
+from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 from medfl_sim.data.sources import OTHER, SOURCES
@@ -72,7 +74,19 @@ class NiftiReader:
         if images.dimensions == 2:
             return to_image(volume[source.frame], "MONOCHROME2", facts, images)
         slices = np.stack([resize_in_plane(part, facts, images) for part in volume])
-        return to_volume(slices, np.arange(len(slices), dtype=np.float64) * step, facts, images)
+        return to_volume(slices, _layout(volume.shape, step, facts), facts, images)
+
+    def grid(self, folder: Path, source: Source) -> Grid:
+        """Read where the volume lies, or one slice of it."""
+        row = source.rows[0]
+        plane, (depth, height, width), step = _plane(folder / row.path)
+        facts = Dataset()
+        facts.PixelSpacing = list(plane.spacing)
+        layout = _layout((depth, height, width), step, facts)
+        if source.frame == ALL_FRAMES:
+            return Grid((depth, height, width), facts, plane, layout)
+        plane = replace(plane, origins=plane.origins[[source.frame]])
+        return Grid((1, height, width), facts, plane)
 
 
 def _load(path: Path) -> Any:
@@ -89,6 +103,32 @@ def _load(path: Path) -> Any:
     if int(np.prod(image.shape, dtype=np.int64)) * 4 > MAX_BYTES:
         raise DataError(f"the volume of {image.shape} is larger than {MAX_BYTES // 2**20:,} MB")
     return image
+
+
+def _layout(shape: tuple[int, ...], step_mm: float, facts: Dataset) -> Layout:
+    return Layout(shape[1:], facts, np.arange(shape[0], dtype=np.float64) * step_mm)
+
+
+def _plane(path: Path) -> tuple[Plane, tuple[int, int, int], float]:
+    """Say where the volume that `_upright` gives lies, its shape, and the mm between slices."""
+    import nibabel
+
+    to_canonical: Any = nibabel.as_closest_canonical
+    image = to_canonical(_load(path))
+    (width, height, depth), zooms = image.shape, image.header.get_zooms()
+    to_dicom = np.diag([-1.0, -1, 1, 1]) @ image.affine  # left, back, head
+    across, down, up = to_dicom[:3, :3].T
+    first = to_dicom[:3, 3] + across * (width - 1) + down * (height - 1)
+    return (
+        Plane(
+            origins=first + np.arange(depth)[:, None] * up,
+            row=-across / np.linalg.norm(across),
+            column=-down / np.linalg.norm(down),
+            spacing=(float(zooms[1]), float(zooms[0])),
+        ),
+        (depth, height, width),
+        float(zooms[2]),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
 from medfl_client.data.labels import NONE
+from medfl_client.data.masks.grid import Grid
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -45,6 +46,10 @@ class NpzReader:
         if not prefixes:
             raise DataError(f"no array whose name ends in {IMAGES}")
         return [row for prefix in prefixes for row in _rows(path, name, prefix, rules)]
+
+    def grid(self, folder: Path, source: Source) -> Grid:
+        """Refuse: medfl reads no masks for archives."""
+        raise DataError("medfl reads no masks for the images of an npz archive")
 
     def prepare(self) -> bool:
         """Leave the worker free to open files and to import: these are a researcher's own."""

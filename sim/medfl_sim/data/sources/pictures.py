@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.frames import MAX_PIXELS
 from medfl_client.data.dicom.geometry import Array
 from medfl_client.data.dicom.header import Row, Rules, pseudonym
+from medfl_client.data.masks.grid import Grid
 from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -43,6 +45,11 @@ class PictureReader:
             photometric="MONOCHROME2" if is_grey else "RGB",
         )
         return [row]
+
+    def grid(self, folder: Path, source: Source) -> Grid:
+        """Give its size; a picture has no place."""
+        row = source.rows[0]
+        return Grid((1, row.height, row.width), Dataset())
 
     def prepare(self) -> bool:
         """Leave the worker free to open files and to import: these are a researcher's own."""

@@ -1,0 +1,119 @@
+"""An image's own grid: where its pixels lie, and the one way from there to the plan's grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medfl_client.data.dicom.geometry import Array, centred, fit
+from medfl_client.data.dicom.layout import Layout, placed, resize_in_plane
+from medfl_client.data.dicom.pixels import in_plane_scale
+from medfl_client.data.dicom.plane import Places
+from medfl_client.data.dicom.series import Slice, layout_of
+from medfl_client.data.dicom.spacing import known_spacing
+from medfl_common.plan.images import Images
+from medfl_common.plan.task import UNKNOWN_VOXEL
+
+Labels = NDArray[np.uint8]
+Points = NDArray[np.float64]
+THIN_MM = 1.0  # a single slice holds what is half of this before or behind it
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where slices lie in the patient: millimetres to the left, back and head."""
+
+    origins: Points  # (D, 3) centre of each slice's first pixel
+    row: Points  # (3,) the way from column to column
+    column: Points  # (3,) the way from row to row
+    spacing: tuple[float, float]  # mm from row to row, from column to column
+
+    @cached_property
+    def normal(self) -> Points:
+        """Give the way from slice to slice."""
+        return np.cross(self.row, self.column)
+
+    @cached_property
+    def places(self) -> Places:
+        """Give where the slices lie along their normal, mm, ascending."""
+        return np.asarray(self.origins @ self.normal)
+
+    @cached_property
+    def step_mm(self) -> float:
+        """Give the mm from slice to slice."""
+        return float(np.median(np.diff(self.places))) if len(self.places) > 1 else THIN_MM
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of a source: (D, H, W) voxels as its files have them; D is 1 for an image."""
+
+    shape: tuple[int, int, int]
+    facts: Dataset  # its spacing, as its files say it
+    plane: Plane | None = None  # None: nobody says where the image lies
+    layout: Layout | None = None  # of a volume
+    sops: tuple[str, ...] = field(default=())  # of each slice
+    frame_uid: str = ""
+
+    def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:
+        """Take labels (D, H, W) to images.shape[1:] by the image's own resampling.
+
+        Each class is a picture of 0 and 1 that goes where the image goes; the largest share wins, a
+        draw goes to the lower class. UNKNOWN_VOXEL is a class of its own. What lies outside the
+        image is background, 0.
+        """
+        best = np.zeros(images.shape[1:], dtype=np.float32)
+        result = np.zeros(images.shape[1:], dtype=np.uint8)
+        for label in (*range(n_classes), UNKNOWN_VOXEL):
+            is_label = labels == label
+            if not is_label.any():
+                continue
+            share = self._placed(is_label, images)
+            is_more = share > best
+            result[is_more] = label
+            np.maximum(best, share, out=best)
+        return result
+
+    def _placed(self, is_label: NDArray[np.bool_], images: Images) -> Array:
+        if self.layout is None:
+            scale = in_plane_scale(self.facts, self.shape[1:], images)
+            return fit(is_label[0].astype(np.float32), images.size, scale)
+        slices = np.stack(
+            [resize_in_plane(one.astype(np.float32), self.facts, images) for one in is_label]
+        )
+        return centred(placed(slices, self.layout, images, outside=0), images.shape[1:])
+
+    def voxel_ml(self) -> NDArray[np.float64]:
+        """Give the volume of a voxel of each slice, (D,); NaN where nobody says it."""
+        spacing = known_spacing(self.facts)
+        if self.layout is None or spacing is None:
+            return np.full(self.shape[0], np.nan)
+        return np.gradient(self.layout.places) * spacing[0] * spacing[1] / 1000
+
+
+def grid_of_slices(
+    slices: Sequence[Slice], places: Places, sops: Sequence[str], frame_uid: str
+) -> Grid:
+    """Give the grid of a volume whose slices are in order."""
+    first = slices[0]
+    return Grid(
+        shape=(len(slices), first.shape[0], first.shape[1]),
+        facts=first.facts,
+        plane=plane_of(slices),
+        layout=layout_of(slices, places),
+        sops=tuple(sops),
+        frame_uid=frame_uid,
+    )
+
+
+def plane_of(slices: Sequence[Slice]) -> Plane | None:
+    """Say where slices lie; None where the size of a pixel is unknown."""
+    spacing = known_spacing(slices[0].facts)
+    if spacing is None:
+        return None
+    row, column = np.split(np.array(slices[0].geometry.orientation), 2)
+    origins = np.array([part.geometry.position for part in slices])
+    return Plane(origins, row, column, spacing)

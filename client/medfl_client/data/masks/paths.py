@@ -1,0 +1,82 @@
+"""Masks that say nothing of their image but by their path: NIfTI, NRRD, PNG."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.masks.files import ENDINGS, MaskFile
+from medfl_client.data.reader import Source
+
+MAX_SOPS = 4  # files of a volume whose UIDs may be a mask's name
+
+
+def by_path(
+    sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles
+) -> tuple[list[list[MaskFile]], set[str]]:
+    """Give the masks of each source, and the paths of all that some source has.
+
+    A mask has the path of its image, or of its series' folder, with `rules.suffix` before the
+    extension; or it is the only mask in that folder; or its name is the UID of the image or series.
+    """
+    stems: dict[str, list[MaskFile]] = defaultdict(list)
+    names: dict[str, list[MaskFile]] = defaultdict(list)
+    folders: dict[str, list[MaskFile]] = defaultdict(list)
+    for mask in masks:
+        stem = stem_of(mask.path)
+        stems[stem].append(mask)
+        names[stem.rpartition("/")[2]].append(mask)
+        folders[mask.path.rpartition("/")[0]].append(mask)
+    n_series = _count_series(sources)
+    found, used = [], set[str]()
+    for source in sources:
+        own = _first(_candidates(source, rules.suffix, stems, names, folders, n_series), source)
+        used |= {mask.path for mask in own}
+        found.append(own)
+    return found, used
+
+
+def stem_of(path: str) -> str:
+    """Take the extension off a path."""
+    known = next((end for end in ENDINGS if path.lower().endswith(end)), "")
+    return path[: -len(known)] if known else str(PurePosixPath(path).with_suffix(""))
+
+
+def _count_series(sources: Sequence[Source]) -> dict[str, int]:
+    """Count the series, or images without one, in each folder."""
+    series: dict[str, set[str]] = defaultdict(set)
+    for source in sources:
+        row = source.rows[0]
+        series[row.path.rpartition("/")[0]].add(row.series or row.name)
+    return {folder: len(found) for folder, found in series.items()}
+
+
+def _candidates(
+    source: Source,
+    suffix: str,
+    stems: dict[str, list[MaskFile]],
+    names: dict[str, list[MaskFile]],
+    folders: dict[str, list[MaskFile]],
+    n_series: dict[str, int],
+) -> Iterator[list[MaskFile]]:
+    """Give what could be the masks of a source, the likeliest first."""
+    row = source.rows[0]
+    folder = row.path.rpartition("/")[0]
+    if len(source.rows) == 1:
+        yield stems[stem_of(row.path) + suffix]
+    if folder and n_series[folder] == 1:
+        yield stems[folder + suffix]
+        yield folders[folder] if len(folders[folder]) == 1 else []
+    for uid in dict.fromkeys([row.series, *(one.sop for one in source.rows[:MAX_SOPS])]):
+        if uid and "/" not in uid:
+            yield names[uid + suffix]
+
+
+def _first(candidates: Iterator[list[MaskFile]], source: Source) -> list[MaskFile]:
+    """Take the first candidates that are not the image itself."""
+    images = {(row.path, row.size, row.mtime_ns) for row in source.rows}
+    for found in candidates:
+        other = [m for m in found if (m.path, m.size, m.mtime_ns) not in images]
+        if other:
+            return other
+    return []
