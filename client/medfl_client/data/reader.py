@@ -19,6 +19,7 @@ from medfl_client.data.masks.grid import Grid
 from medfl_client.data.masks.headers import image_grid, volume_grid
 from medfl_client.data.row_bytes import pack_rows, unpack_rows
 from medfl_client.data.sandbox import Work
+from medfl_client.data.sides import pack_sides, sides_bytes, take_sides
 from medfl_common.errors import DataError, MedflError
 from medfl_common.plan.images import Images
 
@@ -120,7 +121,7 @@ def pixel_work(reader: Reader, folder: Path, images: Images) -> Work[Source, NDA
         accept=partial(_accept_sample, images),
         files=lambda source: [folder / row.path for row in source.rows],
         setup=reader.prepare,
-        max_bytes=int(np.prod(images.shape)) * images.bits // 8,
+        max_bytes=int(np.prod(images.shape)) * images.bits // 8 + sides_bytes(images),
     )
 
 
@@ -133,18 +134,20 @@ def _accept_rows(job: tuple[str, int, int], body: memoryview) -> list[Row]:
 
 
 def _read_sample(reader: Reader, folder: Path, images: Images, source: Source) -> bytes:
-    return read_pixels(reader, folder, images, source).tobytes()
+    found = read_pixels(reader, folder, images, source)
+    return pack_sides(found.shape[1:], images) + found.tobytes()
 
 
 def _accept_sample(images: Images, source: Source, body: memoryview) -> NDArray[np.generic]:
     dtype = np.uint8 if images.bits == 8 else np.uint16
-    return np.frombuffer(body, dtype).reshape(images.shape)
+    sides, rest = take_sides(body, images)
+    return np.frombuffer(rest, dtype).reshape(images.shape[0], *sides)
 
 
 def read_pixels(
     reader: Reader, folder: Path, images: Images, source: Source
 ) -> NDArray[np.generic]:
-    """Read one sample as the numbers of the cache: images.shape uint8 or uint16.
+    """Read one sample as the numbers of the cache: images.shape uint8 or uint16, or its own shape.
 
     Raises DataError where a file is not the one that was indexed, or is no image of the plan.
     """

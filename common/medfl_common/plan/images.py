@@ -123,6 +123,16 @@ class Images(Settings):
         if patch.size > self.size or patch.depth > (self.depth or 0):
             raise ValueError("a patch is no larger than size and depth, the most that a volume has")
 
+    def held(self, sides: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the sides in the cache of an image that has such sides at the plan's spacing.
+
+        All have those of the plan; with `patch` each has its own, between a patch and the most.
+        """
+        if self.patch is None:
+            return self.shape[1:]
+        pairs = zip(sides, self.window, self.shape[1:], strict=True)
+        return tuple(min(max(own, least), most) for own, least, most in pairs)
+
     @property
     def window(self) -> tuple[int, ...]:
         """Give what the network looks at: the patch, or the whole image, ([depth,] size, size)."""

@@ -170,7 +170,7 @@ def to_volume(
     """
     volume = placed(slices, layout, images)
     shown = show(volume, facts, images.intensity, is_inverted)
-    return centred(shown, images.shape[1:])[None]
+    return centred(shown, images.held(shown.shape))[None]
 
 
 def read_slices(

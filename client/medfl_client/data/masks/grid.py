@@ -59,19 +59,20 @@ class Grid:
     frame_uid: str = ""
 
     def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:
-        """Take labels (D, H, W) to images.shape[1:] by the image's own resampling.
+        """Take labels (D, H, W) to the plan's grid by the image's own resampling.
 
         Each class is a picture of 0 and 1 that goes where the image goes; the largest share wins, a
         draw goes to the lower class. UNKNOWN_VOXEL is a class of its own. What lies outside the
         image is background, 0.
         """
-        best = np.zeros(images.shape[1:], dtype=np.float32)
-        result = np.zeros(images.shape[1:], dtype=np.uint8)
+        best, result = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.uint8)
         for label in (*range(n_classes), UNKNOWN_VOXEL):
             is_label = labels == label
             if not is_label.any():
                 continue
             share = self._placed(is_label, images)
+            if not best.size:
+                best, result = np.zeros_like(share), np.zeros(share.shape, dtype=np.uint8)
             is_more = share > best
             result[is_more] = label
             np.maximum(best, share, out=best)
@@ -84,7 +85,8 @@ class Grid:
         slices = np.stack(
             [resize_in_plane(one.astype(np.float32), self.facts, images) for one in is_label]
         )
-        return centred(placed(slices, self.layout, images, outside=0), images.shape[1:])
+        share = placed(slices, self.layout, images, outside=0)
+        return centred(share, images.held(share.shape))
 
     def voxel_ml(self) -> NDArray[np.float64]:
         """Give the volume of a voxel of each slice, (D,); NaN where nobody says it."""

@@ -25,6 +25,7 @@ from medfl_client.data.masks.segmentation import read_segmentation
 from medfl_client.data.masks.structure_set import read_structure_set
 from medfl_client.data.reader import Reader, Source
 from medfl_client.data.sandbox import Work
+from medfl_client.data.sides import pack_sides, sides_bytes, take_sides
 from medfl_common.errors import DataError, MedflError
 from medfl_common.plan.images import Images
 from medfl_common.plan.task import UNKNOWN_VOXEL
@@ -81,7 +82,7 @@ def mask_work(
         accept=partial(_accept, images, len(classes)),
         files=partial(_files, folder, mask_folder),
         setup=partial(ready, reader, rules.format),
-        max_bytes=_HEAD.size + MAX_WORDS_BYTES + 8 * len(classes) + n_voxels,
+        max_bytes=_HEAD.size + MAX_WORDS_BYTES + 8 * len(classes) + sides_bytes(images) + n_voxels,
     )
 
 
@@ -141,23 +142,24 @@ def _read(way: _Way, job: MaskJob) -> bytes:
     lists = [[one[:MAX_LETTERS] for one in own[:MAX_TOLD]] for own in (found.notes, found.unmapped)]
     words = json.dumps(lists).encode()
     volumes = np.array(found.ml, dtype="<f8").tobytes()
-    return _HEAD.pack(len(words)) + words + volumes + found.labels.tobytes()
+    sides = pack_sides(found.labels.shape, way.images)
+    return _HEAD.pack(len(words)) + words + volumes + sides + found.labels.tobytes()
 
 
 def _accept(images: Images, n_classes: int, job: MaskJob, body: memoryview) -> ReadMask:
     """Take an answer; raises ValueError where it is anything else."""
     (n_words,) = _HEAD.unpack_from(body)
     at = _HEAD.size + n_words
-    n_labels = int(np.prod(images.shape[1:]))
-    if len(body) != at + 8 * n_classes + n_labels:
+    sides, rest = take_sides(body[at + 8 * n_classes :], images)
+    if len(rest) != int(np.prod(sides)):
         raise ValueError("an answer of another size")
     lists = json.loads(bytes(body[_HEAD.size : at]))
     notes, unmapped = (_words(own) for own in lists)
     ml = np.frombuffer(body[at : at + 8 * n_classes], dtype="<f8")
-    labels = np.frombuffer(body[at + 8 * n_classes :], dtype=np.uint8)
+    labels = np.frombuffer(rest, dtype=np.uint8)
     if not ((labels < n_classes) | (labels == UNKNOWN_VOXEL)).all() or (ml < 0).any():
         raise ValueError("labels that no plan has")
-    return ReadMask(labels.reshape(images.shape[1:]), notes, tuple(ml.tolist()), unmapped)
+    return ReadMask(labels.reshape(sides), notes, tuple(ml.tolist()), unmapped)
 
 
 def _words(own: object) -> tuple[str, ...]:
