@@ -99,6 +99,7 @@ def _frame(number: int, i: int, image: Dataset) -> Dataset:
     content.DimensionIndexValues = [number, i + 1]
     segment.ReferencedSegmentNumber = number
     place.ImagePositionPatient = image.ImagePositionPatient
+    source.SpatialLocationsPreserved = "YES"
     source.PurposeOfReferenceCodeSequence = [
         _code(("121322", "Source image for image processing operation"), "DCM")
     ]

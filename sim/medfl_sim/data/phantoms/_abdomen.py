@@ -45,9 +45,9 @@ def draw(box: Box, n_lesions: int, contrast: float, rng: np.random.Generator) ->
     wide, deep = rng.uniform(138, 150), rng.uniform(100, 112)
     skin = (1 - np.sqrt((x / wide) ** 2 + (y / deep) ** 2)) * deep + 0 * z
     image = AIR + edge(skin, 0.8) * (FAT - AIR)
-    image += edge(skin - rng.uniform(6, 12), 1.5) * (TISSUE + 12 - FAT)
+    image += edge(skin - rng.uniform(6, 12), 1.5) * (TISSUE - FAT)
     bowel = edge(skin - 22, 2) * waves((x, y, z), (28, 60), rng)
-    image += 14 * bowel - 45 * edge(bowel - 1.4, 0.2)
+    image += 10 * bowel - 50 * edge(bowel - 1.4, 0.2)
     spleen = draw_neighbours(image, (x, y, z), contrast, rng)
     depth = liver_depth((x, y, z), rng)
     depth = np.minimum(depth, skin - 16)

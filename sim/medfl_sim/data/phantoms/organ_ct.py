@@ -80,13 +80,22 @@ class Habit:
     holes: Holes = "apart"
 
 
+@dataclass(frozen=True)
+class Scan:
+    """One patient's series, and the truth."""
+
+    images: list[Dataset]
+    abdomen: Abdomen
+    box: Box
+
+
 SCANNERS = (
-    Scanner("PHANTOM ALPHA", (26, 80, 80), 4.2, 5.0, 18, 45, 12, uid.ExplicitVRLittleEndian),
-    Scanner("PHANTOM BETA", (32, 72, 72), 4.6, 4.0, 26, 32, 16, uid.ImplicitVRLittleEndian,
+    Scanner("PHANTOM ALPHA", (26, 80, 80), 4.2, 5.0, 10, 55, 12, uid.ExplicitVRLittleEndian),
+    Scanner("PHANTOM BETA", (32, 72, 72), 4.6, 4.0, 14, 42, 16, uid.ImplicitVRLittleEndian,
             is_from_head=True),
-    Scanner("PHANTOM GAMMA", (24, 80, 80), 4.1, 5.5, 20, 60, 12, uid.ExplicitVRLittleEndian,
+    Scanner("PHANTOM GAMMA", (24, 80, 80), 4.1, 5.5, 11, 70, 12, uid.ExplicitVRLittleEndian,
             is_turned=True),
-    Scanner("PHANTOM DELTA", (28, 80, 80), 4.2, 5.0, 23, 38, 16, uid.ImplicitVRLittleEndian,
+    Scanner("PHANTOM DELTA", (28, 80, 80), 4.3, 4.8, 13, 48, 16, uid.ImplicitVRLittleEndian,
             tilt_deg=12),
 )  # fmt: skip
 HABITS = (
@@ -115,9 +124,9 @@ def organ_ct(folder: Path, n_sites: int, n_samples: int, seed: int) -> list[Path
             table.row(COLUMNS)
             for number in range(n_samples):
                 person = invent_person(number, origin.rng(0, number), (61, 11))
-                images, rows = examine(origin, person)
-                table.rows(rows)
-                for image in images:
+                case = scan(origin, person)
+                table.rows(rows_of(case))
+                for image in [*case.images, outline(origin, person, case)]:
                     save(image, home / "dicom")
     return homes
 
@@ -138,8 +147,8 @@ def describe_site(site: str, habit: Habit) -> str:
     return SITE_FILE.format(site=site) + indented + POLICY
 
 
-def examine(origin: Origin, person: Person) -> tuple[list[Dataset], list[tuple[str, ...]]]:
-    """Scan and outline one patient; give all files, and a row for each lesion."""
+def scan(origin: Origin, person: Person) -> Scan:
+    """Draw and scan one patient; the first has two lesions, the second none."""
     scanner = SCANNERS[(origin.site - 1) % len(SCANNERS)]
     rng = origin.rng(1, person.number)
     x, y, z = (round(float(way), 1) for way in rng.uniform((-20, -150, -300), (20, -50, 100)))
@@ -153,18 +162,22 @@ def examine(origin: Origin, person: Person) -> tuple[list[Dataset], list[tuple[s
     stored = np.clip(np.rint(abdomen.hounsfield + noise - INTERCEPT), 0, 4095).astype(kind)
     own = {**HEADER, "Manufacturer": scanner.manufacturer}
     images = list(slices(stored, box, origin, person, 1, own, scanner.bits, scanner.syntax))
-    rows = [
-        (images[0].SeriesInstanceUID,
-         *(f"{c + p:.2f}" for c, p in zip(box.centre, lesion.centre, strict=True)),
-         f"{2 * lesion.radius:.2f}")
-        for lesion, _ in abdomen.lesions
-    ]  # fmt: skip
-    regions = regions_of(abdomen, box, habit_of(origin))
-    return [*images, outline(origin, person, images, regions)], rows
+    return Scan(images, abdomen, box)
 
 
-def regions_of(abdomen: Abdomen, box: Box, habit: Habit) -> list[Region]:
+def rows_of(scan: Scan) -> list[tuple[str, ...]]:
+    """Say of each lesion where it is in the patient, and its diameter, mm."""
+    rows = []
+    for lesion, _ in scan.abdomen.lesions:
+        place = (c + p for c, p in zip(scan.box.centre, lesion.centre, strict=True))
+        numbers = (f"{mm:.2f}" for mm in (*place, 2 * lesion.radius))
+        rows.append((scan.images[0].SeriesInstanceUID, *numbers))
+    return rows
+
+
+def regions_of(scan: Scan, habit: Habit) -> list[Region]:
     """Name what was drawn as the hospital does, in the order in which its files store it."""
+    abdomen, box = scan.abdomen, scan.box
     lesions: dict[str, Mask] = {}
     for name, (_, mask) in zip(habit.lesions, abdomen.lesions, strict=False):
         lesions[name] = lesions.get(name, np.zeros_like(mask)) | mask
@@ -182,12 +195,11 @@ def regions_of(abdomen: Abdomen, box: Box, habit: Habit) -> list[Region]:
     return [region for region in found if region.mask.any()]
 
 
-def outline(
-    origin: Origin, person: Person, images: list[Dataset], regions: list[Region]
-) -> Dataset:
+def outline(origin: Origin, person: Person, scan: Scan) -> Dataset:
     """Write the outlines of one series as the hospital does."""
     habit, number = habit_of(origin), person.number
+    regions = regions_of(scan, habit)
     identity = Identity(origin.uid("series", number, 1, 2), origin.uid("image", number, 1, 2, 1), 2)
     if habit.is_seg:
-        return segmentation(images, regions, identity, origin.uid("dimensions", number))
-    return structure_set(images, regions, identity, habit.holes)
+        return segmentation(scan.images, regions, identity, origin.uid("dimensions", number))
+    return structure_set(scan.images, regions, identity, habit.holes)
