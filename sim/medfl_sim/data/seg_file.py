@@ -48,7 +48,10 @@ def segmentation(
     file.DimensionOrganizationSequence = [Dataset()]
     file.DimensionOrganizationSequence[0].DimensionOrganizationUID = dimensions
     file.DimensionIndexSequence = [_dimension(*pair, dimensions) for pair in DIMENSIONS]
-    file.PerFrameFunctionalGroupsSequence = [_frame(n, i, images[i]) for n, i in frames]
+    levels = sorted({i for _, i in frames})
+    file.PerFrameFunctionalGroupsSequence = [
+        _frame([n, levels.index(i) + 1], images[i]) for n, i in frames
+    ]
     file.NumberOfFrames = len(frames)
     file.ReferencedSeriesSequence = [Dataset()]
     file.ReferencedSeriesSequence[0].SeriesInstanceUID = images[0].SeriesInstanceUID
@@ -92,12 +95,17 @@ def _dimension(pointer: str, group: str, organisation: uid.UID) -> Dataset:
     return dimension
 
 
-def _frame(number: int, i: int, image: Dataset) -> Dataset:
-    """Say of one frame which segment it is, where it lies, and of which image."""
+def _frame(indices: list[int], image: Dataset) -> Dataset:
+    """Say of one frame which segment it is, where it lies, and of which image.
+
+    Args:
+        indices: The segment's number and which of the planes it is, from 1.
+        image: The image in whose plane it lies.
+    """
     frame, content, segment, place = Dataset(), Dataset(), Dataset(), Dataset()
     derivation, source = Dataset(), reference(image)
-    content.DimensionIndexValues = [number, i + 1]
-    segment.ReferencedSegmentNumber = number
+    content.DimensionIndexValues = indices
+    segment.ReferencedSegmentNumber = indices[0]
     place.ImagePositionPatient = image.ImagePositionPatient
     source.SpatialLocationsPreserved = "YES"
     source.PurposeOfReferenceCodeSequence = [
