@@ -104,16 +104,16 @@ def phantom(
     ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
     kind: Annotated[
-        str, typer.Option(help="chest | mammography | fundus | lung-ct | brain-mr.")
+        str, typer.Option(help="chest | mammography | fundus | lung-ct | brain-mr | organ-ct.")
     ] = "chest",
 ) -> None:
-    """Write synthetic hospitals: small DICOM files, labels and a site file for each."""
+    """Write synthetic hospitals: small DICOM files, labels or masks and a site file for each."""
     from medfl_sim.data.phantoms import KINDS
 
     with errors_for_people():
         screen = Screen()
         for site in KINDS.get(kind)(folder, sites, images, seed):
-            screen.say(f"wrote {site}: {images} synthetic samples ({kind}), labels.csv, site.yaml")
+            screen.say(f"wrote {site}: {images} synthetic samples ({kind}), labels, site.yaml")
 
 
 @app.command()

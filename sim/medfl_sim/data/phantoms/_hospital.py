@@ -92,6 +92,14 @@ def write_hospitals(
 
     Each has `dicom/PATIENT/study-N/SERIES-IMAGE.dcm`, `labels.csv` and `site.yaml`.
     """
+    homes = claim_homes(folder, origins, n_samples)
+    for origin, home in zip(origins, homes, strict=True):
+        _write_hospital(home, labels, invent(origin, n_samples))
+    return homes
+
+
+def claim_homes(folder: Path, origins: list[Origin], n_samples: int) -> list[Path]:
+    """Name each hospital's folder; refuse what cannot be made, and folders that hold something."""
     seed = min((origin.seed for origin in origins), default=0)
     if not origins or n_samples < 2 or seed < 0:
         seen = f"n_sites {len(origins)}, n_samples {n_samples}, seed {seed}"
@@ -100,8 +108,6 @@ def write_hospitals(
     for home in homes:
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             raise ConfigError(f"{home} exists and is not empty", data="nothing was written")
-    for origin, home in zip(origins, homes, strict=True):
-        _write_hospital(home, labels, invent(origin, n_samples))
     return homes
 
 
@@ -125,10 +131,11 @@ def _write_hospital(home: Path, labels: LabelFile, cases: Iterable[Case]) -> Non
         for case in cases:
             table.rows(case.rows)
             for image in case.images:
-                _save(image, home / "dicom")
+                save(image, home / "dicom")
 
 
-def _save(image: Dataset, folder: Path) -> None:
+def save(image: Dataset, folder: Path) -> None:
+    """Save a file of a patient by its study, series and number."""
     study = folder / str(image.PatientID) / f"study-{image.StudyID}"
     study.mkdir(parents=True, exist_ok=True)
     name = f"{image.SeriesNumber}-{int(image.InstanceNumber):03d}.dcm"
