@@ -180,7 +180,8 @@ def read_slices(
 
     `fitted` resamples a slice as soon as it is read: a whole volume may be large.
     """
-    return in_order([part for path in paths for part in _read_file(path, fitted)])
+    slices, places = in_order([part for path in paths for part in _read_file(path, fitted)])
+    return _without_gaps(slices), places
 
 
 def in_order(slices: list[Slice]) -> tuple[list[Slice], Places]:
@@ -194,7 +195,7 @@ def in_order(slices: list[Slice]) -> tuple[list[Slice], Places]:
     sides = np.array([known_spacing(part.facts) or (1.0, 1.0) for part in slices])
     if (np.ptp(sides, axis=0) > SQUARE * sides[0]).any():
         raise DataError("PixelSpacing (0028,0030) is not the same in all slices of the volume")
-    return _without_gaps(slices), places
+    return slices, places
 
 
 def _without_gaps(slices: list[Slice]) -> list[Slice]:

@@ -111,12 +111,12 @@ def _index(
 def _take(row: Row, is_apart: bool, masks: list[MaskFile], refused: dict[str, str]) -> None:
     """Make a mask file of a row; of a folder of masks, tell what is none."""
     if not row.reason and row.modality in KINDS:
-        masks.append(_mask_of(row))
+        masks.append(mask_of(row))
     elif is_apart and not kind_of(row.path):
         refused[row.path] = row.reason or f"modality {row.modality or 'missing'}: no mask"
 
 
-def _mask_of(row: Row) -> MaskFile:
+def mask_of(row: Row) -> MaskFile:
     return MaskFile(
         path=row.path,
         size=row.size,

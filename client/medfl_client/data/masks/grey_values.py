@@ -36,7 +36,7 @@ def whole_numbers(values: Numbers) -> Numbers:
     if values.size and values.max() > np.iinfo(np.uint16).max:
         raise DataError("the mask has values above 65535")
     rounded = np.rint(values).astype(np.uint16)
-    if values.dtype.kind == "f" and np.abs(values - rounded).max(initial=0) > 1e-3:
+    if values.dtype.kind == "f" and not np.allclose(values.astype(np.float64), rounded, 0, 1e-3):
         raise DataError("the mask's values are no whole numbers: probabilities, or an image?")
     return rounded
 
@@ -69,7 +69,7 @@ def on_grid(volume: Numbers, affine: Points, grid: Grid, notes: Notes) -> Number
         raise DataError(NO_PLACE)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise DataError("the mask does not say where it lies: its directions make no space")
-    inverse = np.linalg.inv(affine)
+    inverse: Points = np.linalg.inv(affine).astype(np.float64)
     way = Way(inverse[:3, :3], inverse[:3, 3])
     found, part_inside = take(volume, way, grid.plane, grid.shape)
     if not part_inside:

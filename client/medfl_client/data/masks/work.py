@@ -163,7 +163,8 @@ def _accept(images: Images, n_classes: int, job: MaskJob, body: memoryview) -> R
 
 
 def _words(own: object) -> tuple[str, ...]:
-    is_list = isinstance(own, list) and len(own) <= MAX_TOLD
-    if not is_list or not all(isinstance(one, str) and len(one) <= MAX_LETTERS for one in own):
+    if not isinstance(own, list) or len(own) > MAX_TOLD:
+        raise ValueError("no words")
+    if not all(isinstance(one, str) and len(one) <= MAX_LETTERS for one in own):
         raise ValueError("no words")
     return tuple(own)

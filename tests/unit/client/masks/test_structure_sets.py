@@ -1,0 +1,143 @@
+"""RTSTRUCT: what contours enclose, and what becomes of those that enclose nothing."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.client.masks.mask_files import (
+    N,
+    OTHER_FRAME,
+    PLACES,
+    SIDE,
+    box,
+    labels_of,
+    read,
+    write_series,
+    write_structures,
+)
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
+
+from medfl_client.data.masks.work import ReadMask
+from medfl_client.data.sandbox_wire import Refused
+
+RULES = {"names": {"GTV*": "tumour"}}
+# pixels 3 to 12 of each way: their centres lie from -4.5 to 4.5 mm
+SQUARE = np.zeros((SIDE, SIDE), dtype=np.uint8)
+SQUARE[3:13, 3:13] = 1
+HOLE = SQUARE.copy()
+HOLE[6:10, 6:10] = 0  # -1.5 to 1.5 mm
+
+
+def keyhole(place: float) -> np.ndarray:
+    """Go around the outer square, along one line to the hole, around it and back."""
+    outer = [(-5, -5), (5, -5), (5, 5), (-5, 5), (-5, -5)]
+    inner = [(-1.9, -1.9), (-1.9, 1.9), (1.9, 1.9), (1.9, -1.9), (-1.9, -1.9)]
+    return np.array([(x, y, place) for x, y in outer + inner])
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST, UPSIDE_DOWN])
+@pytest.mark.parametrize("is_keyhole", [True, False])
+def test_a_hole_is_a_contour_of_its_own_or_hangs_on_a_keyhole(
+    orientation: tuple[float, ...], is_keyhole: bool, tmp_path: Path
+) -> None:
+    source = write_series(tmp_path, orientation)
+    holed = (
+        [keyhole(PLACES[6])] if is_keyhole else [box(PLACES[6], -5, 5), box(PLACES[6], -1.9, 1.9)]
+    )
+    path = write_structures(tmp_path / "rs", [("GTV 1", [*holed, box(PLACES[2], -5, 5)])])
+
+    answer = read(source, tmp_path, [path], **RULES)
+
+    expected = np.zeros((N, SIDE, SIDE), dtype=np.uint8)
+    expected[6], expected[2] = 2 * HOLE, 2 * SQUARE
+    np.testing.assert_array_equal(labels_of(answer), expected)
+    assert isinstance(answer, ReadMask)
+    assert answer.ml[2] == pytest.approx((100 + 84) * 5 / 1000)
+
+
+def test_contours_that_cannot_be_drawn_are_told_with_their_number(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    tilted = box(PLACES[3], -5, 5) + np.array([[0, 0, 0], [0, 0, 4], [0, 0, 4], [0, 0, 0]])
+    contours = [
+        box(PLACES[1] + 1, -5, 5),  # between slices, and nothing nearer
+        box(PLACES[2] - 2, -5, 5),  # between slices, and the next is nearer
+        box(PLACES[2], -5, 5),
+        box(200, -5, 5),
+        box(-200, -5, 5),
+        ("POINT", box(PLACES[3], 0, 0)[:1]),
+        ("OPEN_PLANAR", box(PLACES[3], -5, 5)),
+        box(PLACES[3], -5, 5)[:2],
+        tilted,
+        box(PLACES[4], 5, 30),
+    ]
+    path = write_structures(tmp_path / "rs", [("tumour", contours)])
+
+    answer = read(source, tmp_path, [path])
+
+    labels = labels_of(answer)
+    np.testing.assert_array_equal(labels[1:3], 2 * np.stack([SQUARE, SQUARE]))
+    assert [int((part > 0).sum()) for part in labels] == [0, 100, 100, 0, 9, 0, 0, 0, 0]
+    assert isinstance(answer, ReadMask)
+    assert set(answer.notes) == {
+        "contours lie between slices; the nearest slice has them",
+        "contours lie between slices, and others are nearer; not drawn",
+        "2 contours or frames lie outside the image",
+        "contours are POINT, not closed; not drawn",
+        "contours are OPEN_PLANAR, not closed; not drawn",
+        "contours have fewer than 3 points; not drawn",
+        "contours do not lie in the image's plane; not drawn",
+        "contours reach beyond the image's edge",
+    }
+
+
+def test_two_regions_of_one_name_are_refused_unless_one_is_empty(tmp_path: Path) -> None:
+    source, drawn = write_series(tmp_path), [box(PLACES[2], -5, 5)]
+    two = write_structures(tmp_path / "two", [("tumour", drawn), ("tumour", drawn)])
+    one = write_structures(tmp_path / "one", [("tumour", drawn), ("tumour", [])])
+
+    refused = read(source, tmp_path, [two])
+
+    assert isinstance(refused, Refused)
+    assert "have one name" in refused.reason
+    assert (labels_of(read(source, tmp_path, [one])) == 2).sum() == 100
+
+
+def test_what_has_no_contour_is_background_or_unknown_as_the_site_says(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    path = write_structures(tmp_path / "rs", [("tumour", [box(PLACES[2], -5, 5)]), ("liver", [])])
+    empty = write_structures(tmp_path / "empty", [("tumour", []), ("liver", [])])
+
+    unknown = labels_of(read(source, tmp_path, [path], empty="unknown"))
+
+    assert set(np.unique(unknown)) == {2, 255}
+    assert not labels_of(read(source, tmp_path, [empty])).any()
+    nothing = read(source, tmp_path, [empty], empty="unknown")
+    assert isinstance(nothing, Refused)
+    assert "its mask is empty" in nothing.reason
+
+
+def test_another_frame_or_a_place_outside_is_refused(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    outside = write_structures(tmp_path / "o", [("tumour", [box(300, -5, 5)])])
+    unnamed = write_structures(tmp_path / "u", [])
+    frame = write_structures(tmp_path / "f", [("tumour", [box(0, -5, 5)])], frame=OTHER_FRAME)
+
+    for path, reason in ((outside, "outside the image"), (unnamed, "names no region")):
+        answer = read(source, tmp_path, [path])
+        assert isinstance(answer, Refused)
+        assert reason in answer.reason
+    assert not labels_of(read(source, tmp_path, [frame])).any()
+
+
+def test_ten_thousand_contours_take_seconds(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    contours = [circle * (1 + 5 * i / 10_000) + [0, 0, PLACES[i % N]] for i in range(10_000)]
+    path = write_structures(tmp_path / "rs", [("tumour", contours)])
+    began = time.perf_counter()
+
+    labels_of(read(source, tmp_path, [path]))
+
+    assert time.perf_counter() - began < 30
