@@ -66,6 +66,6 @@ def one_case(dice: float, hd95: float = 1.0, n_voxels: int = 1000, loss: float =
     return count_case({0: found, 1: found}, loss, 2)
 
 
-def some_cases(*dice: float) -> MaskCounts:
+def some_cases(*dice: float, hd95: float = 1.0) -> MaskCounts:
     """Give the counts of cases with these Dice."""
-    return merge_masks([one_case(value) for value in dice])
+    return merge_masks([one_case(value, hd95 if value else np.inf) for value in dice])

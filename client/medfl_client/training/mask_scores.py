@@ -90,6 +90,17 @@ def count_masks(model: nn.Module, images: Examples, plan: Plan, device: torch.de
     return parts[0]
 
 
+@torch.no_grad()
+def loss_on_masks(model: nn.Module, images: Examples, plan: Plan, device: torch.device) -> float:
+    """Give the mean loss per case, without the other scores."""
+    model.eval()
+    losses: list[float] = []
+    for _, pixels, masks in _batches(images, plan):
+        logits = logits_of(model, pixels.to(device), plan)
+        losses += [voxel_loss(*pair) for pair in zip(logits, masks.to(device), strict=True)]
+    return float(np.mean(losses)) if losses else 0.0
+
+
 def voxel_loss(logits: torch.Tensor, mask: torch.Tensor) -> float:
     """Give the mean cross-entropy over the known voxels of a case, whatever loss is trained on."""
     if not bool((mask != UNKNOWN_VOXEL).any()):

@@ -55,6 +55,11 @@ def middles_mm() -> NDArray[np.float64]:
     return np.array([0.0, *inner, np.inf])
 
 
+def middles_in_order() -> NDArray[np.float64]:
+    """Give where the bins of HD95 stand from 0 to 1, as `distance_places` does."""
+    return np.append((np.arange(NO_SURFACE) - 0.5).clip(0) / (NO_SURFACE - 1), 1.0)
+
+
 def middles_of_volume() -> NDArray[np.float64]:
     """Give the volume difference in the middle of each bin, as part of the true volume."""
     return middles_of_shares() * 2 - 1
@@ -141,7 +146,6 @@ def _mean_estimate(each: list[Estimate]) -> Estimate:
 def _drawn(counts: MaskCounts, k: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     """Give (N_DRAWS,) values of the scores that have bins; means are moved to the one told."""
     shares, n = middles_of_shares(), int(counts.cases[k, IN_TRUTH])
-    in_order = np.append((np.arange(NO_SURFACE) - 0.5).clip(0) / (NO_SURFACE - 1), 1.0)
     rows = {
         name: rng.multinomial(n, getattr(counts, name)[k] / n, N_DRAWS).astype(np.int64)
         for name in HISTOGRAMS
@@ -155,7 +159,7 @@ def _drawn(counts: MaskCounts, k: int, rng: np.random.Generator) -> dict[str, ND
     return {
         "dice": mean("dice", DICE, shares),
         "nsd": mean("nsd", NSD, shares),
-        "hd95": SHORTEST_MM * factor ** mean("hd95", DISTANCE, in_order),
+        "hd95": SHORTEST_MM * factor ** mean("hd95", DISTANCE, middles_in_order()),
         "median_dice": _medians(rows["dice"], shares),
         "median_hd95": _medians(rows["hd95"], middles_mm()),
         "volume": _medians(rows["volume"], middles_of_volume()),

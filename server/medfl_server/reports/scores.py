@@ -11,6 +11,7 @@ from typing import Any
 from medfl_common.metrics.clusters import of_part
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
+from medfl_common.metrics.mask_counts import MaskCounts
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
@@ -64,7 +65,7 @@ def once_each(
     A hospital that was away at the end may have scored it later.
     """
     found = [e for e in events if isinstance(e, kind) and e.sha256 == finished.sha256]
-    if not any(score_counts_in(event) for event in found):
+    if not any(n_scored_in(event) for event in found):
         return None
     sites: dict[str, SiteReply] = {}
     for event in found:
@@ -85,6 +86,18 @@ def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:
     """Read the counts of an event: site -> score counts, for the sites that share them."""
     found = {site: reply.score_counts for site, reply in event.sites.items()}
     return {site: counts for site, counts in found.items() if counts is not None}
+
+
+def mask_counts_in(event: Asked) -> dict[str, MaskCounts]:
+    """Read the counts of a segmentation's cases: site -> counts, for the sites that share them."""
+    found = {site: reply.mask_counts for site, reply in event.sites.items()}
+    return {site: counts for site, counts in found.items() if counts is not None}
+
+
+def n_scored_in(event: Asked) -> dict[str, int]:
+    """Count the images that each site scored, for the sites that share scores."""
+    found = {site: reply.n_scored for site, reply in event.sites.items()}
+    return {site: n for site, n in found.items() if n is not None}
 
 
 def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
