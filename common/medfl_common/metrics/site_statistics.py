@@ -87,7 +87,7 @@ def suppressed(counts: SiteStatistics, min_cell: int, task: Task) -> SiteStatist
     leaves fewer than a cell without the finding.
     """
     lists = {name: suppress(getattr(counts, name), min_cell, counts.samples) for name in COUNTS}
-    if task.type == "multilabel":
+    if task.has_several:
         lists["classes"] = tuple(
             n if n >= min_cell and not 0 < counts.samples - n < min_cell else 0
             for n in counts.classes

@@ -190,7 +190,7 @@ def _check_statistics(found: SiteStatistics, task: Task) -> None:
         raise RunError(f"left_out is {found.left_out}; 0 to {MAX_COUNT} is possible")
     for name in COUNTS:
         counts = getattr(found, name)
-        overlaps = name == "classes" and task.type == "multilabel"
+        overlaps = name == "classes" and task.has_several
         if (max(counts) if overlaps else sum(counts)) > found.samples:
             raise RunError(f"{name} counts more than the {found.samples} samples")
     if sum(found.greys) > PARTS + N_INTENSITY_BINS:
