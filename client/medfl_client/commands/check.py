@@ -114,8 +114,9 @@ def _show_reply(
     ]
     screen.table(["update", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
-    if result.score_counts is not None and "n_scored" not in reply.metric_records["numbers"]:
-        screen.say(f"the scores would be withheld: {why_no_scores(policy)}")
+    if result.is_scored and "n_scored" not in reply.metric_records["numbers"]:
+        what = "cases" if task.plan.task.is_dense else "images"
+        screen.say(f"the scores would be withheld: {why_no_scores(policy, what)}")
     screen.say(
         f"total: {n_bytes(reply):,} bytes a round (norm of the update {norm(update):.3g}); "
         "they hold no image, header, name or path"

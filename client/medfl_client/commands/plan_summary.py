@@ -5,6 +5,7 @@ import math
 from medfl_client.commands.plan_risks import risks
 from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.counts import N_BINS
+from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.site_statistics import lengths
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.differences import differences as changes
@@ -22,6 +23,13 @@ SAMPLES = {
     "image": "image", "series": "series", "study": "study", "candidate": "candidate position",
 }  # fmt: skip
 SCORES = "the number of scored images, their mean loss to three digits, counts of right and wrong "
+
+MASK_SCORES = (
+    "the number of scored images, their mean loss to three digits; for each class the voxels and "
+    "lesions that are found, missed or in excess, added up over images, means over images, and "
+    "histograms of images by Dice, surface distance and volume in 10 bins, at the end 50; classes "
+    "and bins of few images stay (policy P5). No mask leaves"
+)
 
 
 def summarise(plan: Plan) -> Rows:
@@ -82,6 +90,8 @@ def _shared(plan: Plan) -> Shapes:
 
 
 def _n_counts(plan: Plan) -> int:
+    if plan.task.is_dense:
+        return sum(map(math.prod, mask_shapes(len(plan.task.foreground)).values()))
     return math.prod(plan.task.confusion_shape) + 2 * plan.task.n_outputs * N_BINS
 
 
@@ -168,6 +178,8 @@ def _who(plan: Plan) -> str:
 
 
 def _scores(plan: Plan) -> str:
+    if plan.task.is_dense:
+        return MASK_SCORES
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
     if plan.evaluation.feature_statistics:

@@ -13,6 +13,7 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.feature_rules import may_tell
 from medfl_client.egress.inspection import held_back, inspect
+from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_client.egress.told_effects import released_effects
@@ -135,11 +136,11 @@ def sign(content: RecordDict, task: str, key: Ed25519PrivateKey, last: LastLine)
     return content
 
 
-def why_no_scores(policy: Policy) -> str:
+def why_no_scores(policy: Policy, what: str = "images") -> str:
     """Say which rule keeps the scores of a finished reply back."""
     if not policy.shares("scores"):
         return f"scores are not shared {rule('metrics')}"
-    return f"a class has fewer images than {policy.min_cell} {rule('min_cell')}"
+    return f"a class has fewer {what} than {policy.min_cell} {rule('min_cell')}"
 
 
 def refuse(task: TrainTask | None, code: int, incident: int) -> RecordDict:
@@ -190,7 +191,11 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
             strategy = task.plan.federation.strategy
             raise held_back(f"{strategy} needs the loss on the training images", "metrics")
         result = replace(result, train_loss=0.0)
-    counts = result.score_counts
+    masks = result.mask_counts
+    if masks is not None and policy.shares("scores"):
+        masks = released_masks(masks, policy.min_cell, task.is_scoring)
+        return replace(result, score_counts=None, mask_counts=masks, groups={})
+    result, counts = replace(result, mask_counts=None), result.score_counts
     if counts is None or not _is_large_enough(counts, policy) or not policy.shares("scores"):
         return replace(result, score_counts=None, groups={})
     groups = _permitted_groups(result, task, policy)

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.feature_rules import why_not
+from medfl_client.egress.mask_rules import check_masks
 from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
+from medfl_common.metrics.mask_numbers import NAMES, shapes
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
@@ -135,6 +137,11 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
 def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
     """Every class is absent or has at least the smallest cell of images, in groups too."""
     numbers, size = content.metric_records["numbers"], plan.task.confusion_shape[-1]
+    if NAMES[0] in numbers:
+        n_classes = len(plan.task.foreground)
+        told = {k: np.array(numbers[k]).reshape(s) for k, s in shapes(n_classes).items()}
+        if why := check_masks(told, policy.min_cell, "update" in content):
+            raise held_back(why, "min_cell")
     for name in LISTS & set(numbers):
         if name.endswith("confusion"):
             per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)

@@ -14,18 +14,20 @@ import torch
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import Policy, rule
+from medfl_client.config.site_file import rule
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, ledger, questions
 from medfl_client.egress import kept_reply as replies
-from medfl_client.egress.guard import let_out, permit, refuse, release, sign, why_no_scores
+from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
+from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
+from medfl_client.task.reply_line import line_of
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import (
@@ -45,13 +47,11 @@ from medfl_common.errors import (
     reason_of,
 )
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts, auc
-from medfl_common.metrics.enough import digits
+from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
-from medfl_common.ui.screen import in_words
 from medfl_common.wire.ledger_statement import LastLine
-from medfl_common.wire.results import TrainResult, n_bytes, plan_number
+from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import (
     TrainTask,
     asked_sha256,
@@ -64,7 +64,6 @@ from medfl_common.wire.tensors import Shapes
 from medfl_common.wire.versions import own_versions
 
 Tell = Callable[[str], None]  # one line for the eyes of the site
-PART = {"evaluate": "validation", "test": "test"}
 
 
 class NotSent(str):
@@ -139,7 +138,7 @@ def _answer(
         replies.keep(site.state, task, question, site.policy, reply)
     write_ledger(site, task, reply, shapes, RELEASED)
     session.forget_refusal()
-    _tell_result(result, task, reply, site.policy, session.seconds_left(task), tell)
+    tell(line_of(result, task, reply, site.policy, session.seconds_left(task)))
     return reply
 
 
@@ -179,9 +178,9 @@ def _do(
     if site.state is not None and is_bound:
         keep_step(site.state, task, result.update)
     n_others = few.tested if task.kind == "test" else few.scored
-    if n_others and result.score_counts is not None:
+    if n_others and result.is_scored:
         tell(f"scores withheld: {n_others} patients are others than before {rule('min_cell')}")
-        result = replace(result, score_counts=None, groups={}, features=None)
+        result = result.without_scores()
     return task, result
 
 
@@ -246,6 +245,9 @@ def _keep_model(
     data: SiteData,
     device: torch.device,
 ) -> None:
+    if task.plan.task.is_dense:
+        keep_with_masks(state, name, task.plan, model, data, device)
+        return
     logits_and_targets = None
     if len(data.validation):
         trunk = model if data.validation.is_images else model.head
@@ -268,31 +270,3 @@ def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
         seconds=round(time.monotonic() - started, 3),
         statistics=counts,
     )
-
-
-def _tell_result(
-    result: TrainResult,
-    task: TrainTask,
-    reply: RecordDict,
-    policy: Policy,
-    left: float | None,
-    tell: Tell,
-) -> None:
-    n_rounds = task.plan.federation.rounds
-    what = f"the model of round {task.round} is scored, on {PART.get(task.kind)} patients"
-    parts = [what if task.is_scoring else f"round {task.round} of {n_rounds}"]
-    if result.statistics is not None:
-        parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
-    if result.score_counts is not None:
-        area, n = auc(result.score_counts), result.score_counts.n
-        shown = "n/a" if area is None else f"{area:.{digits(n)}f}"
-        loss = f"{result.score_counts.loss:.{digits(n)}f}"
-        parts.append(f"global model here: loss {loss}, AUC {shown} on {n} images")
-        if "n_scored" not in reply.metric_records["numbers"]:
-            parts.append(f"scores withheld: {why_no_scores(policy)}")
-    if result.update is not None:
-        parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
-    parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
-    if left is not None and not task.is_scoring:
-        parts.append(f"{in_words(left)} left")
-    tell("; ".join(parts))

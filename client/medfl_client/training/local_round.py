@@ -15,6 +15,7 @@ from medfl_client.training.evaluate import (
     features_of,
     score,
 )
+from medfl_client.training.mask_scores import count_masks, loss_on_masks
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.metrics.feature_moments import moments_of
@@ -61,6 +62,8 @@ def _with_scores(
     images = data.test if part == "test" else data.validation
     if not len(images):
         return result
+    if task.plan.task.is_dense:
+        return replace(result, mask_counts=count_masks(model, images, task.plan, device))
     logits, targets = score(_trunk(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
     has_features = task.kind == "evaluate" and task.plan.evaluation.feature_statistics
@@ -87,8 +90,7 @@ def _with_update(
     """Add the update, in the plan's form."""
     start_loss = None
     if at_coordinator(task.plan.federation).needs_start_loss:
-        logits, targets = score(_trunk(model, data.train), data.train, task.plan, device)
-        start_loss = count_scores(logits, targets, task.plan).loss
+        start_loss = _loss_on(data.train, task.plan, model, device)
     trained, update = train_locally(
         task, model, data.train, device, client_state, max_steps, epochs
     )
@@ -100,6 +102,14 @@ def _with_update(
         start_loss=start_loss,
         update=compress_with_error_feedback(update, task.plan, client_state),
     )
+
+
+def _loss_on(images: Examples, plan: Plan, model: Network, device: torch.device) -> float:
+    """Give the mean loss of the task's weights on images."""
+    if plan.task.is_dense:
+        return loss_on_masks(model, images, plan, device)
+    logits, targets = score(_trunk(model, images), images, plan, device)
+    return count_scores(logits, targets, plan).loss
 
 
 def _trunk(model: Network, examples: Examples) -> nn.Module:

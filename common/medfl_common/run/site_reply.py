@@ -10,6 +10,10 @@ from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.feature_moments import FeatureMoments
+from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_numbers import NAMES
+from medfl_common.metrics.mask_numbers import from_numbers as masks_from
+from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
@@ -28,7 +32,7 @@ class SiteReply:
         score_counts: ScoreCounts | None, exact_auc: float | None,
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
-        waited: float | None = None,
+        waited: float | None = None, mask_counts: MaskCounts | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -47,6 +51,7 @@ class SiteReply:
             versions: Of medfl, torch and Python at the site.
             features: Moments of the final model's features of the validation images.
             waited: Seconds from the question to the answer; None: of a virtual hospital.
+            mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
@@ -59,6 +64,8 @@ class SiteReply:
             facts["for_round"] = for_round
         if score_counts is not None:
             facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
+        if mask_counts is not None:
+            facts["masks"] = _masks_to_json(mask_counts)
         if groups:
             facts["groups"] = {
                 kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
@@ -132,12 +139,22 @@ class SiteReply:
     @property
     def n_scored(self) -> int | None:
         """Validation images that were scored; None where the policy withholds scores."""
-        return self.facts["tally"]["n"] if "tally" in self.facts else None
+        told = self.facts.get("tally") or self.facts.get("masks")
+        return None if told is None else told["n"]
 
     @property
     def score_counts(self) -> ScoreCounts | None:
         """Counts of the validation images; None where the policy withholds them."""
         return _counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
+
+    @property
+    def mask_counts(self) -> MaskCounts | None:
+        """Counts of a segmentation's cases; None where the policy withholds them."""
+        told = self.facts.get("masks")
+        if told is None:
+            return None
+        lists = {name: np.array(told[name]) for name in NAMES}
+        return masks_from(told["n"], told["loss"], lists)
 
     def group(self, kind: str, place: int) -> ScoreCounts | None:
         """Give the counts of one subgroup; None where the site withholds them or has no image."""
@@ -160,6 +177,15 @@ class SiteReply:
             return None
         counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
         return SiteStatistics(**counts)
+
+
+def _masks_to_json(counts: MaskCounts) -> Json:
+    n_classes = len(counts.cases)
+    facts: dict[str, Json] = {"n": counts.n, "loss": counts.loss}
+    for name, told in masks_to(counts).items():
+        rows: Any = np.reshape(told, (n_classes, -1)).tolist()
+        facts[name] = rows
+    return facts
 
 
 def _counts_to_json(counts: ScoreCounts) -> Json:

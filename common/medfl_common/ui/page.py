@@ -196,6 +196,39 @@ def interval_plot(
     return figure
 
 
+@dataclass(frozen=True)
+class Box:
+    """A distribution: quantiles from 5 to 95 in 100, and the mean."""
+
+    low: float
+    first: float
+    middle: float
+    third: float
+    high: float
+    mean: float
+
+
+@as_plot
+def box_plot(boxes: Mapping[str, Box], x_label: str, x_range: tuple[float, float]) -> "Figure":
+    """Draw named distributions, one below the other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 1.2 + 0.32 * len(boxes)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, box in enumerate(boxes.values()):
+        axes.plot([box.low, box.high], [place, place], color=COLOURS[0], linewidth=1)
+        axes.barh(place, box.third - box.first, 0.5, box.first, color=COLOURS[5], alpha=0.7)
+        axes.plot([box.middle] * 2, [place - 0.25, place + 0.25], color="#1b2733", linewidth=2)
+        axes.plot([box.mean], [place], "o", color=COLOURS[1], markersize=4)
+    axes.set_yticks(range(len(boxes)), [*boxes])
+    axes.invert_yaxis()
+    axes.set_xlim(*x_range)
+    axes.set_xlabel(x_label)
+    axes.grid(alpha=0.3, axis="x")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
 def as_svg(figure: "Figure") -> str:
     """Give a figure as an SVG element without metadata; call it inside the figure's settings."""
     buffer = io.StringIO()

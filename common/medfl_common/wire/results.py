@@ -8,14 +8,13 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
-from medfl_common.metrics.counts import N_BINS, Counts, ScoreCounts
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.effect_numbers import (
     CLUSTERS,
     clusters_from_numbers,
@@ -23,6 +22,11 @@ from medfl_common.metrics.effect_numbers import (
     n_numbers,
 )
 from medfl_common.metrics.feature_moments import FeatureMoments
+from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_numbers import MOST_VOXELS, NAMES, VOXELS
+from medfl_common.metrics.mask_numbers import from_numbers as masks_from
+from medfl_common.metrics.mask_numbers import shapes as mask_shapes
+from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -30,15 +34,15 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.protocol import PROTOCOL
+from medfl_common.wire.read_numbers import MAX_COUNT, read_counts, read_integer, read_number
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.wire.versions import LARGEST, N_NUMBERS
 
 Numbers = dict[str, int | float | list[int] | list[float]]
-MAX_COUNT = 10**8  # images of one site, at most
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
-LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS}
+LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS, *NAMES}
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 FEATURES = "features"  # a list of moments: the only one that holds no counts
@@ -60,6 +64,7 @@ class TrainResult:
     start_loss: float | None = None  # of the task's weights on the training images, if asked for
     seconds: float = 0.0  # from task to reply at the site
     score_counts: ScoreCounts | None = None  # the task's weights on the site's validation images
+    mask_counts: MaskCounts | None = None  # the same of a segmentation, instead
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
@@ -71,10 +76,20 @@ class TrainResult:
     versions: tuple[int, ...] | None = None
 
     @property
+    def is_scored(self) -> bool:
+        """Say whether it has scores."""
+        return self.score_counts is not None or self.mask_counts is not None
+
+    def without_scores(self) -> "TrainResult":
+        """Take out all that was scored."""
+        return replace(self, score_counts=None, mask_counts=None, groups={}, features=None)
+
+    @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
         numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
-        numbers += [self.score_counts.loss] if self.score_counts is not None else []
+        scored = (self.score_counts, self.mask_counts)
+        numbers += [counts.loss for counts in scored if counts is not None]
         return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
 
 
@@ -102,12 +117,13 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     }
     if result.score_counts is not None:
         numbers |= _numbers_of_scores(result.score_counts)
+    if result.mask_counts is not None:
+        masks = result.mask_counts
+        numbers |= {"n_scored": masks.n, "loss": masks.loss, **masks_to(masks)}
     for kind, groups in result.groups.items():
         numbers |= _numbers_of_groups(kind, groups)
-    if result.exact_auc is not None:
-        numbers["exact_auc"] = result.exact_auc
-    if result.start_loss is not None:
-        numbers["start_loss"] = result.start_loss
+    single = {"exact_auc": result.exact_auc, "start_loss": result.start_loss}
+    numbers |= {name: value for name, value in single.items() if value is not None}
     if result.statistics is not None:
         for name, value in vars(result.statistics).items():
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
@@ -141,7 +157,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     if set(content) - {"numbers", "update", "seal"} or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]
-    spoken = _number(numbers, "protocol")
+    spoken = read_number(numbers, "protocol")
     if spoken != PROTOCOL:
         raise RunError(
             f"the site speaks protocol {spoken}, this coordinator {PROTOCOL}",
@@ -152,19 +168,21 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
     codec = codec_of(plan.federation.messages)
     is_asked = at_coordinator(plan.federation).needs_start_loss
     has_start_loss = is_asked and "start_loss" in numbers
+    is_scored = "n_scored" in numbers
     return TrainResult(
-        plan=_integer(numbers, "plan"),
-        round=_integer(numbers, "round"),
-        nonce=_integer(numbers, "nonce"),
-        code=_integer(numbers, "code"),
-        incident=_integer(numbers, "incident"),
-        n_images=_integer(numbers, "n_images"),
-        n_steps=_integer(numbers, "n_steps"),
-        train_loss=float(_number(numbers, "train_loss")),
-        seconds=float(_number(numbers, "seconds")),
-        score_counts=_score_counts(numbers, task) if "n_scored" in numbers else None,
-        exact_auc=float(_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
-        start_loss=float(_number(numbers, "start_loss")) if has_start_loss else None,
+        plan=read_integer(numbers, "plan"),
+        round=read_integer(numbers, "round"),
+        nonce=read_integer(numbers, "nonce"),
+        code=read_integer(numbers, "code"),
+        incident=read_integer(numbers, "incident"),
+        n_images=read_integer(numbers, "n_images"),
+        n_steps=read_integer(numbers, "n_steps"),
+        train_loss=float(read_number(numbers, "train_loss")),
+        seconds=float(read_number(numbers, "seconds")),
+        score_counts=_score_counts(numbers, task) if is_scored and not task.is_dense else None,
+        mask_counts=_mask_counts(numbers, task) if is_scored and task.is_dense else None,
+        exact_auc=float(read_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
+        start_loss=float(read_number(numbers, "start_loss")) if has_start_loss else None,
         update=decode_weights(update, shapes, codec) if update is not None else None,
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
@@ -198,15 +216,24 @@ def n_bytes(content: RecordDict) -> int:
 
 def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
     n = n_numbers(task.n_outputs)
-    told = _counts(numbers, CLUSTERS, (n,)) if CLUSTERS in numbers else None
+    told = read_counts(numbers, CLUSTERS, (n,)) if CLUSTERS in numbers else None
     return ScoreCounts(
-        n=_integer(numbers, "n_scored"),
-        loss=float(_number(numbers, "loss")),
-        confusion=_counts(numbers, "confusion", task.confusion_shape),
-        positive=_counts(numbers, "positive", (task.n_outputs, N_BINS)),
-        negative=_counts(numbers, "negative", (task.n_outputs, N_BINS)),
+        n=read_integer(numbers, "n_scored"),
+        loss=float(read_number(numbers, "loss")),
+        confusion=read_counts(numbers, "confusion", task.confusion_shape),
+        positive=read_counts(numbers, "positive", (task.n_outputs, N_BINS)),
+        negative=read_counts(numbers, "negative", (task.n_outputs, N_BINS)),
         clusters=None if told is None else clusters_from_numbers(told),
     )
+
+
+def _mask_counts(numbers: MetricRecord, task: Task) -> MaskCounts:
+    told = {
+        name: read_counts(numbers, name, shape, MOST_VOXELS if name == VOXELS else MAX_COUNT)
+        for name, shape in mask_shapes(len(task.foreground)).items()
+    }
+    n, loss = read_integer(numbers, "n_scored"), float(read_number(numbers, "loss"))
+    return masks_from(n, loss, told)
 
 
 def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:
@@ -218,15 +245,17 @@ def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:
             continue
         curves = (len(names), plan.task.n_outputs, N_BINS)
         shapes = ((len(names), *plan.task.confusion_shape), curves, curves)
-        parts = [_counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)]
+        parts = [
+            read_counts(numbers, f"{kind}_{p}", s) for p, s in zip(COUNTED, shapes, strict=True)
+        ]
         found[kind] = [score_counts_of_group(*counts) for counts in zip(*parts, strict=True)]
     return found
 
 
 def _statistics(numbers: MetricRecord, task: Task) -> SiteStatistics:
-    single = {name: _integer(numbers, f"data_{name}") for name in NUMBERS}
+    single = {name: read_integer(numbers, f"data_{name}") for name in NUMBERS}
     lists = {
-        name: tuple(_counts(numbers, f"data_{name}", (length,)).tolist())
+        name: tuple(read_counts(numbers, f"data_{name}", (length,)).tolist())
         for name, length in lengths(len(task.classes)).items()
     }
     if min(single.values()) < 0:
@@ -245,34 +274,7 @@ def _features(numbers: MetricRecord) -> FeatureMoments | None:
 
 
 def _versions(numbers: MetricRecord) -> tuple[int, ...]:
-    found = tuple(_counts(numbers, "versions", (N_NUMBERS,)).tolist())
+    found = tuple(read_counts(numbers, "versions", (N_NUMBERS,)).tolist())
     if max(found) > LARGEST:
         raise RunError("the reply's versions are none")
     return found
-
-
-def _counts(numbers: MetricRecord, key: str, shape: tuple[int, ...]) -> Counts:
-    """Read counts of a shape, or raise RunError."""
-    values = numbers.get(key)
-    if not isinstance(values, list) or len(values) != math.prod(shape):
-        raise RunError(f"the reply's {key} is not a list of {math.prod(shape)} counts")
-    counts = np.array(values)
-    if counts.dtype != np.int64 or (counts < 0).any() or (counts > MAX_COUNT).any():
-        raise RunError(f"the reply's {key} holds something other than counts")
-    return counts.reshape(shape)
-
-
-def _number(numbers: MetricRecord, key: str) -> int | float:
-    """Read a number, or raise RunError."""
-    value = numbers.get(key)
-    if type(value) not in (int, float):
-        raise RunError(f"the reply's {key} is missing or not a number")
-    return cast(float, value)
-
-
-def _integer(numbers: MetricRecord, key: str) -> int:
-    """Read a whole number, or raise RunError."""
-    value = numbers.get(key)
-    if type(value) is not int:
-        raise RunError(f"the reply's {key} is missing or not a whole number")
-    return value

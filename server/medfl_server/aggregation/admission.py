@@ -11,7 +11,8 @@ from flwr.app import RecordDict
 from medfl_common.errors import RunError, reason_of
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
-from medfl_common.wire.results import MAX_COUNT, TrainResult, decode_result, plan_number
+from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.signature import check_seal
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
@@ -84,7 +85,7 @@ def _admitted(
         check_seal(content, "" if unread else known.digest, enrolled.signing)
     if result.code:
         check_failure(result)
-        return replace(result, update=None, score_counts=None, groups={}, statistics=None)
+        return replace(result.without_scores(), update=None, statistics=None)
     most = MAX_COUNT if enrolled is None or not enrolled.max_images else enrolled.max_images
     check_numbers(result, task, most, known.n_trained)
     check_running_statistics(result.update or {}, known.weights)

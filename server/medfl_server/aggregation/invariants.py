@@ -15,8 +15,10 @@ from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
-from medfl_common.wire.results import MAX_COUNT, TrainResult
+from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
+from medfl_server.aggregation.mask_invariants import check_masks
 
 MAX_SECONDS = 1e8  # of work on one task: three years
 MAX_INCIDENT = 10**9
@@ -58,6 +60,9 @@ def check_numbers(
     if result.score_counts is not None:
         n = result.n_images or n_trained
         _check_scores(result.score_counts, task.plan, _most_scored(task.plan, n, max_images))
+    if result.mask_counts is not None:
+        n = result.n_images or n_trained
+        check_masks(result.mask_counts, task, _most_scored(task.plan, n, max_images))
     _check_groups(result)
     if result.features is not None:
         _check_features(result.features, task, max_images)
@@ -185,7 +190,7 @@ def _check_statistics(found: SiteStatistics, task: Task) -> None:
         raise RunError(f"left_out is {found.left_out}; 0 to {MAX_COUNT} is possible")
     for name in COUNTS:
         counts = getattr(found, name)
-        overlaps = name == "classes" and task.type == "multilabel"
+        overlaps = name == "classes" and task.has_several
         if (max(counts) if overlaps else sum(counts)) > found.samples:
             raise RunError(f"{name} counts more than the {found.samples} samples")
     if sum(found.greys) > PARTS + N_INTENSITY_BINS:

@@ -11,7 +11,7 @@ from medfl_common.run.events import FileScored, WithModel
 from medfl_common.ui.screen import Screen
 from medfl_server.commands.run import open_port
 from medfl_server.reports.scores import score_sites
-from medfl_server.reports.sections.result import HEADER, score_rows
+from medfl_server.reports.sections.result import header_of, score_rows
 from medfl_server.roster.enrolment import Roster
 from medfl_server.roster.enrolment import read_roster as roster_of
 from medfl_server.rounds.app import TTL_MARGIN_S
@@ -41,7 +41,8 @@ def score_study(
     link.run(app)
     for event in scored:
         if score_sites(event):
-            screen.table(HEADER, score_rows(event), _title(event, roster, wish))
+            rows = score_rows(event, study.plan)
+            screen.table(header_of(study.plan), rows, _title(event, roster, wish))
 
 
 def _title(event: WithModel, roster: Roster, wish: str) -> str:

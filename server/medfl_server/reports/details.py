@@ -9,6 +9,7 @@ from medfl_server.reports.scores import part_of, score_counts_in, score_counts_o
 from medfl_server.reports.sections.calibration import calibration_section
 from medfl_server.reports.sections.findings import findings_section
 from medfl_server.reports.sections.groups import groups_section
+from medfl_server.reports.sections.masks import mask_details
 from medfl_server.reports.sections.roc import roc_section
 from medfl_server.reports.sections.thresholds import thresholds_section
 from medfl_server.reports.sections.uncertainty import uncertainty_section
@@ -22,6 +23,8 @@ def detail_sections(event: Asked, choosing: Asked, plan: Plan) -> list[Section]:
         choosing: The scores that choose temperature and thresholds.
         plan: The study's.
     """
+    if plan.task.is_dense:
+        return mask_details(event, plan)
     counted, chosen = score_counts_in(event), score_counts_in(choosing)
     if not counted:
         return []

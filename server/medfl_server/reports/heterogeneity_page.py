@@ -108,10 +108,10 @@ def _greys(reported: Statistics) -> Section:
 
 
 def _tables(study: Study, reported: Statistics) -> Section:
-    classes, task = study.plan.task.classes, study.plan.task.type
+    task = study.plan.task
     tables = [
         _singles(reported),
-        _table("label", reported, classes, "classes", overlaps=task == "multilabel"),
+        _table("label", reported, task.classes, "classes", overlaps=task.has_several),
         _table("longer side", reported, band_names(SIDES, "pixels"), "sides"),
         _table("between pixels", reported, band_names(SPACINGS, "mm"), "spacings"),
         _table("slice thickness", reported, band_names(SLICES, "mm"), "slices"),

@@ -3,9 +3,10 @@
 import numpy as np
 
 from medfl_common.metrics.counts import merge
+from medfl_common.metrics.mask_counts import IN_TRUTH, merge_masks
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Finished, ScoredOnTest
-from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.scores import mask_counts_in, n_scored_in, score_counts_in
 
 
 def marks(event: Asked, plan: Plan) -> list[str]:
@@ -16,7 +17,7 @@ def marks(event: Asked, plan: Plan) -> list[str]:
             "It is the initial model: no round of training was better, so it learned nothing from "
             "the hospitals."
         )
-    counted = score_counts_in(event)
+    counted = n_scored_in(event)
     if isinstance(event, Finished) and counted and plan.evaluation.test:
         found.append(
             "No hospital scored it on a test part: none is large enough, or their policies "
@@ -28,8 +29,21 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."
         )
+    elif plan.task.is_dense:
+        whole = merge_masks([*mask_counts_in(event).values()])
+        nowhere = [
+            name
+            for name, n in zip(plan.task.foreground, whole.cases[:, IN_TRUTH], strict=True)
+            if not n
+        ]
+        if nowhere:
+            found.append(
+                f"No scored image is known to have {', '.join(nowhere)}, or too few do, so the "
+                "scores say nothing of it."
+            )
     elif plan.task.type != "multilabel":
-        n_images = np.sum(merge([*counted.values()]).confusion, axis=1)  # by true class
+        whole_counts = merge([*score_counts_in(event).values()])
+        n_images = np.sum(whole_counts.confusion, axis=1)  # by true class
         (present,) = np.nonzero(n_images)
         if len(present) == 1:
             found.append(

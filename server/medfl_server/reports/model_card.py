@@ -11,6 +11,8 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts, merge
 from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
+from medfl_common.metrics.mask_estimates import mask_estimates
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
 from medfl_common.ui.page import Section, Table, render
@@ -20,7 +22,9 @@ from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import (
     ALL,
+    mask_counts_in,
     model_round,
+    n_scored_in,
     once_each,
     part_of,
     score_counts_in,
@@ -28,9 +32,10 @@ from medfl_server.reports.scores import (
     shown_event,
 )
 from medfl_server.reports.sections.independence import whose_images
+from medfl_server.reports.sections.masks import in_cells, mask_table, unit_of
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
-from medfl_server.reports.sections.shared import auc_interval, who_shared_none
+from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
 from medfl_server.reports.sections.uncertainty import score_table
 from medfl_server.study.run_directory import Study
 
@@ -64,11 +69,17 @@ def write_model_card(study: Study) -> Path | None:
 
 
 NOT_TOLD = "none or withheld"
+MASKS = (
+    "The labels are masks of the hospitals: DICOM SEG, RTSTRUCT, NIfTI, NRRD or PNG, as each "
+    "holds them, brought to the plan's grid with the images. An image counts for a class that "
+    "its mask has. Nobody compared how the hospitals outline."
+)
 SHOWN = (
     "Do its probabilities mean what they say?",
     "Which threshold?",
     "Is it as good for everyone?",
     "Finding by finding",
+    "Class by class",
 )
 
 
@@ -101,12 +112,13 @@ def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
     if found is None:
         return f"{what}{marked}"
     absent = who_shared_none(event, _trained(study), letters)
-    if found.values["auc"] is None:
-        return f"{what} On its {found.n} {part_of(event)} images it has no AUC.{absent}{marked}"
+    name, word = main_score(study.plan)
+    if found.values[name] is None:
+        return f"{what} On its {found.n} {part_of(event)} images it has no {word}.{absent}{marked}"
     return (
-        f"{what} On {found.n} {part_of(event)} images of {_count(len(score_counts_in(event)))} "
-        f"that trained it, its AUC is {found.text('auc')} "
-        f"({auc_interval(event, study.plan)}).{absent}{marked}"
+        f"{what} On {found.n} {part_of(event)} images of {_count(len(n_scored_in(event)))} "
+        f"that trained it, its {word} is {found.text(name)} "
+        f"({main_interval(event, study.plan)}).{absent}{marked}"
     )
 
 
@@ -130,6 +142,7 @@ def _what(plan: Plan) -> str:
         "multiclass": f"sorts into {classes}",
         "ordinal": f"grades from least to most: {classes}",
         "multilabel": f"finds {classes}",
+        "segmentation": f"outlines {', '.join(plan.task.foreground)}",
     }
     modality = "/".join(plan.images.modality)
     return f"A {plan.model.name} that {kinds[plan.task.type]} in {modality} {images}."
@@ -145,7 +158,8 @@ def _uses(plan: Plan) -> list[Section]:
                 "a medical device: not for diagnosis, not for decisions about a person.",
                 f"Input: {'/'.join(images.modality)} images prepared as the plan says "
                 f"({images.size} pixels on a side; see preprocessing.json of an export). Output: "
-                f"a probability for each of {', '.join(plan.task.classes)}.",
+                f"a probability for each of {', '.join(plan.task.classes)}"
+                f"{' in each pixel or voxel' * plan.task.is_dense}.",
             ],
         ),
         Section(
@@ -162,17 +176,17 @@ def _uses(plan: Plan) -> list[Section]:
 def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     reported = read_statistics(study)
     statistics = reported[0] if reported else {}
-    counted = score_counts_in(event)
+    counted = n_scored_in(event)
     tested = once_each(study.log.read(Event), ScoredOnTest, event)
-    in_test = score_counts_in(tested) if tested else {}
+    in_test = n_scored_in(tested) if tested else {}
     rows = []
     for name, n in _trained(study).items():
         own = statistics.get(name)
-        overlaps = study.plan.task.type == "multilabel"
+        overlaps = study.plan.task.has_several
         told = [] if own is None else told_counts(own.classes, own.samples, overlaps)
         classes = " / ".join(told) or "withheld"
         parts = (counted, in_test)
-        scored = [str(one[name].n) if name in one else NOT_TOLD for one in parts]
+        scored = [str(one[name]) if name in one else NOT_TOLD for one in parts]
         patients = "withheld" if own is None else str(own.patients)
         rows.append([letters[name], str(n), *scored, patients, classes])
     header = ["site", "training images", "validation images", "test images"]
@@ -182,7 +196,8 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         "told. Training, validation and test images belong to different patients. A site too small "
         "for a test part has none. No image left its site."
     )
-    return Section("Data", [text], tables=[Table(header, rows)])
+    texts = [text, MASKS] if study.plan.task.is_dense else [text]
+    return Section("Data", texts, tables=[Table(header, rows)])
 
 
 def _training(study: Study, event: Finished) -> Section:
@@ -216,6 +231,8 @@ def _round(event: Finished) -> str:
 
 def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     counted = score_counts_in(event)
+    if masks := mask_counts_in(event):
+        return _mask_scores(plan, event, masks, letters)
     if not counted:
         return Section("Scores", ["No site released scores."])
     rows = []
@@ -225,6 +242,24 @@ def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     sites = Table(["site", "images", "AUC", "95 % interval"], rows)
     text = f"On the {part_of(event)} part of each site's patients."
     return Section("Scores", [text], tables=[score_table(merge([*counted.values()]), plan), sites])
+
+
+def _mask_scores(
+    plan: Plan, event: Asked, masks: Mapping[str, MaskCounts], letters: dict[str, str]
+) -> Section:
+    """Show a segmentation's Dice and surface Dice at each site."""
+    rows = []
+    for name, counts in masks.items():
+        found = mask_estimates(counts)
+        cells = [cell for score in ("dice", "nsd") for cell in in_cells(score, found[score])]
+        rows.append([letters[name], str(counts.n), *cells])
+    sites = Table(["site", "images", "Dice", "95 % interval", "NSD", "95 % interval"], rows)
+    whole = mask_table(merge_masks([*masks.values()]), plan)
+    text = (
+        f"On the {part_of(event)} part of each site's patients. NSD, the surface Dice, at "
+        f"{plan.evaluation.surface_mm:g} {unit_of(plan)}."
+    )
+    return Section("Scores", [text], tables=[whole, sites])
 
 
 def _limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> Section:

@@ -48,7 +48,7 @@ def write_report(study: Study) -> Path:
     sections = [
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
-        rounds_section(names, rounds, scored),
+        rounds_section(names, rounds, scored, study.plan),
         result_section(study, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),
         *outside_section(events, study.plan),
@@ -57,7 +57,7 @@ def write_report(study: Study) -> Path:
         messages_section(study.plan, rounds, shown),
         run_section(study, events, finished),
         Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),
-        _limits(),
+        _limits(study.plan.task.is_dense),
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, shown, finished, study.plan) + state(study, events, rounds)
@@ -69,12 +69,19 @@ def write_report(study: Study) -> Path:
     return path
 
 
-def _limits() -> Section:
+def _limits(is_dense: bool) -> Section:
+    bins = (
+        "The scores come from the hospitals' sums and histograms over images, not from masks: 50 "
+        "bins for the final model, 10 in the rounds, and no bin with fewer images than the "
+        "hospital's smallest cell."
+        if is_dense
+        else "The scores come from the hospitals' histograms, not from predictions: 128 bins for "
+        "the final model, 32 in the rounds, and no bin with fewer images than the hospital's "
+        "smallest cell. Scores in one bin count as ties."
+    )
     texts = [
         "Research software, not a medical device: nothing here is fit for diagnosis.",
-        "The scores come from the hospitals' histograms, not from predictions: 128 bins for the "
-        "final model, 32 in the rounds, and no bin with fewer images than the hospital's smallest "
-        "cell. Scores in one bin count as ties.",
+        bins,
         "With few validation patients a score can move by a tenth by chance alone; compare n "
         "before you compare sites.",
     ]

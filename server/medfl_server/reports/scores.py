@@ -11,6 +11,8 @@ from typing import Any
 from medfl_common.metrics.clusters import of_part
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
+from medfl_common.metrics.mask_estimates import mask_scores
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
@@ -23,7 +25,7 @@ from medfl_common.run.events import (
     WithModel,
 )
 from medfl_common.run.site_reply import SiteReply
-from medfl_server.reports.sections.numbers import number
+from medfl_server.reports.sections.numbers import case_number, number
 
 ALL = "all sites"
 
@@ -34,13 +36,16 @@ class Scored:
 
     n: int
     loss: float
-    confusion: list[Any]  # true class (row), predicted class (column); multilabel: per finding
-    values: dict[str, float | None]  # of medfl_common.metrics.counts.scores
+    # True class (row), predicted class (column); multilabel: per finding; segmentation: empty.
+    confusion: list[Any]
+    values: dict[str, float | None]  # of metrics.counts.scores, or metrics.mask_estimates
     bounds: dict[str, float]  # how far a value may be off, by the histograms' bins
 
     def text(self, name: str) -> str:
         """Write a value with the digits that its images and bins allow."""
         value = self.loss if name == "loss" else self.values[name]
+        if not self.confusion:
+            return case_number(value, self.n)
         return number(value, self.n, self.bounds.get(name, 0.0))
 
 
@@ -64,7 +69,7 @@ def once_each(
     A hospital that was away at the end may have scored it later.
     """
     found = [e for e in events if isinstance(e, kind) and e.sha256 == finished.sha256]
-    if not any(score_counts_in(event) for event in found):
+    if not any(n_scored_in(event) for event in found):
         return None
     sites: dict[str, SiteReply] = {}
     for event in found:
@@ -85,6 +90,18 @@ def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:
     """Read the counts of an event: site -> score counts, for the sites that share them."""
     found = {site: reply.score_counts for site, reply in event.sites.items()}
     return {site: counts for site, counts in found.items() if counts is not None}
+
+
+def mask_counts_in(event: Asked) -> dict[str, MaskCounts]:
+    """Read the counts of a segmentation's cases: site -> counts, for the sites that share them."""
+    found = {site: reply.mask_counts for site, reply in event.sites.items()}
+    return {site: counts for site, counts in found.items() if counts is not None}
+
+
+def n_scored_in(event: Asked) -> dict[str, int]:
+    """Count the images that each site scored, for the sites that share scores."""
+    found = {site: reply.n_scored for site, reply in event.sites.items()}
+    return {site: n for site, n in found.items() if n is not None}
 
 
 def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
@@ -108,6 +125,10 @@ def _group(reply: SiteReply, kind: str, place: int) -> ScoreCounts | None:
 
 def score_sites(event: Asked) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty without counts."""
+    masks = mask_counts_in(event)
+    if masks:
+        found = {site: _scored_masks(counts) for site, counts in masks.items()}
+        return {**found, ALL: _scored_masks(merge_masks([*masks.values()]))}
     counted = score_counts_in(event)
     found = {site: _scored(counts) for site, counts in counted.items()}
     if counted:
@@ -125,11 +146,11 @@ def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], 
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for event in events:
         for name, scored in score_sites(event).items():
-            number = scored.loss if value == "loss" else scored.values[value]
-            if number is not None:
+            known = scored.loss if value == "loss" else scored.values.get(value)
+            if known is not None:
                 x, y = lines.setdefault(name, ([], []))
                 x.append(model_round(event))
-                y.append(number)
+                y.append(known)
     return lines
 
 
@@ -141,3 +162,7 @@ def model_round(event: Asked) -> int:
 def _scored(counts: ScoreCounts) -> Scored:
     bounds = {"auc": auc_bound(counts)}
     return Scored(counts.n, counts.loss, counts.confusion.tolist(), scores(counts), bounds)
+
+
+def _scored_masks(counts: MaskCounts) -> Scored:
+    return Scored(counts.n, counts.loss, [], mask_scores(counts), {})

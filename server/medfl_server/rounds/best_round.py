@@ -12,8 +12,8 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
 from medfl_common.run.events import RoundMade
-from medfl_server.reports.scores import model_round, score_counts_in
-from medfl_server.rounds.comparison import Comparison
+from medfl_server.reports.scores import mask_counts_in, model_round, score_counts_in
+from medfl_server.rounds.comparison import Comparison, SiteCounts
 from medfl_server.rounds.outcome import Replies
 
 
@@ -29,19 +29,24 @@ class BestRound:
     def restore(self, rounds: list[RoundMade]) -> None:
         """Take in the rounds that the log holds."""
         for event in rounds:
-            self._add(model_round(event), score_counts_in(event))
+            self._add(model_round(event), score_counts_in(event) or mask_counts_in(event))
         paths = self._folder.glob("best-*.safetensors")
         self._comparison.forget_lost({int(path.stem.removeprefix("best-")) for path in paths})
 
     def add(self, round_: int, replies: Replies) -> None:
         """Take in how the sites scored a round's model."""
-        results = {site: a.result.score_counts for site, a in replies.answered.items()}
-        self._add(round_, {site: own for site, own in results.items() if own is not None})
+        results = {site: answered.result for site, answered in replies.answered.items()}
+        counts = {site: own.score_counts or own.mask_counts for site, own in results.items()}
+        self._add(round_, {site: own for site, own in counts.items() if own is not None})
 
-    def _add(self, round_: int, counts: dict[str, ScoreCounts]) -> None:
+    def _add(self, round_: int, counts: SiteCounts) -> None:
         # At the end histograms are finer: rounds are compared in the bins that all of them have.
+        # Those of cases stay as they are: their means tell, which bins do not change.
         if self._is_compared:
-            alike = {site: coarser(own, N_COARSE_BINS) for site, own in counts.items()}
+            alike = {
+                site: coarser(own, N_COARSE_BINS) if isinstance(own, ScoreCounts) else own
+                for site, own in counts.items()
+            }
             self._comparison.add(round_, alike)
 
     @property

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
+from medfl_common.metrics.mask_estimates import FEWEST_CASES, mask_scores
+from medfl_common.plan.dense import LOWER_IS_BETTER, METRICS
 from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
@@ -17,7 +20,7 @@ from medfl_common.run.choice import Choice
 MOST_GROUPS = 4  # of sites, for each of which the best round's weights are kept
 LEAST_SHARE = 0.5  # of the images that any site scored: fewer say too little of the model
 
-SiteCounts = Mapping[str, ScoreCounts]
+SiteCounts = Mapping[str, ScoreCounts | MaskCounts] | Mapping[str, ScoreCounts]
 Sites = frozenset[str]
 
 
@@ -42,6 +45,7 @@ class Comparison:
 
     def __init__(self, plan: Plan) -> None:
         self._metric = plan.evaluation.metric
+        self._fewest = FEWEST_CASES if plan.task.is_dense else FEWEST_IMAGES
         self._quadratic = plan.task.type == "ordinal"
         self._scored: list[Sites] = []  # by round
         self._images: dict[str, int] = {}  # by site, as it scored last
@@ -105,7 +109,7 @@ class Comparison:
             return Choice("no_scores")
         if self._share(sites) < LEAST_SHARE:
             return Choice("other_sites", *facts)
-        if self._n_images(sites) < FEWEST_IMAGES:
+        if self._n_images(sites) < self._fewest:
             return Choice("few_images", *facts)
         if group.best is None:
             return Choice("weights_gone" if sites in self._lost else "no_value", *facts)
@@ -124,9 +128,10 @@ class Comparison:
 
     def _are_enough(self, sites: Sites, counts: SiteCounts) -> bool:
         """Say whether both kinds of images are there, where the metric tells them apart."""
-        if self._metric in ("loss", "accuracy"):
+        if self._metric in ("loss", "accuracy", *METRICS):
             return True
-        return is_enough(_of(sites, counts))
+        whole = _of(sites, counts)
+        return isinstance(whole, MaskCounts) or is_enough(whole)
 
     def _from_kept(self, sites: Sites) -> Group:
         """Compare the rounds whose weights are at hand, on the images of these sites."""
@@ -149,8 +154,16 @@ class Comparison:
         whole = _of(sites, counts)
         if self._metric == "loss":
             return -whole.loss
-        return scores(whole, quadratic=self._quadratic)[self._metric]
+        found = (
+            mask_scores(whole)
+            if isinstance(whole, MaskCounts)
+            else scores(whole, quadratic=self._quadratic)
+        )
+        value = found[self._metric]
+        return -value if value is not None and self._metric in LOWER_IS_BETTER else value
 
 
-def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts:
-    return merge([own for site, own in counts.items() if site in sites])
+def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts | MaskCounts:
+    chosen = [own for site, own in counts.items() if site in sites]
+    masks = [own for own in chosen if isinstance(own, MaskCounts)]
+    return merge_masks(masks) if masks else merge([o for o in chosen if isinstance(o, ScoreCounts)])

@@ -88,5 +88,5 @@ class Ending:
             return
         replies = self._ask("test", kept)
         self._log.add(ScoredOnTest.of_model(sha256, facts_of_round(kept.round, replies)))
-        if any(one.result.score_counts is not None for one in replies.answered.values()):
+        if any(one.result.is_scored for one in replies.answered.values()):
             self._announce(f"final model on test patients: {summary(replies, 'test')}")

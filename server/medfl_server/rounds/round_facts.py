@@ -1,14 +1,17 @@
 """What the run log and the checkpoint keep of a round, and the line that tells of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from medfl_common.files import Json
-from medfl_common.metrics.counts import ScoreCounts, auc, merge
+from medfl_common.metrics.counts import auc, merge
 from medfl_common.metrics.curves import auc_bound
+from medfl_common.metrics.mask_counts import merge_masks
+from medfl_common.metrics.mask_estimates import mask_scores
 from medfl_common.run.events import Asked
 from medfl_common.run.site_reply import SiteReply
+from medfl_common.wire.results import TrainResult
 from medfl_common.wire.versions import named
-from medfl_server.reports.sections.numbers import number
+from medfl_server.reports.sections.numbers import case_number, number
 from medfl_server.rounds.outcome import Answered, Replies
 
 
@@ -41,6 +44,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         sha256=answered.sha256,
         for_round=result.round if result.round != round_ else None,  # asynchronous
         score_counts=result.score_counts,
+        mask_counts=result.mask_counts,
         exact_auc=result.exact_auc,
         groups=result.groups,
         compared=compared,
@@ -54,20 +58,29 @@ def summary(replies: Replies, part: str = "validation") -> str:
     """Say in one line what a round gave; the scored images are of a part of the data."""
     if not replies.answered and not replies.missing:
         return "no site had to be asked"
-    score_counts: list[ScoreCounts] = [
-        a.result.score_counts for a in replies.answered.values() if a.result.score_counts
-    ]
     parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
     trained = [a.result for a in replies.answered.values() if a.result.n_images]
     if trained:
         n = sum(result.n_images for result in trained)
         loss = sum(result.train_loss * result.n_images for result in trained) / n
         parts.append(f"training loss {number(loss, n)} over {n} images")
-    if score_counts:
-        merged = merge(score_counts)
-        area = number(auc(merged), merged.n, auc_bound(merged))
-        which, shown = "model before it: " if trained else "", number(merged.loss, merged.n)
-        parts.append(f"{which}loss {shown}, AUC {area} on {merged.n} {part} images")
+    if scored := _scores([a.result for a in replies.answered.values()], part):
+        parts.append(f"{'model before it: ' if trained else ''}{scored}")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)
+
+
+def _scores(results: Sequence[TrainResult], part: str) -> str:
+    """Give loss and AUC, or Dice, over all sites that share them; empty: none does."""
+    masks = [one.mask_counts for one in results if one.mask_counts is not None]
+    if masks:
+        joined = merge_masks(masks)
+        dice, loss = (case_number(v, joined.n) for v in (mask_scores(joined)["dice"], joined.loss))
+        return f"loss {loss}, Dice {dice} on {joined.n} {part} cases"
+    counts = [one.score_counts for one in results if one.score_counts is not None]
+    if not counts:
+        return ""
+    merged = merge(counts)
+    area = number(auc(merged), merged.n, auc_bound(merged))
+    return f"loss {number(merged.loss, merged.n)}, AUC {area} on {merged.n} {part} images"

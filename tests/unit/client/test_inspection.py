@@ -16,6 +16,7 @@ from medfl_common.errors import DisclosureError
 from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
 from medfl_common.metrics.feature_moments import moments_of
+from medfl_common.metrics.mask_counts import empty_mask_counts
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
@@ -229,4 +230,10 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
         replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
     )
 
-    assert set(content.metric_records["numbers"]) == LISTS | SINGLE | {FEATURES}
+    masks = TrainResult(0, 0, 0, mask_counts=empty_mask_counts(1))
+    numbers = {
+        **content.metric_records["numbers"],
+        **encode_result(masks).metric_records["numbers"],
+    }
+
+    assert set(numbers) == LISTS | SINGLE | {FEATURES}

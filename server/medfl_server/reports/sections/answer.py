@@ -5,7 +5,7 @@ from medfl_common.run.events import Asked, Event, Finished, Paused, RoundMade, S
 from medfl_server.reports.choice import why
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, part_of, score_sites
-from medfl_server.reports.sections.shared import auc_interval, who_shared_none
+from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
 from medfl_server.study.run_directory import Study
 
 
@@ -19,22 +19,23 @@ def answer(
     trained = {s: reply.n_images for event in rounds for s, reply in event.sites.items()}
     made = f"After {_count(len(rounds), 'round')} over {_count(len(sites), 'hospital')}"
     last = score_sites(shown).get(ALL)
+    name, word = main_score(plan)
     if last is None:
         return " ".join([f"{made} there is a common model.", *marks(shown, plan)])
     if finished is None and len(rounds) == 1:
         return (
-            f"{made} the common model has no scores yet; before training it had AUC "
-            f"{last.text('auc')} on {last.n} validation images."
+            f"{made} the common model has no scores yet; before training it had {word} "
+            f"{last.text(name)} on {last.n} validation images."
         )
-    interval = auc_interval(shown, plan)
+    interval = main_interval(shown, plan)
     first = score_sites(rounds[0]).get(ALL)
     is_test = isinstance(shown, ScoredOnTest)
     which = "validation images" if is_test else "images"
     on = f" on {first.n} {which}" if first and (is_test or first.n != last.n) else ""
-    started = f"; before training it was {first.text('auc')}{on}" if first else ""
+    started = f"; before training it was {first.text(name)}{on}" if first else ""
     outside = "who neither trained nor chose it" if is_test else "outside its training"
     return (
-        f"{made} the model of round {model_round(shown)} has AUC {last.text('auc')} ({interval}) "
+        f"{made} the model of round {model_round(shown)} has {word} {last.text(name)} ({interval}) "
         f"on {last.n} {part_of(shown)} images of patients {outside}{started}."
         f"{who_shared_none(shown, trained)}{_chosen(finished, is_test)}"
         + "".join(f" {mark}" for mark in marks(shown, plan))

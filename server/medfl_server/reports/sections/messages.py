@@ -9,7 +9,7 @@ from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
 from medfl_server.reports.scores import ALL, score_sites
 
-HEADER = ["message", "form", "bytes, median", "of float32", "AUC", "accuracy"]
+HEADER = ["message", "form", "bytes, median", "of float32"]
 
 
 def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -> Section:
@@ -24,7 +24,9 @@ def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -
     if not replies:
         return Section("What messages weigh", ["There is no finished round yet."])
     found = score_sites(shown).get(ALL) if shown else None
-    worth = [found.text(name) if found else "n/a" for name in ("auc", "accuracy")]
+    names = ("dice", "nsd") if plan.task.is_dense else ("auc", "accuracy")
+    worth = [found.text(name) if found else "n/a" for name in names]
+    header = [*HEADER, *(("Dice", "NSD") if plan.task.is_dense else ("AUC", "accuracy"))]
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
     rows = []
@@ -38,4 +40,4 @@ def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -
         f"The shared weights are {whole:,} bytes as float32; a message also holds "
         "counts, and the first one to a site the tensors that travel only once."
     )
-    return Section("What messages weigh", [text], tables=[Table(HEADER, rows)])
+    return Section("What messages weigh", [text], tables=[Table(header, rows)])

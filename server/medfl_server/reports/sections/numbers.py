@@ -2,11 +2,17 @@
 
 from medfl_common.metrics.enough import digits
 from medfl_common.metrics.estimates import Estimate
+from medfl_common.metrics.mask_estimates import case_digits
 
 
 def number(value: float | None, n: int, bound: float = 0.0) -> str:
     """Write a score with the digits that n images and the bins' error allow, or n/a."""
     return "n/a" if value is None else f"{value:.{digits(n, bound)}f}"
+
+
+def case_number(value: float | None, n: int) -> str:
+    """Write a Dice, or another score of cases, with the digits that n of them allow, or n/a."""
+    return "n/a" if value is None else f"{value:.{case_digits(n)}f}"
 
 
 def with_interval(estimate: Estimate) -> tuple[str, str]:

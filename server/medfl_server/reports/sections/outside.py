@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Event, Finished, ScoredOutside
+from medfl_common.run.events import Asked, Event, Finished, ScoredOutside
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.scores import model_round, once_each, score_counts_in
+from medfl_server.reports.scores import ALL, mask_counts_in, model_round, once_each, score_counts_in
 from medfl_server.reports.sections.independence import whose_images
+from medfl_server.reports.sections.masks import HEADER as MASK_HEADER
+from medfl_server.reports.sections.masks import mask_rows, mask_table
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED
 from medfl_server.reports.sections.uncertainty import score_table
@@ -33,6 +36,8 @@ def outside_section(
     final = once_each(events, ScoredOutside, finished[-1]) if finished else None
     shown = final or scored[-1]
     counted = score_counts_in(shown)
+    if plan.task.is_dense:
+        return [_masks(shown, plan, names or {})]
     rows = []
     for site in [*shown.sites, *shown.missing]:
         one = counted.get(site)
@@ -52,6 +57,23 @@ def outside_section(
     )
     texts = [text, whose_images(counted)] if counted else [text]
     return [Section(HEADING, texts, tables=tables)]
+
+
+def _masks(shown: Asked, plan: Plan, names: Mapping[str, str]) -> Section:
+    """Show the same of a segmentation."""
+    counted = mask_counts_in(shown)
+    rows = [
+        [names.get(row[0], row[0]), *row[1:]] for row in mask_rows(shown, NONE_SHARED, NO_ANSWER)
+    ]
+    tables = [Table(MASK_HEADER, rows, total=ALL)]
+    if counted:
+        whole = merge_masks([*counted.values()])
+        tables.append(mask_table(whole, plan, "all outside hospitals"))
+    text = (
+        f"The model of round {model_round(shown)} on all patients of hospitals that trained "
+        "nothing of it, and chose nothing."
+    )
+    return Section(HEADING, [text], tables=tables)
 
 
 def _rounds(scored: Sequence[ScoredOutside], plan: Plan) -> Table:

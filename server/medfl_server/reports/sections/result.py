@@ -1,10 +1,13 @@
 """The newest scores, site by site, and the confusion counts."""
 
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, ScoredOnTest
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, part_of, score_sites, shown_event
 from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
+from medfl_server.reports.sections.masks import HEADER as MASK_HEADER
+from medfl_server.reports.sections.masks import mask_rows
 from medfl_server.study.run_directory import Study
 
 NONE_SHARED = "none shared"
@@ -17,13 +20,14 @@ HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC
 def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     """Give header, rows and title of the newest scores, for a terminal."""
     event = shown_event(study.log.read(Event))
+    header = header_of(study.plan)
     if event is None:
-        return HEADER, [], "there is no finished round yet"
+        return header, [], "there is no finished round yet"
     made = model_round(event)
     title = f"model after round {made}"
     if isinstance(event, Finished | ScoredOnTest):
         title = f"final model (of round {made}) on {part_of(event)} patients"
-    return HEADER, score_rows(event), ". ".join([title, *marks(event, study.plan)])
+    return header, score_rows(event, study.plan), ". ".join([title, *marks(event, study.plan)])
 
 
 def result_section(study: Study, event: Asked | None) -> Section:
@@ -31,8 +35,11 @@ def result_section(study: Study, event: Asked | None) -> Section:
     if event is None:
         return Section("The result", ["There is none yet."])
     found = score_sites(event)
-    _, rows, title = final_table(study)
-    tables = [Table(HEADER, rows, total=ALL)]
+    header, rows, title = final_table(study)
+    tables = [Table(header, rows, total=ALL)]
+    if study.plan.task.is_dense:
+        text = f"The {title.removesuffix('.')}. Of several classes: the unweighted mean over them."
+        return Section("The result", [text], tables=tables)
     classes = study.plan.task.classes
     tables += [confusion_table(name, one, classes) for name, one in printed(found).items()]
     positive = study.plan.task.classes[-1]
@@ -51,8 +58,15 @@ def result_section(study: Study, event: Asked | None) -> Section:
     return Section("The result", [t for t in texts if t], tables=tables)
 
 
-def score_rows(event: Asked) -> list[list[str]]:
+def header_of(plan: Plan) -> list[str]:
+    """Name the columns of `score_rows`."""
+    return MASK_HEADER if plan.task.is_dense else HEADER
+
+
+def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
     """List the scores of each site, and of all."""
+    if plan.task.is_dense:
+        return mask_rows(event, NONE_SHARED, NO_ANSWER)
     found = score_sites(event)
     shown = {*printed(found), ALL}
     rows = []

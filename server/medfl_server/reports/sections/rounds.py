@@ -1,25 +1,35 @@
 """How it went, round by round: curves of loss and AUC."""
 
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, ModelScored, RoundMade
 from medfl_common.ui.page import Section, line_plot
 from medfl_server.reports.scores import ALL, curves
+from medfl_server.reports.sections.shared import main_score
+
+PERFECT = {
+    "auc": "0.5 is chance for the AUC, 1 is perfect.",
+    "dice": "A Dice of 1 is perfect, and 0 no overlap.",
+}
 
 
-def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked]) -> Section:
+def rounds_section(
+    sites: list[str], rounds: list[RoundMade], scored: list[Asked], plan: Plan
+) -> Section:
     """Draw the common model's scores and the loss of local training."""
     names = [*sites, ALL]
     last = [event for event in scored if isinstance(event, ModelScored)]
     in_order: list[Asked] = [*rounds, *last]
     if len(in_order) == len(rounds):  # the last model is the final one
         in_order = scored
-    loss, area = curves(in_order, "loss"), curves(in_order, "auc")
+    loss, area = curves(in_order, "loss"), curves(in_order, main_score(plan)[0])
     plots = []
     if loss:
         plots.append(line_plot(loss, "rounds made", "loss on validation images", names, ALL))
     if area:
         lowest = min(min(y) for _, y in area.values())
         range_ = (min(0.45, lowest - 0.05), 1.02)
-        plots.append(line_plot(area, "rounds made", "AUC on validation images", names, ALL, range_))
+        label = f"{main_score(plan)[1]} on validation images"
+        plots.append(line_plot(area, "rounds made", label, names, ALL, range_))
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
         for site, reply in event.sites.items():
@@ -30,7 +40,7 @@ def rounds_section(sites: list[str], rounds: list[RoundMade], scored: list[Asked
         plots.append(line_plot(train, "round", "loss in local training", names))
     text = (
         "The common model on each hospital's validation patients, before the first round and after "
-        "every round. 0.5 is chance for the AUC, 1 is perfect."
+        f"every round. {PERFECT[main_score(plan)[0]]}"
         if loss
         else "No hospital released scores, so the page shows only the loss of local training."
     )

@@ -1,17 +1,26 @@
-"""The AUC in a page's first sentence: its interval, and the sites that are not in it."""
+"""The main score in a page's first sentence: its interval, and the sites that are not in it."""
 
 from collections.abc import Mapping
 
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
+from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
-from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.scores import mask_counts_in, n_scored_in, score_counts_in
+from medfl_server.reports.sections.masks import dice_in_words
 from medfl_server.reports.sections.numbers import interval_in_words
 
 
-def auc_interval(event: Asked, plan: Plan) -> str:
-    """Write the 95 % interval of the AUC over all sites that shared scores, or why it has none."""
+def main_score(plan: Plan) -> tuple[str, str]:
+    """Name the score of a page's first sentence, and write its name."""
+    return ("dice", "Dice") if plan.task.is_dense else ("auc", "AUC")
+
+
+def main_interval(event: Asked, plan: Plan) -> str:
+    """Write the 95 % interval of the AUC, or Dice, over all sites that shared scores."""
+    if plan.task.is_dense:
+        return dice_in_words(merge_masks([*mask_counts_in(event).values()]))[1]
     counted = score_counts_in(event)
     return interval_in_words(auc_estimate(merge([*counted.values()]), plan.task.type))
 
@@ -26,7 +35,7 @@ def who_shared_none(
         trained: Training images by site.
         names: What to call the sites; None: their names.
     """
-    absent = [site for site in trained if site not in score_counts_in(event)]
+    absent = [site for site in trained if site not in n_scored_in(event)]
     total, missing = sum(trained.values()), sum(trained[site] for site in absent)
     if not absent:
         return ""

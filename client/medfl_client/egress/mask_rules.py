@@ -1,0 +1,69 @@
+"""What leaves of a segmentation's scores: cases are counted, and few of them tell nothing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.metrics.counts import Counts
+from medfl_common.metrics.mask_counts import (
+    ABSENT,
+    FALSE_ALARM,
+    HISTOGRAMS,
+    N_CASE_BINS,
+    N_COARSE_CASE_BINS,
+    SUMMED,
+    MaskCounts,
+    case_bin_places,
+    coarser_masks,
+)
+from medfl_common.metrics.mask_numbers import PREFIX
+
+
+def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskCounts | None:
+    """Take out what few cases would tell; None: of no class enough is left.
+
+    A class stays where each of both is no case or at least `min_cell`: those with it, and those
+    without. Bins are joined to such cells, in the rounds fewer than in the last scorings; fewer
+    false alarms, or fewer cases without one, count as none. Voxels and loss have three digits.
+    """
+    stays = np.array([not is_small(row[:FALSE_ALARM], min_cell).any() for row in counts.cases])
+    stays &= counts.cases[:, :FALSE_ALARM].any(axis=1)
+    if counts.n < min_cell or not stays.any():
+        return None
+    kept = {name: getattr(counts, name) * stays[:, None] for name in SUMMED}
+    kept["voxels"] = _three_digits(kept["voxels"])
+    kept["cases"] = _alarms_in_cells(kept["cases"], min_cell)
+    n_bins = N_CASE_BINS if is_scoring else N_COARSE_CASE_BINS
+    whole = MaskCounts(counts.n, float(f"{counts.loss:.3g}"), **kept)
+    return coarser_masks(whole, n_bins, min_cell)
+
+
+def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
+    """Say what in a message's lists is of few cases; empty: nothing is."""
+    cases = told[PREFIX + "cases"]
+    quiet = cases[:, ABSENT] - cases[:, FALSE_ALARM]
+    if is_small(cases, min_cell).any() or is_small(quiet, min_cell).any():
+        return "the scores of a class with few cases"
+    for name in HISTOGRAMS:
+        if is_small(told[PREFIX + name], min_cell).any():
+            return "a bin of a histogram with few cases"
+        others = np.delete(told[PREFIX + name], case_bin_places(N_COARSE_CASE_BINS), axis=1)
+        if is_round and others.any():
+            return f"a histogram of a round in more than {N_COARSE_CASE_BINS} bins"
+    return ""
+
+
+def is_small(counts: Counts, min_cell: int) -> NDArray[np.bool_]:
+    """Say where a count is of somebody, and of fewer than the smallest cell."""
+    return np.asarray((counts > 0) & (counts < min_cell))
+
+
+def _alarms_in_cells(cases: Counts, min_cell: int) -> Counts:
+    found = cases.copy()
+    alarms = np.where(is_small(cases[:, FALSE_ALARM], min_cell), 0, cases[:, FALSE_ALARM])
+    is_rest_small = is_small(cases[:, ABSENT] - alarms, min_cell)
+    found[:, FALSE_ALARM] = np.where(is_rest_small, cases[:, ABSENT], alarms)
+    return found
+
+
+def _three_digits(counts: Counts) -> Counts:
+    return np.array([[int(float(f"{n:.3g}")) for n in row] for row in counts.tolist()])

@@ -1,0 +1,38 @@
+"""The counts of a segmentation as lists of whole numbers, as they leave a hospital, and back."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medfl_common.metrics.counts import Counts
+from medfl_common.metrics.mask_counts import HISTOGRAMS, IN_TRUTH, N_CASE_BINS, MaskCounts
+
+PREFIX = "mask_"
+PARTS = 1000  # means are told in thousandths
+COUNTED = ("voxels", "lesions", "cases", *HISTOGRAMS)
+NAMES = tuple(PREFIX + name for name in (*COUNTED, "means"))
+VOXELS = PREFIX + "voxels"
+MOST_VOXELS = 10**15  # of one class at one site
+
+
+def shapes(n_classes: int) -> dict[str, tuple[int, int]]:
+    """Give the shape of each list, for so many foreground classes."""
+    return {
+        name: (n_classes, N_CASE_BINS if name.removeprefix(PREFIX) in HISTOGRAMS else 3)
+        for name in NAMES
+    }
+
+
+def to_numbers(counts: MaskCounts) -> dict[str, list[int]]:
+    """Write everything but the number of cases and the loss."""
+    n = np.maximum(counts.cases[:, [IN_TRUTH]], 1)
+    means = np.rint(counts.sums / n * PARTS).astype(np.int64)
+    found = {PREFIX + name: getattr(counts, name).ravel().tolist() for name in COUNTED}
+    return {**found, PREFIX + "means": means.ravel().tolist()}
+
+
+def from_numbers(n: int, loss: float, told: Mapping[str, Counts]) -> MaskCounts:
+    """Read the lists, each in its shape; a mean times its cases is the sum."""
+    lists = {name: told[PREFIX + name] for name in COUNTED}
+    sums = told[PREFIX + "means"] / PARTS * lists["cases"][:, [IN_TRUTH]]
+    return MaskCounts(n, loss, **lists, sums=sums)

@@ -1,0 +1,69 @@
+"""What the scores of a segmentation must be to be true; of one site."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.errors import RunError
+from medfl_common.metrics.counts import Counts
+from medfl_common.metrics.mask_counts import (
+    ABSENT,
+    DICE,
+    DISTANCE,
+    FALSE_ALARM,
+    HISTOGRAMS,
+    HIT,
+    IN_TRUTH,
+    MISSED,
+    N_CASE_BINS,
+    N_COARSE_CASE_BINS,
+    NSD,
+    MaskCounts,
+)
+from medfl_common.metrics.mask_estimates import middles_in_order, middles_of_shares
+from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.wire.tasks import TrainTask
+
+ROUNDING = 1e-3  # a mean is told in thousandths
+MEANS = (("dice", DICE), ("nsd", NSD), ("hd95", DISTANCE))
+
+
+def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
+    """Raise RunError unless counts are of the same cases, `most` at the most."""
+    if not 1 <= counts.n <= min(most, MAX_COUNT):
+        raise RunError(f"n_scored is {counts.n}; 1 to {most} is possible")
+    if not 0 <= counts.loss < math.inf:
+        raise RunError(f"loss is {counts.loss:g}; 0 and more is possible")
+    cases = counts.cases
+    if (cases[:, [IN_TRUTH, ABSENT]].sum(axis=1) > counts.n).any() or (
+        cases[:, FALSE_ALARM] > cases[:, ABSENT]
+    ).any():
+        raise RunError(f"a class counts more cases than the {counts.n} that were scored")
+    for name in HISTOGRAMS:
+        if (getattr(counts, name).sum(axis=1) != cases[:, IN_TRUTH]).any():
+            raise RunError(f"the histogram of {name} does not count the cases with its class")
+    _check_truth(counts)
+    _check_means(counts, N_CASE_BINS if task.is_scoring else N_COARSE_CASE_BINS)
+
+
+def _check_truth(counts: MaskCounts) -> None:
+    """Check that voxels and lesions of a truth are where its cases are, and nowhere else."""
+    has_cases = counts.cases[:, IN_TRUTH] > 0
+    for name in ("voxels", "lesions"):
+        found: Counts = getattr(counts, name)
+        has_some = found[:, [HIT, MISSED]].any(axis=1)
+        if (has_some != has_cases).any():
+            raise RunError(f"the {name} are not of the cases that have their class")
+
+
+def _check_means(counts: MaskCounts, n_bins: int) -> None:
+    """Check that a mean is where its histogram says, as far as the bins are wide."""
+    n = np.maximum(counts.cases[:, IN_TRUTH], 1)
+    for name, column in MEANS:
+        middles = middles_in_order() if name == "hd95" else middles_of_shares()
+        means: NDArray[np.float64] = counts.sums[:, column] / n
+        by_bins = getattr(counts, name) @ middles / n
+        # half a bin for the place in it, half for where joined bins stand, and bins at the ends
+        if (np.abs(means - by_bins) > 1.1 / n_bins + ROUNDING).any() or (means > 1).any():
+            raise RunError(f"the mean of {name} is not what its histogram says")

@@ -1,0 +1,168 @@
+"""The scores of a segmentation: by site, as distributions, with intervals, class by class."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medfl_common.metrics.enough import FEWEST_OF_A_CLASS
+from medfl_common.metrics.estimates import Estimate
+from medfl_common.metrics.mask_counts import FALSE_ALARM, IN_TRUTH, MaskCounts, merge_masks
+from medfl_common.metrics.mask_estimates import (
+    IN_MM,
+    case_digits,
+    class_estimates,
+    mask_estimates,
+    mask_scores,
+    middles_of_shares,
+)
+from medfl_common.plan.plan import Plan
+from medfl_common.run.events import Asked
+from medfl_common.ui.page import Box, Section, Table, box_plot
+from medfl_server.reports.scores import ALL, mask_counts_in
+from medfl_server.reports.sections.numbers import case_number
+
+NAMES = {
+    "dice": "Dice, mean",
+    "median_dice": "Dice, median",
+    "nsd": "surface Dice (NSD), mean",
+    "hd95": "HD95, geometric mean, {unit}",
+    "median_hd95": "HD95, median, {unit}",
+    "volume": "volume difference, median",
+    "voxel_dice": "Dice of all voxels together",
+    "lesion_sensitivity": "lesions found",
+    "lesion_f1": "lesions, F1",
+    "false_alarms": "images without it in which it is seen",
+}
+COLUMNS = ("dice", "median_dice", "nsd", "median_hd95", "lesion_f1")
+HEADER = ["site", "images scored", "Dice", "median Dice", "NSD", "median HD95", "lesion F1"]
+QUARTERS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the cases, in a box
+
+
+def mask_rows(event: Asked, none_shared: str, no_answer: str) -> list[list[str]]:
+    """List the scores of each site, the mean over the classes, and of all."""
+    counted = mask_counts_in(event)
+    rows = []
+    for site in [*event.sites, *event.missing]:
+        blank = ["" for _ in COLUMNS]
+        if site in counted:
+            rows.append([site, *_cells(counted[site])])
+        else:
+            rows.append([site, none_shared if site in event.sites else no_answer, *blank])
+    return [*rows, [ALL, *_cells(merge_masks([*counted.values()]))]] if counted else rows
+
+
+def mask_details(event: Asked, plan: Plan) -> list[Section]:
+    """Show distributions, intervals and classes; nothing where no site shares scores."""
+    counted = mask_counts_in(event)
+    if not counted:
+        return []
+    whole = merge_masks([*counted.values()])
+    sections = [spread_section(counted, whole, plan), sure_section(whole, plan)]
+    return [*sections, classes_section(whole, plan)]
+
+
+def spread_section(counted: Mapping[str, MaskCounts], whole: MaskCounts, plan: Plan) -> Section:
+    """Draw the cases' Dice as boxes, for each class over all sites and at each."""
+    pictures = []
+    for k, name in enumerate(plan.task.foreground):
+        found = {**counted, ALL: whole}
+        boxes = {
+            f"{site} (n = {one.cases[k, IN_TRUTH]})": box
+            for site, one in found.items()
+            if (box := box_of(one, k)) is not None
+        }
+        if boxes:
+            pictures.append(box_plot(boxes, f"Dice of {name}, image by image", (0.0, 1.0)))
+    text = (
+        "Of each site's images in which the class is: the line is the median, the box the middle "
+        "half, the whiskers 5 to 95 in 100, the point the mean. They come from bins, none of fewer "
+        "images than the hospital's smallest cell, so with few images a box says little."
+    )
+    return Section("Dice, site by site", [text], pictures)
+
+
+def box_of(counts: MaskCounts, k: int) -> Box | None:
+    """Give the quantiles of a class's Dice from its bins, and the mean; None without a case."""
+    n = int(counts.cases[k, IN_TRUTH])
+    if not n:
+        return None
+    total = np.cumsum(counts.dice[k])
+    places = [int(np.searchsorted(total, max(share * n, 0.5))) for share in QUARTERS]
+    low, first, middle, third, high = (float(middles_of_shares()[place]) for place in places)
+    return Box(low, first, middle, third, high, float(counts.sums[k, 0]) / n)
+
+
+def sure_section(whole: MaskCounts, plan: Plan) -> Section:
+    """List the scores over all sites with their intervals, and say what these take for granted."""
+    texts = [
+        "The means are exact to a thousandth; medians come from 50 bins, and their intervals hold "
+        "that. Intervals: images drawn anew from the bins (bootstrap); lesions by Wilson. They "
+        "treat images as independent: several of one patient make them too narrow. The mean over "
+        "the classes has the mean of their intervals, wide enough for images that are hard in all.",
+    ]
+    return Section("How sure are these scores?", texts, tables=[mask_table(whole, plan)])
+
+
+def mask_table(whole: MaskCounts, plan: Plan, of: str = ALL) -> Table:
+    """List every score over some sites, the mean over the classes, with its 95 % interval."""
+    rows = [
+        [title.format(unit=unit_of(plan)), *in_cells(name, one)]
+        for (name, title), one in zip(NAMES.items(), _in_order(mask_estimates(whole)), strict=True)
+    ]
+    caption = f"{of}, n = {whole.n} images"
+    return Table(["score", "value", "95 % interval"], rows, caption=caption)
+
+
+def classes_section(whole: MaskCounts, plan: Plan) -> Section:
+    """Score each class over all sites, and say how often the model sees it where it is not."""
+    header = ["class", "images with it", "Dice", "95 % interval", "NSD", "median HD95"]
+    header += ["lesions found", "seen without"]
+    rows = []
+    for k, name in enumerate(plan.task.foreground):
+        found = class_estimates(whole, k)
+        cells = [in_cells(n, found[n])[0] for n in ("nsd", "median_hd95", "lesion_sensitivity")]
+        n, alarms = int(whole.cases[k, IN_TRUTH]), int(whole.cases[k, FALSE_ALARM])
+        rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, str(alarms)])
+    surface = plan.evaluation.surface_mm
+    text = (
+        f"NSD: the part of both surfaces that is within {surface:g} {unit_of(plan)} of the other. "
+        "HD95: 95 in 100 points of each surface are nearer to the other; `inf` where the model "
+        "sees nothing in half of the images. A lesion is found if it overlaps by a tenth (IoU). "
+        f"A class that fewer images have, or lack, than a site's smallest cell is not told there; "
+        f"a figure of fewer than {FEWEST_OF_A_CLASS} images has one digit."
+    )
+    return Section("Class by class", [text], tables=[Table(header, rows)])
+
+
+def in_cells(name: str, estimate: Estimate) -> tuple[str, str]:
+    """Write a value and its interval."""
+    value, low, high = (
+        _written(name, one, estimate.n) for one in (estimate.value, estimate.low, estimate.high)
+    )
+    return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+
+
+def unit_of(plan: Plan) -> str:
+    """Say in what distances are: mm, or pixels where the plan's images have no spacing."""
+    return "mm" if plan.images.spacing_mm else "pixels"
+
+
+def dice_in_words(whole: MaskCounts) -> tuple[str, str]:
+    """Give the mean Dice over sites and classes, and its interval in words."""
+    value, interval = in_cells("dice", mask_estimates(whole)["dice"])
+    return value, f"95 % interval {interval}"
+
+
+def _cells(counts: MaskCounts) -> list[str]:
+    found = mask_scores(counts)
+    return [str(counts.n), *(_written(name, found[name], counts.n) for name in COLUMNS)]
+
+
+def _written(name: str, value: float | None, n: int) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.{1 if case_digits(n) > 1 else 0}f}" if name in IN_MM else case_number(value, n)
+
+
+def _in_order(found: Mapping[str, Estimate]) -> list[Estimate]:
+    return [found[name] for name in NAMES]
