@@ -9,10 +9,9 @@ from torch import nn
 from torch.nn.functional import pad
 
 from medfl_common.models.input_scale import BLACK
+from medfl_common.plan.dense import WINDOW_OVERLAP, WINDOW_SPREAD
 from medfl_common.plan.plan import Plan
 
-OVERLAP = 0.5  # of a window with the next
-SPREAD = 1 / 8  # of the Gaussian, in sides of the window, as in nnU-Net
 LEAST = 1e-3  # weight of a window's corner
 
 
@@ -23,7 +22,7 @@ def logits_of(model: nn.Module, pixels: torch.Tensor, plan: Plan) -> torch.Tenso
 
 
 def windowed(
-    model: nn.Module, pixels: torch.Tensor, patch: tuple[int, ...], overlap: float = OVERLAP
+    model: nn.Module, pixels: torch.Tensor, patch: tuple[int, ...], overlap: float = WINDOW_OVERLAP
 ) -> torch.Tensor:
     """Give (B, K, [D,] H, W) float32 logits of images larger than the network looks at.
 
@@ -43,13 +42,13 @@ def windowed(
     weight = window_weights(patch).to(pixels.device)
     total, weights = torch.zeros(0), torch.zeros(whole.shape[2:], device=pixels.device)
     for place in _places(whole.shape[2:], patch, overlap):
-        logits = model(whole[(..., *place)]).float()
+        logits = model(whole[(slice(None), slice(None), *place)]).float()
         if not total.numel():
             total = logits.new_zeros((len(pixels), logits.shape[1], *whole.shape[2:]))
-        total[(..., *place)] += logits * weight
+        total[(slice(None), slice(None), *place)] += logits * weight
         weights[place] += weight
     inside = tuple(slice(b, b + side) for b, side in zip(before, sides, strict=True))
-    return (total / weights)[(..., *inside)]
+    return (total / weights)[(slice(None), slice(None), *inside)]
 
 
 def window_weights(patch: Sequence[int]) -> torch.Tensor:
@@ -57,7 +56,7 @@ def window_weights(patch: Sequence[int]) -> torch.Tensor:
     weight = torch.ones(())
     for side in patch:
         places = torch.arange(side) - (side - 1) / 2
-        weight = weight[..., None] * torch.exp(-(places**2) / (2 * (side * SPREAD) ** 2))
+        weight = weight[..., None] * torch.exp(-(places**2) / (2 * (side * WINDOW_SPREAD) ** 2))
     return weight.clamp(min=max(float(weight.min()), LEAST))
 
 

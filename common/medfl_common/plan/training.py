@@ -96,8 +96,9 @@ class Training(Settings):
     often. Both go with one over the class's share."""
     loss: Literal["task", "dice_ce", "ce", "focal", "dice"] = "task"
     """What a segmentation is trained on. `task`: dice_ce. `dice_ce`: Dice of each case, over the
-    classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss, gamma 2.
-    `dice`: Dice of each case alone. Other tasks have cross-entropy: `task`."""
+    outlined classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss,
+    gamma 2. `dice`: Dice of each case alone. Every case counts alike. Other tasks have
+    cross-entropy: `task`."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
     clip_norm: Annotated[Number, Field(gt=0)] | None = None

@@ -25,7 +25,7 @@ def resolutions(images: Images, choice: ModelChoice) -> list[Resolution]:
 
     Pixels are halved each time; slices only while there are enough, and while they are less than
     twice as far apart as the pixels, as in Isensee et al.: nnU-Net. Nature Methods 18, 2021.
-    Raises ConfigError where the image is too small for the plan's levels.
+    Raises ConfigError where the image is too small for the plan's levels, or has too few.
     """
     n_levels = choice.levels or _usual_levels(images.size)
     smallest = 2**n_levels
@@ -34,6 +34,11 @@ def resolutions(images: Images, choice: ModelChoice) -> list[Resolution]:
             f"{choice.name} with {n_levels} levels needs {smallest} pixels on a side, images.size "
             f"is {images.size}",
             todo="lower model.levels",
+        )
+    if choice.deep_supervision and n_levels == 2:
+        raise ConfigError(
+            f"{choice.name} with 2 levels has no coarser level to train",
+            todo="raise model.levels, or leave model.deep_supervision out",
         )
     if images.depth is None:
         first = Resolution((1, 1), (3, 3))
