@@ -38,11 +38,6 @@ class Task(Settings):
         return self.type in ("multiclass", "ordinal")
 
     @property
-    def has_several(self) -> bool:
-        """Say whether an image may be of several classes, or show them."""
-        return self.type in ("multilabel", "segmentation")
-
-    @property
     def is_dense(self) -> bool:
         """Say whether each pixel or voxel has a class, and not the image."""
         return self.type == "segmentation"
