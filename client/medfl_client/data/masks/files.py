@@ -66,8 +66,8 @@ def find_masks(
         )
     masks, refused = list[MaskFile](), dict[str, str]()
     if rules.format in ("auto", SEG_KIND, RTSTRUCT_KIND):
-        is_apart = folder != base / data.folder or not isinstance(reader, DicomReader)
-        if is_apart:
+        is_apart = folder != base / data.folder
+        if is_apart or not isinstance(reader, DicomReader):
             rows = _index(folder, state, data, watch)
         for row in rows:
             _take(row, is_apart, masks, refused)
@@ -117,6 +117,7 @@ def _take(row: Row, is_apart: bool, masks: list[MaskFile], refused: dict[str, st
 
 
 def mask_of(row: Row) -> MaskFile:
+    """Make a mask file of a row of the index."""
     return MaskFile(
         path=row.path,
         size=row.size,

@@ -6,12 +6,12 @@ series that no image has, so a name that nobody has counts for nothing. Other ma
 their paths (paths.py).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medfl_client.config.mask_files import MaskFiles
-from medfl_client.data.masks.files import RTSTRUCT_KIND, SEG_KIND, MaskFile
+from medfl_client.data.masks.files import PNG, RTSTRUCT_KIND, SEG_KIND, MaskFile
 from medfl_client.data.masks.paths import by_path
 from medfl_client.data.reader import Source
 
@@ -22,6 +22,7 @@ IS_MASK = "it is the mask of another image"
 OTHER_PATIENT = "it is another patient's than the images of its frame of reference"
 NO_IMAGE = "no image of the plan lies in its frame of reference, or has a UID that it names"
 TWO_IMAGES = "several series lie in its frame of reference, and it names none of them"
+TWO_IMAGES_OF_ONE = "its mask is a picture that fits other images as well"
 NO_PATH = "no image of the plan has a path, or a UID, that goes with its name"
 ONE_OF_TWO = "another mask outlines the same structure of the same images"
 
@@ -35,7 +36,7 @@ class Joined:
     unused: dict[str, str]  # mask's path -> why no source has it
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """The sources of one series: one volume, or its images."""
 
@@ -44,6 +45,7 @@ class _Group:
     grids: set[tuple[int, int, str]] = field(default_factory=set)
     series: str = ""
     patient: str = ""
+    frame: str = ""  # empty: nobody says where it lies
     masks: list[MaskFile] = field(default_factory=list)
     reason: str = ""
 
@@ -55,15 +57,7 @@ def join_masks(sources: Sequence[Source], masks: Sequence[MaskFile], rules: Mask
     in_space = [mask for mask in masks if mask.kind in (SEG_KIND, RTSTRUCT_KIND)]
     _join_space(sources, in_space, joined)
     named = [mask for mask in masks if mask.kind not in (SEG_KIND, RTSTRUCT_KIND)]
-    of_source, is_used = by_path(sources, named, rules)
-    for place, own in enumerate(of_source):
-        if not own:
-            continue
-        if len(own) > 1 or joined.masks[place]:
-            joined.masks[place], joined.reasons[place] = (), TWO_MASKS
-        else:
-            joined.masks[place], joined.reasons[place] = tuple(own), ""
-    joined.unused.update({mask.path: NO_PATH for mask in named if mask.path not in is_used})
+    _join_paths(sources, named, rules, joined)
     paths = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
     for place, source in enumerate(sources):
         row = source.rows[0]
@@ -71,6 +65,25 @@ def join_masks(sources: Sequence[Source], masks: Sequence[MaskFile], rules: Mask
             joined.reasons[place] = IS_MASK
             joined.unused.pop(row.path, None)
     return joined
+
+
+def _join_paths(
+    sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles, joined: Joined
+) -> None:
+    of_source = by_path(sources, masks, rules)
+    n_of = Counter(mask.path for own in of_source for mask in own)
+    for place, own in enumerate(of_source):
+        if not own:
+            continue
+        has_other = bool(joined.masks[place])
+        joined.masks[place], joined.reasons[place] = (), ""
+        if len(own) > 1 or has_other:
+            joined.reasons[place] = TWO_MASKS
+        elif own[0].kind == PNG and n_of[own[0].path] > 1:
+            joined.reasons[place] = TWO_IMAGES_OF_ONE
+        else:
+            joined.masks[place] = tuple(own)
+    joined.unused.update({mask.path: NO_PATH for mask in masks if mask.path not in n_of})
 
 
 def _join_space(sources: Sequence[Source], masks: Sequence[MaskFile], joined: Joined) -> None:
@@ -104,6 +117,7 @@ class _Groups:
             group = known.get(key)
             if group is None:
                 group = known[key] = _Group(series=row.series, patient=row.patient)
+                group.frame = row.frame_uid if is_placed else ""
                 self.all.append(group)
                 if is_placed:
                     self.by_frame[row.frame_uid].append(group)
@@ -119,9 +133,9 @@ def _give(mask: MaskFile, groups: _Groups) -> str:
     """Give a mask to the group it is of; the reason where there is none, or more than one."""
     candidates = [group for uid in mask.frames for group in groups.by_frame.get(uid, [])]
     if not candidates:
-        candidates = [group for uid in mask.refers for group in groups.by_sop.get(uid, [])
-                      if not _lies_elsewhere(mask, group, groups)]  # fmt: skip
-    candidates = list({id(group): group for group in candidates}.values())
+        named = (group for uid in mask.refers for group in groups.by_sop.get(uid, []))
+        candidates = [group for group in named if not (mask.frames and group.frame)]
+    candidates = list(dict.fromkeys(candidates))
     own = [g for g in candidates if not mask.patient or g.patient == mask.patient]
     if candidates and not own:
         return OTHER_PATIENT
@@ -134,11 +148,6 @@ def _give(mask: MaskFile, groups: _Groups) -> str:
         return TWO_IMAGES
     best[0].masks.append(mask)
     return ""
-
-
-def _lies_elsewhere(mask: MaskFile, group: _Group, groups: _Groups) -> bool:
-    """Say whether images that a mask names lie in another frame of reference than it."""
-    return bool(mask.frames) and any(group in found for found in groups.by_frame.values())
 
 
 def _narrowed(mask: MaskFile, groups: list[_Group]) -> list[_Group]:

@@ -23,6 +23,19 @@ def class_of(name: str, classes: Sequence[str], rules: MaskFiles) -> str | None:
     return found
 
 
+def refuse_unknown_classes(classes: Sequence[str], rules: MaskFiles) -> None:
+    """Raise DataError where the site file maps names to what is no class of the plan."""
+    legal = (*classes, BACKGROUND, IGNORE)
+    for key, found in (("names", rules.names.values()), ("priority", rules.priority)):
+        wrong = next((name for name in found if name not in legal), None)
+        if wrong is not None:
+            raise DataError(
+                f"data.masks.{key} has {wrong!r}, which is no class of the plan",
+                todo=f"write one of {', '.join(legal)} in site.yaml",
+                data="nothing was trained",
+            )
+
+
 def refuse_unmapped(masks: Iterable[MaskFile], classes: Sequence[str], rules: MaskFiles) -> None:
     """Raise UnmappedNamesError where the index knows a name without a class."""
     names = {name for mask in masks for name in mask.structures}

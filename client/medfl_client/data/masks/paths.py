@@ -13,8 +13,8 @@ MAX_SOPS = 4  # files of a volume whose UIDs may be a mask's name
 
 def by_path(
     sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles
-) -> tuple[list[list[MaskFile]], set[str]]:
-    """Give the masks of each source, and the paths of all that some source has.
+) -> list[list[MaskFile]]:
+    """Give the masks of each source.
 
     A mask has the path of its image, or of its series' folder, with `rules.suffix` before the
     extension; or it is the only mask in that folder; or its name is the UID of the image or series.
@@ -28,12 +28,10 @@ def by_path(
         names[stem.rpartition("/")[2]].append(mask)
         folders[mask.path.rpartition("/")[0]].append(mask)
     n_series = _count_series(sources)
-    found, used = [], set[str]()
-    for source in sources:
-        own = _first(_candidates(source, rules.suffix, stems, names, folders, n_series), source)
-        used |= {mask.path for mask in own}
-        found.append(own)
-    return found, used
+    return [
+        _first(_candidates(source, rules.suffix, stems, names, folders, n_series), source)
+        for source in sources
+    ]
 
 
 def stem_of(path: str) -> str:

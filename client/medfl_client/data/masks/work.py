@@ -16,6 +16,7 @@ from medfl_client.data.dicom.fault import UNNAMED
 from medfl_client.data.masks.content import Notes, Structure
 from medfl_client.data.masks.files import NIFTI, NRRD, PNG, SEG_KIND, MaskFile
 from medfl_client.data.masks.grid import Grid
+from medfl_client.data.masks.names import refuse_unknown_classes
 from medfl_client.data.masks.nifti import read_nifti
 from medfl_client.data.masks.nrrd import read_nrrd
 from medfl_client.data.masks.painted import Painted, paint
@@ -74,7 +75,11 @@ def mask_work(
     classes: Sequence[str],
     rules: MaskFiles,
 ) -> Work[MaskJob, ReadMask]:
-    """Say how the sandbox reads masks: (source, masks) -> labels on the plan's grid."""
+    """Say how the sandbox reads masks: (source, masks) -> labels on the plan's grid.
+
+    Raises DataError where the rules name classes that the plan does not have.
+    """
+    refuse_unknown_classes(classes, rules)
     way = _Way(reader, folder, mask_folder, images, tuple(classes), rules)
     n_voxels = int(np.prod(images.shape[1:]))
     return Work(

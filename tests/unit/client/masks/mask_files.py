@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import pack_bits
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, SegmentationStorage
 from tests.unit.client.test_series import AXIAL, volume_plan, write_slice
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.dicom.header import Row, Rules, read_row
 from medfl_client.data.dicom.series import arrange
-from medfl_client.data.masks.files import MaskFile, mask_of, kind_of
+from medfl_client.data.masks.files import MaskFile, kind_of, mask_of
 from medfl_client.data.masks.joined import Joined, join_masks
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.reader import ALL_FRAMES, DicomReader, Source
@@ -24,6 +26,7 @@ FRAME, OTHER_FRAME = "1.2.3.4", "1.2.3.5"
 N, SIDE, STEP = 9, 16, 5.0  # slices, pixels on a side of 1 mm, mm from slice to slice
 PLACES = (np.arange(N) - N // 2) * STEP
 CLASSES = ("background", "liver", "tumour")
+_DATA = Tag("ContourData")
 Orientation = tuple[float, ...]
 
 
@@ -139,11 +142,11 @@ def write_structures(
 
 def _contour(one: np.ndarray | tuple[str, np.ndarray]) -> Dataset:
     kind, points = one if isinstance(one, tuple) else ("CLOSED_PLANAR", one)
-    return item(
-        ContourGeometricType=kind,
-        NumberOfContourPoints=len(points),
-        ContourData=[f"{mm:.4f}" for mm in points.ravel()],
-    )
+    text = "\\".join(f"{mm:.3f}" for mm in points.ravel()).encode()
+    text += b" " * (len(text) % 2)
+    dataset = item(ContourGeometricType=kind, NumberOfContourPoints=len(points))
+    dataset[_DATA] = RawDataElement(_DATA, "DS", len(text), text, 0, False, True)
+    return dataset
 
 
 def box(place: float, low: float, high: float) -> np.ndarray:
@@ -167,9 +170,24 @@ def read(
     **rules: object,
 ) -> ReadMask | Refused:
     """Read masks of one image in the sandbox, with a plan's grid that is the image's own."""
-    given = MaskFiles.model_validate(rules)
-    masks = tuple(mask_file(path, folder) for path in paths)
-    plan = images or volume_plan()
+    return _read(source, folder, tuple(mask_file(path, folder) for path in paths), images, rules)
+
+
+def read_unindexed(source: Source, folder: Path, path: Path) -> ReadMask | Refused:
+    """Read a segmentation that the index would have refused: it became bad since."""
+    facts = path.stat()
+    mask = MaskFile(path.name, facts.st_size, facts.st_mtime_ns, "dicom-seg")
+    return _read(source, folder, (mask,), None, {})
+
+
+def _read(
+    source: Source,
+    folder: Path,
+    masks: tuple[MaskFile, ...],
+    images: Images | None,
+    rules: Mapping[str, object],
+) -> ReadMask | Refused:
+    given, plan = MaskFiles.model_validate(rules), images or volume_plan()
     work = mask_work(DicomReader(), folder, folder, plan, CLASSES, given)
     ((_, answer),) = in_sandbox(work, [MaskJob(source, masks)], n_workers=1)
     return answer

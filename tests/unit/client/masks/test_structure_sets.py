@@ -1,15 +1,17 @@
 """RTSTRUCT: what contours enclose, and what becomes of those that enclose nothing."""
 
+import struct
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from tests.unit.client.masks.mask_files import (
-    N,
     OTHER_FRAME,
     PLACES,
     SIDE,
+    N,
     box,
     labels_of,
     read,
@@ -132,12 +134,44 @@ def test_another_frame_or_a_place_outside_is_refused(tmp_path: Path) -> None:
 
 def test_ten_thousand_contours_take_seconds(tmp_path: Path) -> None:
     source = write_series(tmp_path)
-    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     circle = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
     contours = [circle * (1 + 5 * i / 10_000) + [0, 0, PLACES[i % N]] for i in range(10_000)]
-    path = write_structures(tmp_path / "rs", [("tumour", contours)])
+    path = write_structures(tmp_path / "rs", [("tumour", [])])
+    add_contours(path, contours)
     began = time.perf_counter()
 
     labels_of(read(source, tmp_path, [path]))
 
-    assert time.perf_counter() - began < 30
+    assert time.perf_counter() - began < 30  # 3 s where nothing else runs
+
+
+def add_contours(path: Path, contours: list[np.ndarray]) -> None:
+    """Put contours at the end of a file that has none: pydicom takes a minute to write so many."""
+    dataset = dcmread(path)
+    del dataset.ROIContourSequence
+    dataset.save_as(path)
+    items = b"".join(
+        _item(_short(0x42, b"CS", b"CLOSED_PLANAR ") + _short(0x50, b"DS", _numbers(points)))
+        for points in contours
+    )
+    region = _item(_sequence(0x40, items) + _short(0x84, b"IS", b"1 "))
+    with path.open("ab") as file:
+        file.write(_sequence(0x39, region))
+
+
+def _numbers(points: np.ndarray) -> bytes:
+    text = "\\".join(f"{mm:.3f}" for mm in points.ravel())
+    return (text + " " * (len(text) % 2)).encode()
+
+
+def _short(element: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", 0x3006, element, vr, len(value)) + value
+
+
+def _sequence(element: int, value: bytes) -> bytes:
+    return struct.pack("<HH2sHI", 0x3006, element, b"SQ", 0, len(value)) + value
+
+
+def _item(value: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value

@@ -1,0 +1,203 @@
+"""DICOM SEG: each voxel where its frame says it is, whatever the producer left out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import JPEGLSLossless, RLELossless
+from tests.unit.client.masks.mask_files import (
+    OTHER_FRAME,
+    PLACES,
+    SIDE,
+    STEP,
+    Frame,
+    N,
+    first_pixel,
+    labels_of,
+    read,
+    read_unindexed,
+    write_seg,
+    write_series,
+)
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan
+
+from medfl_client.data.dicom.series import read_volume
+from medfl_client.data.masks.work import ReadMask
+from medfl_client.data.sandbox_wire import Refused
+
+RNG = np.random.default_rng(7)
+TRUTH = RNG.integers(0, 2, (N, SIDE, SIDE)).astype(np.uint8)  # no two voxels may change places
+
+
+def frames_of(volume: np.ndarray, segment: int = 1, shift: np.ndarray | float = 0) -> list[Frame]:
+    """Give a frame for each slice that is not empty."""
+    return [
+        (segment, first_pixel(place) + shift, part)
+        for place, part in zip(PLACES, volume, strict=True)
+        if part.any()
+    ]
+
+
+def test_frames_in_any_order_with_some_missing_lie_where_they_say(tmp_path: Path) -> None:
+    source, truth = write_series(tmp_path), TRUTH.copy()
+    truth[[1, 4, 5]] = 0
+    frames = frames_of(truth)
+    frames = [frames[i] for i in RNG.permutation(len(frames))]
+
+    answer = read(source, tmp_path, [write_seg(tmp_path / "seg", frames)])
+
+    np.testing.assert_array_equal(labels_of(answer), truth)
+    assert isinstance(answer, ReadMask)
+    assert answer.notes == ()
+    assert answer.ml[1] == pytest.approx(truth.sum() * STEP / 1000)
+
+
+def test_bits_that_end_within_a_byte_are_the_next_frames(tmp_path: Path) -> None:
+    source, part = write_series(tmp_path), TRUTH[:, :13, :11]
+    whole = np.zeros_like(TRUTH)
+    whole[:, :13, :11] = part
+
+    answer = read(source, tmp_path, [write_seg(tmp_path / "seg", frames_of(part))])
+
+    np.testing.assert_array_equal(labels_of(answer), whole)  # 143 bits a frame, another grid
+
+
+def test_fractional_counts_from_the_threshold_on(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    parts = RNG.integers(0, 201, TRUTH.shape).astype(np.uint8)
+    frames = frames_of(parts)
+    path = write_seg(tmp_path / "seg", frames, kind="FRACTIONAL", MaximumFractionalValue=200)
+    damaged = write_seg(tmp_path / "bad", frames, kind="FRACTIONAL", MaximumFractionalValue=0)
+
+    half = labels_of(read(source, tmp_path, [path]))
+    nearly = labels_of(read(source, tmp_path, [path], threshold=0.9))
+
+    np.testing.assert_array_equal(half, parts >= 100)
+    np.testing.assert_array_equal(nearly, parts >= 180)
+    assert isinstance(refused := read(source, tmp_path, [damaged]), Refused)
+    assert "MaximumFractionalValue" in refused.reason
+
+
+@pytest.mark.parametrize("syntax", [None, RLELossless, JPEGLSLossless])
+def test_a_label_map_is_read_packed_or_not(syntax: str | None, tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    values = RNG.choice([0, 3, 9, 77], TRUTH.shape).astype(np.uint8)
+    names = {0: "nothing", 3: "tumour", 9: "liver", 77: "left over"}
+    path = write_seg(tmp_path / "seg", frames_of(values), names, kind="LABELMAP")
+    if syntax:
+        dataset = dcmread(path)
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(path)
+
+    answer = read(source, tmp_path, [path], names={"left*": "ignore"})
+
+    np.testing.assert_array_equal(labels_of(answer), 2 * (values == 3) + (values == 9))
+
+
+def test_half_a_pixel_off_is_told_and_moves_no_voxel_by_a_whole_one(tmp_path: Path) -> None:
+    source, ball = write_series(tmp_path), np.zeros((N, SIDE, SIDE), dtype=np.uint8)
+    ball[2:7, 4:12, 4:12] = 1
+    path = write_seg(tmp_path / "seg", frames_of(ball, shift=np.array([0.5, -0.5, 0])))
+
+    answer = read(source, tmp_path, [path])
+
+    labels = labels_of(answer)
+    assert isinstance(answer, ReadMask)
+    assert any("0.5 pixels off" in note for note in answer.notes)
+    assert labels.sum() == ball.sum()
+    truth = np.argwhere(ball).mean(axis=0) + np.array([0, -0.5, 0.5])  # slices, rows, columns
+    np.testing.assert_allclose(np.argwhere(labels).mean(axis=0), truth, atol=0.5)
+
+
+def test_another_grid_is_looked_up_by_its_place(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    # twice as fine in the plane and along it, rows to the right: frames go to the feet
+    at = (np.arange(32) - 15.5) / 2
+    disc = (np.hypot(-at - 2, at[:, None] + 1) < 4.1).astype(np.uint8)  # around x 2, y -1
+    frames: list[Frame] = [(1, (7.75, -7.75, z), disc) for z in np.arange(-18.75, 20, 2.5)]
+    path = write_seg(tmp_path / "seg", frames, orientation=FEET_FIRST, spacing=(0.5, 0.5))
+
+    answer = read(source, tmp_path, [path])
+
+    labels = labels_of(answer)
+    at = np.arange(SIDE) - 7.5
+    off = np.hypot(at - 2, at[:, None] + 1)
+    assert labels[:, off < 4.1 - 0.4].all()
+    assert not labels[:, off > 4.1 + 0.4].any()
+    assert isinstance(answer, ReadMask)
+    assert any("grid of its own" in note for note in answer.notes)
+
+
+def test_overlaps_follow_the_priority_or_cost_the_case(tmp_path: Path) -> None:
+    source, liver, tumour = write_series(tmp_path), TRUTH.copy(), TRUTH[::-1].copy()
+    names = {1: "liver", 2: "tumour"}
+    path = write_seg(tmp_path / "seg", [*frames_of(liver), *frames_of(tumour, 2)], names)
+    both = int((liver & tumour).sum())
+
+    refused = read(source, tmp_path, [path])
+    first = labels_of(read(source, tmp_path, [path], priority=["liver", "tumour"]))
+    second = labels_of(read(source, tmp_path, [path], priority=["tumour", "liver"]))
+
+    assert isinstance(refused, Refused)
+    assert f"liver and tumour overlap in {both} voxels" in refused.reason
+    np.testing.assert_array_equal(first, np.where(liver, 1, 2 * tumour))
+    np.testing.assert_array_equal(second, np.where(tumour, 2, liver))
+
+
+def test_a_name_without_a_class_is_given_to_the_caller(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    path = write_seg(tmp_path / "seg", frames_of(TRUTH), {1: "Leber", 2: "tumour"})
+
+    answer = read(source, tmp_path, [path])
+
+    assert isinstance(answer, ReadMask)
+    assert answer.unmapped == ("Leber",)
+
+
+def test_what_a_segmentation_claims_and_does_not_hold_costs_one_case(tmp_path: Path) -> None:
+    source, frames = write_series(tmp_path), frames_of(TRUTH)
+    bad = {
+        "huge": ({"Rows": 60000, "Columns": 60000}, "above the limit"),
+        "many": ({"NumberOfFrames": 2_000_000_000}, "are possible"),
+        "short": ({"NumberOfFrames": 900}, "too few"),
+        "bare": ({"PerFrameFunctionalGroupsSequence": []}, "are described"),
+        "nameless": ({"SegmentSequence": []}, "names no segment"),
+        "elsewhere": ({"FrameOfReferenceUID": OTHER_FRAME}, "another frame of reference"),
+    }
+    for name, (tags, reason) in bad.items():
+        path = write_seg(tmp_path / name, frames)
+        dataset = dcmread(path)
+        for tag, value in tags.items():
+            setattr(dataset, tag, value)
+        dataset.save_as(path)
+        answer = read_unindexed(source, tmp_path, path)
+        assert isinstance(answer, Refused), name
+        assert reason in answer.reason, (name, answer.reason)
+    far = write_seg(tmp_path / "far", frames_of(TRUTH, shift=np.array([0, 0, 900.0])))
+    assert isinstance(outside := read(source, tmp_path, [far]), Refused)
+    assert "outside the image" in outside.reason
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST])
+def test_a_mask_moves_with_its_image(orientation: tuple[float, ...], tmp_path: Path) -> None:
+    """Whatever the plan's grid: the mask of `image > t` is `> t` of the plan's volume."""
+    source = write_series(tmp_path, orientation)
+    stored = [dcmread(tmp_path / row.path) for row in source.rows]
+    frames: list[Frame] = [
+        (1, list(one.ImagePositionPatient), (one.pixel_array > 12).astype(np.uint8))
+        for one in stored
+    ]
+    path = write_seg(tmp_path / "seg", frames, orientation=orientation)
+    plan = volume_plan(size=24, depth=12, spacing_mm=0.7, slice_mm=3.1)
+
+    labels = labels_of(read(source, tmp_path, [path], plan))
+
+    volume = read_volume([tmp_path / row.path for row in source.rows], plan)[0]
+    values = (volume - 0.5) * 1000
+    slope = 10 * 0.7 + 5 * 0.7 + 3 * 3.1  # of the values, from voxel to voxel
+    inside = volume > 0
+    is_sure = inside & (np.abs(values - 12) > 1.5 * slope)
+    assert is_sure.sum() > 0.5 * inside.sum()
+    np.testing.assert_array_equal(labels[is_sure], (values > 12)[is_sure])
+    assert not labels[~inside].any()
