@@ -59,8 +59,11 @@ class Run:
             for site, scored in score_sites(events[-1]).items()
         }
 
-    def curve(self, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
-        """Return (rounds made, `value` of the model after them) at a site, or over all."""
+    def curve(self, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
+        """Return (rounds made, `value` of the model after them) at a site, or over all.
+
+        Without `value` it is the AUC, or a segmentation's Dice.
+        """
         return curve(self.study, value, site)
 
     def to_pandas(self) -> "DataFrame":
@@ -84,7 +87,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Show the scores as a table in a notebook."""
-        names = ["n", "auc", "accuracy", "loss"]
+        is_dense = self.study.plan.task.is_dense
+        names = ["n", *(("dice", "nsd") if is_dense else ("auc", "accuracy")), "loss"]
         rows = "".join(
             f"<tr><th>{html.escape(site)}</th>"
             + "".join(f"<td>{_shown(values[name])}</td>" for name in names)

@@ -6,8 +6,10 @@ from tools.reference.prometheus import tables
 
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.estimates import estimates
+from medfl_server.reports.sections.masks import NAMES as MASK_NAMES
 from medfl_server.reports.sections.uncertainty import NAMES
 
+HEADER = ("score", "name in the report", "definition", "range", "better")
 INTRO = """Sites send counts, never predictions: a confusion matrix, and for each class a histogram
 of 128 bins over the log-odds from -8 to 8. In the rounds 32 bins are used, and neighbours are
 joined until each holds `policy.min_cell` images or none; they stand in the bin of their mean. All
@@ -56,6 +58,48 @@ SCORES = {
 }  # fmt: skip
 
 
+MASKS = """## Segmentation
+
+Sites send, for each class, sums and histograms over images, never a mask: 50 bins, 10 in the
+rounds, each of `policy.min_cell` images or none. The means of Dice, NSD and HD95 leave in
+thousandths, voxels with three digits. An image counts where its mask has the class; unknown
+voxels count nowhere. Over classes it is the unweighted mean. The loss is the cross-entropy of
+the known voxels, whatever the plan trains on. A surface is the voxels that lack a neighbour
+across a face, distances are in mm (in pixels where the plan's images have no spacing), both as
+in MONAI. Lesions are connected components, corners too."""
+MASK_INTERVALS = """Intervals of a segmentation: images drawn anew from the bins (bootstrap),
+moved to the mean that was told; shares of lesions and of images without the class: Wilson. The
+mean over classes has the mean of their intervals. They count images, not patients."""
+MASK_SCORES = {
+    "dice": ("2 both / (predicted + true), mean over images", "0 to 1", "high"),
+    "median_dice": ("the same, the median", "0 to 1", "high"),
+    "nsd": ("normalised surface Dice (Nikolov et al., J Med Internet Res 23:e26151, 2021): the "
+            "part of both surfaces within `evaluation.surface_mm` of the other; mean over images",
+            "0 to 1", "high"),
+    "hd95": ("95th percentile of the distance from one surface to the other, the larger way; "
+             "geometric mean over images, from 0.1 to 1,000 mm, as where nothing is seen",
+             "0.1 to 1,000 mm", "low"),
+    "median_hd95": ("the same, the median; infinite where nothing is seen in half of the images",
+                    "≥ 0 mm", "low"),
+    "volume": ("(predicted - true) / true volume, median over images", "-1 to 1", "0"),
+    "voxel_dice": ("Dice of the voxels of all images together", "0 to 1", "high"),
+    "lesion_sensitivity": ("of the true lesions, the share that overlaps a predicted one by an "
+                           "IoU of 0.1", "0 to 1", "high"),
+    "lesion_f1": ("2 found / (2 found + missed + in excess)", "0 to 1", "high"),
+    "false_alarms": ("of the images without the class, the share in which the model sees it",
+                     "0 to 1", "low"),
+}  # fmt: skip
+
+
+def masks_table() -> str:
+    """Give the table of a segmentation's scores; one without a definition is a KeyError."""
+    rows = [
+        [code(name), title.replace("{unit}", "mm"), *MASK_SCORES[name]]
+        for name, title in MASK_NAMES.items()
+    ]
+    return table(HEADER, rows)
+
+
 def metrics() -> str:
     """Give the page; a score without a definition, or the other way round, is a KeyError."""
     counts = np.ones((1, N_BINS), int)
@@ -66,5 +110,5 @@ def metrics() -> str:
         rows.append([code(name), title, *SCORES[name]])
     if left := set(SCORES) - {"loss", *known}:
         raise KeyError(f"no score is called {', '.join(sorted(left))}")
-    header = ("score", "name in the report", "definition", "range", "better")
-    return page("Metrics", INTRO, table(header, rows), INTERVALS, *tables())
+    segmentation = (MASKS, masks_table(), MASK_INTERVALS)
+    return page("Metrics", INTRO, table(HEADER, rows), INTERVALS, *segmentation, *tables())

@@ -109,6 +109,25 @@ def voxel_loss(logits: torch.Tensor, mask: torch.Tensor) -> float:
     return float(cross_entropy(logits[None].float(), target, ignore_index=UNKNOWN_VOXEL))
 
 
+@torch.no_grad()
+def dice_of_cases(
+    model: nn.Module, images: Examples, plan: Plan, device: torch.device
+) -> NDArray[np.float64]:
+    """Give the (N, F) Dice of each case and foreground class; NaN where no truth has the class."""
+    model.eval()
+    values = torch.arange(1, len(plan.task.classes))
+    found = [torch.zeros(0, len(values))]
+    for places, pixels, masks in _batches(images, plan):
+        guess = logits_of(model, pixels.to(device), plan).argmax(dim=1).cpu().flatten(1)
+        known, masks = masks.flatten(1) != UNKNOWN_VOXEL, masks.flatten(1)
+        truth, seen = (one[:, None] == values[:, None] for one in (masks, guess))
+        seen &= known[:, None]
+        sizes, both = (truth.sum(2) + seen.sum(2)).double(), (truth & seen).sum(2).double()
+        is_told = ~torch.isnan(images.targets[places][:, 1:]) & truth.any(2)
+        found.append(torch.where(is_told, 2 * both / sizes.clamp(min=1), torch.nan))
+    return np.asarray(torch.cat(found).double().numpy())
+
+
 def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> MaskCounts:
     """Turn the scores of a case, by place of the foreground class, into its counts."""
     counts = empty_mask_counts(n_classes)

@@ -43,7 +43,7 @@ class Scored:
 
     def text(self, name: str) -> str:
         """Write a value with the digits that its images and bins allow."""
-        value = self.loss if name == "loss" else self.values[name]
+        value = self.loss if name == "loss" else self.values.get(name)
         if not self.confusion:
             return case_number(value, self.n)
         return number(value, self.n, self.bounds.get(name, 0.0))

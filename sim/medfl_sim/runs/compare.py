@@ -4,7 +4,7 @@ Where no hospital is large enough for a test part, the validation images take it
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,7 +38,7 @@ ScoredPart = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class Difference:
-    """The federated AUC minus another's, with its 95 % interval; None if it is undefined."""
+    """The federated AUC, or Dice, minus another's, with its 95 % interval; None: undefined."""
 
     value: float | None
     low: float | None = None
@@ -65,6 +65,7 @@ class Row:
     helped: Difference  # federated minus alone
     to_pooled: Difference  # federated minus pooled
     part: ScoredPart = "validation"  # of the data, that is scored
+    score: str = "AUC"  # what `auc` holds: that, or a segmentation's Dice
 
 
 def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
@@ -86,9 +87,14 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     scored, truths, whose = zip(*kept, strict=True)
     together = np.concatenate(scored, axis=1), np.concatenate(truths)
     rows.append(_row(ALL, n, *together, part, np.concatenate(whose)))
-    path = study.files.comparison
-    write_atomic(path, json.dumps([asdict(r) for r in rows], indent=1).encode())
+    keep_rows(study, rows)
     return rows
+
+
+def keep_rows(study: Study, rows: Sequence[Row]) -> None:
+    """Keep the table in the run directory."""
+    text = json.dumps([asdict(row) for row in rows], indent=1)
+    write_atomic(study.files.comparison, text.encode())
 
 
 def scored_part(sites: Mapping[str, Site], plan: Plan) -> ScoredPart:

@@ -8,8 +8,8 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.clusters import FEWEST_PATIENTS
 from medfl_common.metrics.enough import digits
+from medfl_common.metrics.mask_estimates import case_digits
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
-from medfl_server.reports.sections.numbers import number
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import pooled_folder
 from medfl_sim.runs.compare import ALL, Difference, Row
@@ -21,7 +21,7 @@ CHOSEN = {
     "test": "They chose nothing: other patients choose which round's model to keep.",
 }
 HEADER = [
-    "hospital", "training images", "images scored", "AUC alone", "AUC federated", "AUC pooled",
+    "hospital", "training images", "images scored", "{} alone", "{} federated", "{} pooled",
     "federated - alone", "95 % interval", "did joining help?",
 ]  # fmt: skip
 
@@ -29,7 +29,7 @@ HEADER = [
 def write_comparison(study: Study, rows: Sequence[Row]) -> Path:
     """Write the page into the run directory."""
     hospitals, whole = rows[:-1], rows[-1]
-    sections = [_hospitals(hospitals, whole), _rounds(study), _how(study, whole.part)]
+    sections = [_hospitals(hospitals, whole), _rounds(study, whole.score), _how(study, whole.part)]
     title = f"medfl comparison: {study.plan.study}"
     page = render(title, "Did joining help?", answer(hospitals, whole), sections, __version__)
     path = study.files.comparison_page
@@ -53,7 +53,7 @@ def answer(hospitals: Sequence[Row], whole: Row) -> str:
             f"at {n['cannot be said']} the difference is undefined, for lack of {whole.part} images"
         )
     return (
-        f"{'; '.join(said)}. Over all hospitals the AUC is {_auc(whole, 'federated')} "
+        f"{'; '.join(said)}. Over all hospitals the {whole.score} is {_auc(whole, 'federated')} "
         f"federated, {_auc(whole, 'alone')} with each hospital's own model, and "
         f"{_auc(whole, 'pooled')} with all images in one place "
         f"(n = {whole.n_scored} {whole.part} images)."
@@ -74,19 +74,20 @@ def _hospitals(hospitals: Sequence[Row], whole: Row) -> Section:
     ]
     texts += [f"The plot shows the {MOST} largest hospitals."] * bool(left_out)
     rows = [_cells(row) for row in [*hospitals, whole]]
-    image = interval_plot(bars, "AUC of the federated model minus AUC alone")
+    image = interval_plot(bars, f"{whole.score} of the federated model minus {whole.score} alone")
+    header = [column.format(whole.score) for column in HEADER]
     return Section(
-        "At each hospital", texts, [image] if bars else [], [Table(HEADER, rows, total=ALL)]
+        "At each hospital", texts, [image] if bars else [], [Table(header, rows, total=ALL)]
     )
 
 
-def _rounds(study: Study) -> Section:
+def _rounds(study: Study, score: str) -> Section:
     studies = {"federated": study, "pooled": open_study(pooled_folder(study))}
     found = {name: curve(one) for name, one in studies.items()}
     lines = {name: points for name, points in found.items() if points[0]}
     if not lines:
         return Section("Over the rounds", ["The sites' policies withhold all scores."])
-    image = line_plot(lines, "rounds made", "AUC, all hospitals", ["federated", "pooled"])
+    image = line_plot(lines, "rounds made", f"{score}, all hospitals", ["federated", "pooled"])
     title = "Over the rounds, against all images in one place"
     text = "Federated: the shared model, even if each hospital ends with its own."
     return Section(title, [text], [image])
@@ -116,19 +117,25 @@ def _cells(row: Row) -> list[str]:
         str(row.n_trained),
         str(row.n_scored),
         *(_auc(row, model) for model in ("alone", "federated", "pooled")),
-        *in_words(row.helped, row.n_scored),
+        *in_words(row.helped, row.n_scored, _digits(row)),
         row.helped.verdict,
     ]
 
 
 def _auc(row: Row, model: str) -> str:
-    return number(row.auc[model], row.n_scored)
+    value = row.auc[model]
+    return "n/a" if value is None else f"{value:.{_digits(row)}f}"
 
 
-def in_words(difference: Difference, n: int) -> tuple[str, str]:
+def _digits(row: Row) -> int:
+    return case_digits(row.n_scored) if row.score == "Dice" else digits(row.n_scored)
+
+
+def in_words(difference: Difference, n: int, n_digits: int | None = None) -> tuple[str, str]:
     """Write a difference on n images, and its interval."""
+    shown = digits(n) if n_digits is None else n_digits
     value, low, high = (
-        "n/a" if one is None else f"{one:+.{digits(n)}f}"
+        "n/a" if one is None else f"{one:+.{shown}f}"
         for one in (difference.value, difference.low, difference.high)
     )
     return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"

@@ -28,6 +28,7 @@ from medfl_server.reports.scores import (
     score_sites,
     shown_event,
 )
+from medfl_server.reports.sections.shared import main_score
 from medfl_server.study.run_directory import Study, open_study
 
 CHOICE = "validation"  # the part of the patients that chooses rounds and settings
@@ -60,12 +61,15 @@ class Facts:
     validation: Scored | None  # the same model on the part that chooses, CHOICE
 
 
-def curve(study: Study, value: str = "auc", site: str = ALL) -> tuple[list[float], list[float]]:
+def curve(study: Study, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
     """Return (rounds made, `value` of the model after them), in order; empty if none is known.
+
+    Without `value` it is the AUC, or a segmentation's Dice.
 
     The final model may be of an earlier round, which the list holds already.
     """
     events = scored_events(study.log)
+    value = value or main_score(study.plan)[0]
     points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
     return sorted(points), [points[round_] for round_ in sorted(points)]
 
@@ -146,8 +150,11 @@ def _changed(path: Path) -> float:
 
 
 def auc_of(facts: Facts) -> str:
-    """Write the AUC over all hospitals."""
-    return "none shared" if facts.scored is None else facts.scored.text("auc")
+    """Write the AUC over all hospitals; of a segmentation the Dice, by its name."""
+    if facts.scored is None:
+        return "none shared"
+    name, word = main_score(facts.study.plan)
+    return f"{word} {facts.scored.text(name)}" if name != "auc" else facts.scored.text(name)
 
 
 def compare_rows(runs: Sequence[Facts]) -> Rows:

@@ -3,12 +3,15 @@
 The simulator has all images, so it scores the models itself: no policy withholds anything.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
 from medfl_client.training.evaluate import count_scores, score
+from medfl_client.training.mask_scores import dice_of_cases
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, layout
@@ -40,12 +43,19 @@ class FinishedModel:
         plan = self._study.plan
         if not len(images):
             return torch.zeros(0, plan.task.n_outputs), torch.zeros(0, plan.task.n_outputs)
+        return score(self._loaded(device, local), images, plan, device)
+
+    def case_dice(self, images: Examples, device: torch.device, local: str) -> NDArray[np.float64]:
+        """Return the (N, F) Dice of a segmentation by image and class; see `score`."""
+        return dice_of_cases(self._loaded(device, local), images, self._study.plan, device)
+
+    def _loaded(self, device: torch.device, local: str) -> Network:
         folder = self._study.files.local / local / self._study.run
         load_shared(self._model, self._weights)
         load_shared(self._model, RoundStore(folder).before(self._kept + 1) or {})
         state = read_client_state(RoundStore(folder / CLIENT_STATE), NEWEST)
         load_shared(self._model, state.of("personal"))
-        return score(self._model.to(device), images, plan, device)
+        return self._model.to(device)
 
     def count(
         self, images: Examples, device: torch.device, local: str, patients: Indices | None

@@ -42,6 +42,11 @@ def refuse_unfit(
     further: Further, study: Study, read: Reading, n_hospitals: int, has_baselines: bool
 ) -> None:
     """Raise ConfigError for what cannot be asked of so many hospitals, before any is trained."""
+    if further != NOTHING and study.plan.task.is_dense:
+        raise ConfigError(
+            "cross-site, leave-one-out and folds compare AUCs, and a segmentation has none",
+            todo="leave them out: the report and compare.html speak of Dice",
+        )
     if further.cross_site and not has_baselines:
         raise ConfigError(
             "cross-site scores the models of each hospital alone, which are baselines",

@@ -1,11 +1,12 @@
 """One simulation from a plan to its pages, for the command line, sweeps and notebooks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medfl_client.data.ingest import Watch
+from medfl_client.task.site import Site
 from medfl_common.errors import RunError
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.events import DataRead, Event
@@ -26,7 +27,8 @@ from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
 from medfl_sim.runs.baselines import run_baselines
-from medfl_sim.runs.compare import compare
+from medfl_sim.runs.compare import Row, compare
+from medfl_sim.runs.compare_masks import compare_masks
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
 from medfl_sim.runs.inner_runs import Way, members
@@ -132,9 +134,13 @@ def do(
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
     if job.baselines and len(joined) > 1:
         run_baselines(study, joined, say)
-        say(f"did joining help? {write_comparison(study, compare(study, joined))}")
+        say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
     answer_further(job.further, study, reading, way, say)
     return study
+
+
+def _rows(study: Study, joined: Mapping[str, Site]) -> list[Row]:
+    return (compare_masks if study.plan.task.is_dense else compare)(study, joined)
 
 
 def _note_data(study: Study, read: DataRead) -> None:

@@ -7,6 +7,7 @@ from medfl_common import __version__
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.ui.page import Section, Table, line_figure, line_plot, render, write_figure
+from medfl_server.reports.sections.shared import main_score
 from medfl_sim.runs.directories import (
     CHOICE,
     COMPARE_HEADER,
@@ -61,18 +62,23 @@ def _lines(runs: Sequence[Facts]) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def answer(runs: Sequence[Facts]) -> str:
-    """Name the run with the highest AUC, and the reasons for doubt."""
+    """Name the run with the highest AUC or Dice, and the reasons for doubt."""
+    scores = {main_score(facts.study.plan) for facts in runs}
+    if len(scores) > 1:
+        return "Some of these runs have an AUC, others a Dice, so no one is the best."
+    score, word = scores.pop() if scores else ("auc", "AUC")
     known = {
-        str(facts.study.folder): (area, facts.scored.text("auc"))
+        str(facts.study.folder): (value, facts.scored.text(score))
         for facts in runs
-        if facts.scored and (area := facts.scored.values["auc"]) is not None
+        if facts.scored and (value := facts.scored.values[score]) is not None
     }
     if not known:
-        return "None of these runs has an AUC over all hospitals."
+        one = f"{'an' if score == 'auc' else 'a'} {word}"
+        return f"None of these runs has {one} over all hospitals."
     highest = max(known.values())[1]
     best = [name for name, (_, text) in known.items() if text == highest]
     verb = "has" if len(best) == 1 else "have"
-    said = [f"{' and '.join(best)} {verb} the highest AUC over all hospitals, {highest}"]
+    said = [f"{' and '.join(best)} {verb} the highest {word} over all hospitals, {highest}"]
     others = [f"{name} {text}" for name, (_, text) in known.items() if name not in best]
     said += [f"the others: {', '.join(others)}"] * bool(others)
     said += ["one seed each cannot show whether that is chance (medfl-sim sweep can)"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from medfl_client.data.ingest import Watch
 from medfl_common.errors import ConfigError, MedflError, RunError
 from medfl_common.plan.bounds import Value
-from medfl_common.plan.plan import load_plan
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plan.settings import check
 from medfl_common.registry import Registry
 from medfl_common.run.events import Finished
@@ -82,6 +82,15 @@ def read_vary(texts: Iterable[str]) -> dict[str, list[Value]]:
     return found
 
 
+def refuse_masks(plan: Plan) -> None:
+    """Raise ConfigError for a plan whose runs a sweep cannot compare."""
+    if plan.task.is_dense:
+        raise ConfigError(
+            "a sweep compares AUCs, and a segmentation has none",
+            todo="make runs with medfl-sim run, then medfl-sim compare: it speaks of Dice",
+        )
+
+
 def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
     """List the runs of a sweep, and write and check their plans; train nothing.
 
@@ -99,7 +108,9 @@ def variants(job: Job, vary: Vary, n_seeds: int, folder: Path) -> list[Variant]:
         cache=(job.cache or folder / CACHE).resolve(),
     )
     places = places_of(vary)
-    first = load_plan(job.plan).seed
+    first_plan = load_plan(job.plan)
+    refuse_masks(first_plan)
+    first = first_plan.seed
     n_runs = math.prod(map(len, vary.values())) * n_seeds
     if n_runs > MAX_RUNS:
         raise ConfigError(
