@@ -104,7 +104,10 @@ def phantom(
     ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
     kind: Annotated[
-        str, typer.Option(help="chest | mammography | fundus | lung-ct | brain-mr | organ-ct.")
+        str,
+        typer.Option(
+            help="chest | mammography | fundus | lung-ct | brain-mr | organ-ct | lung-fields."
+        ),
     ] = "chest",
 ) -> None:
     """Write synthetic hospitals: small DICOM files, labels or masks and a site file for each."""

@@ -12,7 +12,7 @@ from medfl_client.data.ingest import Collection, collect
 from medfl_common.plan.plan import Plan, load_plan
 
 NEW = ("brain-mr", "fundus", "lung-ct", "mammography")
-MASKED = "organ-ct"  # whose labels are masks
+MASKED = ("lung-fields", "organ-ct")  # labels are masks
 N_SAMPLES = 10
 GRADES = ["no_dr", "mild", "moderate", "severe", "proliferative"]
 Hospitals = dict[str, list[Path]]

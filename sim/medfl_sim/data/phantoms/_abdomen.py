@@ -13,7 +13,7 @@ from medfl_sim.data.phantoms._volume import Box, Space
 from medfl_sim.data.radiograph import Picture, edge
 
 AIR, FAT, TISSUE, BONE = -1000.0, -90.0, 45.0, 350.0
-RADIUS_MM = (9.0, 19.0)  # of a lesion
+RADIUS_MM = (13.0, 23.0)  # of a lesion
 APART_MM = 5.0  # between the surfaces of two lesions
 Mask = NDArray[np.bool_]
 Point = tuple[float, float, float]  # x, y, z
@@ -56,7 +56,7 @@ def draw(box: Box, n_lesions: int, contrast: float, rng: np.random.Generator) ->
     lesions = place_lesions(box, depth, n_lesions, rng)
     balls = [lesion.radius - distance(box.space(), lesion.centre) for lesion in lesions]
     for ball in balls:
-        darker = rng.uniform(38, 60)
+        darker = rng.uniform(55, 80)
         image += edge(ball, 0.8) * (TISSUE + contrast - darker - image)
     inside = np.logical_or.reduce([depth > 0, *(ball > 0 for ball in balls)])
     masks = [(lesion, ball > 0) for lesion, ball in zip(lesions, balls, strict=True)]

@@ -32,7 +32,7 @@ from medfl_sim.data.rtstruct_file import structure_set
 from medfl_sim.data.seg_file import segmentation
 
 INTERCEPT = -1024  # RescaleIntercept: what a stored 0 stands for
-P_LESIONS = (0.35, 0.4, 0.25)  # probability of none, one and two
+P_LESIONS = (0.25, 0.4, 0.35)  # probability of none, one and two
 COLUMNS = ("series_instance_uid", "x", "y", "z", "diameter_mm")
 HEADER: dict[str, object] = {
     "SOPClassUID": uid.CTImageStorage, "Modality": "CT", "BodyPartExamined": "ABDOMEN",
