@@ -121,7 +121,10 @@ def test_other_plans_leave_annotations_out_by_their_modality(plan: Plan, tmp_pat
     seg = write_seg(tmp_path / "seg", [(1, first_pixel(0), np.ones((SIDE, SIDE)))])
 
     sources, refused = sources_of(
-        [row_of(path, tmp_path) for path in (rs, seg)], DataFiles(folder=".", labels_from="masks"), plan, tmp_path
+        [row_of(path, tmp_path) for path in (rs, seg)],
+        DataFiles(folder=".", labels_from="masks"),
+        plan,
+        tmp_path,
     )
 
     assert not sources
