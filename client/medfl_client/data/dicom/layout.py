@@ -42,9 +42,8 @@ def placed(volume: Array, layout: Layout, images: Images, outside: float | None 
     What no slice of a tilted gantry covers is `outside`, or the volume's lowest value.
     """
     straight = _straight(volume, layout, images, outside)
-    return resample_slices(
-        np.flip(straight, layout.flips), layout.places, _new_places(layout.places, images)
-    )
+    places = -layout.places[::-1] if 0 in layout.flips else layout.places
+    return resample_slices(np.flip(straight, layout.flips), places, _new_places(places, images))
 
 
 def _straight(volume: Array, layout: Layout, images: Images, outside: float | None) -> Array:
