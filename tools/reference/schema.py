@@ -7,7 +7,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 from tools.reference.algorithms import names
 
-from medfl_common.models import MODELS
+from medfl_common.models import DENSE, MODELS
+from medfl_common.models.dense._tapped import ENCODERS
 from medfl_common.plan.halves import objectives
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.codecs import CODECS
@@ -26,7 +27,8 @@ def schema() -> str:
     made: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     made |= Plan.model_json_schema(schema_generator=Untitled)
     groups = made["$defs"]
-    groups["ModelChoice"]["properties"]["name"]["enum"] = MODELS.names()
+    groups["ModelChoice"]["properties"]["name"]["enum"] = [*MODELS.names(), *DENSE.names()]
+    groups["ModelChoice"]["properties"]["encoder"]["enum"] = [*ENCODERS, None]
     groups["Federation"]["properties"]["strategy"]["enum"] = names()
     groups["Training"]["properties"]["objective"]["enum"] = [*objectives(), None]
     groups["Messages"]["properties"]["update"]["enum"] = ["float32", *CODECS.names()]

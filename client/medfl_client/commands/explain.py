@@ -20,7 +20,7 @@ from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import score
 from medfl_client.training.losses import log_odds
 from medfl_common import __version__
-from medfl_common.errors import DataError
+from medfl_common.errors import ConfigError, DataError
 from medfl_common.files import write_atomic
 from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.network import Network
@@ -65,6 +65,11 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     """
     site = load_site_file(folder)
     plan, model, _ = load_model(find_model(folder, run))
+    if plan.task.is_dense:
+        raise ConfigError(
+            "explain shows where a network looked that judges a whole image; this one outlines: "
+            "its masks show what it found"
+        )
     use_threads(plan)
     state = SiteFolder(folder).state
     found = collect(folder, state, site.data, plan, screen.watch)

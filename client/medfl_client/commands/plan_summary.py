@@ -35,14 +35,14 @@ MASK_SCORES = (
 def summarise(plan: Plan) -> Rows:
     """List rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
-    mb = reply_mb(plan)
+    mb, is_dense = reply_mb(plan), plan.task.is_dense
     validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
         ["what the model learns", _question(plan)],
-        ["which images medfl reads", _data(plan.images)],
+        ["which images medfl reads", _data(plan.images, "mask" if is_dense else "label")],
         ["what else medfl reads", _extras(plan)],
-        ["what medfl trains", f"the network {plan.model.name}{_start(plan)}; {n:,} weights"],
+        ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
         ["how", f"{rounds} rounds, {_epochs(plan)} over the training images in each"],
         ["each step", _step(plan)],
@@ -107,23 +107,32 @@ def _question(plan: Plan) -> str:
         return f"which of these findings an image has: {names}"
     if plan.task.type == "ordinal":
         return f"which of these grades it is, from least to most: {names}"
+    if plan.task.is_dense:
+        place = "pixel" if plan.images.dimensions == 2 else "voxel"
+        return f"which of these each {place} of an image is: {names}"
     return f"which of these it is: {names}"
 
 
-def _data(images: Images) -> str:
+def _data(images: Images, what: str) -> str:
     kinds = " or ".join(images.modality)
     views = "" if images.view == "any" else f" with view {' or '.join(images.view)}"
     views += "" if images.plane == "any" else f" of the {images.plane} plane"
     views += f" and {' and '.join(images.image_types)} pictures" if images.image_types else ""
     size = " x ".join(str(side) for side in images.shape[1:])
     per = SAMPLES[images.sample]
-    return f"{kinds} images{views} in data.folder, one label per {per}, brought to {size} pixels"
+    return f"{kinds} images{views} in data.folder, one {what} per {per}, brought to {size} pixels"
 
 
 def _extras(plan: Plan) -> str:
     groups = plan.evaluation.subgroups
     also = f"; {', '.join(groups)} of each image, for scores by group" if groups else ""
-    return f"the labels that the site file names, and a fixed list of DICOM tags{also}"
+    what = "masks" if plan.task.is_dense else "labels"
+    return f"the {what} that the site file names, and a fixed list of DICOM tags{also}"
+
+
+def _network(plan: Plan) -> str:
+    encoder = plan.model.encoder
+    return plan.model.name if encoder is None else f"{plan.model.name} on the layers of {encoder}"
 
 
 def _start(plan: Plan) -> str:
@@ -137,7 +146,8 @@ def _start(plan: Plan) -> str:
         if isinstance(choice, WeightsFile)
         else start.get(choice, f"from published weights ({choice})")
     )
-    return f", {words}" + (", its first part frozen" if frozen else "")
+    part = "its encoder" if plan.task.is_dense and plan.model.freeze == "all" else "its first part"
+    return f", {words}" + (f", {part} frozen" if frozen else "")
 
 
 def _epochs(plan: Plan) -> str:

@@ -51,6 +51,8 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"
         )
+    if plan.task.is_dense:
+        raise ConfigError("the model outlines, and a line per image has no place for a mask")
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)

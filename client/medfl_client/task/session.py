@@ -122,7 +122,7 @@ class Session:
     def inputs_for(self, task: TrainTask, site: Site, model: Network) -> SiteData:
         """Give what is trained on: images, or with a frozen backbone their features."""
         data = self.data_for(task.plan, site, task.site)
-        if task.plan.model.freeze != "all":
+        if task.plan.model.freeze != "all" or task.plan.task.is_dense:  # there a decoder is trained
             return data
         if task.site not in self._features:
             self._features[task.site] = feature_data(model, data, task.plan, task.site, site.device)

@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import grid_sample
 
+from medfl_client.training.places import flat_grid, grid_of, has_own_grid
 from medfl_common.models.input_scale import BLACK, RANGE
 from medfl_common.plan.training import Augmentation
 
@@ -10,38 +11,87 @@ BORDERS = {"black": "zeros", "edge": "border"}  # of the plan -> of grid_sample
 
 
 def augment(
-    pixels: torch.Tensor, settings: Augmentation, generator: torch.Generator
+    pixels: torch.Tensor, settings: Augmentation, generator: torch.Generator, aspect: float = 1.0
 ) -> torch.Tensor:
     """Change a share of the images of (B, C, H, W), each on its own; the others stay as they are.
 
-    A volume (B, C, D, H, W) is changed in its planes, all of them alike. The draws come in one
-    order: 8 numbers for each image, one for each that says whether it is changed, the noise.
+    A volume (B, C, D, H, W) is changed in its planes, all of them alike, but for the changes that
+    are about volumes. The draws come in one order: 8 numbers for each image, one for each that says
+    whether it is changed; of the changed ones the axes of a volume, the elastic grid, the noise.
+    `aspect` is the depth of a volume in its width.
     """
+    return _augmented(pixels, None, settings, generator, aspect)[0]
+
+
+def augment_with_masks(
+    pixels: torch.Tensor,
+    masks: torch.Tensor,
+    settings: Augmentation,
+    generator: torch.Generator,
+    aspect: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Change images as `augment` does, to the same bits, and move their masks along.
+
+    A mask (B, [D,] H, W) uint8 takes the nearest place. What moves in from outside is its edge
+    continued, or with `fill: black` the background.
+    """
+    changed, moved = _augmented(pixels, masks[:, None], settings, generator, aspect)
+    return changed, masks if moved is None else moved[:, 0]
+
+
+def _augmented(
+    pixels: torch.Tensor,
+    masks: torch.Tensor | None,
+    settings: Augmentation,
+    generator: torch.Generator,
+    aspect: float,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Change (B, C, [D,] H, W) and move (B, 1, [D,] H, W)."""
     if not settings.is_on:
-        return pixels
+        return pixels, masks
     draws = torch.rand((len(pixels), 8), generator=generator) * 2 - 1  # -1..1
     is_chosen = torch.rand(len(pixels), generator=generator) < settings.share
     if not is_chosen.any():
-        return pixels
-    changed = _changed(pixels[is_chosen], settings, draws[is_chosen], generator)
+        return pixels, masks
+    draws, grid = draws[is_chosen], None
+    if has_own_grid(settings, pixels.dim() - 2):
+        grid = grid_of(settings, draws, pixels.shape[2:], generator, aspect)
+    elif settings.moves_in_plane:
+        grid = flat_grid(settings, draws, *pixels.shape[-2:])
+    moved = None
+    if masks is not None:
+        moved = masks.clone()
+        some = masks[is_chosen].float()
+        moved[is_chosen] = _moved(some, settings, draws, grid, is_mask=True).to(masks.dtype)
+    changed = _moved(pixels[is_chosen], settings, draws, grid)
+    if settings.contrast:
+        changed = _contrast(changed, 1 + draws[:, 7] * settings.contrast)
+    if settings.noise:
+        grain = torch.randn(changed.shape, generator=generator)
+        changed = changed + grain * (settings.noise * RANGE)
     result = pixels.clone()  # keeps the layout in memory
     result[is_chosen] = changed
-    return result
+    return result, moved
 
 
-def _changed(
-    pixels: torch.Tensor, settings: Augmentation, draws: torch.Tensor, generator: torch.Generator
+def _moved(
+    values: torch.Tensor,
+    settings: Augmentation,
+    draws: torch.Tensor,
+    grid: torch.Tensor | None,
+    is_mask: bool = False,
 ) -> torch.Tensor:
-    planes = _flipped(pixels.reshape(len(pixels), -1, *pixels.shape[-2:]), settings, draws)
-    if settings.rotation_deg or settings.shift or settings.zoom or settings.shear_deg:
-        planes = _moved(planes, settings, draws)
-    pixels = planes.reshape(pixels.shape)
-    if settings.contrast:
-        pixels = _contrast(pixels, 1 + draws[:, 7] * settings.contrast)
-    if settings.noise:
-        grain = torch.randn(pixels.shape, generator=generator)
-        pixels = pixels + grain * (settings.noise * RANGE)
-    return pixels
+    """Mirror and move (B, C, [D,] H, W): images bilinearly, masks by the nearest place."""
+    planes = _flipped(values.reshape(len(values), -1, *values.shape[-2:]), settings, draws)
+    if grid is None:
+        return planes.reshape(values.shape)
+    whole = planes if grid.dim() == 4 else planes.reshape(values.shape)
+    # Beyond the border grid_sample gives 0: the background, and after this of images black.
+    lowest = BLACK if settings.fill == "black" and not is_mask else 0.0
+    raised = whole - lowest if lowest else whole
+    mode, border = "nearest" if is_mask else "bilinear", BORDERS[settings.fill]
+    found = grid_sample(raised, grid, mode, border, align_corners=False).add_(lowest)
+    return found.reshape(values.shape)
 
 
 def _flipped(planes: torch.Tensor, settings: Augmentation, draws: torch.Tensor) -> torch.Tensor:
@@ -51,40 +101,6 @@ def _flipped(planes: torch.Tensor, settings: Augmentation, draws: torch.Tensor) 
             is_mirrored = (draws[:, draw] > 0).reshape(-1, 1, 1, 1)
             planes = torch.where(is_mirrored, planes.flip(axis), planes)
     return planes
-
-
-def _moved(planes: torch.Tensor, settings: Augmentation, draws: torch.Tensor) -> torch.Tensor:
-    """Rotate, shift, zoom and shear (B, planes, H, W), bilinearly, around the centre."""
-    grid = _grid(_places(settings, draws), planes.shape[-2], planes.shape[-1])
-    lowest = BLACK if settings.fill == "black" else 0.0  # beyond the border grid_sample gives 0
-    border = BORDERS[settings.fill]
-    raised = planes - lowest if lowest else planes
-    return grid_sample(raised, grid, padding_mode=border, align_corners=False).add_(lowest)
-
-
-def _places(settings: Augmentation, draws: torch.Tensor) -> torch.Tensor:
-    """Give (B, 2, 3): where in the old image, -1..1 across and down, a new place comes from.
-
-    The inverse of: shear, then rotate, zoom, shift. Computed in float64, so that the last digits of
-    a processor's sine are rounded away.
-    """
-    _, turn, right, down, grow, _, slant, _ = draws.double().T
-    angle = turn * settings.rotation_deg * (torch.pi / 180)
-    shear = torch.tan(slant * settings.shear_deg * (torch.pi / 180))
-    cos, sin, scale = torch.cos(angle), torch.sin(angle), 1 + grow * settings.zoom
-    across = torch.stack([cos - sin * shear, sin + cos * shear], dim=1)
-    linear = torch.stack([across, torch.stack([-sin, cos], dim=1)], dim=1) / scale[:, None, None]
-    shift = 2 * settings.shift * torch.stack([right, down], dim=1)
-    offset = -(linear @ shift[:, :, None])
-    return torch.cat([linear, offset], dim=2).float()
-
-
-def _grid(places: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Give (B, H, W, 2) where each pixel comes from: affine_grid, in a quarter of its time."""
-    down, across = (((torch.arange(n) * 2 + 1) / n - 1).float() for n in (height, width))
-    x, y, offset = (places[:, :, i, None] for i in range(3))  # (B, 2, 1)
-    by_column, by_line = x * across, y * down + offset  # (B, 2, W), (B, 2, H)
-    return torch.stack([by_column[:, i, None] + by_line[:, i, :, None] for i in (0, 1)], dim=3)
 
 
 def _contrast(pixels: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:

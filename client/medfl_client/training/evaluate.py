@@ -18,11 +18,13 @@ from medfl_common.plan.plan import Plan
 
 BATCH = 256  # images scored at a time, at most
 PIXELS = BATCH * 224 * 224  # and so many pixels
+MAPS = 32  # times fewer for a segmentation, whose layers keep the image's size
 
 
 def images_at_once(plan: Plan) -> int:
     """Say how many images go through a network at a time where nothing is trained."""
-    return max(1, min(BATCH, PIXELS // math.prod(plan.images.shape[1:])))
+    n_pixels = PIXELS // MAPS if plan.task.is_dense else PIXELS
+    return max(1, min(BATCH, n_pixels // math.prod(plan.images.shape[1:])))
 
 
 @torch.no_grad()

@@ -75,7 +75,7 @@ def _features(
     found = [torch.zeros((0, model.n_features))]
     for pixels, _ in images.batches(torch.arange(len(images)), images_at_once(plan)):
         if generator is not None:
-            pixels = augment(pixels, plan.training.augmentation, generator)
+            pixels = augment(pixels, plan.training.augmentation, generator, plan.images.aspect)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             features = model.features(pixels.to(device))
         found.append(features.float().cpu())

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from medfl_client.data.dataset import Examples
-from medfl_client.training.augment import augment
+from medfl_client.training.augment import augment, augment_with_masks
 from medfl_client.training.class_balance import image_chances
 from medfl_client.training.losses import training_loss
 from medfl_client.training.objectives import Objective
@@ -63,7 +63,7 @@ def train(
         total, n_seen = torch.zeros((), device=device), 0
         for pixels, targets in images.batches(_order(images, plan, order), settings.batch_size):
             if changes_images:
-                pixels = augment(pixels, settings.augmentation, changes)
+                pixels, targets = _changed(pixels, targets, plan, changes)
             total += stepper.step(pixels, targets) * len(pixels)
             n_seen += len(pixels)
             n_steps += 1
@@ -75,6 +75,16 @@ def train(
                 f"the loss became {mean} in round {round_}", data="nothing was sent"
             )
     return Trained(len(images), n_steps, mean)
+
+
+def _changed(
+    pixels: torch.Tensor, targets: torch.Tensor, plan: Plan, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Change a batch at random; masks move with their images."""
+    settings, aspect = plan.training.augmentation, plan.images.aspect
+    if plan.task.is_dense:
+        return augment_with_masks(pixels, targets, settings, generator, aspect)
+    return augment(pixels, settings, generator, aspect), targets
 
 
 def _order(images: Examples, plan: Plan, generator: torch.Generator) -> torch.Tensor:

@@ -9,9 +9,10 @@ from torch import nn
 
 from medfl_common.errors import ConfigError
 from medfl_common.models.freeze import freeze
-from medfl_common.models.network import Network
+from medfl_common.models.network import Network, PixelHead
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
+from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.plan import Plan
 from medfl_common.registry import Registry
 from medfl_common.seeds import derive_seed
@@ -30,45 +31,92 @@ class Backbone:
     published: str = ""
 
 
+@dataclass(frozen=True)
+class DenseBackbone:
+    """A segmentation network without its head.
+
+    module: (B, channels, [D,] H, W) -> (B, n_features[0], [D,] H, W), with an `encoder` and a
+        `decoder`; in training with deep supervision a list of levels, the finest first.
+    n_features: Of the finest level, then of each coarser one that training sees.
+    published: torchvision's name of the weights that fit its encoder; empty: there are none.
+    """
+
+    module: nn.Module
+    n_features: tuple[int, ...]
+    published: str = ""
+
+
 # (images, norm: own | batch | group | none, does it start from published weights?) -> a backbone
 Build = Callable[[Images, str, bool], Backbone]
 MODELS: Registry[Build] = Registry("model", "medfl_common.models")
+# (images, the plan's choice, does its encoder start from published weights?) -> a backbone
+DenseBuild = Callable[[Images, ModelChoice, bool], DenseBackbone]
+DENSE: Registry[DenseBuild] = Registry("segmentation network", "medfl_common.models.dense")
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def build_model(plan: Plan) -> Network:
     """Build the plan's network with weights drawn from the seed, the same for the same plan.
 
-    Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits.
+    Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits; of a segmentation
+    (B, n_outputs, [depth,] size, size).
     Raises ConfigError if the network does not fit the images.
     """
     # torch's layers draw from the one generator of the process; several studies may share that.
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
-        backbone = build_backbone(plan)
-        network = Network(
-            backbone.module,
-            backbone.n_features,
-            plan.task.n_outputs,
-            plan.model.dropout,
-            plan.model.slices,
-        )
+        network = _with_head(build_backbone(plan), plan)
     freeze(network, plan.model, own_layers(plan))
     return network
 
 
-def build_backbone(plan: Plan) -> Backbone:
+def _with_head(backbone: Backbone | DenseBackbone, plan: Plan) -> Network:
+    n_outputs, choice = plan.task.n_outputs, plan.model
+    if isinstance(backbone, Backbone):
+        return Network(
+            backbone.module, backbone.n_features, n_outputs, choice.dropout, choice.slices
+        )
+    head = PixelHead(backbone.n_features, n_outputs, plan.images.dimensions)
+    return Network(backbone.module, backbone.n_features[0], n_outputs, head=head)
+
+
+def build_backbone(plan: Plan) -> Backbone | DenseBackbone:
     """Build the plan's network without its head, drawing from torch's generator."""
     images, choice = plan.images, plan.model
     if choice.slices is not None:  # the network sees one slice at a time
         flat = {"dimensions": 2, "depth": None, "sample": "image", "slice_mm": None}
         images = images.model_copy(update=flat)
+    if reason := why_no_network(plan):
+        raise ConfigError(reason)
     is_published = choice.weights in ("imagenet", "kinetics")
-    backbone = MODELS.get(choice.name)(images, choice.norm, is_published)
+    backbone: Backbone | DenseBackbone
+    if plan.task.is_dense:
+        backbone = DENSE.get(choice.name)(images, choice, is_published)
+    else:
+        backbone = MODELS.get(choice.name)(images, choice.norm, is_published)
     if is_published and not backbone.published:
         raise ConfigError(
-            f"there are no published weights for {choice.name} with norm {choice.norm!r}",
+            f"there are no published weights for {choice.encoder or choice.name} with norm "
+            f"{choice.norm!r}",
             todo="set model.weights to none or to a file",
         )
     return backbone
+
+
+def why_no_network(plan: Plan) -> str:
+    """Say why the plan's network is none for its task; empty: it is one."""
+    name, is_dense = plan.model.name, plan.task.is_dense
+    right, other = (DENSE, MODELS) if is_dense else (MODELS, DENSE)
+    known = ", ".join(right.names())
+    if name in right.names():
+        return ""
+    if name not in other.names():
+        kind = "segmentation network" if is_dense else "model"
+        return f"unknown {kind} {name!r}; known: {known}"
+    if is_dense:
+        return (
+            f"{name} answers for the whole image; for a segmentation name {known} (unet with "
+            f"model.encoder: {name} looks through its layers, where they fit)"
+        )
+    return f"{name} is for task.type: segmentation; for {plan.task.type} name one of {known}"

@@ -16,10 +16,11 @@ def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) 
 
     `own` are the layers that stay at their site.
     """
-    modules = dict(network.backbone.named_modules(prefix="backbone"))
-    n_frozen = _count_frozen([*modules.values()], choice)
-    network.frozen = [*modules.values()][:n_frozen]
-    for name, module in [*modules.items()][:n_frozen]:
+    start = network.encoder
+    looking = [*network.get_submodule(start).named_modules(prefix=start)]
+    frozen = dict(looking[: _count_frozen(looking, network, choice)])
+    network.frozen = [*frozen.values()]
+    for name, module in frozen.items():
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
         network.parts |= dict.fromkeys(_own_tensors(name, module), "start")
@@ -27,22 +28,24 @@ def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) 
         head = (f"head.{name}" for name in network.head.state_dict())
         network.parts |= dict.fromkeys(head, "local")
     if "norm" in own:
-        for name, module in [*modules.items()][n_frozen:]:
-            if is_norm(module):
+        for name, module in network.backbone.named_modules(prefix="backbone"):
+            if is_norm(module) and name not in frozen:
                 network.parts |= dict.fromkeys(_own_tensors(name, module), "local")
 
 
-def _count_frozen(modules: list[nn.Module], choice: ModelChoice) -> int:
+def _count_frozen(
+    looking: list[tuple[str, nn.Module]], network: Network, choice: ModelChoice
+) -> int:
     """Count the frozen modules, in the order of construction."""
     if choice.freeze == "none":
         return 0
     if not isinstance(choice.freeze, LastLayers):
-        return len(modules)
-    layers = [i for i, module in enumerate(modules) if _is_layer(module)]
+        return len(looking)
+    layers = [i for i, (_, module) in enumerate(looking) if _is_layer(module)]
     if choice.freeze.last >= len(layers):
         raise ConfigError(
             f"model.freeze: last: {choice.freeze.last} of {choice.name}, which has {len(layers)} "
-            "layers before its head",
+            f"layers {'in its encoder' if network.is_dense else 'before its head'}",
             todo="set freeze: none to train them all",
         )
     return layers[-choice.freeze.last]

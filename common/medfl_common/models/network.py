@@ -11,15 +11,38 @@ Part = Literal["shared", "start", "local"]
 PARTS: tuple[Part, ...] = ("shared", "start", "local")
 
 
+class PixelHead(nn.ModuleList):
+    """A 1x1 convolution to the logits of each pixel or voxel, and one for each coarser level."""
+
+    def __init__(self, n_features: Sequence[int], n_outputs: int, dimensions: int) -> None:
+        kind = nn.Conv2d if dimensions == 2 else nn.Conv3d
+        super().__init__(kind(n, n_outputs, 1) for n in n_features)
+
+    def forward(self, maps: torch.Tensor | list[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
+        """Turn (B, F, [D,] H, W) into (B, n_outputs, [D,] H, W), or a list of levels into one."""
+        if isinstance(maps, list):
+            return [head(level) for head, level in zip(self, maps, strict=True)]
+        logits: torch.Tensor = self[0](maps)
+        return logits
+
+
+def of_image(given: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
+    """Turn what a head is given into features (B, F) of the image: of maps, the finest's mean."""
+    finest = given[0] if isinstance(given, list) else given
+    return finest.flatten(2).mean(dim=2) if finest.dim() > 2 else finest
+
+
 class Network(nn.Module):
-    """Features from the backbone, joined over slices if there are any, then a dense head.
+    """Features from the backbone, joined over slices if there are any, then a head.
 
     Args:
-        backbone: (B, C, [D,] S, S) -> (B, n_features); with `slices` it sees (B * D, C, S, S).
+        backbone: (B, C, [D,] S, S) -> (B, n_features); with `slices` it sees (B * D, C, S, S). Of
+            a segmentation -> (B, n_features, [D,] H, W), for images of any size.
         n_features: Values that the backbone gives.
         n_outputs: Logits.
         dropout: Part of the features that training sets to 0.
         slices: `mean` or `max` of the features over the slices of a volume; None: not by slices.
+        head: That of a segmentation; None: a dense layer.
     """
 
     def __init__(
@@ -29,30 +52,45 @@ class Network(nn.Module):
         n_outputs: int,
         dropout: float = 0.0,
         slices: str | None = None,
+        head: PixelHead | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
+        dense = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
+        self.head: nn.Module = dense if head is None else head
         self.n_features = n_features
         self._slices = slices
         self.frozen: Sequence[nn.Module] = ()  # stay in evaluation mode
         self.parts: dict[str, Part] = {}  # what is not `shared`, by name in the state
         self._named: tuple[dict[str, Part], dict[Part, list[str]]] = ({}, {})  # for which parts
 
+    @property
+    def is_dense(self) -> bool:
+        """Say whether each pixel or voxel has logits, and not the image."""
+        return isinstance(self.head, PixelHead)
+
+    @property
+    def encoder(self) -> str:
+        """Name the layers that `model.freeze` is about: all before the head, or a part of them."""
+        return "backbone.encoder" if self.is_dense else "backbone"
+
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn (B, C, [D,] S, S) into (B, n_features)."""
+        """Turn (B, C, [D,] S, S) into (B, n_features); of a segmentation the mean over space."""
         if self._slices is None:
-            found: torch.Tensor = self.backbone(pixels)
-            return found
+            return of_image(self.backbone(pixels))
         n_images, channels, depth = pixels.shape[:3]
         flat = pixels.transpose(1, 2).reshape(n_images * depth, channels, *pixels.shape[3:])
         by_slice = self.backbone(flat).reshape(n_images, depth, -1)
         joined: torch.Tensor = by_slice.mean(1) if self._slices == "mean" else by_slice.amax(1)
         return joined
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn (B, C, [D,] S, S) into (B, n_outputs) logits."""
-        logits: torch.Tensor = self.head(self.features(pixels))
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        """Turn (B, C, [D,] S, S) into (B, n_outputs) logits, or (B, n_outputs, [D,] S, S).
+
+        With deep supervision training sees a list: those, then the coarser levels'.
+        """
+        given = self.backbone(pixels) if self.is_dense else self.features(pixels)
+        logits: torch.Tensor | list[torch.Tensor] = self.head(given)
         return logits
 
     def train(self, mode: bool = True) -> Self:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 METRICS = ("dice", "nsd", "hd95")  # of a segmentation; it has the loss, too
 LOWER_IS_BETTER = ("loss", "hd95")
+WINDOW_OVERLAP = 0.5  # of a window with the next, where an image is larger than the network's
+WINDOW_SPREAD = 1 / 8  # deviation of the Gaussian by which a window's places count, in its sides
 
 
 def why_unfit_masks(plan: Plan) -> str:

@@ -76,9 +76,14 @@ def _unpaired(plan: Plan) -> str:
 
 
 def _frozen(plan: Plan) -> str:
-    if plan.model.freeze == "all" and own_layers(plan):
+    if _is_head_alone(plan) and own_layers(plan):
         return "with model.freeze: all only the head is trained, and it is shared"
     return ""
+
+
+def _is_head_alone(plan: Plan) -> bool:
+    """Say whether only the head is trained; a segmentation always trains its decoder."""
+    return plan.model.freeze == "all" and not plan.task.is_dense
 
 
 def _own_features(plan: Plan) -> str:
@@ -91,7 +96,7 @@ def _needs(algorithm: Algorithm, plan: Plan) -> str:
     name = algorithm.name
     if algorithm.needs_sgd and plan.training.optimizer != "sgd":
         return f"{name} needs training.optimizer: sgd"
-    if algorithm.needs_images and plan.model.freeze == "all":
+    if algorithm.needs_images and _is_head_alone(plan):
         return f"{name} needs a trained backbone; leave model.freeze"
     if algorithm.chooses_sites and plan.federation.sites_per_round is not None:
         return f"{name} says itself whom it asks; leave sites_per_round"

@@ -105,3 +105,10 @@ class Images(Settings):
         """Give the shape of one sample in the cache: (1 or 3, [depth,] size, size)."""
         depth = () if self.depth is None else (self.depth,)
         return (3 if self.colour else 1, *depth, self.size, self.size)
+
+    @property
+    def aspect(self) -> float:
+        """Give the depth of a volume in its width, in millimetres; 1 where the plan cannot say."""
+        if self.depth is None or self.spacing_mm is None or self.slice_mm is None:
+            return 1.0
+        return self.depth * self.slice_mm / (self.size * self.spacing_mm)

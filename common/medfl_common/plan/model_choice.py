@@ -29,11 +29,14 @@ class ModelChoice(Settings):
     name: str
     """The network: a name from the list of models."""
     encoder: str | None = None
-    """`unet`: the network whose layers look at the image, such as resnet18; without it its own."""
+    """`unet`: the network whose layers look at the image, such as resnet18; without it its own. The
+    page on models lists them."""
     width: Annotated[int, Field(ge=4, le=512)] | None = None
-    """Segmentation networks: channels of the first level; each further level has twice as many."""
+    """Segmentation networks: channels of the first level; each further level has twice as many, of
+    `unet` up to 320. Without it 16, of segresnet_small 8."""
     levels: Annotated[int, Field(ge=2, le=7)] | None = None
-    """Segmentation networks: resolutions, each half of the one above."""
+    """Segmentation networks: resolutions, each half of the one above. Without it 2 to 6, so that
+    the coarsest has 8 to 15 pixels on a side."""
     residual: bool = False
     """`unet`: each pair of convolutions is added to its input (He et al., CVPR 2016)."""
     deep_supervision: bool = False
@@ -48,7 +51,8 @@ class ModelChoice(Settings):
     """Initial weights. `none`: drawn from the seed. `imagenet`, `kinetics`: torchvision's; the
     coordinator fetches them. Or a file of the coordinator's."""
     freeze: Literal["none", "all"] | LastLayers = "none"
-    """What is not trained. `all`: everything but the head, which is always trained."""
+    """What is not trained. `all`: everything but the head, which is always trained. Of a
+    segmentation it is about the encoder alone."""
     slices: Literal["mean", "max"] | None = None
     """For a 2D network on volumes: how it joins the features of the slices."""
     norm_layers: Literal["shared", "local"] = "shared"

@@ -36,6 +36,8 @@ ADDED = (
     ("evaluation", "feature_statistics"),
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
+    ("training.augmentation", "rotation_3d_deg"),
+    ("training.augmentation", "elastic"),
     ("federation", "keep_every"),
     ("training", "epochs_range"),
     ("training", "loss"),

@@ -22,6 +22,11 @@ class Augmentation(Settings):
     """Scale by up to this part either way; 0.1: between 0.9 and 1.1 times."""
     shear_deg: Annotated[Number, Field(ge=0, le=45)] = 0.0
     """Shear by up to so many degrees either way."""
+    rotation_3d_deg: Annotated[Number, Field(ge=0, le=180)] = 0.0
+    """Volumes: rotate about the two axes within the slices too, by up to so many degrees each."""
+    elastic: Annotated[Number, Field(ge=0, le=0.1)] = 0.0
+    """Bend: the 3 x 3 (x 3) points of a coarse grid move by up to this part of the side along each
+    axis, what lies between them smoothly (Ronneberger et al., MICCAI 2015)."""
     contrast: Annotated[Number, Field(ge=0, le=0.9)] = 0.0
     """Change contrast by up to this part; 0.2: between 0.8 and 1.2 times."""
     noise: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
@@ -30,12 +35,18 @@ class Augmentation(Settings):
     """The part of the images that is changed, drawn anew each time; the others stay as they are,
     so the network is calibrated for unchanged images too."""
     fill: Literal["black", "edge"] = "edge"
-    """What moves in from outside: black, or the image's edge continued."""
+    """What moves in from outside: black, or the image's edge continued. A mask's is the background,
+    or its edge continued."""
 
     @property
     def is_on(self) -> bool:
         """Say whether any change is asked for."""
         return bool(self.changes())
+
+    @property
+    def moves_in_plane(self) -> bool:
+        """Say whether an image may turn, shift, grow or slant in its plane."""
+        return bool(self.rotation_deg or self.shift or self.zoom or self.shear_deg)
 
     def changes(self) -> dict[str, bool | float]:
         """Give the changes that are asked for, by name."""
@@ -85,8 +96,9 @@ class Training(Settings):
     often. Both go with one over the class's share."""
     loss: Literal["task", "dice_ce", "ce", "focal", "dice"] = "task"
     """What a segmentation is trained on. `task`: dice_ce. `dice_ce`: Dice of each case, over the
-    classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss, gamma 2.
-    `dice`: Dice of each case alone. Other tasks have cross-entropy: `task`."""
+    outlined classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss,
+    gamma 2. `dice`: Dice of each case alone. Every case counts alike. Other tasks have
+    cross-entropy: `task`."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
     clip_norm: Annotated[Number, Field(gt=0)] | None = None

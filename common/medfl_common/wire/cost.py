@@ -35,7 +35,7 @@ def training_bytes(plan: Plan) -> int:
     """Estimate the memory that one step takes: weights, and one batch on its way through.
 
     The values that the layers give are kept for the way back; with freeze: all they are not, and
-    the largest two count.
+    the largest two count. Of a segmentation the decoder's are kept all the same.
     """
     model = build_empty(plan).eval()
     n_weights: int = sum(math.prod(tensor.shape) for tensor in model.state_dict().values())
@@ -44,11 +44,13 @@ def training_bytes(plan: Plan) -> int:
     def count(module: torch.nn.Module, inputs: object, output: object) -> None:
         given.append(output.numel() if isinstance(output, torch.Tensor) else 0)
 
-    for module in model.modules():
-        if not list(module.children()):
+    is_frozen = plan.model.freeze == "all"
+    below = model.encoder + "." if is_frozen and model.is_dense else None
+    for name, module in model.named_modules():
+        if not list(module.children()) and not (below and name.startswith(below)):
             module.register_forward_hook(count)
     images = plan.images
     with torch.no_grad():
         model(torch.empty(1, images.channels, *images.shape[1:], device="meta"))
-    kept = sorted(given)[-2:] if plan.model.freeze == "all" else given
+    kept = sorted(given)[-2:] if is_frozen and not model.is_dense else given
     return 4 * (TRAINING * n_weights + plan.training.batch_size * sum(kept))

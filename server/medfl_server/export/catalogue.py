@@ -1,13 +1,16 @@
 """The networks that a plan can name, with the bytes of a round of each."""
 
 from medfl_common.errors import ConfigError
-from medfl_common.models import MODELS
+from medfl_common.models import DENSE, MODELS
 from medfl_common.plan.bounds import Value
 from medfl_common.plan.plan import Plan, plan_from_values
 from medfl_common.wire.cost import build_empty, sizes
 
 HEADER = ["model", "input", "weights", "MB/round", "head only", "norm layers"]
-TITLE = "MB each way for each site: all weights, or with freeze: all; for a binary task"
+TITLE = (
+    "MB each way for each site: all weights, or with freeze: all (of a segmentation: decoder and "
+    "head); for two classes"
+)
 PICTURES: dict[str, Value] = {"modality": ["OT"], "size": 224}
 VOLUMES: dict[str, Value] = {
     "modality": ["OT"],
@@ -19,8 +22,11 @@ VOLUMES: dict[str, Value] = {
 
 
 def catalogue() -> list[list[str]]:
-    """List a row for each network: images of 224 pixels, volumes of 16 x 112 x 112, binary."""
-    return [_row(name) for name in MODELS.names()]
+    """List a row for each network: images of 224 pixels, volumes of 16 x 112 x 112, two classes.
+
+    The networks for task.type: segmentation come last.
+    """
+    return [_row(name) for name in [*MODELS.names(), *DENSE.names()]]
 
 
 def _row(name: str) -> list[str]:
@@ -57,7 +63,10 @@ def _plan(name: str, images: dict[str, Value], freeze: str, norm: str = "own") -
         "plan": 1,
         "study": "catalogue",
         "seed": 0,
-        "task": {"type": "binary", "classes": ["no", "yes"]},
+        "task": {
+            "type": "segmentation" if name in DENSE.names() else "binary",
+            "classes": ["no", "yes"],
+        },
         "images": images,
         "model": {"name": name, "freeze": freeze, "norm": norm},
         "federation": {"rounds": 1},

@@ -16,6 +16,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
+from medfl_common.plan.dense import WINDOW_OVERLAP, WINDOW_SPREAD
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.checkpoint import find_round, no_round
@@ -23,6 +24,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model, save_model
 
 TOLERANCE = 1e-3  # largest difference of logits from torch's, of about 1
+TOLERANCE_OF_MASKS = 1e-4  # the same for the logits of each pixel or voxel
 SIZES = (1, 3)  # images at a time in the parity check
 Run = Callable[[torch.Tensor], torch.Tensor]
 
@@ -83,8 +85,7 @@ def write_round(run: Path, round_: int, out: Path) -> None:
 
 def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dict[str, Json]:
     """Describe input and output so that another program can do the same."""
-    images, task = plan.images, plan.task
-    is_one_of_many = task.is_one_of_many
+    images = plan.images
     return {
         "medfl": __version__,
         "not_for_diagnosis": "research software, not a medical device",
@@ -97,15 +98,38 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
         },
         "images": images.model_dump(mode="json"),
         "steps": _steps(plan),
-        "output": {
-            "name": "logits",
-            "shape": ["batch", task.n_outputs],
-            "classes": [*task.classes],
-            "activation": "softmax" if is_one_of_many else "sigmoid",
-            "of": task.classes[1] if task.type == "binary" else "each class in order",
-        },
+        "output": _output(plan),
+        **({"window": _window(plan)} if plan.task.is_dense else {}),
         "reading": asdict(reading),
         "parity": {name: round(value, 9) for name, value in parity.items()},
+    }
+
+
+def _output(plan: Plan) -> dict[str, Json]:
+    task = plan.task
+    found: dict[str, Json] = {"name": "logits", "classes": [*task.classes]}
+    if task.is_dense:
+        place = "pixel" if plan.images.dimensions == 2 else "voxel"
+        shape: list[Json] = ["batch", task.n_outputs, *plan.images.shape[1:]]
+        return found | {"shape": shape, "activation": "softmax over axis 1", "of": f"each {place}"}
+    return found | {
+        "shape": ["batch", task.n_outputs],
+        "activation": "softmax" if task.is_one_of_many else "sigmoid",
+        "of": task.classes[1] if task.type == "binary" else "each class in order",
+    }
+
+
+def _window(plan: Plan) -> dict[str, Json]:
+    """Say how a larger image goes through the network, and how its windows are joined."""
+    images = plan.images
+    apart = [images.slice_mm] if images.dimensions == 3 else []
+    return {
+        "patch": [*images.shape[1:]],
+        "spacing_mm": [*apart, images.spacing_mm, images.spacing_mm],
+        "overlap": WINDOW_OVERLAP,
+        "weights": f"of logits: a Gaussian around the window's middle, deviation {WINDOW_SPREAD:g} "
+        "of each side",
+        "padding": "black, on both sides",
     }
 
 
@@ -146,7 +170,7 @@ def _check(model: Network, plan: Plan, run: Run) -> float:
     with torch.no_grad():
         apart = [(run(x) - model(x)).abs().max() for n in SIZES for x in [_example(plan, n)]]
     largest = float(max(apart))
-    if not largest <= TOLERANCE:
+    if not largest <= (TOLERANCE_OF_MASKS if model.is_dense else TOLERANCE):
         raise RunError(f"the exported model's logits differ from torch's by {largest:.2g}")
     return largest
 

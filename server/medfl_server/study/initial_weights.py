@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 
 from medfl_common.errors import ConfigError, system_reason
 from medfl_common.files import write_atomic
-from medfl_common.models import Backbone, build_backbone, build_model
+from medfl_common.models import Backbone, DenseBackbone, build_backbone, build_model
 from medfl_common.models.input_scale import SPREAD
 from medfl_common.models.network import Network
 from medfl_common.models.norms import RUNNING
@@ -51,15 +51,16 @@ def _find(study: Study) -> Weights:
     return {} if choice == "none" else _fetch(build_backbone(study.plan), choice, study.plan)
 
 
-def _fetch(backbone: Backbone, choice: str, plan: Plan) -> Weights:
+def _fetch(backbone: Backbone | DenseBackbone, choice: str, plan: Plan) -> Weights:
     """Fetch torchvision's weights, adapted to images as medfl feeds them."""
     from torchvision.models import get_model_weights
 
+    name = plan.model.encoder or plan.model.name
     kinds = {"imagenet": "IMAGENET1K_V1", "kinetics": "KINETICS400_V1"}
     known = get_model_weights(backbone.published).__members__
     if kinds[choice] not in known:
         raise ConfigError(
-            f"torchvision has no {choice} weights for {plan.model.name}",
+            f"torchvision has no {choice} weights for {name}",
             todo=f"choose among: {', '.join(known)}",
         )
     published = known[kinds[choice]]
@@ -67,16 +68,15 @@ def _fetch(backbone: Backbone, choice: str, plan: Plan) -> Weights:
         state = published.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
         raise ConfigError(
-            f"the {choice} weights of {plan.model.name} could not be fetched "
-            f"({system_reason(error)})",
+            f"the {choice} weights of {name} could not be fetched ({system_reason(error)})",
             todo="let the coordinator reach the internet for this once, or put the file under "
             f"TORCH_HOME: {published.url}",
         ) from None
-    state = {name: tensor.float() for name, tensor in state.items() if tensor.is_floating_point()}
-    if plan.model.name.startswith("vit"):
+    state = {key: tensor.float() for key, tensor in state.items() if tensor.is_floating_point()}
+    if name.startswith("vit"):
         state = _other_size(state, plan.images.size)
     preset = published.transforms()
-    spread = [0.5] * 3 if plan.model.name == "inception_v3" else preset.std
+    spread = [0.5] * 3 if name == "inception_v3" else preset.std
     return _other_units(state, spread)
 
 
@@ -101,11 +101,19 @@ def _other_units(state: Weights, spread: list[float]) -> Weights:
 def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> Weights:
     """Match names and shapes; the head is drawn anew where it is another.
 
-    Weights of medfl's own runs begin with `backbone.` and `head.`, published ones with neither.
+    Weights of medfl's own runs begin with `backbone.` and `head.`, published ones with neither. A
+    classification network's fit the encoder of a segmentation, whose decoder is then drawn anew.
     """
     wanted = {n: t for n, t in model.state_dict().items() if t.is_floating_point()}
     if not any(name.startswith("backbone.") for name in found):
         found = {f"backbone.{name}": tensor for name, tensor in found.items()}
+    if not any(name.startswith(f"{model.encoder}.") for name in found):
+        found = {
+            name.replace("backbone", model.encoder, 1): tensor
+            for name, tensor in found.items()
+            if name.startswith("backbone.")
+        }
+        wanted = {n: t for n, t in wanted.items() if n.startswith(model.encoder)}
     first = next((n for n, t in wanted.items() if t.dim() >= 4), "")
     fitted: Weights = {}
     for name, tensor in wanted.items():

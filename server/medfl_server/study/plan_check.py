@@ -1,6 +1,6 @@
 """Faults of a plan that are seen before a study is made of it, and before any data are read."""
 
-from medfl_common.models import MODELS
+from medfl_common.models import why_no_network
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
@@ -36,8 +36,8 @@ def plan_notes(plan: Plan) -> list[str]:
 def _unknown(plan: Plan) -> list[str]:
     form, forms = plan.federation.messages.update, sorted([WHOLE, *CODECS.names()])
     faults = []
-    if plan.model.name not in MODELS.names():
-        faults.append(f"unknown model {plan.model.name!r}; known: {', '.join(MODELS.names())}")
+    if reason := why_no_network(plan):
+        faults.append(reason)
     if form not in forms:
         faults.append(f"unknown message format {form!r}; known: {', '.join(forms)}")
     return faults

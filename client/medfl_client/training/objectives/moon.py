@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective
-from medfl_common.models.network import Network
+from medfl_common.models.network import Network, of_image
 from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.algorithms.moon import MoonOptions
 
@@ -46,7 +46,7 @@ class Moon(Objective):
         self._hook.remove()
 
     def _look(self, head: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        self._features = inputs[0]
+        self._features = of_image(inputs[0])
 
 
 def _copy(model: Network) -> Network:

@@ -1,0 +1,1 @@
+"""The networks that a segmentation can name, one file per family."""
