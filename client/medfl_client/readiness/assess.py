@@ -103,7 +103,7 @@ def assess(
     Args:
         folder: The site's directory.
         site: Its site file.
-        plan: The study's plan, if there is one yet.
+        plan: The study's.
         watch: Follows long work.
         limit: Decode at most so many samples, evenly over all; 0: all.
         reader: What reads the files; DICOM if not given.
@@ -116,9 +116,8 @@ def assess(
     is_survey = plan is None
     if plan is None:
         plan, limit = survey_plan(folder, database, data), limit or SURVEY
-    selection, is_labelled = _select(folder, database, data, plan, secret, findings, watch, reader)
-    if plan.task.is_dense and not is_labelled:  # the images are shown without masks
-        plan = survey_plan(folder, database, data)
+    found = _select(folder, database, data, plan, secret, findings, watch, reader)
+    selection, plan, is_labelled = found
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
@@ -237,16 +236,19 @@ def _select(
     findings: list[Finding],
     watch: Watch | None,
     reader: Reader,
-) -> tuple[Selection, bool]:
-    """Select with the labels (True); if the labels are at fault, select without them (False)."""
+) -> tuple[Selection, Plan, bool]:
+    """Select with the labels (True); if the labels are at fault, select without them (False).
+
+    Images whose masks are at fault are shown as without a plan.
+    """
     if UNLABELLED not in plan.task.classes:
         try:
             if plan.task.is_dense:
                 own = SiteFolder(folder).state
                 files = [*rows(database)]
-                return select_masked(folder, own, data, plan, reader, watch, files), True
+                return select_masked(folder, own, data, plan, reader, watch, files), plan, True
             labels = read_labels(folder, data, plan, secret)
-            return select(rows(database), labels, data, plan, folder / data.folder), True
+            return select(rows(database), labels, data, plan, folder / data.folder), plan, True
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
     elif data.labels_from == "csv":
@@ -262,7 +264,7 @@ def _select(
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})
     any_label = Labels({"": [every]}, lambda row: [""])
     blind = data.model_copy(update={"labels_from": "csv", "separator": ""})
-    return select(rows(database), any_label, blind, plan, folder / data.folder), False
+    return select(rows(database), any_label, blind, plan, folder / data.folder), plan, False
 
 
 def _used(selection: Selection, some: Selection, collection: Collection | None) -> list[Sample]:

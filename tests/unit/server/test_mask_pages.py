@@ -33,7 +33,7 @@ def reply(counts: MaskCounts | None, is_scoring: bool) -> SiteReply:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     path = tmp_path / "plan.yaml"
-    path.write_text(PLAN.replace("MODEL", "small_cnn"))
+    path.write_text(PLAN.replace("MODEL", "unet"))
     made = create_study(tmp_path / "study", path)
     made.log.write("started", sites=["north", "south", "west"], sha256="ab")
     for event, round_, worse in (("round", 1, 0.3), ("round", 2, 0.1), ("finished", 2, 0.0)):
