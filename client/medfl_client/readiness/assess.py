@@ -111,13 +111,11 @@ def assess(
     Raises DataError where the data folder cannot be read at all.
     """
     reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
-    database, secret = index_folder(folder, state, data, watch, reader)
-    findings: list[Finding] = []
-    is_survey = plan is None
+    index = index_folder(folder, state, data, watch, reader)
+    findings, is_survey = list[Finding](), plan is None
     if plan is None:
-        plan, limit = survey_plan(folder, database, data), limit or SURVEY
-    found = _select(folder, database, data, plan, secret, findings, watch, reader)
-    selection, plan, is_labelled = found
+        plan, limit = survey_plan(folder, index[0], data), limit or SURVEY
+    selection, plan, is_labelled = _select(folder, index, data, plan, findings, watch, reader)
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
@@ -229,10 +227,9 @@ def survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
 
 def _select(
     folder: Path,
-    database: Path,
+    index: tuple[Path, bytes],
     data: DataFiles,
     plan: Plan,
-    secret: bytes,
     findings: list[Finding],
     watch: Watch | None,
     reader: Reader,
@@ -241,6 +238,7 @@ def _select(
 
     Images whose masks are at fault are shown as without a plan.
     """
+    database, secret = index
     if UNLABELLED not in plan.task.classes:
         try:
             if plan.task.is_dense:

@@ -61,7 +61,7 @@ def test_the_card_tells_dice_and_surface_dice_by_site_and_whose_masks(study: Stu
 
     assert card is not None
     text = card.read_text()
-    assert "A small_cnn that outlines lung, heart in CR/DX images." in text
+    assert "A unet that outlines lung, heart in CR/DX images." in text
     assert f"| site A | 30 | {NORTH.mean():.2f} |" in text
     assert "The labels are masks of the hospitals" in text
     assert "NSD, the surface Dice, at 2 pixels" in text
