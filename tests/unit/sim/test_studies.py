@@ -1,4 +1,4 @@
-"""The four studies of configs/ on phantoms of their kind, whole and short."""
+"""The studies of configs/ on phantoms of their kind, whole and short."""
 
 from pathlib import Path
 
@@ -22,6 +22,8 @@ CONFIGS = ROOT / "configs"
         ("mammography", "mammography"),
         ("retinopathy", "fundus"),
         ("lung-nodules", "lung-ct"),
+        ("lung-fields", "lung-fields"),
+        pytest.param("organ-ct", "organ-ct", marks=pytest.mark.slow),  # volumes
         pytest.param("neurodegeneration", "brain-mr", marks=pytest.mark.slow),  # volumes
     ],
 )
