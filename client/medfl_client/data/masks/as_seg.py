@@ -1,4 +1,4 @@
-"""Outlines as DICOM SEG, made by highdicom: BINARY, a segment for each class, by the source's frames.
+"""Outlines as DICOM SEG, made by highdicom: BINARY, a segment for each class of the foreground.
 
 PS3.3 C.8.20. What it says of patient and study is the source's own.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -18,6 +19,9 @@ from medfl_client.data.dicom.reading import HEADER_TAGS, read_tags
 from medfl_client.data.masks.grid import Grid, Labels
 from medfl_common import __version__
 from medfl_common.errors import DataError
+
+if TYPE_CHECKING:
+    from highdicom.seg import SegmentDescription
 
 CATEGORY = ("85756007", "SCT", "Tissue")  # the plan's classes are words, and no codes
 LONGEST = 64  # letters of a value of type LO
@@ -100,7 +104,7 @@ def read_source(path: Path) -> Dataset:
     return dataset
 
 
-def _segments(classes: Sequence[str], author: Author) -> list[Dataset]:
+def _segments(classes: Sequence[str], author: Author) -> "list[SegmentDescription]":
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentDescription
     from pydicom.sr.codedict import codes
