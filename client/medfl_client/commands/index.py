@@ -9,6 +9,7 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.readiness.assess import as_json, assess
 from medfl_client.readiness.checks import VERDICTS, Verdict
 from medfl_client.readiness.left_out import write_left_out
+from medfl_client.readiness.masks import mask_tables
 from medfl_client.readiness.page import answer, write_readiness
 from medfl_client.readiness.share import counts_to_share
 from medfl_common.files import write_atomic
@@ -51,6 +52,8 @@ def survey(
         return found.verdict
     rows = file_rows(found.files["used"], found.refused)
     screen.table(["files", "what became of them"], rows)
+    for table in [] if found.masks is None else mask_tables(found.masks):
+        screen.table(table.header, table.rows)
     for finding in found.findings:
         advice = f" ({finding.todo})" if finding.todo else ""
         screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")

@@ -154,6 +154,8 @@ def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Te
 
     Of a segmentation: whether a mask has each class; each has the background.
     """
+    if not targets:
+        return torch.zeros(0, plan.task.n_outputs)
     values = torch.tensor(list(targets), dtype=torch.float32)
     if plan.task.is_dense:
         values = values.reshape(len(values), len(plan.task.foreground))

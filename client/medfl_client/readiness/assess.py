@@ -24,6 +24,7 @@ from medfl_client.data.labels import (
     read_labels,
 )
 from medfl_client.data.masked_selection import select_masked
+from medfl_client.data.masks.files import KINDS
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
@@ -38,6 +39,7 @@ from medfl_client.readiness.checks import (
     check_samples,
     verdict,
 )
+from medfl_client.readiness.masks import MaskFacts, check_masks, facts_as_json, mask_facts
 from medfl_common.errors import DataError
 from medfl_common.metrics.site_statistics import (
     AGES,
@@ -65,6 +67,7 @@ class Readiness:
     refused: dict[str, str]  # file -> why it is left out
     n_not_decoded: int  # samples that nobody decoded
     shareable: SiteStatistics | None
+    masks: MaskFacts | None = None  # of a site whose labels are masks
     is_labelled: bool = True  # False: the labels are at fault, and the images are shown without
 
     @property
@@ -113,7 +116,7 @@ def assess(
     reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
     database, secret = index_folder(folder, state, data, watch, reader)
     findings: list[Finding] = []
-    is_survey = plan is None
+    is_survey, given = plan is None, plan
     if plan is None:
         plan, limit = survey_plan(folder, database, data), limit or SURVEY
     selection, is_labelled = _select(folder, database, data, plan, secret, findings, watch, reader)
@@ -130,6 +133,12 @@ def assess(
     refused = collection.refused if collection else selection.refused
     used = _used(selection, some, collection)
     findings += check_files(selection, refused, len(used))
+    facts = None
+    if data.labels_from == "masks":
+        chosen = selection if given is not None and plan.task.is_dense else None
+        files = [*rows(database)]
+        facts = mask_facts(folder, state, data, given, reader, files, chosen, collection)
+        findings += check_masks(facts)
     return Readiness(
         plan=plan,
         is_survey=is_survey,
@@ -140,6 +149,7 @@ def assess(
         refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
         shareable=_shareable(shown, plan, site) if is_labelled or is_survey else None,
+        masks=facts,
         is_labelled=is_labelled or is_survey,
     )
 
@@ -191,6 +201,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "test": len(data.test) if data else 0,
         "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
         "counts": readiness.counts,
+        **facts_as_json(readiness.masks),
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,
     }
 
@@ -200,7 +211,7 @@ def survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
     modalities: set[str] = set()
     words: set[str] = set()
     for row in rows(database):
-        if not row.reason:
+        if not row.reason and row.modality not in KINDS:
             modalities.add(row.modality or "OT")
             if data.labels_from != "csv":
                 found = find_label(row, Labels({}, lambda row: []), data)
