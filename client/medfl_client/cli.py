@@ -208,6 +208,29 @@ def predict(
 
 
 @app.command()
+def look(
+    folder: Folder,
+    case: Annotated[
+        str, typer.Argument(help="A number, path, SOP or series UID; without it all are listed.")
+    ] = "",
+    plan: Annotated[
+        Path | None, typer.Option(help="The study plan; default: the model's, or plan.yaml.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A model whose outlines are shown too: as for predict.")
+    ] = "",
+    worst: Annotated[
+        int, typer.Option(help="So many of the cases that the model outlines worst.", min=0)
+    ] = 0,
+) -> None:
+    """Show cases with their outlines, as images in the site's directory. Sends nothing."""
+    from medfl_client.commands.look import look as look_at
+
+    with errors_for_people():
+        look_at(folder, case, plan, model, worst, Screen())
+
+
+@app.command()
 def doctor(
     folder: Folder,
     plan: Annotated[
