@@ -120,7 +120,7 @@ def _write(path: Path, pixels: NDArray[np.generic], labels: list[Labels], plan: 
 
     from PIL import Image
 
-    eight = pixels >> 8 if pixels.dtype == np.uint16 else pixels
+    eight = pixels.astype(np.uint16) >> (8 if pixels.dtype == np.uint16 else 0)
     image = np.moveaxis(eight, 0, -1).astype(np.uint8)
     image = image if image.shape[-1] == 3 else image[..., 0]
     tiles = [outlined(image, one, plan.task.foreground, SIDE) for one in labels]

@@ -16,7 +16,8 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import CTImageStorage
 
 from medfl_client.data.dicom.reading import HEADER_TAGS, read_tags
-from medfl_client.data.masks.grid import Grid, Labels
+from medfl_client.data.masks.content import NO_PLACE
+from medfl_client.data.masks.grid import Grid, Labels, Plane
 from medfl_common import __version__
 from medfl_common.errors import DataError
 
@@ -68,7 +69,7 @@ def as_seg(
         labels = labels[np.argsort(grid.frames)]
     else:
         by_sop = {source.SOPInstanceUID: source for source in sources}
-        sources = [by_sop[sop] for sop in grid.sops]
+        sources = [_placed(by_sop[sop], grid) for sop in grid.sops]
     name = [author.digest, *(str(source.SOPInstanceUID) for source in sources)]
     uids = [_uid([kind, *name]) for kind in ("series", "instance")]
     found = Segmentation(
@@ -102,6 +103,20 @@ def read_source(path: Path) -> Dataset:
         if name not in dataset:
             setattr(dataset, name, None)
     return dataset
+
+
+def _placed(source: Dataset, grid: Grid) -> Dataset:
+    """Complete what a header leaves out of where its image lies; raises DataError for a volume."""
+    if grid.plane is None:
+        if len(grid.sops) > 1:
+            raise DataError(NO_PLACE)
+        source.pop("FrameOfReferenceUID", None)  # a picture: pixel on pixel, in no space
+        return source
+    if not source.get("SliceThickness"):
+        source.SliceThickness = f"{grid.plane.step_mm:.6g}"
+    if not source.get("PixelSpacing"):
+        source.PixelSpacing = [f"{mm:.6g}" for mm in grid.plane.spacing]
+    return source
 
 
 def _segments(classes: Sequence[str], author: Author) -> "list[SegmentDescription]":
@@ -147,5 +162,7 @@ def write_small() -> None:
             setattr(source, name, value)
         sources.append(source)
     sops = tuple(str(source.SOPInstanceUID) for source in sources)
-    labels = np.ones((3, 2, 2), dtype=np.uint8)
-    as_seg(labels, Grid(labels.shape, sources[0], sops=sops), sources, ("-", "-"), Author("-", "-"))
+    labels, ways = np.ones((3, 2, 2), dtype=np.uint8), np.eye(3)
+    plane = Plane(np.arange(3)[:, None] * ways[2], ways[0], ways[1], (1.0, 1.0))
+    grid = Grid(labels.shape, sources[0], plane, sops=sops)
+    as_seg(labels, grid, sources, ("-", "-"), Author("-", "-"))

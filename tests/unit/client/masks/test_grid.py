@@ -105,7 +105,7 @@ def test_names_follow_the_first_pattern_that_fits() -> None:
     meant = [class_of(name, classes, rules) for name in ("GTV1", "GTV12", "liver", "tumour", "x")]
 
     assert meant == ["tumour", "ignore", "background", "tumour", None]
-    with pytest.raises(UnmappedNamesError, match="does not map: 'a', 'b'"):
+    with pytest.raises(UnmappedNamesError, match=r"'a' \(1 x\), 'b' \(2 x\)"):
         refuse_names(["b", "a", "b"], classes)
 
 
@@ -121,7 +121,10 @@ def test_other_plans_leave_annotations_out_by_their_modality(plan: Plan, tmp_pat
     seg = write_seg(tmp_path / "seg", [(1, first_pixel(0), np.ones((SIDE, SIDE)))])
 
     sources, refused = sources_of(
-        [row_of(path, tmp_path) for path in (rs, seg)], DataFiles(folder=".", labels_from="masks"), plan, tmp_path
+        [row_of(path, tmp_path) for path in (rs, seg)],
+        DataFiles(folder=".", labels_from="masks"),
+        plan,
+        tmp_path,
     )
 
     assert not sources
