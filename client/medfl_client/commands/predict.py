@@ -25,6 +25,7 @@ from medfl_client.model_use.out_of_distribution import (
     ENOUGH,
     Familiar,
     FamiliarToAll,
+    Usual,
     learn_usual,
 )
 from medfl_client.model_use.predictions import (
@@ -63,14 +64,7 @@ def predict(
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"
         )
-    if plan.task.is_dense:
-        out, kind = out or SiteFolder(folder).outlines, kind or "dicom-seg"
-        refuse_no_outlines(out, kind)
-    else:
-        if kind is not None:
-            raise ConfigError("--as is for models that outline; this one judges whole images")
-        out = out or SiteFolder(folder).predictions
-        _refuse_no_place(out)
+    out, kind = _where(SiteFolder(folder), plan, out, kind)
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)
@@ -82,8 +76,8 @@ def predict(
     refused |= faults
     if kind is not None:
         author, decoded = author_of(place, plan), (pixels, kept, refused)
-        refused = write_outlines(decoded, model, plan, kind, author, device, out, screen)
-        _say(kept, refused, out, "outlined", screen)
+        written, refused = write_outlines(decoded, model, plan, kind, author, device, out, screen)
+        _say(written, refused, out, "outlined", screen)
         return
     assert not isinstance(pixels, OwnShapes)
     lines = refused_lines(refused)
@@ -91,9 +85,7 @@ def predict(
         nothing = torch.full((len(kept), plan.task.n_outputs), torch.nan)
         images = ImageSet(pixels, np.arange(len(kept)), nothing, plan.images.channels)
         usual = _of_all(reading, screen) or _usual(folder, site, plan, model, device, screen)
-        ranks = (
-            [] if usual is None else usual.rank(features_of(model, images, plan, device)).tolist()
-        )
+        ranks = [] if usual is None else _ranks(usual, model, images, plan, device)
         logits, _ = score(model, images, plan, device)
         lines = prediction_lines(logits, kept, plan, reading, usual, ranks) + lines
     write_predictions(out, lines, plan)
@@ -104,11 +96,32 @@ def predict(
         screen.say(f"{threshold.name}, {threshold.promise}")
 
 
+def _where(
+    site: SiteFolder, plan: Plan, out: Path | None, kind: Kind | None
+) -> tuple[Path, Kind | None]:
+    """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
+    if plan.task.is_dense:
+        out, kind = out or site.outlines, kind or "dicom-seg"
+        refuse_no_outlines(out, kind)
+        return out, kind
+    if kind is not None:
+        raise ConfigError("--as is for models that outline; this one judges whole images")
+    out = out or site.predictions
+    _refuse_no_place(out)
+    return out, None
+
+
+def _ranks(
+    usual: Usual, model: Network, images: ImageSet, plan: Plan, device: torch.device
+) -> list[float]:
+    found: list[float] = usual.rank(features_of(model, images, plan, device)).tolist()
+    return found
+
+
 def _say(
     kept: Sequence[Source], refused: dict[str, str], out: Path, did: str, screen: Screen
 ) -> None:
     """Say what became of the files, and where it is told."""
-    kept = [source for source in kept if source.rows[0].name not in refused]
     n_used = len({row.name for source in kept for row in source.rows})
     screen.table(["files", "what became of them"], file_rows(n_used, refused))
     files = "file" if len(refused) == 1 else "files"

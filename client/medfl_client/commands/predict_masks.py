@@ -48,8 +48,10 @@ def write_outlines(
     device: torch.device,
     out: Path,
     screen: Screen,
-) -> dict[str, str]:
-    """Write a mask file per sample and the CSV into a folder; path -> reason of those without.
+) -> tuple[list[Source], dict[str, str]]:
+    """Write a mask file per sample and the CSV into a folder.
+
+    Returns the sources that have one, and path -> reason of the others.
 
     Args:
         decoded: Pixels, their sources, and path -> reason of the others.
@@ -83,7 +85,7 @@ def write_outlines(
     rows += [[path, *empty, reason] for path, reason in sorted(refused.items())]
     text = csv_text([[*header, "remark"], *rows])
     write_atomic(OutlineFolder(out).volumes, text.encode("utf-8", "backslashreplace"), 0o600)
-    return refused
+    return [sources[place] for place in sorted(lines)], refused
 
 
 def _line(source: Source, name: str, written: Written) -> list[str]:

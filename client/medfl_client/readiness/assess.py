@@ -115,30 +115,21 @@ def assess(
     """
     reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
     database, secret = index_folder(folder, state, data, watch, reader)
-    findings: list[Finding] = []
-    is_survey, given = plan is None, plan
-    if plan is None:
-        plan, limit = survey_plan(folder, database, data), limit or SURVEY
+    is_survey, given, findings = plan is None, plan, list[Finding]()
+    limit = limit or SURVEY if plan is None else limit
+    plan = plan or survey_plan(folder, database, data)
     selection, is_labelled = _select(folder, database, data, plan, secret, findings, watch, reader)
-    if plan.task.is_dense and not is_labelled:  # the images are shown without masks
-        plan = survey_plan(folder, database, data)
+    plan = _shown_plan(folder, database, data, plan, is_labelled)
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
         shown = own_data(state, site, collection, plan)
-        findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
-        findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
+        findings += _judge(collection, None if is_survey else shown, plan, site, is_labelled)
     except DataError as error:
         findings.append(fail_for(error, "see the list of files that are left out"))
-    refused = collection.refused if collection else selection.refused
-    used = _used(selection, some, collection)
-    findings += check_files(selection, refused, len(used))
-    facts = None
-    if data.labels_from == "masks":
-        chosen = selection if given is not None and plan.task.is_dense else None
-        files = [*rows(database)]
-        facts = mask_facts(folder, state, data, given, reader, files, chosen, collection)
-        findings += check_masks(facts)
+    refused, used = (collection or selection).refused, _used(selection, some, collection)
+    facts = mask_facts(folder, state, data, given, reader, database, selection, collection)
+    findings += check_files(selection, refused, len(used)) + check_masks(facts)
     return Readiness(
         plan=plan,
         is_survey=is_survey,
@@ -152,6 +143,22 @@ def assess(
         masks=facts,
         is_labelled=is_labelled or is_survey,
     )
+
+
+def _judge(
+    collection: Collection, shown: SiteData | None, plan: Plan, site: SiteFile, is_labelled: bool
+) -> list[Finding]:
+    """Judge what was decoded; None for `shown`: a survey, which no policy concerns."""
+    findings = check_samples(collection, plan, is_labelled) + check_damage(collection, site.data)
+    return findings + ([] if shown is None else check_policy(shown, plan, site.policy, collection))
+
+
+def _shown_plan(
+    folder: Path, database: Path, data: DataFiles, plan: Plan, is_labelled: bool
+) -> Plan:
+    """Give the plan by which images are shown: where their masks are at fault, without any."""
+    is_faulty = plan.task.is_dense and not is_labelled
+    return survey_plan(folder, database, data) if is_faulty else plan
 
 
 def _shareable(shown: SiteData | None, plan: Plan, site: SiteFile) -> SiteStatistics | None:

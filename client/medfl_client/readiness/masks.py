@@ -9,6 +9,7 @@ import numpy as np
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.index import rows
 from medfl_client.data.ingest import Collection
 from medfl_client.data.masked import Masks
 from medfl_client.data.masks.files import find_masks
@@ -54,15 +55,18 @@ def mask_facts(
     data: DataFiles,
     plan: Plan | None,
     reader: Reader,
-    rows: Iterable[Row],
-    selection: Selection | None,
+    database: Path,
+    selection: Selection,
     collection: Collection | None,
-) -> MaskFacts:
-    """List names, counts and volumes; without a plan, or where names have no class, names alone."""
+) -> MaskFacts | None:
+    """List names, counts and volumes; without a plan, or where names have no class, names alone.
+
+    None: the site's labels are no masks.
+    """
+    if data.labels_from != "masks":
+        return None
     masks = None if collection is None else collection.masks
-    names = _names(base, state, data, plan, reader, rows, masks)
-    if selection is None:
-        return MaskFacts(names, {}, {})
+    names = _names(base, state, data, plan, reader, rows(database), masks)
     without = {str(i): reason for i, (_, reason) in enumerate(selection.unlabelled)}
     facts = MaskFacts(names, count_reasons(without), selection.unused_masks)
     return facts if collection is None or plan is None else with_content(facts, collection, plan)
@@ -98,12 +102,12 @@ def _names(
     data: DataFiles,
     plan: Plan | None,
     reader: Reader,
-    rows: Iterable[Row],
+    indexed: Iterable[Row],
     masks: Masks | None,
 ) -> list[Named]:
     """List the names that the index knows, and those that were met in reading."""
     try:
-        files, _ = find_masks(base, state, data, reader, data.masks, None, rows)
+        files, _ = find_masks(base, state, data, reader, data.masks, None, indexed)
     except DataError:
         return []
     counts = Counter(name for mask in files for name in set(mask.structures))
@@ -127,8 +131,10 @@ def facts_as_json(facts: MaskFacts | None) -> dict[str, object]:
     return {"masks": asdict(facts) | {"unused": count_reasons(facts.unused)}}
 
 
-def check_masks(facts: MaskFacts) -> list[Finding]:
+def check_masks(facts: MaskFacts | None) -> list[Finding]:
     """Judge what a person should look at."""
+    if facts is None:
+        return []
     findings = []
     n_without = sum(facts.without.values())
     if n_without:
@@ -167,14 +173,14 @@ def mask_tables(facts: MaskFacts) -> list[Table]:
         *_counted("of the masks", facts.notes),
     ]
     if facts.cases:
-        rows = [[name, *(f"{n:,}" for n in counts)] for name, counts in facts.cases.items()]
-        tables.append(Table(["class", "images with it", "without", "unknown"], rows))
+        lines = [[name, *(f"{n:,}" for n in counts)] for name, counts in facts.cases.items()]
+        tables.append(Table(["class", "images with it", "without", "unknown"], lines))
     if facts.ml:
-        rows = [[name, *(f"{ml:,.2f}" for ml in values)] for name, values in facts.ml.items()]
-        tables.append(Table(["volume where it is, ml", *QUANTILES], rows))
+        lines = [[name, *(f"{ml:,.2f}" for ml in values)] for name, values in facts.ml.items()]
+        tables.append(Table(["volume where it is, ml", *QUANTILES], lines))
     return [table for table in tables if table.rows]
 
 
 def _counted(title: str, counts: Mapping[str, int]) -> list[Table]:
-    rows = [[reason, f"{n:,}"] for reason, n in counts.items()]
-    return [Table([title, "images"], rows, is_text=True)] if rows else []
+    lines = [[reason, f"{n:,}"] for reason, n in counts.items()]
+    return [Table([title, "images"], lines, is_text=True)] if lines else []
