@@ -33,10 +33,8 @@ from medfl_client.readiness.checks import (
     UNLABELLED,
     VERDICTS,
     Verdict,
-    check_damage,
     check_files,
-    check_policy,
-    check_samples,
+    judge_decoded,
     verdict,
 )
 from medfl_client.readiness.masks import MaskFacts, check_masks, facts_as_json, mask_facts
@@ -124,7 +122,7 @@ def assess(
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
         shown = own_data(state, site, collection, plan)
-        findings += _judge(collection, None if is_survey else shown, plan, site, is_labelled)
+        findings += judge_decoded(collection, None if is_survey else shown, plan, site, is_labelled)
     except DataError as error:
         findings.append(fail_for(error, "see the list of files that are left out"))
     refused, used = (collection or selection).refused, _used(selection, some, collection)
@@ -143,14 +141,6 @@ def assess(
         masks=facts,
         is_labelled=is_labelled or is_survey,
     )
-
-
-def _judge(
-    collection: Collection, shown: SiteData | None, plan: Plan, site: SiteFile, is_labelled: bool
-) -> list[Finding]:
-    """Judge what was decoded; None for `shown`: a survey, which no policy concerns."""
-    findings = check_samples(collection, plan, is_labelled) + check_damage(collection, site.data)
-    return findings + ([] if shown is None else check_policy(shown, plan, site.policy, collection))
 
 
 def _shown_plan(
