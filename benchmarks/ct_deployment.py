@@ -52,8 +52,12 @@ def main(ct: Path, out: Path) -> None:
     started = time.monotonic()
     run_study(study, virtual_sites(ct, study.plan, partitioned(f"column:{COLUMN}"), site_file))
     print(f"simulation: {time.monotonic() - started:.0f} s", flush=True)
+    same_bits(study.folder, deploy(plan, deal_out(ct, out / "hospitals"), out))
+
+
+def deploy(plan: Path, sites: dict[str, Path], out: Path) -> Path:
+    """Run a study over site folders as processes; return its run directory."""
     deployment = Deployment(out)
-    sites = deal_out(ct, out / "hospitals")
     deployment.create(plan, sites)
     started = time.monotonic()
     try:
@@ -63,10 +67,15 @@ def main(ct: Path, out: Path) -> None:
         server.wait(1800)
     finally:
         deployment.stop()
-    print(f"five real hospitals: {time.monotonic() - started:.0f} s")
+    print(f"{len(sites)} real hospitals: {time.monotonic() - started:.0f} s")
+    return deployment.study
+
+
+def same_bits(simulated: Path, deployed: Path) -> None:
+    """Compare the final weights of two run directories, and say so."""
     digests = [
         next(e["sha256"] for e in read_lines(folder / "log.jsonl") if e["event"] == "finished")
-        for folder in (study.folder, deployment.study)
+        for folder in (simulated, deployed)
     ]
     print(f"final weights, simulation: {digests[0]}\nfinal weights, deployment: {digests[1]}")
     print("the same bits" if digests[0] == digests[1] else "NOT the same bits")

@@ -23,9 +23,9 @@ evaluation: {validation: 0.25}
 """
 
 
-def mask_plan(model: str = "small_cnn", **sections: dict[str, object]) -> Plan:
+def mask_plan(network: str = "small_cnn", /, **sections: dict[str, object]) -> Plan:
     """Give the small plan, changed."""
-    values = yaml.safe_load(PLAN.replace("MODEL", model))
+    values = yaml.safe_load(PLAN.replace("MODEL", network))
     for section, changes in sections.items():
         values[section] = {**values.get(section, {}), **changes}
     return Plan.model_validate(values)
@@ -56,6 +56,11 @@ class Pointwise(Network):
     def __init__(self, n_outputs: int = 3) -> None:
         super().__init__(torch.nn.Sequential(torch.nn.Conv2d(1, 8, 1), torch.nn.ReLU()), 8, 1)
         self.head = torch.nn.Conv2d(8, n_outputs, 1)  # type: ignore[assignment]
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn (B, 1, S, S) into (B, K, S, S) logits."""
+        logits: torch.Tensor = self.head(self.backbone(pixels))
+        return logits
 
 
 def one_case(dice: float, hd95: float = 1.0, n_voxels: int = 1000, loss: float = 0.5) -> MaskCounts:

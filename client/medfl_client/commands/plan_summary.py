@@ -119,8 +119,12 @@ def _data(images: Images, what: str) -> str:
     views += "" if images.plane == "any" else f" of the {images.plane} plane"
     views += f" and {' and '.join(images.image_types)} pictures" if images.image_types else ""
     size = " x ".join(str(side) for side in images.shape[1:])
-    per = SAMPLES[images.sample]
-    return f"{kinds} images{views} in data.folder, one {what} per {per}, brought to {size} pixels"
+    per, most = SAMPLES[images.sample], ""
+    if images.patch is not None:
+        window = " x ".join(map(str, images.window))
+        most = f" at the most, and trained on in patches of {window}"
+    where = f"{kinds} images{views} in data.folder, one {what} per {per}"
+    return f"{where}, brought to {size} pixels{most}"
 
 
 def _extras(plan: Plan) -> str:

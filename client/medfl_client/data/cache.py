@@ -14,7 +14,7 @@ from medfl_client.data.reader import Reader, Source, pixel_work
 from medfl_client.data.records import Cache, Record, Way, bytes_missing, cached_records, hashed
 from medfl_common.plan.images import Images
 
-VERSION = 4  # raise it when the same file would give other pixels
+VERSION = 5  # raise it when the same file would give other pixels
 CHUNK = 8  # images that a worker decodes at a time; a volume goes alone
 CANDIDATES = 16  # patches at a time: a worker reads a series once for those that it has of it
 TIMEOUT_S = 120.0  # for a chunk

@@ -154,12 +154,11 @@ def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Te
 
     Of a segmentation: whether a mask has each class; each has the background.
     """
-    if not targets:
-        return torch.zeros(0, plan.task.n_outputs)
-    values = torch.tensor(list(targets), dtype=torch.float32)
-    if plan.task.is_dense:
-        values = values.reshape(len(values), len(plan.task.foreground))
+    task = plan.task
+    width = len(task.foreground) if task.is_dense else len(task.classes) if task.has_several else 1
+    values = torch.tensor(list(targets), dtype=torch.float32).reshape(len(targets), width)
+    if task.is_dense:
         return torch.cat([torch.ones(len(values), 1), values], dim=1)
-    if not plan.task.is_one_of_many:
+    if not task.is_one_of_many:
         return values
-    return torch.nn.functional.one_hot(values[:, 0].long(), len(plan.task.classes)).float()
+    return torch.nn.functional.one_hot(values[:, 0].long(), len(task.classes)).float()

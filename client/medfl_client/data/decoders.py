@@ -11,7 +11,7 @@ from medfl_common import __version__
 
 PACKAGES = (
     "numpy", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
-    "python-gdcm",
+    "python-gdcm", "nibabel", "pynrrd",
 )  # fmt: skip
 
 LAZY = ("numpy.ma", "numpy.char", "numpy.fft", "numpy.rec", "numpy.strings")

@@ -24,6 +24,7 @@ from medfl_client.data.masked import (
     with_presence,
 )
 from medfl_client.data.masked_selection import select_masked
+from medfl_client.data.masks.files import mask_folder
 from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
@@ -119,7 +120,7 @@ def decode(
     n_damaged = sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values())
     masks = None
     if plan.task.is_dense:
-        folders = Folders(folder, base / (data.masks.folder or data.folder))
+        folders = Folders(folder, mask_folder(base, data))
         follow = watch("read the masks of") if watch else None
         masks = cached_masks(selection.samples, folders, plan, data.masks, caches, reader, follow)
         selection.samples = with_presence(selection.samples, masks)

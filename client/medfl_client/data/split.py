@@ -5,7 +5,7 @@ the site's secret over the study's salt and the patient, and fill the parts of t
 """
 
 import hmac
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,7 +38,10 @@ class Person:
 
 
 def persons_of(collection: Collection, positions: Indices, plan: Plan) -> dict[str, Person]:
-    """Give who has the samples at some positions of a collection, by name."""
+    """Give who has the samples at some positions of a collection, by name.
+
+    Of a segmentation a person's label is the rarest class that the masks show.
+    """
     salt = salt_of(plan)
     persons: dict[str, Person] = defaultdict(Person)
     for i in positions:
@@ -46,11 +49,25 @@ def persons_of(collection: Collection, positions: Indices, plan: Plan) -> dict[s
         one.keys.add(split_key(collection.secret, salt, sample.patient))
         one.label = max(one.label, sample.label)
         one.given |= {sample.given} if sample.given else set()
+    if plan.task.is_dense:
+        _label_by_presence(persons, collection, positions)
     for other, name in collection.others_of.items():  # of an image too that is there twice
         if name in persons:
             own = (split_key(collection.secret, salt, pseudonym) for pseudonym in (other, name))
             persons[name].keys.update(own)
     return persons
+
+
+def _label_by_presence(
+    persons: Mapping[str, Person], collection: Collection, positions: Indices
+) -> None:
+    shown: dict[str, set[int]] = {name: set() for name in persons}
+    for i in positions:
+        present = enumerate(collection.samples[i].targets, start=1)
+        shown[collection.patients[i]] |= {k for k, value in present if value == 1}
+    n_persons = Counter(k for classes in shown.values() for k in classes)
+    for name, person in persons.items():
+        person.label = min(shown[name], key=lambda k: (n_persons[k], k), default=0)
 
 
 def salt_of(plan: Plan) -> bytes:

@@ -16,7 +16,7 @@ from medfl_client.data.reader import Source
 from medfl_client.data.sandbox import in_sandbox
 from medfl_client.data.sandbox_wire import Refused
 from medfl_client.data.unindexed import TIMEOUT_S
-from medfl_client.training.windows import logits_of, windowed
+from medfl_client.training.windows import logits_of
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
 
@@ -44,11 +44,8 @@ def shares_of(
     """Give (K, [D,] H, W) shares of classes, 0..1, of a record of the cache (C, [D,] H, W)."""
     model.eval()
     pixels = as_input(np.asarray(record)[None], plan.images.channels).to(device)
-    if plan.images.patch is None:
-        logits = logits_of(model, pixels, plan)
-    else:
-        logits = windowed(model, pixels, plan.images.window)
-    return np.asarray(torch.softmax(logits[0].float(), dim=0).cpu().numpy(), dtype=np.float16)
+    logits = logits_of(model, pixels, plan)
+    return np.asarray(torch.softmax(logits[0], dim=0).cpu().numpy(), dtype=np.float16)
 
 
 def outlines(

@@ -104,7 +104,7 @@ def assess(
     Args:
         folder: The site's directory.
         site: Its site file.
-        plan: The study's plan, if there is one yet.
+        plan: The study's.
         watch: Follows long work.
         limit: Decode at most so many samples, evenly over all; 0: all.
         reader: What reads the files; DICOM if not given.
@@ -112,12 +112,11 @@ def assess(
     Raises DataError where the data folder cannot be read at all.
     """
     reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
-    database, secret = index_folder(folder, state, data, watch, reader)
-    is_survey, given, findings = plan is None, plan, list[Finding]()
-    limit = limit or SURVEY if plan is None else limit
-    plan = plan or survey_plan(folder, database, data)
-    selection, is_labelled = _select(folder, database, data, plan, secret, findings, watch, reader)
-    plan = _shown_plan(folder, database, data, plan, is_labelled)
+    index = index_folder(folder, state, data, watch, reader)
+    findings, is_survey, given = list[Finding](), plan is None, plan
+    if plan is None:
+        plan, limit = survey_plan(folder, index[0], data), limit or SURVEY
+    selection, plan, is_labelled = _select(folder, index, data, plan, findings, watch, reader)
     some, collection, shown = _some(selection, limit), None, None
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
@@ -126,7 +125,7 @@ def assess(
     except DataError as error:
         findings.append(fail_for(error, "see the list of files that are left out"))
     refused, used = (collection or selection).refused, _used(selection, some, collection)
-    facts = mask_facts(folder, state, data, given, reader, database, selection, collection)
+    facts = mask_facts(folder, state, data, given, reader, index[0], selection, collection)
     findings += check_files(selection, refused, len(used)) + check_masks(facts)
     return Readiness(
         plan=plan,
@@ -141,14 +140,6 @@ def assess(
         masks=facts,
         is_labelled=is_labelled or is_survey,
     )
-
-
-def _shown_plan(
-    folder: Path, database: Path, data: DataFiles, plan: Plan, is_labelled: bool
-) -> Plan:
-    """Give the plan by which images are shown: where their masks are at fault, without any."""
-    is_faulty = plan.task.is_dense and not is_labelled
-    return survey_plan(folder, database, data) if is_faulty else plan
 
 
 def _shareable(shown: SiteData | None, plan: Plan, site: SiteFile) -> SiteStatistics | None:
@@ -238,23 +229,26 @@ def survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
 
 def _select(
     folder: Path,
-    database: Path,
+    index: tuple[Path, bytes],
     data: DataFiles,
     plan: Plan,
-    secret: bytes,
     findings: list[Finding],
     watch: Watch | None,
     reader: Reader,
-) -> tuple[Selection, bool]:
-    """Select with the labels (True); if the labels are at fault, select without them (False)."""
+) -> tuple[Selection, Plan, bool]:
+    """Select with the labels (True); if the labels are at fault, select without them (False).
+
+    Images whose masks are at fault are shown as without a plan.
+    """
+    database, secret = index
     if UNLABELLED not in plan.task.classes:
         try:
             if plan.task.is_dense:
                 own = SiteFolder(folder).state
                 files = [*rows(database)]
-                return select_masked(folder, own, data, plan, reader, watch, files), True
+                return select_masked(folder, own, data, plan, reader, watch, files), plan, True
             labels = read_labels(folder, data, plan, secret)
-            return select(rows(database), labels, data, plan, folder / data.folder), True
+            return select(rows(database), labels, data, plan, folder / data.folder), plan, True
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
     elif data.labels_from == "csv":
@@ -270,7 +264,7 @@ def _select(
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})
     any_label = Labels({"": [every]}, lambda row: [""])
     blind = data.model_copy(update={"labels_from": "csv", "separator": ""})
-    return select(rows(database), any_label, blind, plan, folder / data.folder), False
+    return select(rows(database), any_label, blind, plan, folder / data.folder), plan, False
 
 
 def _used(selection: Selection, some: Selection, collection: Collection | None) -> list[Sample]:

@@ -16,7 +16,9 @@ LEAST = 1e-3  # weight of a window's corner
 
 
 def logits_of(model: nn.Module, pixels: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """Give (B, K, [D,] H, W) float32 logits of (B, C, [D,] H, W)."""
+    """Give (B, K, [D,] H, W) float32 logits of (B, C, [D,] H, W), through the plan's window."""
+    if plan.images.patch is not None:
+        return windowed(model, pixels, plan.images.window)
     found: torch.Tensor = model(pixels)
     return found.float()
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.estimates import SEED, Estimate
-from medfl_common.metrics.intervals import Interval, middle_95, wilson
+from medfl_common.metrics.intervals import Interval, wilson
 from medfl_common.metrics.mask_counts import (
     ABSENT,
     DICE,
@@ -123,7 +123,7 @@ def class_estimates(counts: MaskCounts, k: int) -> dict[str, Estimate]:
     alarms, absent = (float(counts.cases[k, i]) for i in (FALSE_ALARM, ABSENT))
     n = int(counts.cases[k, IN_TRUTH])
     drawn = _drawn(counts, k, numpy_generator(SEED, "masks")) if n else {}
-    intervals = {name: middle_95(values.tolist()) for name, values in drawn.items()}
+    intervals: dict[str, Interval | None] = {k: _middle_95(v) for k, v in drawn.items()}
     intervals["lesion_sensitivity"] = wilson(hit, hit + missed)
     intervals["false_alarms"] = wilson(alarms, absent)
     return {
@@ -166,6 +166,12 @@ def _drawn(counts: MaskCounts, k: int, rng: np.random.Generator) -> dict[str, ND
     }
 
 
+def _middle_95(values: NDArray[np.float64]) -> Interval:
+    """Give the percentile interval; its end is infinite where too many draws see nothing."""
+    low, high = np.percentile(values, [2.5, 97.5], method="nearest")
+    return float(low), float(high)
+
+
 def _medians(rows: Counts, middles: NDArray[np.float64]) -> NDArray[np.float64]:
     half = (rows.sum(axis=1) + 1) // 2
     return np.asarray(middles[(np.cumsum(rows, axis=1) >= half[:, None]).argmax(axis=1)])
@@ -173,7 +179,7 @@ def _medians(rows: Counts, middles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _estimate(name: str, value: float | None, interval: Interval | None, n: int) -> Estimate:
     """Widen an interval by what rounding and bins leave open; a score in mm has no upper end."""
-    if value is None or interval is None or not np.isfinite(interval).all():
+    if value is None or interval is None:
         return Estimate(value, n=n)
     bound = ROUNDED if name in ("dice", "nsd") else HALF_BIN if name == "median_dice" else 0.0
     bound = 2 * HALF_BIN if name == "volume" else bound

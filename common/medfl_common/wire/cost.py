@@ -51,6 +51,6 @@ def training_bytes(plan: Plan) -> int:
             module.register_forward_hook(count)
     images = plan.images
     with torch.no_grad():
-        model(torch.empty(1, images.channels, *images.shape[1:], device="meta"))
+        model(torch.empty(1, images.channels, *images.window, device="meta"))
     kept = sorted(given)[-2:] if is_frozen and not model.is_dense else given
     return 4 * (TRAINING * n_weights + plan.training.batch_size * sum(kept))

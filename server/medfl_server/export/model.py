@@ -92,7 +92,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
         "plan_sha256": plan.hash(),
         "input": {
             "name": "pixels",
-            "shape": ["batch", images.channels, *images.shape[1:]],
+            "shape": ["batch", images.channels, *images.window],
             "type": "float32",
             "value": IN_WORDS,
         },
@@ -110,7 +110,7 @@ def _output(plan: Plan) -> dict[str, Json]:
     found: dict[str, Json] = {"name": "logits", "classes": [*task.classes]}
     if task.is_dense:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
-        shape: list[Json] = ["batch", task.n_outputs, *plan.images.shape[1:]]
+        shape: list[Json] = ["batch", task.n_outputs, *plan.images.window]
         return found | {"shape": shape, "activation": "softmax over axis 1", "of": f"each {place}"}
     return found | {
         "shape": ["batch", task.n_outputs],
@@ -124,7 +124,7 @@ def _window(plan: Plan) -> dict[str, Json]:
     images = plan.images
     apart = [images.slice_mm] if images.dimensions == 3 else []
     return {
-        "patch": [*images.shape[1:]],
+        "patch": [*images.window],
         "spacing_mm": [*apart, images.spacing_mm, images.spacing_mm],
         "overlap": WINDOW_OVERLAP,
         "weights": f"of logits: a Gaussian around the window's middle, deviation {WINDOW_SPREAD:g} "
@@ -162,7 +162,7 @@ def _steps(plan: Plan) -> list[Json]:
 
 def _example(plan: Plan, n: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(n)
-    return torch.randn((n, plan.images.channels, *plan.images.shape[1:]), generator=generator)
+    return torch.randn((n, plan.images.channels, *plan.images.window), generator=generator)
 
 
 def _check(model: Network, plan: Plan, run: Run) -> float:

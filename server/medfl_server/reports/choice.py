@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from medfl_common.metrics.enough import FEWEST_IMAGES, FEWEST_OF_A_CLASS
+from medfl_common.metrics.mask_estimates import FEWEST_CASES
 from medfl_common.run.choice import Choice
 
 
@@ -22,6 +23,7 @@ def why(choice: Choice, sites: Sequence[str] = ()) -> str:
         f"{images} images, less than half of all, so no round is compared",
         "few_rounds": f"the same sites ({whom}) scored in a single round",
         "few_images": f"the sites that scored in most rounds ({whom}) hold {images} images; a "
-        f"comparison needs {FEWEST_IMAGES}, and {FEWEST_OF_A_CLASS} of each kind",
+        f"comparison needs {FEWEST_IMAGES}, and {FEWEST_OF_A_CLASS} of each kind; that of a "
+        f"segmentation needs {FEWEST_CASES}",
         "weights_gone": "a damaged checkpoint has cost the weights of the best round",
     }[choice.why]

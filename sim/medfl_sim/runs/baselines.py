@@ -100,16 +100,18 @@ class Joined(Batches):
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return inputs and targets at some positions, in order."""
         home = torch.searchsorted(self._ends, index, right=True)
-        found, places = [], []
+        found, aims, places = [], [], []
         for number in home.bincount().nonzero()[:, 0].tolist():
             here = (home == number).nonzero()[:, 0]
             start = int(self._ends[number]) - len(self.parts[number])
-            ((pixels, _),) = self.parts[number].batches(index[here] - start, len(here))
+            ((pixels, targets),) = self.parts[number].batches(index[here] - start, len(here))
             found.append(pixels)
+            aims.append(targets)
             places.append(here)
         if len(found) == 1:
-            return found[0], self.targets[index]
+            return found[0], aims[0]
         order = torch.cat(places).argsort()
         is_flat = found[0].dim() == 4
         memory = torch.channels_last if is_flat else torch.preserve_format
-        return torch.cat(found)[order].contiguous(memory_format=memory), self.targets[index]
+        pixels = torch.cat(found)[order].contiguous(memory_format=memory)
+        return pixels, torch.cat(aims)[order]

@@ -73,7 +73,9 @@ def test_unknown_stays_unknown_and_black_is_background() -> None:
 
 
 def test_a_ball_turned_about_any_axis_stays_a_ball_where_slices_are_thick() -> None:
-    z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (11, 33, 33)), indexing="ij")
+    z, y, x = torch.meshgrid(
+        *((torch.arange(n) * 2 + 1) / n - 1 for n in (20, 40, 40)), indexing="ij"
+    )
     ball = ((x**2 + y**2 + (z * 0.5) ** 2).sqrt() < 0.4).to(torch.uint8)[None].expand(6, -1, -1, -1)
     settings = Augmentation(rotation_3d_deg=180, share=1)
     pixels = ball[:, None].float()
@@ -84,7 +86,8 @@ def test_a_ball_turned_about_any_axis_stays_a_ball_where_slices_are_thick() -> N
     def overlap(found: torch.Tensor) -> float:
         return float(2 * (found & ball).sum() / (found.sum() + ball.sum()))
 
-    assert overlap(right) > 0.93 > overlap(wrong)
+    assert overlap(right) > 0.93
+    assert overlap(wrong) < 0.85
 
 
 def test_the_nodes_of_the_elastic_grid_move_and_what_lies_between_follows_smoothly() -> None:

@@ -1,22 +1,26 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.masks import Pointwise, mask_plan, one_case, outlined_site, some_cases
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import release
 from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
-from medfl_client.model_use.mask_report import mask_report
+from medfl_client.model_use.mask_report import keep_with_masks, mask_report
 from medfl_client.task.reply_line import line_of
 from medfl_client.training.local_round import work
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.mask_counts import HISTOGRAMS, MaskCounts, case_bin_places, merge_masks
 from medfl_common.metrics.mask_estimates import mask_scores
 from medfl_common.metrics.mask_numbers import NAMES
+from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
+from medfl_common.run.model_file import load_model
 from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.tasks import Kind, TrainTask
 
@@ -141,3 +145,18 @@ def test_the_sites_own_report_has_a_column_for_each_class() -> None:
     assert said.splitlines()[0] == "validation images of this site: 2"
     assert ["Dice,", "mean", "0.7", "0.7"] in [line.split() for line in said.splitlines()]
     assert "heart" in said
+
+
+def test_a_kept_model_has_its_exact_scores_beside_it_and_no_threshold(tmp_path: Path) -> None:
+    plan = mask_plan("unet", model={"width": 4, "levels": 2})
+    model = build_model(plan)
+
+    keep_with_masks(tmp_path, "run", plan, model, outlined_site(4), torch.device("cpu"))
+
+    folder = StateFolder(tmp_path).models / "run"
+    assert "validation images of this site: 4" in (folder / "scores.txt").read_text()
+    _, again, reading = load_model(folder)
+    kept, own = (shared_weights(one) for one in (again, model))
+    assert own
+    assert all(torch.equal(kept[name], own[name]) for name in own)
+    assert reading.temperature is None

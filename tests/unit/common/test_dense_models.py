@@ -13,7 +13,7 @@ from medfl_common.models.dense._resolutions import Resolution, resolutions
 from medfl_common.models.dense._tapped import ENCODERS
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.cost import sizes, training_bytes
+from medfl_common.wire.cost import build_empty, sizes, training_bytes
 
 TASK: dict[str, object] = {"type": "segmentation", "classes": ["background", "lung", "heart"]}
 VOLUMES: dict[str, object] = {"size": 24, "depth": 10, "dimensions": 3, "sample": "series"}
@@ -63,7 +63,7 @@ def test_an_encoder_keeps_its_published_names_and_others_are_refused(
     pixels = torch.randn(1, 1, *plan.images.shape[1:])
     assert network(pixels).shape == (1, 3, *plan.images.shape[1:])
     alone = {"name": name, "norm": "own"}
-    whole = build_model(load_plan(make_plan(model=alone, images=images)))
+    whole = build_empty(load_plan(make_plan(model=alone, images=images)))
     theirs = {n.replace("backbone", "backbone.encoder", 1): t.shape
               for n, t in whole.backbone.state_dict(prefix="backbone.").items()}  # fmt: skip
     ours = {n: t.shape for n, t in network.state_dict().items() if "encoder" in n}

@@ -85,6 +85,8 @@ def test_a_case_without_surface_makes_the_median_infinite_only_where_it_is_the_m
 
     assert mask_scores(merge_masks([one, one, none]))["median_hd95"] == pytest.approx(2, rel=0.1)
     assert mask_scores(merge_masks([one, none, none]))["median_hd95"] == np.inf
+    found = mask_estimates(merge_masks([one, one, none]))["median_hd95"]
+    assert (found.low, found.high) == (pytest.approx(1.8, abs=0.2), np.inf)
     assert middles_mm()[0] == 0
 
 

@@ -33,7 +33,7 @@ def reply(counts: MaskCounts | None, is_scoring: bool) -> SiteReply:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     path = tmp_path / "plan.yaml"
-    path.write_text(PLAN.replace("MODEL", "small_cnn"))
+    path.write_text(PLAN.replace("MODEL", "unet"))
     made = create_study(tmp_path / "study", path)
     made.log.write("started", sites=["north", "south", "west"], sha256="ab")
     for event, round_, worse in (("round", 1, 0.3), ("round", 2, 0.1), ("finished", 2, 0.0)):
@@ -61,7 +61,7 @@ def test_the_card_tells_dice_and_surface_dice_by_site_and_whose_masks(study: Stu
 
     assert card is not None
     text = card.read_text()
-    assert "A small_cnn that outlines lung, heart in CR/DX images." in text
+    assert "A unet that outlines lung, heart in CR/DX images." in text
     assert f"| site A | 30 | {NORTH.mean():.2f} |" in text
     assert "The labels are masks of the hospitals" in text
     assert "NSD, the surface Dice, at 2 pixels" in text

@@ -83,9 +83,10 @@ class Grid:
         if self.layout is None:
             scale = in_plane_scale(self.facts, self.shape[1:], images)
             return fit(is_label[0].astype(np.float32), images.size, scale)
-        slices = np.stack(
-            [resize_in_plane(one.astype(np.float32), self.facts, images) for one in is_label]
-        )
+        first = resize_in_plane(is_label[0].astype(np.float32), self.facts, images)
+        slices = np.empty((len(is_label), *first.shape), dtype=np.float32)
+        for new, one in zip(slices, is_label, strict=True):
+            new[...] = resize_in_plane(one.astype(np.float32), self.facts, images)
         share = placed(slices, self.layout, images, outside=0)
         return centred(share, images.held(share.shape))
 

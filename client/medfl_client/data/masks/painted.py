@@ -51,7 +51,10 @@ def paint(
             canvas.add(mask, meaning)
     if structures and all(meaning == IGNORE for _, meaning in meant):
         raise DataError("its mask outlines no class of the plan")
-    if not outlined and notes[OUTSIDE_IMAGE]:
+    n_outside = notes[OUTSIDE_IMAGE]
+    if shape[0] == 1:
+        del notes[OUTSIDE_IMAGE]  # the other slices of its series have the rest
+    elif not outlined and n_outside:
         raise DataError(OUTSIDE_IMAGE)
     unknown = [name for name in classes[1:] if name not in outlined]
     if rules.empty == "unknown" and unknown:

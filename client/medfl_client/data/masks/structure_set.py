@@ -101,7 +101,14 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
         toggle(mask[one.slice], pixels)
         if _is_beyond(pixels, grid.shape):
             notes["contours reach beyond the image's edge"] += 1
+    notes["slices between a region's contours have none"] += _n_between(contours)
     return mask if mask.any() else None
+
+
+def _n_between(contours: list[_Contour]) -> int:
+    """Count the slices without contour between the first and the last that have one."""
+    slices = {one.slice for one in contours}
+    return max(slices) + 1 - min(slices) - len(slices) if slices else 0
 
 
 def _contour(item: Dataset, plane: Plane, notes: Notes) -> _Contour | None:

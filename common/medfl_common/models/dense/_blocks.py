@@ -43,7 +43,7 @@ class TwoConvolutions(nn.Module):
         self.first_norm = norm_layer(norm, n_out, dimensions)
         self.second = convolution(n_out, n_out, level.kernel, once, bias)
         self.second_norm = norm_layer(norm, n_out, dimensions)
-        self.active = nn.LeakyReLU(SLOPE)
+        self.active = nn.LeakyReLU(SLOPE, inplace=True)
         self.shortcut: nn.Module | None = None
         if residual:
             is_same = n_in == n_out and level.stride == once

@@ -27,12 +27,14 @@ def resolutions(images: Images, choice: ModelChoice) -> list[Resolution]:
     twice as far apart as the pixels, as in Isensee et al.: nnU-Net. Nature Methods 18, 2021.
     Raises ConfigError where the image is too small for the plan's levels, or has too few.
     """
-    n_levels = choice.levels or _usual_levels(images.size)
+    *slices, _, side = images.window
+    n_levels = choice.levels or _usual_levels(side)
     smallest = 2**n_levels
-    if images.size < smallest:
+    if side < smallest:
+        where = "images.size" if images.patch is None else "images.patch.size"
         raise ConfigError(
-            f"{choice.name} with {n_levels} levels needs {smallest} pixels on a side, images.size "
-            f"is {images.size}",
+            f"{choice.name} with {n_levels} levels needs {smallest} pixels on a side, {where} "
+            f"is {side}",
             todo="lower model.levels",
         )
     if choice.deep_supervision and n_levels == 2:
@@ -40,10 +42,10 @@ def resolutions(images: Images, choice: ModelChoice) -> list[Resolution]:
             f"{choice.name} with 2 levels has no coarser level to train",
             todo="raise model.levels, or leave model.deep_supervision out",
         )
-    if images.depth is None:
+    if not slices:
         first = Resolution((1, 1), (3, 3))
         return [first, *[Resolution((2, 2), (3, 3))] * (n_levels - 1)]
-    return _of_volumes(images.depth, _apart(images), n_levels)
+    return _of_volumes(slices[0], _apart(images), n_levels)
 
 
 def _of_volumes(depth: int, apart: float, n_levels: int) -> list[Resolution]:

@@ -38,7 +38,7 @@ def segresnet_small(images: Images, choice: ModelChoice, is_published: bool) -> 
     ]
     n_coarser = len(levels) - 2 if choice.deep_supervision else 0
     module = Segmenter(
-        Stages(stages), _decoder(widths, levels, norm), [1] * len(images.shape[1:]), n_coarser
+        Stages(stages), _decoder(widths, levels, norm), [1] * len(images.window), n_coarser
     )
     return DenseBackbone(module, tuple(widths[: 1 + n_coarser]))
 

@@ -31,7 +31,7 @@ def unet(images: Images, choice: ModelChoice, is_published: bool) -> DenseBackbo
     both = zip([images.channels, *widths[:-1]], widths, levels, strict=True)
     stages = [TwoConvolutions(a, b, level, norm, choice.residual) for a, b, level in both]
     decoder = _decoder(widths, widths[:-1], levels, choice)
-    return _joined(Stages(stages), decoder, widths[:-1], [1] * len(images.shape[1:]), choice)
+    return _joined(Stages(stages), decoder, widths[:-1], [1] * len(images.window), choice)
 
 
 def _with_encoder(

@@ -1,11 +1,13 @@
 """The one way of image and mask: shares of classes, unknown voxels, tilted and odd series."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from tests.unit.client.masks.mask_files import (
+    CLASSES,
     PLACES,
     SIDE,
     N,
@@ -19,15 +21,15 @@ from tests.unit.client.masks.mask_files import (
     write_series,
     write_structures,
 )
-from tests.unit.client.test_series import AXIAL, volume_plan, write_slice
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan, write_slice
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.series import read_volume
 from medfl_client.data.masks.grid import Grid
 from medfl_client.data.masks.names import UnmappedNamesError, class_of, refuse_names
-from medfl_client.data.masks.work import mask_work
-from medfl_client.data.reader import DicomReader
+from medfl_client.data.masks.work import MaskJob, mask_work
+from medfl_client.data.reader import DicomReader, Source
 from medfl_client.data.selection import sources_of
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -144,3 +146,40 @@ def test_the_grid_of_a_volume_is_the_one_of_its_slices(tmp_path: Path) -> None:
     np.testing.assert_allclose(grid.plane.origins[0], first_pixel(PLACES[0]))
     assert grid.sops == tuple(f"1.9.{i}" for i in range(N))
     np.testing.assert_allclose(grid.voxel_ml(), 0.005)
+
+
+def test_uneven_slices_lie_at_their_places_in_both_directions(tmp_path: Path) -> None:
+    places = [-20.0, -14.0, -9.0, -5.0, 0.0, 4.0, 8.0, 12.0, 16.0]
+    shown = []
+    for name, orientation in (("head", AXIAL), ("feet", FEET_FIRST)):
+        for i, place in enumerate(places):
+            write_slice(tmp_path / name / f"{i}.dcm", place, orientation)
+        source = volume_of(tmp_path / name)
+        plan = volume_plan(size=16, depth=9)
+        shown.append(read_volume([tmp_path / name / row.path for row in source.rows], plan))
+
+    np.testing.assert_allclose(shown[0], shown[1], atol=1e-3)
+
+
+def answer(words: bytes, ml: float, label: int) -> memoryview:
+    volumes = np.full(3, ml).tobytes()
+    labels = np.full(16 * 16, label, dtype=np.uint8).tobytes()
+    return memoryview(struct.pack("<I", len(words)) + words + volumes + labels)
+
+
+def test_what_a_worker_answers_is_checked_and_never_run(tmp_path: Path) -> None:
+    plan = Images.model_validate({"modality": ["DX"], "size": 16})
+    work = mask_work(DicomReader(), tmp_path, tmp_path, plan, CLASSES, MaskFiles())
+    job, good = MaskJob(Source(()), ()), b'[["a note"], [], ["GTV"]]'
+
+    assert work.accept(job, answer(good, 1.0, 2)).notes == ("a note",)
+    for bad in (
+        answer(good, 1.0, 3),
+        answer(good, -1.0, 2),
+        answer(b'[["a note"], [7], []]', 1.0, 2),
+        answer(b"[[], [], [], []]", 1.0, 2),
+        answer(good, 1.0, 2)[:-1],
+        answer(good[:-1], 1.0, 2),
+    ):
+        with pytest.raises(ValueError, match=r"answer|words|labels|Expecting|unpack"):
+            work.accept(job, bad)

@@ -24,7 +24,9 @@ from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan
 
 from medfl_client.data.dicom.series import read_volume
 from medfl_client.data.masks.work import ReadMask
+from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
+from medfl_common.plan.images import Images
 
 RNG = np.random.default_rng(7)
 TRUTH = RNG.integers(0, 2, (N, SIDE, SIDE)).astype(np.uint8)  # no two voxels may change places
@@ -51,6 +53,18 @@ def test_frames_in_any_order_with_some_missing_lie_where_they_say(tmp_path: Path
     assert isinstance(answer, ReadMask)
     assert answer.notes == ()
     assert answer.ml[1] == pytest.approx(truth.sum() * STEP / 1000)
+
+
+def test_a_slice_of_a_series_has_its_own_part_of_the_mask_or_none(tmp_path: Path) -> None:
+    source, truth = write_series(tmp_path), TRUTH.copy()
+    truth[4] = 0
+    path = write_seg(tmp_path / "seg", frames_of(truth))
+    plan = Images.model_validate({"modality": ["CT"], "size": SIDE})
+    for i in (3, 4):
+        answer = read(Source((source.rows[i],)), tmp_path, [path], plan)
+        np.testing.assert_array_equal(labels_of(answer), truth[i])
+        assert isinstance(answer, ReadMask)
+        assert answer.notes == ()
 
 
 def test_bits_that_end_within_a_byte_are_the_next_frames(tmp_path: Path) -> None:

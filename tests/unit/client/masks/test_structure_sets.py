@@ -90,6 +90,7 @@ def test_contours_that_cannot_be_drawn_are_told_with_their_number(tmp_path: Path
         "contours have fewer than 3 points; not drawn",
         "contours do not lie in the image's plane; not drawn",
         "contours reach beyond the image's edge",
+        "slices between a region's contours have none",
     }
 
 
