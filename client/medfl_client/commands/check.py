@@ -82,9 +82,10 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     for reason, n in found.refused_parts.items():
         rows.append([str(n), f"frames or candidates left out of used files: {reason}"])
     screen.table(["files", "what became of them"], rows)
-    if found.refused:
+    left_out = found.refused | found.unused_masks
+    if left_out:
         path = StateFolder(state).left_out
-        write_left_out(found.refused, path)
+        write_left_out(left_out, path)
         screen.say(f"the list of left-out files, with their reasons: {path} (stays here)")
 
 

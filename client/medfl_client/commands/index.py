@@ -43,7 +43,8 @@ def survey(
     watch = None if is_for_script else screen.watch
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
     write_readiness(found, site.site, SiteFolder(folder).readiness, site.data)
-    write_left_out(found.refused, StateFolder.of(folder).left_out)
+    unused = {} if found.masks is None else found.masks.unused
+    write_left_out(found.refused | unused, StateFolder.of(folder).left_out)
     if share is not None:
         counts = harmony_text(counts_to_share(found, site))
         write_atomic(share, counts.encode())
