@@ -84,7 +84,7 @@ def with_content(facts: MaskFacts, collection: Collection, plan: Plan) -> MaskFa
     masks = collection.masks
     if masks is None:
         return facts
-    notes = Counter(kind for own in masks.notes for kind in {without_figures(n) for n in own})
+    notes = Counter(kind for own in masks.notes for kind in set(map(_kind, own)))
     known = np.array([sample.targets for sample in collection.samples])
     cases, ml = {}, {}
     for k, name in enumerate(plan.task.foreground):
@@ -118,6 +118,11 @@ def _met(masks: Masks | None) -> Counter[str]:
     return Counter(name for own in ([] if masks is None else masks.names) for name in set(own))
 
 
+def _kind(note: str) -> str:
+    """Give a note without how often it is so, and other figures."""
+    return without_figures(note).removeprefix("… ")
+
+
 def _named(counts: Counter[str], data: DataFiles, plan: Plan | None) -> list[Named]:
     classes = () if plan is None else plan.task.classes
     order = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
@@ -145,7 +150,7 @@ def check_masks(facts: MaskFacts | None) -> list[Finding]:
         what = f"masks without an image: {len(facts.unused):,} ({reasons})"
         findings.append(warn(what, "see their list on the page"))
     findings += [
-        warn(f"images in whose masks {note}: {n:,}", "look at their outlines")
+        warn(f"masks where {note}: {n:,}", "medfl-client look shows a case with its outlines")
         for note, n in facts.notes.items()
     ]
     findings += [
@@ -170,7 +175,7 @@ def mask_tables(facts: MaskFacts) -> list[Table]:
     tables = [
         Table(["name in the masks", "masks", "means"], names[:N_LISTED], is_text=True),
         *_counted("images without a mask, because", facts.without),
-        *_counted("of the masks", facts.notes),
+        *_counted("masks where", facts.notes),
     ]
     if facts.cases:
         lines = [[name, *(f"{n:,}" for n in counts)] for name, counts in facts.cases.items()]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
+from tests.unit.client.masks.mask_files import PLACES, box, write_structures
 from tests.unit.client.masks.outlined_site import PATCHES, small_plan, write_model, write_site
 from tests.unit.client.masks.test_real_masks import unpacked
 
@@ -172,3 +173,24 @@ def test_regions_of_a_real_structure_set_are_listed_with_their_counts(tmp_path: 
     assert found.masks is not None
     assert found.masks.names
     assert all(one.masks >= 1 and not one.meaning for one in found.masks.names)
+
+
+def test_stray_contours_are_counted_by_kind(tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", n=2)
+    for i, n_open in enumerate((1, 3)):
+        (site / f"dicom/p{i}/seg.dcm").unlink()
+        closed = [box(place, -4, 4 + i) for place in PLACES[2:7]]
+        stray = [("OPEN_PLANAR", box(PLACES[3], -2, k)) for k in range(n_open)]
+        write_structures(
+            site / f"dicom/p{i}/rs.dcm", [("LUNG", [*closed, *stray])], f"1.4.{i}",
+            PatientID=f"P{i}", SOPInstanceUID=f"1.8.{i}",
+        )  # fmt: skip
+
+    found = assess(site, load_site_file(site), small_plan())
+
+    assert found.masks is not None
+    assert found.masks.notes == {"contours are OPEN_PLANAR, not closed; not drawn": 2}
+    assert any(
+        finding.seen == "masks where contours are OPEN_PLANAR, not closed; not drawn: 2"
+        for finding in found.findings
+    )
