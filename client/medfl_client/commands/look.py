@@ -63,7 +63,7 @@ def look(
         screen.say(f"case {place + 1}: {score}{found.samples[place].row.name}: {into}")
     beside = "; the site's masks on the left, the model's on the right" if model else ""
     screen.say(f"{legend(plan.task.foreground)}; white: unknown{beside}")
-    screen.say(f"{len(paths)} images; they show patients, and stay here")
+    screen.say(f"images: {len(paths)}; they show patients, and stay here")
     return paths
 
 

@@ -25,6 +25,7 @@ from medfl_common.ui.page import Section, Table
 QUANTILES = {"least": 0.0, "a quarter below": 0.25, "median": 0.5, "a quarter above": 0.75,
              "largest": 1.0}  # fmt: skip
 UNMAPPED = "nothing yet: write it under data.masks.names"
+NO_NAMES = "the index knows no name in the masks: grey values are met in reading, with --plan PLAN"
 N_LISTED = 500  # rows of a list of files
 
 
@@ -140,7 +141,7 @@ def check_masks(facts: MaskFacts | None) -> list[Finding]:
     """Judge what a person should look at."""
     if facts is None:
         return []
-    findings = []
+    findings = [] if facts.names else [ok(NO_NAMES)]
     n_without = sum(facts.without.values())
     if n_without:
         reasons = "; ".join(f"{n} x {reason}" for reason, n in facts.without.items())
@@ -165,7 +166,7 @@ def mask_section(facts: MaskFacts) -> Section:
     if facts.unused:
         listed = [[path, why] for path, why in sorted(facts.unused.items())[:N_LISTED]]
         tables.append(Table(["mask without an image", "reason"], listed, is_text=True))
-    texts = [] if facts.names else ["The index knows no name: grey values are met in reading."]
+    texts = [] if facts.names else [f"{NO_NAMES[0].upper()}{NO_NAMES[1:]}."]
     return Section("What the masks hold", texts, tables=tables)
 
 
