@@ -1,7 +1,7 @@
 """medfl-client: the hospital's commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 
 
+MaskKind = Literal["dicom-seg", "nifti", "png"]
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
 
@@ -188,14 +189,45 @@ def predict(
     ],
     dicom: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
     out: Annotated[
-        Path | None, typer.Option(help="The CSV; default: predictions.csv in the site's directory.")
+        Path | None,
+        typer.Option(
+            help="The CSV; of outlines the folder. Default: predictions.csv, or outlines, in the "
+            "site's directory."
+        ),
+    ] = None,
+    kind: Annotated[
+        MaskKind | None,
+        typer.Option("--as", help="The mask files of a segmentation; default: dicom-seg."),
     ] = None,
 ) -> None:
-    """Score DICOM files with a model, into a CSV. Sends nothing; not for diagnosis."""
+    """Score DICOM files with a model, into a CSV, or outline them. Sends nothing; no diagnosis."""
     from medfl_client.commands.predict import predict
 
     with errors_for_people():
-        predict(folder, model, dicom, out or SiteFolder(folder).predictions, Screen())
+        predict(folder, model, dicom, out, Screen(), kind)
+
+
+@app.command()
+def look(
+    folder: Folder,
+    case: Annotated[
+        str, typer.Argument(help="A number, path, SOP or series UID; without it all are listed.")
+    ] = "",
+    plan: Annotated[
+        Path | None, typer.Option(help="The study plan; default: the model's, or plan.yaml.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A model whose outlines are shown too: as for predict.")
+    ] = "",
+    worst: Annotated[
+        int, typer.Option(help="So many of the cases that the model outlines worst.", min=0)
+    ] = 0,
+) -> None:
+    """Show cases with their outlines, as images in the site's directory. Sends nothing."""
+    from medfl_client.commands.look import look as look_at
+
+    with errors_for_people():
+        look_at(folder, case, plan, model, worst, Screen())
 
 
 @app.command()

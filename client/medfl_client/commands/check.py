@@ -10,12 +10,13 @@ from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.labels import count_labels
-from medfl_client.data.reasons import file_rows
+from medfl_client.data.reasons import count_reasons, file_rows
 from medfl_client.data.site_data import own_data
 from medfl_client.data.split import NO_TEST
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
 from medfl_client.readiness.left_out import write_left_out
+from medfl_client.readiness.masks import mask_tables, met_facts
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import choose_device
 from medfl_client.training.frozen_features import feature_data
@@ -46,6 +47,9 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)
     _show_data(found, state, screen)
+    if found.masks is not None:
+        for table in mask_tables(met_facts(found, site.data, plan)):
+            screen.table(table.header, table.rows)
     data = own_data(state, site, found, plan)
     _show_split(found, plan, data, screen)
     device = choose_device(site.compute.device)
@@ -73,12 +77,15 @@ def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     rows = file_rows(len({sample.row.name for sample in found.samples}), found.refused)
     if found.n_labels_unused:
         rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
+    for reason, n in count_reasons(found.unused_masks).items():
+        rows.append([str(n), f"masks without an image: {reason}"])
     for reason, n in found.refused_parts.items():
         rows.append([str(n), f"frames or candidates left out of used files: {reason}"])
     screen.table(["files", "what became of them"], rows)
-    if found.refused:
+    left_out = found.refused | found.unused_masks
+    if left_out:
         path = StateFolder(state).left_out
-        write_left_out(found.refused, path)
+        write_left_out(left_out, path)
         screen.say(f"the list of left-out files, with their reasons: {path} (stays here)")
 
 

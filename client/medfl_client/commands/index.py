@@ -9,6 +9,7 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.readiness.assess import as_json, assess
 from medfl_client.readiness.checks import VERDICTS, Verdict
 from medfl_client.readiness.left_out import write_left_out
+from medfl_client.readiness.masks import mask_tables
 from medfl_client.readiness.page import answer, write_readiness
 from medfl_client.readiness.share import counts_to_share
 from medfl_common.files import write_atomic
@@ -42,7 +43,8 @@ def survey(
     watch = None if is_for_script else screen.watch
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
     write_readiness(found, site.site, SiteFolder(folder).readiness, site.data)
-    write_left_out(found.refused, StateFolder.of(folder).left_out)
+    unused = {} if found.masks is None else found.masks.unused
+    write_left_out(found.refused | unused, StateFolder.of(folder).left_out)
     if share is not None:
         counts = harmony_text(counts_to_share(found, site))
         write_atomic(share, counts.encode())
@@ -51,6 +53,8 @@ def survey(
         return found.verdict
     rows = file_rows(found.files["used"], found.refused)
     screen.table(["files", "what became of them"], rows)
+    for table in [] if found.masks is None else mask_tables(found.masks):
+        screen.table(table.header, table.rows)
     for finding in found.findings:
         advice = f" ({finding.todo})" if finding.todo else ""
         screen.say(f"{VERDICTS[finding.state]}: {finding.seen}{advice}")

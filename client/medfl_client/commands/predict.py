@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medfl_client.commands.predict_masks import author_of, refuse_no_outlines, write_outlines
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
+from medfl_client.data.masks.write_work import Kind
+from medfl_client.data.own_shapes import OwnShapes
+from medfl_client.data.reader import Source
 from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
@@ -21,6 +25,7 @@ from medfl_client.model_use.out_of_distribution import (
     ENOUGH,
     Familiar,
     FamiliarToAll,
+    Usual,
     learn_usual,
 )
 from medfl_client.model_use.predictions import (
@@ -39,20 +44,27 @@ from medfl_common.run.model_file import Reading, load_model
 from medfl_common.ui.screen import Screen
 
 
-def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: Screen) -> None:
+def predict(
+    folder: Path,
+    name: str,
+    paths: Sequence[Path],
+    out: Path | None,
+    screen: Screen,
+    kind: Kind | None = None,
+) -> None:
     """Write a line per sample: log-odds, probabilities, predictions, how usual it looks.
 
-    An unreadable file gets a line with the reason. Nothing leaves the site.
+    A segmentation model writes a mask file per sample, and a line with its volumes. An unreadable
+    file gets a line with the reason. Nothing leaves the site.
     """
     site = load_site_file(folder)
-    _refuse_no_place(out)
-    plan, model, reading = load_model(find_model(folder, name))
+    place = find_model(folder, name)
+    plan, model, reading = load_model(place)
     if plan.images.sample == "candidate":
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"
         )
-    if plan.task.is_dense:
-        raise ConfigError("the model outlines, and a line per image has no place for a mask")
+    out, kind = _where(SiteFolder(folder), plan, out, kind)
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)
@@ -62,25 +74,58 @@ def predict(folder: Path, name: str, paths: Sequence[Path], out: Path, screen: S
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
+    if kind is not None:
+        author, decoded = author_of(place, plan), (pixels, kept, refused)
+        written, refused = write_outlines(decoded, model, plan, kind, author, device, out, screen)
+        _say(written, refused, out, "outlined", screen)
+        return
+    assert not isinstance(pixels, OwnShapes)
     lines = refused_lines(refused)
     if kept:
         nothing = torch.full((len(kept), plan.task.n_outputs), torch.nan)
         images = ImageSet(pixels, np.arange(len(kept)), nothing, plan.images.channels)
         usual = _of_all(reading, screen) or _usual(folder, site, plan, model, device, screen)
-        ranks = (
-            [] if usual is None else usual.rank(features_of(model, images, plan, device)).tolist()
-        )
+        ranks = [] if usual is None else _ranks(usual, model, images, plan, device)
         logits, _ = score(model, images, plan, device)
         lines = prediction_lines(logits, kept, plan, reading, usual, ranks) + lines
     write_predictions(out, lines, plan)
-    n_used = len({row.name for source in kept for row in source.rows})
-    screen.table(["files", "what became of them"], file_rows(n_used, refused))
-    files = "file" if len(refused) == 1 else "files"
-    screen.say(f"{len(kept)} scored, {len(refused)} {files} not, each with its reason: {out}")
+    _say(kept, refused, out, "scored", screen)
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
     for threshold in named_thresholds(plan, reading):
         screen.say(f"{threshold.name}, {threshold.promise}")
+
+
+def _where(
+    site: SiteFolder, plan: Plan, out: Path | None, kind: Kind | None
+) -> tuple[Path, Kind | None]:
+    """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
+    if plan.task.is_dense:
+        out, kind = out or site.outlines, kind or "dicom-seg"
+        refuse_no_outlines(out, kind)
+        return out, kind
+    if kind is not None:
+        raise ConfigError("--as is for models that outline; this one judges whole images")
+    out = out or site.predictions
+    _refuse_no_place(out)
+    return out, None
+
+
+def _ranks(
+    usual: Usual, model: Network, images: ImageSet, plan: Plan, device: torch.device
+) -> list[float]:
+    found: list[float] = usual.rank(features_of(model, images, plan, device)).tolist()
+    return found
+
+
+def _say(
+    kept: Sequence[Source], refused: dict[str, str], out: Path, did: str, screen: Screen
+) -> None:
+    """Say what became of the files, and where it is told."""
+    n_used = len({row.name for source in kept for row in source.rows})
+    screen.table(["files", "what became of them"], file_rows(n_used, refused))
+    files = "file" if len(refused) == 1 else "files"
+    screen.say(f"{len(kept)} {did}, {len(refused)} {files} not, each with its reason: {out}")
     screen.say("research software, not a medical device: not for diagnosis")
 
 

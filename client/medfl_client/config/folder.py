@@ -50,6 +50,16 @@ class SiteFolder:
         return self.path / "predictions.csv"
 
     @property
+    def outlines(self) -> Path:
+        """Mask files that `predict` wrote; they never leave."""
+        return self.path / "outlines"
+
+    @property
+    def looks(self) -> Path:
+        """Images with masks laid over them, for people here; they never leave."""
+        return self.path / "look"
+
+    @property
     def state(self) -> Path:
         """What medfl itself writes; see StateFolder."""
         return self.path / "state"
@@ -228,3 +238,15 @@ class CacheFolder:
     def lock(self) -> Path:
         """Held by the process that writes here."""
         return self.path / "lock"
+
+
+@dataclass(frozen=True)
+class OutlineFolder:
+    """Mask files of images, from a model, numbered."""
+
+    path: Path
+
+    @property
+    def volumes(self) -> Path:
+        """Which file is of which image, and how large each class is in it."""
+        return self.path / "volumes.csv"

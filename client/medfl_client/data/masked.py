@@ -30,12 +30,14 @@ class Masks:
     rows: (N,) which is whose.
     notes: (N,) what was passed over in reading each.
     ml: (N, K) volume of each class on the images' own grid, NaN where it is not known.
+    names: (N,) of the structures in each; there may be more.
     """
 
     labels: Pixels
     rows: Indices
     notes: Sequence[Sequence[str]]
     ml: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    names: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _record(read: ReadMask, n_classes: int) -> Record:
     present = [1 if there[k] else absent for k in range(1, n_classes)]
     ml = [None if np.isnan(value) else round(value, 4) for value in read.ml]
     facts: dict[str, object] = {"present": present, "notes": [*read.notes], "ml": ml}
+    facts["names"] = [*read.names]
     if read.unmapped:
         facts["unmapped"] = [*read.unmapped]
     return Record(read.labels, facts)
@@ -119,20 +122,24 @@ def masks_of(cache: Cache, positions: Sequence[int]) -> Masks:
     facts = [cache.facts[i] for i in positions]
     notes = [[str(note) for note in _listed(one.get("notes"))] for one in facts]
     known = [[np.nan if v is None else v for v in _listed(one.get("ml"))] for one in facts]
-    return Masks(cache.pixels, cache.rows[list(positions)], notes, np.array(known, np.float64))
+    names = [[str(name) for name in _listed(one.get("names"))] for one in facts]
+    rows = cache.rows[list(positions)]
+    return Masks(cache.pixels, rows, notes, np.array(known, np.float64), names)
 
 
 def joined_masks(several: Sequence[Masks]) -> Masks:
     """Join the masks of several collections, in order."""
     labels, rows = joined([(one.labels, one.rows) for one in several])
     notes = [note for one in several for note in one.notes]
-    return Masks(labels, rows, notes, np.concatenate([one.ml for one in several]))
+    names = [own for one in several for own in one.names]
+    return Masks(labels, rows, notes, np.concatenate([one.ml for one in several]), names)
 
 
 def at(masks: Masks, positions: Indices) -> Masks:
     """Give the masks at some positions."""
     notes = [masks.notes[i] for i in positions]
-    return Masks(masks.labels, masks.rows[positions], notes, masks.ml[positions])
+    names = [masks.names[i] for i in positions] if masks.names else ()
+    return Masks(masks.labels, masks.rows[positions], notes, masks.ml[positions], names)
 
 
 def _listed(value: object) -> list[object]:

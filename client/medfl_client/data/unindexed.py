@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.listing import list_paths
+from medfl_client.data.own_shapes import OwnShapes, Pixels
 from medfl_client.data.reader import DicomReader, Source, header_work, pixel_work
 from medfl_client.data.sandbox import in_sandbox
 from medfl_client.data.sandbox_wire import Refused
@@ -37,8 +38,11 @@ def read_headers(paths: Sequence[Path], secret: bytes, progress: Progress) -> li
 
 def decode(
     sources: Sequence[Source], images: Images
-) -> tuple[NDArray[np.generic], list[Source], dict[str, str]]:
-    """Decode in the sandbox: (N, C, [D,] S, S), N sources in their order, and path -> reason."""
+) -> tuple[Pixels, list[Source], dict[str, str]]:
+    """Decode in the sandbox: (N, C, [D,] S, S), N sources in their order, and path -> reason.
+
+    Of a plan with patches each sample has its own shape.
+    """
     work = pixel_work(DicomReader(), Path("/"), images)
     found: dict[int, NDArray[np.generic]] = {}
     refused: dict[str, str] = {}
@@ -49,5 +53,11 @@ def decode(
         else:
             found[place[id(source)]] = result
     kept = sorted(found)
-    pixels = np.stack([found[i] for i in kept]) if kept else np.zeros((0, *images.shape))
-    return pixels, [sources[i] for i in kept], refused
+    arrays, given = [found[i] for i in kept], [sources[i] for i in kept]
+    if images.patch is not None:
+        return (
+            OwnShapes(arrays, np.dtype(np.uint8 if images.bits == 8 else np.uint16)),
+            given,
+            refused,
+        )
+    return np.stack(arrays) if kept else np.zeros((0, *images.shape)), given, refused

@@ -24,6 +24,7 @@ from medfl_client.data.labels import (
     read_labels,
 )
 from medfl_client.data.masked_selection import select_masked
+from medfl_client.data.masks.files import KINDS
 from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
@@ -32,12 +33,11 @@ from medfl_client.readiness.checks import (
     UNLABELLED,
     VERDICTS,
     Verdict,
-    check_damage,
     check_files,
-    check_policy,
-    check_samples,
+    judge_decoded,
     verdict,
 )
+from medfl_client.readiness.masks import MaskFacts, check_masks, facts_as_json, mask_facts
 from medfl_common.errors import DataError
 from medfl_common.metrics.site_statistics import (
     AGES,
@@ -65,6 +65,7 @@ class Readiness:
     refused: dict[str, str]  # file -> why it is left out
     n_not_decoded: int  # samples that nobody decoded
     shareable: SiteStatistics | None
+    masks: MaskFacts | None = None  # of a site whose labels are masks
     is_labelled: bool = True  # False: the labels are at fault, and the images are shown without
 
     @property
@@ -112,7 +113,7 @@ def assess(
     """
     reader, data, state = reader or DicomReader(), site.data, SiteFolder(folder).state
     index = index_folder(folder, state, data, watch, reader)
-    findings, is_survey = list[Finding](), plan is None
+    findings, is_survey, given = list[Finding](), plan is None, plan
     if plan is None:
         plan, limit = survey_plan(folder, index[0], data), limit or SURVEY
     selection, plan, is_labelled = _select(folder, index, data, plan, findings, watch, reader)
@@ -120,13 +121,12 @@ def assess(
     try:
         collection = decode(some, folder, state, data, plan, watch, reader)
         shown = own_data(state, site, collection, plan)
-        findings += check_samples(collection, plan, is_labelled) + check_damage(collection, data)
-        findings += [] if is_survey else check_policy(shown, plan, site.policy, collection)
+        findings += judge_decoded(collection, None if is_survey else shown, plan, site, is_labelled)
     except DataError as error:
         findings.append(fail_for(error, "see the list of files that are left out"))
-    refused = collection.refused if collection else selection.refused
-    used = _used(selection, some, collection)
-    findings += check_files(selection, refused, len(used))
+    refused, used = (collection or selection).refused, _used(selection, some, collection)
+    facts = mask_facts(folder, state, data, given, reader, index[0], selection, collection)
+    findings += check_files(selection, refused, len(used)) + check_masks(facts)
     return Readiness(
         plan=plan,
         is_survey=is_survey,
@@ -137,6 +137,7 @@ def assess(
         refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
         shareable=_shareable(shown, plan, site) if is_labelled or is_survey else None,
+        masks=facts,
         is_labelled=is_labelled or is_survey,
     )
 
@@ -188,6 +189,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "test": len(data.test) if data else 0,
         "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
         "counts": readiness.counts,
+        **facts_as_json(readiness.masks),
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,
     }
 
@@ -197,7 +199,7 @@ def survey_plan(folder: Path, database: Path, data: DataFiles) -> Plan:
     modalities: set[str] = set()
     words: set[str] = set()
     for row in rows(database):
-        if not row.reason:
+        if not row.reason and row.modality not in KINDS:
             modalities.add(row.modality or "OT")
             if data.labels_from != "csv":
                 found = find_label(row, Labels({}, lambda row: []), data)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
-from medfl_client.config.site_file import DataFiles, Policy
+from medfl_client.config.site_file import DataFiles, Policy, SiteFile
 from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.data.dicom.notes import sentence
 from medfl_client.data.dicom.plane import plane_name
@@ -63,6 +63,14 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
             )
         )
     return findings
+
+
+def judge_decoded(
+    collection: Collection, shown: SiteData | None, plan: Plan, site: SiteFile, is_labelled: bool
+) -> list[Finding]:
+    """Judge what was decoded; None for `shown`: a survey, which no policy concerns."""
+    findings = check_samples(collection, plan, is_labelled) + check_damage(collection, site.data)
+    return findings + ([] if shown is None else check_policy(shown, plan, site.policy, collection))
 
 
 def check_samples(collection: Collection, plan: Plan, is_labelled: bool) -> list[Finding]:

@@ -13,6 +13,7 @@ from medfl_client.data.reasons import count_faults, file_rows
 from medfl_client.readiness.about import about_section
 from medfl_client.readiness.assess import Readiness
 from medfl_client.readiness.checks import UNLABELLED, mixed_patients
+from medfl_client.readiness.masks import mask_section
 from medfl_common import __version__
 from medfl_common.files import write_private
 from medfl_common.metrics.site_statistics import (
@@ -28,10 +29,13 @@ from medfl_common.metrics.site_statistics import (
     intensity_histogram,
 )
 from medfl_common.ops.checks import State, worst
+from medfl_common.plan.plan import Plan
+from medfl_common.ui.overlay import fullest, legend, outlined
 from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
 N_TILES = 48  # images on the sheet
+SIDE = 192  # pixels of an image with outlines, at least
 N_FILES = 500  # rows of a list of files; left-out.csv has all of them
 N_VALUES = 15  # rows of a count
 N_LINES = 6  # manufacturers in the image of intensities
@@ -43,6 +47,8 @@ def write_readiness(readiness: Readiness, site: str, path: Path, data: DataFiles
     """Write the page; only its owner may read the file."""
     found = readiness.collection
     sections = [_findings(readiness), _numbers(readiness)]
+    if readiness.masks is not None:
+        sections.append(mask_section(readiness.masks))
     if found is not None:
         sections += [_sheet(found, readiness), _greys(found)]
     sections.append(_counts(readiness))
@@ -110,11 +116,16 @@ def _sheet(found: Collection, readiness: Readiness) -> Section:
         step = -(-len(positions) // each)
         for position in positions[::step]:
             caption = _caption(readiness, label, found, position)
-            tiles.append((_tile(found.pixels[found.rows[position]]), caption))
+            tiles.append((_tile(found, position, readiness.plan), caption))
     text = (
         "After rescale, window, inversion and resampling: a fault here is a fault for the "
         "network. Look for text in an image, inverted images, and images of something else."
     )
+    if found.masks is not None:
+        text += (
+            f" The contours are its masks: {legend(readiness.plan.task.foreground)}; white: "
+            "unknown. Of a volume the slice with the largest area is shown."
+        )
     return Section("What the network will really see", [text], sheet=image_grid(tiles))
 
 
@@ -127,11 +138,23 @@ def _caption(readiness: Readiness, label: int, found: Collection, position: int)
     return names[label]
 
 
-def _tile(record: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _tile(found: Collection, position: int, plan: Plan) -> NDArray[np.uint8]:
+    """Give one image as (S, S) or (S, S, 3) of 8 bits; of a volume a slice; with its outlines."""
+    record = found.pixels[found.rows[position]]
+    if found.masks is None:
+        return _picture(record, record.shape[1] // 2)
+    labels = np.asarray(found.masks.labels[found.masks.rows[position]], np.uint8)
+    if labels.ndim == 2:
+        return outlined(_picture(record, 0), labels, plan.task.foreground, SIDE)
+    place = fullest(labels, plan.task.foreground)
+    return outlined(_picture(record, place), labels[place], plan.task.foreground, SIDE)
+
+
+def _picture(record: NDArray[np.generic], place: int) -> NDArray[np.uint8]:
     """Turn one record of a cache, (1 or 3, [D,] S, S), into (S, S) or (S, S, 3) of 8 bits."""
     array = np.asarray(record)
     if array.ndim == 4:
-        array = array[:, array.shape[1] // 2]
+        array = array[:, place]
     if array.dtype == np.uint16:
         array = array >> 8
     shown = array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from medfl_client.data.dicom.geometry import Array, resample_slices, resize, steps_around
 from medfl_client.data.dicom.numbers import named
 from medfl_client.data.dicom.pixels import in_plane_scale
-from medfl_client.data.dicom.plane import Geometry, Places, straightened
+from medfl_client.data.dicom.plane import Geometry, Places, straightened, tilted
 from medfl_client.data.dicom.spacing import known_spacing, pixel_spacing
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -44,6 +44,18 @@ def placed(volume: Array, layout: Layout, images: Images, outside: float | None 
     straight = _straight(volume, layout, images, outside)
     places = -layout.places[::-1] if 0 in layout.flips else layout.places
     return resample_slices(np.flip(straight, layout.flips), places, _new_places(places, images))
+
+
+def unplaced(volume: Array, layout: Layout, images: Images) -> Array:
+    """Bring (D', H', W') back from where `placed` brings slices: (D, H, W), resized in planes."""
+    places = -layout.places[::-1] if 0 in layout.flips else layout.places
+    slices = resample_slices(volume, _new_places(places, images), places)
+    slices = np.flip(slices, layout.flips)
+    if layout.drift_mm is None:
+        return slices
+    down, across = scale = in_plane_scale(layout.facts, layout.shape, images)
+    shape = max(1, round(layout.shape[0] * down)), max(1, round(layout.shape[1] * across))
+    return tilted(slices, layout.drift_mm * scale / pixel_spacing(layout.facts), shape)
 
 
 def _straight(volume: Array, layout: Layout, images: Images, outside: float | None) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from medfl_client.data.dicom.geometry import Array
+from medfl_client.data.dicom.geometry import Array, resize
 from medfl_client.data.dicom.numbers import named, numbers, numbers_in, shown
 from medfl_common.errors import DataError
 
@@ -172,8 +172,7 @@ def straightened(volume: Array, pixels: Places, outside: float | None = None) ->
 
     What no slice covers is `outside`, or the volume's lowest value.
     """
-    before = np.ceil(np.maximum(-pixels.min(axis=0), 0)).astype(int)
-    after = np.ceil(np.maximum(pixels.max(axis=0), 0)).astype(int)
+    before, after = _room(pixels)
     shape = (len(volume), *(np.array(volume.shape[1:]) + before + after))
     result = np.full(shape, volume.min() if outside is None else outside, dtype=np.float32)
     for new, old, shift in zip(result, volume, pixels, strict=True):
@@ -184,6 +183,26 @@ def straightened(volume: Array, pixels: Places, outside: float | None = None) ->
         inside = np.outer(down.any(axis=1), across.any(axis=1))
         new[inside] = (down @ old @ across.T)[inside]
     return result
+
+
+def tilted(volume: Array, pixels: Places, shape: tuple[int, int]) -> Array:
+    """Shift each slice of (D, H', W'), as `straightened` gave them, back into `shape`."""
+    before, after = _room(pixels)
+    height, width = (np.array(shape) + before + after).tolist()
+    result = np.empty((len(volume), *shape), dtype=np.float32)
+    for new, old, shift in zip(result, volume, pixels, strict=True):
+        down, across = (
+            np.clip(1 - np.abs((np.arange(n) + first + by)[:, None] - np.arange(n_whole)), 0, None)
+            for n, n_whole, first, by in zip(shape, (height, width), before, shift, strict=True)
+        )
+        new[...] = down @ resize(old, (height, width)) @ across.T
+    return result
+
+
+def _room(pixels: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the lines that shifted slices need before and after their own."""
+    before = np.ceil(np.maximum(-pixels.min(axis=0), 0)).astype(int)
+    return before, np.ceil(np.maximum(pixels.max(axis=0), 0)).astype(int)
 
 
 def _moved(n_old: int, n_new: int, by: float) -> Array:

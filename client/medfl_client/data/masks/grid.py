@@ -56,6 +56,7 @@ class Grid:
     plane: Plane | None = None  # None: nobody says where the image lies
     layout: Layout | None = None  # of a volume
     sops: tuple[str, ...] = field(default=())  # of each slice
+    frames: tuple[int, ...] = field(default=())  # of each slice of a volume, within its file
     frame_uid: str = ""
 
     def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:
@@ -98,16 +99,17 @@ class Grid:
 
 
 def grid_of_slices(
-    slices: Sequence[Slice], places: Places, sops: Sequence[str], frame_uid: str
+    slices: Sequence[Slice], places: Places, files: Sequence[tuple[str, int]], frame_uid: str
 ) -> Grid:
-    """Give the grid of a volume whose slices are in order."""
+    """Give the grid of a volume whose slices are in order; `files`: (SOP, frame) of each."""
     first = slices[0]
     return Grid(
         shape=(len(slices), first.shape[0], first.shape[1]),
         facts=first.facts,
         plane=plane_of(slices),
         layout=layout_of(slices, places),
-        sops=tuple(sops),
+        sops=tuple(sop for sop, _ in files),
+        frames=tuple(frame for _, frame in files),
         frame_uid=frame_uid,
     )
 

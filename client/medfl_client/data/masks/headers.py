@@ -22,7 +22,7 @@ def volume_grid(paths: list[Path]) -> Grid:
 
     Raises DataError where the files are no volume, as reading the volume does.
     """
-    sop_of: dict[int, str] = {}
+    file_of: dict[int, tuple[str, int]] = {}
     frame_uid = ""
     slices: list[Slice] = []
     for path in paths:
@@ -30,10 +30,10 @@ def volume_grid(paths: list[Path]) -> Grid:
         frame_uid = frame_uid or word(header, "FrameOfReferenceUID")
         for frame in range(n_frames(header)):
             part = _slice(header, frame)
-            sop_of[id(part)] = word(header, "SOPInstanceUID")
+            file_of[id(part)] = word(header, "SOPInstanceUID"), frame
             slices.append(part)
     slices, places = in_order(slices)
-    return grid_of_slices(slices, places, [sop_of[id(part)] for part in slices], frame_uid)
+    return grid_of_slices(slices, places, [file_of[id(part)] for part in slices], frame_uid)
 
 
 def image_grid(path: Path, frame: int) -> Grid:

@@ -1,5 +1,6 @@
 """What the names in mask files mean: a class of the plan, background, or nothing."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -38,16 +39,17 @@ def refuse_unknown_classes(classes: Sequence[str], rules: MaskFiles) -> None:
 
 def refuse_unmapped(masks: Iterable[MaskFile], classes: Sequence[str], rules: MaskFiles) -> None:
     """Raise UnmappedNamesError where the index knows a name without a class."""
-    names = {name for mask in masks for name in mask.structures}
+    names = [name for mask in masks for name in dict.fromkeys(mask.structures)]
     refuse_names((n for n in names if class_of(n, classes, rules) is None), classes)
 
 
 def refuse_names(names: Iterable[str], classes: Sequence[str]) -> None:
-    """Raise UnmappedNamesError where there are names without a class."""
-    found = sorted(set(names))
+    """Raise UnmappedNamesError where there are names without a class; each once for a mask."""
+    counts = Counter(names)
+    found = sorted(counts)
     if not found:
         return
-    listed = ", ".join(map(repr, found[:MAX_LISTED]))
+    listed = ", ".join(f"{name!r} ({counts[name]} x)" for name in found[:MAX_LISTED])
     more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
     raise UnmappedNamesError(
         f"masks have names that the site file does not map: {listed}{more}",

@@ -33,7 +33,7 @@ from medfl_common.plan.task import UNKNOWN_VOXEL
 
 MAX_TOLD = 40  # notes, or names, of one image
 MAX_LETTERS = 200  # of one
-MAX_WORDS_BYTES = 2**16  # of notes and names
+MAX_WORDS_BYTES = 2**18  # of notes and names
 _HEAD = struct.Struct("<I")  # bytes of the words that stand before the labels
 
 
@@ -53,6 +53,7 @@ class ReadMask:
     notes: tuple[str, ...]  # what a person should know, such as contours outside the image
     ml: tuple[float, ...]  # of each class on the image's own grid; NaN: unknown
     unmapped: tuple[str, ...] = ()  # names without a class; then the labels say nothing
+    names: tuple[str, ...] = ()  # of its structures; there may be more
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def read_mask(way: _Way, job: MaskJob) -> ReadMask:
         notes=tuple(f"{n} {what}" if n > 1 else what for what, n in notes.items() if n),
         ml=_volumes(grid, painted, len(way.classes)),
         unmapped=painted.unmapped,
+        names=tuple(structure.name for structure in structures),
     )
 
 
@@ -144,7 +146,8 @@ def _files(folder: Path, mask_folder: Path, job: MaskJob) -> list[Path]:
 def _read(way: _Way, job: MaskJob) -> bytes:
     """Answer in bytes: the length of the words, words as JSON, volumes, labels."""
     found = read_mask(way, job)
-    lists = [[one[:MAX_LETTERS] for one in own[:MAX_TOLD]] for own in (found.notes, found.unmapped)]
+    told = (found.notes, found.unmapped, found.names)
+    lists = [[one[:MAX_LETTERS] for one in own[:MAX_TOLD]] for own in told]
     words = json.dumps(lists).encode()
     volumes = np.array(found.ml, dtype="<f8").tobytes()
     sides = pack_sides(found.labels.shape, way.images)
@@ -159,12 +162,12 @@ def _accept(images: Images, n_classes: int, job: MaskJob, body: memoryview) -> R
     if len(rest) != int(np.prod(sides)):
         raise ValueError("an answer of another size")
     lists = json.loads(bytes(body[_HEAD.size : at]))
-    notes, unmapped = (_words(own) for own in lists)
+    notes, unmapped, names = (_words(own) for own in lists)
     ml = np.frombuffer(body[at : at + 8 * n_classes], dtype="<f8")
     labels = np.frombuffer(rest, dtype=np.uint8)
     if not ((labels < n_classes) | (labels == UNKNOWN_VOXEL)).all() or (ml < 0).any():
         raise ValueError("labels that no plan has")
-    return ReadMask(labels.reshape(sides), notes, tuple(ml.tolist()), unmapped)
+    return ReadMask(labels.reshape(sides), notes, tuple(ml.tolist()), unmapped, names)
 
 
 def _words(own: object) -> tuple[str, ...]:

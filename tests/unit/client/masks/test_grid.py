@@ -107,7 +107,7 @@ def test_names_follow_the_first_pattern_that_fits() -> None:
     meant = [class_of(name, classes, rules) for name in ("GTV1", "GTV12", "liver", "tumour", "x")]
 
     assert meant == ["tumour", "ignore", "background", "tumour", None]
-    with pytest.raises(UnmappedNamesError, match="does not map: 'a', 'b'"):
+    with pytest.raises(UnmappedNamesError, match=r"'a' \(1 x\), 'b' \(2 x\)"):
         refuse_names(["b", "a", "b"], classes)
 
 
@@ -170,14 +170,14 @@ def answer(words: bytes, ml: float, label: int) -> memoryview:
 def test_what_a_worker_answers_is_checked_and_never_run(tmp_path: Path) -> None:
     plan = Images.model_validate({"modality": ["DX"], "size": 16})
     work = mask_work(DicomReader(), tmp_path, tmp_path, plan, CLASSES, MaskFiles())
-    job, good = MaskJob(Source(()), ()), b'[["a note"], []]'
+    job, good = MaskJob(Source(()), ()), b'[["a note"], [], ["GTV"]]'
 
     assert work.accept(job, answer(good, 1.0, 2)).notes == ("a note",)
     for bad in (
         answer(good, 1.0, 3),
         answer(good, -1.0, 2),
-        answer(b'[["a note"], [7]]', 1.0, 2),
-        answer(b"[[], [], []]", 1.0, 2),
+        answer(b'[["a note"], [7], []]', 1.0, 2),
+        answer(b"[[], [], [], []]", 1.0, 2),
         answer(good, 1.0, 2)[:-1],
         answer(good[:-1], 1.0, 2),
     ):

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import SHARED
 
 from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.masks.back import from_plan
 from medfl_client.data.masks.content import Mask, Notes
 from medfl_client.data.masks.grid import Grid
 from medfl_client.data.masks.headers import volume_grid
@@ -18,6 +19,7 @@ from medfl_client.data.masks.nifti import read_nifti
 from medfl_client.data.masks.nrrd import read_nrrd
 from medfl_client.data.masks.segmentation import read_segmentation
 from medfl_client.data.masks.structure_set import read_structure_set
+from medfl_common.plan.images import Images
 
 RULES = MaskFiles()
 # segmentation, its image, and (segment, its program's file, value there)
@@ -118,3 +120,20 @@ def test_dcmqi_reads_the_same_voxels(tmp_path: Path) -> None:
     (segment,) = read_segmentation(base / "liver.dcm", grid, RULES, Notes())
     (oracle,) = read_nrrd(next(tmp_path.glob("own*.nrrd")), grid, Notes())
     np.testing.assert_array_equal(segment.draw(), oracle.draw())
+
+
+def test_a_real_region_comes_back_from_the_plans_grid(tmp_path: Path) -> None:
+    base = unpacked("rtstruct_sts", tmp_path)
+    folder = sorted(base.glob("*/*"))[0] / "dicom"
+    grid = grid_of(folder / "image")
+    (region,) = read_structure_set(folder / "mask/RS.dcm", grid, Notes())
+    native = drawn(region.draw()).astype(np.uint8)
+    images = Images.model_validate(
+        {"modality": ["CT"], "sample": "series", "dimensions": 3, "size": 256, "depth": 160,
+         "spacing_mm": 2.0, "slice_mm": 3.0}
+    )  # fmt: skip
+    labels = grid.to_plan(native, 2, images)
+
+    found = from_plan(np.stack([labels == 0, labels == 1]).astype(np.float16), grid, images)
+
+    assert 2 * (found & native).sum() / (int(found.sum()) + int(native.sum())) > 0.98
