@@ -13,6 +13,7 @@ from medfl_server.commands.init import init
 from medfl_server.commands.models import models
 from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.score import score
+from medfl_server.commands.suggest_plan import suggest_plan
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import open_study
 
@@ -274,6 +275,7 @@ def export(
 
 app.command()(models)
 app.command("plan")(write_plan)
+app.command()(suggest_plan)
 
 
 def main() -> None:

@@ -20,10 +20,9 @@ from medfl_common.ops.checks import Finding, fail, not_checked, ok, warn
 from medfl_common.ops.machine import available_memory, check_disk, check_memory, in_bytes
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import in_words
-from medfl_common.wire.cost import build_empty, sizes, training_bytes
+from medfl_common.wire.cost import PROGRAM_BYTES, build_empty, sizes, training_bytes
 
 ROW_BYTES = 2000  # of the index, for each file
-PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower and a decoding process
 RATES = (1, 10, 100)  # Mbit/s of a line
 USUAL = 10  # Mbit/s: a line this slow must suffice
 

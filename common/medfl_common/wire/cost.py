@@ -11,6 +11,8 @@ from medfl_common.wire.tensors import codec_of, size_of
 
 TRAINING = 6  # times the weights: themselves, gradient, optimiser, update, reply, a copy on its way
 
+PROGRAM_BYTES = 1_000_000_000  # of a hospital: Python, torch, Flower and a decoding process
+
 
 def build_empty(plan: Plan) -> Network:
     """Build without memory for the weights."""

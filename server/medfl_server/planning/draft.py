@@ -23,7 +23,7 @@ class Draft:
     """
 
     def __init__(self, given: Mapping[str, Value]) -> None:
-        self._given = dict(_flat(given))
+        self._given = dict(flat(given))
         self._chosen: dict[str, Choice] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -46,21 +46,25 @@ class Draft:
     def text(self) -> str:
         """Write the plan."""
         given = {key: Choice(value, GIVEN) for key, value in self._given.items()}
-        every = {**self._chosen, **given}
-        lines = [HEAD + entry("plan", 1, "the version of this format")]
-        lines += _section({key: c for key, c in every.items() if "." not in key}, 0)
-        for section in SECTIONS:
-            own = {key: c for key, c in every.items() if key.startswith(f"{section}.")}
-            lines += ["", *_section(own, 0)] if own else []
-        others = {k: c for k, c in every.items() if "." in k and k.split(".")[0] not in SECTIONS}
-        return "\n".join([*lines, *_section(others, 0)]) + "\n"
+        return plan_text({**self._chosen, **given}, HEAD)
 
 
-def _flat(given: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Value]]:
+def plan_text(every: Mapping[str, Choice], head: str) -> str:
+    """Write a plan: a head of comments, then each section's keys with their reasons."""
+    lines = [head + entry("plan", 1, "the version of this format")]
+    lines += _section({key: c for key, c in every.items() if "." not in key}, 0)
+    for section in SECTIONS:
+        own = {key: c for key, c in every.items() if key.startswith(f"{section}.")}
+        lines += ["", *_section(own, 0)] if own else []
+    others = {k: c for k, c in every.items() if "." in k and k.split(".")[0] not in SECTIONS}
+    return "\n".join([*lines, *_section(others, 0)]) + "\n"
+
+
+def flat(given: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Value]]:
     """Give each setting under its whole key."""
     for key, value in given.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
+            yield from flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 
