@@ -41,12 +41,12 @@ class Room:
         values: dict[str, Value] = {key: choice.value for key, choice in changes.items()}
         return PROGRAM_BYTES + training_bytes(with_settings(self.plan, values))
 
-    def fits(self, changes: Changes) -> bool:
-        """Say whether the network can be built and has room."""
+    def has_room(self, changes: Changes) -> bool:
+        """Say whether a step has room; what cannot be built says why in the end, not here."""
         try:
             return self.needed(changes) <= self.memory_gb * 1e9
-        except ConfigError:
-            return False
+        except ConfigError:  # a smaller image would not be built either
+            return True
 
 
 def fit(room: Room, grid: Grid) -> Changes:
@@ -88,15 +88,19 @@ def _whole(room: Room, grid: Grid) -> Changes | None:
     pixels = int(number(grid.size))
     if grid.depth is None or pixels > MOST_PATCH:
         return None
-    changes = {
-        **_spacing(grid),
-        "images.size": grid.size,
-        "images.depth": grid.depth,
-        "images.patch": Choice(None, ""),
-        **_network(room.plan, pixels, _widths(room.plan)[0]),
-        "training.batch_size": _two(""),
-    }
-    return _with_more(room, changes) if room.fits(changes) else None
+    widths = _widths(room.plan)
+    for width in widths if pixels <= GOOD_SIDE else widths[:1]:
+        changes = {
+            **_spacing(grid),
+            "images.size": grid.size,
+            "images.depth": grid.depth,
+            "images.patch": Choice(None, ""),
+            **_network(room.plan, pixels, width),
+            "training.batch_size": _two(""),
+        }
+        if room.has_room(changes):
+            return _with_more(room, changes)
+    return None
 
 
 def _patches(room: Room, grid: Grid) -> Changes | None:
@@ -176,7 +180,7 @@ def _largest(
         while low < high:
             at = (low + high) // 2
             changes = {**plan_of(sides[at], width), "training.batch_size": _two("")}
-            low, high = (low, at) if room.fits(changes) else (at + 1, high)
+            low, high = (low, at) if room.has_room(changes) else (at + 1, high)
         if low == len(sides):
             continue
         best = {**plan_of(sides[low], width), "training.batch_size": _two("nnU-Net's least")}
@@ -190,7 +194,7 @@ def _with_more(room: Room, changes: Changes) -> Changes:
     most = min(max(int(SHARE * room.smallest), FEWEST), MOST)
     why = f"memory allows it; at the most {SHARE:.0%} of the smallest hospital, {FEWEST} to {MOST}"
     batches = ({"training.batch_size": Choice(n, why)} for n in range(FEWEST, most + 1))
-    fitting = takewhile(room.fits, ({**changes, **batch} for batch in batches))
+    fitting = takewhile(room.has_room, ({**changes, **batch} for batch in batches))
     return [*fitting][-1]
 
 

@@ -32,7 +32,7 @@ def suggest(study: Study, wishes: Wishes) -> str:
         changes = fit_pictures(room, _usual_side(told, plan))
     else:
         changes = fit(room, grid(told, wishes, plan.images.dimensions == 3))
-    text = plan_text(_choices(plan, changes), _head(told, missing, room, changes))
+    text = plan_text(joined(plan, changes), _head(told, missing, room, changes))
     check_plan(loads(Plan, text, "the suggested plan"), "the suggested plan")
     return text
 
@@ -87,7 +87,7 @@ def _usual_side(told: Mapping[str, SiteStatistics], plan: Plan) -> Choice:
     )
 
 
-def _choices(plan: Plan, changes: Changes) -> Changes:
+def joined(plan: Plan, changes: Changes) -> Changes:
     """Join the study's own settings and the changed ones; a setting that is gone is left out."""
     values = plan.model_dump(mode="json", exclude_unset=True)
     del values["plan"]
