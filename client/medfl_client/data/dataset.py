@@ -28,6 +28,10 @@ class Examples(Protocol):
     def is_images(self) -> bool:
         """Say whether a batch is images, which may be changed at random."""
 
+    @property
+    def has_own_shapes(self) -> bool:
+        """Say whether each image has a size of its own: whole ones then go alone."""
+
     def __len__(self) -> int:
         """Count the images."""
 
@@ -54,6 +58,11 @@ class Batches:
         """Say whether a batch is pictures."""
         return True
 
+    @property
+    def has_own_shapes(self) -> bool:
+        """Say that all have one size."""
+        return False
+
     def __len__(self) -> int:
         """Count the images."""
         raise NotImplementedError
@@ -73,7 +82,11 @@ class Batches:
     def batches(
         self, order: torch.Tensor, batch_size: int
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Go through the positions in `order` in batches; the last may be smaller."""
+        """Go through the positions in `order` in batches; the last may be smaller.
+
+        Of images with sizes of their own, what has more than a position is a patch.
+        """
+        batch_size = 1 if self.has_own_shapes and order.dim() == 1 else batch_size
         for start in range(0, len(order), batch_size):
             yield self.batch(order[start : start + batch_size])
 

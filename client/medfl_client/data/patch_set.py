@@ -1,6 +1,5 @@
 """Volumes of different sizes, trained on in patches that are drawn from them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +31,11 @@ class PatchSet(Batches):
     patch: Patch
     channels: int = 1
 
+    @property
+    def has_own_shapes(self) -> bool:
+        """Say that each has its own."""
+        return True
+
     def __len__(self) -> int:
         """Count the volumes."""
         return len(self.rows)
@@ -40,12 +44,6 @@ class PatchSet(Batches):
         """Draw a patch of each of the volumes (M,): its volume, and five numbers in 0..1."""
         draws = torch.rand((len(index), N_DRAWS), generator=generator, dtype=torch.float64)
         return torch.cat([index[:, None].double(), draws], dim=1)
-
-    def batches(
-        self, order: torch.Tensor, batch_size: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Go through patches in batches; whole volumes (M,) one at a time."""
-        return super().batches(order, batch_size if order.dim() == 2 else 1)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give patches (B, channels, d, s, s) and masks, or one whole volume and its mask."""

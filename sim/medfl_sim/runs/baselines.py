@@ -84,6 +84,15 @@ class Joined(Batches):
         """Say whether a batch holds images."""
         return self.parts[0].is_images
 
+    @property
+    def has_own_shapes(self) -> bool:
+        """Say whether each image has its own size."""
+        return self.parts[0].has_own_shapes
+
+    def chosen(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw patches where the parts do; a position is one among all."""
+        return self.parts[0].chosen(index, generator)
+
     def __len__(self) -> int:
         """Count the images."""
         return sum(len(part) for part in self.parts)
@@ -99,12 +108,15 @@ class Joined(Batches):
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return inputs and targets at some positions, in order."""
-        home = torch.searchsorted(self._ends, index, right=True)
+        position = index if index.dim() == 1 else index[:, 0].long()
+        home = torch.searchsorted(self._ends, position, right=True)
         found, aims, places = [], [], []
         for number in home.bincount().nonzero()[:, 0].tolist():
             here = (home == number).nonzero()[:, 0]
             start = int(self._ends[number]) - len(self.parts[number])
-            ((pixels, targets),) = self.parts[number].batches(index[here] - start, len(here))
+            own = index[here].clone()
+            own.reshape(len(here), -1)[:, 0] -= start
+            ((pixels, targets),) = self.parts[number].batches(own, len(here))
             found.append(pixels)
             aims.append(targets)
             places.append(here)

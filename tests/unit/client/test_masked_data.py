@@ -21,6 +21,7 @@ from medfl_client.data.site_data import site_data
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_sim.data.phantoms import KINDS
+from medfl_sim.runs.baselines import Joined
 
 N = 6
 PLAN = """\
@@ -187,6 +188,24 @@ def test_volumes_keep_their_size_and_patches_hold_a_class(site: Path) -> None:
         volume = one[int(place)][0][0]
         windows = volume.unfold(1, 8, 1).unfold(2, 16, 1).unfold(3, 16, 1)
         assert (windows == patch_[:, None, None, None]).flatten(4).all(4).any()
+
+
+def test_the_pooled_volumes_of_two_hospitals_are_drawn_from_alike(site: Path) -> None:
+    patch = {"size": 16, "depth": 8}
+    plan = a_plan(images={"patch": patch, "size": 96, "depth": 64, "spacing_mm": 5, "slice_mm": 6})
+    found = read(site, plan)
+    whole = examples(found, np.arange(N), plan)
+    parts = [examples(found, some, plan) for some in (np.arange(2), np.arange(2, N))]
+    joined = Joined(parts)
+    for one, other in zip(
+        joined.batches(torch.arange(N), 4), whole.batches(torch.arange(N), 4), strict=True
+    ):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
+    orders = [part.order(torch.Generator().manual_seed(1)) for part in (joined, whole)]
+    (one,), (other,) = (p.batches(o, N) for p, o in zip((joined, whole), orders, strict=True))
+    assert torch.equal(one[0], other[0])
+    assert one[0].shape == (N, 1, 8, 16, 16)
 
 
 def test_an_interrupted_build_of_own_sizes_goes_on(site: Path) -> None:
