@@ -271,11 +271,12 @@ def _used(selection: Selection, some: Selection, collection: Collection | None) 
     """List the usable samples as far as is known; single frames or candidates may be unusable."""
     if collection is None:
         return [sample for sample in selection.samples if sample.row.name not in selection.refused]
-    left_out = {id(s) for s in some.samples} - {id(s) for s in collection.samples}
+    decoded = {id(s.source): s for s in collection.samples}  # with what its mask shows
+    left_out = {id(s.source) for s in some.samples} - decoded.keys()
     return [
-        sample
+        decoded.get(id(sample.source), sample)
         for sample in selection.samples
-        if sample.row.name not in collection.refused and id(sample) not in left_out
+        if sample.row.name not in collection.refused and id(sample.source) not in left_out
     ]
 
 

@@ -126,7 +126,7 @@ def classes_section(whole: MaskCounts, plan: Plan) -> Section:
     surface = plan.evaluation.surface_mm
     text = (
         f"NSD: the part of both surfaces that is within {surface:g} {unit_of(plan)} of the other. "
-        "HD95: 95 in 100 points of each surface are nearer to the other; `inf` where the model "
+        "HD95: 95 in 100 points of each surface are nearer to the other; inf where the model "
         "sees nothing in half of the images. A lesion is found if it overlaps by a tenth (IoU). "
         f"A class that fewer images have, or lack, than a site's smallest cell is not told there; "
         f"a figure of fewer than {FEWEST_OF_A_CLASS} images has one digit."

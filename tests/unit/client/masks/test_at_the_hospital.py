@@ -52,6 +52,7 @@ def test_readiness_lists_names_cases_volumes_and_what_joins_nothing(site: Path) 
     assert found.masks.without == {"no mask": 1}
     assert [*found.masks.unused] == ["stray.dcm"]
     assert found.masks.cases == {"lung": (3, 0, 0)}
+    assert found.labels == {"background": 3, "lung": 3}
     # squares of 4, 5 and 6 rows of 8 pixels in 5 slices of 5 mm
     ml = [8 * rows * 25 / 1000 for rows in (4, 4.5, 5, 5.5, 6)]
     assert found.masks.ml["lung"] == pytest.approx(ml)
