@@ -56,7 +56,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     model = Session().model_for(plan, device)
     shapes = shapes_of(model, "shared")
     task = TrainTask(kind, "0" * 32, 1, 0, site.site, plan, shared_weights(model))
-    if plan.model.freeze == "all":
+    if plan.model.freeze == "all" and not plan.task.is_dense:
         data = feature_data(model, data, plan, site.site, device)
     started = time.monotonic()
     result = work(task, model, data, device, max_steps=1)

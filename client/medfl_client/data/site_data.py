@@ -10,11 +10,11 @@ import numpy as np
 from medfl_client.config.site_file import SiteFile
 from medfl_client.data.dataset import Examples, Indices, SiteData
 from medfl_client.data.describe import describe
-from medfl_client.data.dicom.header import Row
 from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Collection
 from medfl_client.data.parts import PARTS, Part
 from medfl_client.data.reasons import count_faults
+from medfl_client.data.selection import Sample
 from medfl_client.data.split import Sides, persons_of, split
 from medfl_client.data.split_notes import known_sides
 from medfl_client.data.subgroups import groups_of
@@ -52,7 +52,7 @@ def site_data(
 
     def members() -> dict[str, dict[str, str]]:
         return {
-            name: _members([(patients[i], samples[i].row) for i in chosen])
+            name: _members([(patients[i], samples[i]) for i in chosen])
             for name, chosen in indices.items()
         }
 
@@ -79,11 +79,13 @@ def _indices(parts: Sequence[Part]) -> Mapping[Part, Indices]:
     return {name: np.flatnonzero([part == name for part in parts]) for name in PARTS}
 
 
-def _members(images: Sequence[tuple[str, Row]]) -> dict[str, str]:
-    """Give patient -> hash of the names of the images, whatever their order."""
+def _members(images: Sequence[tuple[str, Sample]]) -> dict[str, str]:
+    """Give patient -> hash of the names of the images, whatever their order, and of their masks."""
     names: dict[str, list[str]] = {}
-    for patient, row in images:
-        names.setdefault(patient, []).append(f"{row.sop or row.path} {row.item}")
+    for patient, sample in images:
+        row, of = sample.row, names.setdefault(patient, [])
+        of.append(f"{row.sop or row.path} {row.item}")
+        of += [f"{mask.path} {mask.size} {mask.mtime_ns}" for mask in sample.masks]
     return {
         patient: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:32]
         for patient, of in names.items()

@@ -151,7 +151,8 @@ class Images(Settings):
 
     @property
     def aspect(self) -> float:
-        """Give the depth of a volume in its width, in millimetres; 1 where the plan cannot say."""
+        """Give the depth of what the network looks at in its width, in mm; 1 where unknown."""
         if self.depth is None or self.spacing_mm is None or self.slice_mm is None:
             return 1.0
-        return self.depth * self.slice_mm / (self.size * self.spacing_mm)
+        depth, _, side = self.window
+        return depth * self.slice_mm / (side * self.spacing_mm)

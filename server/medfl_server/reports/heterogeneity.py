@@ -43,10 +43,15 @@ def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, 
     return told, {site: why for site, why in missing.items() if site not in told}
 
 
-def is_told(own: SiteStatistics, name: str) -> bool:
-    """Say whether a site told most of a list of counts, or its intensities."""
+def is_told(own: SiteStatistics, name: str, is_dense: bool = False) -> bool:
+    """Say whether a site told most of a list of counts, or its intensities.
+
+    Of a segmentation any class but the background, which every image has.
+    """
     if name == "greys":
         return any(own.greys)
+    if name == "classes" and is_dense:
+        return any(own.classes[1:])
     told: int = sum(getattr(own, name))
     known: int = sum(getattr(own, name)[1:]) if name in ("spacings", "slices") else told
     return known > 0 and 2 * told >= own.samples
@@ -58,10 +63,10 @@ def told_counts(counts: Sequence[int], n_samples: int, overlaps: bool = False) -
     return [str(n) if n else zero for n in counts]
 
 
-def kept_back(own: SiteStatistics) -> list[str]:
+def kept_back(own: SiteStatistics, is_dense: bool = False) -> list[str]:
     """Name what a site's policy hides so far that nothing can be compared."""
     words = {"greys": "intensities", "classes": "labels", "sides": "image sizes"}
-    return [word for name, word in words.items() if not is_told(own, name)]
+    return [word for name, word in words.items() if not is_told(own, name, is_dense)]
 
 
 def differences(reported: Statistics) -> dict[str, list[str]]:

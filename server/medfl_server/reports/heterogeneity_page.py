@@ -27,6 +27,7 @@ from medfl_server.reports.heterogeneity import (
 )
 from medfl_server.study.run_directory import Study
 
+Hidden = Mapping[str, Sequence[str]]  # site -> what it keeps back
 QUESTION = "Do the hospitals' data fit together?"
 
 
@@ -34,30 +35,31 @@ def write_harmony(study: Study) -> Path:
     """Write `harmony.html` into the run directory from the newest statistics in its log."""
     reported, missing = read_statistics(study) or ({}, {})
     remarks = differences(reported)
+    hidden = {site: kept_back(own, study.plan.task.is_dense) for site, own in reported.items()}
     sections = [
-        _remarks(reported, remarks, missing),
+        _remarks(hidden, remarks, missing),
         *([_greys(reported), _tables(study, reported)] if reported else []),
     ]
     title = f"medfl data of the hospitals: {study.plan.study}"
-    page = render(title, QUESTION, _answer(reported, remarks, missing), sections, __version__)
+    page = render(title, QUESTION, _answer(hidden, remarks, missing), sections, __version__)
     path = study.files.heterogeneity
     write_atomic(path, page.encode())
     return path
 
 
 def _answer(
-    reported: Statistics, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
+    kept_back: Hidden, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
 ) -> str:
     different = [site for site, texts in remarks.items() if texts]
-    hidden = [site for site, counts in reported.items() if kept_back(counts)]
+    hidden = [site for site, words in kept_back.items() if words]
     silent = [f"{', '.join(missing)} reported nothing"] * bool(missing)
     silent += [f"{', '.join(hidden)} told too little to compare"] * bool(hidden)
     rest = f" {'; '.join(silent)}." if silent else ""
-    n = len(reported) - len(hidden)
+    n = len(kept_back) - len(hidden)
     if different:
         return f"Look at {', '.join(different)} before you train: {remarks[different[0]][0]}.{rest}"
     if n < 2:
-        return f"Nobody can say: {n} of {_n_sites(reported, missing)} hospitals told enough.{rest}"
+        return f"Nobody can say: {n} of {_n_sites(kept_back, missing)} hospitals told enough.{rest}"
     whom = f"the {n} hospitals" if not silent else f"the {n} hospitals that told enough"
     return (
         f"As far as counts show, {'yes' if not silent else 'those that told do'}: between {whom} "
@@ -66,17 +68,17 @@ def _answer(
     )
 
 
-def _n_sites(reported: Statistics, missing: Mapping[str, str]) -> int:
+def _n_sites(reported: Hidden, missing: Mapping[str, str]) -> int:
     """Count the hospitals that were asked."""
     return len({*reported, *missing})
 
 
 def _remarks(
-    reported: Statistics, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
+    kept_back: Hidden, remarks: Mapping[str, Sequence[str]], missing: Mapping[str, str]
 ) -> Section:
     rows = []
     for site, texts in remarks.items():
-        hidden = kept_back(reported[site])
+        hidden = kept_back[site]
         said = [*texts, *[f"not told, so not compared: {', '.join(hidden)}"] * bool(hidden)]
         rows.append([site, "; ".join(said) or "nothing stands out"])
     rows += [[site, f"no report: {reason}"] for site, reason in missing.items()]

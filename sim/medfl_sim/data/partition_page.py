@@ -10,6 +10,7 @@ from medfl_client.task.site import Site
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.task import Task
 from medfl_common.run.events import DataRead
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.page import COLOURS, Section, Table, as_svg, render
@@ -56,7 +57,7 @@ def write_partition(
     page = render(
         f"medfl partition: {plan.study}",
         "How are the data partitioned?",
-        answer(samples, sum(patients), classes, table),
+        answer(samples, sum(patients), plan.task, table),
         sections,
         __version__,
     )
@@ -64,11 +65,12 @@ def write_partition(
     return files.partition_page
 
 
-def answer(
-    samples: Sequence[int], n_patients: int, classes: Sequence[str], counts: NDArray[np.int64]
-) -> str:
+def answer(samples: Sequence[int], n_patients: int, task: Task, counts: NDArray[np.int64]) -> str:
     """Say in two sentences how large the sites are, and how much their classes differ."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes, wholes = task.classes, counts.sum(axis=1)
+    if task.is_dense:  # every image has the background
+        classes, wholes, counts = task.foreground, np.array(samples), counts[:, 1:]
+    shares = counts / np.maximum(wholes[:, None], 1)
     widest = int(np.ptp(shares, axis=0).argmax())
     low, high = shares[:, widest].min(), shares[:, widest].max()
     has = "1 hospital has" if len(samples) == 1 else f"{len(samples)} hospitals have"
@@ -81,8 +83,9 @@ def answer(
 
 def _explain(plan: Plan) -> list[str]:
     texts = ["All images of a patient are at one site. Darker: a larger share of a site's images."]
-    if plan.task.type == "multilabel":
-        texts.append("An image with several findings counts for each.")
+    if plan.task.has_several:
+        what = "findings" if plan.task.type == "multilabel" else "classes"
+        texts.append(f"An image with several {what} counts for each.")
     return texts
 
 

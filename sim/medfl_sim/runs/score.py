@@ -27,6 +27,7 @@ from medfl_client.task.site import choose_device
 from medfl_client.training.evaluate import count_scores, exact_auc
 from medfl_client.training.evaluate import score as logits_of
 from medfl_client.training.losses import log_odds
+from medfl_common.errors import ConfigError
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.design_effects import of_share
 from medfl_common.metrics.estimates import Estimate, estimates
@@ -78,11 +79,17 @@ def score_data(
 ) -> Scored:
     """Score a model's folder on a folder with a site.yaml, or a folder of such.
 
-    Writes `predictions.csv` into `out`. Raises ConfigError where `out` or `cache` lies in `data`.
+    Writes `predictions.csv` into `out`. Raises ConfigError for a segmentation, and where `out` or
+    `cache` lies in `data`.
     """
     cache = cache or out / "medfl-cache"
     refuse_in_data(data, out, cache)
     plan, network, reading = load_model(model)
+    if plan.task.is_dense:
+        raise ConfigError(
+            "score gives AUCs, and this model outlines",
+            todo="read its Dice in the study's report, or see medfl-client look --worst",
+        )
     use_threads(plan)
     reader = SOURCES.get(source)()
     sources = read_sources(data.resolve(), plan, site_file, watch, reader, cache)

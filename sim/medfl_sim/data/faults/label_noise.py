@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from medfl_client.data.dataset import SiteData
+from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import Number, Settings
 from medfl_sim.data.faults import FAULTS, Sites
@@ -18,7 +19,8 @@ class LabelNoise(Settings):
     """Each training image gets a wrong label with this probability.
 
     Binary and multilabel: 0 and 1 swap, unknown labels stay unknown. Multiclass: the fault draws
-    another class. Validation images keep their labels.
+    another class. Validation images keep their labels. Masks are no labels: a segmentation is
+    refused.
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]
@@ -27,7 +29,12 @@ class LabelNoise(Settings):
     """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
-        """Return the data with wrong training labels."""
+        """Return the data with wrong training labels; raises ConfigError for masks."""
+        if plan.task.is_dense:
+            raise ConfigError(
+                "the fault label_noise changes labels, and a segmentation has masks",
+                todo="leave it out of the scenario",
+            )
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are
         targets = train.targets.clone()
         if plan.task.is_one_of_many:
