@@ -18,8 +18,10 @@ from medfl_client.data.masked import Masks
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.patch_set import PatchSet
 from medfl_client.data.site_data import site_data
-from medfl_common.errors import DataError
+from medfl_common.errors import ConfigError, DataError
 from medfl_common.plan.plan import Plan
+from medfl_sim.data.faults.label_noise import LabelNoise
+from medfl_sim.data.partition_page import answer
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.runs.baselines import Joined
 
@@ -152,6 +154,40 @@ def test_masks_are_for_segmentations_and_a_segmentation_for_masks(site: Path) ->
     csv = DataFiles(folder="dicom", labels="lesions.csv", join_column="file")
     with pytest.raises(DataError, match="its labels are masks"):
         read(site, a_plan(), csv)
+
+
+def test_a_changed_outline_makes_its_patient_another(site: Path) -> None:
+    plan = a_plan()
+    before = site_data(read(site, plan), plan).members
+    os.utime(outlines_of(site)[0], (1, 1))
+    after = site_data(read(site, plan), plan).members
+    assert before is not None
+    assert after is not None
+    old, new = (
+        {name: of for part in one().values() for name, of in part.items()}
+        for one in (before, after)
+    )
+    assert sum(old[name] != new[name] for name in old) == 1
+
+
+def test_a_patch_has_its_own_proportions() -> None:
+    whole = {"size": 96, "depth": 32, "spacing_mm": 2, "slice_mm": 3}
+    assert a_plan(images=whole).images.aspect == 0.5
+    patched = a_plan(images={**whole, "patch": {"size": 24, "depth": 16}})
+    assert patched.images.aspect == 1.0
+
+
+def test_label_noise_has_no_labels_to_change_in_masks(site: Path) -> None:
+    plan = a_plan()
+    noise = LabelNoise(probability=0.5)
+    with pytest.raises(ConfigError, match="a segmentation has masks"):
+        noise.corrupt_data(site_data(read(site, plan), plan), plan, np.random.default_rng(0))
+
+
+def test_the_partition_speaks_of_what_is_outlined() -> None:
+    counts = np.array([[10, 10, 1], [10, 10, 9]])
+    said = answer([10, 10], 20, a_plan().task, counts)
+    assert "The share of 'tumour' ranges from 10% to 90%." in said
 
 
 def test_patients_with_the_rarer_class_are_in_every_part(site: Path) -> None:

@@ -12,6 +12,7 @@ from tests.unit.client.masks.mask_files import PLACES, box, write_structures
 from tests.unit.client.masks.outlined_site import PATCHES, small_plan, write_model, write_site
 from tests.unit.client.masks.test_real_masks import unpacked
 
+from medfl_client.commands.check import check_site
 from medfl_client.commands.look import look
 from medfl_client.commands.predict import predict
 from medfl_client.config.folder import OutlineFolder, SiteFolder
@@ -195,3 +196,10 @@ def test_stray_contours_are_counted_by_kind(tmp_path: Path) -> None:
         finding.seen == "masks where contours are OPEN_PLANAR, not closed; not drawn: 2"
         for finding in found.findings
     )
+
+
+def test_check_tries_a_step_with_a_frozen_encoder(site: Path, tmp_path: Path) -> None:
+    values = small_plan().model_dump()
+    values["model"] |= {"encoder": "r3d_18", "freeze": "all", "width": None, "levels": None}
+    path = plan_file(tmp_path, Plan.model_validate(values))
+    check_site(site, path, Screen("medfl-client"))
