@@ -1,21 +1,33 @@
 """What leaves of a segmentation's scores: cases are counted, and few of them tell nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import (
     ABSENT,
+    EXTRA,
     FALSE_ALARM,
     HISTOGRAMS,
+    HIT,
+    IN_TRUTH,
+    MISSED,
     N_CASE_BINS,
     N_COARSE_CASE_BINS,
+    NO_SURFACE,
     SUMMED,
     MaskCounts,
     case_bin_places,
     coarser_masks,
 )
+from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
 from medfl_common.metrics.mask_numbers import PREFIX
+
+# the bins of a mean in which all cases are alike: nothing is found, or nothing is off
+ALIKE = {"dice": (0,), "nsd": (0,), "hd95": (0, NO_SURFACE)}
+PARTS = ("voxels", "lesions")
 
 
 def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskCounts | None:
@@ -24,17 +36,21 @@ def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskC
     A class stays where each of both is no case or at least `min_cell`: those with it, and those
     without. Bins are joined to such cells, in the rounds fewer than in the last scorings; fewer
     false alarms, or fewer cases without one, count as none. Voxels and loss have three digits.
+    Voxels and lesions leave with the last scorings only, and what fewer cases have of them counts
+    as not seen. Where all but so few cases are alike, a mean is that of the joined bins.
     """
     stays = np.array([not is_small(row[:FALSE_ALARM], min_cell).any() for row in counts.cases])
     stays &= counts.cases[:, :FALSE_ALARM].any(axis=1)
     if counts.n < min_cell or not stays.any():
         return None
     kept = {name: getattr(counts, name) * stays[:, None] for name in SUMMED}
+    for name in PARTS:
+        kept[name] = _of_enough(kept, name, min_cell) if is_scoring else kept[name] * 0
     kept["voxels"] = _three_digits(kept["voxels"])
     kept["cases"] = _alarms_in_cells(kept["cases"], min_cell)
     n_bins = N_CASE_BINS if is_scoring else N_COARSE_CASE_BINS
     whole = MaskCounts(counts.n, float(f"{counts.loss:.3g}"), **kept)
-    return coarser_masks(whole, n_bins, min_cell)
+    return _means_of_enough(whole, coarser_masks(whole, n_bins, min_cell), min_cell)
 
 
 def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
@@ -43,6 +59,8 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
     quiet = cases[:, ABSENT] - cases[:, FALSE_ALARM]
     if is_small(cases, min_cell).any() or is_small(quiet, min_cell).any():
         return "the scores of a class with few cases"
+    if is_round and any(told[PREFIX + name].any() for name in PARTS):
+        return "the voxels or lesions of a round"
     for name in HISTOGRAMS:
         if is_small(told[PREFIX + name], min_cell).any():
             return "a bin of a histogram with few cases"
@@ -55,6 +73,28 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
 def is_small(counts: Counts, min_cell: int) -> NDArray[np.bool_]:
     """Say where a count is of somebody, and of fewer than the smallest cell."""
     return np.asarray((counts > 0) & (counts < min_cell))
+
+
+def _of_enough(kept: dict[str, Counts], name: str, min_cell: int) -> Counts:
+    """Count as missed what too few cases have found, and leave out their excess."""
+    rows, n = kept[name].copy(), kept["cases"][:, IN_TRUTH]
+    is_seen_by_few = is_small(n - kept["hd95"][:, NO_SURFACE], min_cell)
+    is_few = is_seen_by_few | is_small(n - kept["dice"][:, 0], min_cell)
+    rows[is_few, MISSED] += rows[is_few, HIT]
+    rows[is_few, HIT] = 0
+    rows[is_seen_by_few, EXTRA] = 0
+    return rows
+
+
+def _means_of_enough(whole: MaskCounts, joined: MaskCounts, min_cell: int) -> MaskCounts:
+    """Take a mean from its joined bins where it would tell of the few cases that differ."""
+    sums, n = joined.sums.copy(), whole.cases[:, IN_TRUTH]
+    for name, column in MEANS:
+        others = [n - getattr(whole, name)[:, place] for place in ALIKE[name]]
+        is_few = np.any([is_small(one, min_cell) for one in others], axis=0)
+        by_bins = getattr(joined, name) @ middles_of_means(name)
+        sums[:, column] = np.where(is_few, by_bins, sums[:, column])
+    return replace(joined, sums=sums)
 
 
 def _alarms_in_cells(cases: Counts, min_cell: int) -> Counts:

@@ -30,6 +30,7 @@ MASK_SCORES = (
     "dice", "median_dice", "nsd", "hd95", "median_hd95", "volume", "voxel_dice",
     "lesion_sensitivity", "lesion_f1", "false_alarms",
 )  # fmt: skip
+MEANS = (("dice", DICE), ("nsd", NSD), ("hd95", DISTANCE))  # histograms that have one
 IN_MM = ("hd95", "median_hd95")
 ROUNDED = 0.0005  # a mean leaves a hospital in thousandths
 HALF_BIN = 0.5 / N_CASE_BINS
@@ -58,6 +59,11 @@ def middles_mm() -> NDArray[np.float64]:
 def middles_in_order() -> NDArray[np.float64]:
     """Give where the bins of HD95 stand from 0 to 1, as `distance_places` does."""
     return np.append((np.arange(NO_SURFACE) - 0.5).clip(0) / (NO_SURFACE - 1), 1.0)
+
+
+def middles_of_means(name: str) -> NDArray[np.float64]:
+    """Give the middles of the bins of one of MEANS, on the scale of its `sums`."""
+    return middles_in_order() if name == "hd95" else middles_of_shares()
 
 
 def middles_of_volume() -> NDArray[np.float64]:

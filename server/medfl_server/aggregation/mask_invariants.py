@@ -9,8 +9,6 @@ from medfl_common.errors import RunError
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import (
     ABSENT,
-    DICE,
-    DISTANCE,
     FALSE_ALARM,
     HISTOGRAMS,
     HIT,
@@ -18,15 +16,13 @@ from medfl_common.metrics.mask_counts import (
     MISSED,
     N_CASE_BINS,
     N_COARSE_CASE_BINS,
-    NSD,
     MaskCounts,
 )
-from medfl_common.metrics.mask_estimates import middles_in_order, middles_of_shares
+from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
 from medfl_common.wire.read_numbers import MAX_COUNT
 from medfl_common.wire.tasks import TrainTask
 
 ROUNDING = 1e-3  # a mean is told in thousandths
-MEANS = (("dice", DICE), ("nsd", NSD), ("hd95", DISTANCE))
 
 
 def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
@@ -43,7 +39,10 @@ def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
     for name in HISTOGRAMS:
         if (getattr(counts, name).sum(axis=1) != cases[:, IN_TRUTH]).any():
             raise RunError(f"the histogram of {name} does not count the cases with its class")
-    _check_truth(counts)
+    if task.is_scoring:
+        _check_truth(counts)
+    elif counts.voxels.any() or counts.lesions.any():
+        raise RunError("voxels and lesions are of the last scorings, not of a round")
     _check_means(counts, N_CASE_BINS if task.is_scoring else N_COARSE_CASE_BINS)
 
 
@@ -61,9 +60,8 @@ def _check_means(counts: MaskCounts, n_bins: int) -> None:
     """Check that a mean is where its histogram says, as far as the bins are wide."""
     n = np.maximum(counts.cases[:, IN_TRUTH], 1)
     for name, column in MEANS:
-        middles = middles_in_order() if name == "hd95" else middles_of_shares()
         means: NDArray[np.float64] = counts.sums[:, column] / n
-        by_bins = getattr(counts, name) @ middles / n
+        by_bins = getattr(counts, name) @ middles_of_means(name) / n
         # half a bin for the place in it, half for where joined bins stand, and bins at the ends
         if (np.abs(means - by_bins) > 1.1 / n_bins + ROUNDING).any() or (means > 1).any():
             raise RunError(f"the mean of {name} is not what its histogram says")

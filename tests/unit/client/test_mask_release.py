@@ -64,7 +64,8 @@ def test_what_leaves_has_cells_of_enough_cases_and_the_exact_mean(kind: Kind, n_
         assert rows[rows > 0].min() >= 6
         assert not np.delete(rows, case_bin_places(n_bins), axis=1).any()
     assert mask_scores(found)["dice"] == pytest.approx(DICE.mean(), abs=0.0006)
-    assert found.voxels[0, 0] == float(f"{1000 * DICE.sum():.3g}")
+    hit = float(f"{1000 * DICE.sum():.3g}")
+    assert found.voxels[0, 0] == (hit if kind == "evaluate" else 0)
     assert found.loss == 0.5
 
 
@@ -74,6 +75,23 @@ def test_scores_of_fewer_cases_than_the_smallest_cell_stay_and_the_update_goes()
     numbers = content.metric_records["numbers"]
     assert not {"n_scored", "loss", *NAMES} & {*numbers}
     assert "update" in content
+
+
+def test_one_case_that_a_model_finds_among_ten_tells_nothing_of_itself() -> None:
+    counts = some_cases(0.73, *[0.0] * 9)
+
+    last = released_masks(counts, 10, is_scoring=True)
+    of_round = released_masks(counts, 10, is_scoring=False)
+
+    assert last is not None
+    assert of_round is not None
+    assert last.voxels[0].tolist() == [0, 0, 10_000]
+    assert last.lesions[0].tolist() == [0, 0, 10]
+    # its mean bin: 36 / 10 is the bin 4 of 50, and of a round 7 / 10 the bin 1 of 10
+    assert last.sums[0, :2] == pytest.approx([0.9, 0.9])
+    assert of_round.sums[0, :2] == pytest.approx([1.5, 1.5])
+    assert not of_round.voxels.any()
+    assert not of_round.lesions.any()
 
 
 @pytest.mark.parametrize(("n_with", "n_without"), [(4, 20), (20, 4)])
@@ -108,7 +126,9 @@ def test_scores_stay_where_the_policy_does_not_share_them() -> None:
     assert "n_scored" not in content.metric_records["numbers"]
 
 
-@pytest.mark.parametrize("name", ["mask_dice", "mask_cases", "mask_means", "mask_new"])
+@pytest.mark.parametrize(
+    "name", ["mask_dice", "mask_cases", "mask_voxels", "mask_means", "mask_new"]
+)
 def test_the_last_look_stops_a_message_that_tells_of_few_cases(name: str) -> None:
     content = release(result(some_cases(*DICE)), asked(), Policy(min_cell=6), SHAPES)
     numbers = content.metric_records["numbers"]
