@@ -67,9 +67,12 @@ voxels count nowhere. Over classes it is the unweighted mean. The loss is the cr
 the known voxels, whatever the plan trains on. A surface is the voxels that lack a neighbour
 across a face, distances are in mm (in pixels where the plan's images have no spacing), both as
 in MONAI. Lesions are connected components, corners too."""
-MASK_INTERVALS = """Intervals of a segmentation: images drawn anew from the bins (bootstrap),
-moved to the mean that was told; shares of lesions and of images without the class: Wilson. The
-mean over classes has the mean of their intervals. They count images, not patients."""
+MASK_INTERVALS = """Intervals of a segmentation: means by Student's t, with the
+deviation of the images that leaves beside them; medians by images drawn anew from the bins
+(bootstrap), half a bin wider; shares of lesions and of images without the class: Wilson. A median
+is n/a where fewer than 5 bins have images, unless these are nearly alike; a mean of fewer than 4
+images has no interval. The mean over classes has the mean of their intervals. They count images,
+not patients."""
 MASK_SCORES = {
     "dice": ("2 both / (predicted + true), mean over images", "0 to 1", "high"),
     "median_dice": ("the same, the median", "0 to 1", "high"),

@@ -64,7 +64,9 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
     for name in HISTOGRAMS:
         if is_small(told[PREFIX + name], min_cell).any():
             return "a bin of a histogram with few cases"
-        others = np.delete(told[PREFIX + name], case_bin_places(N_COARSE_CASE_BINS), axis=1)
+        told_apart = [NO_SURFACE] if name == "hd95" else []
+        places = [*case_bin_places(N_COARSE_CASE_BINS), *told_apart]
+        others = np.delete(told[PREFIX + name], places, axis=1)
         if is_round and others.any():
             return f"a histogram of a round in more than {N_COARSE_CASE_BINS} bins"
     return ""
@@ -87,14 +89,18 @@ def _of_enough(kept: dict[str, Counts], name: str, min_cell: int) -> Counts:
 
 
 def _means_of_enough(whole: MaskCounts, joined: MaskCounts, min_cell: int) -> MaskCounts:
-    """Take a mean from its joined bins where it would tell of the few cases that differ."""
-    sums, n = joined.sums.copy(), whole.cases[:, IN_TRUTH]
+    """Take a mean from its joined bins where it would tell of the few cases that differ.
+
+    Its deviation is then the greatest that values from 0 to 1 can have.
+    """
+    sums, squares, n = joined.sums.copy(), joined.squares.copy(), whole.cases[:, IN_TRUTH]
     for name, column in MEANS:
         others = [n - getattr(whole, name)[:, place] for place in ALIKE[name]]
         is_few = np.any([is_small(one, min_cell) for one in others], axis=0)
         by_bins = getattr(joined, name) @ middles_of_means(name)
         sums[:, column] = np.where(is_few, by_bins, sums[:, column])
-    return replace(joined, sums=sums)
+        squares[:, column] = np.where(is_few, by_bins, squares[:, column])
+    return replace(joined, sums=sums, squares=squares)
 
 
 def _alarms_in_cells(cases: Counts, min_cell: int) -> Counts:

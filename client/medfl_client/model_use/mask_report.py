@@ -41,7 +41,7 @@ def mask_report(counts: MaskCounts, plan: Plan) -> str:
     lines = [f"validation images of this site: {counts.n}", "", " " * 26 + _row(names)]
     cases = [str(n) for n in counts.cases[:, IN_TRUTH].tolist()]
     lines.append(f"{'images with it':<26}{_row(cases)}")
-    scored = [class_scores(counts, k) for k in range(len(names))]
+    scored = [class_scores(counts, k, None) for k in range(len(names))]
     for name, title in TITLES.items():
         cells = [_cell(name, own[name], counts.n) for own in scored]
         lines.append(f"{title:<26}{_row(cells)}")

@@ -141,6 +141,7 @@ def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> M
             counts.hd95[k, distance_bins(mm)] = 1
             counts.volume[k, volume_bins(np.array([one.volume]))] = 1
             counts.sums[k] = (one.dice, one.nsd, distance_places(mm)[0])
+            counts.squares[k] = counts.sums[k] ** 2
     return MaskCounts(1, loss, *list(vars(counts).values())[2:])
 
 

@@ -65,3 +65,6 @@ def _check_means(counts: MaskCounts, n_bins: int) -> None:
         # half a bin for the place in it, half for where joined bins stand, and bins at the ends
         if (np.abs(means - by_bins) > 1.1 / n_bins + ROUNDING).any() or (means > 1).any():
             raise RunError(f"the mean of {name} is not what its histogram says")
+        # of values from 0 to 1; a deviation is told in thousandths, too
+        if (counts.squares[:, column] / n > means + 3 * ROUNDING).any():
+            raise RunError(f"the deviation of {name} is more than its mean allows")

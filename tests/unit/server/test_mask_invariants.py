@@ -72,6 +72,7 @@ def test_what_an_honest_site_sends_is_taken(kind: Kind, min_cell: int) -> None:
         (with_changes(dice=put((0, 3), 9)), "histogram of dice"),
         (with_changes(sums=put((0, 0), 30.0)), "mean of dice"),
         (with_changes(sums=put((1, 1), 1.0)), "mean of nsd"),
+        (with_changes(squares=put((0, 0), 30.0)), "deviation of dice"),
         (with_changes(cases=put((0, 0), 31)), "more cases than the 30"),
         (with_changes(cases=put((0, 2), 1)), "more cases than the 30"),
         (with_changes(voxels=lambda rows: rows.fill(0)), "voxels are not of the cases"),
