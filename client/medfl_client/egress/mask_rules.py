@@ -59,6 +59,8 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
     quiet = cases[:, ABSENT] - cases[:, FALSE_ALARM]
     if is_small(cases, min_cell).any() or is_small(quiet, min_cell).any():
         return "the scores of a class with few cases"
+    if any(told[PREFIX + name][cases[:, IN_TRUTH] == 0].any() for name in PARTS):
+        return "the voxels or lesions of images without their class"
     if is_round and any(told[PREFIX + name].any() for name in PARTS):
         return "the voxels or lesions of a round"
     for name in HISTOGRAMS:
@@ -78,13 +80,13 @@ def is_small(counts: Counts, min_cell: int) -> NDArray[np.bool_]:
 
 
 def _of_enough(kept: dict[str, Counts], name: str, min_cell: int) -> Counts:
-    """Count as missed what too few cases have found, and leave out their excess."""
+    """Count as missed what too few cases have found; leave out their excess, and that of none."""
     rows, n = kept[name].copy(), kept["cases"][:, IN_TRUTH]
     is_seen_by_few = is_small(n - kept["hd95"][:, NO_SURFACE], min_cell)
     is_few = is_seen_by_few | is_small(n - kept["dice"][:, 0], min_cell)
     rows[is_few, MISSED] += rows[is_few, HIT]
     rows[is_few, HIT] = 0
-    rows[is_seen_by_few, EXTRA] = 0
+    rows[is_seen_by_few | (n == 0), EXTRA] = 0
     return rows
 
 

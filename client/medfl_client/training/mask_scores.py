@@ -130,9 +130,9 @@ def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> M
     """Turn the scores of a case, by place of the foreground class, into its counts."""
     counts = empty_mask_counts(n_classes)
     for k, one in scored.items():
-        counts.voxels[k], counts.lesions[k] = one.voxels, one.lesions
         counts.cases[k] = (one.in_truth, not one.in_truth, not one.in_truth and one.voxels[1] > 0)
         if one.in_truth:
+            counts.voxels[k], counts.lesions[k] = one.voxels, one.lesions
             mm = np.array([one.hd95])
             counts.dice[k, share_bins(np.array([one.dice]))] = 1
             counts.nsd[k, share_bins(np.array([one.nsd]))] = 1

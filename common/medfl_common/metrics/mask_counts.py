@@ -28,6 +28,8 @@ SUMMED = ("voxels", "lesions", "cases", *HISTOGRAMS, "sums", "squares")
 class MaskCounts:
     """One segmentation model scored on one set of cases, as counts that add up.
 
+    Voxels and lesions are of the cases with the class; those without have `cases` alone.
+
     voxels: (F, 3) voxels in both, in the prediction only, in the truth only.
     lesions: (F, 3) connected components: of the truth and found, of the prediction and none of
         the truth, of the truth and missed; found is an overlap (IoU) of at least 0.1.

@@ -52,7 +52,7 @@ def _check_truth(counts: MaskCounts) -> None:
     for name in ("voxels", "lesions"):
         found: Counts = getattr(counts, name)
         has_some = found[:, [HIT, MISSED]].any(axis=1)
-        if (has_some != has_cases).any():
+        if (has_some != has_cases).any() or found[~has_cases].any():
             raise RunError(f"the {name} are not of the cases that have their class")
 
 

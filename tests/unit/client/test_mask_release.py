@@ -42,7 +42,9 @@ def result(counts: MaskCounts, update: bool = True) -> TrainResult:
 def without_class(counts: MaskCounts, n_false: int = 0) -> MaskCounts:
     """Give the counts of the same cases, as if none had the second class."""
     n = counts.n
-    rows = {name: getattr(counts, name).copy() for name in (*HISTOGRAMS, "sums", "lesions")}
+    rows = {
+        name: getattr(counts, name).copy() for name in (*HISTOGRAMS, "sums", "squares", "lesions")
+    }
     for row in rows.values():
         row[1] = 0
     voxels, cases = counts.voxels.copy(), counts.cases.copy()
@@ -116,6 +118,7 @@ def test_few_false_alarms_and_few_cases_without_one_count_as_none(n_false: int, 
 
     assert found is not None
     assert found.cases[1].tolist() == [0, 20, told]
+    assert not found.voxels[1].any()
 
 
 def test_scores_stay_where_the_policy_does_not_share_them() -> None:
@@ -138,6 +141,16 @@ def test_the_last_look_stops_a_message_that_tells_of_few_cases(name: str) -> Non
 
     with pytest.raises(DisclosureError):
         inspect(content, PLAN, SHAPES, Policy(min_cell=6))
+
+
+def test_the_last_look_stops_the_excess_of_a_class_that_no_image_has() -> None:
+    policy, task = Policy(min_cell=6), asked("evaluate")
+    content = release(result(without_class(some_cases(*DICE)), update=False), task, policy, SHAPES)
+    inspect(content, PLAN, SHAPES, policy)
+    content.metric_records["numbers"]["mask_lesions"][4] = 1  # type: ignore[index]
+
+    with pytest.raises(DisclosureError, match="without their class"):
+        inspect(content, PLAN, SHAPES, policy)
 
 
 def test_a_scoring_counts_masks_and_the_site_reads_its_dice() -> None:

@@ -57,6 +57,16 @@ def test_nothing_seen_and_nothing_there_are_told_apart() -> None:
     assert (quiet.in_truth, quiet.voxels) == (False, (0, 0, 0))
 
 
+def test_a_false_alarm_is_a_case_and_no_voxel_of_it_is_counted() -> None:
+    alarm = mask_scores.ClassScores((0, 16, 0), (0, 1, 0), 0.0, np.inf)
+
+    found = mask_scores.count_case({0: alarm}, 0.5, 1)
+
+    assert found.cases.tolist() == [[0, 1, 1]]
+    assert not found.voxels.any()
+    assert not found.lesions.any()
+
+
 def test_a_lesion_is_found_from_a_tenth_of_overlap_on() -> None:
     truth = square(0, 0, 4) | square(10, 10, 4)
     guess = square(3, 3, 4) | square(10, 11, 4)  # 1 of 31 pixels; 12 of 20
