@@ -34,8 +34,9 @@ def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskC
     """Take out what few cases would tell; None: of no class enough is left.
 
     A class stays where each of both is no case or at least `min_cell`: those with it, and those
-    without. Bins are joined to such cells, in the rounds fewer than in the last scorings; fewer
-    false alarms, or fewer cases without one, count as none. Voxels and loss have three digits.
+    without. Bins are joined to such cells, in the rounds fewer than in the last scorings; with
+    fewer false alarms, or cases without one, the cases without the class are left out. Voxels and
+    loss have three digits.
     Voxels and lesions leave with the last scorings only, and what fewer cases have of them counts
     as not seen. Where all but so few cases are alike, a mean is that of the joined bins.
     """
@@ -47,7 +48,9 @@ def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskC
     for name in PARTS:
         kept[name] = _of_enough(kept, name, min_cell) if is_scoring else kept[name] * 0
     kept["voxels"] = _three_digits(kept["voxels"])
-    kept["cases"] = _alarms_in_cells(kept["cases"], min_cell)
+    kept["cases"] = _alarms_of_enough(kept["cases"], min_cell)
+    if not kept["cases"].any():
+        return None
     n_bins = N_CASE_BINS if is_scoring else N_COARSE_CASE_BINS
     whole = MaskCounts(counts.n, float(f"{counts.loss:.3g}"), **kept)
     return _means_of_enough(whole, coarser_masks(whole, n_bins, min_cell), min_cell)
@@ -105,11 +108,11 @@ def _means_of_enough(whole: MaskCounts, joined: MaskCounts, min_cell: int) -> Ma
     return replace(joined, sums=sums, squares=squares)
 
 
-def _alarms_in_cells(cases: Counts, min_cell: int) -> Counts:
-    found = cases.copy()
-    alarms = np.where(is_small(cases[:, FALSE_ALARM], min_cell), 0, cases[:, FALSE_ALARM])
-    is_rest_small = is_small(cases[:, ABSENT] - alarms, min_cell)
-    found[:, FALSE_ALARM] = np.where(is_rest_small, cases[:, ABSENT], alarms)
+def _alarms_of_enough(cases: Counts, min_cell: int) -> Counts:
+    """Leave out the cases without a class where few of them are seen, or few are not."""
+    found, alarms = cases.copy(), cases[:, FALSE_ALARM]
+    is_few = is_small(alarms, min_cell) | is_small(cases[:, ABSENT] - alarms, min_cell)
+    found[is_few, ABSENT] = found[is_few, FALSE_ALARM] = 0
     return found
 
 

@@ -110,14 +110,20 @@ def test_a_class_that_few_cases_have_or_lack_is_taken_out_and_the_other_stays(
     assert found.dice[0].sum() == 24
 
 
-@pytest.mark.parametrize(("n_false", "told"), [(0, 0), (3, 0), (8, 8), (18, 20)])
-def test_few_false_alarms_and_few_cases_without_one_count_as_none(n_false: int, told: int) -> None:
+@pytest.mark.parametrize(
+    ("n_false", "told"), [(0, [20, 0]), (3, [0, 0]), (8, [20, 8]), (18, [0, 0])]
+)
+def test_of_few_false_alarms_or_few_cases_without_one_nothing_is_told(
+    n_false: int, told: list[int]
+) -> None:
     counts = without_class(some_cases(*DICE[:20]), n_false)
 
     found = released_masks(counts, 5, is_scoring=True)
 
     assert found is not None
-    assert found.cases[1].tolist() == [0, 20, told]
+    assert found.cases[1].tolist() == [0, *told]
+    share = mask_scores(found)["false_alarms"]
+    assert share == (None if told == [0, 0] else n_false / 20)
     assert not found.voxels[1].any()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from medfl_common.metrics.enough import FEWEST_OF_A_CLASS
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.metrics.mask_counts import (
+    ABSENT,
     FALSE_ALARM,
     IN_TRUTH,
     N_CASE_BINS,
@@ -142,8 +143,9 @@ def classes_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
     for k, name in enumerate(plan.task.foreground):
         found = class_estimates(whole, k, n_bins)
         cells = [in_cells(n, found[n])[0] for n in ("nsd", "median_hd95", "lesion_sensitivity")]
-        n, alarms = int(whole.cases[k, IN_TRUTH]), int(whole.cases[k, FALSE_ALARM])
-        rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, str(alarms)])
+        n, absent, false = (int(whole.cases[k, i]) for i in (IN_TRUTH, ABSENT, FALSE_ALARM))
+        alarms = f"{false} of {absent}" if absent else "n/a"
+        rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, alarms])
     surface = plan.evaluation.surface_mm
     text = (
         f"NSD: the part of both surfaces that is within {surface:g} {unit_of(plan)} of the other. "
