@@ -46,6 +46,18 @@ def case_digits(n: int) -> int:
     return next((most for fewest, most in CASE_DIGITS if n < fewest), 3)
 
 
+def fewest_cases(counts: MaskCounts) -> int:
+    """Count the cases with the rarest of the classes that have any; 0: none has."""
+    found = counts.cases[:, IN_TRUTH]
+    return int(found[found > 0].min(initial=counts.n)) if found.any() else 0
+
+
+def of_cases(n: int, n_with: int, what: str) -> str:
+    """Say of how many cases a score is, and how many have the rarest class that counts."""
+    rest = f" (at least {n_with} with each scored class)" if 0 < n_with < n else ""
+    return f"{n} {what}{rest}"
+
+
 def middles_of_shares() -> NDArray[np.float64]:
     """Give the middles of the bins of Dice and NSD."""
     return np.asarray((np.arange(N_CASE_BINS) + 0.5) / N_CASE_BINS)
@@ -165,7 +177,9 @@ def class_estimates(counts: MaskCounts, k: int, n_bins: int = N_CASE_BINS) -> di
     intervals["lesion_sensitivity"] = wilson(hit, hit + missed)
     intervals["false_alarms"] = wilson(alarms, absent)
     return {
-        name: _estimate(name, value, intervals.get(name), n, n_bins)
+        name: _estimate(
+            name, value, intervals.get(name), int(absent) if name == "false_alarms" else n, n_bins
+        )
         for name, value in class_scores(counts, k, n_bins).items()
     }
 
@@ -176,7 +190,7 @@ def _mean_estimate(each: list[Estimate]) -> Estimate:
         _mean([getattr(one, end) for one in known]) for end in ("value", "low", "high")
     )
     is_whole = all(one.low is not None for one in known)
-    n = max((one.n for one in known), default=0)
+    n = min((one.n for one in known), default=0)
     bound = max((one.bound for one in known), default=0.0)
     return Estimate(value, low if is_whole else None, high if is_whole else None, n, bound)
 

@@ -7,8 +7,9 @@ import pytest
 from tests.masks import mask_plan, some_cases
 
 from medfl_client.egress.mask_rules import released_masks
+from medfl_client.training.mask_scores import count_case
 from medfl_common.errors import RunError
-from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
 from medfl_common.metrics.mask_estimates import mask_scores
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult, decode_result, encode_result, plan_number
@@ -105,6 +106,17 @@ def test_the_best_round_is_chosen_by_the_plans_metric(metric: str, best: int) ->
     assert found is not None
     assert found.round == best
     assert comparison.choice().is_best
+
+
+def test_a_class_that_fewer_than_ten_of_all_cases_have_chooses_no_round() -> None:
+    few, many = Comparison(PLAN), Comparison(PLAN)
+    for comparison, n_with in ((few, 9), (many, 10)):
+        for round_ in (1, 2):
+            counts = [some_cases(*[0.8] * n_with), *[count_case({}, 0.5, 2)] * 40]
+            comparison.add(round_, {"north": merge_masks(counts)})
+
+    assert few.choice().why == "few_images"
+    assert many.choice().is_best
 
 
 def test_fewer_than_ten_cases_choose_no_round() -> None:

@@ -19,9 +19,11 @@ from medfl_common.metrics.mask_estimates import (
     IN_MM,
     case_digits,
     class_estimates,
+    fewest_cases,
     mask_estimates,
     mask_scores,
     middles_of_shares,
+    of_cases,
     tells_median,
 )
 from medfl_common.plan.plan import Plan
@@ -131,7 +133,7 @@ def mask_table(whole: MaskCounts, plan: Plan, of: str = ALL, n_bins: int = N_CAS
         [title.format(unit=unit_of(plan)), *in_cells(name, found[name])]
         for name, title in NAMES.items()
     ]
-    caption = f"{of}, n = {whole.n} images"
+    caption = f"{of}, n = {of_cases(whole.n, fewest_cases(whole), 'images')}"
     return Table(["score", "value", "95 % interval"], rows, caption=caption)
 
 
@@ -178,7 +180,8 @@ def dice_in_words(whole: MaskCounts) -> tuple[str, str]:
 
 def _cells(counts: MaskCounts, n_bins: int) -> list[str]:
     found = mask_scores(counts, n_bins)
-    return [str(counts.n), *(_written(name, found[name], counts.n) for name in COLUMNS)]
+    n_with = fewest_cases(counts)
+    return [str(counts.n), *(_written(name, found[name], n_with) for name in COLUMNS)]
 
 
 def _written(name: str, value: float | None, n: int) -> str:
