@@ -9,6 +9,7 @@ from medfl_common.errors import RunError
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import (
     ABSENT,
+    EXTRA,
     FALSE_ALARM,
     HISTOGRAMS,
     HIT,
@@ -22,6 +23,7 @@ from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
 from medfl_common.wire.read_numbers import MAX_COUNT
 from medfl_common.wire.tasks import TrainTask
 
+MORE = 1.01  # voxels are told with three digits
 ROUNDING = 1e-3  # a mean is told in thousandths
 
 
@@ -36,11 +38,14 @@ def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
         cases[:, FALSE_ALARM] > cases[:, ABSENT]
     ).any():
         raise RunError(f"a class counts more cases than the {counts.n} that were scored")
+    if not cases.any():
+        raise RunError("no class has a case that is told")
     for name in HISTOGRAMS:
         if (getattr(counts, name).sum(axis=1) != cases[:, IN_TRUTH]).any():
             raise RunError(f"the histogram of {name} does not count the cases with its class")
     if task.is_scoring:
         _check_truth(counts)
+        _check_sizes(counts, math.prod(task.plan.images.shape[1:]))
     elif counts.voxels.any() or counts.lesions.any():
         raise RunError("voxels and lesions are of the last scorings, not of a round")
     _check_means(counts, N_CASE_BINS if task.is_scoring else N_COARSE_CASE_BINS)
@@ -54,6 +59,18 @@ def _check_truth(counts: MaskCounts) -> None:
         has_some = found[:, [HIT, MISSED]].any(axis=1)
         if (has_some != has_cases).any() or found[~has_cases].any():
             raise RunError(f"the {name} are not of the cases that have their class")
+
+
+def _check_sizes(counts: MaskCounts, n_voxels: int) -> None:
+    """Check that voxels fit in their cases, each of `n_voxels`, and lesions in their voxels."""
+    voxels, lesions = counts.voxels, counts.lesions
+    if (voxels.sum(axis=1) > counts.cases[:, IN_TRUTH] * n_voxels * MORE).any():
+        raise RunError(f"a class has more than {n_voxels} voxels in a case")
+    of_truth = [HIT, MISSED]
+    if (lesions[:, of_truth].sum(axis=1) > voxels[:, of_truth].sum(axis=1) * MORE).any() or (
+        lesions[:, EXTRA] > voxels.sum(axis=1) * MORE
+    ).any():
+        raise RunError("a class has more lesions than voxels")
 
 
 def _check_means(counts: MaskCounts, n_bins: int) -> None:

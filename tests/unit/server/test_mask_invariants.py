@@ -18,7 +18,7 @@ from medfl_server.aggregation.admission import admit
 from medfl_server.aggregation.mask_invariants import check_masks
 from medfl_server.rounds.comparison import Comparison
 
-PLAN = mask_plan()
+PLAN = mask_plan(images={"size": 64})
 DICE = np.random.default_rng(3).beta(9, 2, 30).round(3)
 
 
@@ -77,6 +77,10 @@ def test_what_an_honest_site_sends_is_taken(kind: Kind, min_cell: int) -> None:
         (with_changes(cases=put((0, 0), 31)), "more cases than the 30"),
         (with_changes(cases=put((0, 2), 1)), "more cases than the 30"),
         (with_changes(voxels=lambda rows: rows.fill(0)), "voxels are not of the cases"),
+        (with_changes(voxels=put((0, 1), 30 * 64 * 64)), "more than 4096 voxels in a case"),
+        (with_changes(lesions=put((0, 0), 40_000)), "more lesions than voxels"),
+        (with_changes(lesions=put((1, 1), 60_000)), "more lesions than voxels"),
+        (merge_masks([count_case({}, 0.5, 2)] * 30), "no class has a case"),
         (replace(some_cases(*DICE), n=10**9), "n_scored"),
         (replace(some_cases(*DICE), loss=-1.0), "loss"),
     ],
