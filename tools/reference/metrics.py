@@ -63,13 +63,16 @@ MASKS = """## Segmentation
 Sites send, for each class, sums and histograms over images, never a mask: 50 bins, 10 in the
 rounds, each of `policy.min_cell` images or none. The means of Dice, NSD and HD95 leave in
 thousandths, voxels with three digits. An image counts where its mask has the class; unknown
-voxels count nowhere. Over classes it is the unweighted mean. The loss is the cross-entropy of
-the known voxels, whatever the plan trains on. A surface is the voxels that lack a neighbour
-across a face, distances are in mm (in pixels where the plan's images have no spacing), both as
-in MONAI. Lesions are connected components, corners too."""
-MASK_INTERVALS = """Intervals of a segmentation: images drawn anew from the bins (bootstrap),
-moved to the mean that was told; shares of lesions and of images without the class: Wilson. The
-mean over classes has the mean of their intervals. They count images, not patients."""
+voxels of it are not of the class, as that was outlined. Over classes it is the unweighted mean.
+The loss is the cross-entropy of the known voxels, whatever the plan trains on. A surface is the
+voxels that lack a neighbour across a face, distances are in mm (in pixels where the plan's images
+have no spacing), both as in MONAI. Lesions are connected components, corners too."""
+MASK_INTERVALS = """Intervals of a segmentation: means by Student's t, with the
+deviation of the images that leaves beside them; medians by images drawn anew from the bins
+(bootstrap), half a bin wider; shares of lesions and of images without the class: Wilson. A median
+is n/a where fewer than 5 bins have images, unless these are nearly alike; a mean of fewer than 4
+images has no interval. The mean over classes has the mean of their intervals. They count images,
+not patients."""
 MASK_SCORES = {
     "dice": ("2 both / (predicted + true), mean over images", "0 to 1", "high"),
     "median_dice": ("the same, the median", "0 to 1", "high"),
@@ -82,10 +85,11 @@ MASK_SCORES = {
     "median_hd95": ("the same, the median; infinite where nothing is seen in half of the images",
                     "≥ 0 mm", "low"),
     "volume": ("(predicted - true) / true volume, median over images", "-1 to 1", "0"),
-    "voxel_dice": ("Dice of the voxels of all images together", "0 to 1", "high"),
+    "voxel_dice": ("Dice of the voxels of all images with the class together", "0 to 1", "high"),
     "lesion_sensitivity": ("of the true lesions, the share that overlaps a predicted one by an "
                            "IoU of 0.1", "0 to 1", "high"),
-    "lesion_f1": ("2 found / (2 found + missed + in excess)", "0 to 1", "high"),
+    "lesion_f1": ("2 found / (2 found + missed + in excess), in the images with the class",
+                  "0 to 1", "high"),
     "false_alarms": ("of the images without the class, the share in which the model sees it",
                      "0 to 1", "low"),
 }  # fmt: skip

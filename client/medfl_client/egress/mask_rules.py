@@ -1,40 +1,59 @@
 """What leaves of a segmentation's scores: cases are counted, and few of them tell nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import (
     ABSENT,
+    EXTRA,
     FALSE_ALARM,
     HISTOGRAMS,
+    HIT,
+    IN_TRUTH,
+    MISSED,
     N_CASE_BINS,
     N_COARSE_CASE_BINS,
+    NO_SURFACE,
     SUMMED,
     MaskCounts,
     case_bin_places,
     coarser_masks,
 )
+from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
 from medfl_common.metrics.mask_numbers import PREFIX
+
+# the bins of a mean in which all cases are alike: nothing is found, or nothing is off
+ALIKE = {"dice": (0,), "nsd": (0,), "hd95": (0, NO_SURFACE)}
+PARTS = ("voxels", "lesions")
 
 
 def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskCounts | None:
     """Take out what few cases would tell; None: of no class enough is left.
 
     A class stays where each of both is no case or at least `min_cell`: those with it, and those
-    without. Bins are joined to such cells, in the rounds fewer than in the last scorings; fewer
-    false alarms, or fewer cases without one, count as none. Voxels and loss have three digits.
+    without. Bins are joined to such cells, in the rounds fewer than in the last scorings; with
+    fewer false alarms, or cases without one, the cases without the class are left out. Voxels and
+    loss have three digits.
+    Voxels and lesions leave with the last scorings only, and what fewer cases have of them counts
+    as not seen. Where all but so few cases are alike, a mean is that of the joined bins.
     """
     stays = np.array([not is_small(row[:FALSE_ALARM], min_cell).any() for row in counts.cases])
     stays &= counts.cases[:, :FALSE_ALARM].any(axis=1)
     if counts.n < min_cell or not stays.any():
         return None
     kept = {name: getattr(counts, name) * stays[:, None] for name in SUMMED}
+    for name in PARTS:
+        kept[name] = _of_enough(kept, name, min_cell) if is_scoring else kept[name] * 0
     kept["voxels"] = _three_digits(kept["voxels"])
-    kept["cases"] = _alarms_in_cells(kept["cases"], min_cell)
+    kept["cases"] = _alarms_of_enough(kept["cases"], min_cell)
+    if not kept["cases"].any():
+        return None
     n_bins = N_CASE_BINS if is_scoring else N_COARSE_CASE_BINS
     whole = MaskCounts(counts.n, float(f"{counts.loss:.3g}"), **kept)
-    return coarser_masks(whole, n_bins, min_cell)
+    return _means_of_enough(whole, coarser_masks(whole, n_bins, min_cell), min_cell)
 
 
 def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
@@ -43,10 +62,16 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
     quiet = cases[:, ABSENT] - cases[:, FALSE_ALARM]
     if is_small(cases, min_cell).any() or is_small(quiet, min_cell).any():
         return "the scores of a class with few cases"
+    if any(told[PREFIX + name][cases[:, IN_TRUTH] == 0].any() for name in PARTS):
+        return "the voxels or lesions of images without their class"
+    if is_round and any(told[PREFIX + name].any() for name in PARTS):
+        return "the voxels or lesions of a round"
     for name in HISTOGRAMS:
         if is_small(told[PREFIX + name], min_cell).any():
             return "a bin of a histogram with few cases"
-        others = np.delete(told[PREFIX + name], case_bin_places(N_COARSE_CASE_BINS), axis=1)
+        told_apart = [NO_SURFACE] if name == "hd95" else []
+        places = [*case_bin_places(N_COARSE_CASE_BINS), *told_apart]
+        others = np.delete(told[PREFIX + name], places, axis=1)
         if is_round and others.any():
             return f"a histogram of a round in more than {N_COARSE_CASE_BINS} bins"
     return ""
@@ -57,11 +82,37 @@ def is_small(counts: Counts, min_cell: int) -> NDArray[np.bool_]:
     return np.asarray((counts > 0) & (counts < min_cell))
 
 
-def _alarms_in_cells(cases: Counts, min_cell: int) -> Counts:
-    found = cases.copy()
-    alarms = np.where(is_small(cases[:, FALSE_ALARM], min_cell), 0, cases[:, FALSE_ALARM])
-    is_rest_small = is_small(cases[:, ABSENT] - alarms, min_cell)
-    found[:, FALSE_ALARM] = np.where(is_rest_small, cases[:, ABSENT], alarms)
+def _of_enough(kept: dict[str, Counts], name: str, min_cell: int) -> Counts:
+    """Count as missed what too few cases have found; leave out their excess, and that of none."""
+    rows, n = kept[name].copy(), kept["cases"][:, IN_TRUTH]
+    is_seen_by_few = is_small(n - kept["hd95"][:, NO_SURFACE], min_cell)
+    is_few = is_seen_by_few | is_small(n - kept["dice"][:, 0], min_cell)
+    rows[is_few, MISSED] += rows[is_few, HIT]
+    rows[is_few, HIT] = 0
+    rows[is_seen_by_few | (n == 0), EXTRA] = 0
+    return rows
+
+
+def _means_of_enough(whole: MaskCounts, joined: MaskCounts, min_cell: int) -> MaskCounts:
+    """Take a mean from its joined bins where it would tell of the few cases that differ.
+
+    Its deviation is then the greatest that values from 0 to 1 can have.
+    """
+    sums, squares, n = joined.sums.copy(), joined.squares.copy(), whole.cases[:, IN_TRUTH]
+    for name, column in MEANS:
+        others = [n - getattr(whole, name)[:, place] for place in ALIKE[name]]
+        is_few = np.any([is_small(one, min_cell) for one in others], axis=0)
+        by_bins = getattr(joined, name) @ middles_of_means(name)
+        sums[:, column] = np.where(is_few, by_bins, sums[:, column])
+        squares[:, column] = np.where(is_few, by_bins, squares[:, column])
+    return replace(joined, sums=sums, squares=squares)
+
+
+def _alarms_of_enough(cases: Counts, min_cell: int) -> Counts:
+    """Leave out the cases without a class where few of them are seen, or few are not."""
+    found, alarms = cases.copy(), cases[:, FALSE_ALARM]
+    is_few = is_small(alarms, min_cell) | is_small(cases[:, ABSENT] - alarms, min_cell)
+    found[is_few, ABSENT] = found[is_few, FALSE_ALARM] = 0
     return found
 
 

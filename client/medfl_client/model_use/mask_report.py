@@ -8,7 +8,7 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.model_use.kept_models import keep_model
 from medfl_client.training.mask_scores import count_masks
 from medfl_common.files import write_atomic
-from medfl_common.metrics.mask_counts import IN_TRUTH, MaskCounts
+from medfl_common.metrics.mask_counts import ABSENT, IN_TRUTH, MaskCounts
 from medfl_common.metrics.mask_estimates import IN_MM, case_digits, class_scores
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
@@ -41,9 +41,10 @@ def mask_report(counts: MaskCounts, plan: Plan) -> str:
     lines = [f"validation images of this site: {counts.n}", "", " " * 26 + _row(names)]
     cases = [str(n) for n in counts.cases[:, IN_TRUTH].tolist()]
     lines.append(f"{'images with it':<26}{_row(cases)}")
-    scored = [class_scores(counts, k) for k in range(len(names))]
+    scored = [class_scores(counts, k, None) for k in range(len(names))]
     for name, title in TITLES.items():
-        cells = [_cell(name, own[name], counts.n) for own in scored]
+        n_cases = counts.cases[:, ABSENT if name == "false_alarms" else IN_TRUTH].tolist()
+        cells = [_cell(name, own[name], n) for own, n in zip(scored, n_cases, strict=True)]
         lines.append(f"{title:<26}{_row(cells)}")
     return "\n".join(lines) + "\n"
 

@@ -6,7 +6,7 @@ from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import why_no_scores
 from medfl_common.metrics.counts import auc
 from medfl_common.metrics.enough import digits
-from medfl_common.metrics.mask_estimates import case_digits, mask_scores
+from medfl_common.metrics.mask_estimates import case_digits, fewest_cases, mask_scores, of_cases
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes
 from medfl_common.wire.tasks import TrainTask
@@ -39,9 +39,10 @@ def line_of(
 def scores_in_words(result: TrainResult) -> str:
     """Give loss and AUC, or Dice, of a result with scores."""
     if (masks := result.mask_counts) is not None:
-        dice, n = mask_scores(masks)["dice"], masks.n
-        shown = "n/a" if dice is None else f"{dice:.{case_digits(n)}f}"
-        return f"loss {masks.loss:.{case_digits(n)}f}, Dice {shown} on {n} cases"
+        dice, n, n_with = mask_scores(masks)["dice"], masks.n, fewest_cases(masks)
+        shown = "n/a" if dice is None else f"{dice:.{case_digits(n_with)}f}"
+        loss = f"{masks.loss:.{case_digits(n)}f}"
+        return f"loss {loss}, Dice {shown} on {of_cases(n, n_with, 'cases')}"
     counts = result.score_counts
     if counts is None:
         return "no scores"

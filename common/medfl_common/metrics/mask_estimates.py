@@ -5,14 +5,13 @@ from numpy.typing import NDArray
 
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.estimates import SEED, Estimate
-from medfl_common.metrics.intervals import Interval, wilson
+from medfl_common.metrics.intervals import Interval, student, wilson
 from medfl_common.metrics.mask_counts import (
     ABSENT,
     DICE,
     DISTANCE,
     EXTRA,
     FALSE_ALARM,
-    HISTOGRAMS,
     HIT,
     IN_TRUTH,
     LONGEST_MM,
@@ -30,18 +29,33 @@ MASK_SCORES = (
     "dice", "median_dice", "nsd", "hd95", "median_hd95", "volume", "voxel_dice",
     "lesion_sensitivity", "lesion_f1", "false_alarms",
 )  # fmt: skip
+MEANS = (("dice", DICE), ("nsd", NSD), ("hd95", DISTANCE))  # histograms that have one
+MEDIANS = {"median_dice": "dice", "median_hd95": "hd95", "volume": "volume"}  # of histograms
 IN_MM = ("hd95", "median_hd95")
 ROUNDED = 0.0005  # a mean leaves a hospital in thousandths
-HALF_BIN = 0.5 / N_CASE_BINS
+FEWEST_BINS = 5  # with cases, from which joined bins give a median
 N_DRAWS = 500
 # (cases fewer than, digits after the point); a Dice differs less by case than a yes or no
 CASE_DIGITS = ((5, 1), (500, 2))
+FEWEST_OF_A_MEAN = 4  # cases, from which a mean has an interval
 FEWEST_CASES = 10  # from which scores may choose a round
 
 
 def case_digits(n: int) -> int:
     """Count the digits after the point that n cases allow a Dice."""
     return next((most for fewest, most in CASE_DIGITS if n < fewest), 3)
+
+
+def fewest_cases(counts: MaskCounts) -> int:
+    """Count the cases with the rarest of the classes that have any; 0: none has."""
+    found = counts.cases[:, IN_TRUTH]
+    return int(found[found > 0].min(initial=counts.n)) if found.any() else 0
+
+
+def of_cases(n: int, n_with: int, what: str) -> str:
+    """Say of how many cases a score is, and how many have the rarest class that counts."""
+    rest = f" (at least {n_with} with each scored class)" if 0 < n_with < n else ""
+    return f"{n} {what}{rest}"
 
 
 def middles_of_shares() -> NDArray[np.float64]:
@@ -60,6 +74,11 @@ def middles_in_order() -> NDArray[np.float64]:
     return np.append((np.arange(NO_SURFACE) - 0.5).clip(0) / (NO_SURFACE - 1), 1.0)
 
 
+def middles_of_means(name: str) -> NDArray[np.float64]:
+    """Give the middles of the bins of one of MEANS, on the scale of its `sums`."""
+    return middles_in_order() if name == "hd95" else middles_of_shares()
+
+
 def middles_of_volume() -> NDArray[np.float64]:
     """Give the volume difference in the middle of each bin, as part of the true volume."""
     return middles_of_shares() * 2 - 1
@@ -71,11 +90,19 @@ def median(row: Counts, middles: NDArray[np.float64]) -> float | None:
     return float(middles[np.searchsorted(np.cumsum(row), (total + 1) // 2)]) if total else None
 
 
-def class_scores(counts: MaskCounts, k: int) -> dict[str, float | None]:
+def class_scores(
+    counts: MaskCounts, k: int, n_bins: int | None = N_CASE_BINS
+) -> dict[str, float | None]:
     """Score one foreground class; None where it is in no truth.
 
     `hd95` is the geometric mean, `median_hd95` the median, in mm; no surface counts as LONGEST_MM
-    and as infinite. `volume` is the median difference over the truth's volume.
+    and as infinite. `volume` is the median difference over the truth's volume. A median of joined
+    bins is None where too few of them have cases.
+
+    Args:
+        counts: Of all cases.
+        k: Place of the class in the foreground.
+        n_bins: Bins in use; None: none was joined.
     """
     n = int(counts.cases[k, IN_TRUTH])
     means = counts.sums[k] / n if n else np.zeros(3)
@@ -94,41 +121,66 @@ def class_scores(counts: MaskCounts, k: int) -> dict[str, float | None]:
     }
     if not n:
         found = dict.fromkeys(found)
+    for name, row in MEDIANS.items():
+        if n and n_bins is not None and not tells_median(counts, k, row, n_bins):
+            found[name] = None
     alarms = float(counts.cases[k, FALSE_ALARM])
     return {**found, "false_alarms": alarms / absent if absent else None}
 
 
-def mask_scores(counts: MaskCounts) -> dict[str, float | None]:
+def tells_median(counts: MaskCounts, k: int, name: str, n_bins: int) -> bool:
+    """Say whether joined bins give the median of a histogram's cases.
+
+    They do where enough bins have cases, or where the cases are near their bins: where their
+    deviation within bins is less than a bin.
+    """
+    row = getattr(counts, name)[k]
+    if np.count_nonzero(row) >= FEWEST_BINS:
+        return True
+    column = dict(MEANS).get(name)
+    if column is None:
+        return False
+    n, middles = int(row.sum()), middles_of_means(name)
+    whole = counts.squares[k, column] - counts.sums[k, column] ** 2 / n
+    between = row @ middles**2 - (row @ middles) ** 2 / n
+    return bool((whole - between) / n < 1 / n_bins**2)
+
+
+def mask_scores(counts: MaskCounts, n_bins: int | None = N_CASE_BINS) -> dict[str, float | None]:
     """Score all foreground classes: the unweighted mean over those that have a value."""
-    each = [class_scores(counts, k) for k in range(len(counts.cases))]
+    each = [class_scores(counts, k, n_bins) for k in range(len(counts.cases))]
     return {name: _mean([one[name] for one in each]) for name in MASK_SCORES}
 
 
-def mask_estimates(counts: MaskCounts) -> dict[str, Estimate]:
+def mask_estimates(counts: MaskCounts, n_bins: int = N_CASE_BINS) -> dict[str, Estimate]:
     """Give each score, the mean over classes, with its interval: the mean of theirs.
 
     So it is wide enough for classes that are hard in the same cases.
     """
-    each = [class_estimates(counts, k) for k in range(len(counts.cases))]
+    each = [class_estimates(counts, k, n_bins) for k in range(len(counts.cases))]
     return {name: _mean_estimate([one[name] for one in each]) for name in MASK_SCORES}
 
 
-def class_estimates(counts: MaskCounts, k: int) -> dict[str, Estimate]:
-    """Give each score of one class with its interval, which holds what the bins leave open, too.
+def class_estimates(counts: MaskCounts, k: int, n_bins: int = N_CASE_BINS) -> dict[str, Estimate]:
+    """Give each score of one class with its interval.
 
-    Cases are drawn anew from the bins (Efron, Tibshirani 1993); lesions, and cases without the
-    class, are taken for independent (Wilson 1927).
+    Means: Student's t, by the deviation of the cases. Medians: cases are drawn anew from the bins
+    (Efron, Tibshirani 1993), and half a bin is added. Lesions, and cases without the class, are
+    taken for independent (Wilson 1927).
     """
     hit, missed = (float(counts.lesions[k, i]) for i in (HIT, MISSED))
     alarms, absent = (float(counts.cases[k, i]) for i in (FALSE_ALARM, ABSENT))
     n = int(counts.cases[k, IN_TRUTH])
     drawn = _drawn(counts, k, numpy_generator(SEED, "masks")) if n else {}
     intervals: dict[str, Interval | None] = {k: _middle_95(v) for k, v in drawn.items()}
+    intervals |= {name: _of_mean(counts, k, name, column) for name, column in MEANS}
     intervals["lesion_sensitivity"] = wilson(hit, hit + missed)
     intervals["false_alarms"] = wilson(alarms, absent)
     return {
-        name: _estimate(name, value, intervals.get(name), n)
-        for name, value in class_scores(counts, k).items()
+        name: _estimate(
+            name, value, intervals.get(name), int(absent) if name == "false_alarms" else n, n_bins
+        )
+        for name, value in class_scores(counts, k, n_bins).items()
     }
 
 
@@ -138,31 +190,30 @@ def _mean_estimate(each: list[Estimate]) -> Estimate:
         _mean([getattr(one, end) for one in known]) for end in ("value", "low", "high")
     )
     is_whole = all(one.low is not None for one in known)
-    n = max((one.n for one in known), default=0)
+    n = min((one.n for one in known), default=0)
     bound = max((one.bound for one in known), default=0.0)
     return Estimate(value, low if is_whole else None, high if is_whole else None, n, bound)
 
 
+def _of_mean(counts: MaskCounts, k: int, name: str, column: int) -> Interval | None:
+    """Give the interval of a mean by its cases' deviation; None for too few to have one."""
+    n = int(counts.cases[k, IN_TRUTH])
+    if n < FEWEST_OF_A_MEAN:
+        return None
+    mean = counts.sums[k, column] / n
+    variance = max(counts.squares[k, column] / n - mean**2, 0.0) / (n - 1)
+    half = student(n - 1) * float(np.sqrt(variance))
+    low, high = max(mean - half, 0.0), min(mean + half, 1.0)
+    return (distance_of(low), distance_of(high)) if name == "hd95" else (low, high)
+
+
 def _drawn(counts: MaskCounts, k: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Give (N_DRAWS,) values of the scores that have bins; means are moved to the one told."""
-    shares, n = middles_of_shares(), int(counts.cases[k, IN_TRUTH])
-    rows = {
-        name: rng.multinomial(n, getattr(counts, name)[k] / n, N_DRAWS).astype(np.int64)
-        for name in HISTOGRAMS
-    }
-
-    def mean(name: str, column: int, middles: NDArray[np.float64]) -> NDArray[np.float64]:
-        off = counts.sums[k, column] - getattr(counts, name)[k] @ middles
-        return np.asarray((rows[name] @ middles + off) / n)
-
-    factor = LONGEST_MM / SHORTEST_MM
+    """Give (N_DRAWS,) values of the medians."""
+    n = int(counts.cases[k, IN_TRUTH])
+    middles = (middles_of_shares(), middles_mm(), middles_of_volume())
     return {
-        "dice": mean("dice", DICE, shares),
-        "nsd": mean("nsd", NSD, shares),
-        "hd95": SHORTEST_MM * factor ** mean("hd95", DISTANCE, middles_in_order()),
-        "median_dice": _medians(rows["dice"], shares),
-        "median_hd95": _medians(rows["hd95"], middles_mm()),
-        "volume": _medians(rows["volume"], middles_of_volume()),
+        score: _medians(rng.multinomial(n, getattr(counts, name)[k] / n, N_DRAWS), places)
+        for (score, name), places in zip(MEDIANS.items(), middles, strict=True)
     }
 
 
@@ -177,15 +228,19 @@ def _medians(rows: Counts, middles: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(middles[(np.cumsum(rows, axis=1) >= half[:, None]).argmax(axis=1)])
 
 
-def _estimate(name: str, value: float | None, interval: Interval | None, n: int) -> Estimate:
+def _estimate(
+    name: str, value: float | None, interval: Interval | None, n: int, n_bins: int
+) -> Estimate:
     """Widen an interval by what rounding and bins leave open; a score in mm has no upper end."""
     if value is None or interval is None:
         return Estimate(value, n=n)
-    bound = ROUNDED if name in ("dice", "nsd") else HALF_BIN if name == "median_dice" else 0.0
-    bound = 2 * HALF_BIN if name == "volume" else bound
+    half_bin = 0.5 / n_bins
+    bounds = {"dice": ROUNDED, "nsd": ROUNDED, "median_dice": half_bin, "volume": 2 * half_bin}
+    bound = bounds.get(name, 0.0)
     low, high = min(interval[0], value) - bound, max(interval[1], value) + bound
     if name in IN_MM:
-        step = (LONGEST_MM / SHORTEST_MM) ** (0.5 / (NO_SURFACE - 1))
+        off = half_bin if name in MEDIANS else ROUNDED
+        step = (LONGEST_MM / SHORTEST_MM) ** (off * N_CASE_BINS / (NO_SURFACE - 1))
         return Estimate(value, low / step, high * step, n)
     least = -1.0 if name == "volume" else 0.0
     return Estimate(value, max(low, least), min(high, 1.0), n, bound)

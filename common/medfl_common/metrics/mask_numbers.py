@@ -8,9 +8,9 @@ from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import HISTOGRAMS, IN_TRUTH, N_CASE_BINS, MaskCounts
 
 PREFIX = "mask_"
-PARTS = 1000  # means are told in thousandths
+PARTS = 1000  # means and standard deviations are told in thousandths
 COUNTED = ("voxels", "lesions", "cases", *HISTOGRAMS)
-NAMES = tuple(PREFIX + name for name in (*COUNTED, "means"))
+NAMES = tuple(PREFIX + name for name in (*COUNTED, "means", "deviations"))
 VOXELS = PREFIX + "voxels"
 MOST_VOXELS = 10**15  # of one class at one site
 
@@ -26,13 +26,18 @@ def shapes(n_classes: int) -> dict[str, tuple[int, int]]:
 def to_numbers(counts: MaskCounts) -> dict[str, list[int]]:
     """Write everything but the number of cases and the loss."""
     n = np.maximum(counts.cases[:, [IN_TRUTH]], 1)
-    means = np.rint(counts.sums / n * PARTS).astype(np.int64)
+    means = counts.sums / n
+    deviations = np.sqrt(np.maximum(counts.squares / n - means**2, 0))
     found = {PREFIX + name: getattr(counts, name).ravel().tolist() for name in COUNTED}
-    return {**found, PREFIX + "means": means.ravel().tolist()}
+    for name, values in (("means", means), ("deviations", deviations)):
+        found[PREFIX + name] = np.rint(values * PARTS).astype(np.int64).ravel().tolist()
+    return found
 
 
 def from_numbers(n: int, loss: float, told: Mapping[str, Counts]) -> MaskCounts:
-    """Read the lists, each in its shape; a mean times its cases is the sum."""
+    """Read the lists, each in its shape; a mean times its cases is the sum, and so on."""
     lists = {name: told[PREFIX + name] for name in COUNTED}
-    sums = told[PREFIX + "means"] / PARTS * lists["cases"][:, [IN_TRUTH]]
-    return MaskCounts(n, loss, **lists, sums=sums)
+    means, deviations = (told[PREFIX + name] / PARTS for name in ("means", "deviations"))
+    cases = lists["cases"][:, [IN_TRUTH]]
+    squares = (means**2 + deviations**2) * cases
+    return MaskCounts(n, loss, **lists, sums=means * cases, squares=squares)

@@ -116,7 +116,7 @@ def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
     if found.values[name] is None:
         return f"{what} On its {found.n} {part_of(event)} images it has no {word}.{absent}{marked}"
     return (
-        f"{what} On {found.n} {part_of(event)} images of {_count(len(n_scored_in(event)))} "
+        f"{what} On {found.of_images(part_of(event))} of {_count(len(n_scored_in(event)))} "
         f"that trained it, its {word} is {found.text(name)} "
         f"({main_interval(event, study.plan)}).{absent}{marked}"
     )

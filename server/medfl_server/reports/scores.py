@@ -12,7 +12,7 @@ from medfl_common.metrics.clusters import of_part
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
-from medfl_common.metrics.mask_estimates import mask_scores
+from medfl_common.metrics.mask_estimates import fewest_cases, mask_scores, of_cases
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
@@ -40,13 +40,19 @@ class Scored:
     confusion: list[Any]
     values: dict[str, float | None]  # of metrics.counts.scores, or metrics.mask_estimates
     bounds: dict[str, float]  # how far a value may be off, by the histograms' bins
+    n_with: int | None = None  # of a segmentation: images with the rarest class that is scored
 
     def text(self, name: str) -> str:
         """Write a value with the digits that its images and bins allow."""
         value = self.loss if name == "loss" else self.values.get(name)
         if not self.confusion:
-            return case_number(value, self.n)
+            is_of_all = name == "loss" or self.n_with is None
+            return case_number(value, self.n if is_of_all else self.n_with or 0)
         return number(value, self.n, self.bounds.get(name, 0.0))
+
+    def of_images(self, part: str) -> str:
+        """Say of how many images of a part the scores are."""
+        return of_cases(self.n, self.n_with or 0, f"{part} images")
 
 
 def shown_event(events: Sequence[Event]) -> Asked | None:
@@ -165,4 +171,4 @@ def _scored(counts: ScoreCounts) -> Scored:
 
 
 def _scored_masks(counts: MaskCounts) -> Scored:
-    return Scored(counts.n, counts.loss, [], mask_scores(counts), {})
+    return Scored(counts.n, counts.loss, [], mask_scores(counts), {}, fewest_cases(counts))

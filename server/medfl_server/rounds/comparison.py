@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
 from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
-from medfl_common.metrics.mask_estimates import FEWEST_CASES, mask_scores
-from medfl_common.plan.dense import LOWER_IS_BETTER, METRICS
+from medfl_common.metrics.mask_estimates import FEWEST_CASES, fewest_cases, mask_scores
+from medfl_common.plan.dense import LOWER_IS_BETTER
 from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
@@ -127,11 +127,13 @@ class Comparison:
         return self._n_images(sites) / max(sum(self._images.values()), 1)
 
     def _are_enough(self, sites: Sites, counts: SiteCounts) -> bool:
-        """Say whether both kinds of images are there, where the metric tells them apart."""
-        if self._metric in ("loss", "accuracy", *METRICS):
-            return True
+        """Say whether both kinds of images, or each class, are there, where the metric asks it."""
         whole = _of(sites, counts)
-        return isinstance(whole, MaskCounts) or is_enough(whole)
+        if self._metric in ("loss", "accuracy"):
+            return True
+        if isinstance(whole, MaskCounts):
+            return fewest_cases(whole) >= self._fewest
+        return is_enough(whole)
 
     def _from_kept(self, sites: Sites) -> Group:
         """Compare the rounds whose weights are at hand, on the images of these sites."""

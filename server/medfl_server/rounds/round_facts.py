@@ -6,7 +6,7 @@ from medfl_common.files import Json
 from medfl_common.metrics.counts import auc, merge
 from medfl_common.metrics.curves import auc_bound
 from medfl_common.metrics.mask_counts import merge_masks
-from medfl_common.metrics.mask_estimates import mask_scores
+from medfl_common.metrics.mask_estimates import fewest_cases, mask_scores, of_cases
 from medfl_common.run.events import Asked
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult
@@ -76,8 +76,9 @@ def _scores(results: Sequence[TrainResult], part: str) -> str:
     masks = [one.mask_counts for one in results if one.mask_counts is not None]
     if masks:
         joined = merge_masks(masks)
-        dice, loss = (case_number(v, joined.n) for v in (mask_scores(joined)["dice"], joined.loss))
-        return f"loss {loss}, Dice {dice} on {joined.n} {part} cases"
+        n, n_with = joined.n, fewest_cases(joined)
+        dice, loss = case_number(mask_scores(joined)["dice"], n_with), case_number(joined.loss, n)
+        return f"loss {loss}, Dice {dice} on {of_cases(n, n_with, f'{part} cases')}"
     counts = [one.score_counts for one in results if one.score_counts is not None]
     if not counts:
         return ""

@@ -42,7 +42,9 @@ def result(counts: MaskCounts, update: bool = True) -> TrainResult:
 def without_class(counts: MaskCounts, n_false: int = 0) -> MaskCounts:
     """Give the counts of the same cases, as if none had the second class."""
     n = counts.n
-    rows = {name: getattr(counts, name).copy() for name in (*HISTOGRAMS, "sums", "lesions")}
+    rows = {
+        name: getattr(counts, name).copy() for name in (*HISTOGRAMS, "sums", "squares", "lesions")
+    }
     for row in rows.values():
         row[1] = 0
     voxels, cases = counts.voxels.copy(), counts.cases.copy()
@@ -64,7 +66,8 @@ def test_what_leaves_has_cells_of_enough_cases_and_the_exact_mean(kind: Kind, n_
         assert rows[rows > 0].min() >= 6
         assert not np.delete(rows, case_bin_places(n_bins), axis=1).any()
     assert mask_scores(found)["dice"] == pytest.approx(DICE.mean(), abs=0.0006)
-    assert found.voxels[0, 0] == float(f"{1000 * DICE.sum():.3g}")
+    hit = float(f"{1000 * DICE.sum():.3g}")
+    assert found.voxels[0, 0] == (hit if kind == "evaluate" else 0)
     assert found.loss == 0.5
 
 
@@ -74,6 +77,23 @@ def test_scores_of_fewer_cases_than_the_smallest_cell_stay_and_the_update_goes()
     numbers = content.metric_records["numbers"]
     assert not {"n_scored", "loss", *NAMES} & {*numbers}
     assert "update" in content
+
+
+def test_one_case_that_a_model_finds_among_ten_tells_nothing_of_itself() -> None:
+    counts = some_cases(0.73, *[0.0] * 9)
+
+    last = released_masks(counts, 10, is_scoring=True)
+    of_round = released_masks(counts, 10, is_scoring=False)
+
+    assert last is not None
+    assert of_round is not None
+    assert last.voxels[0].tolist() == [0, 0, 10_000]
+    assert last.lesions[0].tolist() == [0, 0, 10]
+    # its mean bin: 36 / 10 is the bin 4 of 50, and of a round 7 / 10 the bin 1 of 10
+    assert last.sums[0, :2] == pytest.approx([0.9, 0.9])
+    assert of_round.sums[0, :2] == pytest.approx([1.5, 1.5])
+    assert not of_round.voxels.any()
+    assert not of_round.lesions.any()
 
 
 @pytest.mark.parametrize(("n_with", "n_without"), [(4, 20), (20, 4)])
@@ -90,14 +110,21 @@ def test_a_class_that_few_cases_have_or_lack_is_taken_out_and_the_other_stays(
     assert found.dice[0].sum() == 24
 
 
-@pytest.mark.parametrize(("n_false", "told"), [(0, 0), (3, 0), (8, 8), (18, 20)])
-def test_few_false_alarms_and_few_cases_without_one_count_as_none(n_false: int, told: int) -> None:
+@pytest.mark.parametrize(
+    ("n_false", "told"), [(0, [20, 0]), (3, [0, 0]), (8, [20, 8]), (18, [0, 0])]
+)
+def test_of_few_false_alarms_or_few_cases_without_one_nothing_is_told(
+    n_false: int, told: list[int]
+) -> None:
     counts = without_class(some_cases(*DICE[:20]), n_false)
 
     found = released_masks(counts, 5, is_scoring=True)
 
     assert found is not None
-    assert found.cases[1].tolist() == [0, 20, told]
+    assert found.cases[1].tolist() == [0, *told]
+    share = mask_scores(found)["false_alarms"]
+    assert share == (None if told == [0, 0] else n_false / 20)
+    assert not found.voxels[1].any()
 
 
 def test_scores_stay_where_the_policy_does_not_share_them() -> None:
@@ -108,7 +135,9 @@ def test_scores_stay_where_the_policy_does_not_share_them() -> None:
     assert "n_scored" not in content.metric_records["numbers"]
 
 
-@pytest.mark.parametrize("name", ["mask_dice", "mask_cases", "mask_means", "mask_new"])
+@pytest.mark.parametrize(
+    "name", ["mask_dice", "mask_cases", "mask_voxels", "mask_means", "mask_new"]
+)
 def test_the_last_look_stops_a_message_that_tells_of_few_cases(name: str) -> None:
     content = release(result(some_cases(*DICE)), asked(), Policy(min_cell=6), SHAPES)
     numbers = content.metric_records["numbers"]
@@ -118,6 +147,16 @@ def test_the_last_look_stops_a_message_that_tells_of_few_cases(name: str) -> Non
 
     with pytest.raises(DisclosureError):
         inspect(content, PLAN, SHAPES, Policy(min_cell=6))
+
+
+def test_the_last_look_stops_the_excess_of_a_class_that_no_image_has() -> None:
+    policy, task = Policy(min_cell=6), asked("evaluate")
+    content = release(result(without_class(some_cases(*DICE)), update=False), task, policy, SHAPES)
+    inspect(content, PLAN, SHAPES, policy)
+    content.metric_records["numbers"]["mask_lesions"][4] = 1  # type: ignore[index]
+
+    with pytest.raises(DisclosureError, match="without their class"):
+        inspect(content, PLAN, SHAPES, policy)
 
 
 def test_a_scoring_counts_masks_and_the_site_reads_its_dice() -> None:

@@ -35,13 +35,14 @@ def test_a_square_one_pixel_off_scores_as_a_hand_computes() -> None:
     assert found.lesions == (1, 0, 0)
 
 
-def test_an_unknown_voxel_counts_neither_for_nor_against() -> None:
-    mask = square(4, 4).astype(np.uint8)
-    mask[:, 8:] = UNKNOWN_VOXEL
+def test_an_unknown_voxel_is_not_of_a_class_that_was_outlined() -> None:
+    mask = np.where(square(4, 4), 1, UNKNOWN_VOXEL).astype(np.uint8)
 
-    found = score_class(square(4, 4, side=8), mask, 1, (1.0, 1.0), mask_plan())
+    found = score_class(mask > 0, mask, 1, (1.0, 1.0), mask_plan())
 
-    assert found.voxels == (16, 16, 0)  # rows 8 to 12 of the known columns are in excess
+    assert found.voxels == (16, 240, 0)
+    assert found.dice == pytest.approx(2 * 16 / (256 + 16))
+    assert found.hd95 > 5
 
 
 def test_nothing_seen_and_nothing_there_are_told_apart() -> None:
@@ -54,6 +55,16 @@ def test_nothing_seen_and_nothing_there_are_told_apart() -> None:
     assert (missed.dice, missed.nsd, missed.hd95, missed.lesions) == (0, 0, np.inf, (0, 0, 1))
     assert (alarm.in_truth, alarm.voxels, alarm.lesions) == (False, (0, 16, 0), (0, 1, 0))
     assert (quiet.in_truth, quiet.voxels) == (False, (0, 0, 0))
+
+
+def test_a_false_alarm_is_a_case_and_no_voxel_of_it_is_counted() -> None:
+    alarm = mask_scores.ClassScores((0, 16, 0), (0, 1, 0), 0.0, np.inf)
+
+    found = mask_scores.count_case({0: alarm}, 0.5, 1)
+
+    assert found.cases.tolist() == [[0, 1, 1]]
+    assert not found.voxels.any()
+    assert not found.lesions.any()
 
 
 def test_a_lesion_is_found_from_a_tenth_of_overlap_on() -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tests.masks import one_case, some_cases
 
+from medfl_common.metrics.intervals import student
 from medfl_common.metrics.mask_counts import (
     HISTOGRAMS,
     N_CASE_BINS,
@@ -15,6 +16,8 @@ from medfl_common.metrics.mask_counts import (
 )
 from medfl_common.metrics.mask_estimates import (
     case_digits,
+    class_estimates,
+    class_scores,
     mask_estimates,
     mask_scores,
     middles_mm,
@@ -35,7 +38,7 @@ def test_values_stand_in_the_bins_that_a_hand_computes() -> None:
 def test_scores_of_three_cases_are_those_of_a_hand() -> None:
     counts = merge_masks([one_case(0.9, 1.0), one_case(0.6, 10.0), one_case(0.0, np.inf)])
 
-    found = mask_scores(counts)
+    found = mask_scores(counts, None)
 
     assert found["dice"] == pytest.approx(0.5)
     assert found["median_dice"] == pytest.approx(0.61)  # the middle of 0.60..0.62
@@ -63,6 +66,45 @@ def test_merged_sites_score_like_their_cases_together() -> None:
     assert high == pytest.approx(dice.mean() + 1.96 * se, abs=0.008)
 
 
+def test_the_interval_of_a_mean_holds_it_where_bins_are_joined_to_one() -> None:
+    rng, alpha, beta = np.random.default_rng(4), 4, 2
+    told = []
+    for _ in range(200):
+        joined = coarser_masks(some_cases(*rng.beta(alpha, beta, 15)), N_CASE_BINS, 10)
+        told.append(class_estimates(joined, 0)["dice"])
+
+    holds = [e.low <= alpha / (alpha + beta) <= e.high for e in told if e.low and e.high]
+
+    assert len(holds) == 200
+    assert np.mean(holds) > 0.9
+    assert student(9) == pytest.approx(2.262, abs=0.005)
+
+
+def test_a_median_is_told_of_many_bins_or_of_cases_that_are_alike() -> None:
+    dice = np.random.default_rng(5).beta(4, 2, 60)
+    few, many, alike = (
+        coarser_masks(some_cases(*values), N_CASE_BINS, 10)
+        for values in (dice[:15], dice, 0.945 + 0.01 * dice)
+    )
+
+    assert [class_scores(one, 0)["median_dice"] is None for one in (few, many, alike)] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_bins", [10, N_CASE_BINS])
+@pytest.mark.parametrize(("n_seen", "n_unseen", "told"), [(12, 11, 11), (8, 11, 19), (12, 4, 0)])
+def test_enough_cases_without_a_surface_stay_apart(
+    n_bins: int, n_seen: int, n_unseen: int, told: int
+) -> None:
+    counts = some_cases(*[0.8] * n_seen, *[0.0] * n_unseen)
+
+    found = coarser_masks(counts, n_bins, 10).hd95[0]
+
+    assert (found[-1], found.sum()) == (told, n_seen + n_unseen)
+    assert found[found > 0].min() >= 10
+
+
 @pytest.mark.parametrize("n_bins", [10, N_CASE_BINS])
 def test_joined_bins_hold_enough_cases_lose_none_and_keep_the_middle(n_bins: int) -> None:
     dice = np.random.default_rng(2).beta(6, 2, 40)
@@ -83,10 +125,13 @@ def test_joined_bins_hold_enough_cases_lose_none_and_keep_the_middle(n_bins: int
 def test_a_case_without_surface_makes_the_median_infinite_only_where_it_is_the_middle() -> None:
     one, none = one_case(0.9, 2.0), one_case(0.0, np.inf)
 
-    assert mask_scores(merge_masks([one, one, none]))["median_hd95"] == pytest.approx(2, rel=0.1)
-    assert mask_scores(merge_masks([one, none, none]))["median_hd95"] == np.inf
-    found = mask_estimates(merge_masks([one, one, none]))["median_hd95"]
-    assert (found.low, found.high) == (pytest.approx(1.8, abs=0.2), np.inf)
+    assert mask_scores(merge_masks([one, one, none]), None)["median_hd95"] == pytest.approx(
+        2, rel=0.1
+    )
+    assert mask_scores(merge_masks([one, none, none]), None)["median_hd95"] == np.inf
+    near = [one_case(0.9, mm) for mm in (1.8, 2.2, 2.7, 3.3)]
+    found = mask_estimates(merge_masks([*near, none, none, none]))["median_hd95"]
+    assert (found.low, found.high) == (pytest.approx(2, abs=0.4), np.inf)
     assert middles_mm()[0] == 0
 
 

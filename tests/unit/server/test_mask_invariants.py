@@ -7,8 +7,9 @@ import pytest
 from tests.masks import mask_plan, some_cases
 
 from medfl_client.egress.mask_rules import released_masks
+from medfl_client.training.mask_scores import count_case
 from medfl_common.errors import RunError
-from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
 from medfl_common.metrics.mask_estimates import mask_scores
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult, decode_result, encode_result, plan_number
@@ -17,7 +18,7 @@ from medfl_server.aggregation.admission import admit
 from medfl_server.aggregation.mask_invariants import check_masks
 from medfl_server.rounds.comparison import Comparison
 
-PLAN = mask_plan()
+PLAN = mask_plan(images={"size": 64})
 DICE = np.random.default_rng(3).beta(9, 2, 30).round(3)
 
 
@@ -72,9 +73,14 @@ def test_what_an_honest_site_sends_is_taken(kind: Kind, min_cell: int) -> None:
         (with_changes(dice=put((0, 3), 9)), "histogram of dice"),
         (with_changes(sums=put((0, 0), 30.0)), "mean of dice"),
         (with_changes(sums=put((1, 1), 1.0)), "mean of nsd"),
+        (with_changes(squares=put((0, 0), 30.0)), "deviation of dice"),
         (with_changes(cases=put((0, 0), 31)), "more cases than the 30"),
         (with_changes(cases=put((0, 2), 1)), "more cases than the 30"),
         (with_changes(voxels=lambda rows: rows.fill(0)), "voxels are not of the cases"),
+        (with_changes(voxels=put((0, 1), 30 * 64 * 64)), "more than 4096 voxels in a case"),
+        (with_changes(lesions=put((0, 0), 40_000)), "more lesions than voxels"),
+        (with_changes(lesions=put((1, 1), 60_000)), "more lesions than voxels"),
+        (merge_masks([count_case({}, 0.5, 2)] * 30), "no class has a case"),
         (replace(some_cases(*DICE), n=10**9), "n_scored"),
         (replace(some_cases(*DICE), loss=-1.0), "loss"),
     ],
@@ -104,6 +110,17 @@ def test_the_best_round_is_chosen_by_the_plans_metric(metric: str, best: int) ->
     assert found is not None
     assert found.round == best
     assert comparison.choice().is_best
+
+
+def test_a_class_that_fewer_than_ten_of_all_cases_have_chooses_no_round() -> None:
+    few, many = Comparison(PLAN), Comparison(PLAN)
+    for comparison, n_with in ((few, 9), (many, 10)):
+        for round_ in (1, 2):
+            counts = [some_cases(*[0.8] * n_with), *[count_case({}, 0.5, 2)] * 40]
+            comparison.add(round_, {"north": merge_masks(counts)})
+
+    assert few.choice().why == "few_images"
+    assert many.choice().is_best
 
 
 def test_fewer_than_ten_cases_choose_no_round() -> None:

@@ -7,11 +7,13 @@ import pytest
 from tests.masks import PLAN, some_cases
 
 from medfl_client.egress.mask_rules import released_masks
-from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_client.training.mask_scores import count_case
+from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
+from medfl_common.run.events import Finished
 from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
-from medfl_server.reports.scores import ALL
+from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.reports.sections.masks import box_of
 from medfl_server.reports.sections.result import final_table
 from medfl_server.study.run_directory import Study, create_study
@@ -79,6 +81,18 @@ def test_the_screen_has_a_row_for_each_site_and_the_mean_over_all_images(study: 
         [ALL, "54", f"{np.concatenate([NORTH, SOUTH]).mean():.2f}"],
     ]
     assert title.startswith("final model (of round 2) on validation patients")
+
+
+def test_a_rare_class_is_told_with_its_images_and_their_digits() -> None:
+    counts = merge_masks([some_cases(*[2 / 3] * 10), *[count_case({}, 0.5, 2)] * 590])
+    event = Finished.of_replies(2, None, {"north": reply(counts, is_scoring=True)}, {})
+
+    found = score_sites(event)[ALL]
+
+    assert found.text("dice") == "0.67"
+    assert found.of_images("validation") == (
+        "600 validation images (at least 10 with each scored class)"
+    )
 
 
 def test_a_box_is_the_cases_quantiles_within_a_bin() -> None:

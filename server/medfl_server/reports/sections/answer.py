@@ -25,7 +25,7 @@ def answer(
     if finished is None and len(rounds) == 1:
         return (
             f"{made} the common model has no scores yet; before training it had {word} "
-            f"{last.text(name)} on {last.n} validation images."
+            f"{last.text(name)} on {last.of_images('validation')}."
         )
     interval = main_interval(shown, plan)
     first = score_sites(rounds[0]).get(ALL)
@@ -36,7 +36,7 @@ def answer(
     outside = "who neither trained nor chose it" if is_test else "outside its training"
     return (
         f"{made} the model of round {model_round(shown)} has {word} {last.text(name)} ({interval}) "
-        f"on {last.n} {part_of(shown)} images of patients {outside}{started}."
+        f"on {last.of_images(part_of(shown))} of patients {outside}{started}."
         f"{who_shared_none(shown, trained)}{_chosen(finished, is_test)}"
         + "".join(f" {mark}" for mark in marks(shown, plan))
     )

@@ -6,17 +6,28 @@ import numpy as np
 
 from medfl_common.metrics.enough import FEWEST_OF_A_CLASS
 from medfl_common.metrics.estimates import Estimate
-from medfl_common.metrics.mask_counts import FALSE_ALARM, IN_TRUTH, MaskCounts, merge_masks
+from medfl_common.metrics.mask_counts import (
+    ABSENT,
+    FALSE_ALARM,
+    IN_TRUTH,
+    N_CASE_BINS,
+    N_COARSE_CASE_BINS,
+    MaskCounts,
+    merge_masks,
+)
 from medfl_common.metrics.mask_estimates import (
     IN_MM,
     case_digits,
     class_estimates,
+    fewest_cases,
     mask_estimates,
     mask_scores,
     middles_of_shares,
+    of_cases,
+    tells_median,
 )
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked
+from medfl_common.run.events import Asked, RoundMade
 from medfl_common.ui.page import Box, Section, Table, box_plot
 from medfl_server.reports.scores import ALL, mask_counts_in
 from medfl_server.reports.sections.numbers import case_number
@@ -40,15 +51,15 @@ QUARTERS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the cases, in a box
 
 def mask_rows(event: Asked, none_shared: str, no_answer: str) -> list[list[str]]:
     """List the scores of each site, the mean over the classes, and of all."""
-    counted = mask_counts_in(event)
+    counted, n_bins = mask_counts_in(event), bins_of(event)
     rows = []
     for site in [*event.sites, *event.missing]:
         blank = ["" for _ in COLUMNS]
         if site in counted:
-            rows.append([site, *_cells(counted[site])])
+            rows.append([site, *_cells(counted[site], n_bins)])
         else:
             rows.append([site, none_shared if site in event.sites else no_answer, *blank])
-    return [*rows, [ALL, *_cells(merge_masks([*counted.values()]))]] if counted else rows
+    return [*rows, [ALL, *_cells(merge_masks([*counted.values()]), n_bins)]] if counted else rows
 
 
 def mask_details(event: Asked, plan: Plan) -> list[Section]:
@@ -56,12 +67,19 @@ def mask_details(event: Asked, plan: Plan) -> list[Section]:
     counted = mask_counts_in(event)
     if not counted:
         return []
-    whole = merge_masks([*counted.values()])
-    sections = [spread_section(counted, whole, plan), sure_section(whole, plan)]
-    return [*sections, classes_section(whole, plan)]
+    whole, n_bins = merge_masks([*counted.values()]), bins_of(event)
+    sections = [spread_section(counted, whole, plan, n_bins), sure_section(whole, plan, n_bins)]
+    return [*sections, classes_section(whole, plan, n_bins)]
 
 
-def spread_section(counted: Mapping[str, MaskCounts], whole: MaskCounts, plan: Plan) -> Section:
+def bins_of(event: Asked) -> int:
+    """Count the bins of the histograms that sites send for an event."""
+    return N_COARSE_CASE_BINS if isinstance(event, RoundMade) else N_CASE_BINS
+
+
+def spread_section(
+    counted: Mapping[str, MaskCounts], whole: MaskCounts, plan: Plan, n_bins: int
+) -> Section:
     """Draw the cases' Dice as boxes, for each class over all sites and at each."""
     pictures = []
     for k, name in enumerate(plan.task.foreground):
@@ -69,22 +87,22 @@ def spread_section(counted: Mapping[str, MaskCounts], whole: MaskCounts, plan: P
         boxes = {
             f"{site} (n = {one.cases[k, IN_TRUTH]})": box
             for site, one in found.items()
-            if (box := box_of(one, k)) is not None
+            if (box := box_of(one, k, n_bins)) is not None
         }
         if boxes:
             pictures.append(box_plot(boxes, f"Dice of {name}, image by image", (0.0, 1.0)))
     text = (
         "Of each site's images in which the class is: the line is the median, the box the middle "
         "half, the whiskers 5 to 95 in 100, the point the mean. They come from bins, none of fewer "
-        "images than the hospital's smallest cell, so with few images a box says little."
+        "images than the hospital's smallest cell; too few such bins have no box."
     )
     return Section("Dice, site by site", [text], pictures)
 
 
-def box_of(counts: MaskCounts, k: int) -> Box | None:
-    """Give the quantiles of a class's Dice from its bins, and the mean; None without a case."""
+def box_of(counts: MaskCounts, k: int, n_bins: int = N_CASE_BINS) -> Box | None:
+    """Give the quantiles of a class's Dice from its bins, and the mean; None of too few bins."""
     n = int(counts.cases[k, IN_TRUTH])
-    if not n:
+    if not n or not tells_median(counts, k, "dice", n_bins):
         return None
     total = np.cumsum(counts.dice[k])
     places = [int(np.searchsorted(total, max(share * n, 0.5))) for share in QUARTERS]
@@ -92,37 +110,44 @@ def box_of(counts: MaskCounts, k: int) -> Box | None:
     return Box(low, first, middle, third, high, float(counts.sums[k, 0]) / n)
 
 
-def sure_section(whole: MaskCounts, plan: Plan) -> Section:
+def sure_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
     """List the scores over all sites with their intervals, and say what these take for granted."""
     texts = [
-        "The means are exact to a thousandth; medians come from 50 bins, and their intervals hold "
-        "that. Intervals: images drawn anew from the bins (bootstrap); lesions by Wilson. They "
-        "treat images as independent: several of one patient make them too narrow. The mean over "
-        "the classes has the mean of their intervals, wide enough for images that are hard in all.",
+        "The means are exact to a thousandth, or to a bin where all but few images are alike; "
+        "their intervals are Student's, by the deviation of the images. Medians come from "
+        f"{n_bins} bins, joined where a hospital has few images, and their intervals from images "
+        "drawn anew from these (bootstrap); too few such bins have no median. Lesions: Wilson. "
+        "Intervals treat images as independent: several of one patient make them too narrow. The "
+        "mean over the classes has the mean of their intervals, wide enough for images that are "
+        "hard in all.",
     ]
-    return Section("How sure are these scores?", texts, tables=[mask_table(whole, plan)])
+    return Section(
+        "How sure are these scores?", texts, tables=[mask_table(whole, plan, n_bins=n_bins)]
+    )
 
 
-def mask_table(whole: MaskCounts, plan: Plan, of: str = ALL) -> Table:
+def mask_table(whole: MaskCounts, plan: Plan, of: str = ALL, n_bins: int = N_CASE_BINS) -> Table:
     """List every score over some sites, the mean over the classes, with its 95 % interval."""
+    found = mask_estimates(whole, n_bins)
     rows = [
-        [title.format(unit=unit_of(plan)), *in_cells(name, one)]
-        for (name, title), one in zip(NAMES.items(), _in_order(mask_estimates(whole)), strict=True)
+        [title.format(unit=unit_of(plan)), *in_cells(name, found[name])]
+        for name, title in NAMES.items()
     ]
-    caption = f"{of}, n = {whole.n} images"
+    caption = f"{of}, n = {of_cases(whole.n, fewest_cases(whole), 'images')}"
     return Table(["score", "value", "95 % interval"], rows, caption=caption)
 
 
-def classes_section(whole: MaskCounts, plan: Plan) -> Section:
+def classes_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
     """Score each class over all sites, and say how often the model sees it where it is not."""
     header = ["class", "images with it", "Dice", "95 % interval", "NSD", "median HD95"]
     header += ["lesions found", "seen without"]
     rows = []
     for k, name in enumerate(plan.task.foreground):
-        found = class_estimates(whole, k)
+        found = class_estimates(whole, k, n_bins)
         cells = [in_cells(n, found[n])[0] for n in ("nsd", "median_hd95", "lesion_sensitivity")]
-        n, alarms = int(whole.cases[k, IN_TRUTH]), int(whole.cases[k, FALSE_ALARM])
-        rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, str(alarms)])
+        n, absent, false = (int(whole.cases[k, i]) for i in (IN_TRUTH, ABSENT, FALSE_ALARM))
+        alarms = f"{false} of {absent}" if absent else "n/a"
+        rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, alarms])
     surface = plan.evaluation.surface_mm
     text = (
         f"NSD: the part of both surfaces that is within {surface:g} {unit_of(plan)} of the other. "
@@ -153,16 +178,13 @@ def dice_in_words(whole: MaskCounts) -> tuple[str, str]:
     return value, f"95 % interval {interval}"
 
 
-def _cells(counts: MaskCounts) -> list[str]:
-    found = mask_scores(counts)
-    return [str(counts.n), *(_written(name, found[name], counts.n) for name in COLUMNS)]
+def _cells(counts: MaskCounts, n_bins: int) -> list[str]:
+    found = mask_scores(counts, n_bins)
+    n_with = fewest_cases(counts)
+    return [str(counts.n), *(_written(name, found[name], n_with) for name in COLUMNS)]
 
 
 def _written(name: str, value: float | None, n: int) -> str:
     if value is None:
         return "n/a"
     return f"{value:.{1 if case_digits(n) > 1 else 0}f}" if name in IN_MM else case_number(value, n)
-
-
-def _in_order(found: Mapping[str, Estimate]) -> list[Estimate]:
-    return [found[name] for name in NAMES]
