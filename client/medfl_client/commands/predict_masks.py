@@ -1,6 +1,8 @@
 """`medfl-client predict` of a segmentation model: mask files, and a CSV of volumes."""
 
+import csv
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
 
 WHOLE = 0.999  # from this part on the plan's grid reaches all of an image
+NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
 
 
 def refuse_no_outlines(out: Path, kind: Kind) -> None:
@@ -32,6 +35,30 @@ def refuse_no_outlines(out: Path, kind: Kind) -> None:
         raise ConfigError(
             f"{out} is no folder that can be written", todo="name another folder with --out"
         )
+    there = {entry.name for entry in out.iterdir()} if out.exists() else set()
+    is_ours = OutlineFolder(out).volumes.name in there
+    others = sorted(
+        name for name in there - _written(out) if not is_ours or NUMBERED.fullmatch(name)
+    )
+    if others:
+        raise ConfigError(
+            f"{out} holds files that no earlier predict wrote there, such as {others[0]}",
+            todo="name an empty folder with --out",
+            data="nothing was written",
+        )
+
+
+def _written(out: Path) -> set[str]:
+    """Name the mask files that an earlier predict wrote into a folder, by its CSV."""
+    table = OutlineFolder(out).volumes
+    if not table.is_file():
+        return set()
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            names = {row.get("written") or "" for row in csv.DictReader(file)}
+        except csv.Error:
+            return set()
+    return {name for name in names if NUMBERED.fullmatch(name)}
 
 
 def author_of(folder: Path, plan: Plan) -> Author:
@@ -65,7 +92,10 @@ def write_outlines(
     """
     pixels, sources, faults = decoded
     refused = dict(faults)
-    out.mkdir(exist_ok=True, mode=0o700)
+    header = ["file", "frame", "written"]
+    header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
+    names = [f"{place + 1:04d}{EXTENSIONS[kind]}" for place in range(len(sources))]
+    _begin(out, header, sources, names)
     lines: dict[int, list[str]] = {}
     progress = screen.watch("outlined")
     found = outlines(model, pixels, sources, plan, kind, author, device)
@@ -74,18 +104,36 @@ def write_outlines(
         if isinstance(written, Refused):
             refused |= {row.name: written.reason for row in source.rows}
         else:
-            name = f"{place + 1:04d}{EXTENSIONS[kind]}"
-            write_atomic(out / name, written.content, 0o600)
-            lines[place] = _line(source, name, written)
+            write_atomic(out / names[place], written.content, 0o600)
+            lines[place] = _line(source, names[place], written)
         progress(done, len(sources))
-    header = ["file", "frame", "written"]
-    header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
     rows = [line for _, line in sorted(lines.items())]
     empty = [""] * (len(header) - 1)
     rows += [[path, *empty, reason] for path, reason in sorted(refused.items())]
-    text = csv_text([[*header, "remark"], *rows])
-    write_atomic(OutlineFolder(out).volumes, text.encode("utf-8", "backslashreplace"), 0o600)
+    _write_table(out, [[*header, "remark"], *rows])
     return [sources[place] for place in sorted(lines)], refused
+
+
+def _begin(out: Path, header: list[str], sources: list[Source], names: list[str]) -> None:
+    """Delete what an earlier predict wrote; list what comes, so that an interrupted one is told."""
+    out.mkdir(exist_ok=True, mode=0o700)
+    for name in _written(out):
+        (out / name).unlink(missing_ok=True)
+    empty = [""] * (len(header) - 3)
+    rows = [
+        [*_place(source), name, *empty, "predict was interrupted"]
+        for source, name in zip(sources, names, strict=True)
+    ]
+    _write_table(out, [[*header, "remark"], *rows])
+
+
+def _write_table(out: Path, rows: list[list[str]]) -> None:
+    content = csv_text(rows).encode("utf-8", "backslashreplace")
+    write_atomic(OutlineFolder(out).volumes, content, 0o600)
+
+
+def _place(source: Source) -> list[str]:
+    return [source.rows[0].name, str(max(source.frame, 0))]
 
 
 def _line(source: Source, name: str, written: Written) -> list[str]:
@@ -100,4 +148,4 @@ def _line(source: Source, name: str, written: Written) -> list[str]:
             f"the model saw {written.seen:.0%} of the image, as much as the plan's size reaches; "
             "the rest is background"
         )
-    return [source.rows[0].name, str(max(source.frame, 0)), name, *numbers, remark]
+    return [*_place(source), name, *numbers, remark]

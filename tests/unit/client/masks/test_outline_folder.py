@@ -1,0 +1,81 @@
+"""`predict` writes outlines where they harm nothing that the hospital has."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from tests.unit.client.masks.outlined_site import small_plan, write_model, write_site
+
+from medfl_client.commands.predict import predict
+from medfl_client.config.folder import OutlineFolder
+from medfl_common.errors import ConfigError
+from medfl_common.ui.screen import Screen
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    write_model(tmp_path / "model", small_plan())
+    return write_site(tmp_path / "site")
+
+
+def outline(site: Path, out: Path | None, *patients: str) -> None:
+    pytest.importorskip("nibabel")
+    folders = [site / "dicom" / patient for patient in patients]
+    predict(site, str(site.parent / "model"), folders, out, Screen(), "nifti")
+
+
+def written(out: Path) -> list[str]:
+    with OutlineFolder(out).volumes.open(newline="") as file:
+        return [row["written"] for row in csv.DictReader(file) if row["written"]]
+
+
+@pytest.mark.parametrize("table", [None, "written\n0001.nii.gz\n", "file,frame\n"])
+def test_files_that_predict_did_not_write_are_kept(
+    site: Path, tmp_path: Path, table: str | None
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "0002.dcm").write_bytes(b"the hospital's")
+    if table is not None:
+        OutlineFolder(out).volumes.write_text(table)
+
+    with pytest.raises(ConfigError, match=r"holds files .* 0002\.dcm") as caught:
+        outline(site, out, "p0", "p1")
+
+    assert (out / "0002.dcm").read_bytes() == b"the hospital's"
+    assert caught.value.todo == "name an empty folder with --out"
+
+
+def test_a_second_predict_deletes_what_the_first_wrote_and_nothing_else(
+    site: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outline(site, out, "p0", "p1", "p3")
+    (out / "notes.txt").write_text("of a physician")
+    table = OutlineFolder(out).volumes
+    table.write_text(table.read_text().replace("0002.nii.gz", "../0002.nii.gz"))
+    (out / "0002.nii.gz").rename(tmp_path / "0002.nii.gz")
+
+    outline(site, out, "p2")
+
+    assert written(out) == ["0001.nii.gz"]
+    assert {path.name for path in out.iterdir()} == {"0001.nii.gz", "notes.txt", "volumes.csv"}
+    assert (tmp_path / "0002.nii.gz").exists()
+
+
+def test_an_interrupted_predict_is_told_and_can_be_started_again(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("medfl_client.commands.predict_masks._line", stop)
+        with pytest.raises(KeyboardInterrupt):
+            outline(site, out, "p0", "p1")
+    assert "interrupted" in OutlineFolder(out).volumes.read_text()
+
+    outline(site, out, "p0", "p1")
+
+    assert written(out) == ["0001.nii.gz", "0002.nii.gz"]
