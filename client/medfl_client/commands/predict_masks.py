@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from medfl_client.config.folder import OutlineFolder
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.masks.as_seg import Author
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Written
 from medfl_client.data.own_shapes import Pixels
@@ -27,9 +28,18 @@ WHOLE = 0.999  # from this part on the plan's grid reaches all of an image
 NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
 
 
-def refuse_no_outlines(out: Path, kind: Kind) -> None:
-    """Raise ConfigError before any work where the files cannot be made, or not written."""
+def refuse_no_outlines(out: Path, kind: Kind, folder: Path, data: DataFiles) -> None:
+    """Raise ConfigError before any work where the files cannot be made, or not written there.
+
+    In a folder that medfl reads they would count as the site's own masks.
+    """
     refuse_missing(kind)
+    of_site = [data.folder, *filter(None, [data.masks.folder])]
+    if any(out.resolve().is_relative_to((folder / one).resolve()) for one in of_site):
+        raise ConfigError(
+            f"{out} lies among the site's own data, where a model's outlines would count as truth",
+            todo="name a folder outside data.folder and data.masks.folder with --out",
+        )
     place = out if out.exists() else out.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(

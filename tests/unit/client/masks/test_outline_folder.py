@@ -4,10 +4,15 @@ import csv
 from pathlib import Path
 
 import pytest
+import yaml
+from pydicom import dcmread
 from tests.unit.client.masks.outlined_site import small_plan, write_model, write_site
 
 from medfl_client.commands.predict import predict
 from medfl_client.config.folder import OutlineFolder
+from medfl_client.config.site_file import load_site_file
+from medfl_client.data.ingest import collect
+from medfl_client.data.masks.files import OF_A_MODEL
 from medfl_common.errors import ConfigError
 from medfl_common.ui.screen import Screen
 
@@ -27,6 +32,32 @@ def outline(site: Path, out: Path | None, *patients: str) -> None:
 def written(out: Path) -> list[str]:
     with OutlineFolder(out).volumes.open(newline="") as file:
         return [row["written"] for row in csv.DictReader(file) if row["written"]]
+
+
+@pytest.mark.parametrize(("folders", "out"), [
+    ({"folder": "dicom"}, "dicom/new"), ({"folder": "."}, None),
+    ({"folder": "dicom", "masks": {"folder": "m"}}, "dicom/../m"),
+])  # fmt: skip
+def test_outlines_are_not_written_where_masks_are_read(
+    site: Path, folders: dict[str, object], out: str | None
+) -> None:
+    words = yaml.safe_load((site / "site.yaml").read_text())
+    (site / "site.yaml").write_text(yaml.safe_dump({**words, "data": words["data"] | folders}))
+
+    with pytest.raises(ConfigError, match="lies among the site's own data"):
+        outline(site, site / out if out else None, "p0")
+
+
+def test_a_seg_that_medfl_wrote_is_no_mask(site: Path) -> None:
+    seg = dcmread(site / "dicom/p0/seg.dcm")
+    seg.Manufacturer = seg.ManufacturerModelName = "medfl"
+    seg.save_as(site / "dicom/p0/seg.dcm")
+
+    found = collect(site, site / "state", load_site_file(site).data, small_plan())
+
+    assert found.unused_masks == {"p0/seg.dcm": OF_A_MODEL}
+    assert "p0/seg.dcm" not in found.refused
+    assert len(found.samples) == 3
 
 
 @pytest.mark.parametrize("table", [None, "written\n0001.nii.gz\n", "file,frame\n"])
