@@ -72,13 +72,15 @@ def predict(
         paths, site_secret(SiteFolder(folder).state), screen.watch("read the headers of")
     )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
-    pixels, kept, faults = decode(sources, plan.images)
-    refused |= faults
     if kind is not None:
-        author, decoded = author_of(place, plan), (pixels, kept, refused)
-        written, refused = write_outlines(decoded, model, plan, kind, author, device, out, screen)
+        author = author_of(place, plan)
+        written, refused = write_outlines(
+            sources, refused, model, plan, kind, author, device, out, screen
+        )
         _say(written, refused, out, "outlined", screen)
         return
+    pixels, kept, faults = decode(sources, plan.images)
+    refused |= faults
     assert not isinstance(pixels, OwnShapes)
     lines = refused_lines(refused)
     if kept:
@@ -102,6 +104,11 @@ def _where(
     """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
     if plan.task.is_dense:
         out, kind = out or SiteFolder(folder).outlines, kind or "dicom-seg"
+        if kind == "png" and plan.images.dimensions == 3:
+            raise ConfigError(
+                "a PNG is of a single image, and this model outlines volumes",
+                todo="--as nifti, or --as dicom-seg",
+            )
         refuse_no_outlines(out, kind, folder, data)
         return out, kind
     if kind is not None:

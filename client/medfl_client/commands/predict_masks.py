@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from medfl_client.config.folder import OutlineFolder
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.masks.as_seg import Author
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Written
-from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
+from medfl_client.data.unindexed import decode
 from medfl_client.model_use.outlines import outlines, refuse_missing
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
@@ -25,6 +26,7 @@ from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
 
 WHOLE = 0.999  # from this part on the plan's grid reaches all of an image
+AT_ONCE = 8  # sources that are decoded, and then outlined
 NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
 
 
@@ -77,7 +79,8 @@ def author_of(folder: Path, plan: Plan) -> Author:
 
 
 def write_outlines(
-    decoded: tuple[Pixels, list[Source], dict[str, str]],
+    sources: Sequence[Source],
+    refused: dict[str, str],
     model: Network,
     plan: Plan,
     kind: Kind,
@@ -91,7 +94,8 @@ def write_outlines(
     Returns the sources that have one, and path -> reason of the others.
 
     Args:
-        decoded: Pixels, their sources, and path -> reason of the others.
+        sources: (N,) what is decoded and outlined, a few at a time: they may not fit into memory.
+        refused: Path -> reason of the files that are no source.
         model: On the device.
         plan: The model's.
         kind: Of the files.
@@ -100,23 +104,25 @@ def write_outlines(
         out: The folder; it is made.
         screen: Follows the work.
     """
-    pixels, sources, faults = decoded
-    refused = dict(faults)
+    refused = dict(refused)
     header = ["file", "frame", "written"]
     header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
     names = [f"{place + 1:04d}{EXTENSIONS[kind]}" for place in range(len(sources))]
     _begin(out, header, sources, names)
+    place_of = {id(source): place for place, source in enumerate(sources)}
     lines: dict[int, list[str]] = {}
     progress = screen.watch("outlined")
-    found = outlines(model, pixels, sources, plan, kind, author, device)
-    for done, (place, written) in enumerate(found, start=1):
-        source = sources[place]
-        if isinstance(written, Refused):
-            refused |= {row.name: written.reason for row in source.rows}
-        else:
-            write_atomic(out / names[place], written.content, 0o600)
-            lines[place] = _line(source, names[place], written)
-        progress(done, len(sources))
+    for start in range(0, len(sources), AT_ONCE):
+        pixels, some, faults = decode(sources[start : start + AT_ONCE], plan.images)
+        refused |= faults
+        for i, written in outlines(model, pixels, some, plan, kind, author, device):
+            place = place_of[id(some[i])]
+            if isinstance(written, Refused):
+                refused |= {row.name: written.reason for row in some[i].rows}
+            else:
+                write_atomic(out / names[place], written.content, 0o600)
+                lines[place] = _line(some[i], names[place], written)
+        progress(min(start + AT_ONCE, len(sources)), len(sources))
     rows = [line for _, line in sorted(lines.items())]
     empty = [""] * (len(header) - 1)
     rows += [[path, *empty, reason] for path, reason in sorted(refused.items())]
@@ -124,7 +130,7 @@ def write_outlines(
     return [sources[place] for place in sorted(lines)], refused
 
 
-def _begin(out: Path, header: list[str], sources: list[Source], names: list[str]) -> None:
+def _begin(out: Path, header: list[str], sources: Sequence[Source], names: list[str]) -> None:
     """Delete what an earlier predict wrote; list what comes, so that an interrupted one is told."""
     out.mkdir(exist_ok=True, mode=0o700)
     for name in _written(out):

@@ -1,6 +1,7 @@
 """`predict` writes outlines where they harm nothing that the hospital has."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,20 @@ import yaml
 from pydicom import dcmread
 from tests.unit.client.masks.outlined_site import small_plan, write_model, write_site
 
+from medfl_client.commands import predict_masks
 from medfl_client.commands.predict import predict
 from medfl_client.config.folder import OutlineFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import collect
 from medfl_client.data.masks.files import OF_A_MODEL
+from medfl_client.data.own_shapes import Pixels
+from medfl_client.data.reader import Source
+from medfl_client.data.unindexed import decode
 from medfl_common.errors import ConfigError
+from medfl_common.plan.images import Images
 from medfl_common.ui.screen import Screen
+
+Reasons = dict[str, str]
 
 
 @pytest.fixture
@@ -92,6 +100,36 @@ def test_a_second_predict_deletes_what_the_first_wrote_and_nothing_else(
     assert written(out) == ["0001.nii.gz"]
     assert {path.name for path in out.iterdir()} == {"0001.nii.gz", "notes.txt", "volumes.csv"}
     assert (tmp_path / "0002.nii.gz").exists()
+
+
+def test_volumes_are_decoded_a_few_at_a_time_and_each_keeps_its_line(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spy(sources: Sequence[Source], images: Images) -> tuple[Pixels, list[Source], Reasons]:
+        before.append((len(sources), sorted(path.name for path in out.glob("*.gz"))))
+        return decode(sources, images)
+
+    before, out = list[tuple[int, list[str]]](), tmp_path / "out"
+    monkeypatch.setattr(predict_masks, "AT_ONCE", 1)
+    monkeypatch.setattr(predict_masks, "decode", spy)
+    broken = dcmread(site / "dicom/p1/3.dcm")
+    broken.PixelData = b""
+    broken.save_as(site / "dicom/p1/3.dcm")
+
+    outline(site, out, "p0", "p1", "p2")
+
+    assert before == [(1, []), (1, ["0001.nii.gz"]), (1, ["0001.nii.gz"])]
+    with OutlineFolder(out).volumes.open(newline="") as file:
+        files = {row["written"]: Path(row["file"]).parent.name for row in csv.DictReader(file)}
+    assert files["0001.nii.gz"] == "p0"
+    assert files["0003.nii.gz"] == "p2"
+
+
+def test_a_model_of_volumes_writes_no_png(site: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="outlines volumes") as caught:
+        predict(site, str(tmp_path / "model"), [site / "dicom"], None, Screen(), "png")
+
+    assert caught.value.todo == "--as nifti, or --as dicom-seg"
 
 
 def test_an_interrupted_predict_is_told_and_can_be_started_again(
