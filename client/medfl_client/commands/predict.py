@@ -73,11 +73,9 @@ def predict(
     )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
     if kind is not None:
-        author = author_of(place, plan)
-        written, refused = write_outlines(
-            sources, refused, model, plan, kind, author, device, out, screen
-        )
-        _say(written, refused, out, "outlined", screen)
+        by, todo = author_of(place, plan), (sources, refused)
+        kept, refused = write_outlines(todo, model, plan, kind, by, device, out, screen)
+        _say(kept, refused, out, "outlined", screen)
         return
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
@@ -112,7 +110,9 @@ def _where(
         refuse_no_outlines(out, kind, folder, data)
         return out, kind
     if kind is not None:
-        raise ConfigError("--as is for models that outline; this one judges whole images")
+        raise ConfigError(
+            "--as is for models that outline; this one judges whole images", todo="leave --as out"
+        )
     out = out or SiteFolder(folder).predictions
     _refuse_no_place(out)
     return out, None

@@ -79,8 +79,7 @@ def author_of(folder: Path, plan: Plan) -> Author:
 
 
 def write_outlines(
-    sources: Sequence[Source],
-    refused: dict[str, str],
+    read: tuple[Sequence[Source], dict[str, str]],
     model: Network,
     plan: Plan,
     kind: Kind,
@@ -94,8 +93,8 @@ def write_outlines(
     Returns the sources that have one, and path -> reason of the others.
 
     Args:
-        sources: (N,) what is decoded and outlined, a few at a time: they may not fit into memory.
-        refused: Path -> reason of the files that are no source.
+        read: (N,) what is decoded and outlined, a few at a time: memory may not hold them; path ->
+            reason of the files that are none of it.
         model: On the device.
         plan: The model's.
         kind: Of the files.
@@ -104,7 +103,7 @@ def write_outlines(
         out: The folder; it is made.
         screen: Follows the work.
     """
-    refused = dict(refused)
+    sources, refused = read[0], dict(read[1])
     header = ["file", "frame", "written"]
     header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
     names = [f"{place + 1:04d}{EXTENSIONS[kind]}" for place in range(len(sources))]
