@@ -214,7 +214,7 @@ def look(
         str, typer.Argument(help="A number, path, SOP or series UID; without it all are listed.")
     ] = "",
     plan: Annotated[
-        Path | None, typer.Option(help="The study plan; default: the model's, or plan.yaml.")
+        Path | None, typer.Option(help="The study plan; default: plan.yaml. A model has its own.")
     ] = None,
     model: Annotated[
         str, typer.Option(help="A model whose outlines are shown too: as for predict.")

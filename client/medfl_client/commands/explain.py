@@ -67,8 +67,8 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     plan, model, _ = load_model(find_model(folder, run))
     if plan.task.is_dense:
         raise ConfigError(
-            "explain shows where a network looked that judges a whole image; this one outlines: "
-            "its masks show what it found"
+            "explain shows where a network looked that judges a whole image; this one outlines",
+            todo="see its outlines: medfl-client look SITE --worst 5",
         )
     use_threads(plan)
     state = SiteFolder(folder).state

@@ -34,17 +34,13 @@ def look(
     """
     site = load_site_file(folder)
     model_name = model_name or (LAST if worst else "")
+    _refuse_two_plans(plan_file, model_name)
     plan, model = _plan_of(folder, plan_file), None
     if model_name:
         plan, network, _ = load_model(find_model(folder, model_name))
         device = choose_device(site.compute.device)
         model = Model(network.to(device), device)
-    if plan is None:
-        raise ConfigError(
-            "look needs to know the classes", todo="name the study's plan with --plan FILE"
-        )
-    if not plan.task.is_dense:
-        raise ConfigError("look shows outlines, and the plan has none: see explain and index")
+    plan = _with_outlines(plan)
     use_threads(plan)
     state = SiteFolder(folder).state
     found = collect(folder, state, site.data, plan, screen.watch)
@@ -65,6 +61,28 @@ def look(
     screen.say(f"{legend(plan.task.foreground)}; white: unknown{beside}")
     screen.say(f"images: {len(paths)}; they show patients, and stay here")
     return paths
+
+
+def _refuse_two_plans(plan_file: Path | None, model_name: str) -> None:
+    if plan_file is not None and model_name:
+        raise ConfigError(
+            "--plan names a plan, and a model has its own",
+            todo="leave --plan out, or --model and --worst",
+        )
+
+
+def _with_outlines(plan: Plan | None) -> Plan:
+    """Give the plan; raise ConfigError where there is none, or none with outlines."""
+    if plan is None:
+        raise ConfigError(
+            "look needs to know the classes", todo="name the study's plan with --plan FILE"
+        )
+    if not plan.task.is_dense:
+        raise ConfigError(
+            "look shows outlines, and the plan has none",
+            todo="use medfl-client index, or of a model medfl-client explain",
+        )
+    return plan
 
 
 def _plan_of(folder: Path, plan_file: Path | None) -> Plan | None:

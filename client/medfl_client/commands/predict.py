@@ -9,7 +9,7 @@ import torch
 
 from medfl_client.commands.predict_masks import author_of, refuse_no_outlines, write_outlines
 from medfl_client.config.folder import SiteFolder
-from medfl_client.config.site_file import SiteFile, load_site_file, site_secret
+from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
 from medfl_client.data.masks.write_work import Kind
@@ -64,7 +64,7 @@ def predict(
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"
         )
-    out, kind = _where(SiteFolder(folder), plan, out, kind)
+    out, kind = _where(folder, site.data, plan, out, kind)
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)
@@ -72,13 +72,13 @@ def predict(
         paths, site_secret(SiteFolder(folder).state), screen.watch("read the headers of")
     )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
+    if kind is not None:
+        by, todo = author_of(place, plan), (sources, refused)
+        kept, refused = write_outlines(todo, model, plan, kind, by, device, out, screen)
+        _say(kept, refused, out, "outlined", screen)
+        return
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
-    if kind is not None:
-        author, decoded = author_of(place, plan), (pixels, kept, refused)
-        written, refused = write_outlines(decoded, model, plan, kind, author, device, out, screen)
-        _say(written, refused, out, "outlined", screen)
-        return
     assert not isinstance(pixels, OwnShapes)
     lines = refused_lines(refused)
     if kept:
@@ -97,16 +97,23 @@ def predict(
 
 
 def _where(
-    site: SiteFolder, plan: Plan, out: Path | None, kind: Kind | None
+    folder: Path, data: DataFiles, plan: Plan, out: Path | None, kind: Kind | None
 ) -> tuple[Path, Kind | None]:
     """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
     if plan.task.is_dense:
-        out, kind = out or site.outlines, kind or "dicom-seg"
-        refuse_no_outlines(out, kind)
+        out, kind = out or SiteFolder(folder).outlines, kind or "dicom-seg"
+        if kind == "png" and plan.images.dimensions == 3:
+            raise ConfigError(
+                "a PNG is of a single image, and this model outlines volumes",
+                todo="--as nifti, or --as dicom-seg",
+            )
+        refuse_no_outlines(out, kind, folder, data)
         return out, kind
     if kind is not None:
-        raise ConfigError("--as is for models that outline; this one judges whole images")
-    out = out or site.predictions
+        raise ConfigError(
+            "--as is for models that outline; this one judges whole images", todo="leave --as out"
+        )
+    out = out or SiteFolder(folder).predictions
     _refuse_no_place(out)
     return out, None
 

@@ -1,17 +1,21 @@
 """`medfl-client predict` of a segmentation model: mask files, and a CSV of volumes."""
 
+import csv
 import os
+import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import torch
 
 from medfl_client.config.folder import OutlineFolder
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.masks.as_seg import Author
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Written
-from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
+from medfl_client.data.unindexed import decode
 from medfl_client.model_use.outlines import outlines, refuse_missing
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
@@ -22,16 +26,51 @@ from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
 
 WHOLE = 0.999  # from this part on the plan's grid reaches all of an image
+AT_ONCE = 8  # sources that are decoded, and then outlined
+NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
 
 
-def refuse_no_outlines(out: Path, kind: Kind) -> None:
-    """Raise ConfigError before any work where the files cannot be made, or not written."""
+def refuse_no_outlines(out: Path, kind: Kind, folder: Path, data: DataFiles) -> None:
+    """Raise ConfigError before any work where the files cannot be made, or not written there.
+
+    In a folder that medfl reads they would count as the site's own masks.
+    """
     refuse_missing(kind)
+    of_site = [data.folder, *filter(None, [data.masks.folder])]
+    if any(out.resolve().is_relative_to((folder / one).resolve()) for one in of_site):
+        raise ConfigError(
+            f"{out} lies among the site's own data, where a model's outlines would count as truth",
+            todo="name a folder outside data.folder and data.masks.folder with --out",
+        )
     place = out if out.exists() else out.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(
             f"{out} is no folder that can be written", todo="name another folder with --out"
         )
+    there = {entry.name for entry in out.iterdir()} if out.exists() else set()
+    is_ours = OutlineFolder(out).volumes.name in there
+    others = sorted(
+        name for name in there - _written(out) if not is_ours or NUMBERED.fullmatch(name)
+    )
+    if others:
+        raise ConfigError(
+            f"{out} holds files that no earlier predict wrote there, such as {others[0]}",
+            todo="name an empty folder with --out",
+            data="nothing was written",
+        )
+
+
+def _written(out: Path) -> set[str]:
+    """Name the mask files that an earlier predict wrote into a folder, by its CSV."""
+    table = OutlineFolder(out).volumes
+    if not table.is_file():
+        return set()
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            names = {row.get("written") or "" for row in csv.DictReader(file)}
+        except csv.Error:
+            return set()
+    return {name for name in names if NUMBERED.fullmatch(name)}
 
 
 def author_of(folder: Path, plan: Plan) -> Author:
@@ -40,7 +79,7 @@ def author_of(folder: Path, plan: Plan) -> Author:
 
 
 def write_outlines(
-    decoded: tuple[Pixels, list[Source], dict[str, str]],
+    read: tuple[Sequence[Source], dict[str, str]],
     model: Network,
     plan: Plan,
     kind: Kind,
@@ -54,7 +93,8 @@ def write_outlines(
     Returns the sources that have one, and path -> reason of the others.
 
     Args:
-        decoded: Pixels, their sources, and path -> reason of the others.
+        read: (N,) what is decoded and outlined, a few at a time: memory may not hold them; path ->
+            reason of the files that are none of it.
         model: On the device.
         plan: The model's.
         kind: Of the files.
@@ -63,29 +103,52 @@ def write_outlines(
         out: The folder; it is made.
         screen: Follows the work.
     """
-    pixels, sources, faults = decoded
-    refused = dict(faults)
-    out.mkdir(exist_ok=True, mode=0o700)
-    lines: dict[int, list[str]] = {}
-    progress = screen.watch("outlined")
-    found = outlines(model, pixels, sources, plan, kind, author, device)
-    for done, (place, written) in enumerate(found, start=1):
-        source = sources[place]
-        if isinstance(written, Refused):
-            refused |= {row.name: written.reason for row in source.rows}
-        else:
-            name = f"{place + 1:04d}{EXTENSIONS[kind]}"
-            write_atomic(out / name, written.content, 0o600)
-            lines[place] = _line(source, name, written)
-        progress(done, len(sources))
+    sources, refused = read[0], dict(read[1])
     header = ["file", "frame", "written"]
     header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
+    names = [f"{place + 1:04d}{EXTENSIONS[kind]}" for place in range(len(sources))]
+    _begin(out, header, sources, names)
+    place_of = {id(source): place for place, source in enumerate(sources)}
+    lines: dict[int, list[str]] = {}
+    progress = screen.watch("outlined")
+    for start in range(0, len(sources), AT_ONCE):
+        pixels, some, faults = decode(sources[start : start + AT_ONCE], plan.images)
+        refused |= faults
+        for i, written in outlines(model, pixels, some, plan, kind, author, device):
+            place = place_of[id(some[i])]
+            if isinstance(written, Refused):
+                refused |= {row.name: written.reason for row in some[i].rows}
+            else:
+                write_atomic(out / names[place], written.content, 0o600)
+                lines[place] = _line(some[i], names[place], written)
+        progress(min(start + AT_ONCE, len(sources)), len(sources))
     rows = [line for _, line in sorted(lines.items())]
     empty = [""] * (len(header) - 1)
     rows += [[path, *empty, reason] for path, reason in sorted(refused.items())]
-    text = csv_text([[*header, "remark"], *rows])
-    write_atomic(OutlineFolder(out).volumes, text.encode("utf-8", "backslashreplace"), 0o600)
+    _write_table(out, [[*header, "remark"], *rows])
     return [sources[place] for place in sorted(lines)], refused
+
+
+def _begin(out: Path, header: list[str], sources: Sequence[Source], names: list[str]) -> None:
+    """Delete what an earlier predict wrote; list what comes, so that an interrupted one is told."""
+    out.mkdir(exist_ok=True, mode=0o700)
+    for name in _written(out):
+        (out / name).unlink(missing_ok=True)
+    empty = [""] * (len(header) - 3)
+    rows = [
+        [*_place(source), name, *empty, "predict was interrupted"]
+        for source, name in zip(sources, names, strict=True)
+    ]
+    _write_table(out, [[*header, "remark"], *rows])
+
+
+def _write_table(out: Path, rows: list[list[str]]) -> None:
+    content = csv_text(rows).encode("utf-8", "backslashreplace")
+    write_atomic(OutlineFolder(out).volumes, content, 0o600)
+
+
+def _place(source: Source) -> list[str]:
+    return [source.rows[0].name, str(max(source.frame, 0))]
 
 
 def _line(source: Source, name: str, written: Written) -> list[str]:
@@ -100,4 +163,4 @@ def _line(source: Source, name: str, written: Written) -> list[str]:
             f"the model saw {written.seen:.0%} of the image, as much as the plan's size reaches; "
             "the rest is background"
         )
-    return [source.rows[0].name, str(max(source.frame, 0)), name, *numbers, remark]
+    return [*_place(source), name, *numbers, remark]

@@ -40,7 +40,7 @@ def cached_pixels(
 
 
 def bytes_needed(n_samples: int, images: Images, caches: Path, reader: Reader) -> int:
-    """Say how much the cache of so many samples will still grow."""
+    """Say how much the cache of so many samples will still grow, at the least."""
     return bytes_missing(image_way(Path(), images, reader), n_samples, caches)
 
 
@@ -50,6 +50,7 @@ def image_way(folder: Path, images: Images, reader: Reader) -> ImageWay:
     return Way(
         facts=[VERSION, reader.name, image_facts(images)],
         shape=images.shape,
+        least=(images.shape[0], *images.window),
         has_own_shapes=images.patch is not None,
         dtype=np.uint8 if images.bits == 8 else np.uint16,
         work=pixel_work(reader, folder.absolute(), images),

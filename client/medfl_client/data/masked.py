@@ -13,7 +13,15 @@ from medfl_client.data.masks.names import refuse_names
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.own_shapes import Pixels, joined
 from medfl_client.data.reader import Reader
-from medfl_client.data.records import Cache, Indices, Record, Way, cached_records, hashed
+from medfl_client.data.records import (
+    Cache,
+    Indices,
+    Record,
+    Way,
+    bytes_missing,
+    cached_records,
+    hashed,
+)
 from medfl_client.data.selection import Sample
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import UNKNOWN_VOXEL
@@ -61,10 +69,31 @@ def cached_masks(
 
     Raises DataError where masks hold values that the site file does not map.
     """
+    way = _way(folders, plan, rules, reader)
+    names = [
+        hashed([name, [[mask.path, mask.size, mask.mtime_ns] for mask in sample.masks]])
+        for name, sample in zip(identities([s.source for s in samples]), samples, strict=True)
+    ]
+    jobs = [MaskJob(sample.source, sample.masks) for sample in samples]
+    found = cached_records(way, jobs, names, caches, progress)
+    unmapped = (str(n) for one in found.facts for n in _listed(one.get("unmapped")))
+    refuse_names(unmapped, plan.task.classes)
+    return found
+
+
+def mask_bytes_needed(
+    n_samples: int, plan: Plan, rules: MaskFiles, caches: Path, reader: Reader
+) -> int:
+    """Say how much the cache of so many masks will still grow, at the least."""
+    return bytes_missing(_way(Folders(Path(), Path()), plan, rules, reader), n_samples, caches)
+
+
+def _way(folders: Folders, plan: Plan, rules: MaskFiles, reader: Reader) -> Way[MaskJob, ReadMask]:
     images, classes = plan.images, plan.task.classes
-    way = Way(
+    return Way(
         facts=[VERSION, "masks", reader.name, image_facts(images), classes, rules.model_dump()],
         shape=images.shape[1:],
+        least=images.window,
         has_own_shapes=images.patch is not None,
         dtype=np.uint8,
         work=mask_work(
@@ -74,14 +103,6 @@ def cached_masks(
         chunk=1,
         timeout_s=TIMEOUT_S if images.dimensions == 2 else VOLUME_TIMEOUT_S,
     )
-    names = [
-        hashed([name, [[mask.path, mask.size, mask.mtime_ns] for mask in sample.masks]])
-        for name, sample in zip(identities([s.source for s in samples]), samples, strict=True)
-    ]
-    jobs = [MaskJob(sample.source, sample.masks) for sample in samples]
-    found = cached_records(way, jobs, names, caches, progress)
-    refuse_names((str(n) for one in found.facts for n in _listed(one.get("unmapped"))), classes)
-    return found
 
 
 def _record(read: ReadMask, n_classes: int) -> Record:

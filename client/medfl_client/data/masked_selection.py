@@ -36,7 +36,7 @@ def select_masked(
     """
     refuse_other_labels(data, plan)
     masks, refused = find_masks(base, state, data, reader, data.masks, watch, rows)
-    own = {mask.path for mask in masks} if not data.masks.folder else set()
+    own = {mask.path for mask in masks} | refused.keys() if not data.masks.folder else set()
     images = [row for row in rows if row.name not in own]
     sources, reasons = sources_of(images, data, plan, base / data.folder)
     joined = join_masks(sources, masks, data.masks)

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
@@ -55,6 +55,7 @@ class Way(Generic[Job, Result]):
 
     facts: object  # what decides a record, beside its files: another way has another folder
     shape: tuple[int, ...]  # of each record; where each has its own, of the largest
+    least: tuple[int, ...]  # of each record, or of the smallest
     has_own_shapes: bool
     dtype: type[np.generic]
     work: Work[Job, Result]
@@ -64,8 +65,8 @@ class Way(Generic[Job, Result]):
 
     @property
     def record_bytes(self) -> int:
-        """Count the bytes of a record, or of the largest."""
-        return int(math.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        """Count the bytes of a record, or of the smallest."""
+        return int(math.prod(self.least)) * np.dtype(self.dtype).itemsize
 
     def folder(self, caches: Path) -> Path:
         """Give the folder of its records."""
@@ -119,7 +120,13 @@ def cached_records(
         passing: dict[str, str] = {}
         if new:
             _refuse_full_disk(place, len(new), way)
-            passing = _decode(table, place, new, way, progress)
+            try:
+                passing = _decode(table, place, new, way, progress)
+            except (OSError, sqlite3.Error):
+                with suppress(OSError, sqlite3.Error):  # a full disk gets back what is unfinished
+                    table.rollback()
+                    os.truncate(CacheFolder(place).pixels, _end(table, way)[1])
+                raise
         found = dict(_look_up(table, names))
         pixels = _map(table, place, way)
     found |= {name: (-1, b"", reason, "") for name, reason in passing.items()}
@@ -134,7 +141,7 @@ def cached_records(
 
 
 def bytes_missing(way: Way[Job, Result], n_samples: int, caches: Path) -> int:
-    """Say how much the cache of so many samples will still grow, at the most."""
+    """Say how much the cache of so many samples will still grow, at the least."""
     path = CacheFolder(way.folder(caches)).pixels
     return max(n_samples * way.record_bytes - (path.stat().st_size if path.exists() else 0), 0)
 
@@ -274,7 +281,7 @@ def _refuse_full_disk(place: Path, n_new: int, way: Way[Job, Result]) -> None:
     needed, free = n_new * way.record_bytes, shutil.disk_usage(place).free
     if needed > free:
         raise DiskFullError(
-            f"the cache needs {'up to ' * way.has_own_shapes}{needed / 1e6:,.0f} MB more and "
+            f"the cache needs {'at least ' * way.has_own_shapes}{needed / 1e6:,.0f} MB more and "
             f"{free / 1e6:,.0f} MB are free under the site's state folder",
             todo="free space and start again",
             who="your IT department",

@@ -10,6 +10,7 @@ from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, DataFiles, Policy
 from medfl_client.data.cache import bytes_needed
 from medfl_client.data.labels import read_csv
+from medfl_client.data.masked import mask_bytes_needed
 from medfl_client.data.reader import DicomReader
 from medfl_client.doctor.files import Files
 from medfl_client.egress.approvals import approved, status_of
@@ -86,12 +87,16 @@ def check_some_approved(policy: Policy, site: SiteFolder) -> Finding:
 def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Finding:
     """Compare the free disk with the cache, the index, the kept reply and the kept models."""
     n_samples = _samples(folder, data, plan, files)
-    cache = bytes_needed(n_samples, plan.images, StateFolder.of(folder).cache, DicomReader())
+    caches, reader = StateFolder.of(folder).cache, DicomReader()
+    cache = bytes_needed(n_samples, plan.images, caches, reader)
+    if plan.task.is_dense:
+        cache += mask_bytes_needed(n_samples, plan, data.masks, caches, reader)
     n_weights, each_round, _ = sizes(plan)
     needed = cache + ROW_BYTES * files.n + 2 * each_round + 2 * 4 * n_weights
     more = "" if files.is_all else " or more"
+    least = "" if plan.images.patch is None else "; volumes larger than a patch need more"
     return check_disk(
-        SiteFolder(folder).state, needed, f"{n_samples:,}{more} samples and the models"
+        SiteFolder(folder).state, needed, f"{n_samples:,}{more} samples and the models{least}"
     )
 
 

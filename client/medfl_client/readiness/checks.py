@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import compress
 from typing import Literal
 
 from medfl_client.config.site_file import DataFiles, Policy, SiteFile
@@ -199,7 +200,7 @@ def check_policy(
     """Judge whether the site's own policy would release anything."""
     findings = []
     if policy.role == "evaluate":
-        return _check_cells("test", shown.test, policy) + _check_needs(plan, collection)
+        return _check_cells("test", shown.test, plan, policy) + _check_needs(plan, collection)
     if len(shown.train) < policy.min_images:
         findings.append(
             fail(
@@ -207,22 +208,28 @@ def check_policy(
                 "the guard would send nothing; add images",
             )
         )
-    findings += _check_cells("validation", shown.validation, policy)
+    findings += _check_cells("validation", shown.validation, plan, policy)
     if len(shown.test):
-        findings += _check_cells("test", shown.test, policy)
+        findings += _check_cells("test", shown.test, plan, policy)
     elif plan.evaluation.test:
         findings.append(ok(NO_TEST))
     return findings + _check_needs(plan, collection)
 
 
-def _check_cells(part: Part, images: Examples, policy: Policy) -> list[Finding]:
-    """Say where a part's scores would be withheld."""
+def _check_cells(part: Part, images: Examples, plan: Plan, policy: Policy) -> list[Finding]:
+    """Say where a part's scores, or of a segmentation those of a class, would be withheld."""
     targets = images.targets
-    cells = [
-        int((targets[:, k] == value).sum()) for k in range(targets.shape[1]) for value in (0, 1)
-    ]
-    if len(images) and not any(0 < cell < policy.min_cell for cell in cells):
+    cells = [[int((own == value).sum()) for value in (0, 1)] for own in targets.T]
+    small = [any(0 < cell < policy.min_cell for cell in own) for own in cells]
+    if len(images) and not any(small):
         return []
+    if plan.task.is_dense and len(images) >= policy.min_cell and not all(small[1:]):
+        names = [*compress(plan.task.classes, small)]
+        what = (
+            f"fewer than policy.min_cell ({policy.min_cell}) of {len(images)} {part} images are "
+            f"with, or without: {', '.join(names)}"
+        )
+        return [warn(what, f"the guard takes that out of the site's {part} scores")]
     what = (
         f"among {len(images)} {part} images a class has fewer than policy.min_cell "
         f"({policy.min_cell})"

@@ -55,6 +55,7 @@ class Stepper:
     clip_norm: float | None
     product_type: torch.dtype
     device: torch.device
+    size_key: str = "size"  # of the plan's section on images, for who must lower it
     n_parts: int = 1
 
     def __post_init__(self) -> None:
@@ -77,8 +78,8 @@ class Stepper:
                 raise TrainingError(
                     f"memory runs out with {-(-len(pixels) // self.n_parts)} images at a time on "
                     f"{self.device}",
-                    todo="lower training.batch_size or images.size in the plan, or choose "
-                    "another compute.device",
+                    todo=f"lower training.batch_size or images.{self.size_key} in the plan, "
+                    "or choose another compute.device",
                     data="nothing was sent",
                 ) from None
             self.n_parts = 2

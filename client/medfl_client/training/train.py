@@ -40,7 +40,6 @@ def train(
 
     `epochs` are those that the site wishes: it makes as many as the plan's range allows.
     `max_steps` ends it early, to try a step.
-
     Raises TrainingError where the loss is not a finite number; the model is then corrupted.
     """
     settings = plan.training
@@ -52,6 +51,7 @@ def train(
         clip_norm=settings.clip_norm,
         product_type=product_type(settings, device),
         device=device,
+        size_key="patch.size" if plan.images.patch else "size",
     )
     order = torch_generator(plan.seed, "batch order", round_, site)
     changes = torch_generator(plan.seed, "augmentation", round_, site)

@@ -65,7 +65,7 @@ class Screen:
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""
         # A hash or a path that is too long for its column wraps, whole, into the next line.
-        columns = [Column(name, overflow="fold") for name in header]
+        columns = [Column(visible(name), overflow="fold") for name in header]
         table = Table(*columns, title=visible(title) or None, title_justify="left")
         for row in rows:
             table.add_row(*[visible(cell, keep="\n") for cell in row])

@@ -8,12 +8,14 @@ import pytest
 import torch
 from flwr.supercore.task_identity import TaskIdentity
 from tests.conftest import MakePlan
+from tests.unit.client.masks.outlined_site import PATCHES, small_plan
 
 from medfl_client.data.dataset import MaskedImages
 from medfl_client.training.client_state import ClientState
 from medfl_client.training.local_round import train_locally
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.train import train
+from medfl_common.errors import TrainingError
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, of_image
 from medfl_common.models.weights import Weights, load_shared, shared_weights
@@ -25,6 +27,13 @@ from medfl_server.aggregation.aggregator import RoundAggregation, needs
 
 CPU = torch.device("cpu")
 VOLUMES: dict[str, object] = {"size": 16, "depth": 4, "dimensions": 3, "sample": "series"}
+
+
+class Full(torch.nn.Conv3d):
+    """A network that no memory takes."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +165,12 @@ def test_features_are_the_mean_over_space_of_what_the_head_sees(make_plan: MakeP
     assert network.features(pixels).shape == (6, network.n_features)
     torch.testing.assert_close(network.features(pixels), maps.mean(dim=(2, 3)))
     assert torch.equal(of_image([maps, maps[:, :, ::2, ::2]]), network.features(pixels))
+
+
+@pytest.mark.parametrize("has_patch", [False, True])
+def test_without_memory_it_says_which_size_to_lower(has_patch: bool) -> None:
+    plan = small_plan(**(PATCHES if has_patch else {}))
+    setting = r"images\.patch\.size" if has_patch else r"images\.size"
+
+    with pytest.raises(TrainingError, match=f"or {setting} in the plan"):
+        train(Full(1, 2, 1), discs(2, 8, 16, 16), plan, 1, "a", Plain(), CPU)

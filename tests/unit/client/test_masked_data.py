@@ -10,7 +10,7 @@ import torch
 import yaml
 from pydicom import dcmread
 
-from medfl_client.config.site_file import DataFiles, load_site_file
+from medfl_client.config.site_file import DataFiles, Policy, load_site_file
 from medfl_client.data.dataset import MaskedImages
 from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Collection, collect
@@ -18,6 +18,7 @@ from medfl_client.data.masked import Masks
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.patch_set import PatchSet
 from medfl_client.data.site_data import site_data
+from medfl_client.readiness.checks import check_policy
 from medfl_common.errors import ConfigError, DataError
 from medfl_common.plan.plan import Plan
 from medfl_sim.data.faults.label_noise import LabelNoise
@@ -188,6 +189,17 @@ def test_the_partition_speaks_of_what_is_outlined() -> None:
     counts = np.array([[10, 10, 1], [10, 10, 9]])
     said = answer([10, 10], 20, a_plan().task, counts)
     assert "The share of 'tumour' ranges from 10% to 90%." in said
+
+
+def test_only_the_scores_of_a_small_class_are_foretold_to_be_taken_out(site: Path) -> None:
+    plan, policy = a_plan(evaluation={"validation": 0.5}), Policy(min_images=1, min_cell=2)
+    found = read(site, plan)
+
+    (told,) = check_policy(site_data(found, plan), plan, policy, found)
+
+    assert told.seen == (
+        "fewer than policy.min_cell (2) of 3 validation images are with, or without: tumour"
+    )
 
 
 def test_patients_with_the_rarer_class_are_in_every_part(site: Path) -> None:

@@ -26,7 +26,7 @@ def test_nothing_from_outside_steers_a_screen_a_log_or_a_page(
     screen = Screen()
     screen.say(HOSTILE)
     screen.say("two\nlines")
-    screen.table(["key"], [[HOSTILE]], title=HOSTILE)
+    screen.table([f"key {HOSTILE}"], [[HOSTILE]], title=HOSTILE)
     with pytest.raises(SystemExit), errors_for_people():
         raise ConfigError(HOSTILE, todo=HOSTILE)
     log = io.StringIO()

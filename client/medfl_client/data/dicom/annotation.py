@@ -16,6 +16,7 @@ from medfl_client.data.dicom.text import decoded
 from medfl_common.errors import DataError
 
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"  # Modality (0008,0060) of annotations
+MAKER = "medfl"  # Manufacturer and model of the segmentations that medfl writes
 MAX_NAMES = 4000  # bytes of the names as JSON
 MAX_NAME = 64  # letters of one name: LO (PS3.5 6.2)
 MAX_TEXT = 1024  # letters of UIDs that a row takes

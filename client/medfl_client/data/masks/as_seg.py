@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import CTImageStorage
 
+from medfl_client.data.dicom.annotation import MAKER
 from medfl_client.data.dicom.reading import HEADER_TAGS, read_tags
 from medfl_client.data.masks.content import NO_PLACE
 from medfl_client.data.masks.grid import Grid, Labels, Plane
@@ -81,8 +82,8 @@ def as_seg(
         series_number=SERIES_NUMBER,
         sop_instance_uid=uids[1],
         instance_number=1,
-        manufacturer="medfl",
-        manufacturer_model_name="medfl",
+        manufacturer=MAKER,
+        manufacturer_model_name=MAKER,
         software_versions=__version__,
         device_serial_number=author.digest[:12],
         content_label="MEDFL",

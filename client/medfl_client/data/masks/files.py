@@ -9,7 +9,7 @@ from pathlib import Path
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.config.site_file import DataFiles, site_secret
-from medfl_client.data.dicom.annotation import RTSTRUCT, SEG, unpacked_names
+from medfl_client.data.dicom.annotation import MAKER, RTSTRUCT, SEG, unpacked_names
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import Progress, scan
 from medfl_client.data.dicom.index import rows as index_rows
@@ -19,6 +19,7 @@ from medfl_common.errors import DataError, system_reason
 
 SEG_KIND, RTSTRUCT_KIND, NIFTI, NRRD, PNG = "dicom-seg", "rtstruct", "nifti", "nrrd", "png"
 COPY = "copy of another mask file"
+OF_A_MODEL = "medfl wrote it: what a model outlined is no truth"
 KINDS = {SEG: SEG_KIND, RTSTRUCT: RTSTRUCT_KIND}  # by modality
 ENDINGS = {".nii.gz": NIFTI, ".nii": NIFTI, ".nrrd": NRRD, ".png": PNG}
 
@@ -109,8 +110,10 @@ def _index(
 
 
 def _take(row: Row, is_apart: bool, masks: list[MaskFile], refused: dict[str, str]) -> None:
-    """Make a mask file of a row; of a folder of masks, tell what is none."""
-    if not row.reason and row.modality in KINDS:
+    """Make a mask file of a row; tell of medfl's own, and of what is none in a folder of masks."""
+    if row.modality == SEG and (row.manufacturer, row.model) == (MAKER, MAKER):
+        refused[row.path] = OF_A_MODEL
+    elif not row.reason and row.modality in KINDS:
         masks.append(mask_of(row))
     elif is_apart and not kind_of(row.path):
         refused[row.path] = row.reason or f"modality {row.modality or 'missing'}: no mask"

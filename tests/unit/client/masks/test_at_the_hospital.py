@@ -113,6 +113,8 @@ def test_a_case_is_shown_by_path_or_uid_where_it_is_outlined(site: Path, case: s
     assert len(paths) == 4  # as many as are outlined of 8, from the first to the last
     with Image.open(paths[0]) as image:
         assert min(image.size) >= 384
+    with pytest.raises(ConfigError, match="a model has its own"):
+        look(site, case, plan_file(site, small_plan()), "last", 0, Screen())
     with pytest.raises(DataError, match=r"'nothing' is none of the 4 cases"):
         look(site, "nothing", plan_file(site, small_plan()), "", 0, Screen())
 
