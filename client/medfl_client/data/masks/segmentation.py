@@ -22,6 +22,7 @@ MAX_STACK = 2**29  # voxels of one segment on a grid of its own
 ON_GRID = 0.1  # of a pixel, or of a step: so far two grids are one
 SAME_WAY = 1e-3  # how far directions of one grid may be apart
 SAME_SIZE = 1e-3  # by which part pixels of one size may differ
+UNDESCRIBED = "the segmentation has segments that SegmentSequence (0062,0002) does not describe"
 
 Numbers = NDArray[np.generic]
 
@@ -33,7 +34,10 @@ def read_segmentation(path: Path, grid: Grid, rules: MaskFiles, notes: Notes) ->
         raise DataError("the segmentation lies in another frame of reference than the image")
     reading = _Reading(file, grid, rules.threshold, notes)
     by_label: dict[str, list[int]] = {}
-    for number, label in file.names().items():
+    names = file.names()
+    if file.kind != LABELMAP and any(frame.segment not in names for frame in file.frames):
+        raise DataError(UNDESCRIBED)
+    for number, label in names.items():
         by_label.setdefault(label, []).append(number)
     return [Structure(label, reading.drawer(numbers)) for label, numbers in by_label.items()]
 
@@ -64,7 +68,10 @@ class _Reading:
 
     @cached_property
     def _label_map(self) -> Numbers:
-        return self._on_grid(self._file.frames, self._file.pixels, np.dtype(np.uint16))
+        found = self._on_grid(self._file.frames, self._file.pixels, np.dtype(np.uint16))
+        if not np.isin(found, [0, *self._file.names()]).all():
+            raise DataError(UNDESCRIBED)
+        return found
 
     def _on_grid(
         self,

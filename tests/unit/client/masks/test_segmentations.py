@@ -193,6 +193,19 @@ def test_what_a_segmentation_claims_and_does_not_hold_costs_one_case(tmp_path: P
     assert "outside the image" in outside.reason
 
 
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_pixels_of_a_segment_that_nobody_describes_are_not_background(
+    kind: str, tmp_path: Path
+) -> None:
+    frames = frames_of(TRUTH * 3 if kind == "LABELMAP" else TRUTH, 3)
+    path = write_seg(tmp_path / "seg", frames, {1: "liver"}, kind=kind)
+
+    answer = read(write_series(tmp_path), tmp_path, [path])
+
+    assert isinstance(answer, Refused)
+    assert "does not describe" in answer.reason
+
+
 @pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST])
 def test_a_mask_moves_with_its_image(orientation: tuple[float, ...], tmp_path: Path) -> None:
     """Whatever the plan's grid: the mask of `image > t` is `> t` of the plan's volume."""

@@ -21,7 +21,9 @@ from tests.unit.client.masks.mask_files import (
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 
 from medfl_client.data.masks.work import ReadMask
+from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
+from medfl_common.plan.images import Images
 
 RULES = {"names": {"GTV*": "tumour"}}
 # pixels 3 to 12 of each way: their centres lie from -4.5 to 4.5 mm
@@ -126,11 +128,43 @@ def test_another_frame_or_a_place_outside_is_refused(tmp_path: Path) -> None:
     unnamed = write_structures(tmp_path / "u", [])
     frame = write_structures(tmp_path / "f", [("tumour", [box(0, -5, 5)])], frame=OTHER_FRAME)
 
-    for path, reason in ((outside, "outside the image"), (unnamed, "names no region")):
+    told = ((outside, "outside the image"), (unnamed, "names no region"), (frame, "another frame"))
+    for path, reason in told:
         answer = read(source, tmp_path, [path])
         assert isinstance(answer, Refused)
         assert reason in answer.reason
-    assert not labels_of(read(source, tmp_path, [frame])).any()
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_frame_of_reference_is_one_in_small_letters_too(tmp_path: Path) -> None:
+    source = write_series(tmp_path, FrameOfReferenceUID="1.2.abc")
+    path = write_structures(tmp_path / "rs", [("tumour", [box(0, -5, 5)])], frame="1.2.abc")
+
+    assert (labels_of(read(source, tmp_path, [path])) == 2).sum() == 100
+
+
+SAGITTAL = np.array([(0.0, y, z) for y, z in [(-5, -10), (5, -10), (5, 10), (-5, 10)]])
+
+
+@pytest.mark.parametrize(
+    "contour", [SAGITTAL, ("OPEN_PLANAR", box(PLACES[3], -5, 5)), box(PLACES[3], -5, 5)[:2]]
+)
+def test_a_region_of_which_nothing_can_be_drawn_is_not_background(
+    contour: np.ndarray | tuple[str, np.ndarray], tmp_path: Path
+) -> None:
+    source = write_series(tmp_path)
+    regions = [("tumour", [contour]), ("liver", [box(PLACES[8], -5, 5)])]
+    path = write_structures(tmp_path / "rs", regions)
+    plan = Images.model_validate({"modality": ["CT"], "size": SIDE})
+
+    volume = read(source, tmp_path, [path])
+    met = read(Source((source.rows[3],)), tmp_path, [path], plan)
+    other = read(Source((source.rows[8],)), tmp_path, [path], plan)
+
+    for answer in (volume, met):
+        assert isinstance(answer, Refused)
+        assert "no contour of a region can be drawn" in answer.reason
+    np.testing.assert_array_equal(labels_of(other), SQUARE)
 
 
 def test_ten_thousand_contours_take_seconds(tmp_path: Path) -> None:
