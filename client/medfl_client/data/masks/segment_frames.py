@@ -139,7 +139,7 @@ class SegmentFile:
             segment,
             geometry_of(position, orientation) if position and orientation else None,
             known_spacing(measures),
-            first_number(measures, "SpacingBetweenSlices") or 0.0,
+            abs(first_number(measures, "SpacingBetweenSlices") or 0.0),
             tuple(_sources(own)),
         )
 

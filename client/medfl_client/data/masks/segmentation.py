@@ -19,6 +19,7 @@ from medfl_client.data.masks.segment_frames import LABELMAP, Frame, Pixels, Segm
 from medfl_common.errors import DataError
 
 MAX_STACK = 2**29  # voxels of one segment on a grid of its own
+ONE_PLANE_MM = 0.1  # frames that are closer lie in one plane
 ON_GRID = 0.1  # of a pixel, or of a step: so far two grids are one
 SAME_WAY = 1e-3  # how far directions of one grid may be apart
 SAME_SIZE = 1e-3  # by which part pixels of one size may differ
@@ -108,35 +109,43 @@ class _Reading:
             return None
         off_pixels = np.abs([off @ plane.column / plane.spacing[0],
                              off @ plane.row / plane.spacing[1]]).max(axis=0)  # fmt: skip
-        off_step = np.where(is_outside, 0, np.abs(off @ plane.normal) / plane.step_mm)
-        if off_pixels.max() > ON_GRID or off_step.max() > ON_GRID or self._is_coarser(plane):
-            self._tell_another(float(off_pixels.max()))
+        off_step = np.abs(off @ plane.normal) / plane.step_mm
+        worst, worst_step = (one[~is_outside].max(initial=0) for one in (off_pixels, off_step))
+        if worst > ON_GRID or worst_step > ON_GRID or self._is_coarser(plane):
+            self._tell_another(float(worst))
             return None
         if is_outside.any():
             self._notes[OUTSIDE_IMAGE] += int(is_outside.sum())
         return np.where(is_outside, -1, found)
 
     def _is_coarser(self, plane: Plane) -> bool:
-        """Say whether frames have other steps than slices; missing frames are no other steps."""
+        """Say whether frames have other steps than slices; missing frames are no other steps.
+
+        What the file says may be the step of the table, along a tilted gantry's slices.
+        """
         said = self._file.frames[0].slice_mm
-        return bool(len(plane.places) > 1 and said and abs(said / plane.step_mm - 1) > ON_GRID)
+        steps = [step for step in (said, self._least_step_mm) if said and step]
+        is_other = [abs(step / plane.step_mm - 1) > ON_GRID for step in steps]
+        return len(plane.places) > 1 and bool(steps) and all(is_other)
 
     def _tell_another(self, off_pixels: float = 0) -> None:
         by = f" ({off_pixels:.2g} pixels off the image's)" if 0 < off_pixels < 1 else ""
         self._notes[f"mask has a grid of its own{by}; the nearest of its voxels count"] += 1
 
     @cached_property
+    def _least_step_mm(self) -> float:
+        """Measure the least mm from frame to frame; 0 where all lie in one plane."""
+        geometries = [frame.geometry for frame in self._file.frames if frame.geometry]
+        steps = np.diff(np.sort([float(g.normal @ g.position) for g in geometries]))
+        apart = steps[steps > ONE_PLANE_MM]
+        return float(apart.min()) if len(apart) else 0.0
+
+    @cached_property
     def _step_mm(self) -> float:
         """Give the mm from frame to frame."""
-        frames = self._file.frames
-        geometries = [frame.geometry for frame in frames if frame.geometry]
-        places = np.sort([float(g.normal @ g.position) for g in geometries])
-        steps = np.diff(places)
-        apart = steps[steps > 1e-3]
         plane = self._grid.plane
-        return frames[0].slice_mm or float(
-            apart.min() if len(apart) else plane.step_mm if plane else 1
-        )
+        said = self._file.frames[0].slice_mm
+        return said or self._least_step_mm or (plane.step_mm if plane else 1.0)
 
 
 def _by_references(frames: Sequence[Frame], grid: Grid, size: tuple[int, int]) -> NDArray[np.int64]:
@@ -180,6 +189,10 @@ def _looked_up(
         raise DataError(NO_PLACE)
     if any(f.geometry is None or f.geometry.orientation != first.orientation for f in frames):
         raise DataError("the frames of the mask lie in several planes")
+    positions = np.array([f.geometry.position for f in frames if f.geometry])
+    in_plane = positions @ _way(frames[0]).matrix[1:].T
+    if np.ptp(in_plane, axis=0).max() > ON_GRID:
+        raise DataError("the mask has a grid of its own, and its frames begin at several places")
     places = np.array([float(f.geometry.place) for f in frames if f.geometry])
     different, which = np.unique(np.round(places, 3), return_inverse=True)
     pixels = read(frames[0].index)
