@@ -10,7 +10,7 @@ from medfl_client.data.labels import refuse_other_labels
 from medfl_client.data.masks.files import find_masks
 from medfl_client.data.masks.joined import join_masks
 from medfl_client.data.masks.names import refuse_unmapped
-from medfl_client.data.reader import Reader
+from medfl_client.data.reader import Reader, Source
 from medfl_client.data.selection import Sample, Selection, in_order, sources_of
 from medfl_common.plan.plan import Plan
 
@@ -39,7 +39,7 @@ def select_masked(
     own = {mask.path for mask in masks} if not data.masks.folder else set()
     images = [row for row in rows if row.name not in own]
     sources, reasons = sources_of(images, data, plan, base / data.folder)
-    joined = join_masks(sources, masks, data.masks)
+    joined = join_masks(sources, masks, data.masks, _others(images, sources, plan))
     selection = Selection(refused=reasons, unused_masks=refused | joined.unused, hint=HINT)
     used = {id(mask): mask for found in joined.masks for mask in found}
     refuse_unmapped(used.values(), plan.task.classes, data.masks)
@@ -53,3 +53,12 @@ def select_masked(
             selection.samples.append(Sample(source, nothing, patient, {}, masks=found))
     selection.samples.sort(key=in_order)
     return selection
+
+
+def _others(images: Sequence[Row], sources: Sequence[Source], plan: Plan) -> list[Row]:
+    """Give the images of the plan's modality in series of which no source is."""
+    taken = {row.series or row.name for source in sources for row in source.rows}
+    wanted = plan.images.modality
+    return [
+        row for row in images if row.modality in wanted and (row.series or row.name) not in taken
+    ]

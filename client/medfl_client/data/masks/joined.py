@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.dicom.header import Row
 from medfl_client.data.masks.files import PNG, RTSTRUCT_KIND, SEG_KIND, MaskFile
 from medfl_client.data.masks.paths import by_path
 from medfl_client.data.reader import Source
@@ -21,6 +22,7 @@ TWO_MASKS = "two masks outline one structure of it, and it is not said which cou
 IS_MASK = "it is the mask of another image"
 OTHER_PATIENT = "it is another patient's than the images of its frame of reference"
 NO_IMAGE = "no image of the plan lies in its frame of reference, or has a UID that it names"
+OTHER_SERIES = "it names another series, of which no sample of the plan is"
 TWO_IMAGES = "several series lie in its frame of reference, and it names none of them"
 TWO_IMAGES_OF_ONE = "its mask is a picture that fits other images as well"
 NO_PATH = "no image of the plan has a path, or a UID, that goes with its name"
@@ -50,14 +52,27 @@ class _Group:
     reason: str = ""
 
 
-def join_masks(sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles) -> Joined:
-    """Join mask files to sources; two equal candidates are refused."""
+def join_masks(
+    sources: Sequence[Source],
+    masks: Sequence[MaskFile],
+    rules: MaskFiles,
+    others: Sequence[Row] = (),
+) -> Joined:
+    """Join mask files to sources; two equal candidates are refused.
+
+    Args:
+        sources: The samples of the plan.
+        masks: The mask files of the site.
+        rules: The site file's words on them.
+        others: Images of the plan's modality in series of which no sample is.
+    """
     found: list[tuple[MaskFile, ...]] = [() for _ in sources]
     joined = Joined(found, [NO_MASK for _ in sources], {})
     in_space = [mask for mask in masks if mask.kind in (SEG_KIND, RTSTRUCT_KIND)]
-    _join_space(sources, in_space, joined)
+    foreign = {uid for row in others for uid in (row.sop, row.series)}
+    _join_space(sources, in_space, foreign, joined)
     named = [mask for mask in masks if mask.kind not in (SEG_KIND, RTSTRUCT_KIND)]
-    _join_paths(sources, named, rules, joined)
+    _join_paths(sources, named, rules, others, joined)
     paths = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
     for place, source in enumerate(sources):
         row = source.rows[0]
@@ -68,9 +83,13 @@ def join_masks(sources: Sequence[Source], masks: Sequence[MaskFile], rules: Mask
 
 
 def _join_paths(
-    sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles, joined: Joined
+    sources: Sequence[Source],
+    masks: Sequence[MaskFile],
+    rules: MaskFiles,
+    others: Sequence[Row],
+    joined: Joined,
 ) -> None:
-    of_source = by_path(sources, masks, rules)
+    of_source = by_path(sources, masks, rules, others)
     n_of = Counter(mask.path for own in of_source for mask in own)
     for place, own in enumerate(of_source):
         if not own:
@@ -86,10 +105,12 @@ def _join_paths(
     joined.unused.update({mask.path: NO_PATH for mask in masks if mask.path not in n_of})
 
 
-def _join_space(sources: Sequence[Source], masks: Sequence[MaskFile], joined: Joined) -> None:
+def _join_space(
+    sources: Sequence[Source], masks: Sequence[MaskFile], foreign: set[str], joined: Joined
+) -> None:
     groups = _Groups(sources)
     for mask in masks:
-        reason = _give(mask, groups)
+        reason = _give(mask, groups, foreign)
         if reason:
             joined.unused[mask.path] = reason
     for group in groups.all:
@@ -129,7 +150,7 @@ class _Groups:
                     self.by_sop[one.sop].append(group)
 
 
-def _give(mask: MaskFile, groups: _Groups) -> str:
+def _give(mask: MaskFile, groups: _Groups, foreign: set[str]) -> str:
     """Give a mask to the group it is of; the reason where there is none, or more than one."""
     candidates = [group for uid in mask.frames for group in groups.by_frame.get(uid, [])]
     if not candidates:
@@ -141,6 +162,8 @@ def _give(mask: MaskFile, groups: _Groups) -> str:
         return OTHER_PATIENT
     if not own:
         return NO_IMAGE
+    if foreign & set(mask.refers) and not any(_names(mask, group) for group in own):
+        return OTHER_SERIES
     best = _narrowed(mask, own)
     if len(best) > 1:
         for group in best:
@@ -148,6 +171,11 @@ def _give(mask: MaskFile, groups: _Groups) -> str:
         return TWO_IMAGES
     best[0].masks.append(mask)
     return ""
+
+
+def _names(mask: MaskFile, group: _Group) -> bool:
+    """Say whether a mask names images, or the series, of a group."""
+    return bool((group.sops | {group.series}) & set(mask.refers))
 
 
 def _narrowed(mask: MaskFile, groups: list[_Group]) -> list[_Group]:
@@ -175,7 +203,7 @@ def _without_rivals(group: _Group, unused: dict[str, str]) -> list[MaskFile]:
             by_name[name].append(mask)
     lost = set[str]()
     for rivals in by_name.values():
-        naming = [m for m in rivals if (group.sops | {group.series}) & set(m.refers)]
+        naming = [mask for mask in rivals if _names(mask, group)]
         if len(rivals) > 1 and len(naming) == 1:
             lost |= {mask.path for mask in rivals if mask is not naming[0]}
         elif len(rivals) > 1:

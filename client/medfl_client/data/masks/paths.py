@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.dicom.kinds import special_kind
 from medfl_client.data.masks.files import ENDINGS, MaskFile
 from medfl_client.data.reader import Source
 
@@ -12,9 +14,12 @@ MAX_SOPS = 4  # files of a volume whose UIDs may be a mask's name
 
 
 def by_path(
-    sources: Sequence[Source], masks: Sequence[MaskFile], rules: MaskFiles
+    sources: Sequence[Source],
+    masks: Sequence[MaskFile],
+    rules: MaskFiles,
+    others: Sequence[Row] = (),
 ) -> list[list[MaskFile]]:
-    """Give the masks of each source.
+    """Give the masks of each source; a mask may be of `others` too, which are no source.
 
     A mask has the path of its image, or of its series' folder, with `rules.suffix` before the
     extension; or it is the only mask in that folder; or its name is the UID of the image or series.
@@ -27,7 +32,7 @@ def by_path(
         stems[stem].append(mask)
         names[stem.rpartition("/")[2]].append(mask)
         folders[mask.path.rpartition("/")[0]].append(mask)
-    n_series = _count_series(sources)
+    n_series = _count_series(sources, others)
     return [
         _first(_candidates(source, rules.suffix, stems, names, folders, n_series), source)
         for source in sources
@@ -40,11 +45,11 @@ def stem_of(path: str) -> str:
     return path[: -len(known)] if known else str(PurePosixPath(path).with_suffix(""))
 
 
-def _count_series(sources: Sequence[Source]) -> dict[str, int]:
-    """Count the series, or images without one, in each folder."""
+def _count_series(sources: Sequence[Source], others: Sequence[Row]) -> dict[str, int]:
+    """Count the series, or images without one, in each folder; nobody outlines a scout."""
     series: dict[str, set[str]] = defaultdict(set)
-    for source in sources:
-        row = source.rows[0]
+    outlined = [row for row in others if not special_kind(row.image_type)[0]]
+    for row in (*(source.rows[0] for source in sources), *outlined):
         series[row.path.rpartition("/")[0]].add(row.series or row.name)
     return {folder: len(found) for folder, found in series.items()}
 

@@ -26,6 +26,7 @@ from medfl_client.data.masks.joined import (
     NO_PATH,
     ONE_OF_TWO,
     OTHER_PATIENT,
+    OTHER_SERIES,
     TWO_IMAGES,
     TWO_MASKS,
     TWO_SERIES,
@@ -76,6 +77,22 @@ def test_of_several_series_in_one_frame_the_one_of_its_grid_has_it() -> None:
     joined = join(sources, [mask("m", "liver", kind="dicom-seg", grid=(16, 16, AXIAL))])
 
     assert joined.reasons == [NO_MASK, ""]
+
+
+def test_the_mask_of_a_series_that_is_no_sample_goes_to_no_other() -> None:
+    other = [*volume("1.1").rows, Row("1.2/x.dcm", series="1.3", image_type="ORIGINAL\\LOCALIZER")]
+    by_uid = [mask("m", "liver", refers=("1.1.0", "1.1")), mask("n", "liver", refers=("9", "1.2"))]
+    alone = MaskFile("1.2/m.nii.gz", 1, 1, "nifti")
+    beside = replace(other[0], path="1.2/y.dcm")
+
+    joined = join([volume("1.2")], by_uid, others=other)
+    path = join([volume("1.2")], [alone], others=other)  # nobody outlines a scout
+    of_two = join([volume("1.2")], [alone], others=[beside])
+
+    assert [m.path for m in joined.masks[0]] == ["n"]
+    assert joined.unused == {"m": OTHER_SERIES}
+    assert path.masks[0] == (alone,)
+    assert (of_two.reasons, of_two.unused) == ([NO_MASK], {alone.path: NO_PATH})
 
 
 def test_two_equal_candidates_are_refused_with_the_reason() -> None:
