@@ -4,7 +4,7 @@ Contours of one region in one slice are joined by exclusive or: a hole may be a 
 or hang on its outline by a keyhole. What cannot be drawn is counted and told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from medfl_client.data.dicom.annotation import MAX_NAME, text_of
 from medfl_client.data.dicom.numbers import items_of, whole_number
 from medfl_client.data.dicom.reading import read_tags
 from medfl_client.data.masks.content import NO_PLACE, OUTSIDE_IMAGE, Mask, Notes, Structure
-from medfl_client.data.masks.grid import Grid, Plane
+from medfl_client.data.masks.grid import THIN_MM, Grid, Plane
 from medfl_client.data.masks.polygon import toggle
 from medfl_common.errors import DataError
 
@@ -95,7 +95,7 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
     plane = grid.plane
     if plane is None:
         raise DataError(NO_PLACE)
-    n_before = notes[OUTSIDE_IMAGE]
+    plane, n_before = _narrowed(plane, items), notes[OUTSIDE_IMAGE]
     contours = [found for item in items if (found := _contour(item, plane, notes)) is not None]
     if not contours and notes[OUTSIDE_IMAGE] - n_before < len(items):
         raise DataError(UNDRAWN)
@@ -117,6 +117,16 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
             notes["contours reach beyond the image's edge"] += 1
     notes["slices between a region's contours have none"] += _n_between(contours)
     return mask if mask.any() else None
+
+
+def _narrowed(plane: Plane, items: list[Dataset]) -> Plane:
+    """Let a lone slice hold half the way to the next contours at most: thick slices may overlap."""
+    if len(plane.places) > 1 or plane.thick_mm <= THIN_MM:
+        return plane
+    along = [points @ plane.normal for item in items if len(points := _points(item))]
+    steps = np.diff(np.sort([place.mean() for place in along]))
+    least = steps[steps > OFF_PLANE_MM].min(initial=plane.thick_mm)
+    return replace(plane, thick_mm=max(THIN_MM, float(least)))
 
 
 def _n_between(contours: list[_Contour]) -> int:

@@ -11,10 +11,13 @@ from tests.unit.client.masks.mask_files import (
     OTHER_FRAME,
     PLACES,
     SIDE,
+    STEP,
     N,
     box,
+    first_pixel,
     labels_of,
     read,
+    write_seg,
     write_series,
     write_structures,
 )
@@ -133,6 +136,22 @@ def test_another_frame_or_a_place_outside_is_refused(tmp_path: Path) -> None:
         answer = read(source, tmp_path, [path])
         assert isinstance(answer, Refused)
         assert reason in answer.reason
+
+
+@pytest.mark.parametrize("thick_mm", [STEP, 2 * STEP])  # slices may overlap
+def test_a_lone_slice_holds_what_lies_in_its_thickness(thick_mm: float, tmp_path: Path) -> None:
+    source = write_series(tmp_path, SliceThickness=thick_mm)
+    shift = 0.7
+    boxes = [box(PLACES[i] + shift, -5, 5) for i in (3, 4)]
+    path = write_structures(tmp_path / "rs", [("tumour", boxes)])
+    frames = [(2, first_pixel(PLACES[i] + shift), SQUARE) for i in (3, 4)]
+    seg = write_seg(tmp_path / "seg", frames, {2: "tumour"})
+    plan = Images.model_validate({"modality": ["CT"], "size": SIDE})
+    for i in range(2, 6):
+        one = Source((source.rows[i],))
+        for mask in (path, seg):
+            labels = labels_of(read(one, tmp_path, [mask], plan))
+            np.testing.assert_array_equal(labels, 2 * SQUARE if i in (3, 4) else 0 * SQUARE)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
