@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation
+from tests.masks import mask_plan
 from tests.unit.client.masks.mask_files import (
     SIDE,
     STEP,
@@ -17,11 +18,17 @@ from tests.unit.client.masks.mask_files import (
     write_seg,
     write_series,
 )
+from tests.unit.client.masks.outlined_site import VOLUMES
 from tests.unit.client.test_series import AXIAL, UPSIDE_DOWN, write_slice
 
+from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.masked import PACKAGES, Folders, cached_masks
 from medfl_client.data.masks.work import ReadMask
-from medfl_client.data.reader import Source
+from medfl_client.data.reader import DicomReader, Source
+from medfl_client.data.records import Cache
 from medfl_client.data.sandbox_wire import Refused
+from medfl_client.data.selection import Sample
+from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
 TRUTH = np.random.default_rng(3).integers(0, 3, (N, SIDE, SIDE)).astype(np.uint8)
@@ -182,3 +189,23 @@ def test_a_segmentation_of_a_picture_needs_no_place_but_its_size(tmp_path: Path)
     assert isinstance(refused, Refused)
     assert "50 x 30 pixels, the image 40 x 30" in refused.reason
     assert mask_file(good, tmp_path).frames == ()
+
+
+def test_a_missing_package_stops_the_site_and_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_series(tmp_path / "d")
+    path = write_nifti(tmp_path / "d/m.nii", TRUTH.transpose(2, 1, 0), RAS)
+    masks = (mask_file(path, tmp_path / "d"),)
+    sample = Sample(source, (float("nan"),) * 2, "p", {}, masks=masks)
+    plan = mask_plan(images=dict(VOLUMES), task={"classes": ["background", "liver", "tumour"]})
+    folders, rules = Folders(tmp_path / "d", tmp_path / "d"), MaskFiles(names=NAMES)
+
+    def opened() -> Cache:
+        return cached_masks([sample], folders, plan, rules, tmp_path / "cache", DicomReader())
+
+    with monkeypatch.context() as without:
+        without.setitem(PACKAGES, "nifti", "a_package_that_nobody_has")
+        with pytest.raises(DataError, match="a_package_that_nobody_has"):
+            opened()
+    assert opened().rows.tolist() == [0]
