@@ -61,7 +61,7 @@ class Grid:
     plane: Plane | None = None  # None: nobody says where the image lies
     layout: Layout | None = None  # of a volume
     sops: tuple[str, ...] = field(default=())  # of each slice
-    frames: tuple[int, ...] = field(default=())  # of each slice of a volume, within its file
+    frames: tuple[int, ...] = field(default=())  # of each slice in its file; an only one needs none
     frame_uid: str = ""
 
     def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:

@@ -24,6 +24,7 @@ ON_GRID = 0.1  # of a pixel, or of a step: so far two grids are one
 SAME_WAY = 1e-3  # how far directions of one grid may be apart
 SAME_SIZE = 1e-3  # by which part pixels of one size may differ
 UNDESCRIBED = "the segmentation has segments that SegmentSequence (0062,0002) does not describe"
+NO_FRAME = "the image has several frames, and the mask does not say which (0008,1160)"
 
 Numbers = NDArray[np.generic]
 
@@ -81,13 +82,14 @@ class _Reading:
         dtype: np.dtype[np.generic],
     ) -> Numbers:
         slices = self._slices
-        if slices is None:
+        frames = [frame for frame in frames if not _is_of_another(frame, self._grid)]
+        if slices is None and frames:
             looked_up, is_met = _looked_up(frames, read, dtype, self._grid, self._step_mm)
             self._notes[OUTSIDE_IMAGE] += 0 if is_met else len(frames)
             return looked_up
         result = np.zeros(self._grid.shape, dtype=dtype)
         for frame in frames:
-            if slices[frame.index] >= 0:
+            if slices is not None and slices[frame.index] >= 0:
                 place = result[slices[frame.index]]
                 np.maximum(place, read(frame.index).astype(dtype), out=place)
         return result
@@ -148,6 +150,14 @@ class _Reading:
         return said or self._least_step_mm or (plane.step_mm if plane else 1.0)
 
 
+def _is_of_another(frame: Frame, grid: Grid) -> bool:
+    """Say whether a mask's frame is of another frame of a multi-frame image than the one here."""
+    if grid.shape[0] > 1 or not grid.frames:
+        return False
+    named = frame.frames_of(grid.sops[0])
+    return bool(named) and grid.frames[0] not in named
+
+
 def _by_references(frames: Sequence[Frame], grid: Grid, size: tuple[int, int]) -> NDArray[np.int64]:
     """Find the slice of each frame by the image that it names; a lone slice needs no name."""
     if size != grid.shape[1:]:
@@ -157,6 +167,10 @@ def _by_references(frames: Sequence[Frame], grid: Grid, size: tuple[int, int]) -
         )
     if grid.shape[0] == 1:
         named = [not f.sops or not grid.sops[0] or grid.sops[0] in f.sops for f in frames]
+        if grid.frames and not all(
+            f.frames_of(grid.sops[0]) for f, is_named in zip(frames, named, strict=True) if is_named
+        ):
+            raise DataError(NO_FRAME)
         return np.where(named, 0, -1)
     place_of = {sop: place for place, sop in enumerate(grid.sops)}
     if len(place_of) < grid.shape[0]:

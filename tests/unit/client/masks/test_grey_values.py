@@ -1,16 +1,19 @@
 """NIfTI, NRRD and PNG: values as names, each voxel at its place, in any direction."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 from tests.masks import mask_plan
 from tests.unit.client.masks.mask_files import (
     SIDE,
     STEP,
     N,
+    item,
     labels_of,
     mask_file,
     read,
@@ -111,8 +114,6 @@ def test_a_file_that_is_no_label_map_costs_one_case(tmp_path: Path) -> None:
 
 
 def picture(folder: Path, shape: tuple[int, int] = (40, 30)) -> Source:
-    from pydicom import dcmread
-
     path = write_slice(folder / "x.dcm", 0, SOPInstanceUID="1.9.1")
     dataset = dcmread(path)
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
@@ -189,6 +190,30 @@ def test_a_segmentation_of_a_picture_needs_no_place_but_its_size(tmp_path: Path)
     assert isinstance(refused, Refused)
     assert "50 x 30 pixels, the image 40 x 30" in refused.reason
     assert mask_file(good, tmp_path).frames == ()
+
+
+def test_each_frame_of_a_loop_has_its_own_mask(tmp_path: Path) -> None:
+    picture(tmp_path)
+    plan = Images.model_validate({"modality": ["DX"], "size": 16})
+    dataset = dcmread(tmp_path / "x.dcm")
+    dataset.set_pixel_data(np.zeros((3, 16, 16), dtype=np.uint8), "MONOCHROME2", 8)
+    dataset.SOPInstanceUID = "1.9.1"
+    dataset.save_as(tmp_path / "x.dcm")
+    source = Source((row_of(tmp_path / "x.dcm", tmp_path),))
+    frames = [(1, None, (TRUTH[k] == 1).astype(np.uint8)) for k in range(3)]
+    blind = write_seg(tmp_path / "blind", frames, FrameOfReferenceUID="")
+    named = dcmread(blind)
+    for k, groups in enumerate(named.PerFrameFunctionalGroupsSequence):
+        image = item(ReferencedSOPInstanceUID="1.9.1", ReferencedFrameNumber=k + 1)
+        groups.DerivationImageSequence = [item(SourceImageSequence=[image])]
+    named.save_as(tmp_path / "named")
+
+    for k in range(3):
+        one = replace(source, frame=k)
+        labels = labels_of(read(one, tmp_path, [tmp_path / "named"], plan))
+        np.testing.assert_array_equal(labels, TRUTH[k] == 1)
+    assert isinstance(refused := read(source, tmp_path, [blind], plan), Refused)
+    assert "several frames" in refused.reason
 
 
 def test_a_missing_package_stops_the_site_and_is_not_remembered(
