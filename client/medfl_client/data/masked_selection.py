@@ -39,7 +39,8 @@ def select_masked(
     own = {mask.path for mask in masks} if not data.masks.folder else set()
     images = [row for row in rows if row.name not in own]
     sources, reasons = sources_of(images, data, plan, base / data.folder)
-    joined = join_masks(sources, masks, data.masks, _others(images, sources, plan))
+    others = _others(images, sources, plan)
+    joined = join_masks(sources, masks, data.masks, plan.task.classes, others)
     selection = Selection(refused=reasons, unused_masks=refused | joined.unused, hint=HINT)
     used = {id(mask): mask for found in joined.masks for mask in found}
     refuse_unmapped(used.values(), plan.task.classes, data.masks)

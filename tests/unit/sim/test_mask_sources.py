@@ -28,7 +28,7 @@ def read(reader: Reader, folder: Path, image: str, mask: str, frame: int, plan: 
     rows = reader.rows(folder / image, image, Rules(b"k"))
     source = Source(tuple(rows), frame)
     rules = MaskFiles(names={"1": "bright"}, suffix="_mask")
-    joined = join_masks([source], [mask_file(folder, mask)], rules)
+    joined = join_masks([source], [mask_file(folder, mask)], rules, CLASSES)
     work = mask_work(reader, folder, folder, plan, CLASSES, rules)
     ((_, answer),) = in_sandbox(work, [MaskJob(source, joined.masks[0])], n_workers=1)
     assert isinstance(answer, ReadMask), answer

@@ -7,18 +7,20 @@ their paths (paths.py).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.masks.files import PNG, RTSTRUCT_KIND, SEG_KIND, MaskFile
+from medfl_client.data.masks.names import BACKGROUND, IGNORE, class_of
 from medfl_client.data.masks.paths import by_path
 from medfl_client.data.reader import Source
 
 NO_MASK = "no mask"
 TWO_SERIES = "its mask fits another series as well, and names neither of them"
-TWO_MASKS = "two masks outline one structure of it, and it is not said which counts"
+TWO_MASKS = "two masks outline one class of it, and it is not said which counts"
 IS_MASK = "it is the mask of another image"
 OTHER_PATIENT = "it is another patient's than the images of its frame of reference"
 NO_IMAGE = "no image of the plan lies in its frame of reference, or has a UID that it names"
@@ -26,7 +28,7 @@ OTHER_SERIES = "it names another series, of which no sample of the plan is"
 TWO_IMAGES = "several series lie in its frame of reference, and it names none of them"
 TWO_IMAGES_OF_ONE = "its mask is a picture that fits other images as well"
 NO_PATH = "no image of the plan has a path, or a UID, that goes with its name"
-ONE_OF_TWO = "another mask outlines the same structure of the same images"
+ONE_OF_TWO = "another mask outlines the same class of the same images"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def join_masks(
     sources: Sequence[Source],
     masks: Sequence[MaskFile],
     rules: MaskFiles,
+    classes: Sequence[str],
     others: Sequence[Row] = (),
 ) -> Joined:
     """Join mask files to sources; two equal candidates are refused.
@@ -64,13 +67,14 @@ def join_masks(
         sources: The samples of the plan.
         masks: The mask files of the site.
         rules: The site file's words on them.
+        classes: The plan's.
         others: Images of the plan's modality in series of which no sample is.
     """
     found: list[tuple[MaskFile, ...]] = [() for _ in sources]
     joined = Joined(found, [NO_MASK for _ in sources], {})
     in_space = [mask for mask in masks if mask.kind in (SEG_KIND, RTSTRUCT_KIND)]
     foreign = {uid for row in others for uid in (row.sop, row.series)}
-    _join_space(sources, in_space, foreign, joined)
+    _join_space(_Groups(sources), in_space, foreign, partial(_outlined, classes, rules), joined)
     named = [mask for mask in masks if mask.kind not in (SEG_KIND, RTSTRUCT_KIND)]
     _join_paths(sources, named, rules, others, joined)
     paths = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
@@ -105,17 +109,27 @@ def _join_paths(
     joined.unused.update({mask.path: NO_PATH for mask in masks if mask.path not in n_of})
 
 
+def _outlined(classes: Sequence[str], rules: MaskFiles, mask: MaskFile) -> set[str]:
+    """Give the classes that a mask outlines, and its names that are not mapped yet."""
+    meanings = {name: class_of(name, classes, rules) for name in mask.structures}
+    nothing = (BACKGROUND, IGNORE, *classes[:1])
+    return {meaning or name for name, meaning in meanings.items() if meaning not in nothing}
+
+
 def _join_space(
-    sources: Sequence[Source], masks: Sequence[MaskFile], foreign: set[str], joined: Joined
+    groups: "_Groups",
+    masks: Sequence[MaskFile],
+    foreign: set[str],
+    outlined: Callable[[MaskFile], set[str]],
+    joined: Joined,
 ) -> None:
-    groups = _Groups(sources)
     for mask in masks:
         reason = _give(mask, groups, foreign)
         if reason:
             joined.unused[mask.path] = reason
     for group in groups.all:
         reason = group.reason or ("" if group.masks else NO_MASK)
-        kept = _without_rivals(group, joined.unused)
+        kept = _without_rivals(group, outlined, joined.unused)
         if not reason and not kept:
             reason = TWO_MASKS
         for place in group.places:
@@ -191,18 +205,20 @@ def _narrowed(mask: MaskFile, groups: list[_Group]) -> list[_Group]:
     return groups
 
 
-def _without_rivals(group: _Group, unused: dict[str, str]) -> list[MaskFile]:
-    """Keep the masks of a group that outline different structures.
+def _without_rivals(
+    group: _Group, outlined: Callable[[MaskFile], set[str]], unused: dict[str, str]
+) -> list[MaskFile]:
+    """Keep the masks of a group that outline different classes.
 
-    Of two that outline one structure, the one counts that names the group's images; else neither,
-    and then none of the group is used: half of the truth is none.
+    Of two that outline one class, whatever they call it, the one counts that names the group's
+    images; else neither, and then none of the group is used: half of the truth is none.
     """
-    by_name: dict[str, list[MaskFile]] = defaultdict(list)
+    by_class: dict[str, list[MaskFile]] = defaultdict(list)
     for mask in group.masks:
-        for name in set(mask.structures):
-            by_name[name].append(mask)
+        for name in outlined(mask):
+            by_class[name].append(mask)
     lost = set[str]()
-    for rivals in by_name.values():
+    for rivals in by_class.values():
         naming = [mask for mask in rivals if _names(mask, group)]
         if len(rivals) > 1 and len(naming) == 1:
             lost |= {mask.path for mask in rivals if mask is not naming[0]}

@@ -205,4 +205,4 @@ def join(
     others: Sequence[Row] = (),
     **rules: object,
 ) -> Joined:
-    return join_masks(sources, masks, MaskFiles.model_validate(rules), others)
+    return join_masks(sources, masks, MaskFiles.model_validate(rules), CLASSES, others)
