@@ -7,8 +7,10 @@ import pytest
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.dicom.header import Rules
+from medfl_client.data.masks.content import Notes
 from medfl_client.data.masks.files import MaskFile, kind_of
 from medfl_client.data.masks.joined import join_masks
+from medfl_client.data.masks.nifti import read_nifti
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.reader import ALL_FRAMES, Reader, Source
 from medfl_client.data.sandbox import in_sandbox
@@ -70,6 +72,24 @@ def test_a_nifti_mask_moves_with_its_nifti_image(angle: float, frame: int, tmp_p
     assert is_sure.mean() > 0.4
     np.testing.assert_array_equal(found.labels[is_sure], (image > 0.5)[is_sure])
     assert found.notes == ()
+
+
+def test_image_and_mask_without_a_place_are_one_where_they_have_one_shape(tmp_path: Path) -> None:
+    import nibabel
+
+    volume = smooth((10, 12, 8))
+    for name, part in (("a", volume), ("a_mask", volume > 500), ("b_mask", volume[:9] > 500)):
+        nibabel.Nifti1Image(part.astype(np.int16), None).to_filename(tmp_path / f"{name}.nii.gz")
+    reader = SOURCES.get("nifti")()
+    row = reader.rows(tmp_path / "a.nii.gz", "a.nii.gz", Rules(b"k"))[0]
+    grid = reader.grid(tmp_path, Source((row,), 7))
+
+    (bright,) = read_nifti(tmp_path / "a_mask.nii.gz", grid, Notes())
+
+    stored = (volume > 500)[..., 7].T[::-1, ::-1]  # to the back, to the left
+    np.testing.assert_array_equal(bright.draw()[0], stored[:, ::-1])  # nibabel turns x
+    with pytest.raises(DataError, match="does not say where it lies"):
+        read_nifti(tmp_path / "b_mask.nii.gz", grid, Notes())
 
 
 def test_a_png_mask_moves_with_its_picture(tmp_path: Path) -> None:

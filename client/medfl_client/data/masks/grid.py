@@ -63,6 +63,7 @@ class Grid:
     sops: tuple[str, ...] = field(default=())  # of each slice
     frames: tuple[int, ...] = field(default=())  # of each slice in its file; an only one needs none
     frame_uid: str = ""
+    unplaced: tuple[int, ...] = ()  # shape of a NIfTI image that does not say where it lies
 
     def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:
         """Take labels (D, H, W) to the plan's grid by the image's own resampling.

@@ -96,6 +96,19 @@ def test_another_place_is_refused_and_another_grid_told(tmp_path: Path) -> None:
     assert answer.notes == ("mask has a grid of its own; the nearest of its voxels count",)
 
 
+def test_a_mask_without_a_place_is_refused(tmp_path: Path) -> None:
+    import nibabel
+
+    made = nibabel.Nifti1Image(TRUTH.transpose(2, 1, 0), None)
+    made.header.set_zooms((1, 1, STEP))
+    made.to_filename(tmp_path / "m.nii")
+
+    answer = read(write_series(tmp_path), tmp_path, [tmp_path / "m.nii"], names=NAMES)
+
+    assert isinstance(answer, Refused)
+    assert "does not say where it lies" in answer.reason
+
+
 def test_a_file_that_is_no_label_map_costs_one_case(tmp_path: Path) -> None:
     source, stored = write_series(tmp_path), TRUTH.transpose(2, 1, 0)
     bomb = tmp_path / "bomb.nii.gz"
