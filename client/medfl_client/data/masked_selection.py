@@ -7,7 +7,7 @@ from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.labels import refuse_other_labels
-from medfl_client.data.masks.files import find_masks
+from medfl_client.data.masks.files import KINDS, find_masks
 from medfl_client.data.masks.joined import join_masks
 from medfl_client.data.masks.names import refuse_unmapped
 from medfl_client.data.reader import Reader, Source
@@ -36,8 +36,8 @@ def select_masked(
     """
     refuse_other_labels(data, plan)
     masks, refused = find_masks(base, state, data, reader, data.masks, watch, rows)
-    own = {mask.path for mask in masks} if not data.masks.folder else set()
-    images = [row for row in rows if row.name not in own]
+    own = {mask.path: mask.kind for mask in masks} if not data.masks.folder else {}
+    images = [row for row in rows if not _is_only_mask(row, own.get(row.name, ""))]
     sources, reasons = sources_of(images, data, plan, base / data.folder)
     others = _others(images, sources, plan)
     joined = join_masks(sources, masks, data.masks, plan.task.classes, others)
@@ -54,6 +54,11 @@ def select_masked(
             selection.samples.append(Sample(source, nothing, patient, {}, masks=found))
     selection.samples.sort(key=in_order)
     return selection
+
+
+def _is_only_mask(row: Row, kind: str) -> bool:
+    """Say whether a mask file is no image; a NIfTI or PNG file may be either, for some readers."""
+    return bool(kind) and (kind in KINDS.values() or bool(row.reason))
 
 
 def _others(images: Sequence[Row], sources: Sequence[Source], plan: Plan) -> list[Row]:

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.masks import mask_plan
 
 from medfl_client.config.mask_files import MaskFiles
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Rules
+from medfl_client.data.masked_selection import select_masked
 from medfl_client.data.masks.content import Notes
 from medfl_client.data.masks.files import MaskFile, kind_of
-from medfl_client.data.masks.joined import join_masks
+from medfl_client.data.masks.joined import IS_MASK, join_masks
 from medfl_client.data.masks.nifti import read_nifti
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.reader import ALL_FRAMES, Reader, Source
@@ -107,6 +110,26 @@ def test_a_png_mask_moves_with_its_picture(tmp_path: Path) -> None:
     image = reader.image(tmp_path, source, plan)[0]
     is_sure = np.abs(image - 0.5) > 0.03
     np.testing.assert_array_equal(found.labels[is_sure], (image > 0.5)[is_sure])
+
+
+def test_masks_beside_images_of_their_kind_need_no_folder_of_their_own(tmp_path: Path) -> None:
+    import nibabel
+
+    for name in ("a", "a_mask"):
+        image = nibabel.Nifti1Image(np.ones((8, 8, 8), np.uint8), np.eye(4))
+        image.to_filename(tmp_path / f"{name}.nii.gz")
+    reader = SOURCES.get("nifti")()
+    names = ("a.nii.gz", "a_mask.nii.gz")
+    rows = [row for name in names for row in reader.rows(tmp_path / name, name, Rules(b"k"))]
+    words = {"suffix": "_mask", "names": {"*": "bright"}}
+    data = DataFiles.model_validate({"folder": ".", "labels_from": "masks", "masks": words})
+    plan = mask_plan(images={"modality": ["OT"]}, task={"classes": list(CLASSES)})
+
+    found = select_masked(tmp_path, tmp_path / "state", data, plan, reader, None, rows)
+
+    assert {sample.row.path for sample in found.samples} == {"a.nii.gz"}
+    assert found.refused == {"a_mask.nii.gz": IS_MASK}
+    assert found.unused_masks == {}
 
 
 def test_an_archive_has_no_masks(tmp_path: Path) -> None:

@@ -77,13 +77,23 @@ def join_masks(
     _join_space(_Groups(sources), in_space, foreign, partial(_outlined, classes, rules), joined)
     named = [mask for mask in masks if mask.kind not in (SEG_KIND, RTSTRUCT_KIND)]
     _join_paths(sources, named, rules, others, joined)
-    paths = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
+    _tell_images_from_masks(sources, named, joined)
+    return joined
+
+
+def _tell_images_from_masks(
+    sources: Sequence[Source], masks: Sequence[MaskFile], joined: Joined
+) -> None:
+    """Say of files that could be either what they are: an image with a mask is none itself."""
+    known = {(mask.path, mask.size, mask.mtime_ns) for mask in masks}
+    used = {(mask.path, mask.size, mask.mtime_ns) for own in joined.masks for mask in own}
     for place, source in enumerate(sources):
         row = source.rows[0]
-        if joined.reasons[place] == NO_MASK and (row.path, row.size, row.mtime_ns) in paths:
+        file = row.path, row.size, row.mtime_ns
+        if joined.reasons[place] == NO_MASK and file in used:
             joined.reasons[place] = IS_MASK
+        if file in known and joined.reasons[place] in ("", IS_MASK):
             joined.unused.pop(row.path, None)
-    return joined
 
 
 def _join_paths(
@@ -93,7 +103,7 @@ def _join_paths(
     others: Sequence[Row],
     joined: Joined,
 ) -> None:
-    of_source = by_path(sources, masks, rules, others)
+    of_source = by_path(sources, masks, rules, others, [bool(own) for own in joined.masks])
     n_of = Counter(mask.path for own in of_source for mask in own)
     for place, own in enumerate(of_source):
         if not own:

@@ -172,6 +172,18 @@ def test_other_masks_have_the_path_of_the_image_its_folder_or_its_uid(path: str)
     assert joined.unused == {"b/one_mask.png": NO_PATH}
 
 
+def test_a_picture_that_only_lies_beside_a_volume_is_no_mask_of_it() -> None:
+    own, image = mask("1.1/rs", "liver"), named("1.1/ct.nii.gz")
+
+    two = join([volume("1.1")], [own, named("1.1/preview.png")])
+    three = join([volume("1.1")], [own, image])
+    alone = join([volume("1.1")], [image, named("1.1/preview.png")])
+
+    assert two.masks == three.masks == [(own,)]
+    assert (two.unused, three.unused) == ({"1.1/preview.png": NO_PATH}, {image.path: NO_PATH})
+    assert alone.masks == [(image,)]
+
+
 def test_two_masks_of_one_path_are_refused_and_an_image_is_not_its_own_mask() -> None:
     image = Source((Row("a/one.png", size=7, mtime_ns=7, sop="a/one.png"),))
 
