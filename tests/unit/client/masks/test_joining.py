@@ -17,6 +17,7 @@ from tests.unit.client.masks.mask_files import (
 )
 
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.annotation import unpacked_names
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import rows, scan
 from medfl_client.data.masks.files import COPY, MaskFile, find_masks
@@ -244,4 +245,5 @@ def test_thousands_of_regions_and_giant_names_fit_a_row(tmp_path: Path) -> None:
     found = mask_file(path, tmp_path)
 
     assert found.structures[0] == "N" * 64
+    assert unpacked_names("[" * 4000) == ()
     assert 100 < len(found.structures) < 300
