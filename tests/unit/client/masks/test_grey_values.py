@@ -1,6 +1,7 @@
 """NIfTI, NRRD and PNG: values as names, each voxel at its place, in any direction."""
 
 import gzip
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.unit.client.test_series import AXIAL, UPSIDE_DOWN, write_slice
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.masked import PACKAGES, Folders, cached_masks
+from medfl_client.data.masks.grey_values import whole_numbers
 from medfl_client.data.masks.work import ReadMask
 from medfl_client.data.reader import DicomReader, Source
 from medfl_client.data.records import Cache
@@ -34,7 +36,8 @@ from medfl_client.data.selection import Sample
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
-TRUTH = np.random.default_rng(3).integers(0, 3, (N, SIDE, SIDE)).astype(np.uint8)
+RNG = np.random.default_rng(3)
+TRUTH = RNG.integers(0, 3, (N, SIDE, SIDE)).astype(np.uint8)
 NAMES = {"1": "liver", "2": "tumour"}
 HALF = (SIDE - 1) / 2
 # from a voxel (x, y, z) of the truth to mm to the left, back and head
@@ -94,6 +97,20 @@ def test_another_place_is_refused_and_another_grid_told(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels_of(answer), TRUTH)
     assert isinstance(answer, ReadMask)
     assert answer.notes == ("mask has a grid of its own; the nearest of its voxels count",)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+def test_whole_numbers_take_no_more_memory_than_they_are(dtype: type[np.generic]) -> None:
+    values = np.asfortranarray(RNG.integers(0, 9, (90, 80, 70)).astype(dtype))
+    tracemalloc.start()
+    found = whole_numbers(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, values)
+    assert peak < 3 * values.size  # 2 bytes a voxel
+    for bad in (-1, 0.5, np.nan, 70000):
+        with pytest.raises(DataError):
+            whole_numbers(np.full((2, 3, 4), bad))
 
 
 def test_a_mask_without_a_place_is_refused(tmp_path: Path) -> None:
