@@ -4,6 +4,7 @@ Contours of one region in one slice are joined by exclusive or: a hole may be a 
 or hang on its outline by a keyhole. What cannot be drawn is counted and told.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,10 +48,15 @@ def read_structure_set(path: Path, grid: Grid, notes: Notes) -> list[Structure]:
     contours = _contours_of(dataset)
     by_name: dict[str, list[list[Dataset]]] = {}
     elsewhere = set[str]()
-    for region in items_of(dataset, "StructureSetROISequence"):
+    regions = items_of(dataset, "StructureSetROISequence")
+    n_of = Counter(whole_number(region, "ROINumber") or 0 for region in regions)
+    for region in regions:
         name = text_of(region, "ROIName", charset)[:MAX_NAME]
         frame = text_of(region, "ReferencedFrameOfReferenceUID").upper()
-        found = contours.get(whole_number(region, "ROINumber") or 0, [])
+        number = whole_number(region, "ROINumber") or 0
+        found = contours.get(number, [])
+        if found and n_of[number] > 1:
+            raise DataError("regions of interest share a ROINumber (3006,0022), and its contours")
         if found and frame and grid.frame_uid and frame != grid.frame_uid:
             notes["regions lie in another frame of reference"] += 1
             elsewhere.add(name)

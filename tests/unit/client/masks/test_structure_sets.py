@@ -111,6 +111,18 @@ def test_two_regions_of_one_name_are_refused_unless_one_is_empty(tmp_path: Path)
     assert (labels_of(read(source, tmp_path, [one])) == 2).sum() == 100
 
 
+def test_regions_that_share_a_number_are_refused(tmp_path: Path) -> None:
+    path = write_structures(tmp_path / "rs", [("liver", [box(PLACES[2], -5, 5)]), ("tumour", [])])
+    dataset = dcmread(path)
+    dataset.StructureSetROISequence[1].ROINumber = 1
+    dataset.save_as(path)
+
+    answer = read(write_series(tmp_path), tmp_path, [path])
+
+    assert isinstance(answer, Refused)
+    assert "share a ROINumber" in answer.reason
+
+
 def test_what_has_no_contour_is_background_or_unknown_as_the_site_says(tmp_path: Path) -> None:
     source = write_series(tmp_path)
     path = write_structures(tmp_path / "rs", [("tumour", [box(PLACES[2], -5, 5)]), ("liver", [])])
