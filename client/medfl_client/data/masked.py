@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.cache import TIMEOUT_S, VOLUME_TIMEOUT_S, identities, image_facts
 from medfl_client.data.dicom.index import Progress
+from medfl_client.data.masks.files import NIFTI, NRRD
 from medfl_client.data.masks.names import refuse_names
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.own_shapes import Pixels, joined
@@ -23,10 +25,12 @@ from medfl_client.data.records import (
     hashed,
 )
 from medfl_client.data.selection import Sample
+from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import UNKNOWN_VOXEL
 
-VERSION = 1  # raise it when the same files would give another mask
+VERSION = 2  # raise it when the same files would give another mask
+PACKAGES = {NIFTI: "nibabel", NRRD: "nrrd"}  # that kinds of masks need
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ def cached_masks(
 ) -> Cache:
     """Open the cache of the masks; read those that are not in it yet.
 
-    Raises DataError where masks hold values that the site file does not map.
+    Raises DataError where masks hold values that the site file does not map, or need a package that
+    is not there: that is no fault of a mask, which the cache would remember.
     """
+    _refuse_missing({mask.kind for sample in samples for mask in sample.masks})
     way = _way(folders, plan, rules, reader)
     names = [
         hashed([name, [[mask.path, mask.size, mask.mtime_ns] for mask in sample.masks]])
@@ -103,6 +109,16 @@ def _way(folders: Folders, plan: Plan, rules: MaskFiles, reader: Reader) -> Way[
         chunk=1,
         timeout_s=TIMEOUT_S if images.dimensions == 2 else VOLUME_TIMEOUT_S,
     )
+
+
+def _refuse_missing(kinds: set[str]) -> None:
+    for kind in sorted(kinds & set(PACKAGES)):
+        if find_spec(PACKAGES[kind]) is None:
+            raise DataError(
+                f"{kind} masks need the package {PACKAGES[kind]}, which is not installed",
+                todo="pip install medfl[nifti]",
+                data="nothing was trained",
+            )
 
 
 def _record(read: ReadMask, n_classes: int) -> Record:

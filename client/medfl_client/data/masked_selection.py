@@ -7,10 +7,10 @@ from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.labels import refuse_other_labels
-from medfl_client.data.masks.files import find_masks
+from medfl_client.data.masks.files import KINDS, find_masks
 from medfl_client.data.masks.joined import join_masks
 from medfl_client.data.masks.names import refuse_unmapped
-from medfl_client.data.reader import Reader
+from medfl_client.data.reader import Reader, Source
 from medfl_client.data.selection import Sample, Selection, in_order, sources_of
 from medfl_common.plan.plan import Plan
 
@@ -36,10 +36,17 @@ def select_masked(
     """
     refuse_other_labels(data, plan)
     masks, refused = find_masks(base, state, data, reader, data.masks, watch, rows)
-    own = {mask.path for mask in masks} | refused.keys() if not data.masks.folder else set()
-    images = [row for row in rows if row.name not in own]
+    is_among = not data.masks.folder  # the masks lie among the images
+    own = {mask.path: mask.kind for mask in masks} if is_among else {}
+    aside = refused.keys() if is_among else set()
+    images = [
+        row
+        for row in rows
+        if row.name not in aside and not _is_only_mask(row, own.get(row.name, ""))
+    ]
     sources, reasons = sources_of(images, data, plan, base / data.folder)
-    joined = join_masks(sources, masks, data.masks)
+    others = _others(images, sources, plan)
+    joined = join_masks(sources, masks, data.masks, plan.task.classes, others)
     selection = Selection(refused=reasons, unused_masks=refused | joined.unused, hint=HINT)
     used = {id(mask): mask for found in joined.masks for mask in found}
     refuse_unmapped(used.values(), plan.task.classes, data.masks)
@@ -53,3 +60,17 @@ def select_masked(
             selection.samples.append(Sample(source, nothing, patient, {}, masks=found))
     selection.samples.sort(key=in_order)
     return selection
+
+
+def _is_only_mask(row: Row, kind: str) -> bool:
+    """Say whether a mask file is no image; a NIfTI or PNG file may be either, for some readers."""
+    return bool(kind) and (kind in KINDS.values() or bool(row.reason))
+
+
+def _others(images: Sequence[Row], sources: Sequence[Source], plan: Plan) -> list[Row]:
+    """Give the images of the plan's modality in series of which no source is."""
+    taken = {row.series or row.name for source in sources for row in source.rows}
+    wanted = plan.images.modality
+    return [
+        row for row in images if row.modality in wanted and (row.series or row.name) not in taken
+    ]

@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.errors import DataError
+
 Place = tuple[int, tuple[int, ...]]  # the first byte, the shape
 
 
@@ -20,11 +22,18 @@ class OwnShapes:
 
     @classmethod
     def in_file(cls, path: Path, dtype: np.dtype[np.generic], places: Sequence[Place]) -> Self:
-        """Map what lies at some places of a file."""
+        """Map what lies at some places of a file; raises DataError where the file is too short."""
         if not places:
             return cls([], dtype)
-        whole = np.memmap(path, dtype=np.uint8, mode="r")
         sizes = [int(np.prod(shape)) * dtype.itemsize for _, shape in places]
+        held = path.stat().st_size if path.exists() else 0
+        if held < max(at + size for (at, _), size in zip(places, sizes, strict=True)):
+            raise DataError(
+                "a cache of decoded images is shorter than its table says",
+                todo="delete the folder state/cache of the site: it is made anew",
+                data="your images are as they were",
+            )
+        whole = np.memmap(path, dtype=np.uint8, mode="r")
         return cls(
             [
                 whole[at : at + size].view(dtype).reshape(shape)

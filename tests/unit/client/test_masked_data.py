@@ -273,3 +273,11 @@ def test_an_interrupted_build_of_own_sizes_goes_on(site: Path) -> None:
             assert np.array_equal(more.pixels[row], before[sample.row.series])
         else:
             assert more.pixels[row].std() > 1
+
+
+def test_a_file_that_is_shorter_than_its_table_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "pixels.raw"
+    path.write_bytes(bytes(100))
+    with pytest.raises(DataError, match="shorter than its table") as raised:
+        OwnShapes.in_file(path, np.dtype(np.uint8), [(0, (5, 5, 4)), (100, (2, 2, 2))])
+    assert "state/cache" in raised.value.todo

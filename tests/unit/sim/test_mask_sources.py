@@ -4,11 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.masks import mask_plan
 
 from medfl_client.config.mask_files import MaskFiles
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.header import Rules
+from medfl_client.data.masked_selection import select_masked
+from medfl_client.data.masks.content import Notes
 from medfl_client.data.masks.files import MaskFile, kind_of
-from medfl_client.data.masks.joined import join_masks
+from medfl_client.data.masks.joined import IS_MASK, join_masks
+from medfl_client.data.masks.nifti import read_nifti
 from medfl_client.data.masks.work import MaskJob, ReadMask, mask_work
 from medfl_client.data.reader import ALL_FRAMES, Reader, Source
 from medfl_client.data.sandbox import in_sandbox
@@ -28,7 +33,7 @@ def read(reader: Reader, folder: Path, image: str, mask: str, frame: int, plan: 
     rows = reader.rows(folder / image, image, Rules(b"k"))
     source = Source(tuple(rows), frame)
     rules = MaskFiles(names={"1": "bright"}, suffix="_mask")
-    joined = join_masks([source], [mask_file(folder, mask)], rules)
+    joined = join_masks([source], [mask_file(folder, mask)], rules, CLASSES)
     work = mask_work(reader, folder, folder, plan, CLASSES, rules)
     ((_, answer),) = in_sandbox(work, [MaskJob(source, joined.masks[0])], n_workers=1)
     assert isinstance(answer, ReadMask), answer
@@ -72,6 +77,24 @@ def test_a_nifti_mask_moves_with_its_nifti_image(angle: float, frame: int, tmp_p
     assert found.notes == ()
 
 
+def test_image_and_mask_without_a_place_are_one_where_they_have_one_shape(tmp_path: Path) -> None:
+    import nibabel
+
+    volume = smooth((10, 12, 8))
+    for name, part in (("a", volume), ("a_mask", volume > 500), ("b_mask", volume[:9] > 500)):
+        nibabel.Nifti1Image(part.astype(np.int16), None).to_filename(tmp_path / f"{name}.nii.gz")
+    reader = SOURCES.get("nifti")()
+    row = reader.rows(tmp_path / "a.nii.gz", "a.nii.gz", Rules(b"k"))[0]
+    grid = reader.grid(tmp_path, Source((row,), 7))
+
+    (bright,) = read_nifti(tmp_path / "a_mask.nii.gz", grid, Notes())
+
+    stored = (volume > 500)[..., 7].T[::-1, ::-1]  # to the back, to the left
+    np.testing.assert_array_equal(bright.draw()[0], stored[:, ::-1])  # nibabel turns x
+    with pytest.raises(DataError, match="does not say where it lies"):
+        read_nifti(tmp_path / "b_mask.nii.gz", grid, Notes())
+
+
 def test_a_png_mask_moves_with_its_picture(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -87,6 +110,26 @@ def test_a_png_mask_moves_with_its_picture(tmp_path: Path) -> None:
     image = reader.image(tmp_path, source, plan)[0]
     is_sure = np.abs(image - 0.5) > 0.03
     np.testing.assert_array_equal(found.labels[is_sure], (image > 0.5)[is_sure])
+
+
+def test_masks_beside_images_of_their_kind_need_no_folder_of_their_own(tmp_path: Path) -> None:
+    import nibabel
+
+    for name in ("a", "a_mask"):
+        image = nibabel.Nifti1Image(np.ones((8, 8, 8), np.uint8), np.eye(4))
+        image.to_filename(tmp_path / f"{name}.nii.gz")
+    reader = SOURCES.get("nifti")()
+    names = ("a.nii.gz", "a_mask.nii.gz")
+    rows = [row for name in names for row in reader.rows(tmp_path / name, name, Rules(b"k"))]
+    words = {"suffix": "_mask", "names": {"*": "bright"}}
+    data = DataFiles.model_validate({"folder": ".", "labels_from": "masks", "masks": words})
+    plan = mask_plan(images={"modality": ["OT"]}, task={"classes": list(CLASSES)})
+
+    found = select_masked(tmp_path, tmp_path / "state", data, plan, reader, None, rows)
+
+    assert {sample.row.path for sample in found.samples} == {"a.nii.gz"}
+    assert found.refused == {"a_mask.nii.gz": IS_MASK}
+    assert found.unused_masks == {}
 
 
 def test_an_archive_has_no_masks(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def packed_names(names: list[str]) -> str:
 
 def unpacked_names(text: str) -> tuple[str, ...]:
     """Take the names of a row; none where the text is something else."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         names = json.loads(text) if text else []
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             return tuple(names)

@@ -53,6 +53,7 @@ HEADER_TAGS = (
 # What else the index looks at: kinds of pictures, views by code, facts of frames, contradictions.
 FACT_TAGS = (
     "ImageType", "ViewCodeSequence", "PresentationLUTShape", "NominalScannedPixelSpacing",
+    "SpacingBetweenSlices",
     "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTSequence",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from medfl_common.errors import DataError
 
 MAX_BYTES = 2**30  # of a mask, unpacked
 MAX_VALUES = 4096  # different ones: more is no mask
+NO_NUMBERS = "the mask's values are negative, or no numbers"
 Numbers = NDArray[np.generic]
 
 
@@ -31,14 +32,31 @@ def whole_numbers(values: Numbers) -> Numbers:
         return values.astype(np.uint8)
     if values.dtype.kind not in "uif":
         raise DataError(f"the mask's values are {values.dtype}; whole numbers are needed")
-    if values.size and not (np.isfinite(values).all() and values.min() >= 0):
-        raise DataError("the mask's values are negative, or no numbers")
-    if values.size and values.max() > np.iinfo(np.uint16).max:
+    if values.dtype.kind == "f":
+        return _rounded(values)
+    _refuse_range(values)
+    return values.astype(np.uint16)
+
+
+def _rounded(values: Numbers) -> Numbers:
+    """Round a part at a time, in the order of the memory: whole copies would be many."""
+    parts: Numbers = values.T if values.flags.f_contiguous else values
+    found = np.empty(parts.shape, dtype=np.uint16)
+    for new, part in zip(found, parts, strict=True):
+        if not np.isfinite(part).all():
+            raise DataError(NO_NUMBERS)
+        _refuse_range(part)
+        new[...] = np.rint(part)
+        if not np.allclose(part, new, 0, 1e-3):
+            raise DataError("the mask's values are no whole numbers: probabilities, or an image?")
+    return found.T if values.flags.f_contiguous else found
+
+
+def _refuse_range(values: Numbers) -> None:
+    if values.min(initial=0) < 0:
+        raise DataError(NO_NUMBERS)
+    if values.max(initial=0) > np.iinfo(np.uint16).max:
         raise DataError("the mask has values above 65535")
-    rounded = np.rint(values).astype(np.uint16)
-    if values.dtype.kind == "f" and not np.allclose(values.astype(np.float64), rounded, 0, 1e-3):
-        raise DataError("the mask's values are no whole numbers: probabilities, or an image?")
-    return rounded
 
 
 def structures_in(values: Numbers) -> list[Structure]:

@@ -1,6 +1,7 @@
 """An image's own grid: where its pixels lie, and the one way from there to the plan's grid."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,16 +11,18 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.geometry import Array, centred, fit
 from medfl_client.data.dicom.layout import Layout, placed, resize_in_plane
+from medfl_client.data.dicom.numbers import first_number
 from medfl_client.data.dicom.pixels import in_plane_scale
 from medfl_client.data.dicom.plane import Places
 from medfl_client.data.dicom.series import Slice, layout_of
 from medfl_client.data.dicom.spacing import known_spacing
+from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 from medfl_common.plan.task import UNKNOWN_VOXEL
 
 Labels = NDArray[np.uint8]
 Points = NDArray[np.float64]
-THIN_MM = 1.0  # a single slice holds what is half of this before or behind it
+THIN_MM = 1.0  # a single slice that says nothing of it holds what is half of this around it
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Plane:
     row: Points  # (3,) the way from column to column
     column: Points  # (3,) the way from row to row
     spacing: tuple[float, float]  # mm from row to row, from column to column
+    thick_mm: float = THIN_MM  # of a single slice
 
     @cached_property
     def normal(self) -> Points:
@@ -44,7 +48,8 @@ class Plane:
     @cached_property
     def step_mm(self) -> float:
         """Give the mm from slice to slice."""
-        return float(np.median(np.diff(self.places))) if len(self.places) > 1 else THIN_MM
+        steps = np.diff(self.places)
+        return float(np.median(steps)) if len(steps) else self.thick_mm
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,9 @@ class Grid:
     plane: Plane | None = None  # None: nobody says where the image lies
     layout: Layout | None = None  # of a volume
     sops: tuple[str, ...] = field(default=())  # of each slice
-    frames: tuple[int, ...] = field(default=())  # of each slice of a volume, within its file
+    frames: tuple[int, ...] = field(default=())  # of each slice in its file; an only one needs none
     frame_uid: str = ""
+    unplaced: tuple[int, ...] = ()  # shape of a NIfTI image that does not say where it lies
 
     def to_plan(self, labels: Labels, n_classes: int, images: Images) -> Labels:
         """Take labels (D, H, W) to the plan's grid by the image's own resampling.
@@ -121,4 +127,13 @@ def plane_of(slices: Sequence[Slice]) -> Plane | None:
         return None
     row, column = np.split(np.array(slices[0].geometry.orientation), 2)
     origins = np.array([part.geometry.position for part in slices])
-    return Plane(origins, row, column, spacing)
+    return Plane(origins, row, column, spacing, _thickness(slices[0].facts))
+
+
+def _thickness(facts: Dataset) -> float:
+    """Give the mm that a slice stands for: to the next one, else its own."""
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        with suppress(DataError):
+            if mm := abs(first_number(facts, keyword) or 0.0):
+                return mm
+    return THIN_MM

@@ -49,6 +49,7 @@ def image_grid(path: Path, frame: int) -> Grid:
         facts=facts,
         plane=plane,
         sops=(word(header, "SOPInstanceUID"),),
+        frames=(frame,) if n_frames(header) > 1 else (),
         frame_uid=word(header, "FrameOfReferenceUID"),
     )
 

@@ -18,10 +18,15 @@ class UnmappedNamesError(DataError):
 
 def class_of(name: str, classes: Sequence[str], rules: MaskFiles) -> str | None:
     """Give the class that a name means, BACKGROUND or IGNORE; None: the site file says nothing."""
-    found = next((to for pattern, to in rules.names.items() if fnmatchcase(name, pattern)), None)
+    found = next((to for pattern, to in rules.names.items() if _fits(name, pattern)), None)
     if found is None and name in classes:
         return name
     return found
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Say whether `*` and `?` make a name of a pattern; brackets are letters like others."""
+    return name == pattern or fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def refuse_unknown_classes(classes: Sequence[str], rules: MaskFiles) -> None:

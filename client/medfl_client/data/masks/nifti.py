@@ -22,16 +22,26 @@ TO_DICOM = np.diag([-1.0, -1.0, 1.0, 1.0])  # right and front to left and back
 
 
 def read_nifti(path: Path, grid: Grid, notes: Notes) -> list[Structure]:
-    """Read a label map; raises DataError where it is none of this image."""
+    """Read a label map; raises DataError where it is none of this image.
+
+    One without a place lies where a NIfTI image of its shape lies that has none either.
+    """
     image = load(read_bytes(path))
     shape = image.shape
     if len(shape) == 4 and shape[3] == 1:
         shape = shape[:3]
     if len(shape) != 3:
         raise DataError(f"the mask has {len(shape)} dimensions; 3 are needed")
+    if not is_placed(image) and shape != grid.unplaced:
+        raise DataError("the mask does not say where it lies (sform_code and qform_code are 0)")
     values = np.asarray(image.dataobj).reshape(shape)
     affine = TO_DICOM @ np.asarray(image.affine, dtype=np.float64)
     return structures_in(on_grid(whole_numbers(values), affine, grid, notes))
+
+
+def is_placed(image: Any) -> bool:
+    """Say whether a header gives a place; nibabel makes one up where it does not."""
+    return bool(image.header["sform_code"] or image.header["qform_code"])
 
 
 def load(content: bytes) -> Any:

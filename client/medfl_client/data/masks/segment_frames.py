@@ -52,7 +52,16 @@ class Frame:
     geometry: Geometry | None  # None: nobody says where it lies
     spacing: tuple[float, float] | None
     slice_mm: float  # SpacingBetweenSlices; 0: unknown
-    sops: tuple[str, ...]  # of the images it was made from
+    sources: tuple[tuple[str, tuple[int, ...]], ...]  # SOP of images it is of; their frames, from 0
+
+    @property
+    def sops(self) -> tuple[str, ...]:
+        """Name the images that it was made from."""
+        return tuple(sop for sop, _ in self.sources)
+
+    def frames_of(self, sop: str) -> set[int]:
+        """Give the frames of a multi-frame image that it was made from; empty: it says none."""
+        return {frame for own, frames in self.sources if own == sop for frame in frames}
 
 
 class SegmentFile:
@@ -139,7 +148,7 @@ class SegmentFile:
             segment,
             geometry_of(position, orientation) if position and orientation else None,
             known_spacing(measures),
-            first_number(measures, "SpacingBetweenSlices") or 0.0,
+            abs(first_number(measures, "SpacingBetweenSlices") or 0.0),
             tuple(_sources(own)),
         )
 
@@ -178,7 +187,8 @@ def _group(name: str, own: Dataset, shared: Dataset) -> Dataset:
     return Dataset()
 
 
-def _sources(groups: Dataset) -> Iterator[str]:
+def _sources(groups: Dataset) -> Iterator[tuple[str, tuple[int, ...]]]:
     for derivation in items_of(groups, DERIVATION)[:1]:
         for image in items_of(derivation, "SourceImageSequence")[:4]:
-            yield text_of(image, "ReferencedSOPInstanceUID").upper()
+            frames = tuple(int(n) - 1 for n in numbers(image, "ReferencedFrameNumber"))
+            yield text_of(image, "ReferencedSOPInstanceUID").upper(), frames

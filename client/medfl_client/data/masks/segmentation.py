@@ -19,9 +19,12 @@ from medfl_client.data.masks.segment_frames import LABELMAP, Frame, Pixels, Segm
 from medfl_common.errors import DataError
 
 MAX_STACK = 2**29  # voxels of one segment on a grid of its own
+ONE_PLANE_MM = 0.1  # frames that are closer lie in one plane
 ON_GRID = 0.1  # of a pixel, or of a step: so far two grids are one
 SAME_WAY = 1e-3  # how far directions of one grid may be apart
 SAME_SIZE = 1e-3  # by which part pixels of one size may differ
+UNDESCRIBED = "the segmentation has segments that SegmentSequence (0062,0002) does not describe"
+NO_FRAME = "the image has several frames, and the mask does not say which (0008,1160)"
 
 Numbers = NDArray[np.generic]
 
@@ -33,7 +36,10 @@ def read_segmentation(path: Path, grid: Grid, rules: MaskFiles, notes: Notes) ->
         raise DataError("the segmentation lies in another frame of reference than the image")
     reading = _Reading(file, grid, rules.threshold, notes)
     by_label: dict[str, list[int]] = {}
-    for number, label in file.names().items():
+    names = file.names()
+    if file.kind != LABELMAP and any(frame.segment not in names for frame in file.frames):
+        raise DataError(UNDESCRIBED)
+    for number, label in names.items():
         by_label.setdefault(label, []).append(number)
     return [Structure(label, reading.drawer(numbers)) for label, numbers in by_label.items()]
 
@@ -64,7 +70,10 @@ class _Reading:
 
     @cached_property
     def _label_map(self) -> Numbers:
-        return self._on_grid(self._file.frames, self._file.pixels, np.dtype(np.uint16))
+        found = self._on_grid(self._file.frames, self._file.pixels, np.dtype(np.uint16))
+        if not np.isin(found, [0, *self._file.names()]).all():
+            raise DataError(UNDESCRIBED)
+        return found
 
     def _on_grid(
         self,
@@ -73,13 +82,14 @@ class _Reading:
         dtype: np.dtype[np.generic],
     ) -> Numbers:
         slices = self._slices
-        if slices is None:
+        frames = [frame for frame in frames if not _is_of_another(frame, self._grid)]
+        if slices is None and frames:
             looked_up, is_met = _looked_up(frames, read, dtype, self._grid, self._step_mm)
             self._notes[OUTSIDE_IMAGE] += 0 if is_met else len(frames)
             return looked_up
         result = np.zeros(self._grid.shape, dtype=dtype)
         for frame in frames:
-            if slices[frame.index] >= 0:
+            if slices is not None and slices[frame.index] >= 0:
                 place = result[slices[frame.index]]
                 np.maximum(place, read(frame.index).astype(dtype), out=place)
         return result
@@ -101,35 +111,51 @@ class _Reading:
             return None
         off_pixels = np.abs([off @ plane.column / plane.spacing[0],
                              off @ plane.row / plane.spacing[1]]).max(axis=0)  # fmt: skip
-        off_step = np.where(is_outside, 0, np.abs(off @ plane.normal) / plane.step_mm)
-        if off_pixels.max() > ON_GRID or off_step.max() > ON_GRID or self._is_coarser(plane):
-            self._tell_another(float(off_pixels.max()))
+        off_step = np.abs(off @ plane.normal) / plane.step_mm
+        worst, worst_step = (one[~is_outside].max(initial=0) for one in (off_pixels, off_step))
+        if worst > ON_GRID or worst_step > ON_GRID or self._is_coarser(plane):
+            self._tell_another(float(worst))
             return None
         if is_outside.any():
             self._notes[OUTSIDE_IMAGE] += int(is_outside.sum())
         return np.where(is_outside, -1, found)
 
     def _is_coarser(self, plane: Plane) -> bool:
-        """Say whether frames have other steps than slices; missing frames are no other steps."""
+        """Say whether frames have other steps than slices; missing frames are no other steps.
+
+        What the file says may be the step of the table, along a tilted gantry's slices.
+        """
         said = self._file.frames[0].slice_mm
-        return bool(len(plane.places) > 1 and said and abs(said / plane.step_mm - 1) > ON_GRID)
+        steps = [step for step in (said, self._least_step_mm) if said and step]
+        is_other = [abs(step / plane.step_mm - 1) > ON_GRID for step in steps]
+        return len(plane.places) > 1 and bool(steps) and all(is_other)
 
     def _tell_another(self, off_pixels: float = 0) -> None:
         by = f" ({off_pixels:.2g} pixels off the image's)" if 0 < off_pixels < 1 else ""
         self._notes[f"mask has a grid of its own{by}; the nearest of its voxels count"] += 1
 
     @cached_property
+    def _least_step_mm(self) -> float:
+        """Measure the least mm from frame to frame; 0 where all lie in one plane."""
+        geometries = [frame.geometry for frame in self._file.frames if frame.geometry]
+        steps = np.diff(np.sort([float(g.normal @ g.position) for g in geometries]))
+        apart = steps[steps > ONE_PLANE_MM]
+        return float(apart.min()) if len(apart) else 0.0
+
+    @cached_property
     def _step_mm(self) -> float:
         """Give the mm from frame to frame."""
-        frames = self._file.frames
-        geometries = [frame.geometry for frame in frames if frame.geometry]
-        places = np.sort([float(g.normal @ g.position) for g in geometries])
-        steps = np.diff(places)
-        apart = steps[steps > 1e-3]
         plane = self._grid.plane
-        return frames[0].slice_mm or float(
-            apart.min() if len(apart) else plane.step_mm if plane else 1
-        )
+        said = self._file.frames[0].slice_mm
+        return said or self._least_step_mm or (plane.step_mm if plane else 1.0)
+
+
+def _is_of_another(frame: Frame, grid: Grid) -> bool:
+    """Say whether a mask's frame is of another frame of a multi-frame image than the one here."""
+    if grid.shape[0] > 1 or not grid.frames:
+        return False
+    named = frame.frames_of(grid.sops[0])
+    return bool(named) and grid.frames[0] not in named
 
 
 def _by_references(frames: Sequence[Frame], grid: Grid, size: tuple[int, int]) -> NDArray[np.int64]:
@@ -141,6 +167,10 @@ def _by_references(frames: Sequence[Frame], grid: Grid, size: tuple[int, int]) -
         )
     if grid.shape[0] == 1:
         named = [not f.sops or not grid.sops[0] or grid.sops[0] in f.sops for f in frames]
+        if grid.frames and not all(
+            f.frames_of(grid.sops[0]) for f, is_named in zip(frames, named, strict=True) if is_named
+        ):
+            raise DataError(NO_FRAME)
         return np.where(named, 0, -1)
     place_of = {sop: place for place, sop in enumerate(grid.sops)}
     if len(place_of) < grid.shape[0]:
@@ -173,6 +203,10 @@ def _looked_up(
         raise DataError(NO_PLACE)
     if any(f.geometry is None or f.geometry.orientation != first.orientation for f in frames):
         raise DataError("the frames of the mask lie in several planes")
+    positions = np.array([f.geometry.position for f in frames if f.geometry])
+    in_plane = positions @ _way(frames[0]).matrix[1:].T
+    if np.ptp(in_plane, axis=0).max() > ON_GRID:
+        raise DataError("the mask has a grid of its own, and its frames begin at several places")
     places = np.array([float(f.geometry.place) for f in frames if f.geometry])
     different, which = np.unique(np.round(places, 3), return_inverse=True)
     pixels = read(frames[0].index)

@@ -4,7 +4,8 @@ Contours of one region in one slice are joined by exclusive or: a hole may be a 
 or hang on its outline by a keyhole. What cannot be drawn is counted and told.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from medfl_client.data.dicom.annotation import MAX_NAME, text_of
 from medfl_client.data.dicom.numbers import items_of, whole_number
 from medfl_client.data.dicom.reading import read_tags
 from medfl_client.data.masks.content import NO_PLACE, OUTSIDE_IMAGE, Mask, Notes, Structure
-from medfl_client.data.masks.grid import Grid, Plane
+from medfl_client.data.masks.grid import THIN_MM, Grid, Plane
 from medfl_client.data.masks.polygon import toggle
 from medfl_common.errors import DataError
 
@@ -24,6 +25,8 @@ CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 MAX_CONTOURS = 200_000  # of one file
 BETWEEN = 0.1  # steps off its slice: so far a contour lies on it
 OFF_PLANE_MM = 0.1  # how far points of one contour may be out of its plane
+ELSEWHERE = "a region that counts lies in another frame of reference than the image"
+UNDRAWN = "no contour of a region can be drawn: open, out of plane, or fewer than 3 points"
 
 _TAGS: list[BaseTag | int] = [
     Tag(name) for name in ("SpecificCharacterSet", "StructureSetROISequence", "ROIContourSequence")
@@ -44,17 +47,27 @@ def read_structure_set(path: Path, grid: Grid, notes: Notes) -> list[Structure]:
     charset = text_of(dataset, "SpecificCharacterSet")
     contours = _contours_of(dataset)
     by_name: dict[str, list[list[Dataset]]] = {}
-    for region in items_of(dataset, "StructureSetROISequence"):
+    elsewhere = set[str]()
+    regions = items_of(dataset, "StructureSetROISequence")
+    n_of = Counter(whole_number(region, "ROINumber") or 0 for region in regions)
+    for region in regions:
         name = text_of(region, "ROIName", charset)[:MAX_NAME]
-        frame = text_of(region, "ReferencedFrameOfReferenceUID")
-        found = contours.get(whole_number(region, "ROINumber") or 0, [])
+        frame = text_of(region, "ReferencedFrameOfReferenceUID").upper()
+        number = whole_number(region, "ROINumber") or 0
+        found = contours.get(number, [])
+        if found and n_of[number] > 1:
+            raise DataError("regions of interest share a ROINumber (3006,0022), and its contours")
         if found and frame and grid.frame_uid and frame != grid.frame_uid:
             notes["regions lie in another frame of reference"] += 1
+            elsewhere.add(name)
             found = []
         by_name.setdefault(name, []).append(found)
     if not by_name:
         raise DataError("the structure set names no region (3006,0020)")
-    return [_structure(name, regions, grid, notes) for name, regions in by_name.items()]
+    return [
+        _structure(name, regions, grid, notes, name in elsewhere)
+        for name, regions in by_name.items()
+    ]
 
 
 def _contours_of(dataset: Dataset) -> dict[int, list[Dataset]]:
@@ -70,11 +83,15 @@ def _contours_of(dataset: Dataset) -> dict[int, list[Dataset]]:
     return found
 
 
-def _structure(name: str, regions: list[list[Dataset]], grid: Grid, notes: Notes) -> Structure:
+def _structure(
+    name: str, regions: list[list[Dataset]], grid: Grid, notes: Notes, is_elsewhere: bool
+) -> Structure:
     def draw() -> Mask | None:
         filled = [contours for contours in regions if contours]
         if len(filled) > 1:
             raise DataError(f"{len(filled)} regions of interest have one name, and contours each")
+        if is_elsewhere and not filled:
+            raise DataError(ELSEWHERE)
         return _draw(filled[0], grid, notes) if filled else None
 
     return Structure(name, draw)
@@ -84,7 +101,10 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
     plane = grid.plane
     if plane is None:
         raise DataError(NO_PLACE)
+    plane, n_before = _narrowed(plane, items), notes[OUTSIDE_IMAGE]
     contours = [found for item in items if (found := _contour(item, plane, notes)) is not None]
+    if not contours and notes[OUTSIDE_IMAGE] - n_before < len(items):
+        raise DataError(UNDRAWN)
     mask = np.zeros(grid.shape, dtype=np.bool_)
     seen = set[tuple[int, bytes]]()
     for one in _nearest_planes(contours, plane, notes):
@@ -105,6 +125,16 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
     return mask if mask.any() else None
 
 
+def _narrowed(plane: Plane, items: list[Dataset]) -> Plane:
+    """Let a lone slice hold half the way to the next contours at most: thick slices may overlap."""
+    if len(plane.places) > 1 or plane.thick_mm <= THIN_MM:
+        return plane
+    along = [points @ plane.normal for item in items if len(points := _points(item))]
+    steps = np.diff(np.sort([place.mean() for place in along]))
+    least = steps[steps > OFF_PLANE_MM].min(initial=plane.thick_mm)
+    return replace(plane, thick_mm=max(THIN_MM, float(least)))
+
+
 def _n_between(contours: list[_Contour]) -> int:
     """Count the slices without contour between the first and the last that have one."""
     slices = {one.slice for one in contours}
@@ -113,22 +143,26 @@ def _n_between(contours: list[_Contour]) -> int:
 
 def _contour(item: Dataset, plane: Plane, notes: Notes) -> _Contour | None:
     """Read a contour and find its slice; None, and a note, where it cannot be drawn."""
+    points = _points(item)
+    along, half = points @ plane.normal, plane.step_mm / 2 + 1e-3
+    first, last = plane.places[0] - half, plane.places[-1] + half
+    if len(points) and (along.max() < first or along.min() > last):
+        notes[OUTSIDE_IMAGE] += 1
+        return None
     kind = text_of(item, "ContourGeometricType").upper()
     if kind not in CLOSED:
         known = kind if kind in ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR") else "of another type"
         notes[f"contours are {known}, not closed; not drawn"] += 1
         return None
-    points = _points(item)
     if len(points) < 3:
         notes["contours have fewer than 3 points; not drawn"] += 1
         return None
-    along = points @ plane.normal
     if np.ptp(along) > max(OFF_PLANE_MM, plane.step_mm / 4):
         notes["contours do not lie in the image's plane; not drawn"] += 1
         return None
     place = float(along.mean())
     nearest = int(np.abs(plane.places - place).argmin())
-    if abs(plane.places[nearest] - place) > plane.step_mm / 2 + 1e-3:
+    if abs(plane.places[nearest] - place) > half:
         notes[OUTSIDE_IMAGE] += 1
         return None
     return _Contour(place, nearest, points)

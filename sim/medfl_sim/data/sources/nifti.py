@@ -20,6 +20,7 @@ from medfl_client.data.dicom.layout import Layout, resize_in_plane
 from medfl_client.data.dicom.pixels import to_image
 from medfl_client.data.dicom.series import to_volume
 from medfl_client.data.masks.grid import Grid, Plane
+from medfl_client.data.masks.nifti import is_placed
 from medfl_client.data.reader import ALL_FRAMES, Source
 from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
@@ -80,13 +81,15 @@ class NiftiReader:
         """Read where the volume lies, or one slice of it."""
         row = source.rows[0]
         plane, (depth, height, width), step = _plane(folder / row.path)
+        image = _load(folder / row.path)
+        unplaced = () if is_placed(image) else image.shape
         facts = Dataset()
         facts.PixelSpacing = list(plane.spacing)
         layout = _layout((depth, height, width), step, facts)
         if source.frame == ALL_FRAMES:
-            return Grid((depth, height, width), facts, plane, layout)
+            return Grid((depth, height, width), facts, plane, layout, unplaced=unplaced)
         plane = replace(plane, origins=plane.origins[[source.frame]])
-        return Grid((1, height, width), facts, plane)
+        return Grid((1, height, width), facts, plane, unplaced=unplaced)
 
 
 def _load(path: Path) -> Any:

@@ -199,5 +199,10 @@ def labels_of(answer: ReadMask | Refused) -> np.ndarray:
     return answer.labels
 
 
-def join(sources: Sequence[Source], masks: Sequence[MaskFile], **rules: object) -> Joined:
-    return join_masks(sources, masks, MaskFiles.model_validate(rules))
+def join(
+    sources: Sequence[Source],
+    masks: Sequence[MaskFile],
+    others: Sequence[Row] = (),
+    **rules: object,
+) -> Joined:
+    return join_masks(sources, masks, MaskFiles.model_validate(rules), CLASSES, others)

@@ -1,15 +1,20 @@
 """NIfTI, NRRD and PNG: values as names, each voxel at its place, in any direction."""
 
 import gzip
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation
+from tests.masks import mask_plan
 from tests.unit.client.masks.mask_files import (
     SIDE,
     STEP,
     N,
+    item,
     labels_of,
     mask_file,
     read,
@@ -17,14 +22,22 @@ from tests.unit.client.masks.mask_files import (
     write_seg,
     write_series,
 )
+from tests.unit.client.masks.outlined_site import VOLUMES
 from tests.unit.client.test_series import AXIAL, UPSIDE_DOWN, write_slice
 
+from medfl_client.config.mask_files import MaskFiles
+from medfl_client.data.masked import PACKAGES, Folders, cached_masks
+from medfl_client.data.masks.grey_values import whole_numbers
 from medfl_client.data.masks.work import ReadMask
-from medfl_client.data.reader import Source
+from medfl_client.data.reader import DicomReader, Source
+from medfl_client.data.records import Cache
 from medfl_client.data.sandbox_wire import Refused
+from medfl_client.data.selection import Sample
+from medfl_common.errors import DataError
 from medfl_common.plan.images import Images
 
-TRUTH = np.random.default_rng(3).integers(0, 3, (N, SIDE, SIDE)).astype(np.uint8)
+RNG = np.random.default_rng(3)
+TRUTH = RNG.integers(0, 3, (N, SIDE, SIDE)).astype(np.uint8)
 NAMES = {"1": "liver", "2": "tumour"}
 HALF = (SIDE - 1) / 2
 # from a voxel (x, y, z) of the truth to mm to the left, back and head
@@ -86,6 +99,33 @@ def test_another_place_is_refused_and_another_grid_told(tmp_path: Path) -> None:
     assert answer.notes == ("mask has a grid of its own; the nearest of its voxels count",)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+def test_whole_numbers_take_no_more_memory_than_they_are(dtype: type[np.generic]) -> None:
+    values = np.asfortranarray(RNG.integers(0, 9, (90, 80, 70)).astype(dtype))
+    tracemalloc.start()
+    found = whole_numbers(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, values)
+    assert peak < 3 * values.size  # 2 bytes a voxel
+    for bad in (-1, 0.5, np.nan, 70000):
+        with pytest.raises(DataError):
+            whole_numbers(np.full((2, 3, 4), bad))
+
+
+def test_a_mask_without_a_place_is_refused(tmp_path: Path) -> None:
+    import nibabel
+
+    made = nibabel.Nifti1Image(TRUTH.transpose(2, 1, 0), None)
+    made.header.set_zooms((1, 1, STEP))
+    made.to_filename(tmp_path / "m.nii")
+
+    answer = read(write_series(tmp_path), tmp_path, [tmp_path / "m.nii"], names=NAMES)
+
+    assert isinstance(answer, Refused)
+    assert "does not say where it lies" in answer.reason
+
+
 def test_a_file_that_is_no_label_map_costs_one_case(tmp_path: Path) -> None:
     source, stored = write_series(tmp_path), TRUTH.transpose(2, 1, 0)
     bomb = tmp_path / "bomb.nii.gz"
@@ -104,8 +144,6 @@ def test_a_file_that_is_no_label_map_costs_one_case(tmp_path: Path) -> None:
 
 
 def picture(folder: Path, shape: tuple[int, int] = (40, 30)) -> Source:
-    from pydicom import dcmread
-
     path = write_slice(folder / "x.dcm", 0, SOPInstanceUID="1.9.1")
     dataset = dcmread(path)
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
@@ -182,3 +220,47 @@ def test_a_segmentation_of_a_picture_needs_no_place_but_its_size(tmp_path: Path)
     assert isinstance(refused, Refused)
     assert "50 x 30 pixels, the image 40 x 30" in refused.reason
     assert mask_file(good, tmp_path).frames == ()
+
+
+def test_each_frame_of_a_loop_has_its_own_mask(tmp_path: Path) -> None:
+    picture(tmp_path)
+    plan = Images.model_validate({"modality": ["DX"], "size": 16})
+    dataset = dcmread(tmp_path / "x.dcm")
+    dataset.set_pixel_data(np.zeros((3, 16, 16), dtype=np.uint8), "MONOCHROME2", 8)
+    dataset.SOPInstanceUID = "1.9.1"
+    dataset.save_as(tmp_path / "x.dcm")
+    source = Source((row_of(tmp_path / "x.dcm", tmp_path),))
+    frames = [(1, None, (TRUTH[k] == 1).astype(np.uint8)) for k in range(3)]
+    blind = write_seg(tmp_path / "blind", frames, FrameOfReferenceUID="")
+    named = dcmread(blind)
+    for k, groups in enumerate(named.PerFrameFunctionalGroupsSequence):
+        image = item(ReferencedSOPInstanceUID="1.9.1", ReferencedFrameNumber=k + 1)
+        groups.DerivationImageSequence = [item(SourceImageSequence=[image])]
+    named.save_as(tmp_path / "named")
+
+    for k in range(3):
+        one = replace(source, frame=k)
+        labels = labels_of(read(one, tmp_path, [tmp_path / "named"], plan))
+        np.testing.assert_array_equal(labels, TRUTH[k] == 1)
+    assert isinstance(refused := read(source, tmp_path, [blind], plan), Refused)
+    assert "several frames" in refused.reason
+
+
+def test_a_missing_package_stops_the_site_and_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_series(tmp_path / "d")
+    path = write_nifti(tmp_path / "d/m.nii", TRUTH.transpose(2, 1, 0), RAS)
+    masks = (mask_file(path, tmp_path / "d"),)
+    sample = Sample(source, (float("nan"),) * 2, "p", {}, masks=masks)
+    plan = mask_plan(images=dict(VOLUMES), task={"classes": ["background", "liver", "tumour"]})
+    folders, rules = Folders(tmp_path / "d", tmp_path / "d"), MaskFiles(names=NAMES)
+
+    def opened() -> Cache:
+        return cached_masks([sample], folders, plan, rules, tmp_path / "cache", DicomReader())
+
+    with monkeypatch.context() as without:
+        without.setitem(PACKAGES, "nifti", "a_package_that_nobody_has")
+        with pytest.raises(DataError, match="a_package_that_nobody_has"):
+            opened()
+    assert opened().rows.tolist() == [0]

@@ -17,6 +17,7 @@ from tests.unit.client.masks.mask_files import (
 )
 
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.dicom.annotation import unpacked_names
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import rows, scan
 from medfl_client.data.masks.files import COPY, MaskFile, find_masks
@@ -26,6 +27,7 @@ from medfl_client.data.masks.joined import (
     NO_PATH,
     ONE_OF_TWO,
     OTHER_PATIENT,
+    OTHER_SERIES,
     TWO_IMAGES,
     TWO_MASKS,
     TWO_SERIES,
@@ -78,6 +80,22 @@ def test_of_several_series_in_one_frame_the_one_of_its_grid_has_it() -> None:
     assert joined.reasons == [NO_MASK, ""]
 
 
+def test_the_mask_of_a_series_that_is_no_sample_goes_to_no_other() -> None:
+    other = [*volume("1.1").rows, Row("1.2/x.dcm", series="1.3", image_type="ORIGINAL\\LOCALIZER")]
+    by_uid = [mask("m", "liver", refers=("1.1.0", "1.1")), mask("n", "liver", refers=("9", "1.2"))]
+    alone = MaskFile("1.2/m.nii.gz", 1, 1, "nifti")
+    beside = replace(other[0], path="1.2/y.dcm")
+
+    joined = join([volume("1.2")], by_uid, others=other)
+    path = join([volume("1.2")], [alone], others=other)  # nobody outlines a scout
+    of_two = join([volume("1.2")], [alone], others=[beside])
+
+    assert [m.path for m in joined.masks[0]] == ["n"]
+    assert joined.unused == {"m": OTHER_SERIES}
+    assert path.masks[0] == (alone,)
+    assert (of_two.reasons, of_two.unused) == ([NO_MASK], {alone.path: NO_PATH})
+
+
 def test_two_equal_candidates_are_refused_with_the_reason() -> None:
     of_two_series = join([volume("1.1"), volume("1.2")], [mask("m", "liver")])
     of_two_masks = join([volume("1.1")], [mask("a", "liver", "x"), mask("b", "liver")])
@@ -97,6 +115,21 @@ def test_a_file_for_each_organ_and_the_one_that_names_the_images_belong_together
 
     assert [m.path for m in joined.masks[0]] == ["a", "b"]
     assert joined.unused == {"c": ONE_OF_TWO}
+
+
+def test_masks_are_rivals_by_what_their_names_mean() -> None:
+    names = {"BODY [x]": "ignore", "air": "background", "liver_r?": "liver", "GTV [*": "tumour"}
+    body = [mask("a", "liver", "BODY [x]", "air"), mask("b", "tumour", "BODY [x]", "air")]
+    readers = [mask("a", "liver_r1"), mask("b", "liver_r2")]
+
+    of_one_file = join([volume("1.1")], [mask("a", "GTV [1]", "GTV [2]")], names=names)
+    of_two = join([volume("1.1")], body, names=names)
+    refused = join([volume("1.1")], readers, names=names)
+    others = join([volume("1.1")], [mask("a", "BODYx"), mask("b", "BODYx")], names=names)
+
+    assert of_one_file.reasons == of_two.reasons == [""]
+    assert [m.path for m in of_two.masks[0]] == ["a", "b"]
+    assert refused.reasons == others.reasons == [TWO_MASKS]  # BODYx means nothing yet
 
 
 def test_another_patients_mask_in_the_same_frame_is_refused() -> None:
@@ -138,6 +171,18 @@ def test_other_masks_have_the_path_of_the_image_its_folder_or_its_uid(path: str)
 
     assert [m.path for m in joined.masks[0]] == [path]
     assert joined.unused == {"b/one_mask.png": NO_PATH}
+
+
+def test_a_picture_that_only_lies_beside_a_volume_is_no_mask_of_it() -> None:
+    own, image = mask("1.1/rs", "liver"), named("1.1/ct.nii.gz")
+
+    two = join([volume("1.1")], [own, named("1.1/preview.png")])
+    three = join([volume("1.1")], [own, image])
+    alone = join([volume("1.1")], [image, named("1.1/preview.png")])
+
+    assert two.masks == three.masks == [(own,)]
+    assert (two.unused, three.unused) == ({"1.1/preview.png": NO_PATH}, {image.path: NO_PATH})
+    assert alone.masks == [(image,)]
 
 
 def test_two_masks_of_one_path_are_refused_and_an_image_is_not_its_own_mask() -> None:
@@ -200,4 +245,5 @@ def test_thousands_of_regions_and_giant_names_fit_a_row(tmp_path: Path) -> None:
     found = mask_file(path, tmp_path)
 
     assert found.structures[0] == "N" * 64
+    assert unpacked_names("[" * 4000) == ()
     assert 100 < len(found.structures) < 300

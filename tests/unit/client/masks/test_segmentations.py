@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 from tests.unit.client.masks.mask_files import (
+    FRAME,
     OTHER_FRAME,
     PLACES,
     SIDE,
@@ -14,15 +16,18 @@ from tests.unit.client.masks.mask_files import (
     Frame,
     N,
     first_pixel,
+    item,
     labels_of,
     read,
     read_unindexed,
+    volume_of,
     write_seg,
     write_series,
 )
-from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan
+from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan, write_slice
 
 from medfl_client.data.dicom.series import read_volume
+from medfl_client.data.masks.content import OUTSIDE_IMAGE
 from medfl_client.data.masks.work import ReadMask
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
@@ -30,6 +35,8 @@ from medfl_common.plan.images import Images
 
 RNG = np.random.default_rng(7)
 TRUTH = RNG.integers(0, 2, (N, SIDE, SIDE)).astype(np.uint8)  # no two voxels may change places
+
+TILTED = (1.0, 0.0, 0.0, 0.0, float(np.cos(0.6)), float(np.sin(0.6)))
 
 
 def frames_of(volume: np.ndarray, segment: int = 1, shift: np.ndarray | float = 0) -> list[Frame]:
@@ -191,6 +198,63 @@ def test_what_a_segmentation_claims_and_does_not_hold_costs_one_case(tmp_path: P
     far = write_seg(tmp_path / "far", frames_of(TRUTH, shift=np.array([0, 0, 900.0])))
     assert isinstance(outside := read(source, tmp_path, [far]), Refused)
     assert "outside the image" in outside.reason
+
+
+def along(step_mm: float) -> Dataset:
+    """Give what write_seg says of all frames, with SpacingBetweenSlices."""
+    measures = item(PixelSpacing=[1, 1], SpacingBetweenSlices=step_mm)
+    shared = item(PixelMeasuresSequence=[measures])
+    shared.PlaneOrientationSequence = [item(ImageOrientationPatient=list(TILTED))]
+    return shared
+
+
+@pytest.mark.parametrize("step_mm", [0, -STEP, STEP / np.cos(0.6)])
+def test_slices_of_a_tilted_gantry_begin_where_they_say(step_mm: float, tmp_path: Path) -> None:
+    for i, place in enumerate(PLACES):
+        path = write_slice(tmp_path / f"{i}.dcm", place, TILTED, SIDE, FrameOfReferenceUID=FRAME)
+        dataset = dcmread(path)
+        dataset.ImagePositionPatient = [float(mm) for mm in begins(i)]
+        dataset.save_as(path)
+    frames: list[Frame] = [(1, begins(i), TRUTH[i]) for i in range(N)]
+    beyond: list[Frame] = [(1, begins(N), TRUTH[0])]
+    tags = {"SharedFunctionalGroupsSequence": [along(step_mm)]} if step_mm else {}
+    path = write_seg(tmp_path / "seg", frames + beyond, orientation=TILTED, **tags)
+
+    answer = read(volume_of(tmp_path), tmp_path, [path])
+
+    assert isinstance(answer, ReadMask), answer
+    assert set(answer.notes) == {OUTSIDE_IMAGE}
+    assert answer.ml[1] == pytest.approx(TRUTH.sum() * STEP * np.cos(0.6) / 1000)
+
+
+def begins(i: int) -> np.ndarray:
+    """Give the first pixel of a slice: the table moves by a step from slice to slice."""
+    return np.array([-7.5, -7.5, (i - N // 2) * STEP])
+
+
+def test_frames_of_another_grid_that_begin_at_several_places_are_refused(tmp_path: Path) -> None:
+    frames = [
+        (1, first_pixel(place) + np.array([0, i, 0]), part)
+        for i, (place, part) in enumerate(zip(PLACES, TRUTH, strict=True))
+    ]
+
+    answer = read(write_series(tmp_path), tmp_path, [write_seg(tmp_path / "seg", frames)])
+
+    assert isinstance(answer, Refused)
+    assert "begin at several places" in answer.reason
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_pixels_of_a_segment_that_nobody_describes_are_not_background(
+    kind: str, tmp_path: Path
+) -> None:
+    frames = frames_of(TRUTH * 3 if kind == "LABELMAP" else TRUTH, 3)
+    path = write_seg(tmp_path / "seg", frames, {1: "liver"}, kind=kind)
+
+    answer = read(write_series(tmp_path), tmp_path, [path])
+
+    assert isinstance(answer, Refused)
+    assert "does not describe" in answer.reason
 
 
 @pytest.mark.parametrize("orientation", [AXIAL, FEET_FIRST])

@@ -11,17 +11,22 @@ from tests.unit.client.masks.mask_files import (
     OTHER_FRAME,
     PLACES,
     SIDE,
+    STEP,
     N,
     box,
+    first_pixel,
     labels_of,
     read,
+    write_seg,
     write_series,
     write_structures,
 )
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 
 from medfl_client.data.masks.work import ReadMask
+from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
+from medfl_common.plan.images import Images
 
 RULES = {"names": {"GTV*": "tumour"}}
 # pixels 3 to 12 of each way: their centres lie from -4.5 to 4.5 mm
@@ -106,6 +111,18 @@ def test_two_regions_of_one_name_are_refused_unless_one_is_empty(tmp_path: Path)
     assert (labels_of(read(source, tmp_path, [one])) == 2).sum() == 100
 
 
+def test_regions_that_share_a_number_are_refused(tmp_path: Path) -> None:
+    path = write_structures(tmp_path / "rs", [("liver", [box(PLACES[2], -5, 5)]), ("tumour", [])])
+    dataset = dcmread(path)
+    dataset.StructureSetROISequence[1].ROINumber = 1
+    dataset.save_as(path)
+
+    answer = read(write_series(tmp_path), tmp_path, [path])
+
+    assert isinstance(answer, Refused)
+    assert "share a ROINumber" in answer.reason
+
+
 def test_what_has_no_contour_is_background_or_unknown_as_the_site_says(tmp_path: Path) -> None:
     source = write_series(tmp_path)
     path = write_structures(tmp_path / "rs", [("tumour", [box(PLACES[2], -5, 5)]), ("liver", [])])
@@ -126,11 +143,59 @@ def test_another_frame_or_a_place_outside_is_refused(tmp_path: Path) -> None:
     unnamed = write_structures(tmp_path / "u", [])
     frame = write_structures(tmp_path / "f", [("tumour", [box(0, -5, 5)])], frame=OTHER_FRAME)
 
-    for path, reason in ((outside, "outside the image"), (unnamed, "names no region")):
+    told = ((outside, "outside the image"), (unnamed, "names no region"), (frame, "another frame"))
+    for path, reason in told:
         answer = read(source, tmp_path, [path])
         assert isinstance(answer, Refused)
         assert reason in answer.reason
-    assert not labels_of(read(source, tmp_path, [frame])).any()
+
+
+@pytest.mark.parametrize("thick_mm", [STEP, 2 * STEP])  # slices may overlap
+def test_a_lone_slice_holds_what_lies_in_its_thickness(thick_mm: float, tmp_path: Path) -> None:
+    source = write_series(tmp_path, SliceThickness=thick_mm)
+    shift = 0.7
+    boxes = [box(PLACES[i] + shift, -5, 5) for i in (3, 4)]
+    path = write_structures(tmp_path / "rs", [("tumour", boxes)])
+    frames = [(2, first_pixel(PLACES[i] + shift), SQUARE) for i in (3, 4)]
+    seg = write_seg(tmp_path / "seg", frames, {2: "tumour"})
+    plan = Images.model_validate({"modality": ["CT"], "size": SIDE})
+    for i in range(2, 6):
+        one = Source((source.rows[i],))
+        for mask in (path, seg):
+            labels = labels_of(read(one, tmp_path, [mask], plan))
+            np.testing.assert_array_equal(labels, 2 * SQUARE if i in (3, 4) else 0 * SQUARE)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_frame_of_reference_is_one_in_small_letters_too(tmp_path: Path) -> None:
+    source = write_series(tmp_path, FrameOfReferenceUID="1.2.abc")
+    path = write_structures(tmp_path / "rs", [("tumour", [box(0, -5, 5)])], frame="1.2.abc")
+
+    assert (labels_of(read(source, tmp_path, [path])) == 2).sum() == 100
+
+
+SAGITTAL = np.array([(0.0, y, z) for y, z in [(-5, -10), (5, -10), (5, 10), (-5, 10)]])
+
+
+@pytest.mark.parametrize(
+    "contour", [SAGITTAL, ("OPEN_PLANAR", box(PLACES[3], -5, 5)), box(PLACES[3], -5, 5)[:2]]
+)
+def test_a_region_of_which_nothing_can_be_drawn_is_not_background(
+    contour: np.ndarray | tuple[str, np.ndarray], tmp_path: Path
+) -> None:
+    source = write_series(tmp_path)
+    regions = [("tumour", [contour]), ("liver", [box(PLACES[8], -5, 5)])]
+    path = write_structures(tmp_path / "rs", regions)
+    plan = Images.model_validate({"modality": ["CT"], "size": SIDE})
+
+    volume = read(source, tmp_path, [path])
+    met = read(Source((source.rows[3],)), tmp_path, [path], plan)
+    other = read(Source((source.rows[8],)), tmp_path, [path], plan)
+
+    for answer in (volume, met):
+        assert isinstance(answer, Refused)
+        assert "no contour of a region can be drawn" in answer.reason
+    np.testing.assert_array_equal(labels_of(other), SQUARE)
 
 
 def test_ten_thousand_contours_take_seconds(tmp_path: Path) -> None:
