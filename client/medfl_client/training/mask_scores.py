@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from medfl_client.data.dataset import Examples
+from medfl_client.training.evaluate import images_at_once
 from medfl_client.training.windows import logits_of
 from medfl_common.metrics.mask_counts import (
     MaskCounts,
@@ -30,7 +31,6 @@ from medfl_common.plan.task import UNKNOWN_VOXEL
 
 PERCENTILE = 95
 LEAST_IOU = 0.1  # from which a lesion counts as found
-VOXELS_AT_ONCE = 64 * 256 * 256  # that go through the network together
 
 Mask = NDArray[np.bool_]
 
@@ -206,9 +206,8 @@ def _batches(
     images: Examples, plan: Plan
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Go through positions, pixels and masks, as many cases together as fit."""
-    voxels = int(np.prod(plan.images.shape[1:]))
-    at_once, start = max(1, VOXELS_AT_ONCE // voxels), 0
-    for pixels, masks in images.batches(torch.arange(len(images)), at_once):
+    start = 0
+    for pixels, masks in images.batches(torch.arange(len(images)), images_at_once(plan)):
         yield torch.arange(start, start + len(pixels)), pixels, masks
         start += len(pixels)
 

@@ -64,6 +64,8 @@ def find_key(key: str, option: str = "--vary", more: str = "") -> str:
     if key in places:
         return key
     found = [place for place in places if place.rpartition(".")[2] == key]
+    # What stands deeper has its whole name: `size` is images.size, not images.patch.size.
+    found = [one for one in found if one.count(".") == min(place.count(".") for place in found)]
     if len(found) == 1:
         return found[0]
     if found:

@@ -19,7 +19,7 @@ from tests.unit.client.candidates import (
 )
 
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file
-from medfl_client.data import cache as preprocess
+from medfl_client.data import records as preprocess
 from medfl_client.data.dicom import patch
 from medfl_client.data.dicom.header import Rules, read_row
 from medfl_client.data.dicom.patch import OUTSIDE, read_patch
