@@ -17,12 +17,13 @@ class MaskFiles(Settings):
     """The kind of mask files; `auto`: each file's own."""
     suffix: str = Field(default="", max_length=64)
     """NIfTI, NRRD and PNG masks have the path of their image with this before the extension, such
-    as `_mask` for `a/scan.nii.gz` and `a/scan_mask.nii.gz`. DICOM masks say themselves whose they
-    are."""
+    as `_mask` for `a/scan.nii.gz` and `a/scan_mask.nii.gz`; or that of their series' folder, or its
+    UID as their name; or they are the only one in the folder of the one series there, which has no
+    DICOM mask. DICOM masks say themselves whose they are."""
     names: dict[str, str] = Field(default={})
     """Segment label, ROI name or grey value -> the plan's class, `background` or `ignore`; `*` and
-    `?` stand for letters, as in `GTV*`. The first that fits counts. A name that is a class of the
-    plan need not stand here."""
+    `?` stand for letters, as in `GTV*`, brackets for themselves. The first that fits counts. A name
+    that is a class of the plan need not stand here."""
     empty: Literal["unknown", "background"] = "background"
     """What a class is in an image that has a mask, but no contour or segment of this class."""
     threshold: Annotated[Number, Field(gt=0, le=1)] = 0.5

@@ -10,7 +10,10 @@ MAX_CROSSINGS = 20_000_000  # of one polygon with rows: more is no contour
 
 
 def toggle(mask: Mask, points: NDArray[np.float64]) -> None:
-    """Turn over the pixels of (H, W) whose centres a closed polygon holds, its outline included.
+    """Turn over the pixels of (H, W) whose centres a closed polygon holds.
+
+    A centre on the outline counts where it begins, not where it ends, along rows and columns: two
+    polygons that touch share no pixel.
 
     Args:
         mask: Changed in place.
@@ -25,7 +28,7 @@ def toggle(mask: Mask, points: NDArray[np.float64]) -> None:
     rows, columns = rows[order], columns[order]
     # a row is crossed an even number of times: inside from the first to the second, and so on
     first = np.clip(np.ceil(columns[::2]), 0, width).astype(np.int64)
-    behind = np.clip(np.floor(columns[1::2]) + 1, 0, width).astype(np.int64)
+    behind = np.clip(np.ceil(columns[1::2]), 0, width).astype(np.int64)
     rows, behind = rows[::2], np.maximum(first, behind)
     top, bottom = int(rows.min()), int(rows.max()) + 1
     left, right = int(first.min()), int(behind.max())

@@ -17,7 +17,7 @@ from medfl_client.data.dicom.annotation import MAX_NAME, text_of
 from medfl_client.data.dicom.numbers import items_of, whole_number
 from medfl_client.data.dicom.reading import read_tags
 from medfl_client.data.masks.content import NO_PLACE, OUTSIDE_IMAGE, Mask, Notes, Structure
-from medfl_client.data.masks.grid import THIN_MM, Grid, Plane
+from medfl_client.data.masks.grid import THIN_MM, Grid, Plane, Points
 from medfl_client.data.masks.polygon import toggle
 from medfl_common.errors import DataError
 
@@ -38,7 +38,7 @@ _DATA = Tag("ContourData")
 class _Contour:
     place: float  # mm along the slices' normal
     slice: int
-    points: NDArray[np.float64]  # (N, 3) mm
+    points: Points  # (N, 3) mm
 
 
 def read_structure_set(path: Path, grid: Grid, notes: Notes) -> list[Structure]:
@@ -101,8 +101,10 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
     plane = grid.plane
     if plane is None:
         raise DataError(NO_PLACE)
-    plane, n_before = _narrowed(plane, items), notes[OUTSIDE_IMAGE]
-    contours = [found for item in items if (found := _contour(item, plane, notes)) is not None]
+    n_before, points = notes[OUTSIDE_IMAGE], [_points(item) for item in items]
+    plane = _narrowed(plane, points)
+    read = (_contour(*one, plane, notes) for one in zip(items, points, strict=True))
+    contours = [one for one in read if one is not None]
     if not contours and notes[OUTSIDE_IMAGE] - n_before < len(items):
         raise DataError(UNDRAWN)
     mask = np.zeros(grid.shape, dtype=np.bool_)
@@ -125,11 +127,11 @@ def _draw(items: list[Dataset], grid: Grid, notes: Notes) -> Mask | None:
     return mask if mask.any() else None
 
 
-def _narrowed(plane: Plane, items: list[Dataset]) -> Plane:
+def _narrowed(plane: Plane, contours: list[Points]) -> Plane:
     """Let a lone slice hold half the way to the next contours at most: thick slices may overlap."""
     if len(plane.places) > 1 or plane.thick_mm <= THIN_MM:
         return plane
-    along = [points @ plane.normal for item in items if len(points := _points(item))]
+    along = [points @ plane.normal for points in contours if len(points)]
     steps = np.diff(np.sort([place.mean() for place in along]))
     least = steps[steps > OFF_PLANE_MM].min(initial=plane.thick_mm)
     return replace(plane, thick_mm=max(THIN_MM, float(least)))
@@ -141,9 +143,8 @@ def _n_between(contours: list[_Contour]) -> int:
     return max(slices) + 1 - min(slices) - len(slices) if slices else 0
 
 
-def _contour(item: Dataset, plane: Plane, notes: Notes) -> _Contour | None:
+def _contour(item: Dataset, points: Points, plane: Plane, notes: Notes) -> _Contour | None:
     """Read a contour and find its slice; None, and a note, where it cannot be drawn."""
-    points = _points(item)
     along, half = points @ plane.normal, plane.step_mm / 2 + 1e-3
     first, last = plane.places[0] - half, plane.places[-1] + half
     if len(points) and (along.max() < first or along.min() > last):
@@ -168,7 +169,7 @@ def _contour(item: Dataset, plane: Plane, notes: Notes) -> _Contour | None:
     return _Contour(place, nearest, points)
 
 
-def _points(item: Dataset) -> NDArray[np.float64]:
+def _points(item: Dataset) -> Points:
     """Read ContourData (3006,0050) from its bytes: (N, 3) mm. Raises DataError for no numbers."""
     element = item.get_item(_DATA)
     value = None if element is None else element.value

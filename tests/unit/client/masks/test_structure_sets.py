@@ -23,6 +23,7 @@ from tests.unit.client.masks.mask_files import (
 )
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, UPSIDE_DOWN
 
+from medfl_client.data.masks.polygon import toggle
 from medfl_client.data.masks.work import ReadMask
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
@@ -109,6 +110,16 @@ def test_two_regions_of_one_name_are_refused_unless_one_is_empty(tmp_path: Path)
     assert isinstance(refused, Refused)
     assert "have one name" in refused.reason
     assert (labels_of(read(source, tmp_path, [one])) == 2).sum() == 100
+
+
+def test_outlines_on_the_centres_of_pixels_count_once() -> None:
+    mask = np.zeros((30, 30), dtype=np.bool_)
+    for ends in ((5, 10), (10, 15)):
+        corners = [(5, ends[0]), (5, ends[1]), (20, ends[1]), (20, ends[0])]
+        toggle(mask, np.array(corners, dtype=float))
+
+    assert mask[5:20, 5:15].all()
+    assert mask.sum() == 150
 
 
 def test_regions_that_share_a_number_are_refused(tmp_path: Path) -> None:
