@@ -61,12 +61,12 @@ SCORES = {
 MASKS = """## Segmentation
 
 Sites send, for each class, sums and histograms over images, never a mask: 50 bins, 10 in the
-rounds, each of `policy.min_cell` images or none. The means of Dice, NSD and HD95 leave in
-thousandths, voxels with three digits. An image counts where its mask has the class; unknown
-voxels of it are not of the class, as that was outlined. Over classes it is the unweighted mean.
-The loss is the cross-entropy of the known voxels, whatever the plan trains on. A surface is the
-voxels that lack a neighbour across a face, distances are in mm (in pixels where the plan's images
-have no spacing), both as in MONAI. Lesions are connected components, corners too."""
+rounds, each of `policy.min_cell` images or none. Means and deviations of Dice, NSD and
+HD95 leave in thousandths, voxels with three digits. An image counts where its mask has the class;
+unknown voxels of it are not of the class, as that was outlined. Over classes it is the unweighted
+mean. The loss is the cross-entropy of the known voxels, whatever the plan trains on. A surface is
+the voxels that lack a neighbour across a face, distances are in mm (in pixels unless the plan fixes
+all spacings), both as in MONAI. Lesions are connected components, corners too."""
 MASK_INTERVALS = """Intervals of a segmentation: means by Student's t, with the
 deviation of the images that leaves beside them; medians by images drawn anew from the bins
 (bootstrap), half a bin wider; shares of lesions and of images without the class: Wilson. A median

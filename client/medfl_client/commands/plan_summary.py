@@ -26,9 +26,9 @@ SCORES = "the number of scored images, their mean loss to three digits, counts o
 
 MASK_SCORES = (
     "the number of scored images, their mean loss to three digits; for each class means "
-    "over images, histograms of images by Dice, surface distance and volume in 10 bins, at the end "
-    "50, and at the end the voxels and lesions that are found, missed or in excess, added up over "
-    "images; classes and bins of few images stay (policy P5). No mask leaves"
+    "and deviations over images, histograms of images by Dice, surface distance and volume in 10 "
+    "bins, at the end 50, and at the end the voxels and lesions that are found, missed or in "
+    "excess, added up over images; classes and bins of few images stay (policy P5). No mask leaves"
 )
 
 

@@ -17,7 +17,7 @@ TITLES = {
     "dice": "Dice, mean",
     "median_dice": "Dice, median",
     "nsd": "surface Dice, mean",
-    "median_hd95": "HD95, median, mm",
+    "median_hd95": "HD95, median, {unit}",
     "voxel_dice": "Dice of all voxels",
     "lesion_sensitivity": "lesions found",
     "lesion_f1": "lesions, F1",
@@ -45,6 +45,7 @@ def mask_report(counts: MaskCounts, plan: Plan) -> str:
     for name, title in TITLES.items():
         n_cases = counts.cases[:, ABSENT if name == "false_alarms" else IN_TRUTH].tolist()
         cells = [_cell(name, own[name], n) for own, n in zip(scored, n_cases, strict=True)]
+        title = title.format(unit=plan.images.distance_unit)
         lines.append(f"{title:<26}{_row(cells)}")
     return "\n".join(lines) + "\n"
 

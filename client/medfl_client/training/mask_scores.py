@@ -144,10 +144,8 @@ def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> M
 
 
 def spacing_of(plan: Plan) -> tuple[float, ...]:
-    """Give the mm from voxel to voxel along each axis of a mask; 1 where the plan has none."""
-    in_plane = plan.images.spacing_mm or 1.0
-    between = (plan.images.slice_mm or 1.0,) if plan.images.dimensions == 3 else ()
-    return (*between, in_plane, in_plane)
+    """Give the mm from voxel to voxel along each axis of a mask; 1 unless the plan has them all."""
+    return plan.images.voxel_mm or (1.0,) * plan.images.dimensions
 
 
 def score_class(

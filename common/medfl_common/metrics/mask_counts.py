@@ -77,8 +77,8 @@ def share_bins(values: NDArray[np.float64]) -> Counts:
 
 
 def volume_bins(off: NDArray[np.float64]) -> Counts:
-    """Number the bins of volume differences, as parts of the true volume."""
-    return _clipped((off / MOST_OFF + 1) / 2 * N_CASE_BINS)
+    """Number the bins of volume differences, as parts of the true volume; 0 is amid its bin."""
+    return _clipped((off / MOST_OFF + 1) / 2 * N_CASE_BINS + 0.5)
 
 
 def distance_places(mm: NDArray[np.float64]) -> NDArray[np.float64]:

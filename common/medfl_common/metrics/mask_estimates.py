@@ -81,7 +81,7 @@ def middles_of_means(name: str) -> NDArray[np.float64]:
 
 def middles_of_volume() -> NDArray[np.float64]:
     """Give the volume difference in the middle of each bin, as part of the true volume."""
-    return middles_of_shares() * 2 - 1
+    return np.asarray(np.arange(N_CASE_BINS) / N_CASE_BINS * 2 - 1)
 
 
 def median(row: Counts, middles: NDArray[np.float64]) -> float | None:
@@ -241,7 +241,8 @@ def _estimate(
     if name in IN_MM:
         off = half_bin if name in MEDIANS else ROUNDED
         step = (LONGEST_MM / SHORTEST_MM) ** (off * N_CASE_BINS / (NO_SURFACE - 1))
-        return Estimate(value, low / step, high * step, n)
+        low = low / step if low / step > SHORTEST_MM else 0.0  # the first bin begins at 0
+        return Estimate(value, low, max(high * step, SHORTEST_MM), n)
     least = -1.0 if name == "volume" else 0.0
     return Estimate(value, max(low, least), min(high, 1.0), n, bound)
 

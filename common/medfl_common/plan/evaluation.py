@@ -33,7 +33,7 @@ class Evaluation(Settings):
     segmentation has `dice` (its default), `nsd`, `hd95` and `loss`."""
     surface_mm: Annotated[Number, Field(gt=0, le=100)] = 2.0
     """Segmentation: how far two surfaces may be apart and still agree (normalised surface Dice); in
-    pixels where the plan's images have no spacing."""
+    pixels unless the plan fixes all spacings."""
     keep: Literal["best", "last"] = "best"
     """Which round's model is the study's result."""
     early_stop: Annotated[int, Field(ge=1, le=10_000)] | None = None

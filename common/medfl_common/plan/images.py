@@ -150,6 +150,19 @@ class Images(Settings):
         return (3 if self.colour else 1, *depth, self.size, self.size)
 
     @property
+    def voxel_mm(self) -> tuple[float, ...] | None:
+        """Give the mm from voxel to voxel along each axis, slices first; None: one is not known."""
+        between = (self.slice_mm,) if self.dimensions == 3 else ()
+        sides = (*between, self.spacing_mm, self.spacing_mm)
+        known = tuple(side for side in sides if side is not None)
+        return known if len(known) == len(sides) else None
+
+    @property
+    def distance_unit(self) -> str:
+        """Say in what distances within an image are."""
+        return "mm" if self.voxel_mm else "pixels"
+
+    @property
     def aspect(self) -> float:
         """Give the depth of what the network looks at in its width, in mm; 1 where unknown."""
         if self.depth is None or self.spacing_mm is None or self.slice_mm is None:

@@ -32,7 +32,7 @@ from medfl_server.reports.scores import (
     shown_event,
 )
 from medfl_server.reports.sections.independence import whose_images
-from medfl_server.reports.sections.masks import in_cells, mask_table, unit_of
+from medfl_server.reports.sections.masks import in_cells, mask_table
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
@@ -257,7 +257,7 @@ def _mask_scores(
     whole = mask_table(merge_masks([*masks.values()]), plan)
     text = (
         f"On the {part_of(event)} part of each site's patients. NSD, the surface Dice, at "
-        f"{plan.evaluation.surface_mm:g} {unit_of(plan)}."
+        f"{plan.evaluation.surface_mm:g} {plan.images.distance_unit}."
     )
     return Section("Scores", [text], tables=[whole, sites])
 

@@ -8,8 +8,10 @@ import torch
 from tests.conftest import SHARED
 from tests.masks import Pointwise, mask_plan, outlined
 
+from medfl_client.model_use.mask_report import mask_report
 from medfl_client.training import mask_scores
 from medfl_client.training.mask_scores import match_lesions, score_class, spacing_of
+from medfl_common.metrics.mask_counts import empty_mask_counts
 from medfl_common.plan.task import UNKNOWN_VOXEL
 
 
@@ -157,3 +159,13 @@ def test_spacing_is_the_plans_and_slices_come_first() -> None:
 
     assert spacing_of(mask_plan()) == (1.0, 1.0)
     assert spacing_of(mask_plan(images=volume)) == (3.0, 0.8, 0.8)
+    assert mask_plan(images=volume).images.distance_unit == "mm"
+
+
+@pytest.mark.parametrize("known", [{"slice_mm": 3}, {"spacing_mm": 0.8}, {}])
+def test_distances_are_in_pixels_unless_all_spacings_are_known(known: dict[str, float]) -> None:
+    volume = {"dimensions": 3, "sample": "series", "modality": ["MR"], "depth": 8, **known}
+    plan = mask_plan(images=volume)
+
+    assert spacing_of(plan) == (1.0, 1.0, 1.0)
+    assert "HD95, median, pixels" in mask_report(empty_mask_counts(2), plan)

@@ -6,6 +6,7 @@ from medfl_common.metrics.intervals import student
 from medfl_common.metrics.mask_counts import (
     HISTOGRAMS,
     N_CASE_BINS,
+    SHORTEST_MM,
     case_bin_places,
     coarser_masks,
     distance_bins,
@@ -28,7 +29,7 @@ def test_values_stand_in_the_bins_that_a_hand_computes() -> None:
     assert share_bins(np.array([0.0, 0.019, 0.02, 0.28, 0.58, 1.0])).tolist() == [
         0, 0, 1, 14, 29, 49,
     ]  # fmt: skip
-    assert volume_bins(np.array([-1.0, 0.0, 0.04, 5.0])).tolist() == [0, 25, 26, 49]
+    assert volume_bins(np.array([-1.0, -0.01, 0.0, 0.04, 5.0])).tolist() == [0, 25, 25, 26, 49]
     # 48 bins over four decades: 12 a decade
     assert distance_bins(np.array([0.0, 0.1, 0.101, 1.001, 999.0, 5e4, np.inf])).tolist() == [
         0, 0, 1, 13, 48, 48, 49,
@@ -47,7 +48,7 @@ def test_scores_of_three_cases_are_those_of_a_hand() -> None:
     assert found["median_hd95"] == pytest.approx(10.0, rel=0.11)
     assert found["lesion_sensitivity"] == pytest.approx(2 / 3)
     assert found["lesion_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
-    assert found["volume"] == pytest.approx(0.02)  # as many false as missed: the bin 0..0.04
+    assert found["volume"] == 0.0  # as many false as missed: the bin -0.02..0.02
     assert found["false_alarms"] is None  # every truth has both classes
 
 
@@ -78,6 +79,20 @@ def test_the_interval_of_a_mean_holds_it_where_bins_are_joined_to_one() -> None:
     assert len(holds) == 200
     assert np.mean(holds) > 0.9
     assert student(9) == pytest.approx(2.262, abs=0.005)
+
+
+@pytest.mark.parametrize(("n_bins", "off"), [(10, 0.05), (N_CASE_BINS, 0.01)])
+def test_the_interval_of_a_median_holds_its_bin(n_bins: int, off: float) -> None:
+    counts = coarser_masks(some_cases(*[0.9] * 12, hd95=0.0), n_bins, 10)
+
+    found = class_estimates(counts, 0, n_bins)
+
+    dice, far = found["median_dice"], found["median_hd95"]
+    assert far.low == 0.0
+    assert far.high is not None
+    assert far.high >= SHORTEST_MM
+    assert None not in (dice.low, dice.value, dice.high)
+    assert [dice.low, dice.high] == pytest.approx([dice.value - off, dice.value + off])
 
 
 def test_a_median_is_told_of_many_bins_or_of_cases_that_are_alike() -> None:

@@ -130,7 +130,7 @@ def mask_table(whole: MaskCounts, plan: Plan, of: str = ALL, n_bins: int = N_CAS
     """List every score over some sites, the mean over the classes, with its 95 % interval."""
     found = mask_estimates(whole, n_bins)
     rows = [
-        [title.format(unit=unit_of(plan)), *in_cells(name, found[name])]
+        [title.format(unit=plan.images.distance_unit), *in_cells(name, found[name])]
         for name, title in NAMES.items()
     ]
     caption = f"{of}, n = {of_cases(whole.n, fewest_cases(whole), 'images')}"
@@ -148,9 +148,9 @@ def classes_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
         n, absent, false = (int(whole.cases[k, i]) for i in (IN_TRUTH, ABSENT, FALSE_ALARM))
         alarms = f"{false} of {absent}" if absent else "n/a"
         rows.append([name, str(n), *in_cells("dice", found["dice"]), *cells, alarms])
-    surface = plan.evaluation.surface_mm
+    near = f"{plan.evaluation.surface_mm:g} {plan.images.distance_unit}"
     text = (
-        f"NSD: the part of both surfaces that is within {surface:g} {unit_of(plan)} of the other. "
+        f"NSD: the part of both surfaces that is within {near} of the other. "
         "HD95: 95 in 100 points of each surface are nearer to the other; inf where the model "
         "sees nothing in half of the images. A lesion is found if it overlaps by a tenth (IoU). "
         f"A class that fewer images have, or lack, than a site's smallest cell is not told there; "
@@ -165,11 +165,6 @@ def in_cells(name: str, estimate: Estimate) -> tuple[str, str]:
         _written(name, one, estimate.n) for one in (estimate.value, estimate.low, estimate.high)
     )
     return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
-
-
-def unit_of(plan: Plan) -> str:
-    """Say in what distances are: mm, or pixels where the plan's images have no spacing."""
-    return "mm" if plan.images.spacing_mm else "pixels"
 
 
 def dice_in_words(whole: MaskCounts) -> tuple[str, str]:
