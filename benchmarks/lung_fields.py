@@ -1,12 +1,12 @@
 """Lung fields of two hospitals on real chest X-rays, simulated and as real processes.
 
     lung_fields.py make DATA FOLDER           a folder for each hospital: DICOM, masks, site.yaml
-    medfl-sim run configs/lung-fields.yaml --data FOLDER --out RUN     the study, pooled, alone
+    medfl-sim run configs/lung-fields.yaml --data FOLDER --out RUN    the study, pooled, alone
     lung_fields.py deploy FOLDER OUT          the study as real hospitals; the weights are compared
 
-DATA is shared/data/segmentation/lung_cxr: 49 pictures of 512 pixels with masks, 41 of Shenzhen, 8
-of Montgomery. Of four patients of Shenzhen one is tested on; Montgomery has too few for a test part
-of its own.
+DATA holds images/ and masks/, PNG files of 512 pixels of the Shenzhen and Montgomery sets (Jaeger
+et al., Quant Imaging Med Surg 4:475, 2014), and list.csv with the columns file and site. Of four
+patients of Shenzhen one is tested on; the eight of Montgomery are too few for a test part.
 """
 
 import csv
