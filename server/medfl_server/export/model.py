@@ -175,6 +175,15 @@ def _check(model: Network, plan: Plan, run: Run) -> float:
     return largest
 
 
+def _settle_autograd() -> None:
+    """Have torch choose its threads for gradients before the exporter makes up a device.
+
+    Else the first gradient after an export starts threads for it, and no process that is forked
+    then can train: `medfl-sim --engine processes` in one notebook with an export.
+    """
+    torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+
+
 def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
     try:
         import onnxruntime
@@ -183,6 +192,7 @@ def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
         raise ConfigError(
             "--onnx needs more packages", todo="pip install 'medfl[export]'"
         ) from None
+    _settle_autograd()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts
         torch.onnx.export(

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from tests.conftest import MakePlan
 from medfl_client.commands.plan_summary import summarise
 from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
+from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.model_file import Reading, save_model
 from medfl_server.export.catalogue import catalogue
@@ -111,3 +114,28 @@ def test_the_hospital_and_the_list_are_told_the_network_and_its_weights(
     rows = {name: row for name, *row in catalogue()}
     assert rows["unet"][1] == "1.9 M"
     assert float(rows["unet"][2]) > float(rows["unet"][3]) > 0
+
+
+FORKED = """\
+import os, sys
+from pathlib import Path
+import torch
+from medfl_server.export.model import export
+export(Path(sys.argv[1]), Path(sys.argv[2]), onnx=True, torchscript=False)
+torch.ones(1, requires_grad=True).sum().backward()
+child = os.fork()
+if child == 0:
+    torch.ones(1, requires_grad=True).sum().backward()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_exported_may_still_be_forked_to_train(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = segmentation(make_plan, images={"size": 22}, model={"width": 4, "levels": 2})
+    save_model(tmp_path / "run", plan, shared_weights(build_model(plan)), Reading(0.5))
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "run"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-500:]
