@@ -137,5 +137,5 @@ def test_a_process_that_exported_may_still_be_forked_to_train(
     plan = segmentation(make_plan, images={"size": 22}, model={"width": 4, "levels": 2})
     save_model(tmp_path / "run", plan, shared_weights(build_model(plan)), Reading(0.5))
     command = [sys.executable, "-c", FORKED, str(tmp_path / "run"), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()[-500:]
