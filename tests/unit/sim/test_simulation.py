@@ -141,7 +141,7 @@ def test_the_site_whose_labels_are_swapped_stands_out(make_plan: MakePlan, tmp_p
     labels.write_text(re.sub("normal|opacity", lambda m: swap[m[0]], labels.read_text()))
     plan = make_plan(
         images={"size": 32},
-        training={"optimizer": "adam", "lr": 0.001, "epochs": 4},
+        training={"optimizer": "adam", "lr": 0.001, "epochs": 4, "precision": "float32"},
         federation={"rounds": 6},
     )
 
