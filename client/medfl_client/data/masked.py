@@ -29,7 +29,7 @@ from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import UNKNOWN_VOXEL
 
-VERSION = 2  # raise it when the same files would give another mask
+VERSION = 3  # raise it when the same files would give another mask
 PACKAGES = {NIFTI: "nibabel", NRRD: "nrrd"}  # that kinds of masks need
 
 

@@ -11,6 +11,7 @@ Mask = NDArray[np.bool_]  # (D, H, W) on the image's own grid
 Notes = Counter[str]  # what a person should know -> how often it is so
 
 OUTSIDE_IMAGE = "contours or frames lie outside the image"
+EMPTY = "nothing is outlined"
 NO_PLACE = "nobody says where the image lies, and this kind of mask needs it"
 
 

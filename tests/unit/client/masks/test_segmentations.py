@@ -27,7 +27,7 @@ from tests.unit.client.masks.mask_files import (
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, volume_plan, write_slice
 
 from medfl_client.data.dicom.series import read_volume
-from medfl_client.data.masks.content import OUTSIDE_IMAGE
+from medfl_client.data.masks.content import EMPTY, OUTSIDE_IMAGE
 from medfl_client.data.masks.work import ReadMask
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
@@ -60,6 +60,18 @@ def test_frames_in_any_order_with_some_missing_lie_where_they_say(tmp_path: Path
     assert isinstance(answer, ReadMask)
     assert answer.notes == ()
     assert answer.ml[1] == pytest.approx(truth.sum() * STEP / 1000)
+
+
+def test_a_segment_without_a_voxel_is_background_and_told(tmp_path: Path) -> None:
+    source = write_series(tmp_path)
+    nothing = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    seg = write_seg(tmp_path / "seg", [(1, first_pixel(PLACES[2]), nothing)])
+
+    answer = read(source, tmp_path, [seg])
+
+    assert not labels_of(answer).any()
+    assert isinstance(answer, ReadMask)
+    assert answer.notes == (EMPTY,)
 
 
 def test_a_slice_of_a_series_has_its_own_part_of_the_mask_or_none(tmp_path: Path) -> None:
