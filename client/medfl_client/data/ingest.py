@@ -76,10 +76,10 @@ def collect(
     """
     reader = reader or DicomReader()
     database, secret = index_folder(base, state, data, watch, reader)
-    labels = read_labels(base, data, plan, secret)
     if plan.task.is_dense:
         selection = select_masked(base, state, data, plan, reader, watch, [*rows(database)])
     else:
+        labels = read_labels(base, data, plan, secret)
         selection = select(rows(database), labels, data, plan, base / data.folder)
     collection = decode(selection, base, state, data, plan, watch, reader)
     _refuse_damaged(collection, data)

@@ -4,7 +4,7 @@ Where no hospital is large enough for a test part, the validation images take it
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,16 +68,24 @@ class Row:
     score: str = "AUC"  # what `auc` holds: that, or a segmentation's Dice
 
 
-def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
-    """Score the three models at every hospital, and keep the table; the last row is over all."""
+def models_at(
+    study: Study, sites: Mapping[str, Site]
+) -> Iterator[tuple[str, Site, list[tuple[FinishedModel, str]]]]:
+    """Go through the hospitals; give of each the models as in MODELS, each with its own layers."""
     federated = FinishedModel(study)
     pooled = FinishedModel(open_study(pooled_folder(study)))
-    part = scored_part(sites, study.plan)
-    rows, kept, n_before = [], [], 0
     for name, site in sites.items():
         alone = FinishedModel(open_study(alone_folder(study, name)))
+        yield name, site, [(federated, name), (alone, name), (pooled, POOLED)]
+
+
+def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
+    """Score the three models at every hospital, and keep the table; the last row is over all."""
+    part = scored_part(sites, study.plan)
+    rows, kept, n_before = [], [], 0
+    for name, site, models in models_at(study, sites):
         data, odds, targets = site.data(study.plan), [], torch.zeros(0)
-        for model, local in ((federated, name), (alone, name), (pooled, POOLED)):
+        for model, local in models:
             logits, targets = model.score(images_of(data, part), site.device, local)
             odds.append(log_odds(logits, study.plan).numpy())
         kept.append((np.stack(odds), targets.numpy(), n_before + patients_of(data, part)))

@@ -8,8 +8,7 @@ from medfl_client.data.dataset import Indices
 from medfl_client.task.site import Site
 from medfl_common.metrics.clusters import FEWEST_PATIENTS, images_by_patient
 from medfl_common.seeds import numpy_generator
-from medfl_server.study.run_directory import Study, open_study
-from medfl_sim.runs.baselines import POOLED, alone_folder, pooled_folder
+from medfl_server.study.run_directory import Study
 from medfl_sim.runs.compare import (
     ALL,
     MODELS,
@@ -21,23 +20,19 @@ from medfl_sim.runs.compare import (
     ScoredPart,
     images_of,
     keep_rows,
+    models_at,
     patients_of,
     scored_part,
 )
-from medfl_sim.runs.finished_model import FinishedModel
 
 
 def compare_masks(study: Study, sites: Mapping[str, Site]) -> list[Row]:
     """Score the three models at every hospital, and keep the table; the last row is over all."""
-    federated = FinishedModel(study)
-    pooled = FinishedModel(open_study(pooled_folder(study)))
     part = scored_part(sites, study.plan)
     rows, kept, n_before = [], [], 0
-    for name, site in sites.items():
-        alone = FinishedModel(open_study(alone_folder(study, name)))
+    for name, site, models in models_at(study, sites):
         data = site.data(study.plan)
         images = images_of(data, part)
-        models = ((federated, name), (alone, name), (pooled, POOLED))
         dice = np.stack([one.case_dice(images, site.device, local) for one, local in models])
         kept.append((dice, n_before + patients_of(data, part)))
         n_before = int(kept[-1][1].max(initial=n_before)) + 1
