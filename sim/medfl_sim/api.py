@@ -87,7 +87,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Show the scores as a table in a notebook."""
-        is_dense = self.study.plan.task.is_dense
+        is_dense = self.study.plan.task.has_masks
         names = ["n", *(("dice", "nsd") if is_dense else ("auc", "accuracy")), "loss"]
         rows = "".join(
             f"<tr><th>{html.escape(site)}</th>"

@@ -77,7 +77,7 @@ def _with_outlines(plan: Plan | None) -> Plan:
         raise ConfigError(
             "look needs to know the classes", todo="name the study's plan with --plan FILE"
         )
-    if not plan.task.is_dense:
+    if not plan.task.has_masks:
         raise ConfigError(
             "look shows outlines, and the plan has none",
             todo="use medfl-client index, or of a model medfl-client explain",

@@ -35,7 +35,7 @@ MASK_SCORES = (
 def summarise(plan: Plan) -> Rows:
     """List rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
-    mb, is_dense = reply_mb(plan), plan.task.is_dense
+    mb, is_dense = reply_mb(plan), plan.task.has_masks
     validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
@@ -90,7 +90,7 @@ def _shared(plan: Plan) -> Shapes:
 
 
 def _n_counts(plan: Plan) -> int:
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return sum(map(math.prod, mask_shapes(len(plan.task.foreground)).values()))
     return math.prod(plan.task.confusion_shape) + 2 * plan.task.n_outputs * N_BINS
 
@@ -107,7 +107,7 @@ def _question(plan: Plan) -> str:
         return f"which of these findings an image has: {names}"
     if plan.task.type == "ordinal":
         return f"which of these grades it is, from least to most: {names}"
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
         return f"which of these each {place} of an image is: {names}"
     return f"which of these it is: {names}"
@@ -130,7 +130,7 @@ def _data(images: Images, what: str) -> str:
 def _extras(plan: Plan) -> str:
     groups = plan.evaluation.subgroups
     also = f"; {', '.join(groups)} of each image, for scores by group" if groups else ""
-    what = "masks" if plan.task.is_dense else "labels"
+    what = "masks" if plan.task.has_masks else "labels"
     return f"the {what} that the site file names, and a fixed list of DICOM tags{also}"
 
 
@@ -192,7 +192,7 @@ def _who(plan: Plan) -> str:
 
 
 def _scores(plan: Plan) -> str:
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return MASK_SCORES
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""

@@ -100,7 +100,7 @@ def _where(
     folder: Path, data: DataFiles, plan: Plan, out: Path | None, kind: Kind | None
 ) -> tuple[Path, Kind | None]:
     """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         out, kind = out or SiteFolder(folder).outlines, kind or "dicom-seg"
         if kind == "png" and plan.images.dimensions == 3:
             raise ConfigError(

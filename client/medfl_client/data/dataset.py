@@ -46,7 +46,8 @@ class Examples(Protocol):
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Go through what is in `order` in batches; the last may be smaller.
 
-        Beside the inputs stand the targets (B, K), or of images with masks these, (B, [D,] S, S).
+        Beside the inputs stand the targets (B, K), or of images with masks these, (B, [D,] S, S),
+        or of images with boxes these, (B, M, 1 + 2 d).
         """
 
 
@@ -146,6 +147,24 @@ class MaskedImages(ImageSet):
 
 
 @dataclass(frozen=True)
+class BoxedImages(ImageSet):
+    """Images with boxes.
+
+    boxes: (N, M, 1 + 2 d) float32 in the order of `rows`: the class's place in the plan, the
+        centre ([z,] y, x) and the sides ([d,] h, w), in pixels of the network's input, whose first
+        pixel reaches from 0 to 1. M is the most that an image has; NaN where one has fewer.
+    targets: (N, K) float32 whether an image has a box of each class.
+    """
+
+    boxes: torch.Tensor = field(kw_only=True)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give (B, channels, [D,] S, S) float32 and (B, M, 1 + 2 d) of some positions."""
+        pixels, _ = super().batch(index)
+        return pixels, self.boxes[index]
+
+
+@dataclass(frozen=True)
 class SiteData:
     """What one site trains on, validates on and tests on; no patient is in two of them."""
 
@@ -165,12 +184,13 @@ class SiteData:
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
     """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown.
 
-    Of a segmentation: whether a mask has each class; each has the background.
+    Of a segmentation: whether a mask has each class; each has the background. Of a detection:
+    whether an image has a box of each class.
     """
     task = plan.task
-    width = len(task.foreground) if task.is_dense else len(task.classes) if task.has_several else 1
+    width = len(task.foreground) if task.has_several else 1
     values = torch.tensor(list(targets), dtype=torch.float32).reshape(len(targets), width)
-    if task.is_dense:
+    if task.has_masks:
         return torch.cat([torch.ones(len(values), 1), values], dim=1)
     if not task.is_one_of_many:
         return values

@@ -1,12 +1,13 @@
 """A site's folder to the samples of a plan: index, labels, selection, cache, duplicates."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import DataFiles, site_secret
+from medfl_client.data.boxed import Boxes
 from medfl_client.data.cache import cached_pixels
 from medfl_client.data.dataset import Indices
 from medfl_client.data.dicom.grey import BLANK
@@ -58,6 +59,7 @@ class Collection:
     # reason -> how many frames, or candidates, of files that are used
     refused_parts: dict[str, int] = field(default_factory=dict)
     masks: Masks | None = None  # of a segmentation
+    boxes: Sequence[Boxes] | None = None  # (N,) of a detection, where each image has them
     secret: bytes = b""  # the key of the pseudonyms, and of the split
     others_of: dict[str, str] = field(default_factory=dict)  # pseudonym -> whose other one it is
 
@@ -76,7 +78,7 @@ def collect(
     """
     reader = reader or DicomReader()
     database, secret = index_folder(base, state, data, watch, reader)
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         selection = select_masked(base, state, data, plan, reader, watch, [*rows(database)])
     else:
         labels = read_labels(base, data, plan, secret)
@@ -119,7 +121,7 @@ def decode(
     )
     n_damaged = sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values())
     masks = None
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         folders = Folders(folder, mask_folder(base, data))
         follow = watch("read the masks of") if watch else None
         masks = cached_masks(selection.samples, folders, plan, data.masks, caches, reader, follow)

@@ -110,10 +110,10 @@ def encode(label: LabelRow, task: Task, data: DataFiles) -> tuple[float, ...] | 
 
 
 def count_labels(targets: Sequence[tuple[float, ...]], task: Task) -> dict[str, int]:
-    """Count samples by class; multilabel: those that have each finding, of which some have many."""
-    if task.type == "multilabel":
+    """Count samples by class; where one may have several: those that have each."""
+    if task.has_several and not task.has_masks:
         return {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.classes)}
-    if task.is_dense:  # each image has the background
+    if task.has_masks:  # each image has the background
         found = {name: sum(t[i] == 1 for t in targets) for i, name in enumerate(task.foreground)}
         return {task.classes[0]: len(targets), **found}
     return {name: sum(t[0] == i for t in targets) for i, name in enumerate(task.classes)}
@@ -155,13 +155,13 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
 
 def refuse_other_labels(data: DataFiles, plan: Plan) -> None:
     """Raise DataError where the site has labels and the plan needs masks, or the reverse."""
-    if plan.task.is_dense and data.labels_from != "masks":
+    if plan.task.has_masks and data.labels_from != "masks":
         raise DataError(
             "the plan is a segmentation, its labels are masks, and data.labels_from is "
             f"{data.labels_from}",
             todo="write labels_from: masks in site.yaml, and below masks: where they are",
         )
-    if not plan.task.is_dense and data.labels_from == "masks":
+    if not plan.task.has_masks and data.labels_from == "masks":
         raise DataError(
             f"the plan is {plan.task.type}, and data.labels_from is masks",
             todo="name the CSV of labels in site.yaml",

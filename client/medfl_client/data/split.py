@@ -40,7 +40,7 @@ class Person:
 def persons_of(collection: Collection, positions: Indices, plan: Plan) -> dict[str, Person]:
     """Give who has the samples at some positions of a collection, by name.
 
-    Of a segmentation a person's label is the rarest class that the masks show.
+    Of a segmentation or detection a person's label is the rarest class that the images show.
     """
     salt = salt_of(plan)
     persons: dict[str, Person] = defaultdict(Person)

@@ -89,7 +89,7 @@ def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Findi
     n_samples = _samples(folder, data, plan, files)
     caches, reader = StateFolder.of(folder).cache, DicomReader()
     cache = bytes_needed(n_samples, plan.images, caches, reader)
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         cache += mask_bytes_needed(n_samples, plan, data.masks, caches, reader)
     n_weights, each_round, _ = sizes(plan)
     needed = cache + ROW_BYTES * files.n + 2 * each_round + 2 * 4 * n_weights

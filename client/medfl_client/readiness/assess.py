@@ -243,7 +243,7 @@ def _select(
     database, secret = index
     if UNLABELLED not in plan.task.classes:
         try:
-            if plan.task.is_dense:
+            if plan.task.has_masks:
                 own = SiteFolder(folder).state
                 files = [*rows(database)]
                 return select_masked(folder, own, data, plan, reader, watch, files), plan, True
@@ -258,7 +258,7 @@ def _select(
             findings.append(warn(what, "index again with --plan"))
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
-    plan = survey_plan(folder, database, data) if plan.task.is_dense else plan
+    plan = survey_plan(folder, database, data) if plan.task.has_masks else plan
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
     if plan.task.has_several:
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})

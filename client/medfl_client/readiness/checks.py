@@ -223,7 +223,7 @@ def _check_cells(part: Part, images: Examples, plan: Plan, policy: Policy) -> li
     small = [any(0 < cell < policy.min_cell for cell in own) for own in cells]
     if len(images) and not any(small):
         return []
-    if plan.task.is_dense and len(images) >= policy.min_cell and not all(small[1:]):
+    if plan.task.has_masks and len(images) >= policy.min_cell and not all(small[1:]):
         names = [*compress(plan.task.classes, small)]
         what = (
             f"fewer than policy.min_cell ({policy.min_cell}) of {len(images)} {part} images are "

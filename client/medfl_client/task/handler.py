@@ -245,7 +245,7 @@ def _keep_model(
     data: SiteData,
     device: torch.device,
 ) -> None:
-    if task.plan.task.is_dense:
+    if task.plan.task.has_masks:
         keep_with_masks(state, name, task.plan, model, data, device)
         return
     logits_and_targets = None

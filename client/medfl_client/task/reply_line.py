@@ -26,7 +26,7 @@ def line_of(
     if result.is_scored:
         parts.append(f"global model here: {scores_in_words(result)}")
         if "n_scored" not in reply.metric_records["numbers"]:
-            what = "cases" if task.plan.task.is_dense else "images"
+            what = "cases" if task.plan.task.has_masks else "images"
             parts.append(f"scores withheld: {why_no_scores(policy, what)}")
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")

@@ -109,3 +109,14 @@ def _contrast(pixels: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     middle = pixels.flatten(1).mean(dim=1).reshape(shape)
     spread = (pixels - middle) * factors.reshape(shape) + middle
     return spread.clamp(BLACK, BLACK + RANGE)
+
+
+def augment_with_boxes(
+    pixels: torch.Tensor,
+    boxes: torch.Tensor,
+    settings: Augmentation,
+    generator: torch.Generator,
+    aspect: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Change images as `augment` does, to the same bits, and move their boxes (B, M, 1 + 2 d)."""
+    raise NotImplementedError

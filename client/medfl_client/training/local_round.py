@@ -62,7 +62,7 @@ def _with_scores(
     images = data.test if part == "test" else data.validation
     if not len(images):
         return result
-    if task.plan.task.is_dense:
+    if task.plan.task.has_masks:
         return replace(result, mask_counts=count_masks(model, images, task.plan, device))
     logits, targets = score(_trunk(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
@@ -106,7 +106,7 @@ def _with_update(
 
 def _loss_on(images: Examples, plan: Plan, model: Network, device: torch.device) -> float:
     """Give the mean loss of the task's weights on images."""
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return loss_on_masks(model, images, plan, device)
     logits, targets = score(_trunk(model, images), images, plan, device)
     return count_scores(logits, targets, plan).loss

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
+from medfl_client.training.box_losses import box_loss
 from medfl_client.training.class_balance import class_weights, weight_of
 from medfl_client.training.mask_losses import mask_loss
 from medfl_common.plan.plan import Plan
@@ -16,10 +17,11 @@ Loss = Callable[[Any, torch.Tensor], torch.Tensor]  # of what a network gives in
 def task_loss(plan: Plan) -> Loss:
     """Give the mean loss over a batch of (B, K) logits and (B, K) targets; NaN does not count.
 
-    Of a segmentation: over (B, K, [D,] H, W) logits and (B, [D,] H, W) masks.
+    Of a segmentation: over (B, K, [D,] H, W) logits and (B, [D,] H, W) masks. Of a detection: over
+    its maps and (B, M, 1 + 2 d) boxes.
     """
     if plan.task.is_dense:
-        return mask_loss(plan)
+        return mask_loss(plan) if plan.task.has_masks else box_loss(plan)
     return _weighted(plan, None, 0.0)
 
 
@@ -29,7 +31,7 @@ def training_loss(plan: Plan, targets: torch.Tensor) -> Loss:
     `targets` are the (N, K) of the site's training images, from which the weights follow.
     """
     if plan.task.is_dense:
-        return mask_loss(plan)
+        return mask_loss(plan) if plan.task.has_masks else box_loss(plan)
     is_weighted = plan.training.class_balance == "weights"
     weights = class_weights(targets, plan) if is_weighted else None
     return _weighted(plan, weights, plan.training.label_smoothing)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from medfl_client.data.dataset import Examples
-from medfl_client.training.augment import augment, augment_with_masks
+from medfl_client.training.augment import augment, augment_with_boxes, augment_with_masks
 from medfl_client.training.class_balance import image_chances
 from medfl_client.training.losses import training_loss
 from medfl_client.training.objectives import Objective
@@ -80,10 +80,12 @@ def train(
 def _changed(
     pixels: torch.Tensor, targets: torch.Tensor, plan: Plan, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Change a batch at random; masks move with their images."""
+    """Change a batch at random; masks and boxes move with their images."""
     settings, aspect = plan.training.augmentation, plan.images.aspect
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return augment_with_masks(pixels, targets, settings, generator, aspect)
+    if plan.task.has_boxes:
+        return augment_with_boxes(pixels, targets, settings, generator, aspect)
     return augment(pixels, settings, generator, aspect), targets
 
 

@@ -72,13 +72,22 @@ def build_model(plan: Plan) -> Network:
 
 
 def _with_head(backbone: Backbone | DenseBackbone, plan: Plan) -> Network:
-    n_outputs, choice = plan.task.n_outputs, plan.model
+    n_outputs, choice = n_maps(plan), plan.model
     if isinstance(backbone, Backbone):
         return Network(
             backbone.module, backbone.n_features, n_outputs, choice.dropout, choice.slices
         )
     head = PixelHead(backbone.n_features, n_outputs, plan.images.dimensions)
     return Network(backbone.module, backbone.n_features[0], n_outputs, head=head)
+
+
+def n_maps(plan: Plan) -> int:
+    """Count a network's outputs: the task's, and of a detection the side of a box along each axis.
+
+    Their order: a logit per class that a box's centre is here, then log sides in pixels, slices
+    first. Zhou, Wang, Kraehenbuehl: Objects as Points. 2019. https://arxiv.org/abs/1904.07850
+    """
+    return plan.task.n_outputs + plan.images.dimensions * plan.task.has_boxes
 
 
 def build_backbone(plan: Plan) -> Backbone | DenseBackbone:
@@ -112,11 +121,11 @@ def why_no_network(plan: Plan) -> str:
     if name in right.names():
         return ""
     if name not in other.names():
-        kind = "segmentation network" if is_dense else "model"
+        kind = f"{plan.task.type} network" if is_dense else "model"
         return f"unknown {kind} {name!r}; known: {known}"
     if is_dense:
         return (
-            f"{name} answers for the whole image; for a segmentation name {known} (unet with "
+            f"{name} answers for the whole image; for a {plan.task.type} name {known} (unet with "
             f"model.encoder: {name} looks through its layers, where they fit)"
         )
-    return f"{name} is for task.type: segmentation; for {plan.task.type} name one of {known}"
+    return f"{name} is for segmentation and detection; for {plan.task.type} name one of {known}"

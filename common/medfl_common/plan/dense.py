@@ -1,4 +1,4 @@
-"""What a segmentation needs of the other sections of its plan, and what belongs to it alone."""
+"""What a segmentation or detection needs of its plan's other sections, and what is theirs alone."""
 
 from __future__ import annotations
 
@@ -7,44 +7,65 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
 
-METRICS = ("dice", "nsd", "hd95")  # of a segmentation; it has the loss, too
+MASK_METRICS = ("dice", "nsd", "hd95")  # of a segmentation; it has the loss, too
+BOX_METRICS = ("froc", "ap50")  # of a detection; it has the loss, too
+USUAL_METRIC = {"segmentation": "dice", "detection": "froc"}
 LOWER_IS_BETTER = ("loss", "hd95")
 WINDOW_OVERLAP = 0.5  # of a window with the next, where an image is larger than the network's
 WINDOW_SPREAD = 1 / 8  # deviation of the Gaussian by which a window's places count, in its sides
 
 
-def why_unfit_masks(plan: Plan) -> str:
+def why_unfit_dense(plan: Plan) -> str:
     """Say which setting does not go with the plan's task; empty: all do."""
-    return _why_unfit_dense(plan) if plan.task.is_dense else _why_unfit_other(plan)
+    return _why_unfit(plan) if plan.task.is_dense else _why_unfit_other(plan)
 
 
-def _why_unfit_dense(plan: Plan) -> str:
+def _why_unfit(plan: Plan) -> str:
     scoring, training, images = plan.evaluation, plan.training, plan.images
+    a_task = f"a {plan.task.type}"
+    own = MASK_METRICS if plan.task.has_masks else BOX_METRICS
+    label = "masks" if plan.task.has_masks else "boxes"
     reasons = {
-        f"a segmentation is scored by {', '.join(METRICS)} or loss, not by "
-        f"evaluation.metric: {scoring.metric}": scoring.metric not in (*METRICS, "loss"),
-        "a segmentation has no training.label_smoothing": training.label_smoothing > 0,
-        "a segmentation has no training.class_balance: weights; use sampling, or the loss": (
+        f"{a_task} is scored by {', '.join(own)} or loss, not by "
+        f"evaluation.metric: {scoring.metric}": scoring.metric not in (*own, "loss"),
+        f"{a_task} has no training.label_smoothing": training.label_smoothing > 0,
+        f"{a_task} has no training.class_balance: weights; use sampling, or the loss": (
             training.class_balance == "weights"
         ),
-        "a segmentation has no evaluation.feature_statistics": scoring.feature_statistics,
-        "a segmentation has no evaluation.subgroups yet": bool(scoring.subgroups),
-        "the candidates of a series have labels, not masks: leave sample: candidate": (
+        f"{a_task} has no evaluation.feature_statistics": scoring.feature_statistics,
+        f"{a_task} has no evaluation.subgroups yet": bool(scoring.subgroups),
+        f"the candidates of a series have labels, not {label}: leave sample: candidate": (
             images.sample == "candidate"
         ),
-        "model.slices joins the slices of a volume, and a mask has them apart": (
+        "model.slices joins the slices of a volume, and a dense network has them apart": (
             plan.model.slices is not None
         ),
         "model.dropout is of dense heads": plan.model.dropout > 0,
+        **(_of_boxes(plan) if plan.task.has_boxes else {}),
     }
     return next((reason for reason, is_so in reasons.items() if is_so), "")
 
 
+def _of_boxes(plan: Plan) -> dict[str, bool]:
+    training, changes = plan.training, plan.training.augmentation
+    return {
+        f"training.loss: {training.loss} is of masks; a detection has its own": (
+            training.loss != "task"
+        ),
+        "augmentation.elastic bends, and a box stays one: leave it out": changes.elastic > 0,
+        "augmentation.rotation_3d_deg turns a box out of its axes: leave it out": (
+            changes.rotation_3d_deg > 0
+        ),
+        "model.deep_supervision is of masks": plan.model.deep_supervision,
+    }
+
+
 def _why_unfit_other(plan: Plan) -> str:
-    model = plan.model
+    model, dense = plan.model, "a segmentation or detection"
+    metric = plan.evaluation.metric
     own = {
         "training.loss": plan.training.loss != "task",
-        "evaluation.metric: " + plan.evaluation.metric: plan.evaluation.metric in METRICS,
+        f"evaluation.metric: {metric}": metric in (*MASK_METRICS, *BOX_METRICS),
         "model.encoder": model.encoder is not None,
         "model.width": model.width is not None,
         "model.levels": model.levels is not None,
@@ -53,4 +74,4 @@ def _why_unfit_other(plan: Plan) -> str:
         "model.deep_supervision": model.deep_supervision,
     }
     found = next((key for key, is_so in own.items() if is_so), "")
-    return found and f"{found} belongs to task.type: segmentation"
+    return found and f"{found} belongs to {dense}"

@@ -27,10 +27,12 @@ class Evaluation(Settings):
     threshold: Probability = 0.5
     """Binary and multilabel: a probability at or above it is positive."""
     metric: Literal[
-        "auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa", "dice", "nsd", "hd95"
-    ] = "auc"
+        "auc", "loss", "accuracy", "balanced_accuracy", "f1", "kappa", "dice", "nsd", "hd95",
+        "froc", "ap50",
+    ] = "auc"  # fmt: skip
     """The score that says which round's model is best; `loss` and `hd95` are best when low. A
-    segmentation has `dice` (its default), `nsd`, `hd95` and `loss`."""
+    segmentation has `dice` (its default), `nsd`, `hd95` and `loss`; a detection `froc` (its
+    default: the mean sensitivity at 1/8 to 8 false positives an image), `ap50` and `loss`."""
     surface_mm: Annotated[Number, Field(gt=0, le=100)] = 2.0
     """Segmentation: how far two surfaces may be apart and still agree (normalised surface Dice); in
     pixels unless the plan fixes all spacings."""

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.bounds import Value
-from medfl_common.plan.dense import why_unfit_masks
+from medfl_common.plan.dense import USUAL_METRIC, why_unfit_dense
 from medfl_common.plan.evaluation import Evaluation
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
@@ -77,20 +77,20 @@ class Plan(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _masks_are_scored_by_dice(cls, values: Any) -> Any:
-        """Give a segmentation that names no metric its own default."""
+    def _dense_have_their_own_metric(cls, values: Any) -> Any:
+        """Give a segmentation or detection that names no metric its own default."""
         task = values.get("task") if isinstance(values, dict) else None
         scoring = values.get("evaluation", {}) if isinstance(values, dict) else None
-        is_dense = isinstance(task, dict) and task.get("type") == "segmentation"
-        if is_dense and isinstance(scoring, dict) and "metric" not in scoring:
-            return {**values, "evaluation": {**scoring, "metric": "dice"}}
+        usual = USUAL_METRIC.get(str(task.get("type"))) if isinstance(task, dict) else None
+        if usual and isinstance(scoring, dict) and "metric" not in scoring:
+            return {**values, "evaluation": {**scoring, "metric": usual}}
         return values
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
         if self.model.slices is not None and self.images.dimensions == 2:
             raise ValueError("model.slices belongs to images.dimensions: 3")
-        if unfit := why_unknown(self) or why_unfit(self) or why_unfit_masks(self):
+        if unfit := why_unknown(self) or why_unfit(self) or why_unfit_dense(self):
             raise ValueError(unfit)
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")

@@ -108,7 +108,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
 def _output(plan: Plan) -> dict[str, Json]:
     task = plan.task
     found: dict[str, Json] = {"name": "logits", "classes": [*task.classes]}
-    if task.is_dense:
+    if task.has_masks:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
         shape: list[Json] = ["batch", task.n_outputs, *plan.images.window]
         return found | {"shape": shape, "activation": "softmax over axis 1", "of": f"each {place}"}

@@ -54,7 +54,7 @@ def fit(room: Room, grid: Grid) -> Changes:
 
     Raises ConfigError where nothing fits.
     """
-    if room.plan.task.is_dense and grid.depth is not None:
+    if room.plan.task.has_masks and grid.depth is not None:
         found = _whole(room, grid) or _patches(room, grid)
     else:
         found = _coarser(room, grid)
@@ -211,7 +211,7 @@ def _network(plan: Plan, pixels: int, width: int | None) -> Changes:
 
 
 def _is_free(plan: Plan) -> bool:
-    return plan.task.is_dense and plan.model.encoder is None and plan.model.weights == "none"
+    return plan.task.has_masks and plan.model.encoder is None and plan.model.weights == "none"
 
 
 def _widths(plan: Plan) -> tuple[int | None, ...]:

@@ -43,7 +43,7 @@ def _check_kind(plan: Plan) -> None:
             "the patch around a candidate follows from what it should show, not from statistics",
             todo="choose images.size and spacing_mm by the size of the finding",
         )
-    if not plan.task.is_dense and plan.images.dimensions == 2:
+    if not plan.task.has_masks and plan.images.dimensions == 2:
         raise ConfigError(
             "this is for segmentations and volumes",
             todo="medfl-server plan --from STUDY proposes a plan for pictures with labels",

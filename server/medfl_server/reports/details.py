@@ -23,7 +23,7 @@ def detail_sections(event: Asked, choosing: Asked, plan: Plan) -> list[Section]:
         choosing: The scores that choose temperature and thresholds.
         plan: The study's.
     """
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return mask_details(event, plan)
     counted, chosen = score_counts_in(event), score_counts_in(choosing)
     if not counted:

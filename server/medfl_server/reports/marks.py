@@ -29,7 +29,7 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."
         )
-    elif plan.task.is_dense:
+    elif plan.task.has_masks:
         whole = merge_masks([*mask_counts_in(event).values()])
         nowhere = [
             name

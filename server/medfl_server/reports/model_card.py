@@ -159,7 +159,7 @@ def _uses(plan: Plan) -> list[Section]:
                 f"Input: {'/'.join(images.modality)} images prepared as the plan says "
                 f"({images.size} pixels on a side; see preprocessing.json of an export). Output: "
                 f"a probability for each of {', '.join(plan.task.classes)}"
-                f"{' in each pixel or voxel' * plan.task.is_dense}.",
+                f"{' in each pixel or voxel' * plan.task.has_masks}.",
             ],
         ),
         Section(
@@ -196,7 +196,7 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         "told. Training, validation and test images belong to different patients. A site too small "
         "for a test part has none. No image left its site."
     )
-    texts = [text, MASKS] if study.plan.task.is_dense else [text]
+    texts = [text, MASKS] if study.plan.task.has_masks else [text]
     return Section("Data", texts, tables=[Table(header, rows)])
 
 

@@ -57,7 +57,7 @@ def write_report(study: Study) -> Path:
         messages_section(study.plan, rounds, shown),
         run_section(study, events, finished),
         Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),
-        _limits(study.plan.task.is_dense),
+        _limits(study.plan.task.has_masks),
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, shown, finished, study.plan) + state(study, events, rounds)

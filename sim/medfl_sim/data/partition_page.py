@@ -68,7 +68,7 @@ def write_partition(
 def answer(samples: Sequence[int], n_patients: int, task: Task, counts: NDArray[np.int64]) -> str:
     """Say in two sentences how large the sites are, and how much their classes differ."""
     classes, wholes = task.classes, counts.sum(axis=1)
-    if task.is_dense:  # every image has the background
+    if task.has_masks:  # every image has the background
         classes, wholes, counts = task.foreground, np.array(samples), counts[:, 1:]
     shares = counts / np.maximum(wholes[:, None], 1)
     widest = int(np.ptp(shares, axis=0).argmax())

@@ -140,7 +140,7 @@ def do(
 
 
 def _rows(study: Study, joined: Mapping[str, Site]) -> list[Row]:
-    return (compare_masks if study.plan.task.is_dense else compare)(study, joined)
+    return (compare_masks if study.plan.task.has_masks else compare)(study, joined)
 
 
 def _note_data(study: Study, read: DataRead) -> None:

@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused_with_the_reason(
 
 
 def test_a_segmentation_network_is_no_classifier(make_plan: MakePlan) -> None:
-    with pytest.raises(ConfigError, match=r"unet is for task\.type: segmentation; for "):
+    with pytest.raises(ConfigError, match=r"unet is for segmentation and detection; for "):
         build_model(load_plan(make_plan(model={"name": "unet"})))
 
 

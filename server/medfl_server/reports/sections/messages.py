@@ -24,9 +24,9 @@ def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -
     if not replies:
         return Section("What messages weigh", ["There is no finished round yet."])
     found = score_sites(shown).get(ALL) if shown else None
-    names = ("dice", "nsd") if plan.task.is_dense else ("auc", "accuracy")
+    names = ("dice", "nsd") if plan.task.has_masks else ("auc", "accuracy")
     worth = [found.text(name) if found else "n/a" for name in names]
-    header = [*HEADER, *(("Dice", "NSD") if plan.task.is_dense else ("AUC", "accuracy"))]
+    header = [*HEADER, *(("Dice", "NSD") if plan.task.has_masks else ("AUC", "accuracy"))]
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
     rows = []

@@ -36,7 +36,7 @@ def outside_section(
     final = once_each(events, ScoredOutside, finished[-1]) if finished else None
     shown = final or scored[-1]
     counted = score_counts_in(shown)
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return [_masks(shown, plan, names or {})]
     rows = []
     for site in [*shown.sites, *shown.missing]:

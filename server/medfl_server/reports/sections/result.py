@@ -37,7 +37,7 @@ def result_section(study: Study, event: Asked | None) -> Section:
     found = score_sites(event)
     header, rows, title = final_table(study)
     tables = [Table(header, rows, total=ALL)]
-    if study.plan.task.is_dense:
+    if study.plan.task.has_masks:
         text = f"The {title.removesuffix('.')}. Of several classes: the unweighted mean over them."
         return Section("The result", [text], tables=tables)
     classes = study.plan.task.classes
@@ -60,12 +60,12 @@ def result_section(study: Study, event: Asked | None) -> Section:
 
 def header_of(plan: Plan) -> list[str]:
     """Name the columns of `score_rows`."""
-    return MASK_HEADER if plan.task.is_dense else HEADER
+    return MASK_HEADER if plan.task.has_masks else HEADER
 
 
 def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
     """List the scores of each site, and of all."""
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return mask_rows(event, NONE_SHARED, NO_ANSWER)
     found = score_sites(event)
     shown = {*printed(found), ALL}

@@ -14,12 +14,12 @@ from medfl_server.reports.sections.numbers import interval_in_words
 
 def main_score(plan: Plan) -> tuple[str, str]:
     """Name the score of a page's first sentence, and write its name."""
-    return ("dice", "Dice") if plan.task.is_dense else ("auc", "AUC")
+    return ("dice", "Dice") if plan.task.has_masks else ("auc", "AUC")
 
 
 def main_interval(event: Asked, plan: Plan) -> str:
     """Write the 95 % interval of the AUC, or Dice, over all sites that shared scores."""
-    if plan.task.is_dense:
+    if plan.task.has_masks:
         return dice_in_words(merge_masks([*mask_counts_in(event).values()]))[1]
     counted = score_counts_in(event)
     return interval_in_words(auc_estimate(merge([*counted.values()]), plan.task.type))
