@@ -11,7 +11,7 @@ import torch
 
 from medfl_client.config.folder import OutlineFolder
 from medfl_client.config.site_file import DataFiles
-from medfl_client.data.masks.as_seg import Author
+from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Written
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
@@ -27,7 +27,8 @@ from medfl_common.ui.spreadsheet import csv_text
 
 WHOLE = 0.999  # from this part on the plan's grid reaches all of an image
 AT_ONCE = 8  # sources that are decoded, and then outlined
-NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
+REPORT = "_sr.dcm"  # after the number of a DICOM SEG: its report
+NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, (*EXTENSIONS.values(), REPORT)))})")
 
 
 def refuse_no_outlines(out: Path, kind: Kind, folder: Path, data: DataFiles) -> None:
@@ -61,7 +62,7 @@ def refuse_no_outlines(out: Path, kind: Kind, folder: Path, data: DataFiles) -> 
 
 
 def _written(out: Path) -> set[str]:
-    """Name the mask files that an earlier predict wrote into a folder, by its CSV."""
+    """Name the files that an earlier predict wrote into a folder, by its CSV."""
     table = OutlineFolder(out).volumes
     if not table.is_file():
         return set()
@@ -70,7 +71,13 @@ def _written(out: Path) -> set[str]:
             names = {row.get("written") or "" for row in csv.DictReader(file)}
         except csv.Error:
             return set()
-    return {name for name in names if NUMBERED.fullmatch(name)}
+    masks = {name for name in names if NUMBERED.fullmatch(name)}
+    return masks | {report_of(name) for name in masks}
+
+
+def report_of(name: str) -> str:
+    """Name the report that goes with a mask file."""
+    return name.partition(".")[0] + REPORT
 
 
 def author_of(folder: Path, plan: Plan) -> Author:
@@ -88,7 +95,7 @@ def write_outlines(
     out: Path,
     screen: Screen,
 ) -> tuple[list[Source], dict[str, str]]:
-    """Write a mask file per sample and the CSV into a folder.
+    """Write a mask file per sample, its report if it is a volume, and the CSV into a folder.
 
     Returns the sources that have one, and path -> reason of the others.
 
@@ -120,6 +127,8 @@ def write_outlines(
                 refused |= {row.name: written.reason for row in some[i].rows}
             else:
                 write_atomic(out / names[place], written.content, 0o600)
+                if written.report:
+                    write_atomic(out / report_of(names[place]), written.report, 0o600)
                 lines[place] = _line(some[i], names[place], written)
         progress(min(start + AT_ONCE, len(sources)), len(sources))
     rows = [line for _, line in sorted(lines.items())]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from medfl_client.data.dataset import as_input
-from medfl_client.data.masks.as_seg import Author
+from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.write_work import Kind, Outline, Written, write_work
 from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import Source

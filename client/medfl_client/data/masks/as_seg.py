@@ -3,10 +3,7 @@
 PS3.3 C.8.20. What it says of patient and study is the source's own.
 """
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,16 +14,17 @@ from pydicom.uid import CTImageStorage
 
 from medfl_client.data.dicom.annotation import MAKER
 from medfl_client.data.dicom.reading import HEADER_TAGS, read_tags
+from medfl_client.data.masks.as_sr import as_sr
+from medfl_client.data.masks.author import LONGEST, Author, stable_uid
 from medfl_client.data.masks.content import NO_PLACE
 from medfl_client.data.masks.grid import Grid, Labels, Plane
 from medfl_common import __version__
 from medfl_common.errors import DataError
 
 if TYPE_CHECKING:
-    from highdicom.seg import SegmentDescription
+    from highdicom.seg import Segmentation, SegmentDescription
 
 CATEGORY = ("85756007", "SCT", "Tissue")  # the plan's classes are words, and no codes
-LONGEST = 64  # letters of a value of type LO
 SERIES_NUMBER = 9000
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
@@ -42,23 +40,10 @@ _TAGS: list[BaseTag | int] = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Author:
-    """The model that outlined."""
-
-    study: str
-    digest: str  # SHA-256 of its weights
-
-    @property
-    def name(self) -> str:
-        """Name it within the 64 letters that DICOM has."""
-        return f"{self.study[: LONGEST - 13]} {self.digest[:12]}"
-
-
 def as_seg(
     labels: Labels, grid: Grid, sources: Sequence[Dataset], classes: Sequence[str], author: Author
-) -> bytes:
-    """Write the foreground of labels (D, H, W) as a DICOM SEG that references its images.
+) -> "Segmentation":
+    """Make a DICOM SEG of the foreground of labels (D, H, W) that references its images.
 
     Raises DataError where a SEG of these images cannot be written.
     """
@@ -72,8 +57,8 @@ def as_seg(
         by_sop = {source.SOPInstanceUID: source for source in sources}
         sources = [_placed(by_sop[sop], grid) for sop in grid.sops]
     name = [author.digest, *(str(source.SOPInstanceUID) for source in sources)]
-    uids = [_uid([kind, *name]) for kind in ("series", "instance")]
-    found = Segmentation(
+    uids = [stable_uid([kind, *name]) for kind in ("series", "instance")]
+    return Segmentation(
         source_images=sources,
         pixel_array=labels,
         segmentation_type="BINARY",
@@ -89,9 +74,6 @@ def as_seg(
         content_label="MEDFL",
         series_description=f"{author.study[:40]}, not for diagnosis",
     )
-    content = io.BytesIO()
-    found.save_as(content, enforce_file_format=True)
-    return content.getvalue()
 
 
 def read_source(path: Path) -> Dataset:
@@ -142,13 +124,8 @@ def _segments(classes: Sequence[str], author: Author) -> "list[SegmentDescriptio
     ]
 
 
-def _uid(facts: Sequence[str]) -> str:
-    """Make a UID that follows from facts (PS3.5 B.2): the same outlines have the same."""
-    return f"2.25.{int.from_bytes(sha256(chr(0).join(facts).encode()).digest()[:16], 'big')}"
-
-
 def write_small() -> None:
-    """Write a small SEG, so that all is imported that writing one needs."""
+    """Write a small SEG and SR, so that all is imported that writing them needs."""
     facts = {
         "SOPClassUID": CTImageStorage, "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3",
         "FrameOfReferenceUID": "1.4", "Modality": "CT", "Rows": 2, "Columns": 2,
@@ -166,4 +143,5 @@ def write_small() -> None:
     labels, ways = np.ones((3, 2, 2), dtype=np.uint8), np.eye(3)
     plane = Plane(np.arange(3)[:, None] * ways[2], ways[0], ways[1], (1.0, 1.0))
     grid = Grid(labels.shape, sources[0], plane, sops=sops)
-    as_seg(labels, grid, sources, ("-", "-"), Author("-", "-"))
+    names, author = ("-", "-"), Author("-", "-")
+    as_sr(as_seg(labels, grid, sources, names, author), sources, names, (0.0, 1.0), author)

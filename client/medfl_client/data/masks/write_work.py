@@ -3,6 +3,7 @@
 A source's headers are read again for it, so this goes on where all foreign files are read.
 """
 
+import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from pydicom.dataset import Dataset
 
 from medfl_client.data.dicom.fault import UNNAMED
 from medfl_client.data.masks.as_file import as_nifti, as_png
-from medfl_client.data.masks.as_seg import Author, as_seg, read_source, write_small
+from medfl_client.data.masks.as_seg import as_seg, read_source, write_small
+from medfl_client.data.masks.as_sr import as_sr
+from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.back import from_plan, part_seen
 from medfl_client.data.masks.grid import Grid, Labels, Plane
 from medfl_client.data.reader import DicomReader, Source
@@ -27,7 +30,7 @@ from medfl_common.plan.images import Images
 Kind = Literal["dicom-seg", "nifti", "png"]
 EXTENSIONS: dict[Kind, str] = {"dicom-seg": ".dcm", "nifti": ".nii.gz", "png": ".png"}
 MAX_FILE = 2**30  # bytes
-_HEAD = struct.Struct("<d")
+_HEAD = struct.Struct("<dQ")  # the part seen, the bytes of the mask file
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Written:
     """A mask file, and what is in it."""
 
     content: bytes
+    report: bytes  # DICOM SR with the volumes; empty: none goes with these files
     voxels: tuple[int, ...]  # of each class on the image's own grid
     ml: tuple[float, ...]  # likewise; NaN: the file says no volume
     seen: float  # the part of the image that the plan's grid reaches, 0..1
@@ -82,39 +86,48 @@ def _files(job: Outline) -> list[Path]:
 def _write(
     kind: Kind, images: Images, classes: tuple[str, ...], author: Author, job: Outline
 ) -> bytes:
-    """Answer in bytes: the part seen, voxels and ml of each class, the file."""
+    """Answer in bytes: the part seen, voxels and ml of each class, the file, its report."""
     try:
         grid = DicomReader().grid(Path("/"), job.source)
         labels = from_plan(job.shares, grid, images)
-        content = _content(kind, labels, grid, _files(job), classes, author)
+        counts = np.stack([np.bincount(part.ravel(), minlength=len(classes)) for part in labels])
+        ml = grid.voxel_ml() @ counts
+        content, report = _content(kind, labels, ml, grid, _files(job), classes, author)
     except (MedflError, OSError, MemoryError):
         raise
     except Exception:  # whatever a library makes of headers
         raise DataError(UNNAMED) from None
-    counts = np.stack([np.bincount(part.ravel(), minlength=len(classes)) for part in labels])
-    numbers = np.concatenate([counts.sum(axis=0), grid.voxel_ml() @ counts]).astype("<f8")
-    return _HEAD.pack(part_seen(grid, images)) + numbers.tobytes() + content
+    numbers = np.concatenate([counts.sum(axis=0), ml]).astype("<f8")
+    head = _HEAD.pack(part_seen(grid, images), len(content))
+    return head + numbers.tobytes() + content + report
 
 
 def _content(
     kind: Kind,
     labels: Labels,
+    ml: NDArray[np.float64],
     grid: Grid,
     paths: list[Path],
     classes: tuple[str, ...],
     author: Author,
-) -> bytes:
-    if kind == "dicom-seg":
-        return as_seg(labels, grid, [*map(read_source, paths)], classes, author)
-    return as_nifti(labels, grid) if kind == "nifti" else as_png(labels)
+) -> tuple[bytes, bytes]:
+    if kind != "dicom-seg":
+        return as_nifti(labels, grid) if kind == "nifti" else as_png(labels), b""
+    sources = [*map(read_source, paths)]
+    seg = as_seg(labels, grid, sources, classes, author)
+    content = io.BytesIO()
+    seg.save_as(content, enforce_file_format=True)
+    has_volumes = not np.isnan(ml).any()
+    report = as_sr(seg, sources, classes, ml.tolist(), author) if has_volumes else b""
+    return content.getvalue(), report
 
 
 def _accept(n_classes: int, job: Outline, body: memoryview) -> Written:
     """Take an answer; raises ValueError where it is anything else."""
-    (seen,) = _HEAD.unpack_from(body)
+    seen, n_bytes = _HEAD.unpack_from(body)
     start = _HEAD.size + 16 * n_classes
     voxels, ml = np.frombuffer(body[_HEAD.size : start], dtype="<f8").reshape(2, n_classes)
     if not (0 <= seen <= 1 and (voxels >= 0).all()) or (ml < 0).any():
         raise ValueError("counts that no image has")
-    content = bytes(body[start:])
-    return Written(content, tuple(map(int, voxels.tolist())), tuple(ml.tolist()), seen)
+    content, report = bytes(body[start : start + n_bytes]), bytes(body[start + n_bytes :])
+    return Written(content, report, tuple(map(int, voxels.tolist())), tuple(ml.tolist()), seen)

@@ -20,7 +20,7 @@ from tests.unit.client.masks.test_back import OBLIQUE, blobs, one_hot
 from tests.unit.client.test_series import AXIAL, FEET_FIRST, geometry, volume_plan, write_slice
 from tests.unit.sim.mask_oracles import places_of, read_by_dcmqi
 
-from medfl_client.data.masks.as_seg import Author
+from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.back import from_plan
 from medfl_client.data.masks.files import MaskFile
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Outline, Written, write_work
