@@ -12,6 +12,7 @@ Notes = Counter[str]  # what a person should know -> how often it is so
 
 OUTSIDE_IMAGE = "contours or frames lie outside the image"
 EMPTY = "nothing is outlined"
+IS_IT_NOTHING = "its mask is empty; if nothing is there, write data.masks.empty: background"
 NO_PLACE = "nobody says where the image lies, and this kind of mask needs it"
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.dicom.fault import UNNAMED
-from medfl_client.data.masks.content import EMPTY, Notes, Structure
+from medfl_client.data.masks.content import EMPTY, IS_IT_NOTHING, Notes, Structure
 from medfl_client.data.masks.files import NIFTI, NRRD, PNG, SEG_KIND, MaskFile
 from medfl_client.data.masks.grid import Grid
 from medfl_client.data.masks.names import refuse_unknown_classes
@@ -104,8 +104,12 @@ def read_mask(way: _Way, job: MaskJob) -> ReadMask:
     grid = way.reader.grid(way.folder, job.source)
     structures = [one for mask in job.masks for one in _structures(way, mask, grid, notes)]
     painted = paint(structures, grid.shape, way.classes, way.rules, notes)
-    if grid.layout is not None and not painted.labels.any():  # of one slice that is usual
-        notes[EMPTY] += not painted.unmapped
+    # of one slice of a series an empty part of its mask is usual
+    is_whole = grid.layout is not None or any(mask.kind == PNG for mask in job.masks)
+    if is_whole and not painted.labels.any() and not painted.unmapped:
+        if way.rules.empty is None:
+            raise DataError(IS_IT_NOTHING)
+        notes[EMPTY] += 1
     return ReadMask(
         labels=grid.to_plan(painted.labels, len(way.classes), way.images),
         notes=tuple(f"{n} {what}" if n > 1 else what for what, n in notes.items() if n),

@@ -62,13 +62,15 @@ def test_frames_in_any_order_with_some_missing_lie_where_they_say(tmp_path: Path
     assert answer.ml[1] == pytest.approx(truth.sum() * STEP / 1000)
 
 
-def test_a_segment_without_a_voxel_is_background_and_told(tmp_path: Path) -> None:
+def test_a_mask_without_a_voxel_loses_its_image_until_a_person_says_it_is_background(tmp_path: Path) -> None:
     source = write_series(tmp_path)
     nothing = np.zeros((SIDE, SIDE), dtype=np.uint8)
     seg = write_seg(tmp_path / "seg", [(1, first_pixel(PLACES[2]), nothing)])
 
-    answer = read(source, tmp_path, [seg])
+    unsaid, answer = (read(source, tmp_path, [seg], empty=e) for e in (None, "background"))
 
+    assert isinstance(unsaid, Refused)
+    assert "write data.masks.empty: background" in unsaid.reason
     assert not labels_of(answer).any()
     assert isinstance(answer, ReadMask)
     assert answer.notes == (EMPTY,)

@@ -142,7 +142,7 @@ def test_what_has_no_contour_is_background_or_unknown_as_the_site_says(tmp_path:
     unknown = labels_of(read(source, tmp_path, [path], empty="unknown"))
 
     assert set(np.unique(unknown)) == {2, 255}
-    assert not labels_of(read(source, tmp_path, [empty])).any()
+    assert not labels_of(read(source, tmp_path, [empty], empty="background")).any()
     nothing = read(source, tmp_path, [empty], empty="unknown")
     assert isinstance(nothing, Refused)
     assert "its mask is empty" in nothing.reason
