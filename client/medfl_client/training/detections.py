@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import max_pool2d, max_pool3d
 
 from medfl_client.data.boxed import clipped
+from medfl_common.plan.dense import MOST_PEAKS, SAME_BOX
 from medfl_common.plan.plan import Plan
-
-MOST = 100  # peaks of an image, the surest
-SAME = 0.5  # at this intersection over union two boxes of a class are one
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def _found(maps: torch.Tensor, n_classes: int) -> Found:
     is_peak = heat == pool(heat[None], 3, stride=1, padding=1)[0]
     peaks = np.flatnonzero(is_peak.numpy())
     logits = heat.flatten().numpy()[peaks]
-    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST]]
+    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST_PEAKS]]
     classes, *places = np.unravel_index(peaks, heat.shape)
     longest = (2 * torch.tensor(lengths)).log()[:, None]  # it is cut at the edges
     logs = maps[n_classes:].flatten(1)[:, torch.from_numpy(peaks % lengths.numel())]
@@ -58,7 +56,7 @@ def suppressed(classes: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArra
 
     Greedy non-maximum suppression.
     """
-    is_same = (overlaps(boxes, boxes) > SAME) & (classes[:, None] == classes)
+    is_same = (overlaps(boxes, boxes) > SAME_BOX) & (classes[:, None] == classes)
     is_kept = np.ones(len(boxes), dtype=bool)
     for place in range(len(boxes)):
         if is_kept[place]:

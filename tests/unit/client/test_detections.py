@@ -8,7 +8,8 @@ import pytest
 import torch
 from tests.squares import VOLUMES, box_plan
 
-from medfl_client.training.detections import MOST, SAME, found_in, overlaps, suppressed
+from medfl_client.training.detections import found_in, overlaps, suppressed
+from medfl_common.plan.dense import MOST_PEAKS, SAME_BOX
 
 Row = tuple[int, float, list[float]]
 
@@ -43,10 +44,10 @@ def by_loop(maps: torch.Tensor, n_classes: int) -> list[Row]:
                 high.append(min(at + 0.5 + side / 2, lengths[axis]))
             pairs = [*zip(low, high, strict=True)]
             peaks.append((own, value, [(a + b) / 2 for a, b in pairs] + [b - a for a, b in pairs]))
-    peaks = sorted(peaks, key=lambda one: -one[1])[:MOST]
+    peaks = sorted(peaks, key=lambda one: -one[1])[:MOST_PEAKS]
     kept: list[Row] = []
     for own, value, box in peaks:
-        if all(own != there or overlap(box, other) <= SAME for there, _, other in kept):
+        if all(own != there or overlap(box, other) <= SAME_BOX for there, _, other in kept):
             kept.append((own, value, box))
     return kept
 
@@ -81,7 +82,7 @@ def test_suppression_is_torchvisions() -> None:
 
     kept = suppressed(classes, boxes.astype(np.float32))
 
-    oracle = batched_nms(theirs, scores, torch.from_numpy(classes), SAME)
+    oracle = batched_nms(theirs, scores, torch.from_numpy(classes), SAME_BOX)
     assert kept.tolist() == oracle.tolist()
     assert len(kept) < 100
     np.testing.assert_allclose(overlaps(boxes.astype(np.float32), boxes.astype(np.float32)),
