@@ -91,7 +91,7 @@ def as_found(
     rows: list[Counts], truths: list[Counts], plan: Plan, patients: Indices | None = None
 ) -> FoundBoxes:
     """Join matched images; without `patients` each is another patient's."""
-    image, kind, bins, *outcome = np.concatenate(rows).T
+    image, kind, bins, *outcome = np.concatenate([np.zeros((0, 5)), *rows]).astype(np.int64).T
     known = np.array(truths, dtype=np.int64).reshape(len(truths), len(plan.task.foreground))
     whose = np.arange(len(truths)) if patients is None else np.asarray(patients)
     return FoundBoxes(image, kind, bins, np.stack(outcome, axis=1), known, whose)

@@ -136,6 +136,19 @@ def merge_boxes(parts: Sequence[BoxCounts]) -> BoxCounts:
     return BoxCounts(n, loss, **sums, effects=effects / np.maximum(weights.sum(axis=0), 1))
 
 
+def in_fewer_bins(counts: BoxCounts, n_bins: int) -> BoxCounts:
+    """Put boxes into `n_bins` bins as they are; an image behind several may count more than once.
+
+    So counts with and without so many bins can be compared.
+    """
+    at, lists = box_bin_places(n_bins), [counts.hits, counts.extra, counts.behind]
+    fewer = [np.zeros_like(rows) for rows in lists]
+    for rows, joined in zip(lists, fewer, strict=True):
+        joined[..., at] = rows.reshape(*rows.shape[:-1], n_bins, -1).sum(axis=-1)
+    hits, extra, behind = fewer
+    return replace(counts, hits=hits, extra=extra, behind=behind, found=None)
+
+
 def coarser_boxes(counts: BoxCounts, n_bins: int, min_cell: int) -> BoxCounts:
     """Put the boxes into fewer bins, each of no image or of at least `min_cell`; needs `found`.
 

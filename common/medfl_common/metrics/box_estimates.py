@@ -26,7 +26,6 @@ AT_POINTS = tuple(f"at_{name}" for name in ("1_8", "1_4", "1_2", "1", "2", "4", 
 BOX_SCORES = ("froc", "ap50", *AT_POINTS)
 EFFECT_OF = (*AT_POINTS, "froc", "ap50")  # the order of BoxCounts.effects
 N_DRAWS = 200  # of patients, for the effects
-FEWEST_WITH = 10  # images with the rarest scored class, from which scores may choose a round
 
 Floats = NDArray[np.float64]
 

@@ -37,4 +37,4 @@ def boxes_to_numbers(counts: BoxCounts) -> dict[str, list[int]]:
 def boxes_from_numbers(n: int, loss: float, told: Mapping[str, Counts]) -> BoxCounts:
     """Read the lists, each in its shape."""
     lists = {name: told[PREFIX + name] for name in SUMMED}
-    return BoxCounts(n, loss, **lists, effects=told[EFFECTS] / HUNDREDTHS)
+    return BoxCounts(n, loss, **lists, effects=told[EFFECTS] / HUNDREDTHS, found=None)
