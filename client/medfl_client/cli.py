@@ -17,7 +17,7 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 
 
-MaskKind = Literal["dicom-seg", "nifti", "png"]
+OutputKind = Literal["dicom-seg", "nifti", "png", "csv", "coco"]
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
 
@@ -196,15 +196,23 @@ def predict(
         ),
     ] = None,
     kind: Annotated[
-        MaskKind | None,
-        typer.Option("--as", help="The mask files of a segmentation; default: dicom-seg."),
+        OutputKind | None,
+        typer.Option(
+            "--as",
+            help="Of a segmentation the mask files, default: dicom-seg; of a detection csv, its "
+            "default, or coco.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Of a detection: boxes from this score on; default: 0.3.", min=0, max=1),
     ] = None,
 ) -> None:
-    """Score DICOM files with a model, into a CSV, or outline them. Sends nothing; no diagnosis."""
+    """Score DICOM files with a model, or outline or box. Sends nothing; no diagnosis."""
     from medfl_client.commands.predict import predict
 
     with errors_for_people():
-        predict(folder, model, dicom, out, Screen(), kind)
+        predict(folder, model, dicom, out, Screen(), kind, threshold)
 
 
 @app.command()

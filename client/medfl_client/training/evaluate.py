@@ -18,7 +18,7 @@ from medfl_common.plan.plan import Plan
 
 BATCH = 256  # images scored at a time, at most
 PIXELS = BATCH * 224 * 224  # and so many pixels
-MAPS = 32  # times fewer for a segmentation, whose layers keep the image's size
+MAPS = 32  # times fewer for a dense network, whose layers keep the image's size
 
 
 def images_at_once(plan: Plan) -> int:

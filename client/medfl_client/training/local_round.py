@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from medfl_client.data.dataset import Examples, SiteData
+from medfl_client.training.box_scores import count_boxes, loss_on_boxes
 from medfl_client.training.client_state import ClientState
 from medfl_client.training.evaluate import (
     count_scores,
@@ -64,6 +65,9 @@ def _with_scores(
         return result
     if task.plan.task.has_masks:
         return replace(result, mask_counts=count_masks(model, images, task.plan, device))
+    if task.plan.task.has_boxes:
+        whose = data.patients.get(part)
+        return replace(result, box_counts=count_boxes(model, images, task.plan, device, whose))
     logits, targets = score(_trunk(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
     has_features = task.kind == "evaluate" and task.plan.evaluation.feature_statistics
@@ -108,6 +112,8 @@ def _loss_on(images: Examples, plan: Plan, model: Network, device: torch.device)
     """Give the mean loss of the task's weights on images."""
     if plan.task.has_masks:
         return loss_on_masks(model, images, plan, device)
+    if plan.task.has_boxes:
+        return loss_on_boxes(model, images, plan, device)
     logits, targets = score(_trunk(model, images), images, plan, device)
     return count_scores(logits, targets, plan).loss
 

@@ -1,5 +1,6 @@
 """The networks that a plan can name, one file per family."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class DenseBackbone:
-    """A segmentation network without its head.
+    """A network for masks or boxes, without its head.
 
     module: (B, channels, [D,] H, W) -> (B, n_features[0], [D,] H, W), with an `encoder` and a
         `decoder`; in training with deep supervision a list of levels, the finest first.
@@ -52,6 +53,8 @@ MODELS: Registry[Build] = Registry("model", "medfl_common.models")
 # (images, the plan's choice, does its encoder start from published weights?) -> a backbone
 DenseBuild = Callable[[Images, ModelChoice, bool], DenseBackbone]
 DENSE: Registry[DenseBuild] = Registry("segmentation network", "medfl_common.models.dense")
+START_CHANCE = 0.01  # of a fresh detection: that a place is a box's centre
+START_SIDE = 1 / 8  # of its boxes, in sides of what the network looks at
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -59,7 +62,7 @@ def build_model(plan: Plan) -> Network:
     """Build the plan's network with weights drawn from the seed, the same for the same plan.
 
     Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits; of a segmentation
-    (B, n_outputs, [depth,] size, size).
+    or detection (B, n_maps, [depth,] size, size).
     Raises ConfigError if the network does not fit the images.
     """
     # torch's layers draw from the one generator of the process; several studies may share that.
@@ -78,6 +81,8 @@ def _with_head(backbone: Backbone | DenseBackbone, plan: Plan) -> Network:
             backbone.module, backbone.n_features, n_outputs, choice.dropout, choice.slices
         )
     head = PixelHead(backbone.n_features, n_outputs, plan.images.dimensions)
+    if plan.task.has_boxes:
+        _start_unsure(head, plan)
     return Network(backbone.module, backbone.n_features[0], n_outputs, head=head)
 
 
@@ -88,6 +93,20 @@ def n_maps(plan: Plan) -> int:
     first. Zhou, Wang, Kraehenbuehl: Objects as Points. 2019. https://arxiv.org/abs/1904.07850
     """
     return plan.task.n_outputs + plan.images.dimensions * plan.task.has_boxes
+
+
+def _start_unsure(head: PixelHead, plan: Plan) -> None:
+    """Let a fresh detection see nearly nothing anywhere, and boxes of an eighth of its window.
+
+    Else the many places without a centre would be all that the first steps learn from. Lin et al.:
+    Focal Loss for Dense Object Detection. ICCV 2017.
+    """
+    sides = [math.log(side * START_SIDE) for side in plan.images.window]
+    low = math.log(START_CHANCE / (1 - START_CHANCE))
+    bias = head[0].bias
+    assert isinstance(bias, torch.Tensor)
+    with torch.no_grad():
+        bias.copy_(torch.tensor([low] * plan.task.n_outputs + sides))
 
 
 def build_backbone(plan: Plan) -> Backbone | DenseBackbone:
