@@ -44,8 +44,9 @@ def refuse_unfit(
     """Raise ConfigError for what cannot be asked of so many hospitals, before any is trained."""
     if further != NOTHING and study.plan.task.is_dense:
         raise ConfigError(
-            "cross-site, leave-one-out and folds compare AUCs, and a segmentation has none",
-            todo="leave them out: the report and compare.html speak of Dice",
+            "cross-site, leave-one-out and folds compare AUCs, and a "
+            f"{study.plan.task.type} has none",
+            todo="leave them out: the report and compare.html have its scores",
         )
     if further.cross_site and not has_baselines:
         raise ConfigError(

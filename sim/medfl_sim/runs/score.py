@@ -87,8 +87,8 @@ def score_data(
     plan, network, reading = load_model(model)
     if plan.task.is_dense:
         raise ConfigError(
-            "score gives AUCs, and this model outlines",
-            todo="read its Dice in the study's report, or see medfl-client look --worst",
+            f"score gives AUCs, and this model is of a {plan.task.type}",
+            todo="read its scores in the study's report, or see medfl-client look --worst",
         )
     use_threads(plan)
     reader = SOURCES.get(source)()

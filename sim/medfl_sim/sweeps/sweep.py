@@ -86,8 +86,8 @@ def refuse_masks(plan: Plan) -> None:
     """Raise ConfigError for a plan whose runs a sweep cannot compare."""
     if plan.task.is_dense:
         raise ConfigError(
-            "a sweep compares AUCs, and a segmentation has none",
-            todo="make runs with medfl-sim run, then medfl-sim compare: it speaks of Dice",
+            f"a sweep compares AUCs, and a {plan.task.type} has none",
+            todo="make runs with medfl-sim run, then medfl-sim compare",
         )
 
 

@@ -19,8 +19,8 @@ class LabelNoise(Settings):
     """Each training image gets a wrong label with this probability.
 
     Binary and multilabel: 0 and 1 swap, unknown labels stay unknown. Multiclass: the fault draws
-    another class. Validation images keep their labels. Masks are no labels: a segmentation is
-    refused.
+    another class. Validation images keep their labels. Masks and boxes are no such labels: a
+    segmentation and a detection are refused.
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]
@@ -29,10 +29,11 @@ class LabelNoise(Settings):
     """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
-        """Return the data with wrong training labels; raises ConfigError for masks."""
+        """Return the data with wrong training labels; raises ConfigError for masks and boxes."""
         if plan.task.is_dense:
+            what = "masks" if plan.task.has_masks else "boxes"
             raise ConfigError(
-                "the fault label_noise changes labels, and a segmentation has masks",
+                f"the fault label_noise changes labels, and a {plan.task.type} has {what}",
                 todo="leave it out of the scenario",
             )
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are

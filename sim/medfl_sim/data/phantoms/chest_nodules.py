@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from medfl_client.config.folder import SiteFolder
 from medfl_sim.data.box_lists import Marked, Pixels, write_coco, write_csv, write_nih, write_voc
 from medfl_sim.data.phantoms import KINDS
+from medfl_sim.data.phantoms._boxed import describe_boxes
 from medfl_sim.data.phantoms._hospital import (
-    POLICY,
     Origin,
     Person,
     claim_homes,
@@ -33,13 +31,6 @@ from medfl_sim.data.radiograph import (
 )
 
 WIDTH_MM = 350.0  # of the imager, along its short side
-SITE_FILE = """\
-site: {site:<32}# the hospital's name in logs and reports
-data:
-  folder: dicom                       # the images; sub-folders are searched too
-  labels_from: boxes
-  boxes:
-"""
 
 
 @dataclass(frozen=True)
@@ -93,10 +84,7 @@ def describe_site(site: str, habit: Habit, look: Look) -> str:
     names = {habit.nodule: "nodule", **({habit.electrode: "ignore"} if habit.electrode else {})}
     height, width = (side * habit.times for side in look.shape)
     size = {"image_size": [width, height]} if habit.times > 1 else {}
-    boxes = {**habit.described, **size, "names": names}
-    text = yaml.safe_dump(boxes, sort_keys=False, allow_unicode=True, default_flow_style=None)
-    indented = "".join(f"    {line}\n" for line in text.splitlines())
-    return SITE_FILE.format(site=site) + indented + POLICY
+    return describe_boxes(site, {**habit.described, **size, "names": names})
 
 
 def write_images(origin: Origin, habit: Habit, n_samples: int, folder: Path) -> Iterator[Marked]:
