@@ -12,8 +12,9 @@ from medfl_common.plan.settings import Settings, loads
 # What stands behind a key; every key of DataFiles, in the order in which they are written.
 COMMENTS = {
     "folder": "DICOM files, sub-folders included",
-    "labels_from": "csv | folder | tag | file | masks",
+    "labels_from": "csv | folder | tag | file | masks | boxes",
     "masks": "a segmentation's mask files, and what their names mean",
+    "boxes": "a detection's list of boxes, and what its names mean",
     "labels": "the first line names the columns",
     "encoding": "of the CSV: utf-8, cp1252, latin-1, utf-16",
     "cell_separator": "what stands between the cells of the CSV",

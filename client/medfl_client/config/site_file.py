@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfl_client.config.box_files import BoxFiles
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.mask_files import MaskFiles
 from medfl_common.files import alone, write_private
@@ -26,11 +27,14 @@ class DataFiles(Settings):
 
     folder: str
     """The folder with the DICOM files, sub-folders included."""
-    labels_from: Literal["csv", "folder", "tag", "file", "masks"] = "csv"
+    labels_from: Literal["csv", "folder", "tag", "file", "masks", "boxes"] = "csv"
     """Where a label is: in the CSV `labels`; the name of the first folder below `folder`; the DICOM
-    tag `label_tag`; the image's own file (npz); in mask files (`masks`), for a segmentation."""
+    tag `label_tag`; the image's own file (npz); in mask files (`masks`), for a segmentation; in a
+    list of boxes (`boxes`), for a detection."""
     masks: MaskFiles = MaskFiles()
     """Segmentation: the mask files."""
+    boxes: BoxFiles = BoxFiles()
+    """Detection: the list of boxes."""
     labels: str = ""
     """The CSV of labels. Its first line names the columns."""
     encoding: str = "utf-8"
@@ -71,6 +75,8 @@ class DataFiles(Settings):
     def _labels_are_named(self) -> Self:
         if self.labels_from == "csv" and not (self.labels and self.join_column):
             raise ValueError("labels from a CSV need labels (the file) and join_column")
+        if self.labels_from == "boxes" and not self.boxes.file:
+            raise ValueError("labels from boxes need boxes.file, the list of boxes")
         if self.labels_from == "tag" and not self.label_tag:
             raise ValueError("labels from a tag need label_tag, the keyword of a DICOM tag")
         if self.patient_column and self.labels_from != "csv":

@@ -18,13 +18,18 @@ DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
 
 
 def find_duplicates(
-    samples: Sequence[Sample], cache: Cache, masks: Cache | None = None
+    samples: Sequence[Sample], cache: Cache, labels: Sequence[bytes] | None = None
 ) -> tuple[dict[int, str], dict[int, int]]:
     """Find samples that are not the only one with their pixels or their UID.
 
     Gives position -> reason, and position -> that of the equal image which stays. Of equal
     images with one label the first stays. Where labels differ, or where one UID stands for
     different images, nobody can say which is right: all are left out.
+
+    Args:
+        samples: (N,) as they were selected.
+        cache: Their images.
+        labels: (N,) hashes of their masks or boxes.
     """
     reasons: dict[int, str] = {}
     twins: dict[int, int] = {}
@@ -40,7 +45,7 @@ def find_duplicates(
     for same in by_pixels.values():
         left = [i for i in same if i not in reasons]
         if len({_comparable(samples[i].targets) for i in left}) > 1 or (
-            masks is not None and len({masks.digests[i] for i in left}) > 1
+            labels is not None and len({labels[i] for i in left}) > 1
         ):
             reasons |= dict.fromkeys(left, DIFFERENT_IN_TWINS)
             continue

@@ -8,6 +8,9 @@ from pathlib import Path
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import DataFiles, site_secret
 from medfl_client.data.boxed import Boxes
+from medfl_client.data.boxed_selection import select_boxed
+from medfl_client.data.boxes import places
+from medfl_client.data.boxes.places import Placed, place_boxes
 from medfl_client.data.cache import cached_pixels
 from medfl_client.data.dataset import Indices
 from medfl_client.data.dicom.grey import BLANK
@@ -60,6 +63,8 @@ class Collection:
     refused_parts: dict[str, int] = field(default_factory=dict)
     masks: Masks | None = None  # of a segmentation
     boxes: Sequence[Boxes] | None = None  # (N,) of a detection, where each image has them
+    box_notes: Sequence[Sequence[str]] = ()  # (N,) what was passed over, or cut off, in each
+    unused_boxes: dict[str, str] = field(default_factory=dict)  # place in the list -> why
     secret: bytes = b""  # the key of the pseudonyms, and of the split
     others_of: dict[str, str] = field(default_factory=dict)  # pseudonym -> whose other one it is
 
@@ -80,6 +85,8 @@ def collect(
     database, secret = index_folder(base, state, data, watch, reader)
     if plan.task.has_masks:
         selection = select_masked(base, state, data, plan, reader, watch, [*rows(database)])
+    elif plan.task.has_boxes:
+        selection = select_boxed(base, data, plan, rows(database), secret)
     else:
         labels = read_labels(base, data, plan, secret)
         selection = select(rows(database), labels, data, plan, base / data.folder)
@@ -120,22 +127,31 @@ def decode(
         watch("decoded") if watch else None,
     )
     n_damaged = sum(reason not in (BLANK, OUTSIDE) for reason in cache.reasons.values())
-    masks = None
+    masks, placed = None, None
     if plan.task.has_masks:
         folders = Folders(folder, mask_folder(base, data))
         follow = watch("read the masks of") if watch else None
         masks = cached_masks(selection.samples, folders, plan, data.masks, caches, reader, follow)
         selection.samples = with_presence(selection.samples, masks)
         cache = both(cache, masks)
-    collection = _join(selection, cache, masks, site_secret(state))
+    if plan.task.has_boxes:
+        follow = watch("read the places of") if watch else None
+        placed = place_boxes(selection.samples, folder, plan.images, caches, reader, follow)
+        selection.samples = places.with_presence(selection.samples, placed, len(plan.task.classes))
+        cache = places.both(cache, placed)
+    collection = _join(selection, cache, masks, placed, site_secret(state))
     _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)
     return replace(collection, n_damaged=n_damaged)
 
 
-def _join(selection: Selection, cache: Cache, masks: Cache | None, secret: bytes) -> Collection:
+def _join(
+    selection: Selection, cache: Cache, masks: Cache | None, placed: Placed | None, secret: bytes
+) -> Collection:
     """Leave out what could not be decoded, and images that are there more than once."""
     samples, refused = selection.samples, dict(selection.refused)
-    duplicates, twins = find_duplicates(samples, cache, masks)
+    own = masks or placed
+    labels = None if own is None else own.digests
+    duplicates, twins = find_duplicates(samples, cache, labels)
     without = dict(cache.reasons) | duplicates
     for i, reason in without.items():
         refused |= {row.name: reason for row in samples[i].source.rows}
@@ -161,6 +177,9 @@ def _join(selection: Selection, cache: Cache, masks: Cache | None, secret: bytes
         unused_masks=selection.unused_masks,
         refused_parts=dict(Counter(parts).most_common()),
         masks=None if masks is None else masks_of(masks, kept),
+        boxes=None if placed is None else [placed.boxes[i] for i in kept],
+        box_notes=() if placed is None else [placed.notes[i] for i in kept],
+        unused_boxes=selection.unused_boxes,
         secret=secret,
         others_of={name: who for name, who in person.items() if name != who},
     )

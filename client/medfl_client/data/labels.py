@@ -154,16 +154,22 @@ def _check_positions(data: DataFiles, plan: Plan) -> None:
 
 
 def refuse_other_labels(data: DataFiles, plan: Plan) -> None:
-    """Raise DataError where the site has labels and the plan needs masks, or the reverse."""
+    """Raise DataError where the plan needs masks, or boxes, and the site has others, or reverse."""
     if plan.task.has_masks and data.labels_from != "masks":
         raise DataError(
             "the plan is a segmentation, its labels are masks, and data.labels_from is "
             f"{data.labels_from}",
             todo="write labels_from: masks in site.yaml, and below masks: where they are",
         )
-    if not plan.task.has_masks and data.labels_from == "masks":
+    if plan.task.has_boxes and data.labels_from != "boxes":
         raise DataError(
-            f"the plan is {plan.task.type}, and data.labels_from is masks",
+            "the plan is a detection, its labels are boxes, and data.labels_from is "
+            f"{data.labels_from}",
+            todo="write labels_from: boxes in site.yaml, and below boxes: where they are",
+        )
+    if not plan.task.is_dense and data.labels_from in ("masks", "boxes"):
+        raise DataError(
+            f"the plan is {plan.task.type}, and data.labels_from is {data.labels_from}",
             todo="name the CSV of labels in site.yaml",
         )
 

@@ -8,6 +8,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.boxes.listed import Box
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.kinds import special_kind
 from medfl_client.data.dicom.plane import plane_name
@@ -34,12 +35,14 @@ class Sample:
     """What has one label, or mask, and is one input of the network."""
 
     source: Source
-    # (class,), or for multilabel 1, 0 or NaN per finding, or whether the mask has each foreground
+    # (class,), or for multilabel 1, 0 or NaN per finding, or whether masks or boxes show each class
     targets: tuple[float, ...]
     patient: str  # who it is of: a pseudonym
     cells: dict[str, str]  # its line of the label file
     given: Part | None = None  # where the site says which part it is of
     masks: tuple[MaskFile, ...] = ()  # of a segmentation
+    boxes: tuple[Box, ...] = ()  # of a detection
+    box_notes: tuple[str, ...] = ()  # what was passed over in the list of them
 
     @property
     def row(self) -> Row:
@@ -48,7 +51,7 @@ class Sample:
 
     @property
     def label(self) -> int:
-        """Give its class; multilabel, masks: 0 without a known finding, else 1 + the first one."""
+        """Give its class; where there may be several: 0 without a known one, else 1 + the first."""
         if len(self.targets) == 1:
             return 0 if math.isnan(self.targets[0]) else int(self.targets[0])
         return next((i + 1 for i, value in enumerate(self.targets) if value == 1), 0)
@@ -63,6 +66,7 @@ class Selection:
     unlabelled: list[tuple[Source, str]] = field(default_factory=list)  # candidates, with why
     n_labels_unused: int = 0  # label rows without an image
     unused_masks: dict[str, str] = field(default_factory=dict)  # path -> why no image has it
+    unused_boxes: dict[str, str] = field(default_factory=dict)  # place in the list -> likewise
     hint: str = ""  # how the labels should join the images, where many have none
 
 

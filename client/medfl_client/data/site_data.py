@@ -80,12 +80,13 @@ def _indices(parts: Sequence[Part]) -> Mapping[Part, Indices]:
 
 
 def _members(images: Sequence[tuple[str, Sample]]) -> dict[str, str]:
-    """Give patient -> hash of the names of the images, whatever their order, and of their masks."""
+    """Give patient -> hash of the names of the images, in any order, and of their labels."""
     names: dict[str, list[str]] = {}
     for patient, sample in images:
         row, of = sample.row, names.setdefault(patient, [])
         of.append(f"{row.sop or row.path} {row.item}")
         of += [f"{mask.path} {mask.size} {mask.mtime_ns}" for mask in sample.masks]
+        of += [f"{box.kind} {box.place}" for box in sample.boxes]
     return {
         patient: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:32]
         for patient, of in names.items()

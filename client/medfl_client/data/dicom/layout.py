@@ -43,13 +43,13 @@ def placed(volume: Array, layout: Layout, images: Images, outside: float | None 
     """
     straight = _straight(volume, layout, images, outside)
     places = -layout.places[::-1] if 0 in layout.flips else layout.places
-    return resample_slices(np.flip(straight, layout.flips), places, _new_places(places, images))
+    return resample_slices(np.flip(straight, layout.flips), places, new_places(places, images))
 
 
 def unplaced(volume: Array, layout: Layout, images: Images) -> Array:
     """Bring (D', H', W') back from where `placed` brings slices: (D, H, W), resized in planes."""
     places = -layout.places[::-1] if 0 in layout.flips else layout.places
-    slices = resample_slices(volume, _new_places(places, images), places)
+    slices = resample_slices(volume, new_places(places, images), places)
     slices = np.flip(slices, layout.flips)
     if layout.drift_mm is None:
         return slices
@@ -73,7 +73,8 @@ def _straight(volume: Array, layout: Layout, images: Images, outside: float | No
     return np.stack([resize(part, (height, width)) for part in volume])
 
 
-def _new_places(places: Places, images: Images) -> Places:
+def new_places(places: Places, images: Images) -> Places:
+    """Give where the plan's slices lie, for slices at `places`, mm."""
     if images.slice_mm is not None:
         return steps_around(places, images.slice_mm)
     return np.linspace(places[0], places[-1], int(images.depth or 1))

@@ -172,7 +172,7 @@ def straightened(volume: Array, pixels: Places, outside: float | None = None) ->
 
     What no slice covers is `outside`, or the volume's lowest value.
     """
-    before, after = _room(pixels)
+    before, after = room(pixels)
     shape = (len(volume), *(np.array(volume.shape[1:]) + before + after))
     result = np.full(shape, volume.min() if outside is None else outside, dtype=np.float32)
     for new, old, shift in zip(result, volume, pixels, strict=True):
@@ -187,7 +187,7 @@ def straightened(volume: Array, pixels: Places, outside: float | None = None) ->
 
 def tilted(volume: Array, pixels: Places, shape: tuple[int, int]) -> Array:
     """Shift each slice of (D, H', W'), as `straightened` gave them, back into `shape`."""
-    before, after = _room(pixels)
+    before, after = room(pixels)
     height, width = (np.array(shape) + before + after).tolist()
     result = np.empty((len(volume), *shape), dtype=np.float32)
     for new, old, shift in zip(result, volume, pixels, strict=True):
@@ -199,7 +199,7 @@ def tilted(volume: Array, pixels: Places, shape: tuple[int, int]) -> Array:
     return result
 
 
-def _room(pixels: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def room(pixels: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give the lines that shifted slices need before and after their own."""
     before = np.ceil(np.maximum(-pixels.min(axis=0), 0)).astype(int)
     return before, np.ceil(np.maximum(pixels.max(axis=0), 0)).astype(int)

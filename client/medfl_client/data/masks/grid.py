@@ -77,7 +77,7 @@ class Grid:
             is_label = labels == label
             if not is_label.any():
                 continue
-            share = self._placed(is_label, images)
+            share = self.resampled(is_label, images)
             if not best.size:
                 best, result = np.zeros_like(share), np.zeros(share.shape, dtype=np.uint8)
             is_more = share > best
@@ -85,13 +85,14 @@ class Grid:
             np.maximum(best, share, out=best)
         return result
 
-    def _placed(self, is_label: NDArray[np.bool_], images: Images) -> Array:
+    def resampled(self, values: NDArray[np.generic], images: Images) -> Array:
+        """Take numbers in 0..1 (D, H, W) to the plan's grid, as the image goes."""
         if self.layout is None:
             scale = in_plane_scale(self.facts, self.shape[1:], images)
-            return fit(is_label[0].astype(np.float32), images.size, scale)
-        first = resize_in_plane(is_label[0].astype(np.float32), self.facts, images)
-        slices = np.empty((len(is_label), *first.shape), dtype=np.float32)
-        for new, one in zip(slices, is_label, strict=True):
+            return fit(values[0].astype(np.float32), images.size, scale)
+        first = resize_in_plane(values[0].astype(np.float32), self.facts, images)
+        slices = np.empty((len(values), *first.shape), dtype=np.float32)
+        for new, one in zip(slices, values, strict=True):
             new[...] = resize_in_plane(one.astype(np.float32), self.facts, images)
         share = placed(slices, self.layout, images, outside=0)
         return centred(share, images.held(share.shape))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from medfl_client.config.box_files import BoxFiles
 from medfl_client.config.mask_files import MaskFiles
 from medfl_client.data.masks.files import MaskFile
 from medfl_common.errors import DataError
@@ -16,7 +17,7 @@ class UnmappedNamesError(DataError):
     """Names in mask files have no class: that stops the site, because a person decides it."""
 
 
-def class_of(name: str, classes: Sequence[str], rules: MaskFiles) -> str | None:
+def class_of(name: str, classes: Sequence[str], rules: MaskFiles | BoxFiles) -> str | None:
     """Give the class that a name means, BACKGROUND or IGNORE; None: the site file says nothing."""
     found = next((to for pattern, to in rules.names.items() if _fits(name, pattern)), None)
     if found is None and name in classes:

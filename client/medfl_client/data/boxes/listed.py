@@ -1,0 +1,116 @@
+"""What a list says of images: findings with a place, or that nothing is there."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from medfl_common.errors import DataError, system_reason
+
+MAX_BOXES = 1000  # of one image
+MAX_BYTES = 2**28  # of a list
+FARTHEST = 1e7  # pixels or mm
+MAX_LETTERS = 200  # of a name
+
+Numbers = tuple[float, ...]
+# What four numbers of a box are; see BoxFiles.box
+Written = Literal["corners", "pixels", "pixels_from_1", "size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One finding, as a list has it."""
+
+    where: str  # in the list, such as: line 7
+    name: str  # empty: of the plan's only class
+    # x and y of the upper left corner, then of the lower right one, in pixels from the image's
+    # upper left corner; or x, y and z in the patient and the diameter, mm
+    place: Numbers
+    frame: int = 0  # of a multi-frame file, from 1; 0: it is not said
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One finding of an image of the plan."""
+
+    kind: int  # the class's place in the plan
+    # (y0, x0, y1, x1) in the image's own pixels, or (x, y, z, diameter) in mm
+    place: Numbers
+
+
+@dataclass
+class Entry:
+    """What a list says of one image."""
+
+    where: str  # in the list, its first mention
+    findings: list[Listed] = field(default_factory=list)
+    size: tuple[int, int] | None = None  # pixels across and down that the places count in
+    nothing: str = ""  # where the list says that nothing is there
+    fault: str = ""  # why nobody can use it
+
+    def add(self, finding: Listed) -> None:
+        """Take one finding more, if there are not too many."""
+        if len(self.findings) >= MAX_BOXES:
+            self.blame(finding.where, f"more than {MAX_BOXES} boxes of one image")
+        else:
+            self.findings.append(finding)
+
+    def blame(self, where: str, why: str) -> None:
+        """Keep the first fault."""
+        self.fault = self.fault or f"{where} of the list of boxes: {why}"
+
+    def why_lost(self) -> str:
+        """Say why the image cannot be used; empty: it can."""
+        if not self.fault and self.nothing and self.findings:
+            self.blame(self.nothing, f"nothing is there, and {self.findings[0].where} has a box")
+        return self.fault
+
+
+def number(value: object, what: str) -> float:
+    """Take a number from text or JSON; raises ValueError in words that do not repeat it."""
+    found = math.nan
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except (ValueError, OverflowError):
+            found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"{what} is no number")
+    if abs(found) > FARTHEST:
+        raise ValueError(f"{what} is farther than {FARTHEST:g}")
+    return found
+
+
+def corners(numbers: Sequence[float], written: Written) -> Numbers:
+    """Turn four numbers of a box into (x0, y0, x1, y1); raises ValueError for one without area.
+
+    A box whose first pixel is its last is none either: nobody outlines a pixel, but many a click
+    became such a box.
+    """
+    first_x, first_y, last_x, last_y = numbers
+    if written == "size":
+        last_x, last_y = first_x + last_x, first_y + last_y
+    if not (last_x > first_x and last_y > first_y):
+        raise ValueError("the box has no area")
+    before = 1 if written == "pixels_from_1" else 0
+    after = 1 if written == "pixels" else 0
+    return first_x - before, first_y - before, last_x + after, last_y + after
+
+
+def read_list(path: Path) -> bytes:
+    """Read a list within bounds; raises DataError."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(
+                f"the list of boxes {path.name} has {size / 2**20:,.0f} MB, above "
+                f"{MAX_BYTES // 2**20}",
+                todo="list the boxes of this site's images only",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the list of boxes {path.resolve()} cannot be read ({system_reason(error)})",
+            todo="set data.boxes.file in site.yaml, or let this user read it",
+        ) from None
