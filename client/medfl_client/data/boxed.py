@@ -17,3 +17,27 @@ def padded_boxes(several: Sequence[Boxes], dimensions: int) -> torch.Tensor:
     for row, one in zip(found, several, strict=True):
         row[: len(one)] = torch.from_numpy(np.asarray(one, np.float32))
     return found
+
+
+def clipped(boxes: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Cut boxes (..., 2 d), centres and sides, at the edges of an image of these lengths."""
+    d = len(lengths)
+    ends = torch.tensor(lengths, dtype=boxes.dtype)
+    centres, halves = boxes[..., :d], boxes[..., d:] / 2
+    low = torch.minimum((centres - halves).clamp(min=0), ends)
+    high = torch.minimum((centres + halves).clamp(min=0), ends)
+    return torch.cat([(low + high) / 2, high - low], dim=-1)
+
+
+def inside(boxes: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Drop boxes (..., 1 + 2 d) with their centre outside an image; cut the others at its edges.
+
+    What is dropped is NaN. A box that is inside keeps its bits.
+    """
+    d = len(lengths)
+    ends = torch.tensor(lengths, dtype=boxes.dtype)
+    centres, halves = boxes[..., 1 : 1 + d], boxes[..., 1 + d :] / 2
+    is_in = ((centres >= 0) & (centres < ends)).all(dim=-1, keepdim=True)
+    is_cut = ((centres - halves < 0) | (centres + halves > ends)).any(dim=-1, keepdim=True)
+    cut = torch.cat([boxes[..., :1], clipped(boxes[..., 1:], lengths)], dim=-1)
+    return torch.where(is_in, torch.where(is_cut, cut, boxes), torch.nan)

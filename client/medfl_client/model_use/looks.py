@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medfl_client.data.dataset import Examples, ImageSet, SiteData
 from medfl_client.data.ingest import Collection
-from medfl_client.data.patch_set import PatchSet
+from medfl_client.data.patch_set import Volumes
 from medfl_client.model_use.outlines import shares_of
 from medfl_client.training.mask_scores import dice_of_cases
 from medfl_common.errors import DataError
@@ -110,7 +110,7 @@ def worst_cases(
 
 def _rows(part: Examples) -> list[int]:
     """Give the records of a set in its order."""
-    assert isinstance(part, ImageSet | PatchSet)
+    assert isinstance(part, ImageSet | Volumes)
     return [int(row) for row in part.rows]
 
 

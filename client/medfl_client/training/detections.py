@@ -5,8 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import max_pool2d, max_pool3d
 
+from medfl_client.data.boxed import clipped
 from medfl_common.plan.plan import Plan
+
+MOST = 100  # peaks of an image, the surest
+SAME = 0.5  # at this intersection over union two boxes of a class are one
 
 
 @dataclass(frozen=True)
@@ -23,5 +28,50 @@ class Found:
 
 
 def found_in(maps: torch.Tensor, plan: Plan) -> list[Found]:
-    """Read (B, K + d, [D,] H, W) maps of a network, as `logits_of` gives them."""
-    raise NotImplementedError
+    """Read (B, K + d, [D,] H, W) maps of a network, as `logits_of` gives them.
+
+    A peak is no lower than its neighbours, also aslant. Of peaks alike the first in memory counts.
+    """
+    return [_found(one, plan.task.n_outputs) for one in maps.detach().float().cpu()]
+
+
+def _found(maps: torch.Tensor, n_classes: int) -> Found:
+    heat, lengths = maps[:n_classes], maps.shape[1:]
+    pool = max_pool2d if len(lengths) == 2 else max_pool3d
+    is_peak = heat == pool(heat[None], 3, stride=1, padding=1)[0]
+    peaks = np.flatnonzero(is_peak.numpy())
+    logits = heat.flatten().numpy()[peaks]
+    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST]]
+    classes, *places = np.unravel_index(peaks, heat.shape)
+    longest = (2 * torch.tensor(lengths)).log()[:, None]  # it is cut at the edges
+    logs = maps[n_classes:].flatten(1)[:, torch.from_numpy(peaks % lengths.numel())]
+    sides = torch.minimum(logs, longest).exp()
+    centres = torch.from_numpy(np.stack(places)) + 0.5
+    boxes = clipped(torch.cat([centres, sides]).T, lengths).numpy()
+    scores = torch.sigmoid(heat.flatten()[torch.from_numpy(peaks)]).numpy()
+    kept = suppressed(classes, boxes)
+    return Found(classes[kept], scores[kept], boxes[kept])
+
+
+def suppressed(classes: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Give the places of boxes (n, 2 d), the surest first, that no surer one of its class covers.
+
+    Greedy non-maximum suppression.
+    """
+    is_same = (overlaps(boxes, boxes) > SAME) & (classes[:, None] == classes)
+    is_kept = np.ones(len(boxes), dtype=bool)
+    for place in range(len(boxes)):
+        if is_kept[place]:
+            is_kept[place + 1 :] &= ~is_same[place, place + 1 :]
+    return np.flatnonzero(is_kept)
+
+
+def overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Give (n, m) the intersection over union of boxes (n, 2 d) and (m, 2 d)."""
+    d = one.shape[1] // 2
+    (a, b), (c, e) = ((own[:, :d].astype(float), own[:, d:].astype(float)) for own in (one, other))
+    low = np.maximum((a - b / 2)[:, None], c - e / 2)
+    high = np.minimum((a + b / 2)[:, None], c + e / 2)
+    both = np.clip(high - low, 0, None).prod(axis=2)
+    either = b.prod(axis=1)[:, None] + e.prod(axis=1) - both
+    return np.asarray(both / np.maximum(either, 1e-12))

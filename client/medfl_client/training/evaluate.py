@@ -10,6 +10,7 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.losses import classes, log_odds, predicted, task_loss
+from medfl_client.training.windows import logits_of
 from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import Counts, ScoreCounts, histogram, in_bins
 from medfl_common.metrics.subgroups import group_names
@@ -18,7 +19,7 @@ from medfl_common.plan.plan import Plan
 
 BATCH = 256  # images scored at a time, at most
 PIXELS = BATCH * 224 * 224  # and so many pixels
-MAPS = 32  # times fewer for a segmentation, whose layers keep the image's size
+MAPS = 32  # times fewer for a dense network, whose layers keep the image's size
 
 
 def images_at_once(plan: Plan) -> int:
@@ -36,6 +37,17 @@ def score(
     parts = list(images.batches(torch.arange(len(images)), images_at_once(plan)))
     logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
     return logits, torch.cat([targets for _, targets in parts])
+
+
+@torch.no_grad()
+def loss_on_boxes(model: nn.Module, images: Examples, plan: Plan, device: torch.device) -> float:
+    """Give a detection's mean loss per image; volumes go through the plan's window."""
+    model.eval()
+    loss, total = task_loss(plan), 0.0
+    for pixels, boxes in images.batches(torch.arange(len(images)), images_at_once(plan)):
+        found = loss(logits_of(model, pixels.to(device), plan), boxes)
+        total += float(found) * len(pixels)
+    return total / max(len(images), 1)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from medfl_client.training.evaluate import (
     count_subgroups,
     exact_auc,
     features_of,
+    loss_on_boxes,
     score,
 )
 from medfl_client.training.mask_scores import count_masks, loss_on_masks
@@ -108,6 +109,8 @@ def _loss_on(images: Examples, plan: Plan, model: Network, device: torch.device)
     """Give the mean loss of the task's weights on images."""
     if plan.task.has_masks:
         return loss_on_masks(model, images, plan, device)
+    if plan.task.has_boxes:
+        return loss_on_boxes(model, images, plan, device)
     logits, targets = score(_trunk(model, images), images, plan, device)
     return count_scores(logits, targets, plan).loss
 

@@ -1,5 +1,6 @@
 """The networks that a plan can name, one file per family."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ MODELS: Registry[Build] = Registry("model", "medfl_common.models")
 # (images, the plan's choice, does its encoder start from published weights?) -> a backbone
 DenseBuild = Callable[[Images, ModelChoice, bool], DenseBackbone]
 DENSE: Registry[DenseBuild] = Registry("segmentation network", "medfl_common.models.dense")
+START_CHANCE = 0.01  # of a fresh detection: that a place is a box's centre
+START_SIDE = 1 / 8  # of its boxes, in sides of what the network looks at
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -78,6 +81,8 @@ def _with_head(backbone: Backbone | DenseBackbone, plan: Plan) -> Network:
             backbone.module, backbone.n_features, n_outputs, choice.dropout, choice.slices
         )
     head = PixelHead(backbone.n_features, n_outputs, plan.images.dimensions)
+    if plan.task.has_boxes:
+        _start_unsure(head, plan)
     return Network(backbone.module, backbone.n_features[0], n_outputs, head=head)
 
 
@@ -88,6 +93,20 @@ def n_maps(plan: Plan) -> int:
     first. Zhou, Wang, Kraehenbuehl: Objects as Points. 2019. https://arxiv.org/abs/1904.07850
     """
     return plan.task.n_outputs + plan.images.dimensions * plan.task.has_boxes
+
+
+def _start_unsure(head: PixelHead, plan: Plan) -> None:
+    """Let a fresh detection see nearly nothing anywhere, and boxes of an eighth of its window.
+
+    Else the many places without a centre would be all that the first steps learn from. Lin et al.:
+    Focal Loss for Dense Object Detection. ICCV 2017.
+    """
+    sides = [math.log(side * START_SIDE) for side in plan.images.window]
+    low = math.log(START_CHANCE / (1 - START_CHANCE))
+    bias = head[0].bias
+    assert isinstance(bias, torch.Tensor)
+    with torch.no_grad():
+        bias.copy_(torch.tensor([low] * plan.task.n_outputs + sides))
 
 
 def build_backbone(plan: Plan) -> Backbone | DenseBackbone:
