@@ -29,7 +29,7 @@ class Habit:
 
 
 HABITS = (
-    Habit("SeriesInstanceUID", ("series_instance_uid", "x", "y", "z", "diameter_mm")),
+    Habit("SeriesInstanceUID", ("series_instance_uid", "x_mm", "y_mm", "z_mm", "diameter_mm")),
     Habit("SeriesInstanceUID", ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm"),
           lists_all=False),
     Habit("StudyInstanceUID", ("study", "left", "back", "head", "diameter", "kind"), "metastasis"),
