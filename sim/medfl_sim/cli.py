@@ -106,11 +106,12 @@ def phantom(
     kind: Annotated[
         str,
         typer.Option(
-            help="chest | mammography | fundus | lung-ct | brain-mr | organ-ct | lung-fields."
+            help="chest | mammography | fundus | lung-ct | brain-mr | organ-ct | lung-fields | "
+            "chest-nodules | lesion-ct."
         ),
     ] = "chest",
 ) -> None:
-    """Write synthetic hospitals: small DICOM files, labels or masks and a site file for each."""
+    """Write synthetic hospitals: small DICOM files, their labels and a site file for each."""
     from medfl_sim.data.phantoms import KINDS
 
     with errors_for_people():

@@ -249,11 +249,13 @@ def _pool(collections: list[Collection]) -> Collection:
         return collections[0]
     pixels, rows = joined([(c.pixels, c.rows) for c in collections])
     masks = [c.masks for c in collections if c.masks is not None]
+    boxes = [c.boxes for c in collections if c.boxes is not None]
     return Collection(
         samples=[sample for c in collections for sample in c.samples],
         pixels=pixels,
         rows=rows,
         masks=joined_masks(masks) if masks else None,
+        boxes=[one for own in boxes for one in own] if boxes else None,
         patients=[patient for c in collections for patient in c.patients],
         refused={path: reason for c in collections for path, reason in c.refused.items()},
         n_labels_unused=sum(c.n_labels_unused for c in collections),

@@ -48,7 +48,8 @@ def write_partition(
         for name, n, m, own in zip(names, patients, samples, table.tolist(), strict=True)
     ]
     write_atomic(files.partition_table, csv_text([header, *rows]).encode())
-    pictures = [_classes(names, classes, table), _sizes(names, samples)]
+    wholes = np.array(samples) if plan.task.has_boxes else table.sum(axis=1)
+    pictures = [_classes(names, classes, table, wholes), _sizes(names, samples)]
     sections = [
         Section("Which site has what", _explain(plan), pictures),
         Section("In numbers", tables=[Table(header, rows)]),
@@ -91,12 +92,17 @@ def _explain(plan: Plan) -> list[str]:
     return texts
 
 
-def _classes(names: Sequence[str], classes: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """Draw sites x classes as a map of the shares within each site, with the counts."""
+def _classes(
+    names: Sequence[str],
+    classes: Sequence[str],
+    counts: NDArray[np.int64],
+    wholes: NDArray[np.int64],
+) -> str:
+    """Draw sites x classes as a map of their shares in each site's whole, with the counts."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = counts / np.maximum(wholes[:, None], 1)
     is_named = len(names) <= NAMED
     height = 1.6 + (0.26 * len(names) if is_named else 5.0)
     with rc_context({"svg.fonttype": "none", "text.parse_math": False, "font.size": 10}):

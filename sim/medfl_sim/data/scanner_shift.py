@@ -101,6 +101,7 @@ def shifted(
         pixels=pixels,
         rows=np.arange(len(rows)),
         masks=None if collection.masks is None else at(collection.masks, part),
+        boxes=None if collection.boxes is None else [collection.boxes[i] for i in part],
     )
     return changed, np.arange(len(rows))
 

@@ -13,6 +13,7 @@ from medfl_common.plan.plan import Plan, load_plan
 
 NEW = ("brain-mr", "fundus", "lung-ct", "mammography")
 MASKED = ("lung-fields", "organ-ct")  # labels are masks
+BOXED = ("chest-nodules", "lesion-ct")  # labels are boxes
 N_SAMPLES = 10
 GRADES = ["no_dr", "mild", "moderate", "severe", "proliferative"]
 Hospitals = dict[str, list[Path]]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.sim.phantom_files import MASKED, NEW, read_bytes, read_rows, read_volumes
+from tests.unit.sim.phantom_files import BOXED, MASKED, NEW, read_bytes, read_rows, read_volumes
 from typer.testing import CliRunner
 
 from medfl_common.errors import ConfigError
@@ -13,10 +13,10 @@ from medfl_sim.data.phantoms._hospital import Origin
 
 
 def test_every_kind_has_its_name() -> None:
-    assert KINDS.names() == sorted((*NEW, *MASKED, "chest"))
+    assert KINDS.names() == sorted((*NEW, *MASKED, *BOXED, "chest"))
 
 
-@pytest.mark.parametrize("kind", [*NEW, *MASKED, "chest"])
+@pytest.mark.parametrize("kind", [*NEW, *MASKED, *BOXED, "chest"])
 def test_the_same_seed_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
     write = KINDS.get(kind)
 
@@ -26,7 +26,7 @@ def test_the_same_seed_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
     assert read_bytes(tmp_path / "a") == read_bytes(tmp_path / "b")
 
 
-@pytest.mark.parametrize("kind", [*NEW, *MASKED])
+@pytest.mark.parametrize("kind", [*NEW, *MASKED, *BOXED])
 def test_a_sample_does_not_depend_on_how_many_follow(kind: str, tmp_path: Path) -> None:
     for name, n_samples in (("few", 2), ("more", 5)):
         KINDS.get(kind)(tmp_path / name, 1, n_samples, 5)
@@ -50,7 +50,7 @@ def test_some_patient_has_two_scans_with_one_diagnosis(tmp_path: Path) -> None:
     assert all(len(set(scans)) == 1 for scans in words.values())
 
 
-@pytest.mark.parametrize("kind", [*NEW, *MASKED])
+@pytest.mark.parametrize("kind", [*NEW, *MASKED, *BOXED])
 def test_a_hospital_that_is_there_already_is_left_alone(kind: str, tmp_path: Path) -> None:
     (tmp_path / "site-2").mkdir()
     (tmp_path / "site-2" / "mine.txt").write_text("mine")
@@ -80,5 +80,7 @@ def test_the_command_writes_a_kind_and_says_so(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match="unknown kind 'knee'; known: brain-mr, chest, fundus"):
+    with pytest.raises(
+        ConfigError, match="unknown kind 'knee'; known: brain-mr, chest, chest-nodules"
+    ):
         KINDS.get("knee")

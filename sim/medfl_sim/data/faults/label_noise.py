@@ -19,8 +19,8 @@ class LabelNoise(Settings):
     """Each training image gets a wrong label with this probability.
 
     Binary and multilabel: 0 and 1 swap, unknown labels stay unknown. Multiclass: the fault draws
-    another class. Validation images keep their labels. Masks are no labels: a segmentation is
-    refused.
+    another class. Validation images keep their labels. Masks and boxes are no such labels: a
+    segmentation and a detection are refused.
     """
 
     probability: Annotated[Number, Field(ge=0, le=1)]

@@ -17,7 +17,6 @@ from medfl_sim.data.contours import Holes
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.data.phantoms._abdomen import Abdomen, Mask, draw
 from medfl_sim.data.phantoms._hospital import (
-    POLICY,
     Origin,
     Person,
     blur,
@@ -47,6 +46,11 @@ data:
   folder: dicom                       # CT and masks; sub-folders are searched too
   labels_from: masks                  # the outlines among the DICOM files
   masks:
+"""
+POLICY = """\
+policy:
+  min_images: 10                        # no phantom identifies anybody: 20 and 10 in a real
+  min_cell: 1                           # study; few of 20 patients are without a tumour
 """
 
 

@@ -62,7 +62,9 @@ def test_frames_in_any_order_with_some_missing_lie_where_they_say(tmp_path: Path
     assert answer.ml[1] == pytest.approx(truth.sum() * STEP / 1000)
 
 
-def test_a_mask_without_a_voxel_loses_its_image_until_a_person_says_it_is_background(tmp_path: Path) -> None:
+def test_a_mask_without_a_voxel_loses_its_image_until_a_person_says_it_is_background(
+    tmp_path: Path,
+) -> None:
     source = write_series(tmp_path)
     nothing = np.zeros((SIDE, SIDE), dtype=np.uint8)
     seg = write_seg(tmp_path / "seg", [(1, first_pixel(PLACES[2]), nothing)])
