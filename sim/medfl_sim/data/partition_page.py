@@ -70,6 +70,8 @@ def answer(samples: Sequence[int], n_patients: int, task: Task, counts: NDArray[
     classes, wholes = task.classes, counts.sum(axis=1)
     if task.has_masks:  # every image has the background
         classes, wholes, counts = task.foreground, np.array(samples), counts[:, 1:]
+    elif task.has_boxes:  # an image may have a box of each class, or none
+        wholes = np.array(samples)
     shares = counts / np.maximum(wholes[:, None], 1)
     widest = int(np.ptp(shares, axis=0).argmax())
     low, high = shares[:, widest].min(), shares[:, widest].max()

@@ -29,10 +29,10 @@ class LabelNoise(Settings):
     """The affected sites: `all`, a number (the first of the roster), or a list of names."""
 
     def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
-        """Return the data with wrong training labels; raises ConfigError for masks."""
+        """Return the data with wrong training labels; raises ConfigError for masks and boxes."""
         if plan.task.is_dense:
             raise ConfigError(
-                "the fault label_noise changes labels, and a segmentation has masks",
+                f"the fault label_noise changes labels of images, and a {plan.task.type} has none",
                 todo="leave it out of the scenario",
             )
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are
