@@ -105,6 +105,11 @@ def predict(
         lines = prediction_lines(logits, kept, plan, reading, usual, ranks) + lines
     write_predictions(out, lines, plan)
     _say(kept, refused, out, "scored", screen)
+    _say_reading(plan, reading, screen)
+
+
+def _say_reading(plan: Plan, reading: Reading, screen: Screen) -> None:
+    """Say what the scores can be read by."""
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
     for threshold in named_thresholds(plan, reading):
