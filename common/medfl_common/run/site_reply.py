@@ -74,10 +74,7 @@ class SiteReply:
             facts["for_round"] = for_round
         if score_counts is not None:
             facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
-        if mask_counts is not None:
-            facts["masks"] = _dense_to_json(mask_counts, masks_to(mask_counts))
-        if box_counts is not None:
-            facts["boxes"] = _dense_to_json(box_counts, boxes_to_numbers(box_counts))
+        facts |= _dense_facts(mask_counts, box_counts)
         if groups:
             facts["groups"] = {
                 kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
@@ -198,6 +195,15 @@ class SiteReply:
             return None
         counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
         return SiteStatistics(**counts)
+
+
+def _dense_facts(masks: MaskCounts | None, boxes: BoxCounts | None) -> dict[str, Json]:
+    facts: dict[str, Json] = {}
+    if masks is not None:
+        facts["masks"] = _dense_to_json(masks, masks_to(masks))
+    if boxes is not None:
+        facts["boxes"] = _dense_to_json(boxes, boxes_to_numbers(boxes))
+    return facts
 
 
 def _dense_to_json(

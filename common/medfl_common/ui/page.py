@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from medfl_common.visible import visible
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FOOTER = "Research software, not a medical device. Written by medfl {version}."
@@ -149,7 +150,6 @@ def line_figure(
         log2_x: Whether each doubling of x is as wide as the next.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.6, 4.0), layout="constrained")
     axes = figure.add_subplot()
@@ -163,11 +163,7 @@ def line_figure(
     axes.set_ylabel(y_label)
     if y_range is not None:
         axes.set_ylim(*y_range)
-    if log2_x:
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:g}")
-    elif whole_x and marks:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _scale_x(axes, log2_x, whole_x and marks)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if lines:
@@ -175,6 +171,16 @@ def line_figure(
             drawn, [*lines], loc="outside lower center", ncols=3, frameon=False, fontsize=9
         )
     return figure
+
+
+def _scale_x(axes: "Axes", is_log2: bool, is_whole: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if is_log2:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    elif is_whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 line_plot = as_plot(line_figure)
