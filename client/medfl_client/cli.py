@@ -225,10 +225,11 @@ def look(
         Path | None, typer.Option(help="The study plan; default: plan.yaml. A model has its own.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A model whose outlines are shown too: as for predict.")
+        str, typer.Option(help="A model whose outlines or boxes are shown too: as for predict.")
     ] = "",
     worst: Annotated[
-        int, typer.Option(help="So many of the cases that the model outlines worst.", min=0)
+        int,
+        typer.Option(help="So many of the cases in which the model is worst.", min=0),
     ] = 0,
 ) -> None:
     """Show cases with their outlines, as images in the site's directory. Sends nothing."""

@@ -24,6 +24,7 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
+from medfl_client.data.masks.as_seg import Author
 from medfl_client.data.masks.write_work import Kind
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.reader import Source
@@ -88,14 +89,8 @@ def predict(
     )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
     if plan.task.is_dense:
-        todo = (sources, refused)
-        if plan.task.has_masks:
-            by, files = author_of(place, plan), mask_kind(kind)
-            kept, refused = write_outlines(todo, model, plan, files, by, device, out, screen)
-        else:
-            way = Way(box_kind(kind), FROM_SCORE if least is None else least)
-            kept, refused = write_boxes(todo, model, plan, way, device, out, screen)
-        _say(kept, refused, out, "outlined" if plan.task.has_masks else "looked at", screen)
+        by, way = author_of(place, plan), Way(kind, FROM_SCORE if least is None else least)
+        _write_places((sources, refused), model, plan, way, by, device, out, screen)
         return
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
@@ -110,10 +105,34 @@ def predict(
         lines = prediction_lines(logits, kept, plan, reading, usual, ranks) + lines
     write_predictions(out, lines, plan)
     _say(kept, refused, out, "scored", screen)
+    _say_reading(plan, reading, screen)
+
+
+def _say_reading(plan: Plan, reading: Reading, screen: Screen) -> None:
+    """Say what the scores can be read by."""
     if reading.temperature is None:
         screen.say("the model has no calibration; the calibrated columns are empty")
     for threshold in named_thresholds(plan, reading):
         screen.say(f"{threshold.name}, {threshold.promise}")
+
+
+def _write_places(
+    read: tuple[Sequence[Source], dict[str, str]],
+    model: Network,
+    plan: Plan,
+    way: Way,
+    author: Author,
+    device: torch.device,
+    out: Path,
+    screen: Screen,
+) -> None:
+    """Write outlines, or boxes."""
+    if plan.task.has_masks:
+        files = mask_kind(way.kind)
+        kept, refused = write_outlines(read, model, plan, files, author, device, out, screen)
+    else:
+        kept, refused = write_boxes(read, model, plan, way, device, out, screen)
+    _say(kept, refused, out, "outlined" if plan.task.has_masks else "looked at", screen)
 
 
 def _where(

@@ -30,9 +30,9 @@ IN_MM = ("x_mm", "y_mm", "z_mm", "diameter_mm", "across_slices_mm", "down_mm", "
 
 @dataclass(frozen=True)
 class Way:
-    """How boxes are told."""
+    """How places are told."""
 
-    kind: BoxKind = "csv"
+    kind: str | None = None  # as --as names it
     least: float = FROM_SCORE  # score
 
 
@@ -90,7 +90,7 @@ def write_boxes(
             told[place] = found
             tiles += tile_of(place + 1, pixels[i], found.found, tiles)
         progress(min(start + AT_ONCE, len(sources)), len(sources))
-    is_coco = way.kind == "coco"
+    is_coco = box_kind(way.kind) == "coco"
     content = _coco(sources, told, plan) if is_coco else _csv(sources, told, plan, refused)
     write_atomic(out, content.encode("utf-8", "backslashreplace"), 0o600)
     if tiles:

@@ -46,8 +46,8 @@ class BoxFiles(Settings):
     diameter_column: str = ""
     """CSV, for volumes: the column of a finding's diameter, in mm."""
     image_size: list[Side] = Field(default=[])
-    """CSV: `[width, height]` of the images that the boxes were drawn on, where the files have other
-    pixels; COCO and VOC say it themselves."""
+    """`[width, height]` of the images that the boxes were drawn on, where the files have other
+    pixels; with `nih` 1024 and 1024 where nothing is said. COCO and VOC say it themselves."""
     names: dict[str, str] = Field(default={})
     """What the list calls a finding -> the plan's class, or `ignore`; `*` and `?` stand for
     letters, brackets for themselves. The first that fits counts. A name that is a class of the plan

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_client.data.boxes.slices import in_slice
+from medfl_client.model_use.box_looks import as_boxes
+from medfl_client.model_use.looks import eight_bits
 from medfl_client.training.detections import Found
 from medfl_common.files import write_atomic
-from medfl_common.ui.frames import framed
+from medfl_common.ui.overlay import boxed
 
 MOST_TILES = 24  # the first images that have a box
 ACROSS = 4  # tiles
@@ -34,22 +37,17 @@ def tile_of(
     """
     if not len(found.scores) or len(before) >= MOST_TILES:
         return []
-    drawn = drawn_slice(np.asarray(record), found)
+    drawn = _drawn(np.asarray(record), found)
     return [Tile(drawn, f"image {number}, surest {float(found.scores[0]):.2f}")]
 
 
-def drawn_slice(record: NDArray[np.generic], found: Found) -> NDArray[np.uint8]:
-    """Draw boxes over a picture, or over the slice through the first of them."""
-    kinds, boxes, image = found.classes, found.boxes, record
+def _drawn(record: NDArray[np.generic], found: Found) -> NDArray[np.uint8]:
+    """Draw boxes over a picture, or over the slice through the surest of them."""
+    boxes, image = as_boxes(found), record
     if record.ndim == 4:
-        middle = float(boxes[0, 0]) if len(boxes) else record.shape[1] / 2
-        at = min(int(middle), record.shape[1] - 1)
-        is_cut = np.abs(boxes[:, 0] - at - 0.5) <= np.maximum(boxes[:, 3], 1) / 2
-        kinds, boxes = kinds[is_cut], boxes[is_cut][:, [1, 2, 4, 5]]
-        image = record[:, at]
-    eight = image.astype(np.uint16) >> (8 if image.dtype == np.uint16 else 0)
-    shown = np.moveaxis(eight, 0, -1).astype(np.uint8)
-    return framed(shown if shown.shape[-1] == 3 else shown[..., 0], kinds, boxes, SIDE)
+        at = min(int(boxes[0, 1]), record.shape[1] - 1)
+        boxes, image = in_slice(boxes, at), record[:, at]
+    return boxed(eight_bits(image), boxes, SIDE)
 
 
 def write_sheet(tiles: Sequence[Tile], path: Path) -> None:

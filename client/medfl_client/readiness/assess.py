@@ -4,8 +4,6 @@ Everything here is for the hospital's own eyes; only `shareable` may go to a coo
 plan asks for statistics and the policy allows it.
 """
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile
 from medfl_client.data.boxed_selection import select_boxed
 from medfl_client.data.dataset import SiteData
-from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import rows
 from medfl_client.data.ingest import Collection, Watch, decode, index_folder
 from medfl_client.data.labels import (
@@ -39,13 +36,11 @@ from medfl_client.readiness.checks import (
     judge_decoded,
     verdict,
 )
+from medfl_client.readiness.header_counts import count_facts
 from medfl_client.readiness.masks import MaskFacts, check_masks, facts_as_json, mask_facts
 from medfl_common.errors import DataError
 from medfl_common.metrics.site_statistics import (
-    AGES,
-    SPACINGS,
     SiteStatistics,
-    band_name,
     suppressed,
 )
 from medfl_common.ops.checks import Finding, fail_for, ok, warn
@@ -120,13 +115,10 @@ def assess(
     if plan is None:
         plan, limit = survey_plan(folder, index[0], data), limit or SURVEY
     selection, plan, is_labelled = _select(folder, index, data, plan, findings, watch, reader)
-    some, collection, shown = _some(selection, limit), None, None
-    try:
-        collection = decode(some, folder, state, data, plan, watch, reader)
-        shown = own_data(state, site, collection, plan)
+    some = _some(selection, limit)
+    collection, shown = _decode(some, folder, site, plan, watch, reader, findings)
+    if collection is not None and shown is not None:
         findings += judge_decoded(collection, None if is_survey else shown, plan, site, is_labelled)
-    except DataError as error:
-        findings.append(fail_for(error, "see the list of files that are left out"))
     refused, used = (collection or selection).refused, _used(selection, some, collection)
     facts = mask_facts(folder, state, data, given, reader, index[0], selection, collection)
     boxes = box_facts(folder, data, given, index[1], selection, collection)
@@ -147,32 +139,29 @@ def assess(
     )
 
 
+def _decode(
+    selection: Selection,
+    folder: Path,
+    site: SiteFile,
+    plan: Plan,
+    watch: Watch | None,
+    reader: Reader,
+    findings: list[Finding],
+) -> tuple[Collection | None, SiteData | None]:
+    """Decode and split what is selected, as far as it can be; add why it cannot."""
+    state, collection = SiteFolder(folder).state, None
+    try:
+        collection = decode(selection, folder, state, site.data, plan, watch, reader)
+        return collection, own_data(state, site, collection, plan)
+    except DataError as error:
+        findings.append(fail_for(error, "see the list of files that are left out"))
+        return collection, None
+
+
 def _shareable(shown: SiteData | None, plan: Plan, site: SiteFile) -> SiteStatistics | None:
     if shown is None or shown.describe is None:
         return None
     return suppressed(shown.describe(), site.policy.min_cell, plan.task)
-
-
-def count_facts(used: list[Row]) -> dict[str, dict[str, int]]:
-    """Count samples by header facts, most frequent first."""
-    facts: dict[str, Callable[[Row], str]] = {
-        "modality": lambda row: row.modality,
-        "view": lambda row: row.view,
-        "laterality": lambda row: row.laterality,
-        "body part": lambda row: row.body_part,
-        "manufacturer": lambda row: row.manufacturer,
-        "model": lambda row: row.model,
-        "year": lambda row: str(row.year or ""),
-        "sex": lambda row: row.sex,
-        "age, years": lambda row: band_name(row.age, AGES, ""),
-        "size, rows x columns": lambda row: f"{row.height} x {row.width}",
-        "between pixels": lambda row: band_name(row.spacing_mm, SPACINGS, "mm"),
-        "photometric interpretation": lambda row: row.photometric,
-        "bits stored": lambda row: str(row.bits or ""),
-        "frames": lambda row: str(row.frames),
-    }
-    counted = {name: Counter(of(row) or "not known" for row in used) for name, of in facts.items()}
-    return {name: dict(counter.most_common()) for name, counter in counted.items()}
 
 
 def as_json(readiness: Readiness, site: str) -> dict[str, object]:

@@ -16,9 +16,12 @@ from medfl_client.training.box_matching import match_by_centre
 from medfl_client.training.client_state import ClientState
 from medfl_client.training.detections import found_in
 from medfl_client.training.local_round import train_locally
+from medfl_client.training.losses import task_loss
 from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.step import Stepper
 from medfl_client.training.train import train
 from medfl_client.training.windows import logits_of
+from medfl_common.errors import ConfigError
 from medfl_common.metrics.box_counts import HIT
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
@@ -196,3 +199,27 @@ def test_other_networks_and_types_take_a_step(
     n_weights, n_bytes, _ = sizes(plan)
     assert n_bytes > 0
     assert training_bytes(plan) > 4 * n_weights
+
+
+def test_halves_of_a_batch_give_the_gradient_of_the_whole() -> None:
+    plan = box_plan(model={"norm": "group"})
+    pixels, boxes = pictures(6).batch(torch.arange(6))
+
+    def gradient(n_parts: int) -> Weights:
+        network = build_model(plan)
+        loss, optimizer = task_loss(plan), torch.optim.SGD(network.parameters(), lr=0.1)
+        own = Stepper(network, optimizer, loss, Plain(), None, torch.float32, CPU, n_parts=n_parts)
+        own.step(pixels, boxes)
+        return {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+
+    whole, halves = gradient(1), gradient(2)
+
+    for name, tensor in whole.items():
+        torch.testing.assert_close(halves[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+def test_a_classifier_is_refused_in_words() -> None:
+    wrong = {"name": "resnet18", "width": None, "levels": None}
+
+    with pytest.raises(ConfigError, match="answers for the whole image; for a detection name"):
+        build_model(box_plan(model=wrong))

@@ -25,8 +25,6 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, save_model
-from medfl_common.ui.frames import framed
-from medfl_common.ui.overlay import COLOURS
 from medfl_common.ui.screen import Screen
 
 SITE = {
@@ -139,14 +137,3 @@ def test_what_no_model_writes_is_refused(tmp_path: Path) -> None:
         predict(site, str(model), [images], None, Screen(), "coco")
     with pytest.raises(ConfigError, match="a model that boxes writes csv or coco, not nifti"):
         predict(site, str(model), [images], None, Screen(), "nifti")
-
-
-def test_a_frame_is_drawn_in_its_class_colour_within_the_image() -> None:
-    image = np.full((20, 30), 100, dtype=np.uint8)
-
-    found = framed(image, [0, 1], np.array([[10.0, 10.0, 8.0, 8.0], [0.0, 29.0, 10.0, 10.0]]))
-
-    assert found.shape == (20, 30, 3)
-    assert tuple(found[6, 6]) == COLOURS["orange"]
-    assert tuple(found[10, 10]) == (100, 100, 100)
-    assert tuple(found[0, 25]) == COLOURS["sky blue"]
