@@ -15,6 +15,7 @@ from medfl_client.data.site_data import own_data
 from medfl_client.data.split import NO_TEST
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
+from medfl_client.readiness.boxes import box_tables, met_boxes
 from medfl_client.readiness.left_out import write_left_out
 from medfl_client.readiness.masks import mask_tables, met_facts
 from medfl_client.task.session import Session, shapes_of
@@ -50,6 +51,9 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     if found.masks is not None:
         for table in mask_tables(met_facts(found, site.data, plan)):
             screen.table(table.header, table.rows)
+    if found.boxes is not None:
+        for table in box_tables(met_boxes(found, plan)):
+            screen.table(table.header, table.rows)
     data = own_data(state, site, found, plan)
     _show_split(found, plan, data, screen)
     device = choose_device(site.compute.device)
@@ -75,14 +79,16 @@ def _show_approval(folder: Path, plan: Plan, policy: Policy, screen: Screen) -> 
 
 def _show_data(found: Collection, state: Path, screen: Screen) -> None:
     rows = file_rows(len({sample.row.name for sample in found.samples}), found.refused)
-    if found.n_labels_unused:
+    if found.n_labels_unused and not found.unused_boxes:
         rows.append([str(found.n_labels_unused), "lines of the label file without an image"])
     for reason, n in count_reasons(found.unused_masks).items():
         rows.append([str(n), f"masks without an image: {reason}"])
+    for reason, n in count_reasons(found.unused_boxes).items():
+        rows.append([str(n), f"images of the list of boxes that are not here: {reason}"])
     for reason, n in found.refused_parts.items():
         rows.append([str(n), f"frames or candidates left out of used files: {reason}"])
     screen.table(["files", "what became of them"], rows)
-    left_out = found.refused | found.unused_masks
+    left_out = found.refused | found.unused_masks | found.unused_boxes
     if left_out:
         path = StateFolder(state).left_out
         write_left_out(left_out, path)

@@ -7,6 +7,7 @@ from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.reasons import file_rows
 from medfl_client.readiness.assess import as_json, assess
+from medfl_client.readiness.boxes import box_tables
 from medfl_client.readiness.checks import VERDICTS, Verdict
 from medfl_client.readiness.left_out import write_left_out
 from medfl_client.readiness.masks import mask_tables
@@ -44,6 +45,7 @@ def survey(
     found = assess(folder, site, plan, watch, limit=0 if every else (LIMIT if plan else 0))
     write_readiness(found, site.site, SiteFolder(folder).readiness, site.data)
     unused = {} if found.masks is None else found.masks.unused
+    unused |= {} if found.boxes is None else found.boxes.unused
     write_left_out(found.refused | unused, StateFolder.of(folder).left_out)
     if share is not None:
         counts = harmony_text(counts_to_share(found, site))
@@ -53,7 +55,9 @@ def survey(
         return found.verdict
     rows = file_rows(found.files["used"], found.refused)
     screen.table(["files", "what became of them"], rows)
-    for table in [] if found.masks is None else mask_tables(found.masks):
+    tables = [] if found.masks is None else mask_tables(found.masks)
+    tables += [] if found.boxes is None else box_tables(found.boxes)
+    for table in tables:
         screen.table(table.header, table.rows)
     for finding in found.findings:
         advice = f" ({finding.todo})" if finding.todo else ""

@@ -1,4 +1,4 @@
-"""`medfl-client look`: cases with their outlines, as images that stay at the hospital."""
+"""`medfl-client look`: cases with outlines or boxes, as images that stay at the hospital."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.site_data import own_data
+from medfl_client.model_use.box_looks import write_boxes
 from medfl_client.model_use.kept_models import LAST, find_model
 from medfl_client.model_use.looks import Model, find_case, worst_cases, write_look
 from medfl_client.task.session import use_threads
@@ -41,12 +42,15 @@ def look(
         device = choose_device(site.compute.device)
         model = Model(network.to(device), device)
     plan = _with_outlines(plan)
+    _refuse_model(plan, model_name)
     use_threads(plan)
     state = SiteFolder(folder).state
     found = collect(folder, state, site.data, plan, screen.watch)
     if not case and not worst:
-        _list(found, plan, screen)
+        (_list if plan.task.has_masks else _list_boxes)(found, plan, screen)
         return []
+    if plan.task.has_boxes:
+        return _look_at_boxes(folder, found, case, plan, screen)
     chosen = [(find_case(found, case), "")] if case else []
     if worst and model is not None:
         data = own_data(state, site, found, plan)
@@ -77,12 +81,48 @@ def _with_outlines(plan: Plan | None) -> Plan:
         raise ConfigError(
             "look needs to know the classes", todo="name the study's plan with --plan FILE"
         )
-    if not plan.task.has_masks:
+    if not plan.task.is_dense:
         raise ConfigError(
-            "look shows outlines, and the plan has none",
+            "look shows outlines and boxes, and the plan has none",
             todo="use medfl-client index, or of a model medfl-client explain",
         )
     return plan
+
+
+def _refuse_model(plan: Plan, model_name: str) -> None:
+    if plan.task.has_boxes and model_name:
+        raise ConfigError(
+            "look shows the boxes of the site's list, and no model's",
+            todo="leave --model and --worst out; medfl-client predict lists what a model finds",
+        )
+
+
+def _look_at_boxes(
+    folder: Path, found: Collection, case: str, plan: Plan, screen: Screen
+) -> list[Path]:
+    """Write images of a case with the boxes that the network is trained on."""
+    place = find_case(found, case)
+    into = SiteFolder(folder).looks / f"{place + 1:04d}"
+    paths = write_boxes(found, place, into)
+    screen.say(f"case {place + 1}: {found.samples[place].row.name}: {into}")
+    for note in found.box_notes[place]:
+        screen.say(note)
+    screen.say(f"{legend(plan.task.foreground)}; as the network sees it")
+    screen.say(f"images: {len(paths)}; they show patients, and stay here")
+    return paths
+
+
+def _list_boxes(found: Collection, plan: Plan, screen: Screen) -> None:
+    """Say which cases there are, with how many boxes of each class."""
+    assert found.boxes is not None
+    rows = []
+    for place, sample in enumerate(found.samples[:N_LISTED]):
+        kinds = found.boxes[place][:, 0]
+        counts = [str(int((kinds == k).sum())) for k in range(len(plan.task.classes))]
+        rows.append([str(place + 1), sample.row.name, *counts])
+    screen.table(["case", "file", *plan.task.classes], rows)
+    if len(found.samples) > N_LISTED:
+        screen.say(f"the first {N_LISTED} of {len(found.samples):,}")
 
 
 def _plan_of(folder: Path, plan_file: Path | None) -> Plan | None:

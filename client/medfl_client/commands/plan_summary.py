@@ -35,12 +35,12 @@ MASK_SCORES = (
 def summarise(plan: Plan) -> Rows:
     """List rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
-    mb, is_dense = reply_mb(plan), plan.task.has_masks
+    mb = reply_mb(plan)
     validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
         ["what the model learns", _question(plan)],
-        ["which images medfl reads", _data(plan.images, "mask" if is_dense else "label")],
+        ["which images medfl reads", _data(plan.images, _label(plan))],
         ["what else medfl reads", _extras(plan)],
         ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
@@ -110,6 +110,8 @@ def _question(plan: Plan) -> str:
     if plan.task.has_masks:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
         return f"which of these each {place} of an image is: {names}"
+    if plan.task.has_boxes:
+        return f"where in an image these are, each in a box: {names}"
     return f"which of these it is: {names}"
 
 
@@ -127,10 +129,17 @@ def _data(images: Images, what: str) -> str:
     return f"{where}, brought to {size} pixels{most}"
 
 
+def _label(plan: Plan) -> str:
+    """Name what an image has one of."""
+    if plan.task.has_boxes:
+        return "list of boxes"
+    return "mask" if plan.task.has_masks else "label"
+
+
 def _extras(plan: Plan) -> str:
     groups = plan.evaluation.subgroups
     also = f"; {', '.join(groups)} of each image, for scores by group" if groups else ""
-    what = "masks" if plan.task.has_masks else "labels"
+    what = {"mask": "masks", "list of boxes": "boxes"}.get(_label(plan), "labels")
     return f"the {what} that the site file names, and a fixed list of DICOM tags{also}"
 
 

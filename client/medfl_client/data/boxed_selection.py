@@ -42,7 +42,7 @@ def select_boxed(
     selection.n_labels_unused = len(joined.unused)
     unused, name = {*map(id, joined.unused)}, Path(data.boxes.file).name
     selection.unused_boxes = {
-        f"{name}/{key}.xml" if data.boxes.format == "voc" else f"{name}: {entry.where}": NO_IMAGE
+        f"{name}/{key}" if data.boxes.format == "voc" else f"{name}: {entry.where}": NO_IMAGE
         for key, entry in entries.items()
         if id(entry) in unused
     }

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from medfl_client.config.folder import PRIVATE, PUBLIC, SIGNING_KEY, home_of
 from medfl_client.config.identity import public_lines
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.boxes.lists import read_entries
 from medfl_client.data.labels import read_csv
 from medfl_client.data.lockdown import name_locks
 from medfl_client.data.sandbox import locks_here
@@ -63,6 +64,9 @@ def check_data_folder(folder: Path) -> Finding:
 
 def check_labels(base: Path, data: DataFiles) -> Finding:
     """Read the whole label file, as training will."""
+    if data.labels_from == "boxes":
+        n = len(read_entries(base, data, b""))
+        return ok(f"{data.boxes.file}: boxes of {n:,} images")
     if data.labels_from != "csv":
         return ok(f"from the {data.labels_from}; there is no label file")
     columns = (data.label_column,) if data.label_column else tuple(data.label_columns.values())

@@ -72,6 +72,7 @@ def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
     with suppress(MedflError):
         site = load_site_file(folder)
         files = {site.data.folder: "data folder", site.data.labels: "label file"}
+        files[site.data.boxes.file] = "list of boxes"
         names[site.site] = "site"
         if site.server is not None:
             host, _ = split(site.server.address)
@@ -79,6 +80,8 @@ def private_names(folder: Path, plan_file: Path | None) -> dict[str, str]:
             names |= proxy_names(folder, site)
             files[site.server.ca] = "ca.crt"
         for name, role in files.items():
+            if not name:  # the site has no such file
+                continue
             path = folder / name
             names |= dict.fromkeys((name, str(path), str(path.resolve())), role)
     return names

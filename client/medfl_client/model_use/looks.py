@@ -71,13 +71,13 @@ def write_look(
         shown.append(np.asarray(shares.argmax(axis=0), np.uint8))
     if truth.ndim == 2:
         pixels, shown = pixels[:, None], [one[None] for one in shown]
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for old in folder.glob("slice-*.png"):
-        old.unlink()
+    empty(folder)
     paths = []
     for at in slices_shown(shown):
         path = folder / f"slice-{at + 1:03d}.png"
-        _write(path, pixels[:, at], [one[at] for one in shown], plan)
+        image = eight_bits(pixels[:, at])
+        tiles = [outlined(image, one[at], plan.task.foreground, SIDE) for one in shown]
+        write_tiles(path, tiles)
         paths.append(path)
     return paths
 
@@ -114,16 +114,26 @@ def _rows(part: Examples) -> list[int]:
     return [int(row) for row in part.rows]
 
 
-def _write(path: Path, pixels: NDArray[np.generic], labels: list[Labels], plan: Plan) -> None:
-    """Write one slice, (C, H, W), with each of the outlines side by side."""
+def empty(folder: Path) -> None:
+    """Make a folder for a case, or take out what was written into it before."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in folder.glob("slice-*.png"):
+        old.unlink()
+
+
+def eight_bits(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Turn (1 or 3, H, W) of a cache into (H, W) or (H, W, 3) of 8 bits."""
+    shown = pixels.astype(np.uint16) >> (8 if pixels.dtype == np.uint16 else 0)
+    image = np.moveaxis(shown, 0, -1).astype(np.uint8)
+    return image if image.shape[-1] == 3 else image[..., 0]
+
+
+def write_tiles(path: Path, tiles: Sequence[NDArray[np.uint8]]) -> None:
+    """Write images (H, W, 3) side by side into one file."""
     import io
 
     from PIL import Image
 
-    eight = pixels.astype(np.uint16) >> (8 if pixels.dtype == np.uint16 else 0)
-    image = np.moveaxis(eight, 0, -1).astype(np.uint8)
-    image = image if image.shape[-1] == 3 else image[..., 0]
-    tiles = [outlined(image, one, plan.task.foreground, SIDE) for one in labels]
     gap = np.full((tiles[0].shape[0], GAP, 3), 255, dtype=np.uint8)
     row = [tiles[0], *(part for tile in tiles[1:] for part in (gap, tile))]
     content = io.BytesIO()

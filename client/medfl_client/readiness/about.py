@@ -26,6 +26,8 @@ def about_section(readiness: Readiness, data: DataFiles) -> Section:
 
 
 def _labels(data: DataFiles) -> str:
+    if data.labels_from == "boxes":
+        return f"{data.boxes.file}: boxes"
     if data.labels_from != "csv":
         named = {"folder": "the name of the first folder", "tag": f"the DICOM tag {data.label_tag}"}
         return named.get(data.labels_from, "the image's own file")

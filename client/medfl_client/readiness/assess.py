@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile
+from medfl_client.data.boxed_selection import select_boxed
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import rows
@@ -29,6 +30,7 @@ from medfl_client.data.reader import DicomReader, Reader
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.selection import Sample, Selection, select
 from medfl_client.data.site_data import own_data
+from medfl_client.readiness.boxes import BoxFacts, box_facts, boxes_as_json, check_boxes
 from medfl_client.readiness.checks import (
     UNLABELLED,
     VERDICTS,
@@ -66,6 +68,7 @@ class Readiness:
     n_not_decoded: int  # samples that nobody decoded
     shareable: SiteStatistics | None
     masks: MaskFacts | None = None  # of a site whose labels are masks
+    boxes: BoxFacts | None = None  # of a site whose labels are boxes
     is_labelled: bool = True  # False: the labels are at fault, and the images are shown without
 
     @property
@@ -126,7 +129,8 @@ def assess(
         findings.append(fail_for(error, "see the list of files that are left out"))
     refused, used = (collection or selection).refused, _used(selection, some, collection)
     facts = mask_facts(folder, state, data, given, reader, index[0], selection, collection)
-    findings += check_files(selection, refused, len(used)) + check_masks(facts)
+    boxes = box_facts(folder, data, given, index[1], selection, collection)
+    findings += check_files(selection, refused, len(used)) + check_masks(facts) + check_boxes(boxes)
     return Readiness(
         plan=plan,
         is_survey=is_survey,
@@ -138,6 +142,7 @@ def assess(
         n_not_decoded=len(selection.samples) - len(some.samples),
         shareable=_shareable(shown, plan, site) if is_labelled or is_survey else None,
         masks=facts,
+        boxes=boxes,
         is_labelled=is_labelled or is_survey,
     )
 
@@ -190,6 +195,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         "labels": {} if readiness.labels.keys() == {UNLABELLED, "-"} else readiness.labels,
         "counts": readiness.counts,
         **facts_as_json(readiness.masks),
+        **boxes_as_json(readiness.boxes),
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,
     }
 
@@ -238,7 +244,7 @@ def _select(
 ) -> tuple[Selection, Plan, bool]:
     """Select with the labels (True); if the labels are at fault, select without them (False).
 
-    Images whose masks are at fault are shown as without a plan.
+    Images whose masks or boxes are at fault are shown as without a plan.
     """
     database, secret = index
     if UNLABELLED not in plan.task.classes:
@@ -247,6 +253,8 @@ def _select(
                 own = SiteFolder(folder).state
                 files = [*rows(database)]
                 return select_masked(folder, own, data, plan, reader, watch, files), plan, True
+            if plan.task.has_boxes:
+                return select_boxed(folder, data, plan, rows(database), secret), plan, True
             labels = read_labels(folder, data, plan, secret)
             return select(rows(database), labels, data, plan, folder / data.folder), plan, True
         except DataError as error:
@@ -258,7 +266,7 @@ def _select(
             findings.append(warn(what, "index again with --plan"))
         except DataError as error:
             findings.append(fail_for(error, "correct the labels, then index again"))
-    plan = survey_plan(folder, database, data) if plan.task.has_masks else plan
+    plan = survey_plan(folder, database, data) if plan.task.is_dense else plan
     every = LabelRow(0, (plan.task.classes[0],) * len(plan.task.classes), {})
     if plan.task.has_several:
         every = LabelRow(0, ("0",) * len(plan.task.classes), {})

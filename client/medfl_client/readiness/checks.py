@@ -217,13 +217,14 @@ def check_policy(
 
 
 def _check_cells(part: Part, images: Examples, plan: Plan, policy: Policy) -> list[Finding]:
-    """Say where a part's scores, or of a segmentation those of a class, would be withheld."""
+    """Say where a part's scores, or of masks or boxes those of a class, would be withheld."""
     targets = images.targets
     cells = [[int((own == value).sum()) for value in (0, 1)] for own in targets.T]
     small = [any(0 < cell < policy.min_cell for cell in own) for own in cells]
     if len(images) and not any(small):
         return []
-    if plan.task.has_masks and len(images) >= policy.min_cell and not all(small[1:]):
+    own = small[-len(plan.task.foreground) :]
+    if plan.task.is_dense and len(images) >= policy.min_cell and not all(own):
         names = [*compress(plan.task.classes, small)]
         what = (
             f"fewer than policy.min_cell ({policy.min_cell}) of {len(images)} {part} images are "

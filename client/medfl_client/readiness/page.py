@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.boxes.slices import most_boxed
 from medfl_client.data.ingest import Collection
 from medfl_client.data.reasons import count_faults, file_rows
 from medfl_client.readiness.about import about_section
 from medfl_client.readiness.assess import Readiness
+from medfl_client.readiness.boxes import box_section
 from medfl_client.readiness.checks import UNLABELLED, mixed_patients
 from medfl_client.readiness.masks import mask_section
 from medfl_common import __version__
@@ -30,7 +32,7 @@ from medfl_common.metrics.site_statistics import (
 )
 from medfl_common.ops.checks import State, worst
 from medfl_common.plan.plan import Plan
-from medfl_common.ui.overlay import fullest, legend, outlined
+from medfl_common.ui.overlay import boxed, fullest, legend, outlined
 from medfl_common.ui.page import Section, Table, image_grid, line_plot, render
 
 QUESTION = "Is our data ready?"
@@ -49,6 +51,8 @@ def write_readiness(readiness: Readiness, site: str, path: Path, data: DataFiles
     sections = [_findings(readiness), _numbers(readiness)]
     if readiness.masks is not None:
         sections.append(mask_section(readiness.masks))
+    if readiness.boxes is not None:
+        sections.append(box_section(readiness.boxes))
     if found is not None:
         sections += [_sheet(found, readiness), _greys(found)]
     sections.append(_counts(readiness))
@@ -126,6 +130,11 @@ def _sheet(found: Collection, readiness: Readiness) -> Section:
             f" The contours are its masks: {legend(readiness.plan.task.foreground)}; white: "
             "unknown. Of a volume the slice with the largest area is shown."
         )
+    if found.boxes is not None:
+        text += (
+            f" Its boxes are drawn: {legend(readiness.plan.task.foreground)}. Of a volume the "
+            "slice with the most boxes is shown."
+        )
     return Section("What the network will really see", [text], sheet=image_grid(tiles))
 
 
@@ -133,7 +142,7 @@ def _caption(readiness: Readiness, label: int, found: Collection, position: int)
     if UNLABELLED in readiness.labels:
         return found.samples[position].row.modality
     names = readiness.plan.task.classes
-    if readiness.plan.task.type == "multilabel":
+    if readiness.plan.task.type in ("multilabel", "detection"):
         names = ["none known", *names]
     return names[label]
 
@@ -141,6 +150,9 @@ def _caption(readiness: Readiness, label: int, found: Collection, position: int)
 def _tile(found: Collection, position: int, plan: Plan) -> NDArray[np.uint8]:
     """Give one image as (S, S) or (S, S, 3) of 8 bits; of a volume a slice; with its outlines."""
     record = found.pixels[found.rows[position]]
+    if found.boxes is not None:
+        place, own = most_boxed(found.boxes[position], record.shape[1:])
+        return boxed(_picture(record, place), own, SIDE)
     if found.masks is None:
         return _picture(record, record.shape[1] // 2)
     labels = np.asarray(found.masks.labels[found.masks.rows[position]], np.uint8)

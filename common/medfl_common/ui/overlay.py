@@ -38,6 +38,31 @@ def outlined(image: Pixels, labels: Pixels, foreground: Sequence[str], least: in
     return shown
 
 
+def boxed(image: Pixels, boxes: NDArray[np.floating], least: int = 1) -> Pixels:
+    """Draw boxes over an image, each class in its colour.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+        boxes: (M, 5) place of the class from 0, centre y and x, height and width, in pixels.
+        least: Pixels that the shorter side has at least; the image is repeated, not smoothed.
+
+    Returns:
+        (H', W', 3).
+    """
+    n = max(1, -(-least // min(image.shape[:2])))
+    shown = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    shown = shown.repeat(n, axis=0).repeat(n, axis=1)
+    colours, ends = [*COLOURS.values()], np.array(shown.shape[:2])
+    for kind, *place in boxes.tolist():
+        centre, sides = np.array(place[:2]) * n, np.array(place[2:]) * n
+        y0, x0 = np.clip(np.rint(centre - sides / 2).astype(int), 0, ends - 1).tolist()
+        y1, x1 = np.clip(np.rint(centre + sides / 2).astype(int) - 1, 0, ends - 1).tolist()
+        inside = np.zeros(shown.shape[:2], dtype=np.bool_)
+        inside[y0 : max(y0, y1) + 1, x0 : max(x0, x1) + 1] = True
+        shown[edge(inside)] = colours[int(kind) % len(colours)]
+    return shown
+
+
 def edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Give the pixels of a mask (H, W) that a neighbour above, below or beside does not share."""
     around = np.pad(mask, 1)

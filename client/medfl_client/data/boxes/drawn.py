@@ -80,4 +80,4 @@ def _is_alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def _at(finding: Listed, what: str) -> str:
-    return f"{finding.where} of the list of boxes: {what}"
+    return f"list of boxes, {finding.where}: {what}"

@@ -58,7 +58,7 @@ class Entry:
 
     def blame(self, where: str, why: str) -> None:
         """Keep the first fault."""
-        self.fault = self.fault or f"{where} of the list of boxes: {why}"
+        self.fault = self.fault or f"list of boxes, {where}: {why}"
 
     def why_lost(self) -> str:
         """Say why the image cannot be used; empty: it can."""

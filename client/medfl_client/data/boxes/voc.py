@@ -27,7 +27,7 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_folder(folder: Path) -> dict[str, Entry]:
-    """Read a folder: path of an image, without ending -> what is said of it.
+    """Read a folder: path of a file, as its image but for the ending -> what is said of it.
 
     A file without objects says that nothing is there. A damaged one costs its image.
     """
@@ -40,8 +40,7 @@ def read_folder(folder: Path) -> dict[str, Entry]:
     for file in list_files(folder):
         if not file.path.lower().endswith(".xml"):
             continue
-        stem = file.path[: -len(".xml")]
-        entry = found[stem] = Entry("its file")
+        entry = found[file.path] = Entry("its file")
         if file.reason:
             entry.blame("its file", file.reason)
         elif file.size > MAX_FILE:
