@@ -1,5 +1,7 @@
 """A small detection: its plan, and images of bright squares and dim discs with their boxes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import yaml
@@ -31,7 +33,9 @@ def box_plan(**sections: dict[str, object]) -> Plan:
     return Plan.model_validate(values)
 
 
-def squares(n: int, *lengths: int, seed: int = 0, most: int = 3) -> BoxedImages:
+def squares(
+    n: int, *lengths: int, seed: int = 0, most: int = 3, sides: Sequence[int] = (5, 9)
+) -> BoxedImages:
     """Draw images of some shapes each, large and small; a disc is less bright than a square."""
     rng = np.random.default_rng(seed)
     d = len(lengths)
@@ -41,7 +45,7 @@ def squares(n: int, *lengths: int, seed: int = 0, most: int = 3) -> BoxedImages:
     for image in pixels:
         own: list[list[float]] = []
         for _ in range(int(rng.integers(0, most + 1))):
-            kind, side = int(rng.integers(2)), float(rng.choice([5, 9]))
+            kind, side = int(rng.integers(2)), float(rng.choice(sides))
             centre = [float(rng.integers(5, length - 5)) + 0.5 for length in lengths]
             if any(np.abs(np.subtract(centre, one[1 : 1 + d])).max() < 10 for one in own):
                 continue

@@ -17,7 +17,7 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 
 
-MaskKind = Literal["dicom-seg", "nifti", "png"]
+OutputKind = Literal["dicom-seg", "nifti", "png", "csv", "coco"]
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
 
 
@@ -196,15 +196,23 @@ def predict(
         ),
     ] = None,
     kind: Annotated[
-        MaskKind | None,
-        typer.Option("--as", help="The mask files of a segmentation; default: dicom-seg."),
+        OutputKind | None,
+        typer.Option(
+            "--as",
+            help="Of a segmentation the mask files, default: dicom-seg; of a detection csv, its "
+            "default, or coco.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Of a detection: boxes from this score on; default: 0.3.", min=0, max=1),
     ] = None,
 ) -> None:
-    """Score DICOM files with a model, into a CSV, or outline them. Sends nothing; no diagnosis."""
+    """Score DICOM files with a model, or outline or box. Sends nothing; no diagnosis."""
     from medfl_client.commands.predict import predict
 
     with errors_for_people():
-        predict(folder, model, dicom, out, Screen(), kind)
+        predict(folder, model, dicom, out, Screen(), kind, threshold)
 
 
 @app.command()
@@ -217,10 +225,11 @@ def look(
         Path | None, typer.Option(help="The study plan; default: plan.yaml. A model has its own.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A model whose outlines are shown too: as for predict.")
+        str, typer.Option(help="A model whose outlines or boxes are shown too: as for predict.")
     ] = "",
     worst: Annotated[
-        int, typer.Option(help="So many of the cases that the model outlines worst.", min=0)
+        int,
+        typer.Option(help="So many of the cases in which the model is worst.", min=0),
     ] = 0,
 ) -> None:
     """Show cases with their outlines, as images in the site's directory. Sends nothing."""

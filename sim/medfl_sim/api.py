@@ -21,6 +21,7 @@ from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
 from medfl_common.run.model_file import WEIGHTS
 from medfl_server.reports.scores import ALL, score_sites
+from medfl_server.reports.sections.shared import main_score, second_score
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
@@ -62,7 +63,7 @@ class Run:
     def curve(self, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
         """Return (rounds made, `value` of the model after them) at a site, or over all.
 
-        Without `value` it is the AUC, or a segmentation's Dice.
+        Without `value` it is the AUC, a segmentation's Dice, or a detection's FROC.
         """
         return curve(self.study, value, site)
 
@@ -87,8 +88,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Show the scores as a table in a notebook."""
-        is_dense = self.study.plan.task.has_masks
-        names = ["n", *(("dice", "nsd") if is_dense else ("auc", "accuracy")), "loss"]
+        plan = self.study.plan
+        names = ["n", main_score(plan)[0], second_score(plan)[0], "loss"]
         rows = "".join(
             f"<tr><th>{html.escape(site)}</th>"
             + "".join(f"<td>{_shown(values[name])}</td>" for name in names)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
+from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.site_data import own_data
-from medfl_client.model_use.box_looks import write_boxes
+from medfl_client.model_use.box_looks import worst_boxed, write_boxes
+from medfl_client.model_use.found_boxes import FROM_SCORE
 from medfl_client.model_use.kept_models import LAST, find_model
 from medfl_client.model_use.looks import Model, find_case, worst_cases, write_look
 from medfl_client.task.session import use_threads
@@ -29,7 +31,7 @@ def look(
         folder: The site's directory.
         case: Number, path, SOP or series UID; empty: none.
         plan_file: The study's plan; None: the model's, or plan.yaml in the directory.
-        model_name: A model whose outlines are shown too; empty: none, or with `worst` the last.
+        model_name: A model shown beside the site; empty: none, or with `worst` the last.
         worst: How many of the worst cases; 0: none.
         screen: Shows what is found.
     """
@@ -42,29 +44,46 @@ def look(
         device = choose_device(site.compute.device)
         model = Model(network.to(device), device)
     plan = _with_outlines(plan)
-    _refuse_model(plan, model_name)
     use_threads(plan)
     state = SiteFolder(folder).state
     found = collect(folder, state, site.data, plan, screen.watch)
     if not case and not worst:
         (_list if plan.task.has_masks else _list_boxes)(found, plan, screen)
         return []
-    if plan.task.has_boxes:
-        return _look_at_boxes(folder, found, case, plan, screen)
     chosen = [(find_case(found, case), "")] if case else []
     if worst and model is not None:
-        data = own_data(state, site, found, plan)
-        ranked = worst_cases(data, found, plan, model, worst)
-        chosen += [(place, f"Dice {dice:.3f}, ") for place, dice in ranked]
+        chosen += _worst(own_data(state, site, found, plan), found, plan, model, worst)
     paths: list[Path] = []
     for place, score in chosen:
         into = SiteFolder(folder).looks / f"{place + 1:04d}"
-        paths += write_look(found, place, plan, model, into)
+        write = write_boxes if plan.task.has_boxes else write_look
+        paths += write(found, place, plan, model, into)
         screen.say(f"case {place + 1}: {score}{found.samples[place].row.name}: {into}")
-    beside = "; the site's masks on the left, the model's on the right" if model else ""
-    screen.say(f"{legend(plan.task.foreground)}; white: unknown{beside}")
+        for note in found.box_notes[place] if plan.task.has_boxes else ():
+            screen.say(note)
+    screen.say(_legend(plan, model))
     screen.say(f"images: {len(paths)}; they show patients, and stay here")
     return paths
+
+
+def _worst(
+    data: SiteData, found: Collection, plan: Plan, model: Model, n: int
+) -> list[tuple[int, str]]:
+    """Give the places of a model's worst cases, and what is wrong with each."""
+    if plan.task.has_boxes:
+        return worst_boxed(data, found, plan, model, n)
+    ranked = worst_cases(data, found, plan, model, n)
+    return [(place, f"Dice {dice:.3f}, ") for place, dice in ranked]
+
+
+def _legend(plan: Plan, model: Model | None) -> str:
+    """Say what is to be seen."""
+    colours, what = legend(plan.task.foreground), "boxes" if plan.task.has_boxes else "masks"
+    beside = f"; the site's {what} on the left, the model's on the right" if model else ""
+    if plan.task.has_boxes:
+        least = f" from a score of {FROM_SCORE:g} on" if model else ""
+        return f"{colours}; as the network sees it{beside}{least}"
+    return f"{colours}; white: unknown{beside}"
 
 
 def _refuse_two_plans(plan_file: Path | None, model_name: str) -> None:
@@ -87,29 +106,6 @@ def _with_outlines(plan: Plan | None) -> Plan:
             todo="use medfl-client index, or of a model medfl-client explain",
         )
     return plan
-
-
-def _refuse_model(plan: Plan, model_name: str) -> None:
-    if plan.task.has_boxes and model_name:
-        raise ConfigError(
-            "look shows the boxes of the site's list, and no model's",
-            todo="leave --model and --worst out; medfl-client predict lists what a model finds",
-        )
-
-
-def _look_at_boxes(
-    folder: Path, found: Collection, case: str, plan: Plan, screen: Screen
-) -> list[Path]:
-    """Write images of a case with the boxes that the network is trained on."""
-    place = find_case(found, case)
-    into = SiteFolder(folder).looks / f"{place + 1:04d}"
-    paths = write_boxes(found, place, into)
-    screen.say(f"case {place + 1}: {found.samples[place].row.name}: {into}")
-    for note in found.box_notes[place]:
-        screen.say(note)
-    screen.say(f"{legend(plan.task.foreground)}; as the network sees it")
-    screen.say(f"images: {len(paths)}; they show patients, and stay here")
-    return paths
 
 
 def _list_boxes(found: Collection, plan: Plan, screen: Screen) -> None:

@@ -4,6 +4,8 @@ import math
 
 from medfl_client.commands.plan_risks import risks
 from medfl_client.training.objectives import objective_class
+from medfl_common.metrics.box_counts import N_BOX_BINS, N_COARSE_BOX_BINS
+from medfl_common.metrics.box_numbers import box_shapes
 from medfl_common.metrics.counts import N_BINS
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.site_statistics import lengths
@@ -32,15 +34,25 @@ MASK_SCORES = (
 )
 
 
+BOX_SCORES = (
+    "the number of scored images, their mean loss to three digits; for each class the numbers of "
+    "images with it and without, of true boxes, and by the model's confidence in "
+    f"{N_COARSE_BOX_BINS} bins, at the end {N_BOX_BINS}, those of boxes that are found or false "
+    "and of the images behind them; at the end how alike the boxes of a patient are; classes and "
+    "bins of few images stay (policy P5). No box and no place leaves"
+)
+LABELS = {"segmentation": "mask", "detection": "list of boxes"}  # of other tasks: label
+
+
 def summarise(plan: Plan) -> Rows:
     """List rows of (question, answer)."""
     n, rounds = n_weights(plan), plan.federation.rounds
-    mb = reply_mb(plan)
+    mb, label = reply_mb(plan), LABELS.get(plan.task.type, "label")
     validation = f"{plan.evaluation.validation:.0%} of the patients here"
     rows = [
         ["study", f"{plan.study}, plan {plan.hash()[:12]}"],
         ["what the model learns", _question(plan)],
-        ["which images medfl reads", _data(plan.images, _label(plan))],
+        ["which images medfl reads", _data(plan.images, label)],
         ["what else medfl reads", _extras(plan)],
         ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
@@ -92,6 +104,8 @@ def _shared(plan: Plan) -> Shapes:
 def _n_counts(plan: Plan) -> int:
     if plan.task.has_masks:
         return sum(map(math.prod, mask_shapes(len(plan.task.foreground)).values()))
+    if plan.task.has_boxes:
+        return sum(map(math.prod, box_shapes(len(plan.task.foreground)).values()))
     return math.prod(plan.task.confusion_shape) + 2 * plan.task.n_outputs * N_BINS
 
 
@@ -111,7 +125,7 @@ def _question(plan: Plan) -> str:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
         return f"which of these each {place} of an image is: {names}"
     if plan.task.has_boxes:
-        return f"where in an image these are, each in a box: {names}"
+        return f"where in an image are: {names}"
     return f"which of these it is: {names}"
 
 
@@ -129,17 +143,10 @@ def _data(images: Images, what: str) -> str:
     return f"{where}, brought to {size} pixels{most}"
 
 
-def _label(plan: Plan) -> str:
-    """Name what an image has one of."""
-    if plan.task.has_boxes:
-        return "list of boxes"
-    return "mask" if plan.task.has_masks else "label"
-
-
 def _extras(plan: Plan) -> str:
     groups = plan.evaluation.subgroups
     also = f"; {', '.join(groups)} of each image, for scores by group" if groups else ""
-    what = {"mask": "masks", "list of boxes": "boxes"}.get(_label(plan), "labels")
+    what = {"segmentation": "masks", "detection": "boxes"}.get(plan.task.type, "labels")
     return f"the {what} that the site file names, and a fixed list of DICOM tags{also}"
 
 
@@ -203,6 +210,8 @@ def _who(plan: Plan) -> str:
 def _scores(plan: Plan) -> str:
     if plan.task.has_masks:
         return MASK_SCORES
+    if plan.task.has_boxes:
+        return BOX_SCORES
     groups = ", ".join(plan.evaluation.subgroups)
     last = f"; for the final model also by {groups}" if groups else ""
     if plan.evaluation.feature_statistics:

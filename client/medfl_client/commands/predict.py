@@ -7,7 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medfl_client.commands.predict_masks import author_of, refuse_no_outlines, write_outlines
+from medfl_client.commands.predict_boxes import (
+    BoxKind,
+    Way,
+    box_kind,
+    refuse_no_boxes,
+    write_boxes,
+)
+from medfl_client.commands.predict_masks import (
+    author_of,
+    mask_kind,
+    refuse_no_outlines,
+    write_outlines,
+)
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
@@ -19,6 +31,7 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
+from medfl_client.model_use.found_boxes import FROM_SCORE
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.named_thresholds import named_thresholds
 from medfl_client.model_use.out_of_distribution import (
@@ -50,12 +63,14 @@ def predict(
     paths: Sequence[Path],
     out: Path | None,
     screen: Screen,
-    kind: Kind | None = None,
+    kind: Kind | BoxKind | None = None,
+    least: float | None = None,
 ) -> None:
     """Write a line per sample: log-odds, probabilities, predictions, how usual it looks.
 
-    A segmentation model writes a mask file per sample, and a line with its volumes. An unreadable
-    file gets a line with the reason. Nothing leaves the site.
+    A segmentation model writes a mask file per sample, and a line with its volumes; a detection
+    model a line for each box from a score of `least` on. An unreadable file gets a line with the
+    reason. Nothing leaves the site.
     """
     site = load_site_file(folder)
     place = find_model(folder, name)
@@ -64,7 +79,7 @@ def predict(
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"
         )
-    out, kind = _where(folder, site.data, plan, out, kind)
+    out = _where(folder, site.data, plan, out, kind, least)
     use_threads(plan)
     device = choose_device(site.compute.device)
     model = model.to(device)
@@ -72,10 +87,15 @@ def predict(
         paths, site_secret(SiteFolder(folder).state), screen.watch("read the headers of")
     )
     sources, refused = sources_of(rows, site.data, plan, Path("/"))
-    if kind is not None:
-        by, todo = author_of(place, plan), (sources, refused)
-        kept, refused = write_outlines(todo, model, plan, kind, by, device, out, screen)
-        _say(kept, refused, out, "outlined", screen)
+    if plan.task.is_dense:
+        todo = (sources, refused)
+        if plan.task.has_masks:
+            by, files = author_of(place, plan), mask_kind(kind)
+            kept, refused = write_outlines(todo, model, plan, files, by, device, out, screen)
+        else:
+            way = Way(box_kind(kind), FROM_SCORE if least is None else least)
+            kept, refused = write_boxes(todo, model, plan, way, device, out, screen)
+        _say(kept, refused, out, "outlined" if plan.task.has_masks else "looked at", screen)
         return
     pixels, kept, faults = decode(sources, plan.images)
     refused |= faults
@@ -97,25 +117,37 @@ def predict(
 
 
 def _where(
-    folder: Path, data: DataFiles, plan: Plan, out: Path | None, kind: Kind | None
-) -> tuple[Path, Kind | None]:
-    """Say where the output goes and, of a segmentation, what it is; refuse before any work."""
+    folder: Path,
+    data: DataFiles,
+    plan: Plan,
+    out: Path | None,
+    kind: Kind | BoxKind | None,
+    least: float | None,
+) -> Path:
+    """Say where the output goes; refuse before any work what the model does not write."""
+    if least is not None and not plan.task.has_boxes:
+        raise ConfigError("--threshold is for models that box", todo="leave --threshold out")
     if plan.task.has_masks:
-        out, kind = out or SiteFolder(folder).outlines, kind or "dicom-seg"
-        if kind == "png" and plan.images.dimensions == 3:
+        out, files = out or SiteFolder(folder).outlines, mask_kind(kind)
+        if files == "png" and plan.images.dimensions == 3:
             raise ConfigError(
                 "a PNG is of a single image, and this model outlines volumes",
                 todo="--as nifti, or --as dicom-seg",
             )
-        refuse_no_outlines(out, kind, folder, data)
-        return out, kind
-    if kind is not None:
+        refuse_no_outlines(out, files, folder, data)
+        return out
+    usual = SiteFolder(folder).predictions
+    if plan.task.has_boxes:
+        refuse_no_boxes(plan, box_kind(kind))
+        usual = usual.with_suffix(".json" if kind == "coco" else ".csv")
+    elif kind is not None:
         raise ConfigError(
-            "--as is for models that outline; this one judges whole images", todo="leave --as out"
+            "--as is for models that outline or box; this one judges whole images",
+            todo="leave --as out",
         )
-    out = out or SiteFolder(folder).predictions
+    out = out or usual
     _refuse_no_place(out)
-    return out, None
+    return out
 
 
 def _ranks(

@@ -30,6 +30,15 @@ AT_ONCE = 8  # sources that are decoded, and then outlined
 NUMBERED = re.compile(rf"\d{{4,}}({'|'.join(map(re.escape, EXTENSIONS.values()))})")
 
 
+def mask_kind(kind: str | None) -> Kind:
+    """Give the kind of mask files that --as names; raise ConfigError for another."""
+    found = next((one for one in EXTENSIONS if one == (kind or "dicom-seg")), None)
+    if found is None:
+        known = ", ".join(EXTENSIONS)
+        raise ConfigError(f"a model that outlines writes {known}, not {kind}", todo="change --as")
+    return found
+
+
 def refuse_no_outlines(out: Path, kind: Kind, folder: Path, data: DataFiles) -> None:
     """Raise ConfigError before any work where the files cannot be made, or not written there.
 

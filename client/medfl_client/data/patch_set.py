@@ -131,7 +131,7 @@ class BoxPatchSet(Volumes):
     def somewhere(self, place: int, draw: float) -> Sequence[int] | None:
         """Choose the centre of a box, each class that is there alike."""
         own = self.boxes[place]
-        classes = own[:, 0][~own[:, 0].isnan()].unique().tolist()
+        classes = sorted({*own[:, 0][~own[:, 0].isnan()].tolist()})
         if not classes:
             return None
         which, rest = divmod(draw * len(classes), 1)

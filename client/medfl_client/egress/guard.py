@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
 from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.box_rules import released_boxes
 from medfl_client.egress.feature_rules import may_tell
 from medfl_client.egress.inspection import held_back, inspect
 from medfl_client.egress.mask_rules import released_masks
@@ -191,15 +192,27 @@ def _permitted_metrics(result: TrainResult, task: TrainTask, policy: Policy) -> 
             strategy = task.plan.federation.strategy
             raise held_back(f"{strategy} needs the loss on the training images", "metrics")
         result = replace(result, train_loss=0.0)
-    masks = result.mask_counts
-    if masks is not None and policy.shares("scores"):
-        masks = released_masks(masks, policy.min_cell, task.is_scoring)
-        return replace(result, score_counts=None, mask_counts=masks, groups={})
-    result, counts = replace(result, mask_counts=None), result.score_counts
+    if task.plan.task.is_dense:
+        return _permitted_dense(result, task, policy)
+    result = replace(result, mask_counts=None, box_counts=None)
+    counts = result.score_counts
     if counts is None or not _is_large_enough(counts, policy) or not policy.shares("scores"):
         return replace(result, score_counts=None, groups={})
     groups = _permitted_groups(result, task, policy)
     return replace(result, score_counts=_no_finer(counts, task, policy), groups=groups)
+
+
+def _permitted_dense(result: TrainResult, task: TrainTask, policy: Policy) -> TrainResult:
+    """Do the same for masks or boxes; see their rules."""
+    masks, boxes = result.mask_counts, result.box_counts
+    result, size = result.without_scores(), policy.min_cell
+    if not policy.shares("scores"):
+        return result
+    if task.plan.task.has_masks and masks is not None:
+        return replace(result, mask_counts=released_masks(masks, size, task.is_scoring))
+    if task.plan.task.has_boxes and boxes is not None:
+        return replace(result, box_counts=released_boxes(boxes, size, task.is_scoring))
+    return result
 
 
 def _no_finer(counts: ScoreCounts, task: TrainTask, policy: Policy) -> ScoreCounts:

@@ -1,15 +1,18 @@
 """The last look at a finished message, whatever made it: what is not listed does not leave."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.egress.box_rules import check_boxes
 from medfl_client.egress.feature_rules import why_not
 from medfl_client.egress.mask_rules import check_masks
 from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
+from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.metrics.mask_numbers import NAMES, shapes
@@ -137,10 +140,13 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
 def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
     """Every class is absent or has at least the smallest cell of images, in groups too."""
     numbers, size = content.metric_records["numbers"], plan.task.confusion_shape[-1]
-    if NAMES[0] in numbers:
-        n_classes = len(plan.task.foreground)
-        told = {k: np.array(numbers[k]).reshape(s) for k, s in shapes(n_classes).items()}
-        if why := check_masks(told, policy.min_cell, "update" in content):
+    has_masks, is_told = plan.task.has_masks, {*NAMES, *BOX_NAMES} & set(numbers)
+    if is_told:
+        n = len(plan.task.foreground)
+        own: Mapping[str, tuple[int, ...]] = shapes(n) if has_masks else box_shapes(n)
+        told = {key: np.array(numbers[key]).reshape(shape) for key, shape in own.items()}
+        check = check_masks if has_masks else check_boxes
+        if why := check(told, policy.min_cell, "update" in content):
             raise held_back(why, "min_cell")
     for name in LISTS & set(numbers):
         if name.endswith("confusion"):

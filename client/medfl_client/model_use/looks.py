@@ -103,12 +103,12 @@ def worst_cases(
         if len(part):
             dice = dice_of_cases(model.network, part, plan, model.device)
             means = [float(np.nanmean(one)) if not np.isnan(one).all() else np.nan for one in dice]
-            found += list(zip(means, (place_of[row] for row in _rows(part)), strict=True))
+            found += list(zip(means, (place_of[row] for row in rows_of(part)), strict=True))
     told = sorted(one for one in found if not np.isnan(one[0]))
     return [(place, mean) for mean, place in told[:n]]
 
 
-def _rows(part: Examples) -> list[int]:
+def rows_of(part: Examples) -> list[int]:
     """Give the records of a set in its order."""
     assert isinstance(part, ImageSet | Volumes)
     return [int(row) for row in part.rows]

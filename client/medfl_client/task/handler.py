@@ -22,6 +22,7 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
+from medfl_client.model_use.box_report import keep_with_boxes
 from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.model_use.mask_report import keep_with_masks
@@ -247,6 +248,9 @@ def _keep_model(
 ) -> None:
     if task.plan.task.has_masks:
         keep_with_masks(state, name, task.plan, model, data, device)
+        return
+    if task.plan.task.has_boxes:
+        keep_with_boxes(state, name, task.plan, model, data, device)
         return
     logits_and_targets = None
     if len(data.validation):

@@ -5,8 +5,9 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import why_no_scores
 from medfl_common.metrics.counts import auc
+from medfl_common.metrics.dense_counts import dense_scores, fewest_in, main_dense_score
 from medfl_common.metrics.enough import digits
-from medfl_common.metrics.mask_estimates import case_digits, fewest_cases, mask_scores, of_cases
+from medfl_common.metrics.mask_estimates import case_digits, of_cases
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes
 from medfl_common.wire.tasks import TrainTask
@@ -26,7 +27,7 @@ def line_of(
     if result.is_scored:
         parts.append(f"global model here: {scores_in_words(result)}")
         if "n_scored" not in reply.metric_records["numbers"]:
-            what = "cases" if task.plan.task.has_masks else "images"
+            what = "cases" if task.plan.task.is_dense else "images"
             parts.append(f"scores withheld: {why_no_scores(policy, what)}")
     if result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
@@ -37,12 +38,13 @@ def line_of(
 
 
 def scores_in_words(result: TrainResult) -> str:
-    """Give loss and AUC, or Dice, of a result with scores."""
-    if (masks := result.mask_counts) is not None:
-        dice, n, n_with = mask_scores(masks)["dice"], masks.n, fewest_cases(masks)
-        shown = "n/a" if dice is None else f"{dice:.{case_digits(n_with)}f}"
-        loss = f"{masks.loss:.{case_digits(n)}f}"
-        return f"loss {loss}, Dice {shown} on {of_cases(n, n_with, 'cases')}"
+    """Give loss and AUC, Dice or FROC of a result with scores."""
+    if (dense := result.mask_counts or result.box_counts) is not None:
+        name, word = main_dense_score(dense)
+        value, n, n_with = dense_scores(dense)[name], dense.n, fewest_in(dense)
+        shown = "n/a" if value is None else f"{value:.{case_digits(n_with)}f}"
+        loss = f"{dense.loss:.{case_digits(n)}f}"
+        return f"loss {loss}, {word} {shown} on {of_cases(n, n_with, 'cases')}"
     counts = result.score_counts
     if counts is None:
         return "no scores"

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from torch.nn.functional import max_pool2d, max_pool3d
 
 from medfl_client.data.boxed import clipped
+from medfl_client.training.box_matching import overlap
+from medfl_common.plan.dense import MOST_PEAKS, SAME_BOX
 from medfl_common.plan.plan import Plan
-
-MOST = 100  # peaks of an image, the surest
-SAME = 0.5  # at this intersection over union two boxes of a class are one
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def _found(maps: torch.Tensor, n_classes: int) -> Found:
     is_peak = heat == pool(heat[None], 3, stride=1, padding=1)[0]
     peaks = np.flatnonzero(is_peak.numpy())
     logits = heat.flatten().numpy()[peaks]
-    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST]]
+    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST_PEAKS]]
     classes, *places = np.unravel_index(peaks, heat.shape)
     longest = (2 * torch.tensor(lengths)).log()[:, None]  # it is cut at the edges
     logs = maps[n_classes:].flatten(1)[:, torch.from_numpy(peaks % lengths.numel())]
@@ -58,20 +57,10 @@ def suppressed(classes: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArra
 
     Greedy non-maximum suppression.
     """
-    is_same = (overlaps(boxes, boxes) > SAME) & (classes[:, None] == classes)
+    floats = boxes.astype(np.float64)
+    is_same = (overlap(floats, floats) > SAME_BOX) & (classes[:, None] == classes)
     is_kept = np.ones(len(boxes), dtype=bool)
     for place in range(len(boxes)):
         if is_kept[place]:
             is_kept[place + 1 :] &= ~is_same[place, place + 1 :]
     return np.flatnonzero(is_kept)
-
-
-def overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give (n, m) the intersection over union of boxes (n, 2 d) and (m, 2 d)."""
-    d = one.shape[1] // 2
-    (a, b), (c, e) = ((own[:, :d].astype(float), own[:, d:].astype(float)) for own in (one, other))
-    low = np.maximum((a - b / 2)[:, None], c - e / 2)
-    high = np.minimum((a + b / 2)[:, None], c + e / 2)
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    either = b.prod(axis=1)[:, None] + e.prod(axis=1) - both
-    return np.asarray(both / np.maximum(either, 1e-12))

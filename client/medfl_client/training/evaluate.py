@@ -10,7 +10,6 @@ from torch import nn
 
 from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.losses import classes, log_odds, predicted, task_loss
-from medfl_client.training.windows import logits_of
 from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import Counts, ScoreCounts, histogram, in_bins
 from medfl_common.metrics.subgroups import group_names
@@ -37,17 +36,6 @@ def score(
     parts = list(images.batches(torch.arange(len(images)), images_at_once(plan)))
     logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
     return logits, torch.cat([targets for _, targets in parts])
-
-
-@torch.no_grad()
-def loss_on_boxes(model: nn.Module, images: Examples, plan: Plan, device: torch.device) -> float:
-    """Give a detection's mean loss per image; volumes go through the plan's window."""
-    model.eval()
-    loss, total = task_loss(plan), 0.0
-    for pixels, boxes in images.batches(torch.arange(len(images)), images_at_once(plan)):
-        found = loss(logits_of(model, pixels.to(device), plan), boxes)
-        total += float(found) * len(pixels)
-    return total / max(len(images), 1)
 
 
 @torch.no_grad()

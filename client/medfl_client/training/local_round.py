@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from medfl_client.data.dataset import Examples, SiteData
+from medfl_client.training.box_scores import count_boxes, loss_on_boxes
 from medfl_client.training.client_state import ClientState
 from medfl_client.training.evaluate import (
     count_scores,
     count_subgroups,
     exact_auc,
     features_of,
-    loss_on_boxes,
     score,
 )
 from medfl_client.training.mask_scores import count_masks, loss_on_masks
@@ -65,6 +65,9 @@ def _with_scores(
         return result
     if task.plan.task.has_masks:
         return replace(result, mask_counts=count_masks(model, images, task.plan, device))
+    if task.plan.task.has_boxes:
+        whose = data.patients.get(part)
+        return replace(result, box_counts=count_boxes(model, images, task.plan, device, whose))
     logits, targets = score(_trunk(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
     has_features = task.kind == "evaluate" and task.plan.evaluation.feature_statistics

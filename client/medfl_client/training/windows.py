@@ -1,4 +1,4 @@
-"""What a segmentation network says of whole images, also of those larger than it looks at."""
+"""What a dense network says of whole images, also of those larger than it looks at."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,9 @@ def windowed(
     """Give (B, K, [D,] H, W) float32 logits of images larger than the network looks at.
 
     One window at a time goes through the network, of all B images; where windows overlap, logits
-    are averaged, those near a window's middle counting more (Isensee et al.: nnU-Net. Nature
-    Methods 18, 2021). Images smaller than the window are padded with black on both sides.
+    are averaged, and log sides of boxes likewise, those near a window's middle counting more
+    (Isensee et al.: nnU-Net. Nature Methods 18, 2021). Images smaller than the window are padded
+    with black on both sides.
 
     Args:
         model: In evaluation mode; on the pixels' device.

@@ -34,7 +34,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class DenseBackbone:
-    """A segmentation network without its head.
+    """A network for masks or boxes, without its head.
 
     module: (B, channels, [D,] H, W) -> (B, n_features[0], [D,] H, W), with an `encoder` and a
         `decoder`; in training with deep supervision a list of levels, the finest first.
@@ -62,7 +62,7 @@ def build_model(plan: Plan) -> Network:
     """Build the plan's network with weights drawn from the seed, the same for the same plan.
 
     Takes (B, channels, [depth,] size, size) float32, gives (B, n_outputs) logits; of a segmentation
-    (B, n_outputs, [depth,] size, size).
+    or detection (B, n_maps, [depth,] size, size).
     Raises ConfigError if the network does not fit the images.
     """
     # torch's layers draw from the one generator of the process; several studies may share that.

@@ -43,14 +43,15 @@ Word = Annotated[str, Matching(r"[A-Z][A-Z0-9_ ]{0,15}", "DICOM's word, such as 
 
 
 class Patch(Settings):
-    """The part of a volume that a segmentation network looks at."""
+    """The part of a volume that a network for masks or boxes looks at."""
 
     size: int = Field(ge=16, le=512)
     """Pixels on a side of a patch."""
     depth: int = Field(ge=4, le=512)
     """Slices of a patch."""
     foreground: Annotated[Number, Field(ge=0, le=1)] = 0.33
-    """The part of the patches that is drawn around a voxel of a class; the others lie anywhere."""
+    """The part of the patches that is drawn around a voxel of a class, or a box; the others lie
+    anywhere."""
 
 
 class Images(Settings):
@@ -85,9 +86,9 @@ class Images(Settings):
     slice_mm: Annotated[Number, Field(gt=0, le=100)] | None = None
     """Millimetres between slices after resampling; 3D only."""
     patch: Patch | None = None
-    """For a segmentation of volumes: they keep a size of their own, of `size` and `depth` at the
-    most, and the network trains on patches that are drawn from them. Whole volumes are scored
-    through a window of this size that slides over them."""
+    """For a segmentation or detection in volumes: they keep a size of their own, of `size` and
+    `depth` at the most, and the network trains on patches that are drawn from them. Whole volumes
+    are scored through a window of this size that slides over them."""
     channels: Literal[1, 3] = 1
     """Channels of the network's input. 3 repeats a grey image, for networks made for colour."""
     colour: bool = False

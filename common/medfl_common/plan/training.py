@@ -97,8 +97,8 @@ class Training(Settings):
     loss: Literal["task", "dice_ce", "ce", "focal", "dice"] = "task"
     """What a segmentation is trained on. `task`: dice_ce. `dice_ce`: Dice of each case, over the
     outlined classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss,
-    gamma 2. `dice`: Dice of each case alone. Every case counts alike. Other tasks have
-    cross-entropy: `task`."""
+    gamma 2. `dice`: Dice of each case alone. Every case counts alike. A detection has a focal loss
+    of its heat-maps plus the error of log sides, other tasks cross-entropy: `task`."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
     clip_norm: Annotated[Number, Field(gt=0)] | None = None

@@ -7,12 +7,20 @@ from typing import Any, Self
 import numpy as np
 
 from medfl_common.files import Json
+from medfl_common.metrics.box_counts import BoxCounts
+from medfl_common.metrics.box_numbers import (
+    BOX_NAMES,
+    box_shapes,
+    boxes_from_numbers,
+    boxes_to_numbers,
+)
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
 from medfl_common.metrics.mask_numbers import NAMES
 from medfl_common.metrics.mask_numbers import from_numbers as masks_from
+from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.site_statistics import SiteStatistics
 
@@ -33,6 +41,7 @@ class SiteReply:
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
         waited: float | None = None, mask_counts: MaskCounts | None = None,
+        box_counts: BoxCounts | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -52,6 +61,7 @@ class SiteReply:
             features: Moments of the final model's features of the validation images.
             waited: Seconds from the question to the answer; None: of a virtual hospital.
             mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
+            box_counts: Counts of a detection's boxes, instead of `score_counts`.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
@@ -65,7 +75,9 @@ class SiteReply:
         if score_counts is not None:
             facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
         if mask_counts is not None:
-            facts["masks"] = _masks_to_json(mask_counts)
+            facts["masks"] = _dense_to_json(mask_counts, masks_to(mask_counts))
+        if box_counts is not None:
+            facts["boxes"] = _dense_to_json(box_counts, boxes_to_numbers(box_counts))
         if groups:
             facts["groups"] = {
                 kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
@@ -139,7 +151,7 @@ class SiteReply:
     @property
     def n_scored(self) -> int | None:
         """Validation images that were scored; None where the policy withholds scores."""
-        told = self.facts.get("tally") or self.facts.get("masks")
+        told = next((self.facts[k] for k in ("tally", "masks", "boxes") if k in self.facts), None)
         return None if told is None else told["n"]
 
     @property
@@ -155,6 +167,15 @@ class SiteReply:
             return None
         lists = {name: np.array(told[name]) for name in NAMES}
         return masks_from(told["n"], told["loss"], lists)
+
+    @property
+    def box_counts(self) -> BoxCounts | None:
+        """Counts of a detection's boxes; None where the policy withholds them."""
+        told = self.facts.get("boxes")
+        if told is None:
+            return None
+        lists = {name: np.array(told[name]) for name in BOX_NAMES}
+        return boxes_from_numbers(told["n"], told["loss"], lists)
 
     def group(self, kind: str, place: int) -> ScoreCounts | None:
         """Give the counts of one subgroup; None where the site withholds them or has no image."""
@@ -179,13 +200,21 @@ class SiteReply:
         return SiteStatistics(**counts)
 
 
-def _masks_to_json(counts: MaskCounts) -> Json:
-    n_classes = len(counts.cases)
+def _dense_to_json(
+    counts: MaskCounts | BoxCounts, told: Mapping[str, list[int]]
+) -> dict[str, Json]:
+    """Write lists of counts, each in its shape."""
     facts: dict[str, Json] = {"n": counts.n, "loss": counts.loss}
-    for name, told in masks_to(counts).items():
-        rows: Any = np.reshape(told, (n_classes, -1)).tolist()
+    for name, numbers in told.items():
+        rows: Any = np.reshape(numbers, _shapes_of(counts)[name]).tolist()
         facts[name] = rows
     return facts
+
+
+def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
+    if isinstance(counts, MaskCounts):
+        return mask_shapes(len(counts.cases))
+    return box_shapes(len(counts.truths))
 
 
 def _counts_to_json(counts: ScoreCounts) -> Json:

@@ -133,6 +133,7 @@ def line_figure(
     y_range: tuple[float, float] | None = None,
     marks: bool = True,
     whole_x: bool = True,
+    log2_x: bool = False,
 ) -> "Figure":
     """Draw named lines of (x, y).
 
@@ -145,6 +146,7 @@ def line_figure(
         y_range: The lowest and highest y shown.
         marks: Whether each point has its mark.
         whole_x: Whether x is a count, so its axis shows only whole numbers.
+        log2_x: Whether each doubling of x is as wide as the next.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -161,7 +163,10 @@ def line_figure(
     axes.set_ylabel(y_label)
     if y_range is not None:
         axes.set_ylim(*y_range)
-    if whole_x and marks:
+    if log2_x:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    elif whole_x and marks:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -37,7 +37,7 @@ def training_bytes(plan: Plan) -> int:
     """Estimate the memory that one step takes: weights, and one batch on its way through.
 
     The values that the layers give are kept for the way back; with freeze: all they are not, and
-    the largest two count. Of a segmentation the decoder's are kept all the same.
+    the largest two count. Of a dense network the decoder's are kept all the same.
     """
     model = build_empty(plan).eval()
     n_weights: int = sum(math.prod(tensor.shape) for tensor in model.state_dict().values())

@@ -14,6 +14,7 @@ import numpy as np
 from flwr.app import MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
+from medfl_common.metrics.box_counts import BoxCounts
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.effect_numbers import (
     CLUSTERS,
@@ -23,18 +24,15 @@ from medfl_common.metrics.effect_numbers import (
 )
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
-from medfl_common.metrics.mask_numbers import MOST_VOXELS, NAMES, VOXELS
-from medfl_common.metrics.mask_numbers import from_numbers as masks_from
-from medfl_common.metrics.mask_numbers import shapes as mask_shapes
-from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
+from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.read_numbers import MAX_COUNT, read_counts, read_integer, read_number
+from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.wire.versions import LARGEST, N_NUMBERS
 
@@ -42,7 +40,10 @@ Numbers = dict[str, int | float | list[int] | list[float]]
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 # Every name under which a number may leave a hospital: lists of counts, and single numbers.
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
-LISTS = {*COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS, *NAMES}
+LISTS = {
+    *COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS,
+    *DENSE_NAMES,
+}  # fmt: skip
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 FEATURES = "features"  # a list of moments: the only one that holds no counts
@@ -65,6 +66,7 @@ class TrainResult:
     seconds: float = 0.0  # from task to reply at the site
     score_counts: ScoreCounts | None = None  # the task's weights on the site's validation images
     mask_counts: MaskCounts | None = None  # the same of a segmentation, instead
+    box_counts: BoxCounts | None = None  # the same of a detection, instead
     exact_auc: float | None = None  # the same, from the scores themselves
     update: Weights | None = None  # local minus global
     statistics: SiteStatistics | None = None  # of the site's data, where the task was to describe
@@ -78,18 +80,22 @@ class TrainResult:
     @property
     def is_scored(self) -> bool:
         """Say whether it has scores."""
-        return self.score_counts is not None or self.mask_counts is not None
+        return any(counts is not None for counts in self._scored)
+
+    @property
+    def _scored(self) -> tuple[ScoreCounts | MaskCounts | BoxCounts | None, ...]:
+        return self.score_counts, self.mask_counts, self.box_counts
 
     def without_scores(self) -> "TrainResult":
         """Take out all that was scored."""
-        return replace(self, score_counts=None, mask_counts=None, groups={}, features=None)
+        own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
+        return replace(own, groups={}, features=None)
 
     @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
         numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
-        scored = (self.score_counts, self.mask_counts)
-        numbers += [counts.loss for counts in scored if counts is not None]
+        numbers += [counts.loss for counts in self._scored if counts is not None]
         return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
 
 
@@ -117,9 +123,8 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     }
     if result.score_counts is not None:
         numbers |= _numbers_of_scores(result.score_counts)
-    if result.mask_counts is not None:
-        masks = result.mask_counts
-        numbers |= {"n_scored": masks.n, "loss": masks.loss, **masks_to(masks)}
+    for counts in (result.mask_counts, result.box_counts):
+        numbers |= {} if counts is None else dense_numbers(counts)
     for kind, groups in result.groups.items():
         numbers |= _numbers_of_groups(kind, groups)
     single = {"exact_auc": result.exact_auc, "start_loss": result.start_loss}
@@ -179,8 +184,9 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         n_steps=read_integer(numbers, "n_steps"),
         train_loss=float(read_number(numbers, "train_loss")),
         seconds=float(read_number(numbers, "seconds")),
-        score_counts=_score_counts(numbers, task) if is_scored and not task.has_masks else None,
-        mask_counts=_mask_counts(numbers, task) if is_scored and task.has_masks else None,
+        score_counts=_score_counts(numbers, task) if is_scored and not task.is_dense else None,
+        mask_counts=read_masks(numbers, task) if is_scored and task.has_masks else None,
+        box_counts=read_boxes(numbers, task) if is_scored and task.has_boxes else None,
         exact_auc=float(read_number(numbers, "exact_auc")) if "exact_auc" in numbers else None,
         start_loss=float(read_number(numbers, "start_loss")) if has_start_loss else None,
         update=decode_weights(update, shapes, codec) if update is not None else None,
@@ -225,15 +231,6 @@ def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:
         negative=read_counts(numbers, "negative", (task.n_outputs, N_BINS)),
         clusters=None if told is None else clusters_from_numbers(told),
     )
-
-
-def _mask_counts(numbers: MetricRecord, task: Task) -> MaskCounts:
-    told = {
-        name: read_counts(numbers, name, shape, MOST_VOXELS if name == VOXELS else MAX_COUNT)
-        for name, shape in mask_shapes(len(task.foreground)).items()
-    }
-    n, loss = read_integer(numbers, "n_scored"), float(read_number(numbers, "loss"))
-    return masks_from(n, loss, told)
 
 
 def _groups(numbers: MetricRecord, plan: Plan) -> dict[str, list[ScoreCounts]]:

@@ -18,6 +18,7 @@ from medfl_common.plan.task import Task
 from medfl_common.wire.read_numbers import MAX_COUNT
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
+from medfl_server.aggregation.box_invariants import check_boxes
 from medfl_server.aggregation.mask_invariants import check_masks
 
 MAX_SECONDS = 1e8  # of work on one task: three years
@@ -63,6 +64,9 @@ def check_numbers(
     if result.mask_counts is not None:
         n = result.n_images or n_trained
         check_masks(result.mask_counts, task, _most_scored(task.plan, n, max_images))
+    if result.box_counts is not None:
+        n = result.n_images or n_trained
+        check_boxes(result.box_counts, task, _most_scored(task.plan, n, max_images))
     _check_groups(result)
     if result.features is not None:
         _check_features(result.features, task, max_images)

@@ -22,9 +22,10 @@ from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.checkpoint import find_round, no_round
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model, save_model
+from medfl_server.export.boxes import output_of_boxes
 
 TOLERANCE = 1e-3  # largest difference of logits from torch's, of about 1
-TOLERANCE_OF_MASKS = 1e-4  # the same for the logits of each pixel or voxel
+TOLERANCE_OF_MAPS = 1e-4  # the same where each pixel or voxel has its own
 SIZES = (1, 3)  # images at a time in the parity check
 Run = Callable[[torch.Tensor], torch.Tensor]
 
@@ -112,6 +113,8 @@ def _output(plan: Plan) -> dict[str, Json]:
         place = "pixel" if plan.images.dimensions == 2 else "voxel"
         shape: list[Json] = ["batch", task.n_outputs, *plan.images.window]
         return found | {"shape": shape, "activation": "softmax over axis 1", "of": f"each {place}"}
+    if task.has_boxes:
+        return found | output_of_boxes(plan)
     return found | {
         "shape": ["batch", task.n_outputs],
         "activation": "softmax" if task.is_one_of_many else "sigmoid",
@@ -170,7 +173,7 @@ def _check(model: Network, plan: Plan, run: Run) -> float:
     with torch.no_grad():
         apart = [(run(x) - model(x)).abs().max() for n in SIZES for x in [_example(plan, n)]]
     largest = float(max(apart))
-    if not largest <= (TOLERANCE_OF_MASKS if model.is_dense else TOLERANCE):
+    if not largest <= (TOLERANCE_OF_MAPS if model.is_dense else TOLERANCE):
         raise RunError(f"the exported model's logits differ from torch's by {largest:.2g}")
     return largest
 

@@ -24,6 +24,6 @@ def why(choice: Choice, sites: Sequence[str] = ()) -> str:
         "few_rounds": f"the same sites ({whom}) scored in a single round",
         "few_images": f"the sites that scored in most rounds ({whom}) hold {images} images; a "
         f"comparison needs {FEWEST_IMAGES}, and {FEWEST_OF_A_CLASS} of each kind; that of a "
-        f"segmentation needs {FEWEST_CASES} with each scored class",
+        f"segmentation or detection needs {FEWEST_CASES} with each scored class",
         "weights_gone": "a damaged checkpoint has cost the weights of the best round",
     }[choice.why]

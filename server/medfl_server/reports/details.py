@@ -6,6 +6,7 @@ from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section
 from medfl_server.reports.basis import Basis
 from medfl_server.reports.scores import part_of, score_counts_in, score_counts_of_groups
+from medfl_server.reports.sections.boxes import box_details
 from medfl_server.reports.sections.calibration import calibration_section
 from medfl_server.reports.sections.findings import findings_section
 from medfl_server.reports.sections.groups import groups_section
@@ -25,6 +26,8 @@ def detail_sections(event: Asked, choosing: Asked, plan: Plan) -> list[Section]:
     """
     if plan.task.has_masks:
         return mask_details(event, plan)
+    if plan.task.has_boxes:
+        return box_details(event, plan)
     counted, chosen = score_counts_in(event), score_counts_in(choosing)
     if not counted:
         return []

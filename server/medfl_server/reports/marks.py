@@ -2,11 +2,17 @@
 
 import numpy as np
 
+from medfl_common.metrics.box_counts import WITH
 from medfl_common.metrics.counts import merge
-from medfl_common.metrics.mask_counts import IN_TRUTH, merge_masks
+from medfl_common.metrics.mask_counts import IN_TRUTH
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Finished, ScoredOnTest
-from medfl_server.reports.scores import mask_counts_in, n_scored_in, score_counts_in
+from medfl_server.reports.scores import (
+    box_counts_in,
+    mask_counts_in,
+    n_scored_in,
+    score_counts_in,
+)
 
 
 def marks(event: Asked, plan: Plan) -> list[str]:
@@ -29,13 +35,9 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."
         )
-    elif plan.task.has_masks:
-        whole = merge_masks([*mask_counts_in(event).values()])
-        nowhere = [
-            name
-            for name, n in zip(plan.task.foreground, whole.cases[:, IN_TRUTH], strict=True)
-            if not n
-        ]
+    elif plan.task.is_dense:
+        n_with = _images_with(event)
+        nowhere = [name for name, n in zip(plan.task.foreground, n_with, strict=True) if not n]
         if nowhere:
             found.append(
                 f"No scored image is known to have {', '.join(nowhere)}, or too few do, so the "
@@ -51,3 +53,11 @@ def marks(event: Asked, plan: Plan) -> list[str]:
                 "scores do not say whether the model tells the classes apart."
             )
     return found
+
+
+def _images_with(event: Asked) -> list[int]:
+    """Count the images of all sites that have each foreground class of masks or boxes."""
+    found = [counts.cases[:, IN_TRUTH] for counts in mask_counts_in(event).values()]
+    found += [counts.images[:, WITH] for counts in box_counts_in(event).values()]
+    n_images: list[int] = np.sum(found, axis=0).tolist()
+    return n_images

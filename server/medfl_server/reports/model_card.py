@@ -11,8 +11,6 @@ from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts, merge
 from medfl_common.metrics.estimates import auc_estimate
-from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
-from medfl_common.metrics.mask_estimates import mask_estimates
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
 from medfl_common.ui.page import Section, Table, render
@@ -22,7 +20,6 @@ from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import (
     ALL,
-    mask_counts_in,
     model_round,
     n_scored_in,
     once_each,
@@ -31,8 +28,8 @@ from medfl_server.reports.scores import (
     score_sites,
     shown_event,
 )
+from medfl_server.reports.sections.card_scores import dense_scores_section
 from medfl_server.reports.sections.independence import whose_images
-from medfl_server.reports.sections.masks import in_cells, mask_table
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
@@ -73,6 +70,11 @@ MASKS = (
     "The labels are masks of the hospitals: DICOM SEG, RTSTRUCT, NIfTI, NRRD or PNG, as each "
     "holds them, brought to the plan's grid with the images. An image counts for a class that "
     "its mask has. Nobody compared how the hospitals outline."
+)
+BOXES = (
+    "The labels are boxes of the hospitals, as readers drew them or from a position and a "
+    "diameter, brought to the plan's grid with the images. An image counts for a class of which "
+    "it has a box. Nobody compared how the hospitals draw them."
 )
 SHOWN = (
     "Do its probabilities mean what they say?",
@@ -143,6 +145,7 @@ def _what(plan: Plan) -> str:
         "ordinal": f"grades from least to most: {classes}",
         "multilabel": f"finds {classes}",
         "segmentation": f"outlines {', '.join(plan.task.foreground)}",
+        "detection": f"finds and boxes {classes}",
     }
     modality = "/".join(plan.images.modality)
     return f"A {plan.model.name} that {kinds[plan.task.type]} in {modality} {images}."
@@ -158,8 +161,7 @@ def _uses(plan: Plan) -> list[Section]:
                 "a medical device: not for diagnosis, not for decisions about a person.",
                 f"Input: {'/'.join(images.modality)} images prepared as the plan says "
                 f"({images.size} pixels on a side; see preprocessing.json of an export). Output: "
-                f"a probability for each of {', '.join(plan.task.classes)}"
-                f"{' in each pixel or voxel' * plan.task.has_masks}.",
+                f"{_output(plan)}.",
             ],
         ),
         Section(
@@ -171,6 +173,13 @@ def _uses(plan: Plan) -> list[Section]:
             ],
         ),
     ]
+
+
+def _output(plan: Plan) -> str:
+    classes = ", ".join(plan.task.classes)
+    if plan.task.has_boxes:
+        return f"boxes of {classes}, each with a confidence of 0 to 1"
+    return f"a probability for each of {classes}{' in each pixel or voxel' * plan.task.has_masks}"
 
 
 def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
@@ -196,8 +205,8 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         "told. Training, validation and test images belong to different patients. A site too small "
         "for a test part has none. No image left its site."
     )
-    texts = [text, MASKS] if study.plan.task.has_masks else [text]
-    return Section("Data", texts, tables=[Table(header, rows)])
+    labels = {"segmentation": [MASKS], "detection": [BOXES]}.get(study.plan.task.type, [])
+    return Section("Data", [text, *labels], tables=[Table(header, rows)])
 
 
 def _training(study: Study, event: Finished) -> Section:
@@ -231,10 +240,10 @@ def _round(event: Finished) -> str:
 
 def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     counted = score_counts_in(event)
-    if masks := mask_counts_in(event):
-        return _mask_scores(plan, event, masks, letters)
-    if not counted:
+    if not n_scored_in(event):
         return Section("Scores", ["No site released scores."])
+    if plan.task.is_dense:
+        return dense_scores_section(plan, event, letters)
     rows = []
     for name, score_counts in counted.items():
         area = with_interval(auc_estimate(score_counts, plan.task.type))
@@ -242,24 +251,6 @@ def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     sites = Table(["site", "images", "AUC", "95 % interval"], rows)
     text = f"On the {part_of(event)} part of each site's patients."
     return Section("Scores", [text], tables=[score_table(merge([*counted.values()]), plan), sites])
-
-
-def _mask_scores(
-    plan: Plan, event: Asked, masks: Mapping[str, MaskCounts], letters: dict[str, str]
-) -> Section:
-    """Show a segmentation's Dice and surface Dice at each site."""
-    rows = []
-    for name, counts in masks.items():
-        found = mask_estimates(counts)
-        cells = [cell for score in ("dice", "nsd") for cell in in_cells(score, found[score])]
-        rows.append([letters[name], str(counts.n), *cells])
-    sites = Table(["site", "images", "Dice", "95 % interval", "NSD", "95 % interval"], rows)
-    whole = mask_table(merge_masks([*masks.values()]), plan)
-    text = (
-        f"On the {part_of(event)} part of each site's patients. NSD, the surface Dice, at "
-        f"{plan.evaluation.surface_mm:g} {plan.images.distance_unit}."
-    )
-    return Section("Scores", [text], tables=[whole, sites])
 
 
 def _limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> Section:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
+from medfl_common.metrics.box_counts import N_BOX_BINS, N_COARSE_BOX_BINS
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
     Asked,
     DataRead,
@@ -57,7 +59,7 @@ def write_report(study: Study) -> Path:
         messages_section(study.plan, rounds, shown),
         run_section(study, events, finished),
         Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),
-        _limits(study.plan.task.has_masks),
+        _limits(study.plan),
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, shown, finished, study.plan) + state(study, events, rounds)
@@ -69,15 +71,19 @@ def write_report(study: Study) -> Path:
     return path
 
 
-def _limits(is_dense: bool) -> Section:
-    bins = (
-        "The scores come from the hospitals' sums and histograms over images, not from masks: 50 "
-        "bins for the final model, 10 in the rounds, and no bin with fewer images than the "
-        "hospital's smallest cell."
-        if is_dense
-        else "The scores come from the hospitals' histograms, not from predictions: 128 bins for "
+def _limits(plan: Plan) -> Section:
+    bins = {
+        "segmentation": "The scores come from the hospitals' sums and histograms over images, not "
+        "from masks: 50 bins for the final model, 10 in the rounds, and no bin with fewer images "
+        "than the hospital's smallest cell.",
+        "detection": "The scores come from the hospitals' counts of boxes by confidence, not from "
+        f"boxes: {N_BOX_BINS} bins for the final model, {N_COARSE_BOX_BINS} in the rounds, none "
+        "with boxes of fewer images than the hospital's smallest cell.",
+    }.get(
+        plan.task.type,
+        "The scores come from the hospitals' histograms, not from predictions: 128 bins for "
         "the final model, 32 in the rounds, and no bin with fewer images than the hospital's "
-        "smallest cell. Scores in one bin count as ties."
+        "smallest cell. Scores in one bin count as ties.",
     )
     texts = [
         "Research software, not a medical device: nothing here is fit for diagnosis.",

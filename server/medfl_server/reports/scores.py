@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from medfl_common.metrics.box_counts import BoxCounts
 from medfl_common.metrics.clusters import of_part
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.curves import auc_bound
-from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
-from medfl_common.metrics.mask_estimates import fewest_cases, mask_scores, of_cases
+from medfl_common.metrics.dense_counts import DenseCounts, dense_scores, fewest_in, merge_dense
+from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_estimates import of_cases
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
@@ -36,11 +38,11 @@ class Scored:
 
     n: int
     loss: float
-    # True class (row), predicted class (column); multilabel: per finding; segmentation: empty.
+    # True class (row), predicted class (column); multilabel: per finding; masks, boxes: empty.
     confusion: list[Any]
-    values: dict[str, float | None]  # of metrics.counts.scores, or metrics.mask_estimates
+    values: dict[str, float | None]  # of metrics.counts.scores, or of metrics.dense_counts
     bounds: dict[str, float]  # how far a value may be off, by the histograms' bins
-    n_with: int | None = None  # of a segmentation: images with the rarest class that is scored
+    n_with: int | None = None  # of masks, boxes: images with the rarest class that is scored
 
     def text(self, name: str) -> str:
         """Write a value with the digits that its images and bins allow."""
@@ -104,6 +106,17 @@ def mask_counts_in(event: Asked) -> dict[str, MaskCounts]:
     return {site: counts for site, counts in found.items() if counts is not None}
 
 
+def box_counts_in(event: Asked) -> dict[str, BoxCounts]:
+    """Read the counts of a detection's boxes: site -> counts, for the sites that share them."""
+    found = {site: reply.box_counts for site, reply in event.sites.items()}
+    return {site: counts for site, counts in found.items() if counts is not None}
+
+
+def dense_counts_in(event: Asked) -> dict[str, DenseCounts]:
+    """Read the counts of masks or boxes; a study has one of them."""
+    return {**mask_counts_in(event), **box_counts_in(event)}
+
+
 def n_scored_in(event: Asked) -> dict[str, int]:
     """Count the images that each site scored, for the sites that share scores."""
     found = {site: reply.n_scored for site, reply in event.sites.items()}
@@ -131,10 +144,10 @@ def _group(reply: SiteReply, kind: str, place: int) -> ScoreCounts | None:
 
 def score_sites(event: Asked) -> dict[str, Scored]:
     """Score each site of an event, and all together under ALL; empty without counts."""
-    masks = mask_counts_in(event)
-    if masks:
-        found = {site: _scored_masks(counts) for site, counts in masks.items()}
-        return {**found, ALL: _scored_masks(merge_masks([*masks.values()]))}
+    dense = dense_counts_in(event)
+    if dense:
+        found = {site: _scored_dense(counts) for site, counts in dense.items()}
+        return {**found, ALL: _scored_dense(merge_dense([*dense.values()]))}
     counted = score_counts_in(event)
     found = {site: _scored(counts) for site, counts in counted.items()}
     if counted:
@@ -170,5 +183,5 @@ def _scored(counts: ScoreCounts) -> Scored:
     return Scored(counts.n, counts.loss, counts.confusion.tolist(), scores(counts), bounds)
 
 
-def _scored_masks(counts: MaskCounts) -> Scored:
-    return Scored(counts.n, counts.loss, [], mask_scores(counts), {}, fewest_cases(counts))
+def _scored_dense(counts: DenseCounts) -> Scored:
+    return Scored(counts.n, counts.loss, [], dense_scores(counts), {}, fewest_in(counts))

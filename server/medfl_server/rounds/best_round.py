@@ -5,14 +5,16 @@ from pathlib import Path
 from safetensors.torch import load, save
 
 from medfl_common.files import write_atomic
+from medfl_common.metrics.box_counts import N_COARSE_BOX_BINS, BoxCounts, in_fewer_bins
 from medfl_common.metrics.counts import N_COARSE_BINS, ScoreCounts, coarser
+from medfl_common.metrics.dense_counts import DenseCounts
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
 from medfl_common.run.events import RoundMade
-from medfl_server.reports.scores import mask_counts_in, model_round, score_counts_in
+from medfl_server.reports.scores import dense_counts_in, model_round, score_counts_in
 from medfl_server.rounds.comparison import Comparison, SiteCounts
 from medfl_server.rounds.outcome import Replies
 
@@ -29,25 +31,24 @@ class BestRound:
     def restore(self, rounds: list[RoundMade]) -> None:
         """Take in the rounds that the log holds."""
         for event in rounds:
-            self._add(model_round(event), score_counts_in(event) or mask_counts_in(event))
+            self._add(model_round(event), score_counts_in(event) or dense_counts_in(event))
         paths = self._folder.glob("best-*.safetensors")
         self._comparison.forget_lost({int(path.stem.removeprefix("best-")) for path in paths})
 
     def add(self, round_: int, replies: Replies) -> None:
         """Take in how the sites scored a round's model."""
         results = {site: answered.result for site, answered in replies.answered.items()}
-        counts = {site: own.score_counts or own.mask_counts for site, own in results.items()}
+        counts = {
+            site: own.score_counts or own.mask_counts or own.box_counts
+            for site, own in results.items()
+        }
         self._add(round_, {site: own for site, own in counts.items() if own is not None})
 
     def _add(self, round_: int, counts: SiteCounts) -> None:
         # At the end histograms are finer: rounds are compared in the bins that all of them have.
         # Those of cases stay as they are: their means tell, which bins do not change.
         if self._is_compared:
-            alike = {
-                site: coarser(own, N_COARSE_BINS) if isinstance(own, ScoreCounts) else own
-                for site, own in counts.items()
-            }
-            self._comparison.add(round_, alike)
+            self._comparison.add(round_, {site: _alike(own) for site, own in counts.items()})
 
     @property
     def best(self) -> Best | None:
@@ -88,3 +89,9 @@ class BestRound:
 
     def _path(self, round_: int) -> Path:
         return self._folder / f"best-{round_:04d}.safetensors"
+
+
+def _alike(counts: ScoreCounts | DenseCounts) -> ScoreCounts | DenseCounts:
+    if isinstance(counts, ScoreCounts):
+        return coarser(counts, N_COARSE_BINS)
+    return in_fewer_bins(counts, N_COARSE_BOX_BINS) if isinstance(counts, BoxCounts) else counts

@@ -9,9 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
+from medfl_common.metrics.dense_counts import (
+    DenseCounts,
+    dense_scores,
+    fewest_in,
+    merge_dense,
+)
 from medfl_common.metrics.enough import FEWEST_IMAGES, is_enough
-from medfl_common.metrics.mask_counts import MaskCounts, merge_masks
-from medfl_common.metrics.mask_estimates import FEWEST_CASES, fewest_cases, mask_scores
+from medfl_common.metrics.mask_estimates import FEWEST_CASES
 from medfl_common.plan.dense import LOWER_IS_BETTER
 from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
@@ -20,7 +25,7 @@ from medfl_common.run.choice import Choice
 MOST_GROUPS = 4  # of sites, for each of which the best round's weights are kept
 LEAST_SHARE = 0.5  # of the images that any site scored: fewer say too little of the model
 
-SiteCounts = Mapping[str, ScoreCounts | MaskCounts] | Mapping[str, ScoreCounts]
+SiteCounts = Mapping[str, ScoreCounts | DenseCounts] | Mapping[str, ScoreCounts]
 Sites = frozenset[str]
 
 
@@ -131,9 +136,9 @@ class Comparison:
         whole = _of(sites, counts)
         if self._metric in ("loss", "accuracy"):
             return True
-        if isinstance(whole, MaskCounts):
-            return fewest_cases(whole) >= self._fewest
-        return is_enough(whole)
+        if isinstance(whole, ScoreCounts):
+            return is_enough(whole)
+        return fewest_in(whole) >= self._fewest
 
     def _from_kept(self, sites: Sites) -> Group:
         """Compare the rounds whose weights are at hand, on the images of these sites."""
@@ -157,15 +162,15 @@ class Comparison:
         if self._metric == "loss":
             return -whole.loss
         found = (
-            mask_scores(whole)
-            if isinstance(whole, MaskCounts)
-            else scores(whole, quadratic=self._quadratic)
+            scores(whole, quadratic=self._quadratic)
+            if isinstance(whole, ScoreCounts)
+            else dense_scores(whole)
         )
         value = found[self._metric]
         return -value if value is not None and self._metric in LOWER_IS_BETTER else value
 
 
-def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts | MaskCounts:
+def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts | DenseCounts:
     chosen = [own for site, own in counts.items() if site in sites]
-    masks = [own for own in chosen if isinstance(own, MaskCounts)]
-    return merge_masks(masks) if masks else merge([o for o in chosen if isinstance(o, ScoreCounts)])
+    dense = [own for own in chosen if not isinstance(own, ScoreCounts)]
+    return merge_dense(dense) if dense else merge([o for o in chosen if isinstance(o, ScoreCounts)])

@@ -5,8 +5,13 @@ from collections.abc import Mapping, Sequence
 from medfl_common.files import Json
 from medfl_common.metrics.counts import auc, merge
 from medfl_common.metrics.curves import auc_bound
-from medfl_common.metrics.mask_counts import merge_masks
-from medfl_common.metrics.mask_estimates import fewest_cases, mask_scores, of_cases
+from medfl_common.metrics.dense_counts import (
+    dense_scores,
+    fewest_in,
+    main_dense_score,
+    merge_dense,
+)
+from medfl_common.metrics.mask_estimates import of_cases
 from medfl_common.run.events import Asked
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult
@@ -45,6 +50,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         for_round=result.round if result.round != round_ else None,  # asynchronous
         score_counts=result.score_counts,
         mask_counts=result.mask_counts,
+        box_counts=result.box_counts,
         exact_auc=result.exact_auc,
         groups=result.groups,
         compared=compared,
@@ -72,13 +78,14 @@ def summary(replies: Replies, part: str = "validation") -> str:
 
 
 def _scores(results: Sequence[TrainResult], part: str) -> str:
-    """Give loss and AUC, or Dice, over all sites that share them; empty: none does."""
-    masks = [one.mask_counts for one in results if one.mask_counts is not None]
-    if masks:
-        joined = merge_masks(masks)
-        n, n_with = joined.n, fewest_cases(joined)
-        dice, loss = case_number(mask_scores(joined)["dice"], n_with), case_number(joined.loss, n)
-        return f"loss {loss}, Dice {dice} on {of_cases(n, n_with, f'{part} cases')}"
+    """Give loss and AUC, Dice or FROC over all sites that share them; empty: none does."""
+    found = [one.mask_counts or one.box_counts for one in results]
+    dense = [one for one in found if one is not None]
+    if dense:
+        joined = merge_dense(dense)
+        n, n_with, (name, word) = joined.n, fewest_in(joined), main_dense_score(joined)
+        score, loss = case_number(dense_scores(joined)[name], n_with), case_number(joined.loss, n)
+        return f"loss {loss}, {word} {score} on {of_cases(n, n_with, f'{part} cases')}"
     counts = [one.score_counts for one in results if one.score_counts is not None]
     if not counts:
         return ""

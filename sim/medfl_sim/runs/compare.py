@@ -38,7 +38,7 @@ ScoredPart = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class Difference:
-    """The federated AUC, or Dice, minus another's, with its 95 % interval; None: undefined."""
+    """The federated AUC, Dice or FROC minus another's, with its 95 % interval; None: undefined."""
 
     value: float | None
     low: float | None = None
@@ -65,7 +65,7 @@ class Row:
     helped: Difference  # federated minus alone
     to_pooled: Difference  # federated minus pooled
     part: ScoredPart = "validation"  # of the data, that is scored
-    score: str = "AUC"  # what `auc` holds: that, or a segmentation's Dice
+    score: str = "AUC"  # what `auc` holds: that, or Dice or FROC
 
 
 def models_at(
@@ -184,6 +184,27 @@ def _difference(places: Indices, areas: list[float | None], drawn: Floats) -> Di
     value = one - other
     is_blind = known.size > 0 and np.ptp(known) == 0 and not np.array_equal(*places)
     if len(known) < N_DRAWS / 2 or is_blind:
+        return Difference(value)
+    low, high = np.percentile(known, [2.5, 97.5])
+    return Difference(value, min(float(low), value), max(float(high), value))
+
+
+def drawn_images(patients: Indices) -> Iterator[Indices]:
+    """Draw patients with replacement, each with all images; none from too few with several."""
+    rng, images = numpy_generator(SEED, "comparison"), images_by_patient(patients)
+    n = len(images)
+    is_few = n < 2 or (n < len(patients) and n < FEWEST_PATIENTS)
+    for _ in range(0 if is_few else N_DRAWS):
+        yield np.concatenate([images[i] for i in rng.integers(0, n, n)])
+
+
+def difference_of_draws(one: float | None, other: float | None, drawn: Floats) -> Difference:
+    """Compare two models of masks or boxes by (N_DRAWS,) differences."""
+    known = drawn[np.isfinite(drawn)]
+    if one is None or other is None:
+        return Difference(None)
+    value = one - other
+    if len(known) < N_DRAWS / 2:
         return Difference(value)
     low, high = np.percentile(known, [2.5, 97.5])
     return Difference(value, min(float(low), value), max(float(high), value))

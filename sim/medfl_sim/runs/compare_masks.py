@@ -6,18 +6,15 @@ import numpy as np
 
 from medfl_client.data.dataset import Indices
 from medfl_client.task.site import Site
-from medfl_common.metrics.clusters import FEWEST_PATIENTS, images_by_patient
-from medfl_common.seeds import numpy_generator
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.compare import (
     ALL,
     MODELS,
-    N_DRAWS,
-    SEED,
-    Difference,
     Floats,
     Row,
     ScoredPart,
+    difference_of_draws,
+    drawn_images,
     images_of,
     keep_rows,
     models_at,
@@ -55,8 +52,8 @@ def mask_row(
         n_trained=n_trained,
         n_scored=dice.shape[1],
         auc=dict(zip(MODELS, found, strict=True)),
-        helped=_difference(found[0], found[1], draws[:, 0] - draws[:, 1]),
-        to_pooled=_difference(found[0], found[2], draws[:, 0] - draws[:, 2]),
+        helped=difference_of_draws(found[0], found[1], draws[:, 0] - draws[:, 1]),
+        to_pooled=difference_of_draws(found[0], found[2], draws[:, 0] - draws[:, 2]),
         part=part,
         score="Dice",
     )
@@ -74,23 +71,8 @@ def mean_dice(dice: Floats) -> list[float | None]:
 
 def _draws(dice: Floats, patients: Indices) -> Floats:
     """Give (N_DRAWS, M) Dice of patients drawn with replacement, the same for every model."""
-    rng = numpy_generator(SEED, "comparison")
-    images, found = images_by_patient(patients), []
-    n = len(images)
-    is_few = n < 2 or (n < len(patients) and n < FEWEST_PATIENTS)
-    for _ in range(0 if is_few else N_DRAWS):
-        drawn = np.concatenate([images[i] for i in rng.integers(0, n, n)])
+    found = []
+    for drawn in drawn_images(patients):
         values = mean_dice(dice[:, drawn])
         found.append([np.nan if value is None else value for value in values])
     return np.array(found, dtype=np.float64).reshape(-1, len(dice))
-
-
-def _difference(one: float | None, other: float | None, drawn: Floats) -> Difference:
-    known = drawn[np.isfinite(drawn)]
-    if one is None or other is None:
-        return Difference(None)
-    value = one - other
-    if len(known) < N_DRAWS / 2:
-        return Difference(value)
-    low, high = np.percentile(known, [2.5, 97.5])
-    return Difference(value, min(float(low), value), max(float(high), value))

@@ -128,7 +128,7 @@ def _auc(row: Row, model: str) -> str:
 
 
 def _digits(row: Row) -> int:
-    return case_digits(row.n_scored) if row.score == "Dice" else digits(row.n_scored)
+    return case_digits(row.n_scored) if row.score != "AUC" else digits(row.n_scored)
 
 
 def in_words(difference: Difference, n: int, n_digits: int | None = None) -> tuple[str, str]:

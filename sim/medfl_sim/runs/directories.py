@@ -64,7 +64,7 @@ class Facts:
 def curve(study: Study, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
     """Return (rounds made, `value` of the model after them), in order; empty if none is known.
 
-    Without `value` it is the AUC, or a segmentation's Dice.
+    Without `value` it is the AUC, a segmentation's Dice, or a detection's FROC.
 
     The final model may be of an earlier round, which the list holds already.
     """
@@ -150,7 +150,7 @@ def _changed(path: Path) -> float:
 
 
 def auc_of(facts: Facts) -> str:
-    """Write the AUC over all hospitals; of a segmentation the Dice, by its name."""
+    """Write the AUC over all hospitals; of masks the Dice, of boxes the FROC, by its name."""
     if facts.scored is None:
         return "none shared"
     name, word = main_score(facts.study.plan)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from medfl_client.data.dataset import Examples, Indices
+from medfl_client.training.box_scores import count_boxes
 from medfl_client.training.client_state import CLIENT_STATE, NEWEST, RoundStore, read_client_state
 from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.mask_scores import dice_of_cases
+from medfl_common.metrics.box_counts import FoundBoxes
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, layout
@@ -48,6 +50,12 @@ class FinishedModel:
     def case_dice(self, images: Examples, device: torch.device, local: str) -> NDArray[np.float64]:
         """Return the (N, F) Dice of a segmentation by image and class; see `score`."""
         return dice_of_cases(self._loaded(device, local), images, self._study.plan, device)
+
+    def found_boxes(self, images: Examples, device: torch.device, local: str) -> FoundBoxes:
+        """Return the boxes of a detection, matched image by image; see `score`."""
+        counts = count_boxes(self._loaded(device, local), images, self._study.plan, device)
+        assert counts.found is not None
+        return counts.found
 
     def _loaded(self, device: torch.device, local: str) -> Network:
         folder = self._study.files.local / local / self._study.run

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from medfl_common.errors import ConfigError
+from medfl_server.reports.sections.shared import main_score
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.fold import Fold
@@ -44,9 +45,10 @@ def refuse_unfit(
     """Raise ConfigError for what cannot be asked of so many hospitals, before any is trained."""
     if further != NOTHING and study.plan.task.is_dense:
         raise ConfigError(
-            "cross-site, leave-one-out and folds compare AUCs, and a "
-            f"{study.plan.task.type} has none",
-            todo="leave them out: the report and compare.html have its scores",
+            f"cross-site, leave-one-out and folds compare AUCs, and a {study.plan.task.type} has "
+            "none",
+            todo="leave them out: the report and compare.html speak of "
+            f"{main_score(study.plan)[1]}",
         )
     if further.cross_site and not has_baselines:
         raise ConfigError(

@@ -28,6 +28,7 @@ from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import Row, compare
+from medfl_sim.runs.compare_boxes import compare_boxes
 from medfl_sim.runs.compare_masks import compare_masks
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
@@ -140,7 +141,8 @@ def do(
 
 
 def _rows(study: Study, joined: Mapping[str, Site]) -> list[Row]:
-    return (compare_masks if study.plan.task.has_masks else compare)(study, joined)
+    kinds = {"segmentation": compare_masks, "detection": compare_boxes}
+    return kinds.get(study.plan.task.type, compare)(study, joined)
 
 
 def _note_data(study: Study, read: DataRead) -> None:

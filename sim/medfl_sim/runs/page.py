@@ -62,10 +62,11 @@ def _lines(runs: Sequence[Facts]) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def answer(runs: Sequence[Facts]) -> str:
-    """Name the run with the highest AUC or Dice, and the reasons for doubt."""
+    """Name the run with the highest AUC, Dice or FROC, and the reasons for doubt."""
     scores = {main_score(facts.study.plan) for facts in runs}
     if len(scores) > 1:
-        return "Some of these runs have an AUC, others a Dice, so no one is the best."
+        words = " and ".join(sorted(word for _, word in scores))
+        return f"These runs have different scores ({words}), so no one is the best."
     score, word = scores.pop() if scores else ("auc", "AUC")
     known = {
         str(facts.study.folder): (value, facts.scored.text(score))

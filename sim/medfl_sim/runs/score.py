@@ -36,6 +36,7 @@ from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import DataRead
 from medfl_common.run.model_file import Reading, load_model
+from medfl_server.reports.sections.shared import main_score
 from medfl_sim.data.hospitals import Source, facts_of, read_sources
 from medfl_sim.data.only_read import refuse_in_data
 from medfl_sim.data.sources import SOURCES
@@ -79,7 +80,7 @@ def score_data(
 ) -> Scored:
     """Score a model's folder on a folder with a site.yaml, or a folder of such.
 
-    Writes `predictions.csv` into `out`. Raises ConfigError for a segmentation, and where `out` or
+    Writes `predictions.csv` into `out`. Raises ConfigError for masks or boxes, and where `out` or
     `cache` lies in `data`.
     """
     cache = cache or out / "medfl-cache"
@@ -87,8 +88,8 @@ def score_data(
     plan, network, reading = load_model(model)
     if plan.task.is_dense:
         raise ConfigError(
-            f"score gives AUCs, and this model is of a {plan.task.type}",
-            todo="read its scores in the study's report, or see medfl-client look --worst",
+            f"score gives AUCs, and a {plan.task.type} has none",
+            todo=f"read its {main_score(plan)[1]} in the study's report",
         )
     use_threads(plan)
     reader = SOURCES.get(source)()

@@ -25,6 +25,7 @@ from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import in_words
 from medfl_server.reports.sections.data import in_words as read_in_words
+from medfl_server.reports.sections.shared import main_score
 from medfl_server.study.run_directory import open_study
 from medfl_sim.data.scenario import Scenario, load_scenario
 from medfl_sim.runs.changed_plan import find_key, split_values, value_of, write_changed
@@ -87,7 +88,8 @@ def refuse_masks(plan: Plan) -> None:
     if plan.task.is_dense:
         raise ConfigError(
             f"a sweep compares AUCs, and a {plan.task.type} has none",
-            todo="make runs with medfl-sim run, then medfl-sim compare",
+            todo="make runs with medfl-sim run, then medfl-sim compare: it speaks of "
+            f"{main_score(plan)[1]}",
         )
 
 

@@ -12,14 +12,17 @@ from tests.squares import VOLUMES, box_plan, squares
 from medfl_client.data.dataset import BoxedImages, Examples
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.patch_set import BoxPatchSet
+from medfl_client.training.box_matching import match_by_centre
 from medfl_client.training.client_state import ClientState
-from medfl_client.training.detections import found_in, overlaps
-from medfl_client.training.evaluate import loss_on_boxes
+from medfl_client.training.detections import found_in
 from medfl_client.training.local_round import train_locally
 from medfl_client.training.losses import task_loss
 from medfl_client.training.objectives.plain import Plain
+from medfl_client.training.step import Stepper
 from medfl_client.training.train import train
 from medfl_client.training.windows import logits_of
+from medfl_common.errors import ConfigError
+from medfl_common.metrics.box_counts import HIT
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared, shared_weights
@@ -32,6 +35,7 @@ from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.aggregator import RoundAggregation, needs
 
 CPU = torch.device("cpu")
+DEEPER: dict[str, object] = {"width": 8, "levels": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -50,14 +54,11 @@ def pictures(n: int, seed: int = 0) -> BoxedImages:
 
 
 def patches(n: int, seed: int = 0) -> BoxPatchSet:
-    """Cut volumes of several depths out of larger ones."""
-    whole = squares(n, 20, 32, 32, seed=seed, most=5)
-    own = [volume[:, : 20 - i % 3] for i, volume in enumerate(whole.pixels)]
-    inside = whole.boxes[..., 1:2] + whole.boxes[..., 4:5] / 2 <= 18
-    boxes = torch.where(inside, whole.boxes, torch.nan)
-    shapes = OwnShapes(own, np.dtype(np.uint8))
-    rows = np.arange(n)
-    return BoxPatchSet(shapes, rows, whole.targets, Patch(size=16, depth=8), boxes=boxes)
+    """Give volumes, to be cut into patches."""
+    whole = squares(n, 20, 32, 32, seed=seed, most=6)
+    shapes = OwnShapes([*whole.pixels], np.dtype(np.uint8))
+    patch = Patch(size=16, depth=12, foreground=0.8)
+    return BoxPatchSet(shapes, np.arange(n), whole.targets, patch, boxes=whole.boxes)
 
 
 def sensitivity(network: Network, images: Examples, plan: Plan) -> tuple[float, float]:
@@ -66,18 +67,20 @@ def sensitivity(network: Network, images: Examples, plan: Plan) -> tuple[float, 
     for pixels, boxes in images.batches(torch.arange(len(images)), 1):
         with torch.no_grad():
             (found,) = found_in(logits_of(network.eval(), pixels, plan), plan)
-        truth = boxes[0][~boxes[0, :, 0].isnan()].numpy()
-        is_sure = found.scores > 0.3
-        same = overlaps(truth[:, 1:], found.boxes[is_sure]) > 0.4
-        same &= truth[:, :1] == found.classes[is_sure]
-        n_hit, n_boxes = n_hit + int(same.any(axis=1).sum()), n_boxes + len(truth)
-        n_false += int((~same.any(axis=0)).sum())
+        truth = boxes[0][~boxes[0, :, 0].isnan()].double().numpy()
+        for k in (0, 1):
+            own = (found.classes == k) & (found.scores > 0.3)
+            true = truth[truth[:, 0] == k, 1:]
+            outcome = match_by_centre(found.boxes[own].astype(float), true)
+            n_hit += int((outcome == HIT).sum())
+            n_false += int((outcome != HIT).sum())
+        n_boxes += len(truth)
     return n_hit / n_boxes, n_false / len(images)
 
 
 def test_a_small_network_learns_squares_and_discs() -> None:
-    moves = {"augmentation": {"flip": True, "shift": 0.1}, "epochs": 20}
-    plan = box_plan(training=moves, model={"width": 8})
+    moves = {"augmentation": {"flip": True, "shift": 0.1}, "epochs": 20, "lr": 0.005}
+    plan = box_plan(training=moves, model=DEEPER)
     network = build_model(plan)
 
     train(network, pictures(32), plan, 1, "a", Plain(), CPU)
@@ -87,16 +90,17 @@ def test_a_small_network_learns_squares_and_discs() -> None:
     assert false < 0.5
 
 
+@pytest.mark.slow
 def test_it_learns_volumes_in_patches_and_finds_in_whole_ones() -> None:
-    images = {**VOLUMES, "depth": 20, "patch": {"size": 16, "depth": 8}}
-    plan = box_plan(images=images, training={"epochs": 40}, model={"width": 8})
+    images = {**VOLUMES, "depth": 20, "patch": {"size": 16, "depth": 12}}
+    plan = box_plan(images=images, training={"epochs": 30, "lr": 0.005}, model=DEEPER)
     network = build_model(plan)
 
-    train(network, patches(16), plan, 1, "a", Plain(), CPU)
+    train(network, patches(32), plan, 1, "a", Plain(), CPU)
 
     found, false = sensitivity(network, patches(8, seed=1), plan)
     assert found > 0.8
-    assert false < 1
+    assert false < 3
 
 
 def test_a_patch_has_the_boxes_whose_centre_it_holds() -> None:
@@ -107,17 +111,17 @@ def test_a_patch_has_the_boxes_whose_centre_it_holds() -> None:
 
     n_around, n_patches = 0, 0
     for pixels, boxes in images.batches(order, 4):
-        assert pixels.shape[1:] == (1, 8, 16, 16)
+        assert pixels.shape[1:] == (1, 12, 16, 16)
         for patch, own in zip(pixels[:, 0], boxes, strict=True):
             known = own[~own[:, 0].isnan()]
             n_patches, n_around = n_patches + 1, n_around + bool(len(known))
             low, high = known[:, 1:4] - known[:, 4:] / 2, known[:, 1:4] + known[:, 4:] / 2
             assert (low >= 0).all()
-            assert (high <= torch.tensor([8, 16, 16])).all()
+            assert (high <= torch.tensor([12, 16, 16])).all()
             for place in (known[:, 1:4]).long().tolist():
                 assert patch[tuple(place)] > patch.median()
 
-    only_around = Patch(size=16, depth=8, foreground=1)
+    only_around = Patch(size=16, depth=12, foreground=1)
     volumes = BoxPatchSet(
         images.pixels, images.rows, images.targets, only_around, boxes=images.boxes
     )
@@ -126,17 +130,6 @@ def test_a_patch_has_the_boxes_whose_centre_it_holds() -> None:
     _, boxes = volumes.batch(drawn)
     assert torch.equal(~boxes[..., 0].isnan().all(dim=1), has)
     assert 0.3 < n_around / n_patches < 0.95
-
-
-def test_the_loss_on_a_set_is_the_mean_over_its_images() -> None:
-    plan, images = box_plan(), pictures(6)
-    network = build_model(plan)
-
-    found = loss_on_boxes(network, images, plan, CPU)
-
-    each = [task_loss(plan)(network(p), b) for p, b in images.batches(torch.arange(6), 1)]
-    assert found == pytest.approx(float(torch.stack(each).mean().detach()), rel=1e-4)
-    assert loss_on_boxes(network, pictures(0), plan, CPU) == 0
 
 
 def one_round(
@@ -171,7 +164,7 @@ def two_rounds(plan: Plan) -> dict[str, Network]:
 @pytest.mark.parametrize("strategy", ALGORITHMS.names())
 def test_every_algorithm_trains_a_detection_to_the_same_bits(strategy: str) -> None:
     federation = {"strategy": strategy, "bad_sites": 0, "min_sites": 1}
-    plan = box_plan(federation=federation, training={"optimizer": "sgd", "lr": 0.001})
+    plan = box_plan(federation=federation, training={"epochs": 2, "optimizer": "sgd"})
     start = build_model(plan).state_dict()
 
     found, again = two_rounds(plan), two_rounds(plan)
@@ -206,3 +199,27 @@ def test_other_networks_and_types_take_a_step(
     n_weights, n_bytes, _ = sizes(plan)
     assert n_bytes > 0
     assert training_bytes(plan) > 4 * n_weights
+
+
+def test_halves_of_a_batch_give_the_gradient_of_the_whole() -> None:
+    plan = box_plan(model={"norm": "group"})
+    pixels, boxes = pictures(6).batch(torch.arange(6))
+
+    def gradient(n_parts: int) -> Weights:
+        network = build_model(plan)
+        loss, optimizer = task_loss(plan), torch.optim.SGD(network.parameters(), lr=0.1)
+        own = Stepper(network, optimizer, loss, Plain(), None, torch.float32, CPU, n_parts=n_parts)
+        own.step(pixels, boxes)
+        return {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+
+    whole, halves = gradient(1), gradient(2)
+
+    for name, tensor in whole.items():
+        torch.testing.assert_close(halves[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+def test_a_classifier_is_refused_in_words() -> None:
+    wrong = {"name": "resnet18", "width": None, "levels": None}
+
+    with pytest.raises(ConfigError, match="answers for the whole image; for a detection name"):
+        build_model(box_plan(model=wrong))

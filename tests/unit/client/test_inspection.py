@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from tests.boxes import some_boxes
 from tests.conftest import MakePlan
 
 from medfl_client.config.site_file import Policy
@@ -231,9 +232,11 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     )
 
     masks = TrainResult(0, 0, 0, mask_counts=empty_mask_counts(1))
+    boxes = TrainResult(0, 0, 0, box_counts=some_boxes(1))
     numbers = {
         **content.metric_records["numbers"],
         **encode_result(masks).metric_records["numbers"],
+        **encode_result(boxes).metric_records["numbers"],
     }
 
     assert set(numbers) == LISTS | SINGLE | {FEATURES}

@@ -132,23 +132,32 @@ def _digest(boxes: Boxes) -> bytes:
 
 
 def _way(folder: Path, images: Images, reader: Reader) -> Way[Source, Floats]:
-    shape = (images.dimensions, (3 if images.dimensions == 3 else 2) + 4)
+    shape = _shape(images)
     return Way(
         facts=[VERSION, "places of boxes", reader.name, image_facts(images)],
         shape=shape,
         least=shape,
         has_own_shapes=False,
         dtype=np.float64,
-        work=Work(
-            do=partial(_read, reader, folder.absolute(), images),
-            accept=partial(_accept, shape),
-            files=partial(_files, folder.absolute()),
-            setup=reader.prepare,
-        ),
+        work=place_work(reader, folder, images),
         record=Record,
         chunk=CHUNK if images.dimensions == 2 else 1,
         timeout_s=TIMEOUT_S,
     )
+
+
+def place_work(reader: Reader, folder: Path, images: Images) -> Work[Source, Floats]:
+    """Say how the sandbox reads where an image lies in the input: source -> Field.packed()."""
+    return Work(
+        do=partial(_read, reader, folder.absolute(), images),
+        accept=partial(_accept, _shape(images)),
+        files=partial(_files, folder.absolute()),
+        setup=reader.prepare,
+    )
+
+
+def _shape(images: Images) -> tuple[int, int]:
+    return images.dimensions, (3 if images.dimensions == 3 else 2) + 4
 
 
 def _files(folder: Path, source: Source) -> list[Path]:

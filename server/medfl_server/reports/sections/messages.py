@@ -8,6 +8,7 @@ from medfl_common.ui.page import Section, Table
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import size_of
 from medfl_server.reports.scores import ALL, score_sites
+from medfl_server.reports.sections.shared import main_score, second_score
 
 HEADER = ["message", "form", "bytes, median", "of float32"]
 
@@ -24,9 +25,9 @@ def messages_section(plan: Plan, rounds: list[RoundMade], shown: Asked | None) -
     if not replies:
         return Section("What messages weigh", ["There is no finished round yet."])
     found = score_sites(shown).get(ALL) if shown else None
-    names = ("dice", "nsd") if plan.task.has_masks else ("auc", "accuracy")
-    worth = [found.text(name) if found else "n/a" for name in names]
-    header = [*HEADER, *(("Dice", "NSD") if plan.task.has_masks else ("AUC", "accuracy"))]
+    shown_scores = (main_score(plan), second_score(plan))
+    worth = [found.text(name) if found else "n/a" for name, _ in shown_scores]
+    header = [*HEADER, *(word for _, word in shown_scores)]
     messages, model = plan.federation.messages, build_empty(plan)
     whole = size_of({name: model.shapes[name] for name in model.names("shared")}, None)
     rows = []

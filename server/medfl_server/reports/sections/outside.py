@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 
+from medfl_common.metrics.box_counts import merge_boxes
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, ScoredOutside
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.scores import ALL, mask_counts_in, model_round, once_each, score_counts_in
+from medfl_server.reports.scores import (
+    ALL,
+    box_counts_in,
+    mask_counts_in,
+    model_round,
+    once_each,
+    score_counts_in,
+)
+from medfl_server.reports.sections.boxes import box_table
 from medfl_server.reports.sections.independence import whose_images
-from medfl_server.reports.sections.masks import HEADER as MASK_HEADER
-from medfl_server.reports.sections.masks import mask_rows, mask_table
+from medfl_server.reports.sections.masks import mask_table
 from medfl_server.reports.sections.numbers import with_interval
-from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED
+from medfl_server.reports.sections.result import NO_ANSWER, NONE_SHARED, header_of, score_rows
 from medfl_server.reports.sections.uncertainty import score_table
 
 HEADING = "At hospitals outside the study"
@@ -36,8 +44,8 @@ def outside_section(
     final = once_each(events, ScoredOutside, finished[-1]) if finished else None
     shown = final or scored[-1]
     counted = score_counts_in(shown)
-    if plan.task.has_masks:
-        return [_masks(shown, plan, names or {})]
+    if plan.task.is_dense:
+        return [_dense(shown, plan, names or {})]
     rows = []
     for site in [*shown.sites, *shown.missing]:
         one = counted.get(site)
@@ -59,16 +67,14 @@ def outside_section(
     return [Section(HEADING, texts, tables=tables)]
 
 
-def _masks(shown: Asked, plan: Plan, names: Mapping[str, str]) -> Section:
-    """Show the same of a segmentation."""
-    counted = mask_counts_in(shown)
-    rows = [
-        [names.get(row[0], row[0]), *row[1:]] for row in mask_rows(shown, NONE_SHARED, NO_ANSWER)
-    ]
-    tables = [Table(MASK_HEADER, rows, total=ALL)]
-    if counted:
-        whole = merge_masks([*counted.values()])
-        tables.append(mask_table(whole, plan, "all outside hospitals"))
+def _dense(shown: Asked, plan: Plan, names: Mapping[str, str]) -> Section:
+    """Show the same of masks or boxes."""
+    rows = [[names.get(row[0], row[0]), *row[1:]] for row in score_rows(shown, plan)]
+    tables, of = [Table(header_of(plan), rows, total=ALL)], "all outside hospitals"
+    if masks := mask_counts_in(shown):
+        tables.append(mask_table(merge_masks([*masks.values()]), plan, of))
+    if boxes := box_counts_in(shown):
+        tables.append(box_table(merge_boxes([*boxes.values()]), of))
     text = (
         f"The model of round {model_round(shown)} on all patients of hospitals that trained "
         "nothing of it, and chose nothing."

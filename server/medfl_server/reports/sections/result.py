@@ -5,6 +5,7 @@ from medfl_common.run.events import Asked, Event, Finished, ScoredOnTest
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import ALL, model_round, part_of, score_sites, shown_event
+from medfl_server.reports.sections.boxes import BOX_HEADER, box_rows
 from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
 from medfl_server.reports.sections.masks import HEADER as MASK_HEADER
 from medfl_server.reports.sections.masks import mask_rows
@@ -37,7 +38,7 @@ def result_section(study: Study, event: Asked | None) -> Section:
     found = score_sites(event)
     header, rows, title = final_table(study)
     tables = [Table(header, rows, total=ALL)]
-    if study.plan.task.has_masks:
+    if study.plan.task.is_dense:
         text = f"The {title.removesuffix('.')}. Of several classes: the unweighted mean over them."
         return Section("The result", [text], tables=tables)
     classes = study.plan.task.classes
@@ -60,6 +61,8 @@ def result_section(study: Study, event: Asked | None) -> Section:
 
 def header_of(plan: Plan) -> list[str]:
     """Name the columns of `score_rows`."""
+    if plan.task.has_boxes:
+        return BOX_HEADER
     return MASK_HEADER if plan.task.has_masks else HEADER
 
 
@@ -67,6 +70,8 @@ def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
     """List the scores of each site, and of all."""
     if plan.task.has_masks:
         return mask_rows(event, NONE_SHARED, NO_ANSWER)
+    if plan.task.has_boxes:
+        return box_rows(event, NONE_SHARED, NO_ANSWER)
     found = score_sites(event)
     shown = {*printed(found), ALL}
     rows = []

@@ -9,6 +9,7 @@ from medfl_server.reports.sections.shared import main_score
 PERFECT = {
     "auc": "0.5 is chance for the AUC, 1 is perfect.",
     "dice": "A Dice of 1 is perfect, and 0 no overlap.",
+    "froc": "A FROC of 1 is perfect: all is found at 1/8 false positives an image.",
 }
 
 

@@ -2,25 +2,43 @@
 
 from collections.abc import Mapping
 
+from medfl_common.metrics.box_counts import merge_boxes
 from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
-from medfl_server.reports.scores import mask_counts_in, n_scored_in, score_counts_in
+from medfl_server.reports.scores import (
+    box_counts_in,
+    mask_counts_in,
+    n_scored_in,
+    score_counts_in,
+)
+from medfl_server.reports.sections.boxes import froc_in_words
 from medfl_server.reports.sections.masks import dice_in_words
 from medfl_server.reports.sections.numbers import interval_in_words
 
 
 def main_score(plan: Plan) -> tuple[str, str]:
     """Name the score of a page's first sentence, and write its name."""
+    if plan.task.has_boxes:
+        return "froc", "FROC"
     return ("dice", "Dice") if plan.task.has_masks else ("auc", "AUC")
 
 
+def second_score(plan: Plan) -> tuple[str, str]:
+    """Name the score that stands beside it where there is room for two."""
+    if plan.task.has_boxes:
+        return "ap50", "AP50"
+    return ("nsd", "NSD") if plan.task.has_masks else ("accuracy", "accuracy")
+
+
 def main_interval(event: Asked, plan: Plan) -> str:
-    """Write the 95 % interval of the AUC, or Dice, over all sites that shared scores."""
+    """Write the 95 % interval of the AUC, Dice or FROC over all sites that shared scores."""
     if plan.task.has_masks:
         return dice_in_words(merge_masks([*mask_counts_in(event).values()]))[1]
+    if plan.task.has_boxes:
+        return froc_in_words(merge_boxes([*box_counts_in(event).values()]))[1]
     counted = score_counts_in(event)
     return interval_in_words(auc_estimate(merge([*counted.values()]), plan.task.type))
 

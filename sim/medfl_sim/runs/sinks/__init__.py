@@ -13,7 +13,7 @@ from medfl_common.run.events import Event, Finished, ModelScored, RoundMade, Sco
 from medfl_server.reports.scores import model_round, score_sites
 from medfl_server.study.run_directory import Study
 
-SHOWN = ("auc", "accuracy", "f1", "dice", "nsd")
+SHOWN = ("auc", "accuracy", "f1", "dice", "nsd", "froc", "ap50")
 
 
 class Sink(Protocol):

@@ -1,0 +1,216 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.boxes import box_plan, drawn_boxes, hits_only, some_boxes
+
+from medfl_client.config.site_file import Policy
+from medfl_client.egress.box_rules import released_boxes
+from medfl_client.egress.guard import release
+from medfl_client.egress.inspection import inspect
+from medfl_common.errors import DisclosureError
+from medfl_common.metrics.box_counts import (
+    CENTRE,
+    N_BOX_BINS,
+    N_COARSE_BOX_BINS,
+    OVERLAP,
+    WITH,
+    BoxCounts,
+    box_bin_places,
+    count_found,
+)
+from medfl_common.metrics.box_estimates import box_scores
+from medfl_common.metrics.box_numbers import BOX_NAMES
+from medfl_common.wire.results import TrainResult, decode_result, plan_number
+from medfl_common.wire.tasks import Kind, TrainTask
+
+PLAN = box_plan()
+UPDATE = {"w": torch.ones(2, 2)}
+SHAPES = {"w": (2, 2)}
+
+
+def asked(kind: Kind = "train") -> TrainTask:
+    return TrainTask(kind, "0" * 32, 1, 99, "north", PLAN, {})
+
+
+def result(counts: BoxCounts, update: bool = True) -> TrainResult:
+    own = TrainResult(plan_number(PLAN), 1, 99, box_counts=counts)
+    return replace(own, n_images=50, n_steps=5, update=UPDATE) if update else own
+
+
+def boxes(counts: BoxCounts) -> np.ndarray:
+    """Count all found boxes by class and bin."""
+    return (counts.hits + counts.extra)[:, OVERLAP]
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_bins"), [("train", N_COARSE_BOX_BINS), ("evaluate", N_BOX_BINS)]
+)
+def test_what_leaves_has_bins_of_enough_images_and_nearly_the_scores(
+    kind: Kind, n_bins: int
+) -> None:
+    counts = some_boxes(200, loss=0.123456)
+
+    content = release(result(counts, kind == "train"), asked(kind), Policy(min_cell=10), SHAPES)
+
+    found = decode_result(content, SHAPES, PLAN).box_counts
+    assert found is not None
+    assert found.behind[found.behind > 0].min() >= 10
+    assert not np.delete(found.behind, box_bin_places(n_bins), axis=1).any()
+    assert (boxes(found).sum(axis=1) == boxes(counts).sum(axis=1)).all()
+    assert found.truths.tolist() == counts.truths.tolist()
+    assert found.loss == 0.123
+    assert found.effects.any() == (kind == "evaluate")
+    told, exact = box_scores(found), box_scores(counts)
+    assert told["froc"] == pytest.approx(exact["froc"], abs=0.02)
+    assert told["ap50"] == pytest.approx(exact["ap50"], abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("min_cell", [2, 10, 25])
+def test_no_bin_has_few_images_or_one_with_most_of_its_boxes(seed: int, min_cell: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = some_boxes(int(rng.integers(20, 60)), seed)
+    assert counts.found is not None
+
+    found = released_boxes(counts, min_cell, is_scoring=bool(seed % 2))
+
+    if found is None:
+        return
+    width = 1 if seed % 2 else N_BOX_BINS // N_COARSE_BOX_BINS
+    for k in range(2):
+        left = counts.found.by_image(k)[:, ::-1]  # the surest first
+        for place in np.flatnonzero(found.behind[k])[::-1]:
+            total, n = int(boxes(found)[k, place]), 0
+            while left[:, : n * width].sum() < total:
+                n += 1
+            cell, left = left[:, : n * width].sum(axis=1), left[:, n * width :]
+            assert cell.sum() == total
+            assert (cell > 0).sum() == found.behind[k, place] >= min_cell
+            assert cell.max() <= total / 2
+
+
+def test_an_image_with_five_hundred_false_boxes_is_not_told() -> None:
+    quiet = dict.fromkeys(range(20), 2)
+    noisy = hits_only(20, 20, {**quiet, 0: 500})
+    plain = hits_only(20, 20, quiet)
+
+    found, before = (released_boxes(one, 10, is_scoring=True) for one in (noisy, plain))
+
+    assert found is not None
+    assert before is not None
+    assert found.hits[0].sum() == before.hits[0].sum() == 2 * 20
+    assert before.extra[0, CENTRE].sum() == 40
+    assert found.extra[0].sum() == 0  # that bin is left out, as if the threshold were higher
+
+
+def test_a_class_of_which_one_image_has_most_boxes_is_taken_out() -> None:
+    rows = drawn_boxes(30)
+    first = np.flatnonzero((rows.image == 0) & (rows.kind == 0))
+    lot = np.concatenate([np.arange(len(rows.image)), np.repeat(first[:1], 900)])
+    noisy = replace(
+        rows, image=rows.image[lot], kind=rows.kind[lot], bins=np.full(len(lot), 100),
+        outcome=rows.outcome[lot],
+    )  # fmt: skip
+
+    found = released_boxes(count_found(noisy, 0.5), 5, is_scoring=False)
+
+    assert found is not None
+    assert found.images[0].tolist() == [0, 0]
+    assert found.images[1].sum() == 30
+    assert not any(getattr(found, name)[0].any() for name in ("truths", "hits", "extra", "behind"))
+
+
+@pytest.mark.parametrize(("n_with", "n_without"), [(4, 20), (20, 4)])
+def test_a_class_that_few_images_have_or_lack_is_taken_out(n_with: int, n_without: int) -> None:
+    assert released_boxes(hits_only(n_with, n_without), 5, is_scoring=True) is None
+
+
+def test_scores_of_few_images_stay_and_the_update_goes() -> None:
+    content = release(result(some_boxes(9)), asked(), Policy(min_cell=10), SHAPES)
+
+    assert not {"n_scored", "loss", *BOX_NAMES} & {*content.metric_records["numbers"]}
+    assert "update" in content
+
+
+def test_a_model_that_finds_nothing_is_told_to() -> None:
+    rows = drawn_boxes(40)
+    none = replace(
+        rows, image=rows.image[:0], kind=rows.kind[:0], bins=rows.bins[:0],
+        outcome=rows.outcome[:0],
+    )  # fmt: skip
+
+    found = released_boxes(count_found(none, 0.5), 5, is_scoring=False)
+
+    assert found is not None
+    assert box_scores(found)["froc"] == 0.0
+
+
+def test_effects_are_of_enough_patients() -> None:
+    rows = drawn_boxes(60)
+    few = count_found(replace(rows, patient=rows.patient // 10), 0.5)
+
+    found = released_boxes(few, 10, is_scoring=True)
+
+    assert found is not None
+    assert not found.effects.any()
+
+
+def test_scores_stay_where_the_policy_does_not_share_them() -> None:
+    policy = Policy(min_cell=1, metrics=["train_loss"])
+
+    content = release(result(some_boxes(60)), asked(), policy, SHAPES)
+
+    assert "n_scored" not in content.metric_records["numbers"]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("box_images", 0, 3),
+        ("box_behind", 0, 3),
+        ("box_hits", 0, 1),
+        ("box_effects", 0, 150),
+        ("box_behind", 1, 60),
+        ("box_new", 0, 1),
+    ],
+)
+def test_the_last_look_stops_a_message_that_tells_of_few_images(
+    name: str, place: int, value: int
+) -> None:
+    content = release(result(some_boxes(200)), asked(), Policy(min_cell=10), SHAPES)
+    numbers = content.metric_records["numbers"]
+    told = [*numbers.get(name, [0])]  # type: ignore[misc]
+    told[place] = value
+    numbers[name] = told
+
+    with pytest.raises(DisclosureError):
+        inspect(content, PLAN, SHAPES, Policy(min_cell=10))
+
+
+def test_a_round_has_no_finer_bins_and_a_class_taken_out_has_no_boxes() -> None:
+    policy = Policy(min_cell=10)
+    last = release(result(some_boxes(200), update=False), asked("evaluate"), policy, SHAPES)
+    with_update = release(result(some_boxes(200)), asked(), policy, SHAPES)
+    numbers = with_update.metric_records["numbers"]
+    for name in BOX_NAMES[:-1]:
+        numbers[name] = last.metric_records["numbers"][name]
+
+    with pytest.raises(DisclosureError, match="more than 32 bins"):
+        inspect(with_update, PLAN, SHAPES, policy)
+
+    last.metric_records["numbers"]["box_images"][:2] = [0, 0]  # type: ignore[index]
+    with pytest.raises(DisclosureError, match="class without images"):
+        inspect(last, PLAN, SHAPES, policy)
+
+
+def test_no_box_and_no_place_is_in_a_message() -> None:
+    content = release(result(some_boxes(200)), asked(), Policy(min_cell=10), SHAPES)
+
+    found = decode_result(content, SHAPES, PLAN).box_counts
+
+    assert found is not None
+    assert found.found is None
+    assert {n for n in content.metric_records["numbers"] if n.startswith("box")} == {*BOX_NAMES}
+    assert found.images[0, WITH] > 0
