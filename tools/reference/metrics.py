@@ -6,6 +6,7 @@ from tools.reference.prometheus import tables
 
 from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.metrics.estimates import estimates
+from medfl_server.reports.sections.boxes import BOX_NAMES
 from medfl_server.reports.sections.masks import NAMES as MASK_NAMES
 from medfl_server.reports.sections.uncertainty import NAMES
 
@@ -95,6 +96,56 @@ MASK_SCORES = {
 }  # fmt: skip
 
 
+BOXES = """## Detection
+
+Sites send, for each class, numbers of boxes by the model's confidence, never a box or a place: how
+many are found and how many are false by each of two rules, in 256 bins over the log-odds from -8 to
+8, 64 in the rounds; how many images are behind each bin; how many true boxes there are, and images
+with the class and without. From the surest on, bins are joined until `policy.min_cell` images are
+behind their boxes, none with more than the others together; they stand in the bin of their mean.
+The least sure boxes that do not fill such a bin are left out, as if the threshold were higher.
+
+The surest box chooses first; of equal confidence, as their places stand. For the AP it takes, of
+the true boxes of its class that are left, the one that it overlaps most, by an IoU of 0.5 at least;
+every other box is false, a second one on the same lesion too (PASCAL VOC, Everingham et al., Int J
+Comput Vis 88:303, 2010). For the FROC it takes the nearest one that is left and holds its centre:
+in a plane the box, in a volume the ellipsoid within it; a second one there counts as nothing
+(LUNA16, Setio et al., Med Image Anal 42:1, 2017). Other than in LUNA16 a box finds one lesion at
+most. An image of which nobody knows whether it has a class does not count for it. Over classes it
+is the unweighted mean.
+
+Within a bin nobody knows the order: the FROC is a straight line between thresholds, as LUNA16's,
+the AP has the false boxes spread evenly. How far that may have a value off is in its interval: up
+to 0.01 for the FROC and 0.02 for the AP of 300 images at one hospital. Bins that hospitals join
+otherwise may add a little to it."""
+BOX_INTERVALS = """Intervals of a detection: Wilson, as if a score were the share of so many true
+boxes found. With the last scorings a site sends the effect of each score: how many times as large
+its variance is over patients drawn anew (bootstrap, 200 draws) as over independent boxes, at least
+1, in hundredths, of at least `policy.min_cell` patients with the class. It divides the true boxes
+(Rao and Scott, Biometrics 48:577, 1992); over sites it is the mean by true boxes. In a round no
+effect is known, so there intervals are too narrow, and the page says so. What the bins leave open
+is added."""
+SENSITIVITY = (
+    "share of the true boxes that is found where so many false boxes are in an image on average",
+    "0 to 1",
+    "high",
+)
+BOX_SCORES = {
+    "froc": ("mean of the sensitivities at the seven numbers of false positives an image (LUNA16's "
+             "competition metric)", "0 to 1", "high"),
+    "ap50": ("area under precision over recall, made monotone, all points; over classes it is the "
+             "mAP at 0.5", "0 to 1", "high"),
+}  # fmt: skip
+
+
+def boxes_table() -> str:
+    """Give the table of a detection's scores."""
+    rows = [
+        [code(name), title, *BOX_SCORES.get(name, SENSITIVITY)] for name, title in BOX_NAMES.items()
+    ]
+    return table(HEADER, rows)
+
+
 def masks_table() -> str:
     """Give the table of a segmentation's scores; one without a definition is a KeyError."""
     rows = [
@@ -115,4 +166,6 @@ def metrics() -> str:
     if left := set(SCORES) - {"loss", *known}:
         raise KeyError(f"no score is called {', '.join(sorted(left))}")
     segmentation = (MASKS, masks_table(), MASK_INTERVALS)
-    return page("Metrics", INTRO, table(HEADER, rows), INTERVALS, *segmentation, *tables())
+    detection = (BOXES, boxes_table(), BOX_INTERVALS)
+    parts = (table(HEADER, rows), INTERVALS, *segmentation, *detection)
+    return page("Metrics", INTRO, *parts, *tables())

@@ -67,8 +67,9 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     plan, model, _ = load_model(find_model(folder, run))
     if plan.task.is_dense:
         raise ConfigError(
-            "explain shows where a network looked that judges a whole image; this one outlines",
-            todo="see its outlines: medfl-client look SITE --worst 5",
+            "explain shows where a network looked that judges a whole image; this one "
+            f"{'outlines' if plan.task.has_masks else 'draws boxes'}",
+            todo="see what it draws: medfl-client look SITE --worst 5",
         )
     use_threads(plan)
     state = SiteFolder(folder).state

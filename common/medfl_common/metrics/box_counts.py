@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medfl_common.metrics.counts import MAX_LOGIT, Counts
 
 N_BOX_BINS = 256  # by the log-odds of a score, over +-counts.MAX_LOGIT
-N_COARSE_BOX_BINS = 32  # so many of them are used in the rounds
+N_COARSE_BOX_BINS = 64  # so many of them are used in the rounds
 OVERLAP, CENTRE = range(2)  # rules: the second axis of `hits` and `extra`
 HIT, EXTRA, AGAIN = range(3)  # what becomes of a found box
 WITH, WITHOUT = range(2)  # columns of `images`

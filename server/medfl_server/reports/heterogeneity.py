@@ -16,6 +16,7 @@ from medfl_common.metrics.site_statistics import (
     SiteStatistics,
     band_names,
 )
+from medfl_common.plan.task import Task
 from medfl_common.run import events as events_module
 from medfl_server.study.run_directory import Study
 
@@ -43,15 +44,15 @@ def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, 
     return told, {site: why for site, why in missing.items() if site not in told}
 
 
-def is_told(own: SiteStatistics, name: str, is_dense: bool = False) -> bool:
+def is_told(own: SiteStatistics, name: str, task: Task | None = None) -> bool:
     """Say whether a site told most of a list of counts, or its intensities.
 
-    Of a segmentation any class but the background, which every image has.
+    Of masks and boxes any class, but the background, which every image with a mask has.
     """
     if name == "greys":
         return any(own.greys)
-    if name == "classes" and is_dense:
-        return any(own.classes[1:])
+    if name == "classes" and task is not None and task.is_dense:
+        return any(own.classes[-len(task.foreground) :])
     told: int = sum(getattr(own, name))
     known: int = sum(getattr(own, name)[1:]) if name in ("spacings", "slices") else told
     return known > 0 and 2 * told >= own.samples
@@ -63,10 +64,10 @@ def told_counts(counts: Sequence[int], n_samples: int, overlaps: bool = False) -
     return [str(n) if n else zero for n in counts]
 
 
-def kept_back(own: SiteStatistics, is_dense: bool = False) -> list[str]:
+def kept_back(own: SiteStatistics, task: Task | None = None) -> list[str]:
     """Name what a site's policy hides so far that nothing can be compared."""
     words = {"greys": "intensities", "classes": "labels", "sides": "image sizes"}
-    return [word for name, word in words.items() if not is_told(own, name, is_dense)]
+    return [word for name, word in words.items() if not is_told(own, name, task)]
 
 
 def differences(reported: Statistics) -> dict[str, list[str]]:

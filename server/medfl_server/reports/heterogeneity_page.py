@@ -35,7 +35,7 @@ def write_harmony(study: Study) -> Path:
     """Write `harmony.html` into the run directory from the newest statistics in its log."""
     reported, missing = read_statistics(study) or ({}, {})
     remarks = differences(reported)
-    hidden = {site: kept_back(own, study.plan.task.has_masks) for site, own in reported.items()}
+    hidden = {site: kept_back(own, study.plan.task) for site, own in reported.items()}
     sections = [
         _remarks(hidden, remarks, missing),
         *([_greys(reported), _tables(study, reported)] if reported else []),

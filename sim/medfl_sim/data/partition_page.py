@@ -69,10 +69,10 @@ def write_partition(
 def answer(samples: Sequence[int], n_patients: int, task: Task, counts: NDArray[np.int64]) -> str:
     """Say in two sentences how large the sites are, and how much their classes differ."""
     classes, wholes = task.classes, counts.sum(axis=1)
-    if task.is_dense:
-        wholes = np.array(samples)
     if task.has_masks:  # every image has the background
-        classes, counts = task.foreground, counts[:, 1:]
+        classes, wholes, counts = task.foreground, np.array(samples), counts[:, 1:]
+    elif task.has_boxes:  # an image may have a box of each class, or none
+        wholes = np.array(samples)
     shares = counts / np.maximum(wholes[:, None], 1)
     widest = int(np.ptp(shares, axis=0).argmax())
     low, high = shares[:, widest].min(), shares[:, widest].max()

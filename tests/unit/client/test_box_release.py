@@ -3,12 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.boxes import box_plan, drawn_boxes, hits_only, some_boxes
+from tests.boxes import box_plan, drawn_boxes, drawn_image, hits_only, some_boxes
+from tests.masks import Pointwise
 
 from medfl_client.config.site_file import Policy
+from medfl_client.data.boxed import padded_boxes
+from medfl_client.data.dataset import BoxedImages, SiteData
 from medfl_client.egress.box_rules import released_boxes
 from medfl_client.egress.guard import release
 from medfl_client.egress.inspection import inspect
+from medfl_client.task.reply_line import line_of
+from medfl_client.training import box_scores
+from medfl_client.training.local_round import work
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.box_counts import (
     CENTRE,
@@ -19,9 +25,12 @@ from medfl_common.metrics.box_counts import (
     BoxCounts,
     box_bin_places,
     count_found,
+    merge_boxes,
 )
-from medfl_common.metrics.box_estimates import box_scores
+from medfl_common.metrics.box_estimates import box_estimates
+from medfl_common.metrics.box_estimates import box_scores as box_scores_of
 from medfl_common.metrics.box_numbers import BOX_NAMES
+from medfl_common.models.weights import shared_weights
 from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.tasks import Kind, TrainTask
 
@@ -62,9 +71,23 @@ def test_what_leaves_has_bins_of_enough_images_and_nearly_the_scores(
     assert found.truths.tolist() == counts.truths.tolist()
     assert found.loss == 0.123
     assert found.effects.any() == (kind == "evaluate")
-    told, exact = box_scores(found), box_scores(counts)
+    told, exact = box_scores_of(found), box_scores_of(counts)
     assert told["froc"] == pytest.approx(exact["froc"], abs=0.02)
     assert told["ap50"] == pytest.approx(exact["ap50"], abs=0.02)
+
+
+@pytest.mark.parametrize(("is_scoring", "most"), [(True, 0.01), (False, 0.02)])
+def test_released_counts_of_four_hospitals_score_as_their_boxes_in_one_place(
+    is_scoring: bool, most: float
+) -> None:
+    sites = [some_boxes(80, seed) for seed in range(4)]
+    left = [released_boxes(one, 10, is_scoring) for one in sites]
+
+    told = box_estimates(merge_boxes([one for one in left if one is not None]))
+
+    exact = box_scores_of(merge_boxes(sites))
+    for name in ("froc", "ap50"):
+        assert told[name].value == pytest.approx(exact[name], abs=most)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -144,7 +167,7 @@ def test_a_model_that_finds_nothing_is_told_to() -> None:
     found = released_boxes(count_found(none, 0.5), 5, is_scoring=False)
 
     assert found is not None
-    assert box_scores(found)["froc"] == 0.0
+    assert box_scores_of(found)["froc"] == 0.0
 
 
 def test_effects_are_of_enough_patients() -> None:
@@ -197,12 +220,39 @@ def test_a_round_has_no_finer_bins_and_a_class_taken_out_has_no_boxes() -> None:
     for name in BOX_NAMES[:-1]:
         numbers[name] = last.metric_records["numbers"][name]
 
-    with pytest.raises(DisclosureError, match="more than 32 bins"):
+    with pytest.raises(DisclosureError, match="more than 64 bins"):
         inspect(with_update, PLAN, SHAPES, policy)
 
     last.metric_records["numbers"]["box_images"][:2] = [0, 0]  # type: ignore[index]
     with pytest.raises(DisclosureError, match="class without images"):
         inspect(last, PLAN, SHAPES, policy)
+
+
+def test_a_round_scores_boxes_and_the_site_reads_its_froc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads the maps, and their loss, are parts of their own."""
+    rng, model, n = np.random.default_rng(4), Pointwise(4), 30
+    drawn = [drawn_image(rng) for _ in range(n)]
+    boxes = padded_boxes([np.float32(true) for _, true in drawn], 2)
+    pixels, places = np.zeros((n, 1, 64, 64), dtype=np.uint8), np.arange(n)
+    images = BoxedImages(pixels, places, torch.ones(n, 2), boxes=boxes)
+    left = iter([found for found, _ in drawn])
+    monkeypatch.setattr(box_scores, "found_in", lambda maps, plan: [next(left) for _ in maps])
+    monkeypatch.setattr(box_scores, "box_loss", lambda plan: lambda maps, boxes: maps.abs().mean())
+    task = replace(asked("evaluate"), weights=shared_weights(model))
+    site = SiteData(images, images, images, patients={"validation": places // 2})
+
+    found = work(task, model, site, torch.device("cpu"))
+    content = release(found, task, Policy(min_cell=5), {})
+
+    assert (found.score_counts, found.mask_counts) == (None, None)
+    assert found.box_counts is not None
+    assert found.box_counts.found is not None
+    assert found.box_counts.found.patient.max() == 14
+    said = line_of(found, task, content, Policy(min_cell=5), None)
+    assert f"FROC {box_scores_of(found.box_counts)['froc']:.2f} on 30 cases" in said
+    withheld = release(found, task, Policy(min_cell=31), {})
+    assert "fewer cases than 31" in line_of(found, task, withheld, Policy(min_cell=31), None)
+    assert found.without_scores().box_counts is None
 
 
 def test_no_box_and_no_place_is_in_a_message() -> None:

@@ -92,7 +92,7 @@ def test_a_round_has_neither_fine_bins_nor_effects() -> None:
     counts = released_boxes(some_boxes(60), 5, is_scoring=True)
     assert counts is not None
 
-    with pytest.raises(RunError, match="more than 32 bins"):
+    with pytest.raises(RunError, match="more than 64 bins"):
         check_boxes(counts, asked("train"), 10**6)
     coarse = released_boxes(some_boxes(60), 5, is_scoring=False)
     assert coarse is not None

@@ -68,7 +68,7 @@ def test_the_report_says_froc_with_its_interval_and_who_is_left_out(study: Study
     assert "sensitivity at 1/8 false positives an image" in page
     assert "nodule: sensitivity" in page
     assert "AP50" in page
-    assert "256 bins for the final model, 32 in the rounds" in page
+    assert "256 bins for the final model, 64 in the rounds" in page
     assert not {"AUC", "Dice"} & {*page.partition("The plan</h2>")[0].split()}
 
 

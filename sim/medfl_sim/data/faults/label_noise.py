@@ -31,9 +31,8 @@ class LabelNoise(Settings):
     def corrupt_data(self, data: SiteData, plan: Plan, rng: np.random.Generator) -> SiteData:
         """Return the data with wrong training labels; raises ConfigError for masks and boxes."""
         if plan.task.is_dense:
-            what = "masks" if plan.task.has_masks else "boxes"
             raise ConfigError(
-                f"the fault label_noise changes labels, and a {plan.task.type} has {what}",
+                f"the fault label_noise changes labels of images, and a {plan.task.type} has none",
                 todo="leave it out of the scenario",
             )
         train: Any = data.train  # a frozen dataclass with targets, whatever the images are
