@@ -1,4 +1,4 @@
-"""Hospitals whose labels are boxes: medfl reads each list, and finds in each box what is listed."""
+"""Simulated hospitals whose labels are boxes: what medfl reads of them is what is listed."""
 
 import csv
 from pathlib import Path
@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHARED
 from tests.unit.sim.phantom_files import hounsfield_at, ingest, read_volumes
 
 from medfl_client.data.dataset import SiteData
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.hospitals import read_hospitals, virtual_sites
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.data.scenario import Scenario
+from medfl_sim.data.sources import SOURCES
 
 N_PATIENTS = 3
 TISSUE, LESION = 60, (0, 72)  # Hounsfield units: the plan's centre; a liver has 80 or more
@@ -116,3 +117,33 @@ def test_pooled_hospitals_keep_each_images_boxes(chests: Path, tmp_path: Path) -
     alone = sorted(pair for site in own.values() for pair in seen(site.data(plan)))
     assert alone == sorted(pair for site in parts.values() for pair in seen(site.data(plan)))
     assert len(alone) == 12
+
+
+def test_the_study_of_blood_cells_deals_pictures_with_boxes_and_leaves_out_a_click(
+    tmp_path: Path,
+) -> None:
+    real = SHARED / "segmentation" / "bccd"
+    if not real.is_dir():
+        pytest.skip("no blood cells on this machine (../shared/data/segmentation/bccd)")
+    clicked = "BloodImage_00338"
+    names = [clicked, *(path.stem for path in sorted((real / "images").iterdir())[:9])]
+    for name in names:
+        for place in (f"images/{name}.jpg", f"voc/{name}.xml"):
+            (tmp_path / place).parent.mkdir(exist_ok=True)
+            (tmp_path / place).write_bytes((real / place).read_bytes())
+    with (real / "boxes.csv").open(newline="") as file:
+        listed = [row["class"] for row in csv.DictReader(file) if row["file"][:-4] in names[1:]]
+
+    sites, read = read_hospitals(
+        tmp_path, plan_of("blood-cells", size=32), Scenario(partition={"kind": "iid", "sites": 3}),
+        ROOT / "configs" / "blood-cells.site.yaml", reader=SOURCES.get("pictures")(),
+        cache=tmp_path / "cache",
+    )  # fmt: skip
+
+    (facts,) = read.facts["sources"].values()
+    assert (facts["images"], [*facts["left_out"].values()]) == (9, [1])
+    data = [site.data(plan_of("blood-cells", size=32)) for site in sites.values()]
+    parts = [part for one in data for part in (one.train, one.validation, one.test) if len(part)]
+    kinds = torch.cat([part.batch(torch.arange(len(part)))[1][..., 0].flatten() for part in parts])
+    found = [int((kinds == place).sum()) for place in range(3)]
+    assert found == [listed.count(word) for word in ("RBC", "WBC", "Platelets")]

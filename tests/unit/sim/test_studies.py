@@ -23,7 +23,9 @@ CONFIGS = ROOT / "configs"
         ("retinopathy", "fundus"),
         ("lung-nodules", "lung-ct"),
         ("lung-fields", "lung-fields"),
+        ("chest-nodules", "chest-nodules"),
         pytest.param("organ-ct", "organ-ct", marks=pytest.mark.slow),  # volumes
+        pytest.param("lesion-ct", "lesion-ct", marks=pytest.mark.slow),  # volumes
         pytest.param("neurodegeneration", "brain-mr", marks=pytest.mark.slow),  # volumes
     ],
 )

@@ -13,8 +13,8 @@ data:
 """
 
 
-def describe_boxes(site: str, boxes: dict[str, object]) -> str:
+def describe_boxes(site: str, boxes: dict[str, object], policy: str = POLICY) -> str:
     """Write a site file with where the list of boxes is and what its words mean."""
     text = yaml.safe_dump(boxes, sort_keys=False, allow_unicode=True, default_flow_style=None)
     indented = "".join(f"    {line}\n" for line in text.splitlines())
-    return SITE_FILE.format(site=site) + indented + POLICY
+    return SITE_FILE.format(site=site) + indented + policy

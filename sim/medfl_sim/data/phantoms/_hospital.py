@@ -34,6 +34,11 @@ policy:
   min_images: 10                        # no phantom identifies anybody; leave these two
   min_cell: 3                           # as they are (20 and 10) in a real study
 """
+POLICY_OF_FEW = """\
+policy:
+  min_images: 10                        # no phantom identifies anybody: 20 and 10 in a real
+  min_cell: 1                           # study; few of 20 patients are without a tumour
+"""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from medfl_client.config.folder import SiteFolder
 from medfl_common.ui.spreadsheet import CsvWriter
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.data.phantoms._boxed import describe_boxes
-from medfl_sim.data.phantoms._hospital import Origin, claim_homes, invent_person, origins_of, save
+from medfl_sim.data.phantoms._hospital import (
+    POLICY_OF_FEW,
+    Origin,
+    claim_homes,
+    invent_person,
+    origins_of,
+    save,
+)
 from medfl_sim.data.phantoms.organ_ct import Scan, rows_of, scan
 
 LIST = "lesions.csv"
@@ -48,7 +55,7 @@ def lesion_ct(folder: Path, n_sites: int, n_samples: int, seed: int) -> list[Pat
     for origin, home in zip(origins, homes, strict=True):
         home.mkdir(parents=True, exist_ok=True)
         habit = HABITS[(origin.site - 1) % len(HABITS)]
-        text = describe_boxes(home.name, described(habit))
+        text = describe_boxes(home.name, described(habit), POLICY_OF_FEW)
         SiteFolder(home).site_file.write_text(text, encoding="utf-8")
         write_patients(origin, habit, n_samples, home)
     return homes

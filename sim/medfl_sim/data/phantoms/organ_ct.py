@@ -17,6 +17,7 @@ from medfl_sim.data.contours import Holes
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.data.phantoms._abdomen import Abdomen, Mask, draw
 from medfl_sim.data.phantoms._hospital import (
+    POLICY_OF_FEW,
     Origin,
     Person,
     blur,
@@ -46,11 +47,6 @@ data:
   folder: dicom                       # CT and masks; sub-folders are searched too
   labels_from: masks                  # the outlines among the DICOM files
   masks:
-"""
-POLICY = """\
-policy:
-  min_images: 10                        # no phantom identifies anybody: 20 and 10 in a real
-  min_cell: 1                           # study; few of 20 patients are without a tumour
 """
 
 
@@ -148,7 +144,7 @@ def describe_site(site: str, habit: Habit) -> str:
         masks["priority"] = ["tumour", "liver"]
     text = yaml.safe_dump(masks, sort_keys=False, allow_unicode=True)
     indented = "".join(f"    {line}\n" for line in text.splitlines())
-    return SITE_FILE.format(site=site) + indented + POLICY
+    return SITE_FILE.format(site=site) + indented + POLICY_OF_FEW
 
 
 def scan(origin: Origin, person: Person) -> Scan:
