@@ -24,7 +24,7 @@ from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file, site_secret
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
-from medfl_client.data.masks.as_seg import Author
+from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.write_work import Kind
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.reader import Source
