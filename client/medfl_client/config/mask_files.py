@@ -26,8 +26,8 @@ class MaskFiles(Settings):
     that is a class of the plan need not stand here."""
     empty: Literal["unknown", "background"] | None = None
     """What a class is in an image that has a mask, but no contour or segment of this class. Without
-    it: background, and a mask that outlines nothing at all loses its image, until a person says here
-    that nothing is there (`background`)."""
+    it: background, and a mask that outlines nothing at all loses its image, until a person says
+    here that nothing is there (`background`)."""
     threshold: Annotated[Number, Field(gt=0, le=1)] = 0.5
     """FRACTIONAL segments: from this part on a voxel belongs to the class."""
     priority: list[str] = Field(default=[])
