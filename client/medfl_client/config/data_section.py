@@ -28,6 +28,7 @@ COMMENTS = {
     "label_tag": "the DICOM tag that is the label",
     "patient_column": "the column that says who an image is of",
     "patient_from_study": "without PatientID the study stands for the patient",
+    "patient_from_folder": "the first folder says who an image is of",
     "max_damaged": "if more than this part cannot be decoded, nothing is trained",
     "burned_in": "keep | leave out: images that may hold burned-in text",
     "split": "drawn by medfl | given by the column split",

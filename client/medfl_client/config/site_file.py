@@ -63,6 +63,9 @@ class DataFiles(Settings):
     """The column of the CSV that says who an image is of; empty: the header's PatientID."""
     patient_from_study: bool = False
     """Without PatientID: the study stands for the patient."""
+    patient_from_folder: bool = False
+    """The first folder below `folder` says who an image is of, as in `P017/scan.nii.gz`; for
+    pictures and NIfTI, which name nobody."""
     max_damaged: Annotated[Number, Field(ge=0, le=1)] = 0.05
     """If more than this part of the plan's images cannot be decoded, the site does not train."""
     burned_in: Literal["keep", "leave out"] = "keep"

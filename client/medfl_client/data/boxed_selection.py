@@ -13,7 +13,7 @@ from medfl_client.data.boxes.places import presence
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.labels import refuse_other_labels
 from medfl_client.data.reader import Source
-from medfl_client.data.selection import Sample, Selection, in_order, sources_of
+from medfl_client.data.selection import Sample, Selection, in_order, patient_of, sources_of
 from medfl_common.plan.plan import Plan
 
 HINT = (
@@ -68,7 +68,7 @@ def _take(
             selection.refused |= {row.name: reason for row in source.rows}
             continue
         targets = presence([box.kind for box in boxes], len(classes))
-        patient = source.rows[0].patient
+        patient = patient_of(source.rows[0], data)
         sample = Sample(source, targets, patient, {}, boxes=boxes, box_notes=notes)
         selection.samples.append(sample)
 

@@ -11,7 +11,7 @@ from medfl_client.data.masks.files import KINDS, find_masks
 from medfl_client.data.masks.joined import join_masks
 from medfl_client.data.masks.names import refuse_unmapped
 from medfl_client.data.reader import Reader, Source
-from medfl_client.data.selection import Sample, Selection, in_order, sources_of
+from medfl_client.data.selection import Sample, Selection, in_order, patient_of, sources_of
 from medfl_common.plan.plan import Plan
 
 HINT = (
@@ -56,7 +56,7 @@ def select_masked(
             selection.unlabelled.append((source, reason))
             selection.refused |= {row.name: reason for row in source.rows}
         else:
-            patient = source.rows[0].patient
+            patient = patient_of(source.rows[0], data)
             selection.samples.append(Sample(source, nothing, patient, {}, masks=found))
     selection.samples.sort(key=in_order)
     return selection

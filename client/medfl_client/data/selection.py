@@ -120,6 +120,12 @@ def sources_of(
     return _sources(wanted, plan.images, folder, refused), refused
 
 
+def patient_of(row: Row, data: DataFiles) -> str:
+    """Say who a file is of: its header's pseudonym or, where the site says so, its first folder."""
+    folder, is_below, _ = row.path.partition("/")
+    return f"folder {folder}" if data.patient_from_folder and is_below else row.patient
+
+
 def in_order(sample: Sample) -> tuple[object, ...]:
     """Give the place of a sample among others: by its UIDs."""
     source = sample.source
@@ -267,7 +273,7 @@ def _sample(source: Source, label_row: LabelRow, data: DataFiles, plan: Plan) ->
     if targets is None:
         return None
     named = label_row.cells.get(data.patient_column, "").upper()
-    patient = f"column {named}" if named else source.rows[0].patient
+    patient = f"column {named}" if named else patient_of(source.rows[0], data)
     given = given_part(source.rows[0], label_row, data) if data.split == "given" else None
     return Sample(source, targets, patient, label_row.cells, given)
 

@@ -51,6 +51,6 @@ def _own(name: str, source: DataSource) -> list[str]:
         return []
     return [
         f"{name}: {_images(source)}, as nothing says whose they are. If a patient has several, "
-        "the model may be scored on patients of its training; data.patient_column names the "
-        "patients' column of the label file"
+        "the model may be scored on patients of its training; data.patient_column names their "
+        "column of the label file, data.patient_from_folder takes the first folder's name"
     ]
