@@ -32,7 +32,6 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
-from medfl_client.model_use.found_boxes import FROM_SCORE
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.named_thresholds import named_thresholds
 from medfl_client.model_use.out_of_distribution import (
@@ -53,6 +52,7 @@ from medfl_client.training.evaluate import features_of, score
 from medfl_common.errors import ConfigError, MedflError
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models.network import Network
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, load_model
 from medfl_common.ui.screen import Screen

@@ -13,10 +13,11 @@ from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
 from medfl_client.data.unindexed import decode
 from medfl_client.model_use.box_sheet import Tile, tile_of, write_sheet
-from medfl_client.model_use.found_boxes import FROM_SCORE, Findings, findings
+from medfl_client.model_use.found_boxes import Findings, findings
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
