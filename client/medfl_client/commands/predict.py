@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from medfl_client.commands.predict_boxes import (
+    ENDS,
     BoxKind,
     Way,
     box_kind,
@@ -157,8 +158,9 @@ def _where(
         return out
     usual = SiteFolder(folder).predictions
     if plan.task.has_boxes:
-        refuse_no_boxes(plan, box_kind(kind))
-        usual = usual.with_suffix(".json" if kind == "coco" else ".csv")
+        of_boxes = box_kind(kind)
+        usual = usual.with_suffix(ENDS[of_boxes])
+        refuse_no_boxes(plan, of_boxes, out or usual, out is not None, folder / data.folder)
     elif kind is not None:
         raise ConfigError(
             "--as is for models that outline or box; this one judges whole images",

@@ -86,7 +86,7 @@ def test_joined_sets_give_each_image_with_its_target() -> None:
 
 
 def test_joined_boxes_of_hospitals_with_more_and_fewer_are_padded_alike() -> None:
-    many, few, none = squares(6, 48, 48, most=3), squares(4, 48, 48, most=1), squares(2, 48, 48)
+    many, few, none = squares(20, 48, 48, most=3), squares(4, 48, 48, most=1), squares(2, 48, 48)
     bare = replace(none, boxes=none.boxes[:, :0])
 
     _, boxes = Joined([few, bare, many]).batch(torch.tensor([11, 0, 4, 3, 6]))
