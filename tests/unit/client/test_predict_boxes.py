@@ -168,7 +168,7 @@ def test_frames_count_from_1_and_coco_has_one_image_a_file(tmp_path: Path) -> No
     csv_file, json_file = tmp_path / "found.csv", tmp_path / "found.json"
 
     predict(site, str(model), [images], json_file, Screen(), "coco", 0.005)
-    ramps = np.arange(3 * 48 * 64).reshape(3, 48, 64).astype(np.int16)
+    ramps = (np.arange(3 * 48 * 64) % 2000).reshape(3, 48, 64).astype(np.int16)
     write(images / "m.dcm", ramps, NumberOfFrames=3, PatientID="M")
     predict(site, str(model), [images], csv_file, Screen(), least=0.005)
     with pytest.raises(ConfigError, match=r"m\.dcm has several frames"):

@@ -83,6 +83,8 @@ def test_the_card_tells_froc_and_ap_by_site_and_whose_boxes(study: Study) -> Non
     assert "| class | images with it | true boxes | FROC |" in text
     assert "The labels are boxes of the hospitals" in text
     assert "boxes of nodule, mass, each with a confidence" in text
+    assert "the centre of what the model draws is within a true box" in text
+    assert "predict does not say whether an image looks unusual" in text
     assert "north" not in text
     assert not {"AUC", "Dice"} & {*text.split()}
 
@@ -148,4 +150,4 @@ def test_the_hospital_reads_what_would_leave() -> None:
 
     assert rows["what the model learns"] == "where in an image are: nodule, mass"
     assert "No box and no place leaves" in rows["which scores"]
-    assert "one list of boxes per image" in rows["which images medfl reads"]
+    assert "one set of boxes per image" in rows["which images medfl reads"]
