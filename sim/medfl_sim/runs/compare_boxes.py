@@ -79,7 +79,8 @@ def _mean_froc(boxes: Counts, n_truths: Counts, n_images: Counts) -> float | Non
     """Give the FROC of (K, 2, N_BOX_BINS) boxes; None without a true one."""
     found = []
     for k in np.flatnonzero(n_truths).tolist():
-        curve = froc_curve(*boxes[k], int(n_truths[k]), int(n_images[k]))
+        hits, extra = boxes[k]
+        curve = froc_curve(hits, extra, int(n_truths[k]), int(n_images[k]))
         found.append(np.mean([one.value for one in at_points(*curve)]))
     return float(np.mean(found)) if found else None
 
