@@ -111,8 +111,10 @@ every other box is false, a second one on the same lesion too (PASCAL VOC, Everi
 Comput Vis 88:303, 2010). For the FROC it takes the nearest one that is left and holds its centre:
 in a plane the box, in a volume the ellipsoid within it; a second one there counts as nothing
 (LUNA16, Setio et al., Med Image Anal 42:1, 2017). Other than in LUNA16 a box finds one lesion at
-most. An image of which nobody knows whether it has a class does not count for it. Over classes it
-is the unweighted mean.
+most. Only the 100 surest peaks of each class in an image are read, so that no more are found. A box
+drawn in the padding beside an image counts as false here; `predict` leaves it out. An image of
+which nobody knows whether it has a class does not count for it. Over classes it is the unweighted
+mean.
 
 Within a bin nobody knows the order: the FROC is a straight line between thresholds, as LUNA16's,
 the AP has the false boxes spread evenly. How far that may have a value off is in its interval: up

@@ -69,7 +69,7 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
         raise ConfigError(
             "explain shows where a network looked that judges a whole image; this one "
             f"{'outlines' if plan.task.has_masks else 'draws boxes'}",
-            todo="see what it draws: medfl-client look SITE --worst 5",
+            todo=f"see what it draws: medfl-client look SITE --worst 5 --model {run}",
         )
     use_threads(plan)
     state = SiteFolder(folder).state

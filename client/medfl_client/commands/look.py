@@ -8,12 +8,12 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.site_data import own_data
 from medfl_client.model_use.box_looks import worst_boxed, write_boxes
-from medfl_client.model_use.found_boxes import FROM_SCORE
 from medfl_client.model_use.kept_models import LAST, find_model
 from medfl_client.model_use.looks import Model, find_case, worst_cases, write_look
 from medfl_client.task.session import use_threads
 from medfl_client.task.site import choose_device
 from medfl_common.errors import ConfigError
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.model_file import load_model
 from medfl_common.ui.overlay import legend

@@ -41,7 +41,7 @@ BOX_SCORES = (
     "and of the images behind them; at the end how alike the boxes of a patient are; classes and "
     "bins of few images stay (policy P5). No box and no place leaves"
 )
-LABELS = {"segmentation": "mask", "detection": "list of boxes"}  # of other tasks: label
+LABELS = {"segmentation": "mask", "detection": "set of boxes"}  # of other tasks: label
 
 
 def summarise(plan: Plan) -> Rows:

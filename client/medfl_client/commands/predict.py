@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from medfl_client.commands.predict_boxes import (
+    ENDS,
     BoxKind,
     Way,
     box_kind,
@@ -32,7 +33,6 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
-from medfl_client.model_use.found_boxes import FROM_SCORE
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.named_thresholds import named_thresholds
 from medfl_client.model_use.out_of_distribution import (
@@ -53,6 +53,7 @@ from medfl_client.training.evaluate import features_of, score
 from medfl_common.errors import ConfigError, MedflError
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models.network import Network
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan
 from medfl_common.run.model_file import Reading, load_model
 from medfl_common.ui.screen import Screen
@@ -157,8 +158,9 @@ def _where(
         return out
     usual = SiteFolder(folder).predictions
     if plan.task.has_boxes:
-        refuse_no_boxes(plan, box_kind(kind))
-        usual = usual.with_suffix(".json" if kind == "coco" else ".csv")
+        of_boxes = box_kind(kind)
+        usual = usual.with_suffix(ENDS[of_boxes])
+        refuse_no_boxes(plan, of_boxes, out or usual, out is not None, folder / data.folder)
     elif kind is not None:
         raise ConfigError(
             "--as is for models that outline or box; this one judges whole images",

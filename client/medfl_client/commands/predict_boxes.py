@@ -1,31 +1,29 @@
 """`medfl-client predict` of a detection model: boxes as CSV or COCO, and a sheet of them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 
 from medfl_client.data.reader import Source
 from medfl_client.data.sandbox_wire import Refused
 from medfl_client.data.unindexed import decode
-from medfl_client.model_use.box_sheet import Tile, tile_of, write_sheet
-from medfl_client.model_use.found_boxes import FROM_SCORE, Findings, findings
+from medfl_client.model_use.box_files import coco_of, csv_of, is_foreign, sheet_of
+from medfl_client.model_use.box_sheet import MOST_TILES, Tile, tile_of, write_sheet
+from medfl_client.model_use.found_boxes import Findings, findings
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.models.network import Network
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.screen import Screen
-from medfl_common.ui.spreadsheet import csv_text
 
 BoxKind = Literal["csv", "coco"]
 BOX_KINDS: tuple[BoxKind, ...] = ("csv", "coco")
+ENDS: dict[BoxKind, str] = {"csv": ".csv", "coco": ".json"}
 AT_ONCE = 8  # sources that are decoded, and then looked at
-IN_PIXELS = ("x_min", "y_min", "x_max", "y_max")
-IN_MM = ("x_mm", "y_mm", "z_mm", "diameter_mm", "across_slices_mm", "down_mm", "along_mm")
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,49 @@ def box_kind(kind: str | None) -> BoxKind:
     return found
 
 
-def refuse_no_boxes(plan: Plan, kind: BoxKind) -> None:
-    """Raise ConfigError before any work where the file cannot say what the model finds."""
+def refuse_no_boxes(plan: Plan, kind: BoxKind, out: Path, is_named: bool, data: Path) -> None:
+    """Raise ConfigError before any work where the file cannot be made, or not written there.
+
+    Args:
+        plan: The model's.
+        kind: Of the file.
+        out: The file.
+        is_named: A person named it, so that it may be anything.
+        data: The folder of the site's images, where a model's boxes would count as somebody's.
+    """
     if kind == "coco" and plan.images.dimensions == 3:
         raise ConfigError(
             "COCO has boxes of pictures, and this model looks at volumes", todo="leave --as out"
         )
+    if out.suffix.lower() == ".png":
+        raise ConfigError(
+            f"{out} is named like an image, and boxes are written as {kind}",
+            todo=f"name a file with --out that ends on {ENDS[kind]}",
+        )
+    if is_named and out.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"{out} lies among the site's own data", todo="name a file elsewhere with --out"
+        )
+    for path in [out] * is_named + [sheet_of(out)]:
+        if is_foreign(path):
+            raise ConfigError(
+                f"{path} is there, and no earlier predict of boxes wrote it",
+                todo="name another file with --out",
+                data="nothing was written",
+            )
+
+
+def _refuse_frames(sources: Sequence[Source]) -> None:
+    """Raise ConfigError where several images are of one file: COCO calls an image by its file."""
+    seen: set[str] = set()
+    for name in (source.rows[0].name for source in sources):
+        if name in seen:
+            raise ConfigError(
+                f"COCO calls an image by its file, and {name} has several frames",
+                todo="leave --as out: a CSV has a column for the frame",
+                data="nothing was written",
+            )
+        seen.add(name)
 
 
 def write_boxes(
@@ -61,7 +96,7 @@ def write_boxes(
     out: Path,
     screen: Screen,
 ) -> tuple[list[Source], dict[str, str]]:
-    """Write the boxes found in each sample, and beside the file a sheet of the surest.
+    """Write the boxes found in each sample, and beside the file a sheet of the first with any.
 
     Returns the sources that were looked at, and path -> reason of the others.
 
@@ -74,7 +109,9 @@ def write_boxes(
         out: The file.
         screen: Follows the work.
     """
-    sources, refused = read[0], dict(read[1])
+    (sources, _), refused, is_coco = read, dict(read[1]), box_kind(way.kind) == "coco"
+    if is_coco:
+        _refuse_frames(sources)
     place_of = {id(source): place for place, source in enumerate(sources)}
     told: dict[int, Findings] = {}
     tiles: list[Tile] = []
@@ -90,72 +127,17 @@ def write_boxes(
             told[place] = found
             tiles += tile_of(place + 1, pixels[i], found.found, tiles)
         progress(min(start + AT_ONCE, len(sources)), len(sources))
-    is_coco = box_kind(way.kind) == "coco"
-    content = _coco(sources, told, plan) if is_coco else _csv(sources, told, plan, refused)
-    write_atomic(out, content.encode("utf-8", "backslashreplace"), 0o600)
-    if tiles:
-        sheet = out.with_suffix(".png")
-        write_sheet(tiles, sheet)
-        screen.say(f"the images with the surest boxes: {sheet}")
+    content = (coco_of if is_coco else csv_of)(sources, told, plan, refused)
+    _write(out, content, tiles, screen)
     screen.say(f"boxes from a score of {way.least:g} on, and no other; --threshold says another")
     return [sources[place] for place in sorted(told)], refused
 
 
-def _csv(
-    sources: Sequence[Source], told: dict[int, Findings], plan: Plan, refused: dict[str, str]
-) -> str:
-    columns = IN_PIXELS if plan.images.dimensions == 2 else IN_MM
-    header = ["image", "file", "frame", "class", "score", *columns, "remark"]
-    rows: list[list[str]] = [header]
-    for place, found in sorted(told.items()):
-        own = [str(place + 1), *_place(sources[place])]
-        numbers = _in_pixels(found) if plan.images.dimensions == 2 else _in_mm(found)
-        for kind, score, line in zip(found.found.classes, found.found.scores, numbers, strict=True):
-            cells = [f"{value:.2f}" for value in line]
-            rows.append([*own, plan.task.classes[int(kind)], f"{float(score):.4f}", *cells, ""])
-        if not len(found.centres):
-            rows.append([*own, *[""] * (2 + len(columns)), "no box from this score on"])
-    empty = [""] * (3 + len(columns))
-    rows += [["", path, *empty, reason] for path, reason in sorted(refused.items())]
-    return csv_text(rows)
-
-
-def _place(source: Source) -> list[str]:
-    return [source.rows[0].name, str(max(source.frame, 0))]
-
-
-def _in_pixels(found: Findings) -> list[list[float]]:
-    """Give x and y of the first corner, then of the other."""
-    low, high = found.centres - found.sides / 2, found.centres + found.sides / 2
-    return [[*a[::-1], *b[::-1]] for a, b in zip(low.tolist(), high.tolist(), strict=True)]
-
-
-def _in_mm(found: Findings) -> list[list[float]]:
-    """Give the centre, the diameter of the ball of the same volume, and the sides."""
-    diameters = found.sides.prod(axis=1, keepdims=True) ** (1 / 3)
-    lines: list[list[float]] = np.hstack([found.centres, diameters, found.sides]).tolist()
-    return lines
-
-
-def _coco(sources: Sequence[Source], told: dict[int, Findings], plan: Plan) -> str:
-    """Write COCO's format, https://cocodataset.org/#format-data, with a score for each box."""
-    images: list[dict[str, object]] = []
-    boxes: list[dict[str, object]] = []
-    for place, found in sorted(told.items()):
-        row = sources[place].rows[0]
-        images.append({
-            "id": place + 1, "file_name": row.name, "frame": max(sources[place].frame, 0),
-            "height": row.height, "width": row.width,
-        })  # fmt: skip
-        for kind, score, line in zip(
-            found.found.classes, found.found.scores, _in_pixels(found), strict=True
-        ):
-            x, y, right, bottom = (round(value, 3) for value in line)
-            box = [x, y, round(right - x, 3), round(bottom - y, 3)]
-            boxes.append({
-                "id": len(boxes) + 1, "image_id": place + 1, "category_id": int(kind) + 1,
-                "bbox": box, "area": round(box[2] * box[3], 3), "iscrowd": 0,
-                "score": round(float(score), 4),
-            })  # fmt: skip
-    classes = [{"id": k + 1, "name": name} for k, name in enumerate(plan.task.classes)]
-    return json.dumps({"images": images, "annotations": boxes, "categories": classes}, indent=1)
+def _write(out: Path, content: str, tiles: Sequence[Tile], screen: Screen) -> None:
+    """Write the file and its sheet; no sheet of an earlier one stays."""
+    sheet = sheet_of(out)
+    sheet.unlink(missing_ok=True)
+    write_atomic(out, content.encode("utf-8", "backslashreplace"), 0o600)
+    if tiles:
+        write_sheet(tiles, sheet)
+        screen.say(f"the images with a box, the first {MOST_TILES} at the most: {sheet}")

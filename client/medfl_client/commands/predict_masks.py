@@ -119,9 +119,7 @@ def write_outlines(
         out: The folder; it is made.
         screen: Follows the work.
     """
-    sources, refused = read[0], dict(read[1])
-    header = ["file", "frame", "written"]
-    header += [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
+    (sources, _), refused, header = read, dict(read[1]), _header(plan)
     names = [f"{place + 1:04d}{EXTENSIONS[kind]}" for place in range(len(sources))]
     _begin(out, header, sources, names)
     place_of = {id(source): place for place, source in enumerate(sources)}
@@ -140,11 +138,15 @@ def write_outlines(
                     write_atomic(out / report_of(names[place]), written.report, 0o600)
                 lines[place] = _line(some[i], names[place], written)
         progress(min(start + AT_ONCE, len(sources)), len(sources))
-    rows = [line for _, line in sorted(lines.items())]
     empty = [""] * (len(header) - 1)
-    rows += [[path, *empty, reason] for path, reason in sorted(refused.items())]
-    _write_table(out, [[*header, "remark"], *rows])
+    without = [[path, *empty, reason] for path, reason in sorted(refused.items())]
+    _write_table(out, [[*header, "remark"], *(lines[place] for place in sorted(lines)), *without])
     return [sources[place] for place in sorted(lines)], refused
+
+
+def _header(plan: Plan) -> list[str]:
+    volumes = [f"{name} {unit}" for name in plan.task.foreground for unit in ("ml", "voxels")]
+    return ["file", "frame", "written", *volumes]
 
 
 def _begin(out: Path, header: list[str], sources: Sequence[Source], names: list[str]) -> None:

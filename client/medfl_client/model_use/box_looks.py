@@ -8,7 +8,7 @@ from medfl_client.data.boxed import Boxes
 from medfl_client.data.boxes.slices import in_slice, through_findings
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection
-from medfl_client.model_use.found_boxes import FROM_SCORE, found_of
+from medfl_client.model_use.found_boxes import found_of
 from medfl_client.model_use.looks import (
     N_SLICES,
     SIDE,
@@ -21,6 +21,7 @@ from medfl_client.model_use.looks import (
 from medfl_client.training.box_matching import match_by_centre
 from medfl_client.training.detections import Found
 from medfl_common.metrics.box_counts import EXTRA, HIT
+from medfl_common.plan.dense import FROM_SCORE
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.overlay import boxed
 

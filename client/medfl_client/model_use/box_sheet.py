@@ -18,6 +18,7 @@ MOST_TILES = 24  # the first images that have a box
 ACROSS = 4  # tiles
 SIDE = 256  # pixels of a tile, at least
 CAPTION = 16  # pixels above it
+MADE_BY = "medfl predict, boxes"  # in a file, says that the next predict may overwrite it
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def write_sheet(tiles: Sequence[Tile], path: Path) -> None:
     import io
 
     from PIL import Image, ImageDraw
+    from PIL.PngImagePlugin import PngInfo
 
     height = max(tile.image.shape[0] for tile in tiles) + CAPTION
     width = max(tile.image.shape[1] for tile in tiles) + 2
@@ -65,6 +67,12 @@ def write_sheet(tiles: Sequence[Tile], path: Path) -> None:
         left, top = i % ACROSS * width, i // ACROSS * height
         pen.text((left + 2, top + 2), tile.caption, fill="white")
         sheet.paste(Image.fromarray(tile.image), (left, top + CAPTION))
-    content = io.BytesIO()
-    sheet.save(content, "PNG")
+    content, says = io.BytesIO(), PngInfo()
+    says.add_text("Software", MADE_BY)
+    sheet.save(content, "PNG", pnginfo=says)
     write_atomic(path, content.getvalue(), 0o600)
+
+
+def is_sheet(start: bytes) -> bool:
+    """Say by the first bytes of a file whether it is a sheet."""
+    return start.startswith(b"\x89PNG") and MADE_BY.encode() in start

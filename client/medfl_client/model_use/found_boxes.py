@@ -21,8 +21,6 @@ from medfl_client.training.detections import Found, found_in
 from medfl_client.training.windows import logits_of
 from medfl_common.plan.plan import Plan
 
-FROM_SCORE = 0.3  # what is less sure is not told, where nobody says another score
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -80,8 +78,19 @@ def findings(
         if isinstance(record, Refused):
             yield i, record
         else:
-            found = found_of(model, pixels[i], plan, device, least)
-            yield i, Findings(found, *in_own(found.boxes, unpacked(record)))
+            field = unpacked(record)
+            found = in_image(found_of(model, pixels[i], plan, device, least), field)
+            yield i, Findings(found, *in_own(found.boxes, field))
+
+
+def in_image(found: Found, field: Field) -> Found:
+    """Drop boxes with their centre beside the image, where the input is padded; cut the others."""
+    d = len(field.sides)
+    centres, halves = found.boxes[:, :d], found.boxes[:, d:] / 2
+    is_in = ((centres >= field.low) & (centres < field.high)).all(axis=1)
+    low, high = np.maximum(centres - halves, field.low), np.minimum(centres + halves, field.high)
+    boxes = np.hstack([(low + high) / 2, high - low])[is_in].astype(np.float32)
+    return Found(found.classes[is_in], found.scores[is_in], boxes)
 
 
 def in_own(boxes: NDArray[np.float32], field: Field) -> tuple[Floats, Floats]:

@@ -29,7 +29,8 @@ class Found:
 def found_in(maps: torch.Tensor, plan: Plan) -> list[Found]:
     """Read (B, K + d, [D,] H, W) maps of a network, as `logits_of` gives them.
 
-    A peak is no lower than its neighbours, also aslant. Of peaks alike the first in memory counts.
+    A peak is no lower than its neighbours, also aslant: neighbours alike are a peak each, and of
+    them the first in memory stands first. Of each class the MOST_PEAKS surest are read.
     """
     return [_found(one, plan.task.n_outputs) for one in maps.detach().float().cpu()]
 
@@ -40,7 +41,7 @@ def _found(maps: torch.Tensor, n_classes: int) -> Found:
     is_peak = heat == pool(heat[None], 3, stride=1, padding=1)[0]
     peaks = np.flatnonzero(is_peak.numpy())
     logits = heat.flatten().numpy()[peaks]
-    peaks = peaks[np.argsort(-logits, kind="stable")[:MOST_PEAKS]]
+    peaks = _surest(peaks[np.argsort(-logits, kind="stable")], lengths.numel())
     classes, *places = np.unravel_index(peaks, heat.shape)
     longest = (2 * torch.tensor(lengths)).log()[:, None]  # it is cut at the edges
     logs = maps[n_classes:].flatten(1)[:, torch.from_numpy(peaks % lengths.numel())]
@@ -52,15 +53,25 @@ def _found(maps: torch.Tensor, n_classes: int) -> Found:
     return Found(classes[kept], scores[kept], boxes[kept])
 
 
+def _surest(peaks: NDArray[np.int64], n_places: int) -> NDArray[np.int64]:
+    """Keep the first MOST_PEAKS of each class, of peaks in the order of their heat."""
+    classes, is_kept = peaks // n_places, np.zeros(len(peaks), dtype=bool)
+    for k in np.unique(classes):
+        is_kept[np.flatnonzero(classes == k)[:MOST_PEAKS]] = True
+    return peaks[is_kept]
+
+
 def suppressed(classes: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.int64]:
     """Give the places of boxes (n, 2 d), the surest first, that no surer one of its class covers.
 
     Greedy non-maximum suppression.
     """
-    floats = boxes.astype(np.float64)
-    is_same = (overlap(floats, floats) > SAME_BOX) & (classes[:, None] == classes)
     is_kept = np.ones(len(boxes), dtype=bool)
-    for place in range(len(boxes)):
-        if is_kept[place]:
-            is_kept[place + 1 :] &= ~is_same[place, place + 1 :]
+    for k in np.unique(classes):
+        (own,) = np.nonzero(classes == k)
+        floats = boxes[own].astype(np.float64)
+        is_same = overlap(floats, floats) > SAME_BOX
+        for i, place in enumerate(own):
+            if is_kept[place]:
+                is_kept[own[i + 1 :]] &= ~is_same[i, i + 1 :]
     return np.flatnonzero(is_kept)

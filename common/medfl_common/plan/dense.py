@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
+    from medfl_common.plan.settings import Settings
 
 MASK_METRICS = ("dice", "nsd", "hd95")  # of a segmentation; it has the loss, too
 BOX_METRICS = ("froc", "ap50")  # of a detection; it has the loss, too
@@ -13,7 +14,8 @@ USUAL_METRIC = {"segmentation": "dice", "detection": "froc"}
 LOWER_IS_BETTER = ("loss", "hd95")
 WINDOW_OVERLAP = 0.5  # of a window with the next, where an image is larger than the network's
 WINDOW_SPREAD = 1 / 8  # deviation of the Gaussian by which a window's places count, in its sides
-MOST_PEAKS = 100  # of an image, the surest: what a detection finds
+MOST_PEAKS = 100  # of a class in an image, the surest, before boxes alike are joined
+FROM_SCORE = 0.3  # a box is told from this score on, where nobody says another
 SAME_BOX = 0.5  # at more than this intersection over union two boxes of a class are one
 
 
@@ -31,9 +33,8 @@ def _why_unfit(plan: Plan) -> str:
         f"{a_task} is scored by {', '.join(own)} or loss, not by "
         f"evaluation.metric: {scoring.metric}": scoring.metric not in (*own, "loss"),
         f"{a_task} has no training.label_smoothing": training.label_smoothing > 0,
-        f"{a_task} has no training.class_balance: weights; use sampling, or the loss": (
-            training.class_balance == "weights"
-        ),
+        f"{a_task} has no training.class_balance: weights; use sampling"
+        f"{', or the loss' if plan.task.has_masks else ''}": training.class_balance == "weights",
         f"{a_task} has no evaluation.feature_statistics": scoring.feature_statistics,
         f"{a_task} has no evaluation.subgroups yet": bool(scoring.subgroups),
         f"the candidates of a series have labels, not {label}: leave sample: candidate": (
@@ -59,6 +60,25 @@ def _of_boxes(plan: Plan) -> dict[str, bool]:
             changes.rotation_3d_deg > 0
         ),
         "model.deep_supervision is of masks": plan.model.deep_supervision,
+        **_unused_by_boxes(plan),
+    }
+
+
+def _unused_by_boxes(plan: Plan) -> dict[str, bool]:
+    """Say which settings differ from their defaults, and would do nothing in a detection."""
+    scoring, training = plan.evaluation, plan.training
+    settings: tuple[tuple[str, Settings, str, str], ...] = (
+        ("evaluation", scoring, "threshold", "predict has --threshold, and the report all of them"),
+        ("evaluation", scoring, "specificity", "the FROC has false positives an image"),
+        ("evaluation", scoring, "surface_mm", "it is of masks"),
+        ("evaluation", scoring, "manufacturers", "there are no subgroups yet"),
+        ("training", training, "feature_copies", "its decoder is never frozen"),
+    )
+    return {
+        f"a detection has no {section}.{name}: {why}": (
+            getattr(own, name) != type(own).model_fields[name].get_default()
+        )
+        for section, own, name, why in settings
     }
 
 

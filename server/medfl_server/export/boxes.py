@@ -15,7 +15,7 @@ def output_of_boxes(plan: Plan) -> dict[str, Json]:
     steps: list[Json] = [
         "join the windows of a larger image first, as `window` says",
         f"a peak is a place whose heat is no lower than that of its {around} neighbours",
-        f"its score is the sigmoid of its heat; keep the {MOST_PEAKS} surest of all classes",
+        f"its score is the sigmoid of its heat; keep the {MOST_PEAKS} surest of each class",
         "the box's centre is the middle of the place: its index + 0.5",
         "its sides in pixels are exp of the maps of log sides there; cut it at the image's edges",
         "from the surest on, drop a box that overlaps a kept one of its class with an intersection "

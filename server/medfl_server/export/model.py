@@ -16,7 +16,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json, write_atomic
 from medfl_common.models.input_scale import IN_WORDS
 from medfl_common.models.network import Network
-from medfl_common.plan.dense import WINDOW_OVERLAP, WINDOW_SPREAD
+from medfl_common.plan.dense import FROM_SCORE, WINDOW_OVERLAP, WINDOW_SPREAD
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.checkpoint import find_round, no_round
@@ -101,7 +101,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
         "steps": _steps(plan),
         "output": _output(plan),
         **({"window": _window(plan)} if plan.task.is_dense else {}),
-        "reading": asdict(reading),
+        "reading": {"least_score": FROM_SCORE} if plan.task.has_boxes else asdict(reading),
         "parity": {name: round(value, 9) for name, value in parity.items()},
     }
 

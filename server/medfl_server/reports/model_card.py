@@ -169,10 +169,16 @@ def _uses(plan: Plan) -> list[Section]:
             [
                 "Other modalities, views or body parts; patients unlike those below, children "
                 "if there were none among them; images from machines or settings that no site "
-                "had. medfl-client predict says whether an image looks unusual, and can be wrong.",
+                f"had. {_who_says_so(plan)}",
             ],
         ),
     ]
+
+
+def _who_says_so(plan: Plan) -> str:
+    if plan.task.is_dense:
+        return "medfl-client predict does not say whether an image looks unusual."
+    return "medfl-client predict says whether an image looks unusual, and can be wrong."
 
 
 def _output(plan: Plan) -> str:

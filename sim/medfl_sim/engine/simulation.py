@@ -31,6 +31,7 @@ from medfl_sim.engine.grid import SimulatedGrid, run_apps
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
+BEGIN = "not sent: "
 MOST_REASONS = 3  # of a study that pauses, on the screen
 MANY = 1000  # with more hospitals, freed memory goes back at once, which costs some time
 
@@ -119,10 +120,12 @@ def _for_researchers(study: Study, paused: PausedError) -> PausedError:
     """Say why a study paused to a researcher, who has nobody to ask."""
     if paused.message:  # a person wished it
         return paused
-    reasons = _reasons(study.files.not_sent_log)[-MOST_REASONS:]
+    log = study.files.not_sent_log
+    alike = {line.partition(" (MEDFL-")[0]: line for line in _reasons(log)}
+    more = f"; the reasons are in {log}" if alike else ""
     return PausedError(
-        "; ".join([paused.what, *reasons]),
-        todo="correct the data, their site files or the plan, and start it again",
+        "; ".join([paused.what, *[*alike.values()][-MOST_REASONS:]]),
+        todo=f"correct the data, their site files or the plan, and start it again{more}",
         data=paused.data,
     )
 
@@ -136,8 +139,19 @@ def why_not_sent(not_sent: Path, announce: Announce, code: int, incident: int) -
 
 
 def _reasons(not_sent: Path) -> list[str]:
+    """Give each reason as a line; of a traceback, what it says at its end."""
     lines = not_sent.read_text(encoding="utf-8").splitlines() if not_sent.exists() else []
-    return [line for line in lines if line.startswith("not sent: ")]
+    found: list[str] = []
+    is_traceback = False
+    for line in lines:
+        if line.startswith(BEGIN):
+            is_traceback = line.startswith(f"{BEGIN}Traceback")
+            found.append(line)
+        elif is_traceback and line.startswith(" (MEDFL-"):
+            found[-1], is_traceback = found[-1] + line, False
+        elif is_traceback and line and not line.startswith(" "):
+            found[-1] = f"{BEGIN}{line}"
+    return found
 
 
 def default_out(plan_file: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from medfl_client.data.dataset import Batches, Examples, Indices, SiteData
 from medfl_client.data.parts import PARTS
@@ -126,4 +127,12 @@ class Joined(Batches):
         is_flat = found[0].dim() == 4
         memory = torch.channels_last if is_flat else torch.preserve_format
         pixels = torch.cat(found)[order].contiguous(memory_format=memory)
-        return pixels, torch.cat(aims)[order]
+        return pixels, torch.cat(_padded_alike(aims))[order]
+
+
+def _padded_alike(aims: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Pad the boxes (B, M, 1 + 2 d) of several sets to one M, with NaN; leave what is none."""
+    if not (aims[0].dim() == 3 and aims[0].is_floating_point()):  # masks are whole numbers
+        return [*aims]
+    most = max(aim.shape[1] for aim in aims)
+    return [pad(aim, (0, 0, 0, most - aim.shape[1]), value=torch.nan) for aim in aims]

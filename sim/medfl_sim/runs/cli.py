@@ -68,7 +68,7 @@ def compare(
     """Compare runs: scores, cost, and the settings in which they differ."""
     from medfl_common.errors import ConfigError
     from medfl_sim.runs.directories import (
-        COMPARE_HEADER,
+        compare_header,
         compare_rows,
         facts_of,
         settings_that_differ,
@@ -82,7 +82,7 @@ def compare(
             )
         check_format(figures)
         screen, facts = Screen(), [facts_of(run) for run in runs]
-        screen.table(COMPARE_HEADER, compare_rows(facts))
+        screen.table(compare_header(facts), compare_rows(facts))
         if differing := settings_that_differ(facts):
             screen.table(["setting", *map(str, runs)], differing)
         screen.say(answer(facts))

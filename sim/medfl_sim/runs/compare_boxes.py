@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -26,6 +27,8 @@ from medfl_sim.runs.compare import (
     patients_of,
     scored_part,
 )
+
+AT_ONCE = 50  # draws
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,32 @@ class ByImage:
         boxes, truths = ([getattr(p, name) for p in parts] for name in ("boxes", "truths"))
         return cls(np.concatenate(boxes), np.concatenate(truths))
 
+    @cached_property
+    def _flat(self) -> Floats:
+        """Give (N, K * 2 * N_BOX_BINS) floats: whole numbers are exact, and BLAS is fast."""
+        return self.boxes.reshape(len(self.boxes), -1).astype(np.float64)
+
     def froc(self, n_times: Counts | None = None) -> float | None:
         """Give the mean over classes of the mean sensitivity, each image so many times."""
         often = np.ones(len(self.truths), np.int64) if n_times is None else n_times
-        is_known = self.truths != UNKNOWN
-        n_truths, n_images = often @ (self.truths * is_known), often @ is_known
-        found = []
-        for k in np.flatnonzero(n_truths).tolist():
-            hits, extra = np.tensordot(often, self.boxes[:, k], axes=1)
-            curve = froc_curve(hits, extra, int(n_truths[k]), int(n_images[k]))
-            found.append(np.mean([one.value for one in at_points(*curve)]))
-        return float(np.mean(found)) if found else None
+        return self.frocs(often[None])[0]
+
+    def frocs(self, n_times: Counts) -> list[float | None]:
+        """Give the same of (T, N) draws, each image so many times."""
+        often, is_known = n_times.astype(np.float64), self.truths != UNKNOWN
+        n_truths, n_images = n_times @ (self.truths * is_known), n_times @ is_known
+        boxes = (often @ self._flat).reshape(-1, *self.boxes.shape[1:]).astype(np.int64)
+        return [_mean_froc(*one) for one in zip(boxes, n_truths, n_images, strict=True)]
+
+
+def _mean_froc(boxes: Counts, n_truths: Counts, n_images: Counts) -> float | None:
+    """Give the FROC of (K, 2, N_BOX_BINS) boxes; None without a true one."""
+    found = []
+    for k in np.flatnonzero(n_truths).tolist():
+        hits, extra = boxes[k]
+        curve = froc_curve(hits, extra, int(n_truths[k]), int(n_images[k]))
+        found.append(np.mean([one.value for one in at_points(*curve)]))
+    return float(np.mean(found)) if found else None
 
 
 def compare_boxes(study: Study, sites: Mapping[str, Site]) -> list[Row]:
@@ -111,9 +129,9 @@ def box_row(
 
 def _draws(models: Sequence[ByImage], patients: Indices) -> Floats:
     """Give (N_DRAWS, M) FROC of patients drawn with replacement, the same for every model."""
-    found = []
-    for drawn in drawn_images(patients):
-        often = np.bincount(drawn, minlength=len(patients))
-        values = [one.froc(often) for one in models]
-        found.append([np.nan if value is None else value for value in values])
+    often = [np.bincount(drawn, minlength=len(patients)) for drawn in drawn_images(patients)]
+    found: list[list[float | None]] = []
+    for start in range(0, len(often), AT_ONCE):
+        some = np.stack(often[start : start + AT_ONCE])
+        found += [[*values] for values in zip(*(one.frocs(some) for one in models), strict=True)]
     return np.array(found, dtype=np.float64).reshape(-1, len(models))

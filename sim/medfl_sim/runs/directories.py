@@ -28,19 +28,16 @@ from medfl_server.reports.scores import (
     score_sites,
     shown_event,
 )
-from medfl_server.reports.sections.shared import main_score
+from medfl_server.reports.sections.shared import main_score, second_score
 from medfl_server.study.run_directory import Study, open_study
 
 CHOICE = "validation"  # the part of the patients that chooses rounds and settings
 
 DEPTH = 4  # levels of sub-folders in which to search for runs
 LS_HEADER = [
-    "run", "study", "plan", "hospitals", "rounds", "state", "AUC", "of part", "last change",
+    "run", "study", "plan", "hospitals", "rounds", "state", "score", "of part", "last change",
 ]  # fmt: skip
-COMPARE_HEADER = [
-    "run", "state", "AUC", "loss", "accuracy", "of part", "model of round", "rounds", "seconds",
-    "MB received",
-]  # fmt: skip
+OF_SEVERAL = "score", "second score"  # in the header of runs that are scored in different ways
 
 Rows = list[list[str]]
 
@@ -139,7 +136,7 @@ def _list_row(path: Path, folder: Path) -> list[str]:
     plan = facts.study.plan
     return [
         name, plan.study, plan.hash()[:8], str(facts.n_hospitals),
-        f"{facts.n_rounds}/{plan.federation.rounds}", facts.state, auc_of(facts),
+        f"{facts.n_rounds}/{plan.federation.rounds}", facts.state, _named_score(facts),
         facts.part, changed,
     ]  # fmt: skip
 
@@ -149,22 +146,39 @@ def _changed(path: Path) -> float:
     return (log if log.exists() else path).stat().st_mtime
 
 
-def auc_of(facts: Facts) -> str:
-    """Write the AUC over all hospitals; of masks the Dice, of boxes the FROC, by its name."""
+def _named_score(facts: Facts) -> str:
+    """Write the AUC, Dice or FROC over all hospitals, with its name."""
     if facts.scored is None:
         return "none shared"
     name, word = main_score(facts.study.plan)
-    return f"{word} {facts.scored.text(name)}" if name != "auc" else facts.scored.text(name)
+    return f"{word} {facts.scored.text(name)}"
+
+
+def score_words(runs: Sequence[Facts]) -> tuple[str, str]:
+    """Name the two scores that all runs have; OF_SEVERAL where they have not the same."""
+    plans = [facts.study.plan for facts in runs]
+    found = {(main_score(plan)[1], second_score(plan)[1]) for plan in plans}
+    return found.pop() if len(found) == 1 else OF_SEVERAL
+
+
+def compare_header(runs: Sequence[Facts]) -> list[str]:
+    """Name the columns of `compare_rows`."""
+    first, second = score_words(runs)
+    return ["run", "state", first, second, "loss", "of part", "model of round", "rounds",
+            "seconds", "MB received"]  # fmt: skip
 
 
 def compare_rows(runs: Sequence[Facts]) -> Rows:
-    """List a row of figures for each run."""
-    rows = []
+    """List a row of figures for each run; a score has its name where the header has none."""
+    rows, is_named = [], score_words(runs) == OF_SEVERAL
     for facts in runs:
-        scored = facts.scored
-        values = ["n/a"] * 2 if scored is None else map(scored.text, ("loss", "accuracy"))
+        scored, values = facts.scored, ["none shared", "n/a", "n/a"]
+        if scored is not None:
+            scores = main_score(facts.study.plan), second_score(facts.study.plan)
+            values = [f"{word} " * is_named + scored.text(name) for name, word in scores]
+            values.append(scored.text("loss"))
         rows.append([
-            str(facts.study.folder), facts.state, auc_of(facts), *values, facts.part,
+            str(facts.study.folder), facts.state, *values, facts.part,
             "n/a" if facts.scored_round is None else str(facts.scored_round),
             f"{facts.n_rounds}/{facts.study.plan.federation.rounds}",
             f"{facts.seconds:.1f}", f"{facts.mb_received:.1f}",

@@ -10,14 +10,14 @@ from medfl_common.ui.page import Section, Table, line_figure, line_plot, render,
 from medfl_server.reports.sections.shared import main_score
 from medfl_sim.runs.directories import (
     CHOICE,
-    COMPARE_HEADER,
     Facts,
+    compare_header,
     compare_rows,
     curve,
+    score_words,
     settings_that_differ,
 )
 
-AXES = "rounds made", f"AUC, all hospitals ({CHOICE})"
 FORMATS = ("pdf", "png", "svg")  # of pictures as files
 
 
@@ -25,12 +25,14 @@ def write_runs(path: Path, runs: Sequence[Facts]) -> None:
     """Write the page."""
     names = [str(facts.study.folder) for facts in runs]
     lines = _lines(runs)
-    image = [line_plot(lines, *AXES, names)] if lines else []
+    image = [line_plot(lines, *_axes(runs), names)] if lines else []
     differing = settings_that_differ(runs)
     same = [] if differing else ["The runs have the same settings."]
     table = [Table(["setting", *names], differing, is_text=True)] if differing else []
     sections = [
-        Section("The runs", pictures=image, tables=[Table(COMPARE_HEADER, compare_rows(runs))]),
+        Section(
+            "The runs", pictures=image, tables=[Table(compare_header(runs), compare_rows(runs))]
+        ),
         Section("In which settings they differ", same, tables=table),
     ]
     page = render(
@@ -53,7 +55,11 @@ def write_curves(path: Path, runs: Sequence[Facts]) -> Path | None:
     """Write the curves as a picture, in the format of the path; None if no score is known."""
     lines = _lines(runs)
     names = [str(facts.study.folder) for facts in runs]
-    return write_figure(path, line_figure, lines, *AXES, names) if lines else None
+    return write_figure(path, line_figure, lines, *_axes(runs), names) if lines else None
+
+
+def _axes(runs: Sequence[Facts]) -> tuple[str, str]:
+    return "rounds made", f"{score_words(runs)[0]}, all hospitals ({CHOICE})"
 
 
 def _lines(runs: Sequence[Facts]) -> dict[str, tuple[list[float], list[float]]]:

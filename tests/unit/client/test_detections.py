@@ -44,7 +44,9 @@ def by_loop(maps: torch.Tensor, n_classes: int) -> list[Row]:
                 high.append(min(at + 0.5 + side / 2, lengths[axis]))
             pairs = [*zip(low, high, strict=True)]
             peaks.append((own, value, [(a + b) / 2 for a, b in pairs] + [b - a for a, b in pairs]))
-    peaks = sorted(peaks, key=lambda one: -one[1])[:MOST_PEAKS]
+    peaks = sorted(peaks, key=lambda one: -one[1])
+    peaks = [one for i, one in enumerate(peaks)
+             if sum(other[0] == one[0] for other in peaks[:i]) < MOST_PEAKS]  # fmt: skip
     kept: list[Row] = []
     for own, value, box in peaks:
         if all(own != there or iou(box, other) <= SAME_BOX for there, _, other in kept):
@@ -68,6 +70,18 @@ def test_it_is_what_a_plain_loop_gives_also_where_peaks_are_alike(lengths: tuple
                                                         strict=True))  # fmt: skip
         assert one.classes.dtype == np.int64
         assert one.scores.dtype == one.boxes.dtype == np.float32
+
+
+def test_many_sure_boxes_of_a_class_crowd_out_none_of_another() -> None:
+    maps = torch.full((1, 4, 64, 64), -8.0)
+    maps[0, 0, ::4, ::4] = 3.0  # 256
+    maps[0, 1, 30, 30] = 2.0
+    maps[:, 2:] = math.log(3)
+
+    (found,) = found_in(maps, box_plan())
+
+    sure = found.classes[found.scores > 0.5]
+    assert np.bincount(sure).tolist() == [MOST_PEAKS, 1]
 
 
 def test_suppression_is_torchvisions() -> None:
@@ -94,7 +108,9 @@ def test_nothing_there_is_nothing_sure_and_a_box_ends_with_its_image() -> None:
     maps[0, 0, 3, 19] = 40.0
 
     (found,) = found_in(maps, plan)
+    (of_none,) = found_in(maps * torch.nan, plan)
 
+    assert len(of_none.boxes) == 0
     assert found.scores[0] == 1
     assert found.boxes[0].tolist() == [10.0, 10.0, 20.0, 20.0]
     assert (found.scores[1:] < 1e-3).all()

@@ -14,7 +14,9 @@ from tests.unit.client.pixel_files import write
 from tests.unit.client.test_series import AXIAL, write_slice
 
 from medfl_client.commands.predict import predict
+from medfl_client.commands.predict_boxes import box_kind
 from medfl_client.config.folder import SiteFolder
+from medfl_client.data.boxes.coco import read_coco
 from medfl_client.data.boxes.field import field_of
 from medfl_client.data.boxes.listed import Box
 from medfl_client.data.boxes.places import in_input
@@ -83,7 +85,12 @@ def test_boxes_of_pictures_are_the_same_in_csv_and_coco(tmp_path: Path) -> None:
         assert coco["categories"][one["category_id"] - 1]["name"] == row["class"]
     centres = [float(row["y_min"]) + float(row["y_max"]) for row in rows if row["image"] == "1"]
     assert max(centres) / 2 > 35  # the file has 60 rows, the network 32
-    with Image.open(SiteFolder(site).predictions.with_suffix(".png")) as sheet:
+    assert {row["frame"] for row in rows} == {"1"}
+    for row in rows:
+        height, width = (60, 40) if row["image"] == "1" else (32, 64)
+        assert 0 <= float(row["x_min"]) < float(row["x_max"]) <= width
+        assert 0 <= float(row["y_min"]) < float(row["y_max"]) <= height
+    with Image.open(SiteFolder(site).path / "predictions.csv.png") as sheet:
         assert sheet.width > 2 * 256
 
 
@@ -110,6 +117,7 @@ def test_boxes_of_volumes_are_in_mm_and_what_is_not_sure_or_no_image_is_said(
     assert all(low - 10 < float(row["z_mm"]) < high + 10 for row in rows)
     assert nothing["remark"] == "no box from this score on"
     assert nothing["image"] == "1"
+    assert not (tmp_path / "found.csv.png").exists()  # it was of the first run
 
 
 def test_a_box_comes_back_from_the_input_as_it_was(tmp_path: Path) -> None:
@@ -128,6 +136,49 @@ def test_a_box_comes_back_from_the_input_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_allclose([*centre[0], *sides[0]], [14, 16, 8, 8], atol=1e-4)
     np.testing.assert_allclose(place[0], middle, atol=1e-3)
     np.testing.assert_allclose(diameters[0], 4, atol=1e-3)
+
+
+def test_no_file_of_anybody_is_written_over(tmp_path: Path) -> None:
+    site, model, images = written(tmp_path, box_plan(images=CT))
+    for name in ("theirs.csv", "new.csv.png"):
+        (tmp_path / name).write_text("image,dose\n")
+
+    for place, reason in {
+        tmp_path / "theirs.csv": "theirs.csv is there, and no earlier predict of boxes wrote it",
+        tmp_path / "new.csv": "new.csv.png is there",
+        tmp_path / "found.png": "named like an image",
+        site / "dicom" / "found.csv": "among the site's own data",
+    }.items():
+        with pytest.raises(ConfigError, match=reason):
+            predict(site, str(model), [images], place, Screen(), least=0.005)
+    for kind, least in (("csv", 0.005), ("coco", 1.0), ("csv", 0.005)):
+        out = tmp_path / "mine"
+        predict(site, str(model), [images], out, Screen(), box_kind(kind), least)
+
+    assert (tmp_path / "mine.png").exists()
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "theirs.csv", "new.csv.png", "mine", "mine.png"
+    }  # fmt: skip
+    assert (tmp_path / "theirs.csv").read_text() == "image,dose\n"
+
+
+def test_frames_count_from_1_and_coco_has_one_image_a_file(tmp_path: Path) -> None:
+    site, model, images = written(tmp_path, box_plan(images=CT))
+    (images / "b.dcm").write_bytes(b"nothing")
+    csv_file, json_file = tmp_path / "found.csv", tmp_path / "found.json"
+
+    predict(site, str(model), [images], json_file, Screen(), "coco", 0.005)
+    ramps = (np.arange(3 * 48 * 64) % 2000).reshape(3, 48, 64).astype(np.int16)
+    write(images / "m.dcm", ramps, NumberOfFrames=3, PatientID="M")
+    predict(site, str(model), [images], csv_file, Screen(), least=0.005)
+    with pytest.raises(ConfigError, match=r"m\.dcm has several frames"):
+        predict(site, str(model), [images], json_file, Screen(), "coco", 0.005)
+
+    frames = {row["frame"] for row in rows_of(csv_file) if row["file"].endswith("m.dcm")}
+    content = json.loads(json_file.read_text())
+    assert frames == {"1", "2", "3"}
+    assert [path[-5:] for path in content["info"]["not_looked_at"]] == ["b.dcm"]
+    assert {*read_coco(json_file)} == {content["images"][0]["file_name"]}
 
 
 def test_what_no_model_writes_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.conftest import PLAN, ROOT, MakePlan
+from tests.squares import box_plan
 
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import Plan, load_plan, plan_from_json
@@ -94,3 +95,27 @@ def test_a_missing_file_is_named_by_its_whole_path(tmp_path: Path) -> None:
 def test_a_changed_copy_of_a_plan_has_a_hash_of_its_own(plan: Plan) -> None:
     assert plan.hash() == plan.model_copy().hash()
     assert plan.hash() != plan.model_copy(update={"seed": plan.seed + 1}).hash()
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("evaluation", {"threshold": 0.3}),
+        ("evaluation", {"specificity": 0.95}),
+        ("evaluation", {"surface_mm": 3.0}),
+        ("evaluation", {"manufacturers": ["SIEMENS"]}),
+        ("training", {"feature_copies": 2}),
+    ],
+)
+def test_a_detection_refuses_what_would_do_nothing(section: str, change: dict[str, object]) -> None:
+    (name,) = change
+
+    with pytest.raises(ValueError, match=rf"a detection has no {section}\.{name}: "):
+        box_plan(**{section: change})
+    values = box_plan().model_dump(mode="json")
+    assert Plan.model_validate(values) == box_plan()  # all are set, to their defaults
+
+
+def test_a_detection_is_not_told_to_choose_a_loss() -> None:
+    with pytest.raises(ValueError, match=r"class_balance: weights; use sampling \["):
+        box_plan(training={"class_balance": "weights"})

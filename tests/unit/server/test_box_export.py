@@ -37,4 +37,6 @@ def test_an_exported_detection_gives_torchs_maps_and_says_how_to_read_them(
     assert output["maps"][2:] == ["log depth", "log height", "log width"][-d:]
     assert output["activation"] == "sigmoid of the first 2, exp of the others"
     assert output["reading"][1].endswith(f"its {' x '.join(['3'] * d)} neighbours")
+    assert "100 surest of each class" in output["reading"][2]
     assert facts["window"]["overlap"] == 0.5
+    assert facts["reading"] == {"least_score": 0.3}  # the plan's threshold is of no box

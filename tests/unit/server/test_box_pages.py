@@ -11,13 +11,14 @@ from medfl_client.model_use.box_report import box_report
 from medfl_client.task.reply_line import scores_in_words
 from medfl_common.metrics.box_counts import BoxCounts, count_found, merge_boxes
 from medfl_common.metrics.box_estimates import box_estimates, box_scores
-from medfl_common.run.events import ScoredOutside
+from medfl_common.run.events import Finished, ScoredOutside
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.reports.scores import ALL
 from medfl_server.reports.sections.boxes import BOX_HEADER, curve_of
+from medfl_server.reports.sections.card_scores import dense_scores_section
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.result import final_table
 from medfl_server.rounds.outcome import Answered, Replies
@@ -83,8 +84,20 @@ def test_the_card_tells_froc_and_ap_by_site_and_whose_boxes(study: Study) -> Non
     assert "| class | images with it | true boxes | FROC |" in text
     assert "The labels are boxes of the hospitals" in text
     assert "boxes of nodule, mass, each with a confidence" in text
+    assert "the centre of what the model draws is within a true box" in text
+    assert "predict does not say whether an image looks unusual" in text
     assert "north" not in text
     assert not {"AUC", "Dice"} & {*text.split()}
+
+
+def test_the_card_of_volumes_says_ellipsoid(study: Study) -> None:
+    event = study.log.read(Finished)[-1]
+    letters = dict(zip(("north", "south", "west"), "ABC", strict=True))
+    images: dict[str, object] = {"dimensions": 3, "depth": 32, "sample": "series"}
+
+    section = dense_scores_section(box_plan("unet", images=images), event, letters)
+
+    assert "within the ellipsoid in a true box" in section.texts[0]
 
 
 def test_the_screen_has_a_row_for_each_site_and_the_mean_over_all(study: Study) -> None:
@@ -148,4 +161,4 @@ def test_the_hospital_reads_what_would_leave() -> None:
 
     assert rows["what the model learns"] == "where in an image are: nodule, mass"
     assert "No box and no place leaves" in rows["which scores"]
-    assert "one list of boxes per image" in rows["which images medfl reads"]
+    assert "one set of boxes per image" in rows["which images medfl reads"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import MakePlan
+from tests.squares import squares
 
 from medfl_client.data.dataset import ImageSet
 from medfl_common.plan.plan import load_plan
@@ -82,6 +83,19 @@ def test_joined_sets_give_each_image_with_its_target() -> None:
     assert targets[:, 0].tolist() == [3, 7, 4, 0, 1]
     grey = (seen[:, 0, 0, 0] * 0.25 + 0.5) * 255
     assert grey.round().tolist() == [3, 7, 4, 0, 1]
+
+
+def test_joined_boxes_of_hospitals_with_more_and_fewer_are_padded_alike() -> None:
+    many, few, none = squares(20, 48, 48, most=3), squares(4, 48, 48, most=1), squares(2, 48, 48)
+    bare = replace(none, boxes=none.boxes[:, :0])
+
+    _, boxes = Joined([few, bare, many]).batch(torch.tensor([11, 0, 4, 3, 6]))
+
+    assert many.boxes.shape[1] > few.boxes.shape[1] > 0
+    wanted = [many.boxes[5], few.boxes[0], bare.boxes[0], few.boxes[3], many.boxes[0]]
+    for own, padded in zip(wanted, boxes, strict=True):
+        assert torch.equal(padded[: len(own)].nan_to_num(-1), own.nan_to_num(-1))
+        assert padded[len(own) :].isnan().all()
 
 
 def test_areas_are_those_of_scikit_learn() -> None:

@@ -22,6 +22,14 @@ def test_the_froc_by_image_is_that_of_the_counts() -> None:
     assert ByImage.joined(halves).froc() == own.froc()
     twice = np.full(40, 2)
     assert own.froc(twice) == pytest.approx(own.froc())
+    draws = np.random.default_rng(0).integers(0, 3, (4, 40))
+    again = [own_draw(own, np.repeat(np.arange(40), draw)) for draw in draws]
+    assert own.frocs(draws) == again
+
+
+def own_draw(own: ByImage, images: np.ndarray) -> float | None:
+    """Put images side by side, one as often as it is drawn."""
+    return ByImage(own.boxes[images], own.truths[images]).froc()
 
 
 def test_joining_helped_where_a_model_finds_more_on_the_same_images() -> None:

@@ -20,6 +20,8 @@ from medfl_sim.engine.simulation import run_study
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare_masks import compare_masks
 from medfl_sim.runs.compare_page import write_comparison
+from medfl_sim.runs.directories import compare_header, compare_rows, facts_of
+from medfl_sim.runs.page import write_runs
 
 
 def hospital(name: str, seed: int, min_cell: int) -> Site:
@@ -81,6 +83,13 @@ def test_its_pages_and_the_comparison_with_each_alone_speak_of_dice(
     assert "AUC" not in page
     assert "has Dice" in write_report(study).read_text()
     assert write_model_card(study) is not None
+    facts = [facts_of(study.folder)] * 2
+    write_runs(study.folder / "runs.html", facts)
+    side_by_side = (study.folder / "runs.html").read_text()
+    assert "Dice, all hospitals (validation)" in side_by_side
+    assert "AUC" not in side_by_side
+    assert compare_header(facts)[2:5] == ["Dice", "NSD", "loss"]
+    assert not {"n/a", "none shared"} & {*compare_rows(facts)[0][:5]}
     run = Run(study.folder)
     assert "dice" in run.scores["all sites"]
     assert len(run.curve()[0]) == 4

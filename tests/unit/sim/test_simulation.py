@@ -126,6 +126,27 @@ def test_rounds_without_a_quorum_change_nothing_and_pause_the_study(
     assert len(study.log.lines("round")) == 3
 
 
+def test_a_fault_in_the_code_is_named_once_by_its_last_line_and_with_its_log(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    def broken(plan: object) -> object:
+        raise RuntimeError("sizes of tensors must match")
+
+    study = create_study(tmp_path / "s", make_plan(federation={"empty_rounds": 2}))
+    sites = virtual_sites(hospitals, study.plan)
+    same = {name: Site(name, site.policy, site.device, broken, None)  # type: ignore[arg-type]
+            for name, site in sites.items()}  # fmt: skip
+    said: list[str] = []
+
+    with pytest.raises(PausedError) as paused:
+        run_study(study, same, said.append)
+
+    assert paused.value.what.count("not sent: RuntimeError: sizes of tensors must match") == 1
+    assert "Traceback" not in paused.value.what
+    assert paused.value.todo.endswith(f"the reasons are in {study.files.not_sent_log}")
+    assert any("RuntimeError: sizes of tensors" in line for line in said)
+
+
 def five_hospitals(folder: Path, n_images: int) -> Path:
     for site in write_hospitals(folder, n_sites=5, n_images=n_images, seed=1):
         with (site / "site.yaml").open("a") as file:

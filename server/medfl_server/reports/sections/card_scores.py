@@ -44,7 +44,8 @@ def _text(plan: Plan, event: Asked) -> str:
     if plan.task.has_masks:
         near = f"{plan.evaluation.surface_mm:g} {plan.images.distance_unit}"
         return f"{text} NSD, the surface Dice, at {near}."
+    where = "a true box" if plan.images.dimensions == 2 else "the ellipsoid in a true box"
     return (
         f"{text} FROC: the mean sensitivity at 1/8 to 8 false positives an image, where the centre "
-        "of what the model draws is within a true box. AP50: overlap by half."
+        f"of what the model draws is within {where}. AP50: overlap by half."
     )

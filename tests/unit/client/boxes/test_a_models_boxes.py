@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from tests.squares import box_plan as squares_plan
@@ -10,12 +11,14 @@ from tests.squares import squares
 from tests.unit.client.boxes.boxed_site import box_plan, write_site
 
 from medfl_client.commands.check import check_site
+from medfl_client.commands.explain import explain
 from medfl_client.commands.look import look
 from medfl_client.config.folder import SiteFolder
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection
 from medfl_client.model_use.box_looks import worst_boxed
 from medfl_client.model_use.looks import Model
+from medfl_common.errors import ConfigError
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import shared_weights
@@ -67,6 +70,8 @@ def test_a_models_boxes_are_shown_beside_the_sites_and_a_round_can_be_tried(
     alone = look(site, "p0.dcm", None, "", 0, Screen())
     both = look(site, "p0.dcm", None, str(tmp_path / "model"), 1, Screen())
     check_site(site, tmp_path / "plan.yaml", Screen())
+    with pytest.raises(ConfigError, match=r"look SITE --worst 5 --model .*model$"):
+        explain(site, str(tmp_path / "model"), 5, Screen())
 
     assert len(alone) == 1
     assert {path.parent.parent for path in both} == {SiteFolder(site).looks}
