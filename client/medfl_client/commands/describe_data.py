@@ -9,7 +9,7 @@ from medfl_client.config.site_file import DataFiles, load_site_file, site_secret
 from medfl_client.config.site_template import new_site_file
 from medfl_client.data.dicom.index import rows
 from medfl_client.data.ingest import index_folder
-from medfl_client.data.labels import count_labels, read_labels
+from medfl_client.data.labels import OF_PIXELS, count_labels, read_labels
 from medfl_client.data.reader import DicomReader
 from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import select
@@ -95,6 +95,9 @@ def _is_good(folder: Path, data: DataFiles, plan: Plan | None, asking: Asking) -
 
 def _show_samples(folder: Path, data: DataFiles, plan: Plan | None, asking: Asking) -> None:
     state, screen = SiteFolder(folder).state, asking.screen
+    if data.labels_from in OF_PIXELS:
+        screen.say(f"the labels are {data.labels_from}, as {data.labels_from}: in site.yaml says")
+        return
     database, secret = StateFolder(state).index, site_secret(state)
     wanted = plan or survey_plan(folder, database, data)
     if UNLABELLED in wanted.task.classes:

@@ -24,15 +24,16 @@ class BoxFiles(Settings):
     `coco`: JSON with images, annotations and categories. `voc`: an XML file of PASCAL VOC for each
     image, with the image's name. CSVs are read with `data.encoding` and `data.cell_separator`."""
     join: BoxJoin = "path"
-    """What the list calls an image by. `path`: relative to `data.folder`; or its file name, with or
-    without its ending, where only one image has it. A list of another format than `csv` has
-    paths."""
+    """What the list calls an image by. `path`: relative to `data.folder`; in other letter case,
+    without folders or without its ending only where one image can be meant. A list of another
+    format than `csv` has paths."""
     image_column: str = ""
     """CSV: the column that says of which image a box is."""
     class_column: str = ""
     """CSV: the column that says what is in a box; empty: all are of the plan's one class."""
     frame_column: str = ""
-    """CSV: the column with the frame of a multi-frame file, from 1."""
+    """CSV: the column with the frame of a multi-frame file, from 1. A frame without a line is not
+    listed."""
     columns: list[str] = Field(default=[])
     """CSV: the four columns of a box."""
     box: Literal["corners", "pixels", "pixels_from_1", "size"] = "corners"
@@ -49,12 +50,20 @@ class BoxFiles(Settings):
     """`[width, height]` of the images that the boxes were drawn on, where the files have other
     pixels; with `nih` 1024 and 1024 where nothing is said. COCO and VOC say it themselves."""
     names: dict[str, str] = Field(default={})
-    """What the list calls a finding -> the plan's class, or `ignore`; `*` and `?` stand for
-    letters, brackets for themselves. The first that fits counts. A name that is a class of the plan
-    need not stand here."""
+    """What the list calls a finding -> the plan's class; `none`, where the name says that nothing
+    is there, such as `No finding`; or `ignore`. `*` and `?` stand for letters, brackets for
+    themselves. The first that fits counts. A name that is a class of the plan need not stand
+    here."""
+    classes: list[str] = Field(default=[])
+    """The classes of the plan that the list is about; empty: all. Of the others nobody knows: their
+    boxes are passed over, and this site's images neither train nor score them."""
     unlisted: Literal["leave out", "none"] = "leave out"
-    """What becomes of an image that the list does not name: it is left out; or nothing is there
-    (`none`)."""
+    """What becomes of an image, or frame, that the list does not name: it is left out; or nothing
+    is there (`none`)."""
+    max_unjoined: float = Field(default=0.05, ge=0, le=1)
+    """With `unlisted: none`: the part of the images with boxes in the list that may be of no image
+    here. With more the site stops: a list that does not join would make each image one without a
+    finding."""
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:

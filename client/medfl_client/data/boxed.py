@@ -19,6 +19,17 @@ def padded_boxes(several: Sequence[Boxes], dimensions: int) -> torch.Tensor:
     return found
 
 
+def with_unknown(boxes: Boxes, targets: Sequence[float]) -> Boxes:
+    """Add a row for each class of which nobody knows (NaN): the class, and sides of NaN.
+
+    There the loss has no heat-map of that class; scores have the targets themselves.
+    """
+    unknown = np.flatnonzero(np.isnan(np.asarray(targets, np.float32)))
+    rows = np.full((len(unknown), boxes.shape[1]), np.nan, np.float32)
+    rows[:, 0] = unknown
+    return np.concatenate([boxes, rows])
+
+
 def clipped(boxes: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     """Cut boxes (..., 2 d), centres and sides, at the edges of an image of these lengths."""
     d = len(lengths)
@@ -32,12 +43,14 @@ def clipped(boxes: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
 def inside(boxes: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     """Drop boxes (..., 1 + 2 d) with their centre outside an image; cut the others at its edges.
 
-    What is dropped is NaN. A box that is inside keeps its bits.
+    What is dropped is NaN. A box that is inside keeps its bits, and so does the row of a class of
+    which nobody knows.
     """
     d = len(lengths)
     ends = torch.tensor(lengths, dtype=boxes.dtype)
     centres, halves = boxes[..., 1 : 1 + d], boxes[..., 1 + d :] / 2
     is_in = ((centres >= 0) & (centres < ends)).all(dim=-1, keepdim=True)
+    is_in |= boxes[..., 1:].isnan().all(dim=-1, keepdim=True)
     is_cut = ((centres - halves < 0) | (centres + halves > ends)).any(dim=-1, keepdim=True)
     cut = torch.cat([boxes[..., :1], clipped(boxes[..., 1:], lengths)], dim=-1)
     return torch.where(is_in, torch.where(is_cut, cut, boxes), torch.nan)

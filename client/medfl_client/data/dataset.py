@@ -152,8 +152,9 @@ class BoxedImages(ImageSet):
 
     boxes: (N, M, 1 + 2 d) float32 in the order of `rows`: the class's place in the plan, the
         centre ([z,] y, x) and the sides ([d,] h, w), in pixels of the network's input, whose first
-        pixel reaches from 0 to 1. M is the most that an image has; NaN where one has fewer.
-    targets: (N, K) float32 whether an image has a box of each class.
+        pixel reaches from 0 to 1. M is the most that an image has; NaN where one has fewer. A row
+        of a class and NaN says that nobody knows of that class.
+    targets: (N, K) float32 whether an image has a box of each class; NaN where nobody knows.
     """
 
     boxes: torch.Tensor = field(kw_only=True)

@@ -1,6 +1,6 @@
 """Some samples of a collection as what is trained on and scored: images with masks or boxes."""
 
-from medfl_client.data.boxed import padded_boxes
+from medfl_client.data.boxed import padded_boxes, with_unknown
 from medfl_client.data.dataset import (
     BoxedImages,
     Examples,
@@ -21,7 +21,9 @@ def examples(collection: Collection, positions: Indices, plan: Plan) -> Examples
     rows, pixels, masks = collection.rows[positions], collection.pixels, collection.masks
     patch, channels = plan.images.patch, plan.images.channels
     if collection.boxes is not None:
-        boxes = padded_boxes([collection.boxes[i] for i in positions], plan.images.dimensions)
+        samples, own = collection.samples, collection.boxes
+        several = [with_unknown(own[i], samples[i].targets) for i in positions]
+        boxes = padded_boxes(several, plan.images.dimensions)
         if isinstance(pixels, OwnShapes):
             assert patch is not None
             return BoxPatchSet(pixels, rows, targets, patch, channels, boxes=boxes)

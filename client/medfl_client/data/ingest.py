@@ -137,7 +137,7 @@ def decode(
     if plan.task.has_boxes:
         follow = watch("read the places of") if watch else None
         placed = place_boxes(selection.samples, folder, plan.images, caches, reader, follow)
-        selection.samples = places.with_presence(selection.samples, placed, len(plan.task.classes))
+        selection.samples = places.with_presence(selection.samples, placed)
         cache = places.both(cache, placed)
     collection = _join(selection, cache, masks, placed, site_secret(state))
     _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)

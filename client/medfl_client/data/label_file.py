@@ -172,7 +172,9 @@ def _check_header(
         _refuse_other_separator(header, path, needed, data)
         raise DataError(
             f"{path.name}: no column {missing[0]!r}; it has: {', '.join(header)}",
-            todo="correct data in site.yaml (medfl-client data asks), or the label file",
+            todo="correct data.boxes in site.yaml, or the list of boxes"
+            if data.labels_from == "boxes"
+            else "correct data in site.yaml (medfl-client data asks), or the label file",
         )
     doubled = {name for name in header if header.count(name) > 1}
     if doubled:

@@ -23,6 +23,7 @@ from medfl_common.plan.task import Task
 UNKNOWN = "unknown"  # a word of data.values: this label is not known
 SPLIT = "split"  # the column of a given split
 NONE = "none"  # a word of data.values: no finding of the plan
+OF_PIXELS = ("masks", "boxes")  # labels_from, for a segmentation and a detection
 SECRET = ("PatientID", "AccessionNumber")  # the index holds their HMACs
 _WORDS = {
     "1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": math.nan, UNKNOWN: math.nan,
@@ -167,7 +168,7 @@ def refuse_other_labels(data: DataFiles, plan: Plan) -> None:
             f"{data.labels_from}",
             todo="write labels_from: boxes in site.yaml, and below boxes: where they are",
         )
-    if not plan.task.is_dense and data.labels_from in ("masks", "boxes"):
+    if not plan.task.is_dense and data.labels_from in OF_PIXELS:
         raise DataError(
             f"the plan is {plan.task.type}, and data.labels_from is {data.labels_from}",
             todo="name the CSV of labels in site.yaml",

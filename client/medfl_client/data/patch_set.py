@@ -131,7 +131,8 @@ class BoxPatchSet(Volumes):
     def somewhere(self, place: int, draw: float) -> Sequence[int] | None:
         """Choose the centre of a box, each class that is there alike."""
         own = self.boxes[place]
-        classes = sorted({*own[:, 0][~own[:, 0].isnan()].tolist()})
+        own = own[~own.isnan().any(dim=1)]
+        classes = sorted({*own[:, 0].tolist()})
         if not classes:
             return None
         which, rest = divmod(draw * len(classes), 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.config.site_template import EXAMPLE
-from medfl_client.data.labels import SPLIT
+from medfl_client.data.labels import OF_PIXELS, SPLIT, refuse_other_labels
 from medfl_client.first_look import columns, places
 from medfl_client.first_look.classes import map_words
 from medfl_client.first_look.findings import ask_findings
@@ -27,8 +27,8 @@ FOLDER = "folder"  # the answer that takes labels from the names of folders
 def ask_data(site: Subject, given: Given, asking: Asking) -> DataFiles:
     """Ask where the data are, and what they say.
 
-    Raises ConfigError for what was given and is not there; DataError for a label file at fault,
-    where the images are looked at.
+    Masks and boxes stay as site.yaml has them. Raises ConfigError for what was given and is not
+    there; DataError for a label file at fault, where the images are looked at.
     """
     images = places.given("--data", given.data) or _ask_images(site, asking)
     found: dict[str, Any] = {"folder": places.relative(site.folder, images)}
@@ -36,6 +36,9 @@ def ask_data(site: Subject, given: Given, asking: Asking) -> DataFiles:
     if site.look is not None:
         seen, more = _look(site, site.look, found["folder"], asking)
         found |= more
+    if _has_own_labels(site, given):
+        kept = site.known.model_dump(exclude_unset=True) if site.known is not None else {}
+        return check(DataFiles, {**kept, **found}, "the answers")
     labels = places.given("--labels", given.labels) or _ask_labels(site, images, seen, asking)
     if labels is None:
         found |= {"labels_from": FOLDER, **_ask_folders(site, seen, asking)}
@@ -46,6 +49,19 @@ def ask_data(site: Subject, given: Given, asking: Asking) -> DataFiles:
     kept = site.known.model_dump(exclude_unset=True) if site.known is not None else {}
     kept = {key: value for key, value in kept.items() if key not in _asked(site, found)}
     return check(DataFiles, {**kept, **found}, "the answers")
+
+
+def _has_own_labels(site: Subject, given: Given) -> bool:
+    """Say whether site.yaml says already where masks or boxes are: no question is about these.
+
+    Raises DataError where a plan needs them and site.yaml does not say.
+    """
+    known = site.known or DataFiles(folder="", labels_from="folder")
+    if site.plan is None:
+        return known.labels_from in OF_PIXELS and not given.labels
+    if site.look is not None and site.plan.task.is_dense:
+        refuse_other_labels(known, site.plan)
+    return known.labels_from in OF_PIXELS and site.plan.task.is_dense
 
 
 def _asked(site: Subject, found: dict[str, Any]) -> set[str]:

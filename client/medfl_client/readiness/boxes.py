@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.config.site_file import DataFiles
+from medfl_client.data.boxes.joined import NO_ENTRY
+from medfl_client.data.boxes.listed import Entry
 from medfl_client.data.boxes.lists import read_entries
 from medfl_client.data.boxes.names import meaning
 from medfl_client.data.ingest import Collection
@@ -15,7 +17,7 @@ from medfl_client.data.reasons import count_reasons, without_figures
 from medfl_client.data.selection import Selection
 from medfl_client.readiness.masks import N_LISTED, QUANTILES
 from medfl_common.errors import DataError
-from medfl_common.ops.checks import Finding, ok, warn
+from medfl_common.ops.checks import Finding, fail_for, ok, warn
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import Section, Table
 
@@ -40,11 +42,13 @@ class BoxFacts:
     without: dict[str, int]  # reason -> images that have no boxes, and are left out
     unused: dict[str, str]  # place in the list -> why no image has it
     notes: dict[str, int] = field(default_factory=dict)  # what was passed over -> images
-    # class -> images with a box of it, images without, boxes
+    # class -> images with a box of it, images without, boxes; of what nobody knows no image
     cases: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     per_image: list[float] = field(default_factory=list)  # QUANTILES of boxes of an image
     sizes: dict[str, list[float]] = field(default_factory=dict)  # class -> QUANTILES
     unit: str = ""  # of the sizes
+    fault: Finding | None = None  # of the list, that nothing else has told
+    unasked: tuple[str, ...] = ()  # classes that the list is not about
 
 
 def box_facts(
@@ -57,20 +61,26 @@ def box_facts(
 ) -> BoxFacts | None:
     """List names, counts and sizes; without a plan, or where names have no class, names alone.
 
-    None: the site's labels are no boxes.
+    None: the site's labels are no boxes. Without a plan a fault of the list is a finding: with one
+    the selection has told it.
     """
     if data.labels_from != "boxes":
         return None
     classes = () if plan is None else plan.task.classes
+    entries: dict[str, Entry] = {}
+    fault = None
     try:
         entries = read_entries(base, data, secret)
-    except DataError:
-        entries = {}
-    counts = Counter(one.name for entry in entries.values() for one in entry.findings)
+    except DataError as error:
+        fault = fail_for(error, "correct the list of boxes") if plan is None else None
+    counts: Counter[str] = Counter()
+    for entry in entries.values():
+        for one in entry.everything:
+            counts[one.name] += one.is_box
     order = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     names = [NamedBoxes(name or UNNAMED, n, _meaning(name, classes, data)) for name, n in order]
     without = {str(i): reason for i, (_, reason) in enumerate(selection.unlabelled)}
-    facts = BoxFacts(names, count_reasons(without), selection.unused_boxes)
+    facts = BoxFacts(names, count_reasons(without), selection.unused_boxes, fault=fault)
     return facts if collection is None or plan is None else with_boxes(facts, collection, plan)
 
 
@@ -94,9 +104,9 @@ def with_boxes(facts: BoxFacts, collection: Collection, plan: Plan) -> BoxFacts:
     sides = every[:, 1 + plan.images.dimensions :] * np.array(voxel_mm or 1.0)
     cases, sizes = {}, {}
     for k, name in enumerate(plan.task.classes):
-        n_with = sum(bool((own[:, 0] == k).any()) for own in boxes)
+        known = [sample.targets[k] for sample in collection.samples]
         largest = sides[every[:, 0] == k].max(axis=1, initial=0)
-        cases[name] = n_with, len(boxes) - n_with, len(largest)
+        cases[name] = known.count(1), known.count(0), len(largest)
         if len(largest):
             sizes[name] = np.quantile(largest, [*QUANTILES.values()]).tolist()
     return replace(
@@ -106,6 +116,7 @@ def with_boxes(facts: BoxFacts, collection: Collection, plan: Plan) -> BoxFacts:
         per_image=np.quantile([len(own) for own in boxes], [*QUANTILES.values()]).tolist(),
         sizes=sizes,
         unit=plan.images.distance_unit,
+        unasked=tuple(name for name, (n, without, _) in cases.items() if boxes and not n + without),
     )
 
 
@@ -113,19 +124,23 @@ def boxes_as_json(facts: BoxFacts | None) -> dict[str, object]:
     """Give the facts of boxes, but no name of a file; none where the labels are no boxes."""
     if facts is None:
         return {}
-    return {"boxes": asdict(facts) | {"unused": count_reasons(facts.unused)}}
+    told = {key: value for key, value in asdict(facts).items() if key != "fault"}
+    return {"boxes": told | {"unused": count_reasons(facts.unused)}}
 
 
 def check_boxes(facts: BoxFacts | None) -> list[Finding]:
     """Judge what a person should look at."""
     if facts is None:
         return []
-    findings = []
+    findings = [] if facts.fault is None else [facts.fault]
     n_without = sum(facts.without.values())
     if n_without:
         reasons = "; ".join(f"{n} x {reason}" for reason, n in facts.without.items())
         what = f"images that the list of boxes does not help: {n_without:,} ({reasons})"
-        findings.append(warn(what, "see the page; data.boxes.unlisted: none, if nothing is there"))
+        todo = "see the page, and correct the list"
+        if NO_ENTRY in facts.without:
+            todo += "; data.boxes.unlisted: none, if nothing is there where it names no image"
+        findings.append(warn(what, todo))
     if facts.unused:
         what = f"images of the list of boxes that are not here: {len(facts.unused):,}"
         findings.append(warn(what, "see their list on the page"))
@@ -133,7 +148,12 @@ def check_boxes(facts: BoxFacts | None) -> list[Finding]:
         warn(f"images where {note}: {n:,}", "medfl-client look shows a case with its boxes")
         for note, n in facts.notes.items()
     ]
-    return findings + [ok(f"no image has {name}") for name, (n, *_) in facts.cases.items() if not n]
+    findings += [
+        ok(f"the list of boxes is not about {name}: of it nobody knows in these images")
+        for name in facts.unasked
+    ]
+    lacking = [name for name, (n, *_) in facts.cases.items() if not n]
+    return findings + [ok(f"no image has {n}") for n in lacking if n not in facts.unasked]
 
 
 def box_section(facts: BoxFacts) -> Section:

@@ -56,7 +56,7 @@ def check_files(selection: Selection, refused: dict[str, str], n_used: int) -> l
                 selection.hint or "is the join column the right one?",
             )
         )
-    if selection.n_labels_unused:
+    if selection.n_labels_unused and not selection.unused_boxes:  # check_boxes tells these
         findings.append(
             warn(
                 f"lines of the label file without an image: {selection.n_labels_unused:,}",

@@ -3,6 +3,7 @@
 Zhou, Wang, Kraehenbuehl: Objects as Points. 2019. https://arxiv.org/abs/1904.07850
 Each image's loss is divided by its own number of boxes, and a batch's is the mean of its images',
 so the halves of a batch add up to the whole. An image without a box counts as one with one.
+A row with a class and sides of NaN says that nobody knows of it: its heat-map has no loss.
 """
 
 import math
@@ -36,9 +37,18 @@ def box_loss(plan: Plan) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 def _of_image(maps: torch.Tensor, boxes: torch.Tensor, n_classes: int) -> torch.Tensor:
     heat, weights, sides = (part.to(maps.device) for part in truth_of(boxes, maps, n_classes))
-    n_boxes = max(int((~boxes[:, 0].isnan()).sum()), 1)
+    n_boxes = max(int(_is_box(boxes).sum()), 1)
     apart = (maps[n_classes:] - sides).abs().mean(dim=0)
-    return (_focal(maps[:n_classes], heat) + (apart * weights).sum()) / n_boxes
+    logits, unknown = maps[:n_classes], {*boxes[boxes[:, 1:].isnan().any(dim=1), 0].tolist()}
+    asked = [k for k in range(n_classes) if k not in unknown]
+    if len(asked) < n_classes:
+        logits, heat = logits[asked], heat[asked]
+    return (_focal(logits, heat) + (apart * weights).sum()) / n_boxes
+
+
+def _is_box(boxes: torch.Tensor) -> torch.Tensor:
+    """Say which rows are boxes: others pad (all NaN), or say that nobody knows of a class."""
+    return ~boxes.isnan().any(dim=1)
 
 
 def _focal(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
@@ -64,7 +74,7 @@ def truth_of(
     d = len(lengths)
     heat, weights = torch.zeros(n_classes, *lengths), torch.zeros(lengths)
     sides, owner = torch.zeros(d, *lengths), torch.full(lengths, -1)
-    known = boxes[~boxes[:, 0].isnan()].double()
+    known = boxes[_is_box(boxes)].double()
     order = torch.argsort(known[:, 1 + d :].prod(dim=1), descending=True, stable=True)
     for number, box in enumerate(known[order].tolist()):  # the smaller one later: it wins a draw
         own, centre, extent = int(box[0]), box[1 : 1 + d], box[1 + d :]

@@ -43,8 +43,10 @@ def refuse_other_plan(data: DataFiles, plan: Plan) -> None:
             "the plan's images are 2D, and the list of boxes has places in mm",
             todo="set data.boxes.columns in site.yaml to the four columns of a box, in pixels",
         )
-    if rules.format == "csv" and not rules.class_column and len(plan.task.classes) > 1:
+    n_asked = len(rules.classes or plan.task.classes)
+    if rules.format == "csv" and not rules.class_column and n_asked > 1:
         raise DataError(
             "the plan has several classes, and data.boxes.class_column is missing in site.yaml",
-            todo="name the column that says what is in a box",
+            todo="name the column that says what is in a box; or, if the list is about one class "
+            "only, write this below data.boxes.classes",
         )

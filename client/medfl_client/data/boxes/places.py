@@ -4,6 +4,7 @@ What is cached follows from the images alone: a corrected list of boxes needs no
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,17 +77,24 @@ def place_boxes(
     return placed
 
 
-def with_presence(samples: Sequence[Sample], placed: Placed, n_classes: int) -> list[Sample]:
-    """Say of each sample whether it has a box of each class where the network sees it."""
+def with_presence(samples: Sequence[Sample], placed: Placed) -> list[Sample]:
+    """Say of each sample whether it has a box of each class where the network sees it.
+
+    A class of which nobody knows stays so.
+    """
     return [
-        replace(sample, targets=presence(own[:, 0].tolist(), n_classes))
+        replace(sample, targets=presence(own[:, 0].tolist(), _is_known(sample)))
         for sample, own in zip(samples, placed.boxes, strict=True)
     ]
 
 
-def presence(kinds: Sequence[float], n_classes: int) -> tuple[float, ...]:
-    """Give 1 for each class that is there, else 0."""
-    return tuple(float(k in kinds) for k in range(n_classes))
+def _is_known(sample: Sample) -> list[bool]:
+    return [not math.isnan(value) for value in sample.targets]
+
+
+def presence(kinds: Sequence[float], is_known: Sequence[bool]) -> tuple[float, ...]:
+    """Give 1 for each class that is there, else 0; NaN for one that the list is not about."""
+    return tuple(float(k in kinds) if known else math.nan for k, known in enumerate(is_known))
 
 
 def both(images: Cache, placed: Placed) -> Cache:

@@ -64,14 +64,15 @@ def _read(content: bytes, entry: Entry) -> None:
         return
     for place, one in enumerate(objects, start=1):
         where = f"object {place}"
+        name = one.get("name", "").strip()[:MAX_LETTERS]
+        if not name:
+            entry.blame(where, "the box has no class")
+            continue
         try:
             numbers = [number(one.get(side), side) for side in SIDES]
-            name = one.get("name", "").strip()[:MAX_LETTERS]
-            if not name:
-                raise ValueError("the box has no class")
             entry.add(Listed(where, name, corners(numbers, "pixels_from_1")))
         except ValueError as error:
-            entry.blame(where, str(error))
+            entry.add(Listed(where, name, (), str(error)))
     if not objects:
         entry.nothing = "its file"
 

@@ -8,6 +8,7 @@ import yaml
 from tests.unit.client.pixel_files import write
 
 from medfl_client.config.site_file import DataFiles, SiteFile
+from medfl_client.data.boxes.listed import Entry, in_list
 from medfl_client.data.ingest import Collection, collect
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import loads
@@ -70,6 +71,12 @@ def write_site(folder: Path, lines: Sequence[str], n: int = 4, **boxes: object) 
 
 def read(site: Path, plan: Plan | None = None, **boxes: object) -> Collection:
     return collect(site, site / "state", settings(**boxes), plan or box_plan())
+
+
+def fault_of(entry: Entry) -> str:
+    """Give the first fault of an image, or of a box of it."""
+    wrong = [in_list(one.where, one.fault) for one in entry.findings if one.fault]
+    return entry.fault or "".join(wrong[:1])
 
 
 def found_in(collection: Collection) -> dict[str, list[list[float]]]:

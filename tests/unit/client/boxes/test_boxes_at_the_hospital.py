@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 from tests.unit.client.boxes.boxed_site import box_plan, found_in, settings, write_site
 from tests.unit.client.test_series import AXIAL, write_slice
+from typer.testing import CliRunner
 
+from medfl_client.cli import app
 from medfl_client.commands.look import look
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import DataFiles, load_site_file
@@ -184,3 +186,19 @@ def test_millimetres_are_of_volumes_and_pixels_of_pictures(tmp_path: Path) -> No
         collect(tmp_path, tmp_path / "state", data, box_plan())
     with pytest.raises(DataError, match="volumes, and the list of boxes has places in pixels"):
         collect(tmp_path, tmp_path / "state", settings(), box_plan(images=VOLUMES))
+
+
+def test_the_questions_about_data_keep_the_list_of_boxes(tmp_path: Path) -> None:
+    site = write_site(tmp_path, LINES)
+    before = load_site_file(site).data
+    plan = plan_file(tmp_path, box_plan())
+
+    for more in ([], ["--plan", str(plan)]):
+        done = CliRunner().invoke(app, ["data", str(site), "--yes", *more])
+        assert done.exit_code == 0, done.output
+        assert "the labels are boxes" in done.output
+        assert load_site_file(site).data == before
+    (site / "site.yaml").write_text("site: here\ndata: {folder: images, labels_from: folder}\n")
+    done = CliRunner().invoke(app, ["data", str(site), "--yes", "--plan", str(plan)])
+    assert done.exit_code == 1
+    assert "write labels_from: boxes" in done.output

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.unit.client.boxes.boxed_site import fault_of
 
 from medfl_client.data.boxes.coco import CROWD, NO_BOX, read_coco
+from medfl_client.data.boxes.joined import NO_ENTRY, join_entries
 from medfl_client.data.boxes.listed import Entry, corners
 from medfl_client.data.boxes.voc import read_folder
+from medfl_client.data.dicom.header import Row
+from medfl_client.data.reader import Source
 from medfl_common.errors import DataError
 
 IMAGES = [{"id": 7, "file_name": "a.png", "width": 640, "height": 480}]
@@ -57,14 +61,14 @@ def test_an_annotation_that_cannot_be_costs_its_image(
 ) -> None:
     entry = read_coco(coco(tmp_path, {"bbox": [1, 1, 5, 5]}, annotation))["a.png"]
 
-    assert entry.why_lost().startswith("list of boxes, annotation 2: ")
-    assert why in entry.why_lost()
+    assert fault_of(entry).startswith("list of boxes, annotation 2: ")
+    assert why in fault_of(entry)
 
 
 @pytest.mark.parametrize(("content", "why"), [
     ("[" * 100_000, "too deep"),
     ('{"images":' * 100_000, "too deep"),
-    ('{"images": [], "annotations": NaN}', "no JSON"),
+    ('{"images": [], "annotations": NaN}', "no list"),
     ('{"images": ' + "9" * 10_000 + "}", "no JSON"),
     ("\xff\xfe{", "no JSON"),
     ("{", "line 1"),
@@ -78,7 +82,7 @@ def test_an_annotation_that_cannot_be_costs_its_image(
     ('{"images": [], "annotations": [{"image_id": 1}], "categories": []}', "annotation 1 names an"),
     ('{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1}], '
      '"categories": []}', "annotation 1 names a category"),
-    ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "a category has no"),
+    ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "category 1 has no"),
 ])  # fmt: skip
 def test_a_file_that_is_no_coco_is_refused_in_words(tmp_path: Path, content: str, why: str) -> None:
     path = tmp_path / "boxes.json"
@@ -131,7 +135,7 @@ def test_an_xml_that_cannot_be_costs_its_image_in_words(
 ) -> None:
     content = content.replace("{}", "<")
 
-    assert why in voc(tmp_path, content).why_lost()
+    assert why in fault_of(voc(tmp_path, content))
 
 
 def test_a_folder_without_xml_is_refused(tmp_path: Path) -> None:
@@ -146,3 +150,31 @@ def test_the_four_ways_of_a_box_by_hand() -> None:
     assert corners([3, 4, 5, 7], "pixels") == (3, 4, 6, 8)
     assert corners([3, 4, 5, 7], "pixels_from_1") == (2, 3, 5, 7)
     assert corners([3, 4, 5, 7], "size") == (3, 4, 8, 11)
+
+
+def test_coco_is_read_as_pandas_and_numpy_write_it(tmp_path: Path) -> None:
+    image = {"id": 7.0, "file_name": "a.png", "width": 640.0, "height": 480.0}
+    other = {"id": 8, "file_name": "b.png", "width": float("nan"), "height": None}
+    note = {"image_id": 7.0, "category_id": 3.0, "bbox": [1, 1, 5, 5], "area": float("nan")}
+    found = read_coco(coco(tmp_path, {**note, "iscrowd": "0"}, images=[image, other]))
+
+    assert (fault_of(found["a.png"]), found["a.png"].size) == ("", (640, 480))
+    assert [one.place for one in found["a.png"].findings] == [(1, 1, 6, 6)]
+    assert found["b.png"].size is None
+    nan = read_coco(coco(tmp_path, {"bbox": [1, float("nan"), 5, 5]}))["a.png"]
+    assert "y is no number" in fault_of(nan)
+
+
+def test_two_categories_of_one_id_are_refused(tmp_path: Path) -> None:
+    for twin in (3, "3", 3.0):
+        path = coco(tmp_path, categories=[*CATEGORIES, {"id": twin, "name": "nodule"}])
+        with pytest.raises(DataError, match="category 2 has the id of another") as caught:
+            read_coco(path)
+        assert caught.value.todo
+
+
+def test_an_xml_file_may_keep_the_ending_of_its_image(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm.xml").write_text(VOC.format(""))
+    sources = [Source((Row(name, sop=name),), 0) for name in ("a.dcm", "a.png", "b.dcm")]
+
+    assert join_entries(sources, read_folder(tmp_path), "path").reasons == ["", NO_ENTRY, NO_ENTRY]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import SHARED
-from tests.unit.client.boxes.boxed_site import box_plan
+from tests.unit.client.boxes.boxed_site import box_plan, fault_of
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.boxes.lists import read_entries
@@ -49,11 +49,11 @@ def test_of_the_blood_smears_the_csv_and_the_xml_files_say_the_same(tmp_path: Pa
     by_file = read_entries(Path("/"), files, b"")
 
     assert len(by_line) == len(by_file) == 255
-    lost = {key for key, entry in by_line.items() if entry.why_lost()}
+    lost = {key for key, entry in by_line.items() if fault_of(entry)}
     assert lost == {"BloodImage_00338.jpg", "BloodImage_00343.jpg"}  # a click, no box
     for key, entry in by_line.items():
         other = by_file[key.replace(".jpg", ".xml")]
-        assert bool(other.why_lost()) == (key in lost)
+        assert bool(fault_of(other)) == (key in lost)
         assert sorted((one.name, one.place) for one in entry.findings) == sorted(
             (one.name, one.place) for one in other.findings
         )
