@@ -102,8 +102,12 @@ Sites send, for each class, numbers of boxes by the model's confidence, never a 
 many are found and how many are false by each of two rules, in 256 bins over the log-odds from -8 to
 8, 64 in the rounds; how many images are behind each bin; how many true boxes there are, and images
 with the class and without. From the surest on, bins are joined until `policy.min_cell` images are
-behind their boxes, none with more than the others together; they stand in the bin of their mean.
-The least sure boxes that do not fill such a bin are left out, as if the threshold were higher.
+behind their boxes, 0 or so many are not, and none has more than the others together; they stand in
+the bin of their mean. The least sure boxes that do not fill such a bin are left out, as if the
+threshold were higher: a small site's FROC may be too low, and a class whose boxes fill no bin counts
+as one of which nothing is found. The bins of the last scorings stand within those of the rounds.
+A site weighs by its true boxes. Rounds are compared only on sites that tell neither more than twice
+nor less than half of the true boxes and images of a class that they told first.
 
 The surest box chooses first; of equal confidence, as their places stand. For the AP it takes, of
 the true boxes of its class that are left, the one that it overlaps most, by an IoU of 0.5 at least;
@@ -122,11 +126,12 @@ to 0.01 for the FROC and 0.02 for the AP of 300 images at one hospital. Bins tha
 otherwise may add a little to it."""
 BOX_INTERVALS = """Intervals of a detection: Wilson, as if a score were the share of so many true
 boxes found. With the last scorings a site sends the effect of each score: how many times as large
-its variance is over patients drawn anew (bootstrap, 200 draws) as over independent boxes, at least
-1, in hundredths, of at least `policy.min_cell` patients with the class. It divides the true boxes
-(Rao and Scott, Biometrics 48:577, 1992); over sites it is the mean by true boxes. In a round no
-effect is known, so there intervals are too narrow, and the page says so. What the bins leave open
-is added."""
+its variance is over patients drawn anew (bootstrap, 200 draws) as over independent boxes, rounded
+up to 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100 or 1000, so intervals are somewhat too wide; of at
+least `policy.min_cell` patients with the class, none with more than half of its true boxes. It
+divides the true boxes (Rao and Scott, Biometrics 48:577, 1992); over sites it is the mean by true
+boxes. Where no effect is known, as in a round, intervals are too narrow, and the page says so. What
+the bins leave open is added."""
 SENSITIVITY = (
     "share of the true boxes that is found where so many false boxes are in an image on average",
     "0 to 1",

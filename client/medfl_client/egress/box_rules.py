@@ -15,8 +15,8 @@ from medfl_common.metrics.box_counts import (
     box_bin_places,
     coarser_boxes,
 )
-from medfl_common.metrics.box_estimates import box_effects
-from medfl_common.metrics.box_numbers import EFFECTS, PREFIX
+from medfl_common.metrics.box_estimates import EFFECT_STEPS, box_effects
+from medfl_common.metrics.box_numbers import EFFECTS, HUNDREDTHS, PREFIX
 from medfl_common.metrics.counts import Counts
 
 
@@ -24,10 +24,10 @@ def released_boxes(counts: BoxCounts, min_cell: int, is_scoring: bool) -> BoxCou
     """Take out what few images would tell; None: of no class enough is left.
 
     A class stays where each of both is no image or at least `min_cell`: those with it, and those
-    without; and where the bins of its boxes can be joined to ones of so many images, none with
-    more boxes than the others together. In the rounds bins are fewer than in the last
-    scorings, with which effects leave, of at least `min_cell` patients with the class. The loss has
-    three digits.
+    without. Its true boxes stay, whatever the model draws; found ones are in bins of so many
+    images, with 0 or so many beside them, and none has more boxes than the others together. In the
+    rounds bins are fewer than in the last scorings, with which coarse effects leave, of at least
+    `min_cell` patients with the class, none with most of its true boxes. The loss has three digits.
     """
     if counts.found is None or counts.n < min_cell:
         return None
@@ -57,6 +57,11 @@ def check_boxes(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
     has_none = ~images.any(axis=1)
     if any(told[name][has_none].any() for name in told):
         return "the boxes of a class without images"
+    n = images.sum(axis=1, keepdims=True)
+    if (behind > n).any() or is_small(n - behind, min_cell).any():
+        return "a bin of boxes of all images but few"
+    if not np.isin(told[EFFECTS], [0, *(HUNDREDTHS * np.array(EFFECT_STEPS))]).all():
+        return "effects finer than their steps"
     if is_round and told[EFFECTS].any():
         return "effects beside an update"
     if is_round and np.delete(behind, box_bin_places(N_COARSE_BOX_BINS), axis=1).any():

@@ -68,7 +68,7 @@ class BoxCounts:
     hits, extra: (K, 2, N_BOX_BINS) true boxes found, and false ones, by rule and bin of the score.
     behind: (K, N_BOX_BINS) images with a found box in the bin.
     effects: (K, N_EFFECTS) how many times as large the variance is as if each true box were of
-        another patient; 0: not told.
+        another patient, one of box_estimates.EFFECT_STEPS; 0: not told.
     found: The boxes themselves, where they are.
     """
 
@@ -152,56 +152,78 @@ def in_fewer_bins(counts: BoxCounts, n_bins: int) -> BoxCounts:
 def coarser_boxes(counts: BoxCounts, n_bins: int, min_cell: int) -> BoxCounts:
     """Put the boxes into fewer bins, each of no image or of at least `min_cell`; needs `found`.
 
-    From the surest on, bins are joined until so many images are behind their boxes, and none of
-    them has more boxes than all others together. What is left over goes to the last, or where that
-    would not do is left out, as if the threshold were higher. Joined bins stand at their mean. A
-    class that has boxes and no such bin is taken out.
+    From the surest on, bins are joined until so many images are behind their boxes, no image or so
+    many are not, and none has more boxes than all others together. What is left over goes to the
+    last, or where that would not do is left out, as if the threshold were higher: where no bin is
+    filled, all boxes. Joined bins stand at their mean. Bins finer than N_COARSE_BOX_BINS are joined
+    within what those would be, so that answers in both, subtracted, tell no more than the finer.
     """
     assert counts.found is not None
     lists = {name: getattr(counts, name).copy() for name in (*SUMMED, "effects")}
     for k in range(len(counts.truths)):
-        boxes = counts.found.by_image(k)
-        cells = _cells(boxes.reshape(len(boxes), n_bins, -1).sum(axis=2), min_cell)
-        if boxes.any() and not cells:
-            for rows in lists.values():
-                rows[k] = 0
-            continue
+        boxes, n_images = counts.found.by_image(k), int(counts.images[k].sum())
+        cells = _cells(boxes, n_bins, n_images, min_cell)
         for name in ("hits", "extra", "behind"):
             lists[name][k] = 0
-        for places in cells:
-            _join(lists, counts, k, boxes, places, n_bins)
+        for start, end in cells:
+            _join(lists, counts, k, boxes, slice(start, end), n_bins)
+        if not cells:
+            lists["effects"][k] = 0
     return replace(counts, **lists, found=None)
 
 
 def _join(
-    lists: dict[str, Counts], counts: BoxCounts, k: int, boxes: Counts, places: Counts, n_bins: int
+    lists: dict[str, Counts], counts: BoxCounts, k: int, boxes: Counts, cell: slice, n_bins: int
 ) -> None:
-    """Add a cell, of some of the coarse bins, at the bin of its mean."""
-    inner = (places[:, None] * (N_BOX_BINS // n_bins) + np.arange(N_BOX_BINS // n_bins)).ravel()
-    weights = boxes.reshape(len(boxes), n_bins, -1).sum(axis=(0, 2))[places]
+    """Add a cell of the finest bins at the one of `n_bins` where its mean is."""
+    width = N_BOX_BINS // n_bins
+    weights, places = boxes[:, cell].sum(axis=0), np.arange(N_BOX_BINS)[cell] // width
     at = box_bin_places(n_bins)[int((weights * places).sum() / weights.sum() + 0.5)]
-    lists["hits"][k, :, at] = counts.hits[k][:, inner].sum(axis=1)
-    lists["extra"][k, :, at] = counts.extra[k][:, inner].sum(axis=1)
-    lists["behind"][k, at] = (boxes[:, inner].sum(axis=1) > 0).sum()
+    lists["hits"][k, :, at] = counts.hits[k][:, cell].sum(axis=1)
+    lists["extra"][k, :, at] = counts.extra[k][:, cell].sum(axis=1)
+    lists["behind"][k, at] = (boxes[:, cell].sum(axis=1) > 0).sum()
 
 
-def _cells(boxes: Counts, min_cell: int) -> list[Counts]:
-    """Give the coarse bins of each cell, the surest cell first, of (N, n_bins) boxes."""
-    ends: list[int] = []  # of cells, from the surest bin on
-    falling, start = boxes[:, ::-1], 0
-    for end in range(1, boxes.shape[1] + 1):
-        if _is_enough(falling[:, start:end].sum(axis=1), min_cell):
+def _cells(boxes: Counts, n_bins: int, n_images: int, min_cell: int) -> list[tuple[int, int]]:
+    """Give where each cell of (N, N_BOX_BINS) boxes begins and ends, the surest first."""
+    falling, n = boxes[:, ::-1], min(n_bins, N_COARSE_BOX_BINS)
+    ends = _ends(falling, N_BOX_BINS // n, n_images, min_cell)
+    if n_bins > n:  # each of these cells is enough, so nothing is left out within it
+        pairs, width = [*zip([0, *ends], ends, strict=False)], N_BOX_BINS // n_bins
+        ends = [
+            start + own
+            for start, end in pairs
+            for own in _ends(falling[:, start:end], width, n_images, min_cell, joins_all=True)
+        ]
+    return [(N_BOX_BINS - b, N_BOX_BINS - a) for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def _ends(
+    boxes: Counts, width: int, n_images: int, min_cell: int, joins_all: bool = False
+) -> list[int]:
+    """Say where cells of (N, places) boxes end.
+
+    What is left joins the last one if that is then enough, or with `joins_all` the last ones that
+    are enough with it; else it is left out.
+    """
+    ends, start, last = [], 0, boxes.shape[1]
+    for end in range(width, last + 1, width):
+        if _is_enough(boxes[:, start:end].sum(axis=1), n_images, min_cell):
             ends.append(end)
             start = end
-    if ends:
-        begin = ends[-2] if len(ends) > 1 else 0
-        if _is_enough(falling[:, begin:].sum(axis=1), min_cell):
-            ends[-1] = boxes.shape[1]
-    last = boxes.shape[1] - 1
-    return [last - np.arange(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+    begins = [0, *ends][:-1]
+    first = 0 if joins_all else max(len(ends) - 1, 0)
+    for i in reversed(range(first, len(ends))):
+        if _is_enough(boxes[:, begins[i] :].sum(axis=1), n_images, min_cell):
+            return [*ends[:i], last]
+    return ends
 
 
-def _is_enough(boxes: Counts, min_cell: int) -> bool:
-    """Say whether enough images have boxes, and none more than the others together."""
+def _is_enough(boxes: Counts, n_images: int, min_cell: int) -> bool:
+    """Say whether enough of `n_images` have boxes, 0 or enough have none, and nobody most of them.
+
+    A cell of 1 asks for one image alone.
+    """
+    n = int((boxes > 0).sum())
     is_shared = min_cell == 1 or 2 * boxes.max(initial=0) <= boxes.sum()
-    return bool((boxes > 0).sum() >= max(min_cell, 1) and is_shared)
+    return bool(n >= max(min_cell, 1) and n_images - n not in range(1, min_cell) and is_shared)

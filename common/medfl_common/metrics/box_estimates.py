@@ -25,7 +25,10 @@ from medfl_common.seeds import numpy_generator
 AT_POINTS = tuple(f"at_{name}" for name in ("1_8", "1_4", "1_2", "1", "2", "4", "8"))
 BOX_SCORES = ("froc", "ap50", *AT_POINTS)
 EFFECT_OF = (*AT_POINTS, "froc", "ap50")  # the order of BoxCounts.effects
+# what an effect is rounded up to, so that it tells no sum of squares
+EFFECT_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 1000.0)
 N_DRAWS = 200  # of patients, for the effects
+MOST_STEPS = 1000  # of precision within a bin; of more true boxes some together are a step
 
 Floats = NDArray[np.float64]
 
@@ -80,19 +83,24 @@ def average_precision(hits: Counts, extra: Counts, n_truths: int) -> Bounded:
     """Give the area under the precision at each recall, made monotone (all points, as VOC 2010).
 
     Within a bin the false boxes are spread evenly between the found ones; the bound is of all of
-    them first, and of all last.
+    them first, and of all last. So many boxes cost no more than MOST_STEPS of each bin.
     """
     true, false = hits[::-1], extra[::-1]
-    so_far = np.arange(1, int(true.sum()) + 1)
-    begun = np.repeat(np.cumsum(true) - true, true)
-    before, within, n = (np.repeat(x, true) for x in (np.cumsum(false) - false, false, true))
-    shares = (0.0, (so_far - begun) / (n + 1), 1.0)
-    high, value, low = (_area(so_far / (so_far + before + s * within), n_truths) for s in shares)
+    steps = np.minimum(true, MOST_STEPS)
+    columns = (steps, true, false, np.cumsum(steps), np.cumsum(true), np.cumsum(false))
+    n_steps, n, within, *ends = (np.repeat(x, steps) for x in columns)
+    last, begun, before = ends[0] - n_steps, ends[1] - n, ends[2] - within
+    width = n / n_steps  # true boxes of a step, which stands at their mean
+    inner = (np.arange(len(n)) - last + 0.5) * width + 0.5
+    so_far, shares = begun + inner, (0.0, inner / (n + 1), 1.0)
+    rows = [so_far / (so_far + before + share * within) for share in shares]
+    high, value, low = (_area(row, width, n_truths) for row in rows)
     return Bounded(value, max(high - value, value - low))
 
 
-def _area(precision: Floats, n_truths: int) -> float:
-    return float(np.maximum.accumulate(precision[::-1]).sum() / max(n_truths, 1))
+def _area(precision: Floats, width: Floats, n_truths: int) -> float:
+    monotone = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((monotone * width).sum() / max(n_truths, 1))
 
 
 def class_scores(counts: BoxCounts, k: int) -> dict[str, Bounded | None]:
@@ -147,15 +155,16 @@ def class_estimates(counts: BoxCounts, k: int) -> dict[str, Estimate]:
 def box_effects(found: FoundBoxes, min_cell: int) -> Floats:
     """Compare the variance over patients, drawn anew, with that of independent true boxes.
 
-    (K, N_EFFECTS), at least 1. Without variance it is that of patients whose boxes are all found
-    or all missed. 0 of a class that fewer than `min_cell` patients have.
+    (K, N_EFFECTS), rounded up to one of EFFECT_STEPS. Without variance it is that of patients whose
+    boxes are all found or all missed. 0 of a class that fewer than `min_cell` patients have, or of
+    whose true boxes one patient has more than half.
     """
     effects = np.zeros((found.truths.shape[1], N_EFFECTS))
     whose, n_patients = np.unique(found.patient, return_inverse=True)[1], len({*found.patient})
     for k in range(len(effects)):
         of_images = np.maximum(found.truths[:, k], 0)
         truths = np.bincount(whose, of_images, n_patients).astype(np.float64)
-        if (truths > 0).sum() < max(min_cell, 2):
+        if (truths > 0).sum() < max(min_cell, 2) or 2 * truths.max() > truths.sum():
             continue
         is_known = found.truths[:, k] != UNKNOWN
         known = np.bincount(whose, is_known, n_patients).astype(np.float64)
@@ -186,7 +195,9 @@ def _effects_of_class(
     variance = drawn.var(axis=0, ddof=1)
     has_both = (independent > 0) & (variance > 0)
     ratio = variance / np.where(has_both, independent, 1.0)
-    return np.asarray(np.maximum(np.where(has_both, ratio, alike), 1.0))
+    exact = np.where(has_both, ratio, alike)
+    steps = np.array(EFFECT_STEPS)
+    return np.asarray(steps[np.searchsorted(steps, exact).clip(max=len(steps) - 1)])
 
 
 def _values(boxes: Counts, n_truths: int, n_images: int) -> list[float]:

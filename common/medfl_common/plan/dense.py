@@ -14,6 +14,7 @@ USUAL_METRIC = {"segmentation": "dice", "detection": "froc"}
 LOWER_IS_BETTER = ("loss", "hd95")
 WINDOW_OVERLAP = 0.5  # of a window with the next, where an image is larger than the network's
 WINDOW_SPREAD = 1 / 8  # deviation of the Gaussian by which a window's places count, in its sides
+MOST_TRUTHS = 1000  # of an image, of all classes: what a list of boxes may have
 MOST_PEAKS = 100  # of a class in an image, the surest, before boxes alike are joined
 FROM_SCORE = 0.3  # a box is told from this score on, where nobody says another
 SAME_BOX = 0.5  # at more than this intersection over union two boxes of a class are one

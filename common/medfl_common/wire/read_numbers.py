@@ -10,6 +10,7 @@ from medfl_common.errors import RunError
 from medfl_common.metrics.counts import Counts
 
 MAX_COUNT = 10**8  # images of one site, at most
+MAX_LOSS = 1e8  # of an image on average; those of real models stay below 1e4
 
 
 def read_counts(

@@ -1,7 +1,5 @@
 """What the scores of a detection must be to be true; of one site."""
 
-import math
-
 import numpy as np
 
 from medfl_common.errors import RunError
@@ -13,7 +11,8 @@ from medfl_common.metrics.box_counts import (
     BoxCounts,
     box_bin_places,
 )
-from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.plan.dense import MOST_PEAKS, MOST_TRUTHS
+from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.tasks import TrainTask
 
 
@@ -21,8 +20,8 @@ def check_boxes(counts: BoxCounts, task: TrainTask, most: int) -> None:
     """Raise RunError unless counts are of the same images, `most` at the most."""
     if not 1 <= counts.n <= min(most, MAX_COUNT):
         raise RunError(f"n_scored is {counts.n}; 1 to {most} is possible")
-    if not 0 <= counts.loss < math.inf:
-        raise RunError(f"loss is {counts.loss:g}; 0 and more is possible")
+    if not 0 <= counts.loss <= MAX_LOSS:
+        raise RunError(f"loss is {counts.loss:g}; 0 to {MAX_LOSS:g} is possible")
     if (counts.images.sum(axis=1) > counts.n).any():
         raise RunError(f"a class counts more images than the {counts.n} that were scored")
     if not counts.images.any():
@@ -44,6 +43,10 @@ def _check_truths(counts: BoxCounts) -> None:
         counts.images[:, WITH] == 0
     ].any():
         raise RunError("the true boxes are not of the images with their class")
+    if (counts.truths > MOST_TRUTHS * counts.images[:, WITH]).any() or (
+        counts.truths.sum() > MOST_TRUTHS * counts.n
+    ):
+        raise RunError(f"an image has more than {MOST_TRUTHS} true boxes")
     if (counts.hits.sum(axis=2) > counts.truths[:, None]).any():
         raise RunError("more true boxes are found than there are")
 
@@ -55,5 +58,10 @@ def _check_bins(counts: BoxCounts) -> None:
         raise RunError("more images are behind boxes than were scored for their class")
     if (boxes[:, OVERLAP] < behind).any() or boxes[:, OVERLAP][behind == 0].any():
         raise RunError("the boxes are not of the images behind them")
+    most = MOST_PEAKS * counts.images.sum(axis=1)
+    if (boxes[:, OVERLAP] > MOST_PEAKS * behind).any() or (
+        boxes[:, OVERLAP].sum(axis=1) > most
+    ).any():
+        raise RunError(f"more than {MOST_PEAKS} boxes of a class are found in an image")
     if (boxes[:, CENTRE] > boxes[:, OVERLAP]).any():
         raise RunError("the centres count more boxes than there are")

@@ -1,6 +1,5 @@
 """What every number of a reply must be, given the plan, the task and the site; by field."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,7 +14,7 @@ from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
-from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.box_invariants import check_boxes
@@ -56,7 +55,8 @@ def check_numbers(
     if not result.is_finite:
         raise RunError("a weight, loss or metric is a NaN or an infinity")
     _check_between("seconds", result.seconds, 0.0, MAX_SECONDS)
-    _check_between("train_loss", result.train_loss, -ROUNDING, math.inf)
+    _check_between("train_loss", result.train_loss, -ROUNDING, MAX_LOSS)
+    _check_between("start_loss", result.start_loss or 0.0, -MAX_LOSS, MAX_LOSS)
     _check_between("exact_auc", result.exact_auc or 0.0, 0.0, 1.0)
     if result.score_counts is not None:
         n = result.n_images or n_trained
@@ -131,7 +131,7 @@ def _check_scores(counts: ScoreCounts, plan: Plan, most: int) -> None:
         raise RunError(f"the confusion counts do not add up to n_scored {counts.n}")
     if counts.n > most:
         raise RunError(f"n_scored is {counts.n}; 1 to {most} is possible")
-    _check_between("loss", counts.loss, -ROUNDING, math.inf)
+    _check_between("loss", counts.loss, -ROUNDING, MAX_LOSS)
     _check_curves(counts, plan.task)
     _check_clusters(counts)
 
@@ -175,6 +175,8 @@ def _check_groups(result: TrainResult) -> None:
     """Groups of one kind are parts of the whole; their bins may be joined otherwise than its."""
     for kind, groups in result.groups.items():
         whole = result.score_counts
+        for group in groups:
+            _check_between("loss of a group", group.loss, -ROUNDING, MAX_LOSS)
         parts = zip(*map(_totals, groups), strict=True)
         if whole is None or any(
             (sum(part) > total).any() for part, total in zip(parts, _totals(whole), strict=True)

@@ -20,7 +20,7 @@ from medfl_common.metrics.mask_counts import (
     MaskCounts,
 )
 from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
-from medfl_common.wire.read_numbers import MAX_COUNT
+from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.tasks import TrainTask
 
 MORE = 1.01  # voxels are told with three digits
@@ -31,8 +31,8 @@ def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
     """Raise RunError unless counts are of the same cases, `most` at the most."""
     if not 1 <= counts.n <= min(most, MAX_COUNT):
         raise RunError(f"n_scored is {counts.n}; 1 to {most} is possible")
-    if not 0 <= counts.loss < math.inf:
-        raise RunError(f"loss is {counts.loss:g}; 0 and more is possible")
+    if not 0 <= counts.loss <= MAX_LOSS:
+        raise RunError(f"loss is {counts.loss:g}; 0 to {MAX_LOSS:g} is possible")
     cases = counts.cases
     if (cases[:, [IN_TRUTH, ABSENT]].sum(axis=1) > counts.n).any() or (
         cases[:, FALSE_ALARM] > cases[:, ABSENT]

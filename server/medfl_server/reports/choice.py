@@ -19,8 +19,9 @@ def why(choice: Choice, sites: Sequence[str] = ()) -> str:
         "no_scores": "no site let scores out, so no round is compared",
         "no_value": f"the metric has no value on the {images} images of {whom}, such as the AUC "
         "of one class",
-        "other_sites": f"other sites scored in each round: those that scored in most ({whom}) hold "
-        f"{images} images, less than half of all, so no round is compared",
+        "other_sites": f"other sites, or other images, were scored in each round: the sites that "
+        f"scored the same in most ({whom}) hold {images} images, less than half of all, so no "
+        "round is compared",
         "few_rounds": f"the same sites ({whom}) scored in a single round",
         "few_images": f"the sites that scored in most rounds ({whom}) hold {images} images; a "
         f"comparison needs {FEWEST_IMAGES}, and {FEWEST_OF_A_CLASS} of each kind; that of a "

@@ -1,13 +1,16 @@
 """Compare the rounds' models by the plan's metric: on the images of the same sites, or not at all.
 
 The compared sites are those that scored in most rounds: the largest group by number of rounds that
-scored more than half of the rounds together. A value is that of all their images, added up. The
-comparison follows from the log alone, so a study that stopped goes on with the same.
+scored more than half of the rounds together. A value is that of all their images, added up. In a
+detection true boxes weigh: a site that tells more than twice, or less than half, of those or the
+images of its first round, is not compared. The comparison follows from the log alone, so a study
+that stopped goes on with the same.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medfl_common.metrics.box_counts import BoxCounts
 from medfl_common.metrics.counts import ScoreCounts, merge, scores
 from medfl_common.metrics.dense_counts import (
     DenseCounts,
@@ -23,6 +26,7 @@ from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
 
 MOST_GROUPS = 4  # of sites, for each of which the best round's weights are kept
+MOST_CHANGE = 2  # times the true boxes and images of a class that a site told first
 LEAST_SHARE = 0.5  # of the images that any site scored: fewer say too little of the model
 
 SiteCounts = Mapping[str, ScoreCounts | DenseCounts] | Mapping[str, ScoreCounts]
@@ -54,6 +58,8 @@ class Comparison:
         self._quadratic = plan.task.type == "ordinal"
         self._scored: list[Sites] = []  # by round
         self._images: dict[str, int] = {}  # by site, as it scored last
+        self._first: dict[str, BoxCounts] = {}  # by site, as it scored first
+        self._changed: set[str] = set()  # sites that told of other true boxes since
         self._groups: dict[Sites, Group] = {}
         self._kept: dict[int, SiteCounts] = {}  # of the rounds that are some group's best
         self._lost: set[Sites] = set()  # groups whose best round's weights are gone
@@ -65,6 +71,7 @@ class Comparison:
         scored = frozenset(counts)
         self._scored.append(scored)
         self._images |= {site: own.n for site, own in counts.items()}
+        self._note_change(counts)
         compared = self.sites()
         for sites in {scored, compared} - {Sites()} - self._groups.keys():
             if self._share(sites) >= LEAST_SHARE:
@@ -77,9 +84,9 @@ class Comparison:
 
     def sites(self) -> Sites:
         """Give the sites that scored in most rounds; empty where there are none."""
-        all_sites = sorted(self._images)
+        all_sites = sorted(self._images.keys() - self._changed)
         bits = {site: 1 << i for i, site in enumerate(all_sites)}
-        rounds = [sum(bits[site] for site in scored) for scored in self._scored]
+        rounds = [sum(bits.get(site, 0) for site in scored) for scored in self._scored]
         often = {site: sum(bool(r & bit) for r in rounds) for site, bit in bits.items()}
         for least in sorted(set(often.values())):
             group = [site for site in all_sites if often[site] >= least]
@@ -148,6 +155,11 @@ class Comparison:
                 group.offer(round_, self._value(sites, counts))
         return group
 
+    def _note_change(self, counts: SiteCounts) -> None:
+        for site, own in counts.items():
+            if isinstance(own, BoxCounts) and _differ(self._first.setdefault(site, own), own):
+                self._changed.add(site)
+
     def _forget(self, compared: Sites) -> None:
         """Keep the compared group, and of the others those that scored most rounds."""
         order = sorted(
@@ -168,6 +180,12 @@ class Comparison:
         )
         value = found[self._metric]
         return -value if value is not None and self._metric in LOWER_IS_BETTER else value
+
+
+def _differ(first: BoxCounts, now: BoxCounts) -> bool:
+    """Say whether a class has many more true boxes or images in one of two rounds."""
+    pairs = ((first.truths, now.truths), (first.images, now.images))
+    return any(((a > MOST_CHANGE * b) | (b > MOST_CHANGE * a)).any() for a, b in pairs)
 
 
 def _of(sites: Sites, counts: SiteCounts) -> ScoreCounts | DenseCounts:

@@ -90,30 +90,6 @@ def test_released_counts_of_four_hospitals_score_as_their_boxes_in_one_place(
         assert told[name].value == pytest.approx(exact[name], abs=most)
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("min_cell", [2, 10, 25])
-def test_no_bin_has_few_images_or_one_with_most_of_its_boxes(seed: int, min_cell: int) -> None:
-    rng = np.random.default_rng(seed)
-    counts = some_boxes(int(rng.integers(20, 60)), seed)
-    assert counts.found is not None
-
-    found = released_boxes(counts, min_cell, is_scoring=bool(seed % 2))
-
-    if found is None:
-        return
-    width = 1 if seed % 2 else N_BOX_BINS // N_COARSE_BOX_BINS
-    for k in range(2):
-        left = counts.found.by_image(k)[:, ::-1]  # the surest first
-        for place in np.flatnonzero(found.behind[k])[::-1]:
-            total, n = int(boxes(found)[k, place]), 0
-            while left[:, : n * width].sum() < total:
-                n += 1
-            cell, left = left[:, : n * width].sum(axis=1), left[:, n * width :]
-            assert cell.sum() == total
-            assert (cell > 0).sum() == found.behind[k, place] >= min_cell
-            assert cell.max() <= total / 2
-
-
 def test_an_image_with_five_hundred_false_boxes_is_not_told() -> None:
     quiet = dict.fromkeys(range(20), 2)
     noisy = hits_only(20, 20, {**quiet, 0: 500})
@@ -128,7 +104,7 @@ def test_an_image_with_five_hundred_false_boxes_is_not_told() -> None:
     assert found.extra[0].sum() == 0  # that bin is left out, as if the threshold were higher
 
 
-def test_a_class_of_which_one_image_has_most_boxes_is_taken_out() -> None:
+def test_a_class_that_fills_no_bin_keeps_its_true_boxes_and_counts_none_found() -> None:
     rows = drawn_boxes(30)
     first = np.flatnonzero((rows.image == 0) & (rows.kind == 0))
     lot = np.concatenate([np.arange(len(rows.image)), np.repeat(first[:1], 900)])
@@ -137,12 +113,15 @@ def test_a_class_of_which_one_image_has_most_boxes_is_taken_out() -> None:
         outcome=rows.outcome[lot],
     )  # fmt: skip
 
-    found = released_boxes(count_found(noisy, 0.5), 5, is_scoring=False)
+    counts = count_found(noisy, 0.5)
+
+    found = released_boxes(counts, 5, is_scoring=True)
 
     assert found is not None
-    assert found.images[0].tolist() == [0, 0]
-    assert found.images[1].sum() == 30
-    assert not any(getattr(found, name)[0].any() for name in ("truths", "hits", "extra", "behind"))
+    assert found.images.tolist() == counts.images.tolist()
+    assert found.truths.tolist() == counts.truths.tolist()
+    assert not any(getattr(found, name)[0].any() for name in ("hits", "extra", "behind", "effects"))
+    assert box_scores_of(found)["froc"] is not None
 
 
 @pytest.mark.parametrize(("n_with", "n_without"), [(4, 20), (20, 4)])

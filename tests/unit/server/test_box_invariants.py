@@ -76,6 +76,9 @@ def test_what_an_honest_site_sends_is_taken_and_logged(kind: Kind, min_cell: int
         (lambda counts: replace(counts, n=10**9), "n_scored"),
         (lambda counts: replace(counts, loss=-1.0), "loss"),
         (lambda counts: replace(counts, loss=np.inf), "loss"),
+        (lambda counts: replace(counts, loss=1.7e308), "loss"),
+        (put("truths", (0,), 10**6), "more than 1000 true boxes"),
+        (put("extra", (0, 0, 100), 10**5), "more than 100 boxes of a class"),
     ],
 )
 def test_counts_that_cannot_be_of_the_same_images_are_refused(
@@ -126,6 +129,31 @@ def test_the_best_round_is_chosen_by_the_plans_metric(metric: str, best: int) ->
     assert comparison.choice().is_best
     if metric != "loss":
         assert found.value == box_scores(some_boxes(40, skill=0.9))[metric]
+
+
+@pytest.mark.parametrize("favoured", [1, 3])
+def test_a_site_whose_true_boxes_jump_chooses_no_round(favoured: int) -> None:
+    comparison = Comparison(PLAN)
+    for round_, skill in ((1, 0.3), (2, 0.6), (3, 0.9)):
+        honest = {f"site {i}": some_boxes(60, i, skill) for i in range(3)}
+        own = some_boxes(60, 9, 1.0 if round_ == favoured else 0.0)
+        lot = 50 if round_ == favoured else 1
+        evil = replace(own, hits=own.hits * lot, truths=own.truths * lot)
+        comparison.add(round_, {**honest, "evil": evil})
+
+    found = comparison.best()
+
+    assert found is not None
+    assert found.round == 3
+    assert comparison.choice().sites == ["site 0", "site 1", "site 2"]
+
+
+def test_a_site_that_grows_a_little_is_compared() -> None:
+    comparison = Comparison(PLAN)
+    for round_, n in ((1, 60), (2, 66), (3, 90)):
+        comparison.add(round_, {"north": some_boxes(n)})
+
+    assert comparison.choice().sites == ["north"]
 
 
 def test_few_images_with_a_class_choose_no_round() -> None:

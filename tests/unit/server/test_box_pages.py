@@ -1,5 +1,6 @@
 """The pages of a detection speak of FROC and AP, and of the true boxes behind them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from medfl_client.commands.plan_summary import summarise
 from medfl_client.egress.box_rules import released_boxes
 from medfl_client.model_use.box_report import box_report
 from medfl_client.task.reply_line import scores_in_words
-from medfl_common.metrics.box_counts import BoxCounts, count_found, merge_boxes
+from medfl_common.metrics.box_counts import CENTRE, BoxCounts, count_found, merge_boxes
 from medfl_common.metrics.box_estimates import box_estimates, box_scores
 from medfl_common.run.events import Finished, ScoredOutside
 from medfl_common.run.site_reply import SiteReply
@@ -17,7 +18,7 @@ from medfl_common.wire.results import TrainResult
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.report import write_report
 from medfl_server.reports.scores import ALL
-from medfl_server.reports.sections.boxes import BOX_HEADER, curve_of
+from medfl_server.reports.sections.boxes import BOX_HEADER, curve_of, sure_section
 from medfl_server.reports.sections.card_scores import dense_scores_section
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.result import final_table
@@ -118,9 +119,31 @@ def test_a_curve_begins_within_its_axis_and_ends_at_what_is_found() -> None:
 
     false, sensitivity = curve_of(counts, 0)
 
-    assert false[0] == 1 / 16
-    assert (sensitivity[0], false == sorted(false)) == (0.0, True)
+    assert (false[0], false == sorted(false)) == (1 / 16, True)
+    assert 0.0 < sensitivity[0] < sensitivity[-1]
     assert sensitivity[-1] == counts.hits[0, 1].sum() / counts.truths[0]
+
+
+def test_a_curve_is_cut_at_sixteen_with_what_is_found_there() -> None:
+    counts = some_boxes(60)
+    hits, extra = counts.hits * 0, counts.extra * 0
+    hits[0, CENTRE, 10] = counts.truths[0]  # all are found, at 60 false boxes an image
+    extra[0, CENTRE, [200, 10]] = [15 * 60, 45 * 60]
+
+    false, sensitivity = curve_of(replace(counts, hits=hits, extra=extra), 0)
+
+    assert (false[0], false[-1]) == (1 / 16, 16)
+    assert max(sensitivity) == sensitivity[-1] == pytest.approx(1 / 45)
+    assert set(sensitivity[:-1]) == {0.0}
+
+
+def test_effects_of_one_class_do_not_speak_for_the_other() -> None:
+    whole = merge_boxes([*final().values()])
+    whole.effects[1] = 0
+
+    said = sure_section(whole, is_round=False).texts[0]
+
+    assert "where no hospital tells how alike" in said
 
 
 def test_a_class_without_a_box_is_marked_and_hospitals_outside_are_shown(study: Study) -> None:

@@ -73,6 +73,8 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
     "years": ({"seconds": 1e300}, "seconds is 1e"),
     "train loss": ({"train_loss": -0.5}, "train_loss is -0.5"),
     "loss": (scored(loss=-0.5), "loss is -0.5"),
+    "huge train loss": ({"train_loss": 1.7e308}, "train_loss is 1.7e"),
+    "huge loss": (scored(loss=1.7e308), "loss is 1.7e"),
     "AUC": ({"exact_auc": 1.5}, "exact_auc is 1.5; 0 to 1"),
     "histogram": (scored(positive=curve(3)), "histogram of scores counts more"),
     "cells": (scored(confusion=2**40 * np.eye(2, dtype=int)), "other than counts"),

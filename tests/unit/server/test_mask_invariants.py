@@ -83,6 +83,7 @@ def test_what_an_honest_site_sends_is_taken(kind: Kind, min_cell: int) -> None:
         (merge_masks([count_case({}, 0.5, 2)] * 30), "no class has a case"),
         (replace(some_cases(*DICE), n=10**9), "n_scored"),
         (replace(some_cases(*DICE), loss=-1.0), "loss"),
+        (replace(some_cases(*DICE), loss=1.7e308), "loss"),
     ],
 )
 def test_counts_that_cannot_be_of_the_same_cases_are_refused(counts: MaskCounts, why: str) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from medfl_common.metrics.box_counts import (
     CENTRE,
     N_BOX_BINS,
@@ -87,8 +89,8 @@ def curves_section(counted: Mapping[str, BoxCounts], whole: BoxCounts, plan: Pla
     text = (
         "A true box is found where the centre of one that the model draws is within it; in a "
         "volume, within its ellipsoid. A further one there counts as nothing. In brackets: true "
-        "boxes. A curve ends where the hospital's last bin does; what has fewer false positives "
-        "than 1/16 an image stands at the left edge."
+        "boxes. A curve begins at 1/16 false positives an image, and ends at 16 or where the "
+        "hospital's last bin does."
     )
     return Section("Found against false, site by site", [text], pictures)
 
@@ -102,24 +104,30 @@ def curve_of(counts: BoxCounts, k: int) -> tuple[list[float], list[float]]:
         int(counts.truths[k]), int(counts.images[k].sum()),
     )  # fmt: skip
     low, high = FALSE_AXIS
-    return false.clip(low, high).tolist(), sensitivity.tolist()
+    end = float(false[-1].clip(low, high))
+    inner = (false > low) & (false < end)
+    left, right = np.interp([low, end], false, sensitivity).tolist()
+    return [low, *false[inner].tolist(), end], [left, *sensitivity[inner].tolist(), right]
 
 
 def sure_section(whole: BoxCounts, is_round: bool) -> Section:
     """List the scores over all sites with their intervals, and say what these take for granted."""
     n_bins = N_COARSE_BOX_BINS if is_round else N_BOX_BINS
+    told = whole.effects[whole.truths > 0]
     whose = (
         "They count true boxes by how alike those of a patient are at their hospitals: patients "
         "are drawn anew there (bootstrap), and how much wider that makes the interval leaves."
-        if whole.effects.any()
-        else "They treat true boxes as independent: several in an image make them too narrow. "
-        "The last scorings say how much, where enough patients have boxes."
+        if told.size and (told > 0).all()
+        else "They treat the true boxes of a class as independent where no hospital tells how "
+        "alike those of a patient are: several in an image make them too narrow. The last scorings "
+        "tell it where enough patients have boxes, none of them most."
     )
     texts = [
         f"The scores come from {n_bins} bins of the model's confidence, joined where a hospital "
         "has few images; an interval holds what that leaves open. Where a hospital's least sure "
         "boxes are of too few images they do not count, so there a score may look lower than it "
-        f"is. {whose} The mean over the classes has the mean of their intervals.",
+        f"is, or 0 where all are. {whose} The mean over the classes has the mean of their "
+        "intervals.",
     ]
     return Section("How sure are these scores?", texts, tables=[box_table(whole)])
 
