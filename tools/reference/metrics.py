@@ -104,10 +104,10 @@ many are found and how many are false by each of two rules, in 256 bins over the
 with the class and without. From the surest on, bins are joined until `policy.min_cell` images are
 behind their boxes, 0 or so many are not, and none has more than the others together; they stand in
 the bin of their mean. The least sure boxes that do not fill such a bin are left out, as if the
-threshold were higher: a small site's FROC may be too low, and a class whose boxes fill no bin counts
-as one of which nothing is found. The bins of the last scorings stand within those of the rounds.
-A site weighs by its true boxes. Rounds are compared only on sites that tell neither more than twice
-nor less than half of the true boxes and images of a class that they told first.
+threshold were higher: a small site's FROC may be too low, and a class whose boxes fill no bin
+counts as one of which nothing is found. The bins of the last scorings stand within those of the
+rounds. A site weighs by its true boxes. Rounds are compared only on sites that tell neither more
+than twice nor less than half of the true boxes and images of a class that they told first.
 
 The surest box chooses first; of equal confidence, as their places stand. For the AP it takes, of
 the true boxes of its class that are left, the one that it overlaps most, by an IoU of 0.5 at least;

@@ -106,6 +106,8 @@ def coarser_masks(counts: MaskCounts, n_bins: int, min_cell: int) -> MaskCounts:
 
     From the lowest on, bins are joined until they hold so many cases; what is left over goes to the
     last. Joined cases stand in the bin of their mean. Enough cases without a surface stay apart.
+    The finest bins are joined within what those of N_COARSE_CASE_BINS would be, so that answers in
+    both, subtracted, tell of no fewer cases.
     """
     width = N_CASE_BINS // n_bins
     joined = {
@@ -136,6 +138,25 @@ def _distances_joined(row: Counts, width: int, min_cell: int) -> Counts:
 
 def _joined(row: Counts, width: int, min_cell: int) -> Counts:
     coarse = row.reshape(-1, width).sum(axis=1)
+    cells = _cells(coarse, min_cell)
+    if width == 1:
+        step = N_CASE_BINS // N_COARSE_CASE_BINS
+        wide, of_wide = row.reshape(-1, step).sum(axis=1), np.arange(len(row)) // step
+        cells = [
+            cell
+            for places in _cells(wide, min_cell)
+            for cell in _cells(row * np.isin(of_wide, places), min_cell)
+        ]
+    whole = np.zeros_like(row)
+    for cell in cells:
+        n = coarse[cell]
+        mean = int((n * cell).sum() / n.sum() + 0.5)
+        whole[mean * width + width // 2] += n.sum()
+    return whole
+
+
+def _cells(coarse: Counts, min_cell: int) -> list[list[int]]:
+    """Give the places, none empty, of each cell of at least `min_cell` cases."""
     cells: list[list[int]] = [[]]
     for place in np.flatnonzero(coarse).tolist():
         if sum(coarse[cells[-1]]) >= min_cell:
@@ -143,12 +164,7 @@ def _joined(row: Counts, width: int, min_cell: int) -> Counts:
         cells[-1].append(place)
     if len(cells) > 1 and sum(coarse[cells[-1]]) < min_cell:
         cells[-2:] = [cells[-2] + cells[-1]]
-    whole = np.zeros_like(row)
-    for cell in filter(None, cells):
-        n = coarse[cell]
-        mean = int((n * cell).sum() / n.sum() + 0.5)
-        whole[mean * width + width // 2] += n.sum()
-    return whole
+    return [cell for cell in cells if cell]
 
 
 def _clipped(places: NDArray[np.float64]) -> Counts:

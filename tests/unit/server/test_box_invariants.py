@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from tests.boxes import box_plan, some_boxes
 
+from medfl_client.data.boxes.listed import MAX_BOXES
 from medfl_client.egress.box_rules import released_boxes
 from medfl_common.errors import RunError
 from medfl_common.metrics.box_counts import BoxCounts
 from medfl_common.metrics.box_estimates import box_estimates, box_scores
+from medfl_common.plan.dense import MOST_TRUTHS
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult, decode_result, encode_result, plan_number
 from medfl_common.wire.tasks import Kind, TrainTask
@@ -101,6 +103,10 @@ def test_a_round_has_neither_fine_bins_nor_effects() -> None:
     assert coarse is not None
     with pytest.raises(RunError, match="effects are of the last"):
         check_boxes(replace(coarse, effects=counts.effects), asked("train"), 10**6)
+
+
+def test_an_image_that_a_site_reads_has_no_more_boxes_than_are_admitted() -> None:
+    assert MAX_BOXES == MOST_TRUTHS
 
 
 @pytest.mark.parametrize("told", [[10**9], [-1], [0.5], "many"])
