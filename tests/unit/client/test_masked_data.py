@@ -181,7 +181,7 @@ def test_a_patch_has_its_own_proportions() -> None:
 def test_label_noise_has_no_labels_to_change_in_masks(site: Path) -> None:
     plan = a_plan()
     noise = LabelNoise(probability=0.5)
-    with pytest.raises(ConfigError, match="a segmentation has masks"):
+    with pytest.raises(ConfigError, match="a segmentation has none"):
         noise.corrupt_data(site_data(read(site, plan), plan), plan, np.random.default_rng(0))
 
 
