@@ -27,7 +27,7 @@ DATA = (
 PLAN = (
     ("Name of the study [chest]: ", ""),
     ("the negative one first [", "normal, opacity"),
-    ("segmentation) [binary]: ", ""),
+    (") [binary]: ", ""),
     ("such as CR, DX [DX]: ", "CR, DX"),
     ("Pixels on a side [128]: ", "24"),
     ("Network [small_cnn]: ", ""),

@@ -45,6 +45,8 @@ def kind_of_task(names: list[str], known: Known) -> Choice:
     """Propose the kind of question."""
     if known.plan is not None:
         return Choice(known.plan.task.type, "as in the earlier study")
+    if len(names) == 1:
+        return Choice("detection", "one class alone: where in an image it is")
     if len(names) == 2:
         return Choice("binary", f"two classes: {names[0]} is the negative one")
     return Choice("multiclass", "each image has one class; multilabel: none, one or many findings")
@@ -98,8 +100,10 @@ def size(known: Known) -> Choice:
     return Choice(fit, f"the middle image has few pixels (from {side}); more would be made up")
 
 
-def network(pixels: int) -> Choice:
+def network(pixels: int, is_dense: bool) -> Choice:
     """Propose the network."""
+    if is_dense:
+        return Choice("unet", "the usual one for masks and boxes")
     if pixels <= 64:
         return Choice("small_cnn", "enough for images of this size; quick on any processor")
     return Choice("resnet18", "a common start; medfl-server models lists others and their cost")

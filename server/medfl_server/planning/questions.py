@@ -1,11 +1,11 @@
 """The questions of `medfl-server plan`: few, each with what is proposed and why."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from medfl_common.errors import ConfigError
-from medfl_common.models import MODELS
+from medfl_common.models import DENSE, MODELS
 from medfl_common.plan.bounds import Value
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.images import Images
@@ -39,7 +39,7 @@ def ask_plan(study: str, known: Known, given: Mapping[str, Value], asking: Askin
     _ask_federation(draft, known, asking)
     draft.take("evaluation.validation", Choice(0.2, "of the patients; they choose the best round"))
     draft.take("evaluation.test", proposals.test_part(known))
-    if "evaluation.subgroups" not in draft:
+    if "evaluation.subgroups" not in draft and not _is_dense(draft):
         why = "groups that are small stay at their hospital"
         groups = asking.agree("Score the final model by sex and age too", True, why)
         draft.take("evaluation.subgroups", Choice(["sex", "age"] if groups else [], why))
@@ -69,7 +69,7 @@ def _ask(
 
 def _ask_task(draft: Draft, known: Known, asking: Asking) -> None:
     question = "Classes, with commas between them; of two, the negative one first"
-    _ask(draft, asking, "task.classes", question, proposals.classes(known), _at_least_two)
+    _ask(draft, asking, "task.classes", question, proposals.classes(known), _classes)
     names = draft.value("task.classes")
     kinds = get_args(Task.model_fields["type"].annotation)
 
@@ -97,15 +97,19 @@ def _ask_images(draft: Draft, known: Known, asking: Asking) -> None:
 
 
 def _ask_network(draft: Draft, known: Known, asking: Asking) -> None:
-    choice = proposals.network(draft.value("images.size"))
-    _ask(draft, asking, "model.name", "Network", choice, _a_network)
+    is_dense = _is_dense(draft)
+    choice = proposals.network(draft.value("images.size"), is_dense)
+    known_names = (DENSE if is_dense else MODELS).names()
+    _ask(draft, asking, "model.name", "Network", choice, lambda text: _one_of(text, known_names))
     is_small = draft.value("model.name") == "small_cnn"
+    rate = 0.002 if is_dense else 0.001 if is_small else 0.0003
     draft.take("training.optimizer", Choice("adam", "needs little search for its step"))
-    draft.take("training.lr", Choice(0.001 if is_small else 0.0003, "a usual step of Adam"))
+    draft.take("training.lr", Choice(rate, "a usual step of Adam"))
     draft.take("training.schedule.kind", Choice("cosine", "the last rounds take small steps"))
-    draft.take("training.batch_size", proposals.batch_size(known))
+    few = Choice(4, "such a network keeps maps of the image's size")
+    draft.take("training.batch_size", few if is_dense else proposals.batch_size(known))
     draft.take("training.epochs", proposals.epochs(known, draft.value("training.batch_size")))
-    if draft.value("task.type") != "multilabel":
+    if draft.value("task.type") != "multilabel" and not is_dense:
         choice = proposals.balance(known, draft.value("task.classes"))
         draft.take("training.class_balance", choice)
     draft.take("training.augmentation.flip", Choice(False, "true where left and right are alike"))
@@ -134,14 +138,18 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _at_least_two(text: str) -> list[Value]:
+def _is_dense(draft: Draft) -> bool:
+    """Say whether the labels are masks or boxes."""
+    names, kind = draft.value("task.classes"), draft.value("task.type")
+    return check(Task, {"type": kind, "classes": [*names]}, "the task").is_dense
+
+
+def _classes(text: str) -> list[Value]:
     names = _words(text)
-    if len(names) < 2:
-        raise ConfigError(
-            f"{text!r} is fewer than two classes",
-            todo="write at least two, such as normal, opacity",
-        )
-    check(Task, {"type": "multiclass", "classes": [*names]}, "the task")
+    if not names:
+        raise ConfigError("no class is named", todo="write two at least, or one to detect")
+    kind = "detection" if len(names) == 1 else "multiclass"
+    check(Task, {"type": kind, "classes": [*names]}, "the task")
     return [*names]
 
 
@@ -157,11 +165,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _a_network(name: str) -> str:
-    if name not in MODELS.names():
-        raise ConfigError(
-            f"unknown network {name!r}; known: {', '.join(MODELS.names())}", todo="write one"
-        )
+def _one_of(name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise ConfigError(f"unknown network {name!r}; known: {', '.join(names)}", todo="write one")
     return name
 
 

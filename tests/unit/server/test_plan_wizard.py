@@ -157,11 +157,26 @@ def test_an_earlier_study_gives_its_question_and_what_its_hospitals_told(
     assert plan.training.class_balance == "weights"
 
 
+@pytest.mark.parametrize(
+    ("classes", "kind", "metric"),
+    [("nodule", "detection", "froc"), ("background, lung", "segmentation", "dice")],
+)
+def test_a_plan_with_boxes_or_masks_asks_for_what_fits(
+    classes: str, kind: str, metric: str, answered: Callable[..., tuple[Plan, dict[str, str]]]
+) -> None:
+    kinds = [] if kind == "detection" else [kind]  # of one class it is proposed
+    plan, asked = answered(Classes=[classes], Kind=kinds, DICOM=["DX"])
+
+    assert (plan.task.type, plan.model.name, plan.evaluation.metric) == (kind, "unet", metric)
+    assert asked["Network"] == "unet"
+    assert "Score" not in asked  # by groups: dense tasks have none
+
+
 def test_an_answer_that_is_none_is_asked_again(
     answered: Callable[..., tuple[Plan, dict[str, str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, _ = answered(
-        Name=["Chest X", "chest"], Classes=["one", "no, 0123, null, ': #'"],
+        Name=["Chest X", "chest"], Classes=[" , ", "no, 0123, null, ': #'"],
         Kind=["binary", "ordinal"], DICOM=["c-t", "ct"],
         Pixels=["7", "64"], Network=["resnet19", "resnet18"], Rounds=["many", "5"], Number=["9"],
     )  # fmt: skip
@@ -172,7 +187,7 @@ def test_an_answer_that_is_none_is_asked_again(
         "'many' is no number",
         "a binary task has two",
         "the name 'Chest X' is not allowed",
-        "'one' is fewer than two classes",
+        "no class is named",
     ):
         assert fault in said
     assert plan.task.classes == ["no", "0123", "null", "': #'"]
