@@ -15,6 +15,7 @@ from medfl_client.config.site_file import DataFiles, Join
 from medfl_client.data.dicom.header import Row, pseudonym
 from medfl_client.data.dicom.patch import Position
 from medfl_client.data.label_file import read_rows
+from medfl_client.data.spelling import composed
 from medfl_client.data.spreadsheet_damage import hint_of_join
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
@@ -65,6 +66,8 @@ def read_labels(base: Path, data: DataFiles, plan: Plan, secret: bytes) -> Label
     path = base / data.labels
 
     def key_of(text: str, join: str = data.join) -> str:
+        if join == "path":
+            return composed(text)
         return pseudonym(secret, text) if join in SECRET else text
 
     rows = read_csv(path, data, _label_columns(data, plan.task), key_of)
@@ -195,7 +198,7 @@ def _label_columns(data: DataFiles, task: Task) -> tuple[str, ...]:
 def keys_of(row: Row, join: str) -> list[str]:
     """Give what a file is called by in a label file that is joined so."""
     if join == "path":  # of the image, its file or its folder
-        keys = [row.name, row.path, row.path.rpartition("/")[0]]
+        keys = [composed(k) for k in (row.name, row.path, row.path.rpartition("/")[0])]
     else:
         keys = [
             {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from medfl_client.data.boxes.listed import Entry
 from medfl_client.data.labels import keys_of
 from medfl_client.data.reader import Source
+from medfl_client.data.spelling import composed
 
 NO_ENTRY = "the list of boxes does not name it"
 TWO_ENTRIES = "its name is that of several images in the list of boxes"
@@ -128,7 +129,7 @@ def _way(key: str, path: str) -> int:
     """Say how a key means an image with this path, of which one is the end of the other."""
     if key == path:
         return EXACT
-    key = _slashed(key)
+    key, path = _slashed(key), composed(path)
     if _is_end(key, path):
         return SAME_CASE
     key, path = key.casefold(), path.casefold()
@@ -143,7 +144,7 @@ def _is_end(one: str, other: str) -> bool:
 
 def _slashed(path: str) -> str:
     """Give a path with slashes; that of an XML file without its own ending, as in `a.png.xml`."""
-    path = path.replace("\\", "/").removeprefix("./")
+    path = composed(path).replace("\\", "/").removeprefix("./")
     return path[: -len(_XML)] if path.lower().endswith(_XML) else path
 
 

@@ -9,6 +9,7 @@ from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.kinds import special_kind
 from medfl_client.data.masks.files import ENDINGS, PNG, MaskFile
 from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_client.data.spelling import composed
 
 MAX_SOPS = 4  # files of a volume whose UIDs may be a mask's name
 
@@ -47,13 +48,18 @@ class _Masks:
             stem = stem_of(mask.path)
             self.stems[stem].append(mask)
             self.names[stem.rpartition("/")[2]].append(mask)
-            self.folders[mask.path.rpartition("/")[0]].append(mask)
+            self.folders[_folder(mask.path)].append(mask)
 
 
 def stem_of(path: str) -> str:
-    """Take the extension off a path."""
+    """Take the extension off a path, and spell it one way."""
+    path = composed(path)
     known = next((end for end in ENDINGS if path.lower().endswith(end)), "")
     return path[: -len(known)] if known else str(PurePosixPath(path).with_suffix(""))
+
+
+def _folder(path: str) -> str:
+    return composed(path).rpartition("/")[0]
 
 
 def _count_series(sources: Sequence[Source], others: Sequence[Row]) -> dict[str, int]:
@@ -61,7 +67,7 @@ def _count_series(sources: Sequence[Source], others: Sequence[Row]) -> dict[str,
     series: dict[str, set[str]] = defaultdict(set)
     outlined = [row for row in others if not special_kind(row.image_type)[0]]
     for row in (*(source.rows[0] for source in sources), *outlined):
-        series[row.path.rpartition("/")[0]].add(row.series or row.name)
+        series[_folder(row.path)].add(row.series or row.name)
     return {folder: len(found) for folder, found in series.items()}
 
 
@@ -70,7 +76,7 @@ def _candidates(
 ) -> Iterator[list[MaskFile]]:
     """Give what could be the masks of a source, the likeliest first."""
     row = source.rows[0]
-    folder = row.path.rpartition("/")[0]
+    folder, suffix = _folder(row.path), composed(suffix)
     if len(source.rows) == 1:
         yield masks.stems[stem_of(row.path) + suffix]
     if folder and n_series[folder] == 1:
