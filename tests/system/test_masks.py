@@ -6,15 +6,14 @@ from pathlib import Path
 import pydicom
 import pytest
 import yaml
-from tests.system.wiretap import Wiretap
+from tests.system.through_a_kill import (
+    assert_simulations_bits,
+    assert_told_nowhere,
+    run_through_a_kill,
+)
 
-from medfl_client.commands.run import free_port
-from medfl_common.run.log import Line, read_lines
-from medfl_server.study.run_directory import create_study
-from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.phantoms import KINDS
-from medfl_sim.engine.simulation import run_study
-from medfl_sim.local.deployment import Deployment, wait_until
+from medfl_sim.local.deployment import Deployment
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -63,11 +62,6 @@ def forget_names(site: Path) -> None:
     (site / "site.yaml").write_text(yaml.safe_dump(values, allow_unicode=True))
 
 
-def log(study: Path, kind: str) -> list[Line]:
-    path = study / "log.jsonl"
-    return [line for line in read_lines(path) if line["event"] == kind] if path.exists() else []
-
-
 def test_hospitals_with_outlines_give_the_simulations_bits_and_tell_no_name(
     deployment: Deployment, tmp_path: Path
 ) -> None:
@@ -81,31 +75,10 @@ def test_hospitals_with_outlines_give_the_simulations_bits_and_tell_no_name(
         (faulty / "site.yaml").read_text().replace("site: site-1", "site: faulty")
     )
     forget_names(faulty)
-    deployment.create(plan, {site.name: site for site in [*sites, faulty]})
-    tapped, deployment.port = deployment.port, free_port()
-    tap = Wiretap(tapped, deployment.port, deployment.study / "tls")
 
-    server = deployment.start_server()
-    clients = [deployment.start_client(site) for site in [*sites, faulty]]
-    wait_until(lambda: bool(log(deployment.study, "round")), 300, "the first round")
-    clients[1].kill()
-    clients[1].wait()
-    deployment.start_client(sites[1])
-    wait_until(lambda: server.poll() is not None, 400, "the end of the study")
-    deployment.stop()
-    tap.close()
+    tap = run_through_a_kill(deployment, plan, sites, faulty)
 
-    study = create_study(tmp_path / "simulated", plan)
-    run_study(study, virtual_sites(tmp_path / "hospitals", study.plan))
-    (deployed,), (simulated,) = (log(f, "finished") for f in (deployment.study, study.folder))
-    assert deployed["sha256"] == simulated["sha256"]
-    assert set(deployed["sites"]) == {site.name for site in sites}  # type: ignore[call-overload]
-    incidents = (faulty / "state" / "incidents.jsonl").read_text()
-    assert NAME in incidents
+    assert_simulations_bits(deployment, plan, tmp_path / "hospitals", sites)
+    assert NAME in (faulty / "state" / "incidents.jsonl").read_text()
     assert b"mask_dice" in tap.heard or b"train_loss" in tap.heard
-    written = [p for p in deployment.study.rglob("*") if p.is_file()]
-    for path in [*written, deployment.folder / "server.log"]:
-        assert NAME.encode() not in path.read_bytes(), path
-        assert UID not in path.read_bytes(), path
-    assert NAME.encode() not in tap.heard
-    assert UID not in tap.heard
+    assert_told_nowhere(deployment, tap, NAME.encode(), UID)

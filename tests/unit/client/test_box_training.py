@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 from flwr.supercore.task_identity import TaskIdentity
+from tests.rounds import CPU, two_rounds
 from tests.squares import VOLUMES, box_plan, squares
 
 from medfl_client.data.dataset import BoxedImages, Examples
 from medfl_client.data.own_shapes import OwnShapes
 from medfl_client.data.patch_set import BoxPatchSet
 from medfl_client.training.box_matching import match_by_centre
-from medfl_client.training.client_state import ClientState
 from medfl_client.training.detections import found_in
-from medfl_client.training.local_round import train_locally
 from medfl_client.training.losses import task_loss
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.step import Stepper
@@ -25,16 +24,12 @@ from medfl_common.errors import ConfigError
 from medfl_common.metrics.box_counts import HIT
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
-from medfl_common.models.weights import Weights, load_shared, shared_weights
+from medfl_common.models.weights import Weights, shared_weights
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.images import Patch
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.cost import sizes, training_bytes
-from medfl_common.wire.results import TrainResult
-from medfl_common.wire.tasks import TrainTask
-from medfl_server.aggregation.aggregator import RoundAggregation, needs
 
-CPU = torch.device("cpu")
 DEEPER: dict[str, object] = {"width": 8, "levels": 3}
 
 
@@ -132,33 +127,8 @@ def test_a_patch_has_the_boxes_whose_centre_it_holds() -> None:
     assert 0.3 < n_around / n_patches < 0.95
 
 
-def one_round(
-    plan: Plan, round_: int, before: Weights, state: Weights, kept: dict[str, ClientState],
-    networks: dict[str, Network],
-) -> tuple[Weights, Weights]:  # fmt: skip
-    """Train at every site from the common weights, and join what they send."""
-    joining = RoundAggregation(plan, before, round_, len(networks), state)
-    for seed, (site, network) in enumerate(networks.items()):
-        load_shared(network, before)
-        task = TrainTask("train", "0" * 32, round_, 0, site, plan, before, server_state=state)
-        after = ClientState(kept[site].after)
-        trained, update = train_locally(task, network, pictures(6, seed=seed), CPU, after)
-        kept[site] = after
-        result = TrainResult("0", round_, 0, n_images=6, n_steps=trained.n_steps, start_loss=1.0)
-        joining.add(site, TrainResult(**{**vars(result), "update": update}))
-    return joining.finish()
-
-
-def two_rounds(plan: Plan) -> dict[str, Network]:
-    sites = [f"site-{i}" for i in range(max(2, needs(plan.federation)))]
-    networks = {site: build_model(plan) for site in sites}
-    kept = {site: ClientState() for site in sites}
-    before, state = shared_weights(networks[sites[0]]), {}
-    for round_ in (1, 2):
-        before, state = one_round(plan, round_, before, state, kept, networks)
-    for network in networks.values():
-        load_shared(network, before)
-    return networks
+def images_of(number: int) -> Examples:
+    return pictures(6, seed=number)
 
 
 @pytest.mark.parametrize("strategy", ALGORITHMS.names())
@@ -167,7 +137,7 @@ def test_every_algorithm_trains_a_detection_to_the_same_bits(strategy: str) -> N
     plan = box_plan(federation=federation, training={"epochs": 2, "optimizer": "sgd"})
     start = build_model(plan).state_dict()
 
-    found, again = two_rounds(plan), two_rounds(plan)
+    found, again = two_rounds(plan, images_of), two_rounds(plan, images_of)
 
     for site, network in found.items():
         for name, tensor in network.state_dict().items():

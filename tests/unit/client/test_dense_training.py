@@ -8,24 +8,18 @@ import pytest
 import torch
 from flwr.supercore.task_identity import TaskIdentity
 from tests.conftest import MakePlan
+from tests.rounds import CPU, two_rounds
 from tests.unit.client.masks.outlined_site import PATCHES, small_plan
 
-from medfl_client.data.dataset import MaskedImages
-from medfl_client.training.client_state import ClientState
-from medfl_client.training.local_round import train_locally
+from medfl_client.data.dataset import Examples, MaskedImages
 from medfl_client.training.objectives.plain import Plain
 from medfl_client.training.train import train
 from medfl_common.errors import TrainingError
 from medfl_common.models import build_model
 from medfl_common.models.network import Network, of_image
-from medfl_common.models.weights import Weights, load_shared, shared_weights
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.results import TrainResult
-from medfl_common.wire.tasks import TrainTask
-from medfl_server.aggregation.aggregator import RoundAggregation, needs
 
-CPU = torch.device("cpu")
 VOLUMES: dict[str, object] = {"size": 16, "depth": 4, "dimensions": 3, "sample": "series"}
 
 
@@ -101,37 +95,8 @@ def test_a_small_network_learns_a_disc(
     assert dice(network, discs(8, *sides, seed=1)) > 0.85
 
 
-def one_round(
-    plan: Plan, round_: int, before: Weights, state: Weights, kept: dict[str, ClientState],
-    networks: dict[str, Network],
-) -> tuple[Weights, Weights]:  # fmt: skip
-    """Train at every site from the common weights, and join what they send."""
-    joining = RoundAggregation(plan, before, round_, len(networks), state)
-    for seed, (site, network) in enumerate(networks.items()):
-        load_shared(network, before)
-        task = TrainTask("train", "0" * 32, round_, 0, site, plan, before, server_state=state)
-        after = ClientState(kept[site].after)
-        trained, update = train_locally(task, network, discs(6, 16, 16, seed=seed), CPU, after)
-        kept[site] = after
-        joining.add(
-            site,
-            TrainResult(
-                "0", round_, 0, n_images=6, n_steps=trained.n_steps, start_loss=1.0, update=update
-            ),
-        )
-    return joining.finish()
-
-
-def two_rounds(plan: Plan) -> dict[str, Network]:
-    sites = [f"site-{i}" for i in range(max(2, needs(plan.federation)))]
-    networks = {site: build_model(plan) for site in sites}
-    kept = {site: ClientState() for site in sites}
-    before, state = shared_weights(networks[sites[0]]), {}
-    for round_ in (1, 2):
-        before, state = one_round(plan, round_, before, state, kept, networks)
-    for network in networks.values():
-        load_shared(network, before)
-    return networks
+def images_of(number: int) -> Examples:
+    return discs(6, 16, 16, seed=number)
 
 
 @pytest.mark.parametrize("strategy", ALGORITHMS.names())
@@ -142,7 +107,7 @@ def test_every_algorithm_trains_a_segmentation_to_the_same_bits(
     plan = plan_of(make_plan, federation=federation, training={"epochs": 2})
     start = build_model(plan).state_dict()
 
-    found, again = two_rounds(plan), two_rounds(plan)
+    found, again = two_rounds(plan, images_of), two_rounds(plan, images_of)
 
     own = {name for site in found.values() for name in site.names("local")}
     for site, network in found.items():
