@@ -108,6 +108,18 @@ class QuestionError(MedflError):
     code = 440
 
 
+class BudgetError(MedflError):
+    """An answer would cost more privacy than the hospital's budget has left."""
+
+    code = 450
+
+
+class SumError(MedflError):
+    """What is asked would show less than a sum of hospitals, or goes against the protocol."""
+
+    code = 460
+
+
 class LinkError(MedflError):
     """The connection, a key or a certificate is wrong."""
 
@@ -195,6 +207,16 @@ CODES = {
         "the coordinator",
         "ask the hospital what its client says; its name here is to be the one in its site.yaml; "
         "if the run was put back from a copy, it may approve the plan again",
+    ),
+    450: Code(
+        "its privacy budget is spent",
+        "the hospital",
+        "the study goes on without it; the hospital alone may raise its budget",
+    ),
+    460: Code(
+        "it refused its part of a secure sum: what was asked would show less than a sum",
+        "the coordinator",
+        "ask the hospital what its client says; the group of hospitals or a list may have changed",
     ),
     500: Code(
         "its connection, key or certificate is wrong",

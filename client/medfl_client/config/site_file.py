@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from medfl_client.config.box_files import BoxFiles
 from medfl_client.config.folder import SiteFolder, StateFolder
@@ -144,6 +144,17 @@ class Compute(Settings):
     `training.epochs_range` allows; without it the plan's."""
 
 
+class Budget(Settings):
+    """The most that may ever be told of one patient, over all studies of the hospital."""
+
+    epsilon: Annotated[Number, Field(gt=0, le=100)]
+    """Epsilon of (epsilon, delta)-differential privacy, add or remove one patient."""
+    delta: Annotated[Number, Field(gt=0, lt=0.01)] = 1e-5
+    """Delta of it; well below one over the number of patients."""
+
+
+Protection = Literal["none", "noise", "secure_sum", "both"]
+EARLIER_PROTECTIONS = {"differential_privacy": "noise", "secure_aggregation": "secure_sum"}
 Metric = Literal["train_loss", "scores", "exact_auc"]
 
 
@@ -181,8 +192,19 @@ class Policy(Settings):
     hours: Annotated[str, Matching(HOURS, 'any, or hours such as "20:00-06:00"')] = "any"
     """The local time in which tasks are taken up, such as "20:00-06:00". Work begun inside is
     finished."""
-    protection: Literal["none", "differential_privacy", "secure_aggregation"] = "none"
-    """What a plan must offer to protect what leaves; no plan offers one yet."""
+    protection: Annotated[
+        Protection, BeforeValidator(lambda told: EARLIER_PROTECTIONS.get(str(told), told))
+    ] = "none"
+    """What a plan must offer to protect what leaves: `noise` (privacy.noise), `secure_sum`
+    (privacy.secure_sum) or `both`."""
+    budget: Budget | None = None
+    """The most that may ever be told of one patient, over all studies of this hospital. A plan
+    without noise has no bound, so with a budget it is refused."""
+    at_least: int = Field(default=3, ge=2, le=10_000)
+    """Hospitals in a secure sum, the fewest, whatever the plan says."""
+    self_test: Literal["off", "tell", "stop"] = "tell"
+    """Before an update leaves, medfl tries to read a picture out of it: `tell` says so here, `stop`
+    sends nothing then."""
     repeats: int = Field(default=3, ge=0, le=1000)
     """A plan's questions are answered once: each round, two scorings at the end and a test. So many
     more are answered where they come again with other weights, as from a coordinator that was put
@@ -232,6 +254,9 @@ RULES = {
     "role": ("P17", "whether models are trained here, or only scored"),
     "share_features": ("P19", "mean and covariance of images' features may leave"),
     "model_step": ("P16", "weights do not jump between two questions"),
+    "budget": ("P20", "what may ever be told of one patient, over all studies"),
+    "at_least": ("P21", "hospitals in a secure sum"),
+    "self_test": ("P22", "an update is tried for pictures before it leaves"),
 }
 
 

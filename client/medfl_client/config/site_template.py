@@ -35,11 +35,14 @@ policy:                          # what this hospital allows; it beats every pla
   max_mb_a_day: 100000           # P10: no more leaves within 24 hours, all studies together
   # max_mb_ever: 1000000         # P18: no more leaves in all the years, all studies together
   hours: any                     # P11: or "20:00-06:00", local time in which tasks are taken up
-  protection: none               # P12: or differential_privacy, secure_aggregation
+  protection: none               # P12: or noise, secure_sum, both
   repeats: 3                     # P13: questions beyond the plan's own, from a restored coordinator
   start_weights: exact           # P14: or own, close, unchecked
   min_batch: 1                   # P15: a plan with fewer images in a step is refused
   # model_step: 10               # P16: weights move by so many times the own largest update
+  # budget: {epsilon: 8, delta: 0.00001}  # P20: of any one patient, all studies, for ever
+  at_least: 3                    # P21: hospitals in a secure sum, whatever the plan says
+  self_test: tell                # P22: try to read a picture out of an update; or off, stop
 {role}
 """
 

@@ -56,10 +56,23 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
         raise _refused("this site cannot make the plan's start weights itself", "start_weights")
     if kind == "describe" and not policy.share_statistics:
         raise _refused("statistics of the data do not leave this site", "share_statistics")
-    if policy.protection != "none":
-        wanted = policy.protection.replace("_", " ")
+    _check_protection(plan, policy)
+
+
+def _check_protection(plan: Plan, policy: Policy) -> None:
+    """Refuse a plan that protects less than the policy asks for."""
+    sections = {"noise": plan.privacy.noise, "secure_sum": plan.privacy.secure_sum}
+    wanted = [*sections] if policy.protection == "both" else [policy.protection]
+    lacking = [f"privacy.{name}" for name in wanted if name in sections and sections[name] is None]
+    if lacking:
         raise _refused(
-            f"this site takes part only with {wanted}, and the plan offers none", "protection"
+            f"this site takes part only with {' and '.join(lacking)}, and the plan has none",
+            "protection",
+        )
+    if policy.budget is not None and plan.privacy.noise is None:
+        raise _refused(
+            "this site has a privacy budget, and a plan without privacy.noise has no bound",
+            "budget",
         )
 
 

@@ -20,6 +20,7 @@ from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
+from medfl_common.plan.privacy import Privacy, why_unfit_privacy
 from medfl_common.plan.settings import Name, Settings, check, load
 from medfl_common.plan.strict_json import parse_json
 from medfl_common.plan.task import Task
@@ -48,6 +49,7 @@ ADDED = (
     ("model", "levels"),
     ("model", "residual"),
     ("model", "deep_supervision"),
+    ("", "privacy"),
 )
 
 
@@ -74,6 +76,8 @@ class Plan(Settings):
     """Rounds, sites and the algorithm."""
     evaluation: Evaluation = Evaluation()
     """Scoring, and which model is the result."""
+    privacy: Privacy = Privacy()
+    """What protects single patients and single hospitals."""
 
     @model_validator(mode="before")
     @classmethod
@@ -90,7 +94,8 @@ class Plan(Settings):
     def _sections_fit(self) -> Self:
         if self.model.slices is not None and self.images.dimensions == 2:
             raise ValueError("model.slices belongs to images.dimensions: 3")
-        if unfit := why_unknown(self) or why_unfit(self) or why_unfit_dense(self):
+        checks = (why_unknown, why_unfit, why_unfit_dense, why_unfit_privacy)
+        if unfit := next((reason for check_ in checks if (reason := check_(self))), ""):
             raise ValueError(unfit)
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
@@ -135,7 +140,7 @@ class Plan(Settings):
         options = values["federation"]["options"]
         values["federation"]["options"] = {key: options[key] for key in self._hashed_options()}
         for section, key in ADDED:
-            _drop_default(values, section.split("."), key, self)
+            _drop_default(values, section.split(".") if section else [], key, self)
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def _hashed_options(self) -> set[str]:

@@ -156,7 +156,7 @@ def test_policy_beats_plan_before_any_data_is_read(plan: Plan) -> None:
         DisclosureError, match=r"3 rounds, 2 are the most \(policy P3, max_rounds\)"
     ):
         permit(plan, Policy(max_rounds=2))
-    with pytest.raises(DisclosureError, match=r"differential privacy.*\(policy P12, protection\)"):
+    with pytest.raises(DisclosureError, match=r"privacy\.noise.*\(policy P12, protection\)"):
         permit(plan, Policy(protection="differential_privacy"))
 
 

@@ -70,6 +70,9 @@ class Algorithm:
         needs_images: It compares features of several networks; a frozen one's are all alike.
         needs_start_loss: Its coordinator weighs sites by the loss of the round's weights there.
         weighs_steps_out: A site that makes more steps does not pull the model its way.
+        is_mean: Its coordinator needs no more of the updates than their mean, so a sum will do.
+        bears_noise: Its half at the sites trains by the gradient of the loss alone, and its
+            coordinator asks for no exact numbers of their images.
         sends_state: The sites get what its coordinator keeps, with the weights.
         choice: Names the sites of a round.
         buffer: Rounds have no barrier.
@@ -92,6 +95,8 @@ class Algorithm:
     needs_images: bool = False
     needs_start_loss: bool = False
     weighs_steps_out: bool = False
+    is_mean: bool = False
+    bears_noise: bool = False
     sends_state: bool = False
     choice: Choice | None = None
     buffer: Buffer | None = None

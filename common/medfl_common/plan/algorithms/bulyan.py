@@ -15,5 +15,6 @@ BULYAN = register(
         paper="https://arxiv.org/abs/1802.07927",
         strategy="bulyan",
         settings=("bad_sites",),
+        bears_noise=True,
     )
 )

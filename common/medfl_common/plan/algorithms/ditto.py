@@ -31,5 +31,6 @@ DITTO = register(
         options=DittoOptions,
         in_every_hash=True,
         kept_at_site="a model of this site's own, which `predict` can use",
+        is_mean=True,
     )
 )

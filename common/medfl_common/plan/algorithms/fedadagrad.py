@@ -31,5 +31,7 @@ FEDADAGRAD = register(
         strategy="fedadagrad",
         options=FedAdagradOptions,
         in_every_hash=True,
+        is_mean=True,
+        bears_noise=True,
     )
 )

@@ -35,5 +35,7 @@ FEDADAM = register(
         strategy="fedadam",
         options=FedAdamOptions,
         in_every_hash=True,
+        is_mean=True,
+        bears_noise=True,
     )
 )

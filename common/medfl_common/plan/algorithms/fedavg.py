@@ -14,5 +14,7 @@ FEDAVG = register(
         name="fedavg",
         paper="https://arxiv.org/abs/1602.05629",
         strategy="fedavg",
+        is_mean=True,
+        bears_noise=True,
     )
 )

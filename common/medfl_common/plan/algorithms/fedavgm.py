@@ -31,5 +31,7 @@ FEDAVGM = register(
         strategy="fedavgm",
         options=FedAvgMOptions,
         in_every_hash=True,
+        is_mean=True,
+        bears_noise=True,
     )
 )

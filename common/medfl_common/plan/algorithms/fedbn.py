@@ -16,5 +16,6 @@ FEDBN = register(
         strategy="fedavg",
         objective="fedbn",
         local_layers="norm",
+        is_mean=True,
     )
 )

@@ -15,5 +15,7 @@ FEDPER = register(
         strategy="fedavg",
         objective="fedper",
         local_layers="head",
+        is_mean=True,
+        bears_noise=True,
     )
 )

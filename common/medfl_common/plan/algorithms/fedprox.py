@@ -30,5 +30,7 @@ FEDPROX = register(
         objective="fedprox",
         options=FedProxOptions,
         in_every_hash=True,
+        is_mean=True,
+        bears_noise=True,
     )
 )

@@ -43,5 +43,6 @@ FEDREP = register(
         in_every_hash=True,
         local_layers="head",
         why_unfit=_why_unfit,
+        is_mean=True,
     )
 )

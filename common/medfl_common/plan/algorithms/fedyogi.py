@@ -35,5 +35,7 @@ FEDYOGI = register(
         strategy="fedyogi",
         options=FedYogiOptions,
         in_every_hash=True,
+        is_mean=True,
+        bears_noise=True,
     )
 )

@@ -15,5 +15,6 @@ KRUM = register(
         paper="https://arxiv.org/abs/1703.02757",
         strategy="krum",
         settings=("bad_sites",),
+        bears_noise=True,
     )
 )

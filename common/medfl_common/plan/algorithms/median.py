@@ -15,5 +15,6 @@ MEDIAN = register(
         paper="https://arxiv.org/abs/1803.01498",
         strategy="median",
         settings=("bad_sites",),
+        bears_noise=True,
     )
 )

@@ -33,5 +33,6 @@ MOON = register(
         in_every_hash=True,
         needs_images=True,
         kept_at_site="the last model trained here",
+        is_mean=True,
     )
 )

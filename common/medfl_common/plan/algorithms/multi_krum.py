@@ -15,5 +15,6 @@ MULTI_KRUM = register(
         paper="https://arxiv.org/abs/1703.02757",
         strategy="multi_krum",
         settings=("bad_sites",),
+        bears_noise=True,
     )
 )

@@ -30,5 +30,6 @@ TRIMMED_MEAN = register(
         strategy="trimmed_mean",
         settings=("bad_sites", "trim"),
         why_unfit=_why_unfit,
+        bears_noise=True,
     )
 )

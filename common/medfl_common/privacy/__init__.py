@@ -1,0 +1,1 @@
+"""Arithmetic of privacy: accounting, secret random streams, masks. It reads no plan and no data."""
