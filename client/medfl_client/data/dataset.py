@@ -182,6 +182,10 @@ class SiteData:
     members: Callable[[], dict[str, dict[str, str]]] | None = None
     sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part
 
+    def of(self, part: Part) -> Examples:
+        """Give a part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
+
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:
     """Give (N, K) float32: 0 or 1 for binary, one-hot for multiclass, NaN where unknown.
