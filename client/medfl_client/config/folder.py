@@ -118,6 +118,11 @@ class StateFolder:
         return self.path / "questions.jsonl"
 
     @property
+    def self_tests(self) -> Path:
+        """What could be read out of updates before they left."""
+        return self.path / "self-tests.jsonl"
+
+    @property
     def patient_sets(self) -> Path:
         """Whose images the answers were of, by pseudonyms; of all studies of the hospital."""
         return self._of_all() / "patient-sets"

@@ -27,6 +27,7 @@ from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_report
 from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.picture_alarm import try_to_read
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.reply_line import line_of
 from medfl_client.task.session import Session, shapes_of
@@ -176,6 +177,9 @@ def _do(
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
     result = _work(task, model, site, session, entered.keeps)
+    inputs = session.inputs_for(task, site, model)
+    if readable := try_to_read(task, model, inputs, result, site):
+        tell(readable)
     if site.state is not None and is_bound:
         keep_step(site.state, task, result.update)
     n_others = few.tested if task.kind == "test" else few.scored
