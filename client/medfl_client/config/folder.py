@@ -60,6 +60,11 @@ class SiteFolder:
         return self.path / "look"
 
     @property
+    def privacy_head(self) -> Path:
+        """The last line of the privacy ledger, to be backed up with the keys; see StateFolder."""
+        return self.path / "privacy.head"
+
+    @property
     def state(self) -> Path:
         """What medfl itself writes; see StateFolder."""
         return self.path / "state"
@@ -123,6 +128,11 @@ class StateFolder:
         return self.path / "self-tests.jsonl"
 
     @property
+    def privacy(self) -> Path:
+        """What the answers with noise cost one patient; of all studies of the hospital."""
+        return self._of_all() / "privacy.jsonl"
+
+    @property
     def patient_sets(self) -> Path:
         """Whose images the answers were of, by pseudonyms; of all studies of the hospital."""
         return self._of_all() / "patient-sets"
@@ -178,6 +188,11 @@ class StateFolder:
         return self.path / "left-out.csv"
 
     @property
+    def secure(self) -> Path:
+        """What belongs to secure sums, by run."""
+        return self.path / "secure"
+
+    @property
     def local(self) -> Path:
         """Layers and algorithm state that stay here between rounds, by run."""
         return self.path / "local"
@@ -221,6 +236,23 @@ class StateFolder:
         """Give the state that holds what counts over all studies of the hospital."""
         home = home_of(self.path.parent)
         return self.path if home == self.path.parent else SiteFolder(home).state
+
+
+@dataclass(frozen=True)
+class SumFolder:
+    """A run's secure sums at a site. Whoever has the key and the messages can read updates."""
+
+    path: Path
+
+    @property
+    def key(self) -> Path:
+        """The secrets of the newest stretch of rounds; those of used rounds are forgotten."""
+        return self.path / "sums.key"
+
+    @property
+    def journal(self) -> Path:
+        """What was masked, and which sums were opened, each line before it left."""
+        return self.path / "journal.jsonl"
 
 
 @dataclass(frozen=True)
