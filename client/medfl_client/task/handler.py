@@ -24,7 +24,7 @@ from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
 from medfl_client.model_use.box_report import keep_with_boxes
 from medfl_client.model_use.kept_models import keep_model, personal_name
-from medfl_client.model_use.local_report import local_report
+from medfl_client.model_use.local_report import local_membership, local_report
 from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
 from medfl_client.task.picture_alarm import try_to_read
@@ -40,6 +40,7 @@ from medfl_client.training.client_state import (
 )
 from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
+from medfl_client.training.membership import gains
 from medfl_common.errors import (
     DisclosureError,
     MedflError,
@@ -265,6 +266,8 @@ def _keep_model(
     folder = keep_model(state, name, task.plan, model, scored)
     if logits_and_targets is not None:
         report = local_report(*logits_and_targets, task.plan)
+        found = gains(model, data, task.plan, device)
+        report += "" if found is None else local_membership(*found, task.plan)
         write_atomic(folder / "scores.txt", report.encode())
 
 
