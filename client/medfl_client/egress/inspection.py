@@ -20,6 +20,7 @@ from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.metrics.mask_numbers import NAMES, shapes
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
+from medfl_common.wire.membership_numbers import MEMBERSHIP, small_counts
 from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
 
@@ -144,7 +145,11 @@ def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
         check = check_masks if has_masks else check_boxes
         if why := check(told, policy.min_cell, "update" in content):
             raise held_back(why, "min_cell")
+    if small_counts(numbers, policy.min_cell):
+        raise held_back("counts of few images by membership", "min_cell")
     for name in LISTS & set(numbers):
+        if name in MEMBERSHIP and ("update" in content or not policy.shares("scores")):
+            raise held_back("counts by membership beside an update, or kept back", "metrics")
         if name.endswith("confusion"):
             per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
             if any(0 < n < policy.min_cell for n in per_class.tolist()):

@@ -55,6 +55,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         groups=result.groups,
         compared=compared,
         features=result.features,
+        membership=result.membership,
         waited=answered.waited_s,
         versions=None if result.versions is None else named(result.versions),
     )
