@@ -53,6 +53,8 @@ class SecureSum(Settings):
     """Hospitals that may vanish in a round; `auto`: a third of those that are not the first."""
     range: Annotated[Number, Field(gt=0, le=1000)] = 1.0
     """A weight changes by no more than this in a round; what is beyond is clipped, and counted."""
+    most_images: int = Field(default=10_000, ge=1, le=100_000_000)
+    """Images for which a hospital counts in the mean, at the most; near the largest hospital's."""
     scores: bool = True
     """Counts of scores are summed too, so there are no scores by hospital; `false`: no scores."""
 
