@@ -46,7 +46,7 @@ def charge(
     """
     with opened(state) as account:
         _tighten(state, account, policy)
-        if _is_charged(account, question, cost):
+        if _is_charged(account, task.plan.hash(), question, cost):
             return
         if not is_stated:
             _check_first(state, account, task)
@@ -170,9 +170,10 @@ def _values(budget: Budget | None) -> dict[str, Json]:
     return {"epsilon": budget.epsilon, "delta": budget.delta, "order": order}
 
 
-def _is_charged(account: Account, question: str, cost: Cost) -> bool:
+def _is_charged(account: Account, plan: str, question: str, cost: Cost) -> bool:
+    paid = (plan, cost.kind, cost.rdp.tolist())
     same = account.questions.get(question, ())
-    return any(line["set"] == cost.kind and line["rdp"] == cost.rdp.tolist() for line in same)
+    return any((line["plan"], line["set"], line["rdp"]) == paid for line in same)
 
 
 def _check_first(state: Path, account: Account, task: TrainTask) -> None:

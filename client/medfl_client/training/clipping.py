@@ -8,29 +8,26 @@ Small Cost. ICML 2023. https://arxiv.org/abs/2210.00038
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import torch
 from torch import nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from medfl_client.training.layer_gradients import KNOWN, Rows, is_known, squares, weighted_sum
+from medfl_client.training.layer_gradients import (
+    KNOWN,
+    Gradients,
+    Passed,
+    Rows,
+    is_known,
+    squares,
+    weighted_sum,
+)
 from medfl_common.errors import ConfigError
 
 ImageLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # logits, targets -> (B,)
 MARGIN = 1e-3  # of the length allowed, left for what float32 rounds in the lengths
-
-
-@dataclass(frozen=True)
-class _Passed:
-    """A layer in a forward pass: what it was given, and where its output is in the graph."""
-
-    layer: nn.Module
-    given: torch.Tensor
-    version: int
-    out: GradientEdge
 
 
 class PatientClipping:
@@ -51,7 +48,7 @@ class PatientClipping:
         self._layers = [m for m in model.modules() if _is_trained(m)]
         self.parameters = [p for layer in self._layers for p in _own(layer)]
         self.sums = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
-        self._passed: list[_Passed] = []
+        self._passed: list[Passed] = []
         self._refuse_unknown()
 
     def __enter__(self) -> Self:
@@ -114,26 +111,23 @@ class PatientClipping:
         with torch.enable_grad():
             gradients = torch.autograd.grad(loss, [one.out for one in passed])
         work = [
-            (one.layer, one.given, gradient, *squares(one.layer, one.given, gradient, rows))
+            (one, gradient, *squares(one, gradient, rows))
             for one, gradient in zip(passed, gradients, strict=True)
         ]
-        lengths = torch.stack([square for *_, square, _ in work]).sum(dim=0).sqrt()
+        lengths = torch.stack([square for _, _, square, _ in work]).sum(dim=0).sqrt()
         longest = self._clip * (1 - MARGIN)
         factors = (longest / lengths.clamp(min=longest)).nan_to_num(0.0)
-        lost = ~torch.isfinite(lengths)
+        if (lost := ~torch.isfinite(lengths)).any():
+            work = [_without(lost, one, gradient, rows) for one, gradient, _, _ in work]
         totals = {id(p): total for p, total in zip(self.parameters, self.sums, strict=True)}
-        for layer, given, gradient, _, kept in work:
-            if lost.any():
-                given, gradient = rows.without(lost, given), rows.without(lost, gradient)
-                kept = squares(layer, given, gradient, rows)[1]
-            for name, found in weighted_sum(layer, given, gradient, kept, factors, rows).items():
-                totals[id(getattr(layer, name))].add_(found)
+        for one, gradient, _, kept in work:
+            for name, found in weighted_sum(one, gradient, kept, factors, rows).items():
+                totals[id(getattr(one.layer, name))].add_(found)
         return lengths
 
     def _keep(self, layer: nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
         if torch.is_grad_enabled():
-            kept = given[0].detach()
-            self._passed.append(_Passed(layer, kept, kept._version, get_gradient_edge(out)))
+            self._passed.append(Passed.of(layer, given[0], out))
 
     def _check_passed(self) -> None:
         """Each layer was used once, and what it was given has not been written over since."""
@@ -158,6 +152,18 @@ class PatientClipping:
             "group), or model.freeze: all; or leave privacy.noise out",
             who="the coordinator",
         )
+
+
+def _without(
+    lost: torch.Tensor, passed: Passed, gradient: torch.Tensor, rows: Rows
+) -> tuple[Passed, torch.Tensor, torch.Tensor, Gradients]:
+    """Take patients out of a layer's pass."""
+    norm = passed.norm
+    if norm is not None:
+        norm = (rows.without(lost, norm[0]), rows.without(lost, norm[1]))
+    rest = replace(passed, given=rows.without(lost, passed.given), norm=norm)
+    gradient = rows.without(lost, gradient)
+    return rest, gradient, *squares(rest, gradient, rows)
 
 
 def _own(layer: nn.Module) -> list[nn.Parameter]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import Any, Self
 
 import torch
 from torch import nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight, conv3d_weight
 
@@ -19,6 +21,36 @@ PIECE = 1 << 24  # values of u that are made at a time
 KEPT = 20_000_000  # values of patients' gradients of a layer that are worth keeping
 
 Gradients = dict[str, torch.Tensor]  # a weight's name -> (M, ...) by patient, or their sum
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A layer in a forward pass.
+
+    given: What it was given; of a group norm as it reached torch's own.
+    version: How often that had been written over then.
+    out: The place in the graph of what the layer makes.
+    norm: (rows, groups) mean and 1 / sd, of a group norm.
+    """
+
+    layer: nn.Module
+    given: torch.Tensor
+    version: int
+    out: GradientEdge
+    norm: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @classmethod
+    def of(cls, layer: nn.Module, given: torch.Tensor, out: torch.Tensor) -> Self:
+        """Note a layer's forward pass; a group norm has worked out before what is asked of it."""
+        if isinstance(layer, nn.GroupNorm):
+            node: Any = out.grad_fn
+            while node.name() != "NativeGroupNormBackward0":
+                node = node.next_functions[0][0]
+            own = node._saved_input.detach()
+            norm = (node._saved_result1, node._saved_result2)
+            return cls(layer, own, own._version, GradientEdge(node, 0), norm)
+        kept = given.detach()
+        return cls(layer, kept, kept._version, get_gradient_edge(out))
 
 
 @dataclass(frozen=True)
@@ -64,19 +96,17 @@ def is_known(layer: nn.Module) -> bool:
     return isinstance(layer, KNOWN)
 
 
-def squares(
-    layer: nn.Module, given: torch.Tensor, gradient: torch.Tensor, rows: Rows
-) -> tuple[torch.Tensor, Gradients]:
+def squares(passed: Passed, gradient: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, Gradients]:
     """Give (M,) the squared length of each patient's gradient, and gradients that cost nothing.
 
     Args:
-        layer: One of KNOWN.
-        given: What it was given, one or several rows an image.
+        passed: One of KNOWN, and what it was given, one or several rows an image.
         gradient: The gradient at its output.
         rows: Whose they are.
     """
+    layer, given = passed.layer, passed.given
     if isinstance(layer, nn.GroupNorm):
-        kept = _of_norm(layer, given, gradient, rows)
+        kept = _of_norm(layer, passed, gradient, rows)
         return sum((v.square().sum(dim=1) for v in kept.values()), torch.zeros(())), kept
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
@@ -100,14 +130,10 @@ def squares(
 
 
 def weighted_sum(
-    layer: nn.Module,
-    given: torch.Tensor,
-    gradient: torch.Tensor,
-    kept: Gradients,
-    factors: torch.Tensor,
-    rows: Rows,
+    passed: Passed, gradient: torch.Tensor, kept: Gradients, factors: torch.Tensor, rows: Rows
 ) -> Gradients:
     """Add the gradients of patients up, each times its factor (M,)."""
+    layer, given = passed.layer, passed.given
     found = {name: torch.tensordot(factors, values, 1) for name, values in kept.items()}
     trained = {name for name, p in layer.named_parameters(recurse=False) if p.requires_grad}
     if not trained - set(found):
@@ -184,8 +210,11 @@ def _by_position(
         u, g = (t.reshape(m, 1, -1, t.shape[-1]) for t in (given, gradient))
         return u, g
     assert isinstance(layer, nn.Conv2d | nn.Conv3d)
-    n, seen = layer.groups, _seen(layer, given)
-    return _of_groups(seen, m, n), _of_groups(gradient.movedim(1, -1)[..., None, :], m, n)
+    n = layer.groups
+    u = _of_groups(_seen(layer, given), m, n)
+    if n == 1 and len(gradient) == m and gradient.is_contiguous():
+        return u, gradient.flatten(2).mT[:, None]  # as it lies in memory
+    return u, _of_groups(gradient.movedim(1, -1)[..., None, :], m, n)
 
 
 def _of_groups(values: torch.Tensor, m: int, n_groups: int) -> torch.Tensor:
@@ -207,26 +236,23 @@ def _seen(layer: nn.Conv2d | nn.Conv3d, given: torch.Tensor) -> torch.Tensor:
     return seen.movedim(1 + dimensions, -1).flatten(1 + dimensions, -2)
 
 
-def _of_norm(
-    layer: nn.GroupNorm, given: torch.Tensor, gradient: torch.Tensor, rows: Rows
-) -> Gradients:
+def _of_norm(layer: nn.GroupNorm, passed: Passed, gradient: torch.Tensor, rows: Rows) -> Gradients:
     """Give the gradients (M, C) of a group norm's scales and offsets.
 
     As if the batch were one image with a channel for each of its images' channels: torch then
-    gives one number for each. `given` is what the norm itself was given, before it.
+    gives one number for each.
     """
+    assert passed.norm is not None
+    given, gradient = passed.given.contiguous(), gradient.contiguous()
     n_rows, channels = given.shape[:2]
-    groups = given.reshape(n_rows * layer.num_groups, -1)
-    variance, mean = torch.var_mean(groups, dim=1, correction=0)
     found = torch.ops.aten.native_group_norm_backward(
-        gradient.reshape(1, n_rows * channels, -1),
-        given.reshape(1, n_rows * channels, -1),
-        mean[None],
-        (variance + layer.eps).rsqrt()[None],
+        gradient.view(1, n_rows * channels, -1),
+        given.view(1, n_rows * channels, -1),
+        *(one.reshape(1, -1) for one in passed.norm),
         None,
         1,
         n_rows * channels,
-        groups.numel() // (n_rows * channels),
+        given[0, 0].numel(),
         n_rows * layer.num_groups,
         [False, True, True],
     )

@@ -89,7 +89,7 @@ class Hospital:
         """Ask with other weights until no more fits; give how many were answered."""
         for i in range(1000):
             try:
-                self.ask(plan, 1, f"other weights {i}")
+                self.ask(plan, 1, f"{plan.study} {i}")
             except BudgetError:
                 return i
         return 1000

@@ -70,8 +70,11 @@ def assert_alike(found: tuple[Sums, torch.Tensor], expected: tuple[Sums, torch.T
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network[0])
-@pytest.mark.parametrize("n_images", [(1, 1, 1), (3, 1, 2, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("network", "n_images"),
+    [(NETWORKS[0], (1, 1, 1)), (NETWORKS[1], (4,)), *((one, (2, 1)) for one in NETWORKS)],
+    ids=str,
+)
 def test_the_sum_is_that_of_each_patients_own_clipped_gradient(
     make_plan: MakePlan, network: tuple[str, int, dict[str, object]], n_images: tuple[int, ...]
 ) -> None:
