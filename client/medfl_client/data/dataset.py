@@ -177,6 +177,7 @@ class SiteData:
     groups: Mapping[str, Mapping[str, Indices]] = field(default_factory=dict)
     # `train`, `validation` or `test` -> (N,) the number of the patient of each image
     patients: Mapping[str, Indices] = field(default_factory=dict)
+    pseudonyms: Sequence[str] = ()  # of the patients, by number; they stay here
     # `train`, `validation` or `test` -> a patient's pseudonym -> hash of the images' names
     members: Callable[[], dict[str, dict[str, str]]] | None = None
     sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part

@@ -45,7 +45,7 @@ def site_data(
     persons = persons_of(collection, positions, plan)
     part_of = split(persons, plan, sides, is_outside)
     indices = _indices([part_of[patient] for patient in patients])
-    numbers = np.unique(patients, return_inverse=True)[1].astype(np.int64)
+    pseudonyms, numbers = np.unique(patients, return_inverse=True)
 
     def image_set(name: Part) -> Examples:
         return examples(collection, positions[indices[name]], plan)
@@ -63,7 +63,8 @@ def site_data(
         test=image_set("test"),
         describe=partial(describe, collection, positions, plan, n_left_out),
         groups={name: groups_of([samples[i].row for i in indices[name]], plan) for name in PARTS},
-        patients={name: numbers[chosen] for name, chosen in indices.items()},
+        patients={name: numbers[chosen].astype(np.int64) for name, chosen in indices.items()},
+        pseudonyms=pseudonyms.tolist(),
         members=members,
         sides={key: part_of[name] for name, person in persons.items() for key in person.keys},
     )
