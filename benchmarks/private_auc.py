@@ -122,9 +122,11 @@ def train_privately(
             clipping.add(pixels, targets, [1] * len(drawn), loss_of_each)
         for weight, total in zip(clipping.parameters, clipping.sums, strict=True):
             if scale:
-                total += scale * noise.clip * torch.from_numpy(
-                    normals.normal(total.numel())
-                ).reshape(total.shape)
+                total += (
+                    scale
+                    * noise.clip
+                    * torch.from_numpy(normals.normal(total.numel())).reshape(total.shape)
+                )
             weight.grad = (total / noise.draw).float()
         optimizer.step()
 
@@ -188,7 +190,9 @@ def main(kind: str, source: Path, work: Path, seeds: list[int]) -> None:
             scale = fitting_multiplier(noise, ROUNDS) if isinstance(way, float) else 0.0
             model, started = new_model(kind, everything, plan), time.process_time()
             is_plain = way == "plain"
-            federate(model, sites, plan if is_plain else private, None if is_plain else noise, scale)
+            federate(
+                model, sites, plan if is_plain else private, None if is_plain else noise, scale
+            )
             found = {"kind": kind, "seed": seed, "way": way, "multiplier": scale,
                      "cpu_s": time.process_time() - started}  # fmt: skip
             for name in ("validation", "test"):
@@ -223,4 +227,9 @@ if __name__ == "__main__":
     if sys.argv[1] == "table":
         table(Path(sys.argv[2]))
     else:
-        main(sys.argv[3], Path(sys.argv[1]), Path(sys.argv[2]), [*map(int, sys.argv[4:])] or [0, 1, 2])
+        main(
+            sys.argv[3],
+            Path(sys.argv[1]),
+            Path(sys.argv[2]),
+            [*map(int, sys.argv[4:])] or [0, 1, 2],
+        )

@@ -40,10 +40,10 @@ from medfl_common.errors import (
     DisclosureError,
     MedflError,
     code_of,
-    full_disk,
     new_incident,
     reason_of,
 )
+from medfl_common.full import full_disk
 from medfl_common.models.network import Network
 from medfl_common.models.weights import shared_weights
 from medfl_common.wire.ledger_statement import LastLine, statement_in

@@ -5,7 +5,7 @@ import torch
 from medfl_client.config.folder import StateFolder
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import ledger
-from medfl_client.egress.inspection import held_back
+from medfl_client.egress.held_back import held_back
 from medfl_client.egress.self_test import Reading, read
 from medfl_client.task.site import Site
 from medfl_client.training.dense_inputs import dense_inputs

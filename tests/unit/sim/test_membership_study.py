@@ -1,4 +1,4 @@
-"""Membership inference on finished models: one that is overfitted is found, an untrained one not."""
+"""Membership inference on finished models: an overfitted one is found, an untrained one not."""
 
 from pathlib import Path
 
