@@ -100,6 +100,8 @@ SITE = {
     "state/approvals.jsonl": "which plans were approved and withdrawn, chained by hashes",
     "state/questions.jsonl": "what was asked under which approval, chained by hashes",
     "state/questions.head": "the hash of the last line",
+    "state/self-tests.jsonl": "what could be read out of updates before they left (P22), chained",
+    "state/self-tests.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
     "state/privacy.jsonl": "what answers with noise cost one patient, chained by hashes",
     "state/privacy.head": "the hash of the last line",

@@ -25,6 +25,7 @@ from medfl_common.metrics.effect_numbers import (
 )
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -32,6 +33,7 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
+from medfl_common.wire.membership_numbers import MEMBERSHIP, membership_numbers, read_membership
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
 from medfl_common.wire.secure_sum import MASKED, PART, add_sum
@@ -44,7 +46,7 @@ COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {
     *COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS,
-    *DENSE_NAMES,
+    *DENSE_NAMES, *MEMBERSHIP,
 }  # fmt: skip
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
@@ -76,6 +78,7 @@ class TrainResult:
     groups: Groups = field(default_factory=dict)
     # Of the final model's features of the validation images, where plan and policy allow it.
     features: FeatureMoments | None = None
+    membership: Membership | None = None  # of the final model, where plan and policy allow it
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
     # Of a secure sum, see medfl_common.wire.secure_sum: in place of all else that is of the data.
@@ -94,7 +97,7 @@ class TrainResult:
     def without_scores(self) -> "TrainResult":
         """Take out all that was scored."""
         own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
-        return replace(own, groups={}, features=None)
+        return replace(own, groups={}, features=None, membership=None)
 
     @property
     def is_finite(self) -> bool:
@@ -139,6 +142,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     if result.versions is not None:
         numbers["versions"] = [*result.versions]
+    numbers |= membership_numbers(result.membership)
     if result.features is not None:
         numbers[FEATURES] = result.features.to_numbers()
     content = RecordDict({"numbers": MetricRecord({**numbers})})
@@ -205,6 +209,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
         features=_features(numbers) if plan.evaluation.feature_statistics else None,
+        membership=read_membership(numbers, plan),
         versions=_versions(numbers) if "versions" in numbers else None,
     )
 
