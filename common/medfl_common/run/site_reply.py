@@ -70,10 +70,8 @@ class SiteReply:
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        if waited is not None:
-            facts["waited"] = waited
-        if for_round is not None:
-            facts["for_round"] = for_round
+        known = {"waited": waited, "for_round": for_round}
+        facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
         facts |= _dense_facts(mask_counts, box_counts) | _of_membership(membership)
