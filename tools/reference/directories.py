@@ -74,6 +74,7 @@ SIMULATION = {
 SITE = {
     "site.yaml": "data, device, policy; the hospital writes it",
     "ca.crt": "certificate of the study's authority; the coordinator sends it, or the invitation",
+    "privacy.head": "the last line of `state/privacy.jsonl` once more; back it up with the keys",
     "identity.key": "private key that signs Flower's requests; never leaves",
     "signing.key": "private key that signs replies; never leaves",
     "identity.pub": "the public halves; the coordinator enrols them",
@@ -102,6 +103,8 @@ SITE = {
     "state/self-tests.jsonl": "what could be read out of updates before they left (P22), chained",
     "state/self-tests.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
+    "state/privacy.jsonl": "what answers with noise cost one patient, chained by hashes",
+    "state/privacy.head": "the hash of the last line",
     "state/patient-sets/": "whose images the answers were of, by pseudonyms",
     "state/splits/": "who trains, validates and tests, by keyed hashes",
     "state/study-keys.json": "the study key that is pinned for each `ca.crt`",

@@ -178,6 +178,11 @@ class StateFolder:
         return self._of_all() / "patients.key"
 
     @property
+    def noise_key(self) -> Path:
+        """The key of coins and noise, the same in all studies of the hospital."""
+        return self._of_all() / "noise.key"
+
+    @property
     def cache(self) -> Path:
         """Decoded images."""
         return self.path / "cache"

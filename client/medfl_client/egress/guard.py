@@ -13,7 +13,8 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.box_rules import released_boxes
 from medfl_client.egress.feature_rules import may_tell
-from medfl_client.egress.inspection import held_back, inspect
+from medfl_client.egress.held_back import held_back
+from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked

@@ -7,11 +7,13 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress.box_rules import check_boxes
 from medfl_client.egress.feature_rules import why_not
+from medfl_client.egress.held_back import held_back
 from medfl_client.egress.mask_rules import check_masks
-from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
+from medfl_client.egress.noise_rules import check_noisy
+from medfl_common.errors import LinkError, MedflError, reason_of
 from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
@@ -53,14 +55,8 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
     if plan is not None:
         _check_structure(content, plan, shapes)
         _check_cells(content, plan, policy)
-
-
-def held_back(what: str, setting: str = "") -> DisclosureError:
-    """Make the error that names what was wrong and, where one decided, the policy's rule."""
-    reason = f" {rule(setting)}" if setting else ""
-    error = DisclosureError(f"{what}{reason}", data="nothing was sent")
-    error.rule = RULES[setting][0] if setting else ""
-    return error
+        if plan.privacy.noise is not None:
+            check_noisy(content, plan, plan.privacy.noise)
 
 
 def _check_number(name: str, value: object) -> None:

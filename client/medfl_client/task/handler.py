@@ -27,6 +27,7 @@ from medfl_client.model_use.kept_models import keep_model, personal_name
 from medfl_client.model_use.local_report import local_membership, local_report
 from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.noise_at_site import noise_at
 from medfl_client.task.picture_alarm import try_to_read
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.reply_line import line_of
@@ -41,6 +42,7 @@ from medfl_client.training.client_state import (
 from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
 from medfl_client.training.membership import gains
+from medfl_client.training.private_round import work_with_noise
 from medfl_common.errors import (
     DisclosureError,
     MedflError,
@@ -53,7 +55,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared, shared_weights
-from medfl_common.wire.ledger_statement import LastLine
+from medfl_common.wire.ledger_statement import LastLine, statement_in
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import (
     TrainTask,
@@ -177,7 +179,8 @@ def _do(
     if site.state is not None and is_bound:
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
-    result = _work(task, model, site, session, entered.keeps)
+    is_stated = statement_in(content) is not None
+    result = _work(task, model, site, session, entered.keeps, is_stated)
     inputs = session.inputs_for(task, site, model)
     if readable := try_to_read(task, model, inputs, result, site):
         tell(readable)
@@ -207,7 +210,7 @@ def _permit(task: TrainTask, site: Site) -> None:
 
 
 def _work(
-    task: TrainTask, model: Network, site: Site, session: Session, keeps: bool
+    task: TrainTask, model: Network, site: Site, session: Session, keeps: bool, is_stated: bool
 ) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
     session.take_start(task, model)
@@ -215,7 +218,11 @@ def _work(
     inputs = session.inputs_for(task, site, model)
     # A scored model's round has been made, and its state is the newest.
     client_state = read_client_state(kept, NEWEST if task.is_scoring else task.round)
-    result = work(task, model, inputs, site.device, None, client_state, site.epochs)
+    if task.plan.privacy.noise is None:
+        result = work(task, model, inputs, site.device, None, client_state, site.epochs)
+    else:
+        at_site = noise_at(site, task, is_stated)
+        result = work_with_noise(task, model, inputs, site.device, at_site, client_state)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
     write_client_state(kept, task.round, client_state)
@@ -234,9 +241,9 @@ def _keep_models(
 ) -> None:
     """Keep the finished model for the site's own use, and its personal one where there is one."""
     assert site.state is not None
-    scored = (
-        result.score_counts if task.kind == "evaluate" else None
-    )  # test patients choose nothing
+    # Test patients choose nothing, and what stays here needs no noise.
+    is_exact = task.kind == "evaluate" and task.plan.privacy.noise is None
+    scored = result.score_counts if is_exact else None
     _keep_model(site.state, task.run, task, model, scored, data, site.device)
     if personal := client_state.of("personal"):
         load_shared(model, personal)

@@ -70,7 +70,8 @@ def summary(replies: Replies, part: str = "validation") -> str:
     if trained:
         n = sum(result.n_images for result in trained)
         loss = sum(result.train_loss * result.n_images for result in trained) / n
-        parts.append(f"training loss {number(loss, n)} over {n} images")
+        is_told = any(result.train_loss for result in trained)
+        parts.append(f"training loss {number(loss, n)} over {n} images" if is_told else "trained")
     if scored := _scores([a.result for a in replies.answered.values()], part):
         parts.append(f"{'model before it: ' if trained else ''}{scored}")
     if replies.missing:
