@@ -23,8 +23,8 @@ def try_to_read(
 ) -> str:
     """Try to read an image out of an update; say what can be read, empty if nothing.
 
-    Raises DisclosureError where the policy stops such an update, noise apart. The model holds the task's
-    weights afterwards. A virtual hospital has nobody to tell, and tries nothing.
+    Raises DisclosureError where the policy stops such an update, noise apart. The model holds the
+    task's weights afterwards. A virtual hospital has nobody to tell, and tries nothing.
     """
     mode, update = site.policy.self_test, result.update
     if site.state is None or update is None or mode == "off" or not _is_due(task, site):
