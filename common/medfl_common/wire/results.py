@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flwr.app import MetricRecord, RecordDict
+from numpy.typing import NDArray
 
 from medfl_common.errors import RunError
 from medfl_common.metrics.box_counts import BoxCounts
@@ -33,6 +34,7 @@ from medfl_common.plan.task import Task
 from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
+from medfl_common.wire.secure_sum import MASKED, PART, add_sum
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.wire.versions import LARGEST, N_NUMBERS
 
@@ -76,6 +78,9 @@ class TrainResult:
     features: FeatureMoments | None = None
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
+    # Of a secure sum, see medfl_common.wire.secure_sum: in place of all else that is of the data.
+    masked: NDArray[np.uint32] | None = None  # (P,) in place of the update
+    part: bytes = b""  # the answer to a small trip
 
     @property
     def is_scored(self) -> bool:
@@ -140,6 +145,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     if result.update is not None:
         codec = codec_of(plan.federation.messages) if plan is not None else None
         content["update"] = encode_weights(result.update, codec)
+    add_sum(content, result.masked, result.part)
     return content
 
 
@@ -158,8 +164,14 @@ def _numbers_of_groups(kind: str, groups: Sequence[ScoreCounts]) -> Numbers:
 
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
-    """Read a result, or raise RunError that says what does not fit; nothing is trusted."""
-    if set(content) - {"numbers", "update", "seal"} or "numbers" not in content.metric_records:
+    """Read a result, or raise RunError that says what does not fit; nothing is trusted.
+
+    What is of a secure sum is read by medfl_common.wire.secure_sum, which knows its length.
+    """
+    known = {"numbers", "update", "seal"}
+    if plan.privacy.secure_sum is not None:
+        known |= {MASKED, PART}
+    if set(content) - known or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]
     spoken = read_number(numbers, "protocol")
@@ -198,11 +210,14 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
 
 
 def content_sha256(content: RecordDict) -> str:
-    """SHA-256 over a reply's numbers and update, as a ledger, a seal and a run log name it."""
+    """SHA-256 over a reply's numbers and arrays, as a ledger, a seal and a run log name it."""
     numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
     digest = hashlib.sha256(numbers.encode())
     for name, array in sorted(content.array_records.get("update", {}).items()):
         digest.update(name.encode() + hashlib.sha256(array.data).digest())
+    for record in (MASKED, PART):
+        for name, array in sorted(content.array_records.get(record, {}).items()):
+            digest.update(f"{record}/{name}".encode() + hashlib.sha256(array.data).digest())
     return digest.hexdigest()
 
 

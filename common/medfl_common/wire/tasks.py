@@ -15,9 +15,10 @@ from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.wire.digest import task_digest
 from medfl_common.wire.protocol import PROTOCOL, RUN
+from medfl_common.wire.secure_sum import LISTED, SUM, SumOrder, pack_order, read_order
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
-Kind = Literal["train", "evaluate", "test", "describe"]
+Kind = Literal["train", "evaluate", "test", "describe", "keys", "setups", "open"]
 Value = TypeVar("Value", int, str)
 
 
@@ -25,10 +26,13 @@ Value = TypeVar("Value", int, str)
 class TrainTask:
     """What the coordinator asks of one site in one round."""
 
-    # train: score, then train; evaluate: score only; test: score on the test part; describe: count
+    # train: score, then train; evaluate: score only; test: score on the test part; describe: count;
+    # keys, setups, open: the small trips of a secure sum
     kind: Kind
     run: str  # the study run, 32 hex digits
-    round: int  # train: the round to be made, from 1; describe: 0; else the last round made
+    # train: the round to be made, from 1; open: the round whose sum is opened; describe, keys,
+    # setups: 0; else the last round made
+    round: int
     nonce: int  # the same whenever this run asks this site for this round, 0..2**62-1
     site: str  # the name under which the coordinator enrolled the site
     plan: Plan
@@ -36,6 +40,7 @@ class TrainTask:
     start: Weights | None = None  # what is not, with the first task after a site has connected
     # What the coordinator's strategy keeps, where the sites get it with the weights.
     server_state: Weights = field(default_factory=dict)
+    sum: SumOrder | None = None  # what belongs to a secure sum, where the plan has one
 
     @property
     def is_scoring(self) -> bool:
@@ -75,6 +80,8 @@ def encode_task(
         server_state = pack_weights(task.server_state, task.plan)
     if server_state is not None:
         content["told"] = server_state
+    if task.sum is not None:
+        content[SUM] = pack_order(task.kind, task.sum)
     return content
 
 
@@ -101,15 +108,28 @@ def decode_task_head(content: RecordDict) -> TrainTask:
         raise LinkError(
             f"the task is to {kind[:40]!r}, which this site does not know", todo="update medfl here"
         )
+    plan = plan_from_json(_typed(config, "plan", str))
     return TrainTask(
         kind=cast(Kind, kind),
         run=run,
         round=_typed(config, "round", int),
         nonce=_typed(config, "nonce", int),
         site=_typed(config, "site", str),
-        plan=plan_from_json(_typed(config, "plan", str)),
+        plan=plan,
         weights={},
+        sum=_order(content, kind, plan),
     )
+
+
+def _order(content: RecordDict, kind: str, plan: Plan) -> SumOrder | None:
+    """Read what belongs to a secure sum: all of it, where the plan has one, and nothing else."""
+    record = content.config_records.get(SUM)
+    is_due = plan.privacy.secure_sum is not None and kind in LISTED
+    if (record is not None) != is_due:
+        raise LinkError(
+            f"the task is to {kind!r}, and the plan's privacy.secure_sum says otherwise"
+        )
+    return None if record is None else read_order(kind, record)
 
 
 def decode_task_weights(

@@ -66,7 +66,7 @@ def test_a_result_with_anything_else_in_it_is_refused(plan: Plan) -> None:
     content["note"] = MetricRecord({"patient": 1})
 
     with pytest.raises(RunError, match="other records"):
-        decode_result(content, SHAPES, plan.task)
+        decode_result(content, SHAPES, plan)
 
 
 def test_packed_tensors_come_back_whatever_order_each_end_has_them_in() -> None:
