@@ -29,6 +29,9 @@ RUN = {
     "model-card.html": "the same as a page",
     "report.html": "the study report",
     "harmony.html": "how the sites' data differ, where the plan asks for statistics",
+    "sums/stretch.json": "secure sums: public keys and sealed shares of the rounds under way",
+    "sums/summed.json": "whose masked numbers are in the newest sum; written before it is opened",
+    "sums/total.bin": "the newest sum, still masked",
 }
 COORDINATOR = {
     "roster.json": "the enrolled hospitals and their public keys",

@@ -96,6 +96,15 @@ class TrainResult:
         own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
         return replace(own, groups={}, features=None)
 
+    def without_arrays(self) -> "TrainResult":
+        """Take out what is large."""
+        return replace(self, update=None, masked=None, part=b"")
+
+    @property
+    def brings_work(self) -> bool:
+        """Say whether it is what a round waits for."""
+        return self.update is not None or self.masked is not None
+
     @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""

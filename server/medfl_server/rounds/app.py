@@ -38,6 +38,7 @@ def build_app(
     signer: TaskSigner | None = None,
     outside: Container[str] = (),
     others_run: Callable[[], bool] = lambda: False,
+    virtual_keys: Mapping[str, str] | None = None,
 ) -> ServerApp:
     """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`.
 
@@ -48,7 +49,9 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = longest_s(study.plan.federation) + TTL_MARGIN_S
-        post = Post(grid, connected_sites, roster, ttl_s, explain, signer, outside)
+        post = Post(
+            grid, connected_sites, roster, ttl_s, explain, signer, outside, virtual_keys
+        )  # fmt: skip
         loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
         with quick_collections(), goodbye_where_it_rests(study, post):
             shared = loop.run()
