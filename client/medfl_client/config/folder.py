@@ -173,6 +173,11 @@ class StateFolder:
         return self.path / "left-out.csv"
 
     @property
+    def secure(self) -> Path:
+        """What belongs to secure sums, by run."""
+        return self.path / "secure"
+
+    @property
     def local(self) -> Path:
         """Layers and algorithm state that stay here between rounds, by run."""
         return self.path / "local"
@@ -216,6 +221,23 @@ class StateFolder:
         """Give the state that holds what counts over all studies of the hospital."""
         home = home_of(self.path.parent)
         return self.path if home == self.path.parent else SiteFolder(home).state
+
+
+@dataclass(frozen=True)
+class SumFolder:
+    """A run's secure sums at a site. Whoever has the key and the messages can read updates."""
+
+    path: Path
+
+    @property
+    def key(self) -> Path:
+        """The secrets of the newest stretch of rounds; those of used rounds are forgotten."""
+        return self.path / "sums.key"
+
+    @property
+    def journal(self) -> Path:
+        """What was masked, and which sums were opened, each line before it left."""
+        return self.path / "journal.jsonl"
 
 
 @dataclass(frozen=True)
