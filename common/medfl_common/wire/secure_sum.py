@@ -14,6 +14,7 @@ when the rounds run out, when a round was not opened, when a site is away for lo
     keys     number first last names keys                       hello
     setups   number first last group cohort hellos              setup of each round, in order
     train    number first last group setups, and the weights    `masked` in place of `update`
+    evaluate, test    the same, and no update                   `masked`
     open     number first last group summed sealed              share of each place of the cohort
 
     hello    channel key 32 | signature 64                                                  96 bytes
@@ -64,6 +65,8 @@ LISTED = {  # what each kind of task says beside number, first and last
     "keys": {"names", "keys"},
     "setups": {"group", "cohort", "hellos"},
     "train": {"group", "setups"},
+    "evaluate": {"group", "setups"},
+    "test": {"group", "setups"},
     "open": {"group", "summed", "sealed"},
 }
 TYPES = {
