@@ -165,7 +165,7 @@ def export(folder: Path, out: Path) -> int:
 def _cell(value: object, name: str) -> str:
     if name == "time":
         return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(float(str(value))))
-    if name == "policy" and isinstance(value, dict):
+    if name in ("policy", "privacy") and isinstance(value, dict):
         return "; ".join(f"{key}: {one}" for key, one in value.items())
     if isinstance(value, dict):
         return "; ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in value.items())

@@ -13,7 +13,7 @@ from pathlib import Path
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.config.studies import CUT, running_state, study_folders
-from medfl_client.egress import ledger
+from medfl_client.egress import budget, ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
 from medfl_client.egress.message_entry import MessageEntry
 from medfl_common.errors import ConfigError, RunError
@@ -70,6 +70,11 @@ def _record_withdrawal(state: Path, plans: Plans, screen: Screen) -> None:
     for plan, (study, canonical) in plans.items():
         write_record(state, "withdraw", plan, study, canonical)
         screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
+    try:
+        for plan in plans:
+            budget.release(state, plan, "withdrawn")
+    except RunError as error:
+        screen.say(f"what the privacy budget keeps for it stays kept: {error}")
 
 
 def _approved_or_used(state: Path) -> Plans:

@@ -60,6 +60,11 @@ class SiteFolder:
         return self.path / "look"
 
     @property
+    def privacy_head(self) -> Path:
+        """The last line of the privacy ledger, to be backed up with the keys; see StateFolder."""
+        return self.path / "privacy.head"
+
+    @property
     def state(self) -> Path:
         """What medfl itself writes; see StateFolder."""
         return self.path / "state"
@@ -116,6 +121,11 @@ class StateFolder:
     def questions(self) -> Path:
         """What the coordinator asked under which approval."""
         return self.path / "questions.jsonl"
+
+    @property
+    def privacy(self) -> Path:
+        """What the answers with noise cost one patient; of all studies of the hospital."""
+        return self._of_all() / "privacy.jsonl"
 
     @property
     def patient_sets(self) -> Path:

@@ -63,12 +63,16 @@ def read_records(state: Path) -> list[Record]:
 
 def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:
     """Add a record under the login name of who runs this process."""
-    try:
-        who = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run under a number without a name
-        who = f"user {os.getuid()}"
-    facts = {"action": action, "plan": plan, "study": study, "canonical": canonical, "by": who}
+    facts = {"action": action, "plan": plan, "study": study, "canonical": canonical, "by": login()}
     ledger.append(StateFolder(state).approvals, {**facts})
+
+
+def login() -> str:
+    """Give the login name of who runs this process."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number without a name
+        return f"user {os.getuid()}"
 
 
 def approve(state: Path, plan: Plan) -> None:

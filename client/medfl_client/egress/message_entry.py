@@ -14,7 +14,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_client.config.studies import states_of
-from medfl_client.egress import ledger
+from medfl_client.egress import ledger, privacy_ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.models.weights import norm
 from medfl_common.wire.results import content_sha256, n_bytes
@@ -26,9 +26,9 @@ UNKNOWN = "unknown"  # in place of the facts of a task that could not be read
 DAY_S = 86_400
 COLUMNS = (
     "line", "time", "study", "run", "plan", "kind", "round", "to", "bytes", "arrays", "norm",
-    "numbers", "sha256", "decision", "policy", "cut", "previous", "hash",
+    "numbers", "sha256", "decision", "policy", "privacy", "cut", "previous", "hash",
 )  # fmt: skip
-REQUIRED = {*COLUMNS} - {"cut", "policy"}  # earlier lines have no policy
+REQUIRED = {*COLUMNS} - {"cut", "policy", "privacy"}  # earlier lines have no policy
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,7 @@ def write_receipt(
             "sha256": content_sha256(reply),
             "decision": decision,
             "policy": policy.model_dump(mode="json"),
+            **privacy_ledger.last(state),
             **({} if left_at is None else {"time": round(left_at, 3)}),
         },
     )

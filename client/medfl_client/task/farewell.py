@@ -1,14 +1,16 @@
 """The coordinator's last word at a site: said once, and only for the run that asked here last."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.egress import ledger
-from medfl_client.egress.questions import newest_run
+from medfl_client.egress import budget, ledger
+from medfl_client.egress.questions import newest_run, plans_of
 from medfl_client.task.site import Site
+from medfl_common.errors import RunError
 from medfl_common.visible import visible
 from medfl_common.wire.goodbye import Goodbye, goodbye_in
 from medfl_common.wire.study_key import foreign
@@ -60,4 +62,8 @@ def farewell_in(content: RecordDict, site: Site) -> Farewell | None:
         return None
     if newest_run(site.state, goodbye.plan) not in ("", goodbye.run):
         raise foreign("the coordinator's last word is another run's")
+    if goodbye.why == "finished":
+        with suppress(RunError):  # an account that is not whole: the next question says so
+            for plan in sorted(plans_of(site.state, goodbye.run) | {goodbye.plan}):
+                budget.release(site.state, plan, "finished")
     return Farewell.of(goodbye, site.state)

@@ -16,7 +16,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import rule
 from medfl_client.data.dataset import SiteData
-from medfl_client.egress import approvals, ledger, questions
+from medfl_client.egress import approvals, budget, ledger, questions
 from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
@@ -196,6 +196,7 @@ def _permit(task: TrainTask, site: Site) -> None:
     """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
+        budget.check_bounded(site.state, task.plan)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
 
