@@ -172,9 +172,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
 
     What is of a secure sum is read by medfl_common.wire.secure_sum, which knows its length.
     """
-    known = {"numbers", "update", "seal"}
-    if plan.privacy.secure_sum is not None:
-        known |= {MASKED, PART}
+    known = {"numbers", "update", "seal", *((MASKED, PART) if plan.privacy.secure_sum else ())}
     if set(content) - known or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]

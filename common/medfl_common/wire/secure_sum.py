@@ -26,8 +26,8 @@ A scoring (evaluate, test) is masked and opened as a round is (train), under a n
 has: medfl_common.wire.tasks.sum_round. `open` names that number as its round; keys and setups, 0.
 
 `hellos` holds a hello for each place of `cohort`, in order. `setups` holds for each other place of
-the cohort, in order: entry | sealed for this site, 210 bytes. `sealed` holds the latter alone. `masked`
-is (P,) uint32 under the name `flat`; medfl_common.wire.pooled says what the numbers mean.
+the cohort, in order: entry | sealed for this site, 210 bytes. `sealed` holds the latter alone.
+`masked` is (P,) uint32 under the name `flat`; medfl_common.wire.pooled says what its numbers mean.
 
 A site answers with one cohort in a stretch; with one vector for a round of a stretch; with one list
 `summed` for a round, for ever, of at least the threshold, itself included. `train` of a round that
@@ -65,7 +65,9 @@ KINDS = ("keys", "setups", "open")  # the small trips; their answer is a part
 LISTED = {  # what each kind of task says beside number, first and last
     "keys": {"names", "keys"},
     "setups": {"group", "cohort", "hellos"},
-    **dict.fromkeys(("train", "evaluate", "test"), {"group", "setups"}),
+    "train": {"group", "setups"},
+    "evaluate": {"group", "setups"},
+    "test": {"group", "setups"},
     "open": {"group", "summed", "sealed"},
 }
 TYPES = {
