@@ -260,7 +260,7 @@ class Collection:
         self._replies.answered[site] = Answered(
             result.without_arrays(), size, asked.n_bytes, content_sha256(content), waited_s
         )
-        if len(self._roster) <= MANY:
+        if len(self._roster) <= MANY and not result.part:
             self._announce(
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )

@@ -13,7 +13,7 @@ import numpy as np
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from medfl_common.errors import RunError
+from medfl_common.errors import RunError, SumError
 from medfl_common.models.weights import norm
 from medfl_common.run.checkpoint import Checkpoint
 from medfl_common.wire.pooled import Pooled, PooledLayout
@@ -148,7 +148,7 @@ class SummedRounds:
         collection.run("open", ahead.round, {}, lambda: stretch.threshold)
         try:
             return open_sum(stretch, ahead.round, ahead.weights, ahead.total, ahead.summed, shares)
-        except RunError as error:
+        except (RunError, SumError) as error:
             self._announce(f"the sum of {len(ahead.summed)} hospitals is not opened: {error}")
             return None
 
