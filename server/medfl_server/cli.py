@@ -33,6 +33,21 @@ app.command()(init)
 
 
 @app.command()
+def privacy(
+    plan: Annotated[Path, typer.Argument(help="The study plan, with privacy.noise.")],
+    hospitals: Annotated[int, typer.Option(help="Hospitals that score at the end.", min=1)] = 5,
+    held_out: Annotated[int, typer.Option(help="Held-out patients at each of them.", min=2)] = 200,
+    write: Annotated[bool, typer.Option("--write", help="Write the multiplier there.")] = False,
+) -> None:
+    """Compute a plan's noise, and say what it promises and what it costs. Sends nothing."""
+    from medfl_server.commands.privacy import compute_noise
+    from medfl_server.planning.noise_figures import Hospitals
+
+    with errors_for_people():
+        compute_noise(plan, Hospitals(hospitals, held_out), write, Screen())
+
+
+@app.command()
 def invite(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from medfl_client.commands.approve_budget import show_cost
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
@@ -15,6 +16,7 @@ from medfl_client.egress.approvals import (
     proposed,
     status_of,
 )
+from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
 from medfl_client.egress.questions import rounds_of, use_of
 from medfl_common.errors import ConfigError, DisclosureError
@@ -55,11 +57,13 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
             f"another run of {plan.federation.rounds} rounds, or this run's questions once more: "
             "so a study goes on without a hospital whose updates were taken out of the model"
         )
+    show_cost(state, plan, site.policy, ask, screen)
     again = " again" if used is not None else ""
     if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
         screen.say("not approved; nothing was changed")
         return False
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    reserve(state, plan, site.policy)
     approve(state, plan)
     screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
     return True

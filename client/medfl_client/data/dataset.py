@@ -177,9 +177,14 @@ class SiteData:
     groups: Mapping[str, Mapping[str, Indices]] = field(default_factory=dict)
     # `train`, `validation` or `test` -> (N,) the number of the patient of each image
     patients: Mapping[str, Indices] = field(default_factory=dict)
+    pseudonyms: Sequence[str] = ()  # of the patients, by number; they stay here
     # `train`, `validation` or `test` -> a patient's pseudonym -> hash of the images' names
     members: Callable[[], dict[str, dict[str, str]]] | None = None
     sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part
+
+    def of(self, part: Part) -> Examples:
+        """Give a part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

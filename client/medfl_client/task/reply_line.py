@@ -29,7 +29,9 @@ def line_of(
         if "n_scored" not in reply.metric_records["numbers"]:
             what = "cases" if task.plan.task.is_dense else "images"
             parts.append(f"scores withheld: {why_no_scores(policy, what)}")
-    if result.update is not None:
+    if result.update is not None and task.plan.privacy.noise is not None:
+        parts.append(f"trained with noise; {result.n_images} patients are told, as site.yaml says")
+    elif result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
     if left is not None and not task.is_scoring:

@@ -35,6 +35,8 @@ class Site:
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
     epochs: int | None = None  # of a round, as far as the plan allows; None: the plan's
+    n_patients: int | None = None  # that it says it trains on, under noise; None: the plan's least
+    noise_state: Path | None = None  # whose noise key a virtual hospital takes, if there is one
 
     def check_task(self, content: RecordDict, tell: Callable[[str], None]) -> str:
         """Give the digest of a task that is the coordinator's; hear what it knows of the ledger.
@@ -96,4 +98,5 @@ def open_site(
         StateFolder(state).local,
         server.address if server else "simulation",
         site_file.compute.epochs,
+        site_file.data.patients,
     )

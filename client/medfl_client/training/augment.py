@@ -41,6 +41,13 @@ def augment(
     return pixels if drawn is None else _changed(pixels, drawn, settings, generator)
 
 
+def augment_alone(
+    pixels: torch.Tensor, settings: Augmentation, seed: int, aspect: float = 1.0
+) -> torch.Tensor:
+    """Change the images of one patient as `augment` does, from a seed of their own."""
+    return augment(pixels, settings, torch.Generator().manual_seed(seed), aspect)
+
+
 def augment_with_masks(
     pixels: torch.Tensor,
     masks: torch.Tensor,

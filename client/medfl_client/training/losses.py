@@ -37,6 +37,23 @@ def training_loss(plan: Plan, targets: torch.Tensor) -> Loss:
     return _weighted(plan, weights, plan.training.label_smoothing)
 
 
+def each_image_loss(plan: Plan) -> Loss:
+    """Give the loss (B,) of each image, that no other image of the batch changes.
+
+    Of several findings the mean over those that are known of the image.
+    """
+    each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        known = ~torch.isnan(targets)
+        losses = each(logits.float(), targets.nan_to_num(), plan.training.label_smoothing)
+        if plan.task.is_one_of_many:
+            return losses.sum(dim=1)
+        return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    return loss
+
+
 def _weighted(plan: Plan, weights: torch.Tensor | None, smoothing: float) -> Loss:
     each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
 
@@ -67,6 +84,16 @@ def _of_each_class(logits: torch.Tensor, targets: torch.Tensor, smoothing: float
 def _of_each_finding(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
     aim = targets * (1 - smoothing) + smoothing / 2
     return binary_cross_entropy_with_logits(logits, aim, reduction="none")
+
+
+def losses_of_images(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """Give (N,) losses of (N, K) logits: the mean over the known findings; 0 where none is."""
+    known = ~torch.isnan(targets)
+    each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
+    losses = each(logits.float(), targets.nan_to_num(), 0.0) * known
+    if plan.task.is_one_of_many:
+        return losses.sum(dim=1)
+    return losses.sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 def log_odds(logits: torch.Tensor, plan: Plan) -> torch.Tensor:

@@ -22,6 +22,7 @@ from medfl_common.metrics.mask_numbers import NAMES
 from medfl_common.metrics.mask_numbers import from_numbers as masks_from
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
+from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
@@ -41,7 +42,7 @@ class SiteReply:
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
         waited: float | None = None, mask_counts: MaskCounts | None = None,
-        box_counts: BoxCounts | None = None,
+        box_counts: BoxCounts | None = None, membership: Membership | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -62,6 +63,7 @@ class SiteReply:
             waited: Seconds from the question to the answer; None: of a virtual hospital.
             mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
             box_counts: Counts of a detection's boxes, instead of `score_counts`.
+            membership: Counts of trained and held-out images by how well the model knows them.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
@@ -83,6 +85,8 @@ class SiteReply:
             facts["versions"] = {**versions}
         if features is not None:
             facts["features"] = [*features.to_numbers()]
+        if membership is not None:
+            facts["membership"] = {k: v.tolist() for k, v in vars(membership).items()}
         return cls({**facts, **compared})
 
     @classmethod
@@ -200,6 +204,12 @@ class SiteReply:
         """Moments of the final model's features; None where plan or policy keeps them back."""
         told = self.facts.get("features")
         return None if told is None else FeatureMoments.of_numbers(told)
+
+    @property
+    def membership(self) -> Membership | None:
+        """Counts of trained and held-out images; None where plan or policy keeps them back."""
+        told = self.facts.get("membership")
+        return None if told is None else Membership(*map(np.array, told.values()))
 
     @property
     def statistics(self) -> SiteStatistics | None:

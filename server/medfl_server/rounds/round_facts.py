@@ -88,6 +88,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         groups=result.groups,
         compared=compared,
         features=result.features,
+        membership=result.membership,
         waited=answered.waited_s,
         versions=None if result.versions is None else named(result.versions),
     )
@@ -103,7 +104,8 @@ def summary(replies: Replies, part: str = "validation") -> str:
     if trained:
         n = sum(one.n_images for one in trained)
         loss = sum(one.train_loss * one.n_images for one in trained) / n
-        parts.append(f"training loss {number(loss, n)} over {n} images")
+        is_told = any(one.train_loss for one in trained)
+        parts.append(f"training loss {number(loss, n)} over {n} images" if is_told else "trained")
     if scored := _scores(told, part):
         parts.append(f"{'model before it: ' if trained else ''}{scored}")
     if replies.missing:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,28 @@ def test_a_crash_between_a_line_and_its_head_is_no_tampering(path: Path) -> None
     assert first_broken_line(path) is None
     path.with_suffix(".head").write_bytes(head)
     assert first_broken_line(path) == (8, "the .head file is older than this line, or is gone")
+
+
+def test_two_crashes_in_a_row_between_a_line_and_its_head_are_no_tampering(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ledger._write_head
+    for n_heads in (0, 1):  # the second life writes the head that the first one owes, no more
+        left = iter(range(n_heads))
+
+        def stop(path: Path, head: ledger.Head, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            whole(path, head)
+
+        monkeypatch.setattr(ledger, "_write_head", stop)
+        with pytest.raises(KeyboardInterrupt):
+            append(path, {"round": 6})
+    monkeypatch.undo()
+
+    assert first_broken_line(path) is None
+    append(path, {"round": 7})
+    assert first_broken_line(path) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "no head", "damaged head"])
