@@ -96,6 +96,15 @@ class TrainResult:
         own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
         return replace(own, groups={}, features=None)
 
+    def without_arrays(self) -> "TrainResult":
+        """Take out what is large."""
+        return replace(self, update=None, masked=None, part=b"")
+
+    @property
+    def brings_work(self) -> bool:
+        """Say whether it is what a round waits for."""
+        return self.update is not None or self.masked is not None
+
     @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
@@ -168,9 +177,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
 
     What is of a secure sum is read by medfl_common.wire.secure_sum, which knows its length.
     """
-    known = {"numbers", "update", "seal"}
-    if plan.privacy.secure_sum is not None:
-        known |= {MASKED, PART}
+    known = {"numbers", "update", "seal", *((MASKED, PART) if plan.privacy.secure_sum else ())}
     if set(content) - known or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]

@@ -8,7 +8,6 @@ in the roster's order or as they come.
 import math
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import replace
 from functools import partial
 
 from flwr.app import ArrayRecord, RecordDict
@@ -36,6 +35,7 @@ from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.spent_messages import SpentMessages
+from medfl_server.rounds.sum_trip import SumTrip
 from medfl_server.study.deadline import patience_s
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -66,6 +66,7 @@ class Collection:
         heed: Raises what ends the round at once.
         deadline: Says how long to wait, asked again when a late answer has come; None: as for what
             is not asked each round.
+        trip: What a trip of a secure sum tells each site; None: it is none.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Collection:
         barrier: Barrier | None = None,
         heed: Callable[[], None] = lambda: None,
         deadline: Callable[[], float] | None = None,
+        trip: SumTrip | None = None,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -93,7 +95,7 @@ class Collection:
         self._heed = heed
         self._deadline = deadline or partial(patience_s, study.plan.federation)
         self._deadline_s = math.inf
-        self._barrier = barrier or RoundBarrier(late)
+        self._barrier, self._trip = barrier or RoundBarrier(late), trip
         self._sent_once = sent_once
         self._given_again: set[str] = set()
         self._failed: set[str] = set()  # gave nothing, and will not be asked again
@@ -169,7 +171,10 @@ class Collection:
     def _task(self, kind: Kind, site: str) -> TrainTask:
         round_ = self._barrier.round_of(site)
         nonce = self._study.nonce(kind, round_, site)
-        return TrainTask(kind, self._study.run, round_, nonce, site, self._study.plan, {})
+        order = None if self._trip is None else self._trip.orders[site]
+        return TrainTask(
+            kind, self._study.run, round_, nonce, site, self._study.plan, {}, sum=order
+        )
 
     def _weights_for(self, round_: int) -> ArrayRecord:
         """Pack the weights that are handed out for a round, once."""
@@ -225,7 +230,8 @@ class Collection:
             return
         enrolled = self._post.roster().get(site, self._enrolled[site])  # it may have new keys
         weights = self._barrier.weights_of(task.round)
-        known = Known(self._n_trained.get(site), weights, asked.digest)
+        size = 0 if self._trip is None else self._trip.size
+        known = Known(self._n_trained.get(site), weights, asked.digest, size)
         try:
             result = admit(arrival.content, task, shapes, enrolled, max_norm, known)
         except RunError as error:
@@ -257,13 +263,13 @@ class Collection:
         size, asked, is_virtual = n_bytes(content), self._asked[site], self._enrolled[site] is None
         waited_s = None if is_virtual else round(asked.seconds(), 3)
         self._replies.answered[site] = Answered(
-            replace(result, update=None), size, asked.n_bytes, content_sha256(content), waited_s
+            result.without_arrays(), size, asked.n_bytes, content_sha256(content), waited_s
         )
         if len(self._roster) <= MANY:
             self._announce(
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )
-        if waited_s is not None and result.update is not None:
+        if waited_s is not None and result.brings_work:
             self._late.advise(site, max(waited_s, result.seconds))
         self._spent.note(size)
         if self._barrier.in_order:
