@@ -108,6 +108,37 @@ def medfl_plain(job: str, precision: str) -> Step:
     return lambda: stepper.step(pixels, targets)
 
 
+def medfl_private(job: str, precision: str, has_noise: bool = True) -> Step:
+    """Train with noise as a hospital does: clip each patient, add AES noise, one optimiser step."""
+    from torch.nn.functional import binary_cross_entropy_with_logits as loss
+
+    from medfl_client.training.clipping import PatientClipping
+    from medfl_client.training.step import make_optimizer, product_type
+    from medfl_common.privacy.random_stream import SecretStream
+
+    plan, (pixels, targets) = make_plan(job, precision), make_batch(job)
+    model = build_model(plan).to(memory_format=torch.channels_last)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    optimizer, stream = make_optimizer(model, plan.training, RATE), SecretStream(bytes(32), "step")
+    kind, ones = product_type(plan.training, torch.device("cpu")), [1] * len(pixels)
+
+    def loss_of_each(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return loss(logits.float(), truth, reduction="none").mean(dim=1)
+
+    def step() -> None:
+        mixed = torch.autocast("cpu", kind, enabled=kind != torch.float32)
+        with PatientClipping(model, CLIP, job) as clipping, mixed:
+            clipping.add(pixels, targets, ones, loss_of_each)
+        for weight, total in zip(clipping.parameters, clipping.sums, strict=True):
+            if has_noise:
+                noise = torch.from_numpy(stream.normal(total.numel())).reshape(total.shape)
+                total.add_(noise, alpha=MULTIPLIER * CLIP)
+            weight.grad = (total / len(pixels)).float()
+        optimizer.step()
+
+    return step
+
+
 def opacus(job: str, mode: str) -> Step:
     """Train by Opacus; its noise comes from torch's generator, of 32 bits of seed on a CPU."""
     from opacus import PrivacyEngine
@@ -168,6 +199,9 @@ WAYS: dict[str, Callable[[str], Step]] = {
     "plain": plain,
     "medfl without noise, float32": lambda job: medfl_plain(job, "float32"),
     "medfl without noise, auto": lambda job: medfl_plain(job, "auto"),
+    "medfl with noise, float32": lambda job: medfl_private(job, "float32"),
+    "medfl with noise, auto": lambda job: medfl_private(job, "auto"),
+    "medfl, clipping alone, float32": lambda job: medfl_private(job, "float32", has_noise=False),
     "Opacus, ghost": lambda job: opacus(job, "ghost"),
     "Opacus, hooks": lambda job: opacus(job, "hooks"),
     "torch.func": functional,

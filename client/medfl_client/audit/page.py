@@ -93,7 +93,8 @@ def _number_lists(entries: Sequence[MessageEntry]) -> dict[tuple[str, ...], str]
 def _chain(state: Path) -> Section:
     rows = []
     files = StateFolder(state)
-    for path in (files.ledger, files.approvals, files.questions, files.privacy):
+    chained = (files.ledger, files.approvals, files.questions, files.privacy, files.self_tests)
+    for path in chained:
         broken, head = ledger.first_broken_line(path), ledger.last(path)
         verdict = "whole" if broken is None else f"line {broken.line}: {broken.what}"
         rows.append([path.name, str(head.n_lines), verdict, head.hash])

@@ -231,6 +231,8 @@ def _scores(plan: Plan) -> str:
     last = f"; for the final model also by {groups}" if groups else ""
     if plan.evaluation.feature_statistics:
         last += "; once, mean and covariance of what it sees in images (16 features, policy P19)"
+    if plan.evaluation.membership:
+        last += "; once, counts of trained and other images by how well the model knows them"
     return (
         f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128, with how alike "
         f"the images of a patient are{last}; small counts stay (policy P5)"

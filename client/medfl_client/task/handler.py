@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
@@ -22,37 +21,37 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
-from medfl_client.model_use.box_report import keep_with_boxes
-from medfl_client.model_use.kept_models import keep_model, personal_name
-from medfl_client.model_use.local_report import local_report
-from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.keeping import keep_models
 from medfl_client.task.noise_at_site import noise_at
+from medfl_client.task.picture_alarm import try_to_read
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.reply_line import line_of
+from medfl_client.task.secure import (
+    answer_trip,
+    is_small_trip,
+    mask_of,
+    permit_sum,
+)
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import (
     NEWEST,
-    ClientState,
     read_client_state,
     write_client_state,
 )
-from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
 from medfl_client.training.private_round import work_with_noise
 from medfl_common.errors import (
     DisclosureError,
     MedflError,
     code_of,
-    full_disk,
     new_incident,
     reason_of,
 )
-from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.full import full_disk
 from medfl_common.models.network import Network
-from medfl_common.models.weights import load_shared, shared_weights
+from medfl_common.models.weights import shared_weights
 from medfl_common.wire.ledger_statement import LastLine, statement_in
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import (
@@ -123,7 +122,7 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
-    _permit(head, site)
+    _permit(head, site, session)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent = mb_sent(site.state, site.policy) if site.state else NOTHING
@@ -133,10 +132,13 @@ def _answer(
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
+    if is_small_trip(head):
+        return answer_trip(head, site, session, sent, tell)
     task, result = _do(content, head, model, site, session, tell)
     result = replace(result, versions=own_versions())
-    reply = release(result, task, site.policy, shapes, sent)
-    _permit(head, site)  # the hospital may have withdrawn while this worked
+    _permit(head, site, session)  # the hospital may have withdrawn while this worked
+    mask = mask_of(head, content, site, session, shapes)
+    reply = release(result, task, site.policy, shapes, sent, mask)
     if site.state:
         replies.keep(site.state, task, question, site.policy, reply)
     write_ledger(site, task, reply, shapes, RELEASED)
@@ -177,8 +179,11 @@ def _do(
     if site.state is not None and is_bound:
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
-    is_stated = statement_in(content) is not None
+    is_stated = site.study_key is None or statement_in(content) is not None
     result = _work(task, model, site, session, entered.keeps, is_stated)
+    inputs = session.inputs_for(task, site, model)
+    if readable := try_to_read(task, model, inputs, result, site):
+        tell(readable)
     if site.state is not None and is_bound:
         keep_step(site.state, task, result.update)
     n_others = few.tested if task.kind == "test" else few.scored
@@ -195,13 +200,14 @@ def _enter(content: RecordDict, task: TrainTask, site: Site) -> Entered:
     return questions.enter(site.state, task, asked_sha256(content), site.policy)
 
 
-def _permit(task: TrainTask, site: Site) -> None:
+def _permit(task: TrainTask, site: Site, session: Session) -> None:
     """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
         budget.check_bounded(site.state, task.plan)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
+    permit_sum(task, site, session)
 
 
 def _work(
@@ -222,53 +228,8 @@ def _work(
         layers.keep(task.round, shared_weights(model, "local"))
     write_client_state(kept, task.round, client_state)
     if keeps:
-        _keep_models(task, model, result, inputs, site, client_state)
+        keep_models(task, model, result, inputs, site, client_state)
     return result
-
-
-def _keep_models(
-    task: TrainTask,
-    model: Network,
-    result: TrainResult,
-    data: SiteData,
-    site: Site,
-    client_state: ClientState,
-) -> None:
-    """Keep the finished model for the site's own use, and its personal one where there is one."""
-    assert site.state is not None
-    # Test patients choose nothing, and what stays here needs no noise.
-    is_exact = task.kind == "evaluate" and task.plan.privacy.noise is None
-    scored = result.score_counts if is_exact else None
-    _keep_model(site.state, task.run, task, model, scored, data, site.device)
-    if personal := client_state.of("personal"):
-        load_shared(model, personal)
-        _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
-
-
-def _keep_model(
-    state: Path,
-    name: str,
-    task: TrainTask,
-    model: Network,
-    scored: ScoreCounts | None,
-    data: SiteData,
-    device: torch.device,
-) -> None:
-    if task.plan.task.has_masks:
-        keep_with_masks(state, name, task.plan, model, data, device)
-        return
-    if task.plan.task.has_boxes:
-        keep_with_boxes(state, name, task.plan, model, data, device)
-        return
-    logits_and_targets = None
-    if len(data.validation):
-        trunk = model if data.validation.is_images else model.head
-        logits_and_targets = score(trunk, data.validation, task.plan, device)
-        scored = scored or count_scores(*logits_and_targets, task.plan)
-    folder = keep_model(state, name, task.plan, model, scored)
-    if logits_and_targets is not None:
-        report = local_report(*logits_and_targets, task.plan)
-        write_atomic(folder / "scores.txt", report.encode())
 
 
 def tell_of(task: TrainTask, data: SiteData) -> TrainResult:

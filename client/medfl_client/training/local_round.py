@@ -18,9 +18,11 @@ from medfl_client.training.evaluate import (
     score,
 )
 from medfl_client.training.mask_scores import count_masks, loss_on_masks
+from medfl_client.training.membership import gains, is_asked
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.metrics.feature_moments import moments_of
+from medfl_common.metrics.membership import counted
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
@@ -62,6 +64,8 @@ def _with_scores(
     """Add the scores on the task's part of the images; by groups of patients for a final model."""
     part = "test" if task.kind == "test" else "validation"
     images = data.test if part == "test" else data.validation
+    if is_asked(task.plan, task.kind) and (found := gains(model, data, task.plan, device)):
+        result = replace(result, membership=counted(*found))
     if not len(images):
         return result
     if task.plan.task.has_masks:

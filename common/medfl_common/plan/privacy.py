@@ -156,6 +156,8 @@ def _of_either(plan: Plan) -> dict[str, bool]:
         f"evaluation.feature_statistics are exact; with {what} leave them out": (
             scoring.feature_statistics
         ),
+        f"evaluation.membership counts exact losses; with {what} leave it out, the sites' own "
+        "scores.txt has it": scoring.membership,
         f"evaluation.subgroups are exact counts of few; with {what} leave them out": bool(
             scoring.subgroups
         ),

@@ -14,6 +14,7 @@ from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
+from medfl_common.wire.membership_numbers import check_membership
 from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
@@ -70,6 +71,8 @@ def check_numbers(
     _check_groups(result)
     if result.features is not None:
         _check_features(result.features, task, max_images)
+    if result.membership is not None:
+        check_membership(result.membership, task.kind, n_trained, max_images)
     if result.statistics is not None:
         _check_statistics(result.statistics, task.plan.task)
 
