@@ -1,12 +1,17 @@
 """A real hospital whose answers have noise: charged before, free again, the same bits."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from flwr.app import RecordDict
+from tests.conftest import ROOT
 from tests.unit.client.spending import noisy_plan
 from tests.unit.client.test_questions import Coordinator
 
@@ -110,3 +115,28 @@ def test_a_ledger_that_was_put_back_answers_no_question_at_all(ask: Coordinator)
 
     assert ask.code("train", 2, ask.moved(1)) == 600
     assert (state / "privacy.jsonl").read_bytes() == kept["privacy.jsonl"]
+
+
+@pytest.mark.parametrize("n_kills", [2, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_hospital_that_is_killed_at_any_moment_has_the_bits_and_the_cost_of_one_that_was_not(
+    n_kills: int, hospitals: Path
+) -> None:
+    site = hospitals / "site-1"
+    command = [sys.executable, "-m", "tests.unit.client.killed_hospital"]
+    done = subprocess.run(
+        [*command, str(site), str(n_kills), "7"], cwd=ROOT, check=True, capture_output=True,
+        text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["kills"] >= n_kills
+
+    answers = [json.loads((Path(folder) / "answers.json").read_text())
+               for folder in (told["whole"], *told["killed"])]  # fmt: skip
+    assert len({*answers[0]}) == 10
+    assert all(one == answers[0] for one in answers)
+    for folder in (told["whole"], *told["killed"]):
+        account = read(Path(folder) / "state")
+        assert sum(costs.n_charges for costs in account.plans.values()) == 10
+        assert account.epsilon(1e-5) == pytest.approx(
+            epsilon_of(20 * rdp_of_step(4 / 8, 4.0), 1e-5)[0], abs=1e-9
+        )
