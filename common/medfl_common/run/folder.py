@@ -75,6 +75,16 @@ class RunFolder:
         return self.path / "model-card.html"
 
     @property
+    def dossier(self) -> Path:
+        """What the study tells of persons, and a skeleton of an impact assessment."""
+        return self.path / "dossier.md"
+
+    @property
+    def dossier_page(self) -> Path:
+        """The same as a page."""
+        return self.path / "dossier.html"
+
+    @property
     def tls(self) -> Path:
         """The study's certificate authority and the server's certificate."""
         return self.path / "tls"
@@ -145,6 +155,26 @@ class RunFolder:
     def waiting(self) -> Path:
         """Updates that wait on the disk for their turn."""
         return self.path / "waiting"
+
+    @property
+    def sums(self) -> Path:
+        """What a coordinator keeps of secure sums; nothing in it is of one hospital."""
+        return self.path / "sums"
+
+    @property
+    def stretch(self) -> Path:
+        """The stretch of rounds whose keys are in use, with the public keys and sealed shares."""
+        return self.sums / "stretch.json"
+
+    @property
+    def summed(self) -> Path:
+        """Whose masked numbers are in the newest sum; written before it is opened."""
+        return self.sums / "summed.json"
+
+    @property
+    def masked_total(self) -> Path:
+        """The newest sum, still masked."""
+        return self.sums / "total.bin"
 
     @property
     def superlink_log(self) -> Path:
