@@ -103,11 +103,6 @@ class TrainResult:
         return replace(self, update=None, masked=None, part=b"")
 
     @property
-    def brings_work(self) -> bool:
-        """Say whether it is what a round waits for."""
-        return self.update is not None or self.masked is not None
-
-    @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
         numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]

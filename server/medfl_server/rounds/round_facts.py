@@ -33,7 +33,7 @@ def facts_of_round(
         compared: What is known of each site's update beside the others'; see outliers.
     """
     seconds, missing = round(replies.seconds, 3), replies.missing
-    if replies.pooled is not None or replies.void:
+    if replies.is_masked:
         masked = {site: _masked(answered) for site, answered in replies.answered.items()}
         pooled = None if replies.pooled is None else _pooled(replies.pooled, compared or {})
         asked = Asked.of_replies(round_, seconds, masked, missing, pooled)
