@@ -9,6 +9,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.ui.asking import confirmed
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
+from medfl_server.commands.dossier import dossier
 from medfl_server.commands.init import init
 from medfl_server.commands.models import models
 from medfl_server.commands.plan import plan as write_plan
@@ -289,8 +290,9 @@ def export(
 
 
 app.command()(models)
-app.command("plan")(write_plan)
 app.command()(suggest_plan)
+app.command()(dossier)
+app.command("plan")(write_plan)
 
 
 def main() -> None:

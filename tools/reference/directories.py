@@ -28,6 +28,8 @@ RUN = {
     "model-card.md": "what the model is for and how good it is",
     "model-card.html": "the same as a page",
     "report.html": "the study report",
+    "dossier.html": "what the study tells of persons, and a DPIA skeleton (`dossier`)",
+    "dossier.md": "the same as text",
     "harmony.html": "how the sites' data differ, where the plan asks for statistics",
     "sums/stretch.json": "secure sums: public keys and sealed shares of the rounds under way",
     "sums/summed.json": "whose masked numbers are in the newest sum; written before it is opened",

@@ -46,10 +46,10 @@ from medfl_common.errors import (
     DisclosureError,
     MedflError,
     code_of,
-    full_disk,
     new_incident,
     reason_of,
 )
+from medfl_common.full import full_disk
 from medfl_common.models.network import Network
 from medfl_common.models.weights import shared_weights
 from medfl_common.wire.ledger_statement import LastLine, statement_in
@@ -179,7 +179,7 @@ def _do(
     if site.state is not None and is_bound:
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
-    is_stated = statement_in(content) is not None
+    is_stated = site.study_key is None or statement_in(content) is not None
     result = _work(task, model, site, session, entered.keeps, is_stated)
     inputs = session.inputs_for(task, site, model)
     if readable := try_to_read(task, model, inputs, result, site):

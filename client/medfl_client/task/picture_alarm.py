@@ -23,8 +23,8 @@ def try_to_read(
 ) -> str:
     """Try to read an image out of an update; say what can be read, empty if nothing.
 
-    Raises DisclosureError where the policy stops such an update. The model holds the task's
-    weights afterwards. A virtual hospital has nobody to tell, and tries nothing.
+    Raises DisclosureError where the policy stops such an update, noise apart. The model holds the
+    task's weights afterwards. A virtual hospital has nobody to tell, and tries nothing.
     """
     mode, update = site.policy.self_test, result.update
     if site.state is None or update is None or mode == "off" or not _is_due(task, site):
@@ -36,7 +36,7 @@ def try_to_read(
     ledger.append(path, {"run": task.run, "round": task.round, **_facts(found)})
     if found is None or not found.n_found:
         return ""
-    if mode == "stop":
+    if mode == "stop" and task.plan.privacy.noise is None:  # there a refusal would tell of data
         raise held_back(in_words(found), "self_test")
     return in_words(found)
 

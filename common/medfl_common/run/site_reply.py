@@ -70,13 +70,11 @@ class SiteReply:
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        if waited is not None:
-            facts["waited"] = waited
-        if for_round is not None:
-            facts["for_round"] = for_round
+        known = {"waited": waited, "for_round": for_round}
+        facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
-        facts |= _dense_facts(mask_counts, box_counts)
+        facts |= _dense_facts(mask_counts, box_counts) | _of_membership(membership)
         if groups:
             facts["groups"] = {
                 kind: [counts_to_json(one) for one in counts] for kind, counts in groups.items()
@@ -85,8 +83,6 @@ class SiteReply:
             facts["versions"] = {**versions}
         if features is not None:
             facts["features"] = [*features.to_numbers()]
-        if membership is not None:
-            facts["membership"] = {k: v.tolist() for k, v in vars(membership).items()}
         return cls({**facts, **compared})
 
     @classmethod
@@ -219,6 +215,12 @@ class SiteReply:
             return None
         counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
         return SiteStatistics(**counts)
+
+
+def _of_membership(counts: Membership | None) -> dict[str, Json]:
+    if counts is None:
+        return {}
+    return {"membership": {k: v.tolist() for k, v in vars(counts).items()}}
 
 
 def _dense_facts(masks: MaskCounts | None, boxes: BoxCounts | None) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""Membership inference on finished models: one that is overfitted is found, an untrained one not."""
+"""Membership inference on finished models: learnt by heart is found, untrained is not."""
 
 from pathlib import Path
 
