@@ -1,14 +1,15 @@
 """AUC at epsilon 8, 3, 1 and without noise: PneumoniaMNIST over five hospitals.
 
     private_auc.py DATA.npz WORK cnn [SEED...]           # the whole small CNN
-    private_auc.py FEATURES.npz WORK lite0 [SEED...]     # a head on features.py's features
+    private_auc.py FEATURES.npz WORK lite0 [SEED...]     # a head on published_features.py
     private_auc.py DATA.npz WORK resnet18 [SEED...]      # a head on a random frozen ResNet-18
     private_auc.py table WORK
 
 The draws, clipping, noise and accountant are medfl's own; hospitals are averaged with equal
 weights in this process, and an image is a patient. A fifth of the images is the test part, the same
 for every seed; a tenth is validation, drawn by seed. `clipped` makes the same draws and clips
-without noise; `plain` is medfl's training without privacy. Rows go to WORK/auc.jsonl.
+without noise; `plain` is medfl's training without privacy. RATE is the learning rate of private
+steps. Rows go to WORK/auc.jsonl.
 """
 
 import json
@@ -20,24 +21,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medfl_client.data.dataset import Examples, ImageSet, SiteData
-from medfl_client.training.clipping import PatientClipping
+from medfl_client.training.draw_units import Units
 from medfl_client.training.evaluate import exact_auc, score
 from medfl_client.training.frozen_features import FeatureSet, feature_data
 from medfl_client.training.objectives.plain import Plain
-from medfl_client.training.step import make_optimizer
+from medfl_client.training.private_train import Draws, train_privately
 from medfl_client.training.train import train
 from medfl_common.models import build_model
 from medfl_common.plan.noise_cost import fitting_multiplier
 from medfl_common.plan.plan import Plan, plan_from_values
 from medfl_common.plan.privacy import Noise
-from medfl_common.privacy.random_stream import SecretStream
+from medfl_common.privacy.random_stream import derived_key
 
 CPU, N_SITES, TEST_SEED = torch.device("cpu"), 5, 2026
 EPSILONS = (8.0, 3.0, 1.0)
-ROUNDS, STEPS, DRAW, CLIP, RATE, DELTA = 10, 6, 256, 1.0, 0.5, 1e-5
+ROUNDS, STEPS, DRAW, CLIP, DELTA = 10, 6, 256, 1.0, 1e-5
+NO_NOISE = 1e-9
 PLAIN = {"rounds": 20, "training": {
     "lr": 0.02, "batch_size": 32, "precision": "float32", "schedule": {"kind": "cosine"},
 }}  # fmt: skip
@@ -66,6 +67,25 @@ def make_plan(kind: str, seed: int) -> Plan:
         "model": {"name": "small_cnn", "norm": "group"} if is_cnn else
                  {"name": "resnet18", "norm": "group", "freeze": "all"},
         "training": PLAIN["training"], "federation": {"rounds": PLAIN["rounds"]},
+    })  # fmt: skip
+
+
+def with_noise(plan: Plan, way: float | str, rate: float, n_patients: int) -> Plan:
+    """Give the plan with private training; `clipped` has next to no noise, and no epsilon."""
+    noise = Noise(
+        epsilon=way if isinstance(way, float) else 100, delta=DELTA, clip=CLIP, draw=DRAW,
+        steps=STEPS, multiplier=1, least_patients=n_patients,
+    )  # fmt: skip
+    scale = fitting_multiplier(noise, ROUNDS) if isinstance(way, float) else NO_NOISE
+    constant = plan.training.schedule.model_copy(update={"kind": "constant"})
+    return plan.model_copy(update={
+        "privacy": plan.privacy.model_copy(
+            update={"noise": noise.model_copy(update={"multiplier": scale})}
+        ),
+        "training": plan.training.model_copy(
+            update={"lr": rate, "momentum": 0.0, "batch_size": 64, "schedule": constant}
+        ),
+        "federation": plan.federation.model_copy(update={"rounds": ROUNDS}),
     })  # fmt: skip
 
 
@@ -101,51 +121,26 @@ def subset(everything: Examples, part: np.ndarray) -> Examples:
     return ImageSet(everything.pixels, part, everything.targets[index], everything.channels)
 
 
-def loss_of_each(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Give (B,) losses."""
-    return binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+def units_of(images: Examples) -> Units:
+    """Say that each image is a patient."""
+    n = len(images)
+    return Units(tuple(str(i) for i in range(n)), tuple(np.arange(n)[:, None]), "")
 
 
-def train_privately(
-    model: nn.Module, images: Examples, plan: Plan, noise: Noise, scale: float, key: str
-) -> None:
-    """Make a round's private steps; `scale` is the noise in clips."""
-    model.train()
-    optimizer = make_optimizer(model, plan.training, RATE)
-    coins, normals = (SecretStream(bytes(32), kind, key) for kind in ("coins", "normals"))
-    for _ in range(noise.steps):
-        drawn = torch.from_numpy(
-            np.flatnonzero(coins.coins(len(images), noise.draw / noise.least_patients))
-        )
-        pixels, targets = images.batch(drawn)
-        with PatientClipping(model, noise.clip, "the network") as clipping:
-            clipping.add(pixels, targets, [1] * len(drawn), loss_of_each)
-        for weight, total in zip(clipping.parameters, clipping.sums, strict=True):
-            if scale:
-                total += (
-                    scale
-                    * noise.clip
-                    * torch.from_numpy(normals.normal(total.numel())).reshape(total.shape)
-                )
-            weight.grad = (total / noise.draw).float()
-        optimizer.step()
-
-
-def federate(
-    model: nn.Module, sites: list[Examples], plan: Plan, noise: Noise | None, scale: float
-) -> None:
+def federate(model: nn.Module, sites: list[Examples], plan: Plan) -> None:
     """Train in rounds: every hospital from the same weights, then their mean."""
-    rounds = plan.federation.rounds if noise is None else ROUNDS
+    noise, rounds = plan.privacy.noise, plan.federation.rounds
     weights = [p.detach().clone() for p in model.parameters()]
     for round_ in range(1, rounds + 1):
         total = [torch.zeros_like(w) for w in weights]
         for i, images in enumerate(sites):
             load(model, weights)
-            key = f"{plan.seed} {round_} {i}"
             if noise is None:
-                train(model, images, plan, round_, key, Plain(), CPU)
+                train(model, images, plan, round_, str(i), Plain(), CPU)
             else:
-                train_privately(model, images, plan, noise, scale, key)
+                draws = Draws(derived_key(bytes(32), plan.seed, round_, i), noise.least_patients)
+                units = units_of(images)
+                train_privately(model, images, units, plan, round_, Plain(), CPU, draws)
             for mean, p in zip(total, model.parameters(), strict=True):
                 mean += p.detach() / len(sites)
         weights = total
@@ -168,32 +163,26 @@ def new_model(kind: str, everything: Examples, plan: Plan) -> nn.Module:
     return nn.Sequential(nn.Linear(everything.features.shape[-1], 1))
 
 
-def main(kind: str, source: Path, work: Path, seeds: list[int]) -> None:
+def main(what: str, source: Path, work: Path, seeds: list[int]) -> None:
     """Run what is not in the file yet."""
+    kind, _, rate = what.partition(":")
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
     file = work / "auc.jsonl"
     everything = load_all(kind, source, make_plan(kind, 0))
     for seed in seeds:
         plan, parts = make_plan(kind, seed), split(len(everything), seed)
-        training = plan.training.model_copy(update={"momentum": 0.0})
-        private = plan.model_copy(update={"training": training})
         sites = [subset(everything, parts[f"hospital-{i}"]) for i in range(1, N_SITES + 1)]
         for way in ("plain", "clipped", *EPSILONS):
-            if any((r["kind"], r["seed"], r["way"]) == (kind, seed, way) for r in rows(file)):
+            if any((r["kind"], r["seed"], r["way"]) == (what, seed, way) for r in rows(file)):
                 continue
-            epsilon = way if isinstance(way, float) else 100.0
-            noise = Noise(
-                epsilon=epsilon, delta=DELTA, clip=CLIP, draw=DRAW, steps=STEPS, multiplier=1,
-                least_patients=min(map(len, sites)),
-            )  # fmt: skip
-            scale = fitting_multiplier(noise, ROUNDS) if isinstance(way, float) else 0.0
+            n_patients = min(map(len, sites))
+            used = plan if way == "plain" else with_noise(plan, way, float(rate), n_patients)
             model, started = new_model(kind, everything, plan), time.process_time()
-            is_plain = way == "plain"
-            federate(
-                model, sites, plan if is_plain else private, None if is_plain else noise, scale
-            )
-            found = {"kind": kind, "seed": seed, "way": way, "multiplier": scale,
+            federate(model, sites, used)
+            noise = used.privacy.noise
+            found = {"kind": what, "seed": seed, "way": way,
+                     "multiplier": noise.multiplier if noise else 0,
                      "cpu_s": time.process_time() - started}  # fmt: skip
             for name in ("validation", "test"):
                 logits, targets = score(model, subset(everything, parts[name]), plan, CPU)

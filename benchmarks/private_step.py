@@ -126,9 +126,9 @@ def medfl_private(job: str, precision: str, has_noise: bool = True) -> Step:
         return loss(logits.float(), truth, reduction="none").mean(dim=1)
 
     def step() -> None:
-        with PatientClipping(model, CLIP, job) as clipping:
-            with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-                clipping.add(pixels, targets, ones, loss_of_each)
+        mixed = torch.autocast("cpu", kind, enabled=kind != torch.float32)
+        with PatientClipping(model, CLIP, job) as clipping, mixed:
+            clipping.add(pixels, targets, ones, loss_of_each)
         for weight, total in zip(clipping.parameters, clipping.sums, strict=True):
             if has_noise:
                 noise = torch.from_numpy(stream.normal(total.numel())).reshape(total.shape)

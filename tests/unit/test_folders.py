@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 from tools.reference.directories import COORDINATOR, RUN, SIMULATION, SITE
 
-from medfl_client.config.folder import CacheFolder, OutlineFolder, SiteFolder, StateFolder
+from medfl_client.config.folder import (
+    CacheFolder,
+    OutlineFolder,
+    SiteFolder,
+    StateFolder,
+    SumFolder,
+)
 from medfl_common.run.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
-KINDS = (SiteFolder, StateFolder, CacheFolder, OutlineFolder, RunFolder)
+KINDS = (SiteFolder, StateFolder, CacheFolder, OutlineFolder, SumFolder, RunFolder)
 FOLDERS = {"client/medfl_client/config/folder.py", "common/medfl_common/run/folder.py"}
 # `ca.crt` is a setting's default, too; a public report may show both names.
 DEFAULTS = {"ca.crt", "plan.yaml"}

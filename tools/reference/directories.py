@@ -31,6 +31,9 @@ RUN = {
     "dossier.html": "what the study tells of persons, and a DPIA skeleton (`dossier`)",
     "dossier.md": "the same as text",
     "harmony.html": "how the sites' data differ, where the plan asks for statistics",
+    "sums/stretch.json": "secure sums: public keys and sealed shares of the rounds under way",
+    "sums/summed.json": "whose masked numbers are in the newest sum; written before it is opened",
+    "sums/total.bin": "the newest sum, still masked",
 }
 COORDINATOR = {
     "roster.json": "the enrolled hospitals and their public keys",
@@ -114,6 +117,9 @@ SITE = {
     "state/steps/RUN.safetensors": "the weights answered last (`policy.model_step`)",
     "state/proposed/": "plans that came unapproved and wait",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
+    "state/secure/RUN/sums.key": "secrets of the newest rounds of secure sums; never leaves",
+    "state/secure/RUN/journal.jsonl": "what was masked and opened there, chained by hashes",
+    "state/secure/RUN/journal.head": "the hash of the last line",
     "state/local/RUN/": "layers and client state that stay here between rounds",
     "state/models/RUN/": "a study's final model: weights, plan, reading, `scores.txt`",
     "state/models/personal-RUN/": "the hospital's own model, where the algorithm makes one",

@@ -11,6 +11,7 @@ from medfl_client.data.split import Sides, salt_of, split_key
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 from medfl_common.seeds import numpy_generator
+from medfl_common.wire.secure_sum import KINDS
 
 SINCE = "role"  # a rule of the policy in each line of a version that notes parts
 
@@ -44,13 +45,17 @@ def sides_of_earlier_version(
 
 
 def _answers(state: Path, plan: Plan) -> list[dict[str, Any]]:
-    """List the ledger's lines of what has left; a refusal is none, a damaged line may be one."""
+    """List the ledger's lines of what has left of the data; a damaged line may be one.
+
+    A refusal is none, and neither are keys and shares of secure sums.
+    """
     path = StateFolder(state).ledger
     if not path.exists():
         return []
     with path.open(encoding="utf-8", errors="replace") as lines:
         found = [_parsed(line, plan) for line in lines if line.endswith("\n")]
-    return [line for line in found if line.get("decision", "released") == "released"]
+    left = [line for line in found if line.get("decision", "released") == "released"]
+    return [line for line in left if line.get("kind") not in KINDS]
 
 
 def _parsed(line: str, plan: Plan) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan, plan_from_json
 
 N_PROPOSED = 20  # of so many proposed plans, the newest, are kept
+GROUP = "group"  # the action of a line about a plan's hospitals: see egress/sums/groups.py
 Action = Literal["approve", "withdraw"]
 Status = Literal["approved", "withdrawn", "not approved"]
 STATUS: dict[str, Status] = {"approve": "approved", "withdraw": "withdrawn"}
@@ -58,7 +59,8 @@ def read_records(state: Path) -> list[Record]:
             "approved",
             todo="put the file and its .head aside as evidence, and approve the plan again",
         )
-    return [Record.of(line) for line in ledger.read_lines(StateFolder(state).approvals)]
+    lines = ledger.read_lines(StateFolder(state).approvals)
+    return [Record.of(line) for line in lines if line["action"] != GROUP]
 
 
 def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:

@@ -146,7 +146,7 @@ def plan_costs(plan: Plan) -> dict[Set, Rdp]:
     noise = plan.privacy.noise
     if noise is None:
         raise ValueError("a plan without noise has no cost")
-    n_scorings = 1 + (plan.evaluation.test > 0)
+    n_scorings = (plan.evaluation.validation > 0) + (plan.evaluation.test > 0)
     held_out = n_scorings * rdp_of_scoring(noise)
     return dict(zip(SETS, (rdp_of_training(noise, plan.federation.rounds), held_out), strict=True))
 

@@ -18,6 +18,7 @@ from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked
+from medfl_client.egress.sums.released import Mask, expected_of, only_masked
 from medfl_client.egress.told_effects import released_effects
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
@@ -85,7 +86,12 @@ def _refused(what: str, setting: str) -> DisclosureError:
 
 
 def release(
-    result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, sent: Sent = NOTHING
+    result: TrainResult,
+    task: TrainTask,
+    policy: Policy,
+    shapes: Shapes,
+    sent: Sent = NOTHING,
+    mask: Mask | None = None,
 ) -> RecordDict:
     """Turn a result into the message that leaves, or raise DisclosureError and send nothing.
 
@@ -97,6 +103,7 @@ def release(
         policy: The site's.
         shapes: The update's tensors.
         sent: What has left before.
+        mask: Masks what is left of the result, where the plan has secure sums.
     """
     if (result.plan, result.round, result.nonce) != (
         plan_number(task.plan),
@@ -116,7 +123,10 @@ def release(
         if task.kind != "describe":
             raise held_back("statistics were not asked for")
         result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
-    content = encode_result(_permitted_metrics(result, task, policy), task.plan)
+    result = _permitted_metrics(result, task, policy)
+    if mask is not None:
+        result = only_masked(result, mask)
+    content = encode_result(result, task.plan)
     let_out(content, task, policy, shapes, sent)
     return content
 
@@ -125,7 +135,7 @@ def let_out(
     content: RecordDict, task: TrainTask, policy: Policy, shapes: Shapes, sent: Sent
 ) -> None:
     """Look at a finished reply a last time, whatever made it, and weigh it; or DisclosureError."""
-    inspect(content, task.plan, shapes, policy)
+    inspect(content, task.plan, shapes, policy, expected_of(task, shapes))
     size = n_bytes(content) / 1e6
     if size > policy.max_message_mb:
         raise held_back(

@@ -13,6 +13,7 @@ from medfl_client.egress.feature_rules import why_not
 from medfl_client.egress.held_back import held_back
 from medfl_client.egress.mask_rules import check_masks
 from medfl_client.egress.noise_rules import check_noisy
+from medfl_client.egress.sums.released import why_not_only_masked
 from medfl_common.errors import LinkError, MedflError, reason_of
 from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
@@ -22,13 +23,34 @@ from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.membership_numbers import MEMBERSHIP, small_counts
 from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
-from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, decode_weights, header, layout_of
+from medfl_common.wire.secure_sum import MASKED, PART
+from medfl_common.wire.tensors import (
+    FLAT,
+    WHOLE,
+    Shapes,
+    codec_of,
+    decode_weights,
+    header,
+    layout_of,
+)
 
 # The records that may leave, each with its only type. A new one is its own line and its own reason.
-RECORDS: dict[str, type] = {"numbers": MetricRecord, "update": ArrayRecord}
+RECORDS: dict[str, type] = {
+    "numbers": MetricRecord,
+    "update": ArrayRecord,
+    MASKED: ArrayRecord,  # of a secure sum, in place of all else that is of the data
+    PART: ArrayRecord,  # keys and sealed shares of a secure sum, as bytes
+}
+NOTHING_MORE: Mapping[str, tuple[str, int]] = {}
 
 
-def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Policy) -> None:
+def inspect(
+    content: RecordDict,
+    plan: Plan | None,
+    shapes: Shapes,
+    policy: Policy,
+    expected: Mapping[str, tuple[str, int]] = NOTHING_MORE,
+) -> None:
     """Raise DisclosureError unless the message holds listed things only.
 
     Args:
@@ -36,6 +58,7 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
         plan: What it answers; None: the task could not be read, and only a code may leave.
         shapes: The update's tensors.
         policy: The site's.
+        expected: Type and length of the one array of a secure sum's records that may leave.
     """
     for name, record in content.items():
         if type(record) is not RECORDS.get(name):
@@ -45,6 +68,7 @@ def inspect(content: RecordDict, plan: Plan | None, shapes: Shapes, policy: Poli
     numbers = content.metric_records["numbers"]
     for name, value in numbers.items():
         _check_number(name, value)
+    _check_sum(content, plan, expected)
     if "update" in content:
         _check_update(content.array_records["update"], plan, shapes)
     _check_n_images(numbers, policy, "update" in content)
@@ -71,6 +95,27 @@ def _check_number(name: str, value: object) -> None:
         raise held_back(f"{name} is not a number, or not a list of counts")
     if isinstance(value, float) and not math.isfinite(value):
         raise held_back("a weight, loss or metric is a NaN or an infinity")
+
+
+def _check_sum(
+    content: RecordDict, plan: Plan | None, expected: Mapping[str, tuple[str, int]]
+) -> None:
+    """Of a plan with secure sums nothing of the data stands open, and one array has its length."""
+    if plan is None or plan.privacy.secure_sum is None:
+        if MASKED in content or PART in content:
+            raise held_back("a record of a secure sum, which the plan has not")
+        return
+    numbers = content.metric_records["numbers"]
+    if why := why_not_only_masked({*content}, numbers):
+        raise held_back(why)
+    found = {MASKED, PART} & set(content)
+    if found != set(expected):
+        raise held_back("the reply has not the record of a secure sum that was asked for")
+    for name, (dtype, n) in expected.items():
+        record = content.array_records[name]
+        if [*record] != [FLAT]:
+            raise held_back("the record of a secure sum has other arrays")
+        _check_array(record[FLAT], dtype, n)
 
 
 def _check_update(record: ArrayRecord, plan: Plan | None, shapes: Shapes) -> None:

@@ -6,6 +6,7 @@ A reply that was released under another policy is not sent again: the guard deci
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from safetensors import safe_open
@@ -14,20 +15,26 @@ from safetensors.torch import save
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
+from medfl_common.wire.secure_sum import MASKED
 from medfl_common.wire.tasks import TrainTask
 
+UPDATE = "update"
 # Rules of questions and amounts, not of what a reply holds.
 UNRELATED = {"repeats", "start_weights", "min_batch", "model_step", "max_mb_ever"}
 
 
 def keep(state: Path, task: TrainTask, question: str, policy: Policy, content: RecordDict) -> None:
     """Keep what was released for a task, in place of the reply before; `question`: its SHA-256."""
-    update = content.array_records.get("update")
-    tensors = {name: torch.from_numpy(array.numpy()) for name, array in (update or {}).items()}
+    record = MASKED if MASKED in content else UPDATE
+    arrays = {name: array.numpy() for name, array in content.array_records.get(record, {}).items()}
+    if record == MASKED:  # the same bits, of a type that every version of torch can write
+        arrays = {name: array.view(np.int32) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     numbers = json.dumps(dict(content.metric_records["numbers"]))
     path = _path(state, task)
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"task": _identity(task, policy), "numbers": numbers, "question": question}
+    metadata["record"] = record
     write_atomic(path, save(tensors, metadata=metadata))
 
 
@@ -44,8 +51,11 @@ def find(state: Path, task: TrainTask, question: str, policy: Policy) -> RecordD
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     content = RecordDict({"numbers": MetricRecord(json.loads(metadata["numbers"]))})
     if tensors:
-        arrays = {name: Array(tensor.numpy()) for name, tensor in tensors.items()}
-        content["update"] = ArrayRecord(arrays)
+        record = metadata.get("record", UPDATE)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        if record == MASKED:
+            arrays = {name: array.view(np.uint32) for name, array in arrays.items()}
+        content[record] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
     return content
 
 

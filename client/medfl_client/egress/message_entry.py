@@ -16,10 +16,12 @@ from medfl_client.config.site_file import Policy
 from medfl_client.config.studies import states_of
 from medfl_client.egress import ledger, privacy_ledger
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
+from medfl_common.files import Json
 from medfl_common.models.weights import norm
 from medfl_common.wire.results import content_sha256, n_bytes
+from medfl_common.wire.secure_sum import MASKED, PART
 from medfl_common.wire.tasks import TrainTask
-from medfl_common.wire.tensors import Shapes, codec_of, decode_weights
+from medfl_common.wire.tensors import FLAT, Shapes, codec_of, decode_weights
 
 RELEASED = "released"
 UNKNOWN = "unknown"  # in place of the facts of a task that could not be read
@@ -172,7 +174,7 @@ def write_receipt(
             "round": task.round if task else 0,
             "to": to,
             "bytes": n_bytes(reply),
-            "arrays": {name: list(tensor.shape) for name, tensor in sent.items()},
+            "arrays": {**{name: list(t.shape) for name, t in sent.items()}, **_of_sum(reply)},
             "norm": norm(sent),
             "numbers": [*sorted(reply.metric_records["numbers"])],
             "sha256": content_sha256(reply),
@@ -182,6 +184,12 @@ def write_receipt(
             **({} if left_at is None else {"time": round(left_at, 3)}),
         },
     )
+
+
+def _of_sum(reply: RecordDict) -> dict[str, Json]:
+    """Give the lengths of what a reply has of a secure sum: nobody can tell its norm."""
+    found = {name: reply.array_records.get(name) for name in (MASKED, PART)}
+    return {name: list(record[FLAT].shape) for name, record in found.items() if record is not None}
 
 
 def decision_of(error: Exception) -> str:

@@ -21,7 +21,7 @@ from medfl_client.egress import approvals, ledger
 from medfl_client.egress.start_weights import check_start
 from medfl_common.errors import QuestionError, RunError, SecondRunError
 from medfl_common.plan.plan import Plan
-from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tasks import TrainTask, sum_round
 
 BACK = 2  # rounds: a coordinator has two checkpoints
 N_SCORINGS = 2  # at the end: of the last model, and of the best
@@ -77,8 +77,11 @@ def check_head(task: TrainTask, site: str) -> None:
             f"and start again; else ask the coordinator to enrol this site as {site}"
         )
         raise error
-    last = {"describe": 0}.get(task.kind, task.plan.federation.rounds)
-    if not (task.kind == "train") <= task.round <= last:
+    n_rounds = task.plan.federation.rounds
+    last = {"describe": 0, "keys": 0, "setups": 0}.get(task.kind, n_rounds)
+    if task.kind == "open":  # what was not masked here is not opened, whatever its number
+        last = sum_round("test", n_rounds)
+    if not (task.kind in ("train", "open")) <= task.round <= last:
         raise refused(f"{task.kind} is asked of round {task.round}, the plan has {last}")
 
 

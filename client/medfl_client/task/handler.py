@@ -27,6 +27,12 @@ from medfl_client.task.noise_at_site import noise_at
 from medfl_client.task.picture_alarm import try_to_read
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.reply_line import line_of
+from medfl_client.task.secure import (
+    answer_trip,
+    is_small_trip,
+    mask_of,
+    permit_sum,
+)
 from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import (
@@ -40,10 +46,10 @@ from medfl_common.errors import (
     DisclosureError,
     MedflError,
     code_of,
-    full_disk,
     new_incident,
     reason_of,
 )
+from medfl_common.full import full_disk
 from medfl_common.models.network import Network
 from medfl_common.models.weights import shared_weights
 from medfl_common.wire.ledger_statement import LastLine, statement_in
@@ -116,7 +122,7 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
-    _permit(head, site)
+    _permit(head, site, session)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
     sent = mb_sent(site.state, site.policy) if site.state else NOTHING
@@ -126,10 +132,13 @@ def _answer(
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")
         return kept
+    if is_small_trip(head):
+        return answer_trip(head, site, session, sent, tell)
     task, result = _do(content, head, model, site, session, tell)
     result = replace(result, versions=own_versions())
-    reply = release(result, task, site.policy, shapes, sent)
-    _permit(head, site)  # the hospital may have withdrawn while this worked
+    _permit(head, site, session)  # the hospital may have withdrawn while this worked
+    mask = mask_of(head, content, site, session, shapes)
+    reply = release(result, task, site.policy, shapes, sent, mask)
     if site.state:
         replies.keep(site.state, task, question, site.policy, reply)
     write_ledger(site, task, reply, shapes, RELEASED)
@@ -170,7 +179,7 @@ def _do(
     if site.state is not None and is_bound:
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
-    is_stated = statement_in(content) is not None
+    is_stated = site.study_key is None or statement_in(content) is not None
     result = _work(task, model, site, session, entered.keeps, is_stated)
     inputs = session.inputs_for(task, site, model)
     if readable := try_to_read(task, model, inputs, result, site):
@@ -191,13 +200,14 @@ def _enter(content: RecordDict, task: TrainTask, site: Site) -> Entered:
     return questions.enter(site.state, task, asked_sha256(content), site.policy)
 
 
-def _permit(task: TrainTask, site: Site) -> None:
+def _permit(task: TrainTask, site: Site, session: Session) -> None:
     """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
         budget.check_bounded(site.state, task.plan)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
+    permit_sum(task, site, session)
 
 
 def _work(

@@ -1,6 +1,7 @@
 """What a site's answers with noise need: its secret, its declared patients, its account."""
 
 import hashlib
+import hmac
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.secret_keys import noise_secret
@@ -19,12 +20,14 @@ def noise_at(site: Site, task: TrainTask, is_stated: bool) -> NoiseAtSite:
         task: What is asked.
         is_stated: The coordinator sent its newest statement of this site's ledger along.
     """
+    secret = _secret(site, task)
 
     def charge(question: str, cost: Cost) -> None:
-        if site.state is not None:
-            budget.charge(site.state, task, question, cost, site.policy, is_stated)
+        if site.state is not None:  # with another key the same question has other noise
+            name = hmac.digest(secret, b"charged question" + question.encode(), "sha256").hex()
+            budget.charge(site.state, task, name, cost, site.policy, is_stated)
 
-    return NoiseAtSite(_secret(site, task), site.n_patients, charge)
+    return NoiseAtSite(secret, site.n_patients, charge)
 
 
 def _secret(site: Site, task: TrainTask) -> bytes:

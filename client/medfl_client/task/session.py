@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 import torch
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress.patient_sets import FewApart, compare, keep, require_apart
 from medfl_client.egress.questions import plans_of
+from medfl_client.egress.sums.journal import FileJournal, Journal, MemoryJournal
+from medfl_client.egress.sums.member import Member
+from medfl_client.egress.sums.standing import Identity
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import CLIENT_STATE, MOST, RoundStore
 from medfl_client.training.frozen_features import feature_data
@@ -17,6 +21,7 @@ from medfl_common.errors import (
     NoStartError,
     NotApprovedError,
     SecondRunError,
+    SumError,
     WithdrawnError,
 )
 from medfl_common.models import build_model
@@ -48,6 +53,7 @@ class Session:
         self._client_states: dict[tuple[str, str], RoundStore] = {}  # of algorithms, the same
         self._few: FewApart | None = None  # patients, from those of earlier answers
         self._noted: set[str] = set()  # kinds of tasks whose patients are noted
+        self._journals: dict[tuple[str, str], Journal] = {}  # of secure sums, by run and site
         self._refusal = ""  # the last that a person was told of
         # Ledger lines of codes that left while the disk took none.
         self.owed: deque[Callable[[], None]] = deque(maxlen=MOST_OWED)
@@ -127,6 +133,18 @@ class Session:
         if task.site not in self._features:
             self._features[task.site] = feature_data(model, data, task.plan, task.site, site.device)
         return self._features[task.site]
+
+    def member_for(self, task: TrainTask, site: Site) -> Member:
+        """Give the site's part in the run's secure sums; raises SumError without a key."""
+        sums = task.plan.privacy.secure_sum
+        if sums is None or site.signing is None:
+            raise SumError("this site has no signing key for secure sums")
+        own = Identity(task.site, site.signing, task.run, task.plan.hash(), sums)
+        if site.state is not None:
+            return Member(own, FileJournal.of(StateFolder(site.state).secure, task.run))
+        if site.local is not None:  # of a virtual hospital, which any process may be
+            return Member(own, FileJournal.of(site.local / "secure", task.run))
+        return Member(own, self._journals.setdefault((task.run, task.site), MemoryJournal()))
 
     def is_news(self, error: Exception) -> bool:
         """Say whether a refusal is another than the last; one that waits is asked every seconds."""

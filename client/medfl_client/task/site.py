@@ -30,7 +30,7 @@ class Site:
     device: torch.device
     data: Callable[[Plan], SiteData]  # its images, split by patient
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
-    signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
+    signing: Ed25519PrivateKey | None = None  # signs replies; a virtual hospital's, keys alone
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger

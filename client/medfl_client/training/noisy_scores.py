@@ -75,7 +75,10 @@ def _weights(units: Units, n_images: int) -> Table:
 
 def _by_score(odds: torch.Tensor, target: torch.Tensor, weights: Table, plan: Plan) -> Table:
     """Weigh (2, bins): the rest and the class, by log-odds, of those of whom it is known."""
-    found, place = np.zeros((2, len(edges(plan)) + 1)), np.searchsorted(edges(plan), odds, "right")
+    found, place = (
+        np.zeros((2, len(edges(plan)) + 1)),
+        np.searchsorted(edges(plan), odds.numpy(), "right"),
+    )
     known = ~torch.isnan(target).numpy()
     rows = (target.numpy() > 0.5).astype(int)
     np.add.at(found, (rows[known], place[known]), weights[known])

@@ -15,6 +15,7 @@ from medfl_common.run.best import Best, best_of, best_to_json
 from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.data_source import DataSource
 from medfl_common.run.decisions import PlanChanged, RosterChanged, TakenBack
+from medfl_common.run.pooled_reply import PooledReply
 from medfl_common.run.site_reply import Facts, SiteReply
 
 QUARANTINED = "quarantined: "  # so the reason begins why a reply was not admitted
@@ -112,6 +113,7 @@ class Asked(AtRound):
         seconds: float | None,
         sites: Mapping[str, SiteReply],
         missing: Mapping[str, str],
+        pooled: PooledReply | None = None,
     ) -> Self:
         """Note the replies to one question.
 
@@ -120,10 +122,12 @@ class Asked(AtRound):
             seconds: How long the coordinator waited; None: it is not kept.
             sites: The replies.
             missing: Who did not answer, with the reason.
+            pooled: What the sites say together, where they added it up before they told it.
         """
         waited = {} if seconds is None else {"seconds": seconds}
         replies = {site: dict(reply.facts) for site, reply in sites.items()}
-        return cls({"round": round_, **waited, "sites": replies, "missing": {**missing}})
+        facts = {"round": round_, **waited, "sites": replies, "missing": {**missing}}
+        return cls(facts if pooled is None else {**facts, "pooled": {**pooled.facts}})
 
     @property
     def seconds(self) -> float:
@@ -134,6 +138,12 @@ class Asked(AtRound):
     def sites(self) -> dict[str, SiteReply]:
         """The replies, by site."""
         return {site: SiteReply(facts) for site, facts in self.facts.get("sites", {}).items()}
+
+    @cached_property
+    def pooled(self) -> PooledReply | None:
+        """What the sites say together; None: each has said it alone."""
+        told = self.facts.get("pooled")
+        return None if told is None else PooledReply(told)
 
     @property
     def missing(self) -> dict[str, str]:
@@ -187,6 +197,11 @@ class RoundMade(WithModel):
     """A round changed the model; the scores are those of the model before it."""
 
     kind = "round"
+
+    @property
+    def void(self) -> str:
+        """Why a sum that was opened changed nothing, the model included; empty: it did."""
+        return str(self.facts.get("void", ""))
 
     @classmethod
     def of_checkpoint(cls, sha256: str, meta: Facts) -> Self:

@@ -157,6 +157,26 @@ class RunFolder:
         return self.path / "waiting"
 
     @property
+    def sums(self) -> Path:
+        """What a coordinator keeps of secure sums; nothing in it is of one hospital."""
+        return self.path / "sums"
+
+    @property
+    def stretch(self) -> Path:
+        """The stretch of rounds whose keys are in use, with the public keys and sealed shares."""
+        return self.sums / "stretch.json"
+
+    @property
+    def summed(self) -> Path:
+        """Whose masked numbers are in the newest sum; written before it is opened."""
+        return self.sums / "summed.json"
+
+    @property
+    def masked_total(self) -> Path:
+        """The newest sum, still masked."""
+        return self.sums / "total.bin"
+
+    @property
     def superlink_log(self) -> Path:
         """What Flower says at a coordinator."""
         return self.path / "superlink.log"

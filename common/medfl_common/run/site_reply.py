@@ -73,17 +73,30 @@ class SiteReply:
         known = {"waited": waited, "for_round": for_round}
         facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
-            facts |= {"tally": _counts_to_json(score_counts), "exact_auc": exact_auc}
+            facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
         facts |= _dense_facts(mask_counts, box_counts) | _of_membership(membership)
         if groups:
             facts["groups"] = {
-                kind: [_counts_to_json(one) for one in counts] for kind, counts in groups.items()
+                kind: [counts_to_json(one) for one in counts] for kind, counts in groups.items()
             }
         if versions is not None:
             facts["versions"] = {**versions}
         if features is not None:
             facts["features"] = [*features.to_numbers()]
         return cls({**facts, **compared})
+
+    @classmethod
+    def of_masked(
+        cls, seconds: float, bytes_received: int, bytes_sent: int, sha256: str,
+        waited: float | None, versions: Mapping[str, str] | None,
+    ) -> Self:  # fmt: skip
+        """Note that a site took part in a secure sum, and nothing of what it added."""
+        facts: dict[str, Json] = {
+            "seconds": seconds, "bytes_received": bytes_received, "bytes_sent": bytes_sent,
+            "sha256": sha256,
+        }  # fmt: skip
+        facts |= {} if waited is None else {"waited": waited}
+        return cls(facts if versions is None else {**facts, "versions": {**versions}})
 
     @classmethod
     def of_statistics(cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int) -> Self:
@@ -116,9 +129,10 @@ class SiteReply:
         return 0.0 if waited is None else max(float(waited), float(self.facts.get("seconds", 0.0)))
 
     @property
-    def train_loss(self) -> float:
-        """Mean loss over the training images."""
-        return float(self.facts["train_loss"])
+    def train_loss(self) -> float | None:
+        """Mean loss over the training images; None: it is told of hospitals together."""
+        told = self.facts.get("train_loss")
+        return None if told is None else float(told)
 
     @property
     def bytes_received(self) -> int:
@@ -154,7 +168,7 @@ class SiteReply:
     @property
     def score_counts(self) -> ScoreCounts | None:
         """Counts of the validation images; None where the policy withholds them."""
-        return _counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
+        return counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
 
     @property
     def mask_counts(self) -> MaskCounts | None:
@@ -179,7 +193,7 @@ class SiteReply:
         groups = self.facts.get("groups", {}).get(kind)
         if groups is None or not groups[place]["n"]:
             return None
-        return _counts_from_json(groups[place])
+        return counts_from_json(groups[place])
 
     @property
     def features(self) -> FeatureMoments | None:
@@ -235,7 +249,8 @@ def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
     return box_shapes(len(counts.truths))
 
 
-def _counts_to_json(counts: ScoreCounts) -> Json:
+def counts_to_json(counts: ScoreCounts) -> Json:
+    """Write score counts."""
     told = clusters_to_numbers(counts.clusters)
     return {
         "n": counts.n,
@@ -247,7 +262,8 @@ def _counts_to_json(counts: ScoreCounts) -> Json:
     }
 
 
-def _counts_from_json(facts: Facts) -> ScoreCounts:
+def counts_from_json(facts: Facts) -> ScoreCounts:
+    """Read them."""
     confusion, positive, negative = (
         np.array(facts[name]) for name in ("confusion", "positive", "negative")
     )

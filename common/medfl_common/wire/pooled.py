@@ -26,6 +26,7 @@ from medfl_common.metrics.counts import (
 )
 from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.plan import Plan
+from medfl_common.privacy.fixed_point import FixedPoint
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_common.wire.tensors import Shapes
@@ -70,11 +71,10 @@ class PooledLayout:
         assert sums is not None
         if not 1 <= n_sites <= MOST_SITES:
             raise ConfigError(f"{n_sites} hospitals cannot be summed; {MOST_SITES} are the most")
-        self._range, self._most, self._task = float(sums.range), sums.most_images, plan.task
+        self._fixed = FixedPoint(float(sums.range), sums.most_images, n_sites)
+        self._most, self._top, self._task = sums.most_images, self._fixed.top, plan.task
         self._names = sorted(shapes) if kind == "train" else []
         self._shapes = shapes
-        self._top = (2**31 - 1) // n_sites
-        self._n_sites = n_sites
         self._n_bins = N_COARSE_BINS if kind == "train" else N_BINS
         self._has_scores = sums.scores
         self._n_weights = sum(math.prod(shapes[name]) for name in self._names)
@@ -137,24 +137,20 @@ class PooledLayout:
         )
 
     def _quantised(self, update: Mapping[str, torch.Tensor], n: int) -> tuple[Summed, int]:
-        """Give round(update * n) in its unit, mod 2^32, and how many weights were cut off."""
+        """Weight an update with its images, as integers; count the weights that were cut off."""
         vector, n_clipped, start = np.empty(self._n_weights, np.uint32), 0, 0
-        factor = n / self._most * self._top / self._range
         for name in self._names:
-            wished = update[name].detach().reshape(-1).numpy().astype(np.float64)
-            kept = np.clip(wished, -self._range, self._range)
-            n_clipped += int((kept != wished).sum())
-            whole = np.rint(kept * factor).astype(np.int64)
-            vector[start : start + whole.size] = whole.astype(np.uint32)
-            start += whole.size
+            whole, n_cut = self._fixed.quantise(update[name].detach().reshape(-1).numpy(), n)
+            vector[start : start + whole.size] = whole
+            start, n_clipped = start + whole.size, n_clipped + n_cut
         return vector, n_clipped
 
     def _mean(self, total: Summed, n: int) -> Weights:
         """Give sum(n_k * update_k) / sum(n_k) by name, float32."""
-        factor, start, found = self._range * self._most / self._top / max(n, 1), 0, {}
+        start, found = 0, {}
         for name in self._names:
             size = math.prod(self._shapes[name])
-            part = total[start : start + size].view(np.int32).astype(np.float64) * factor
+            part = self._fixed.dequantise(total[start : start + size]) / n
             found[name] = torch.from_numpy(part.astype(np.float32)).reshape(self._shapes[name])
             start += size
         return found

@@ -81,9 +81,8 @@ class TrainResult:
     membership: Membership | None = None  # of the final model, where plan and policy allow it
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
-    # Of a secure sum, see medfl_common.wire.secure_sum: in place of all else that is of the data.
-    masked: NDArray[np.uint32] | None = None  # (P,) in place of the update
-    part: bytes = b""  # the answer to a small trip
+    masked: NDArray[np.uint32] | None = None  # (P,) in a secure sum, in place of all else
+    part: bytes = b""  # the answer to a small trip of a secure sum
 
     @property
     def is_scored(self) -> bool:
@@ -98,6 +97,10 @@ class TrainResult:
         """Take out all that was scored."""
         own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
         return replace(own, groups={}, features=None, membership=None)
+
+    def without_arrays(self) -> "TrainResult":
+        """Take out what is large."""
+        return replace(self, update=None, masked=None, part=b"")
 
     @property
     def is_finite(self) -> bool:
@@ -168,13 +171,8 @@ def _numbers_of_groups(kind: str, groups: Sequence[ScoreCounts]) -> Numbers:
 
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
-    """Read a result, or raise RunError that says what does not fit; nothing is trusted.
-
-    What is of a secure sum is read by medfl_common.wire.secure_sum, which knows its length.
-    """
-    known = {"numbers", "update", "seal"}
-    if plan.privacy.secure_sum is not None:
-        known |= {MASKED, PART}
+    """Read a result but for its secure sum; raises RunError that says what does not fit."""
+    known = {"numbers", "update", "seal", *((MASKED, PART) if plan.privacy.secure_sum else ())}
     if set(content) - known or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
     numbers = content.metric_records["numbers"]
@@ -218,11 +216,9 @@ def content_sha256(content: RecordDict) -> str:
     """SHA-256 over a reply's numbers and arrays, as a ledger, a seal and a run log name it."""
     numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
     digest = hashlib.sha256(numbers.encode())
-    for name, array in sorted(content.array_records.get("update", {}).items()):
-        digest.update(name.encode() + hashlib.sha256(array.data).digest())
-    for record in (MASKED, PART):
+    for record, before in (("update", ""), (MASKED, f"{MASKED}/"), (PART, f"{PART}/")):
         for name, array in sorted(content.array_records.get(record, {}).items()):
-            digest.update(f"{record}/{name}".encode() + hashlib.sha256(array.data).digest())
+            digest.update(f"{before}{name}".encode() + hashlib.sha256(array.data).digest())
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ when the rounds run out, when a round was not opened, when a site is away for lo
     kind     down (config record `sum`, beside `task`)          up (array record `part`, uint8)
     keys     number first last names keys                       hello
     setups   number first last group cohort hellos              setup of each round, in order
-    train    number first last group setups, and the weights    `masked` in place of `update`
+    train    number first last group setups, and the weights    `masked` in place of all else
     open     number first last group summed sealed              share of each place of the cohort
 
     hello    channel key 32 | signature 64                                                  96 bytes
@@ -22,10 +22,12 @@ when the rounds run out, when a round was not opened, when a site is away for lo
     sealed   ChaCha20-Poly1305 of (share of b 33 | share of the mask key 33)                82 bytes
     share    of b where the place is in `summed`, of the mask key where it is not           33 bytes
 
+A scoring (evaluate, test) is masked and opened as a round is (train), under a number that no round
+has: medfl_common.wire.tasks.sum_round. `open` names that number as its round; keys and setups, 0.
+
 `hellos` holds a hello for each place of `cohort`, in order. `setups` holds for each other place of
-the cohort, in order: entry | sealed for this site, 210 bytes. `sealed` holds the latter alone. The
-task's round is the round that is masked or opened, 0 for keys and setups. `masked` is (P,) uint32
-under the name `flat`; see medfl_common.wire.pooled for what the numbers mean.
+the cohort, in order: entry | sealed for this site, 210 bytes. `sealed` holds the latter alone.
+`masked` is (P,) uint32 under the name `flat`; medfl_common.wire.pooled says what its numbers mean.
 
 A site answers with one cohort in a stretch; with one vector for a round of a stretch; with one list
 `summed` for a round, for ever, of at least the threshold, itself included. `train` of a round that
@@ -61,10 +63,12 @@ SEALED = 2 * SHARE_BYTES + 16
 DELIVERED = ENTRY + SEALED
 KINDS = ("keys", "setups", "open")  # the small trips; their answer is a part
 LISTED = {  # what each kind of task says beside number, first and last
-    "keys": {"names", "keys"},
-    "setups": {"group", "cohort", "hellos"},
-    "train": {"group", "setups"},
-    "open": {"group", "summed", "sealed"},
+    "keys": ("names", "keys"),
+    "setups": ("group", "cohort", "hellos"),
+    "train": ("group", "setups"),
+    "evaluate": ("group", "setups"),
+    "test": ("group", "setups"),
+    "open": ("group", "summed", "sealed"),
 }
 TYPES = {
     **dict.fromkeys(("number", "first", "last", "cohort", "summed"), int),
@@ -147,7 +151,7 @@ def pack_order(kind: str, order: SumOrder) -> ConfigRecord:
 
 def read_order(kind: str, record: ConfigRecord) -> SumOrder:
     """Read it; raises LinkError for anything missing, added or of another type."""
-    if kind not in LISTED or set(record) != {"number", "first", "last"} | LISTED[kind]:
+    if kind not in LISTED or set(record) != {"number", "first", "last", *LISTED[kind]}:
         raise LinkError("the task says other things of a secure sum than it should")
     found: dict[str, object] = {}
     for name, value in record.items():

@@ -19,6 +19,7 @@ from medfl_common.wire.secure_sum import LISTED, SUM, SumOrder, pack_order, read
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 
 Kind = Literal["train", "evaluate", "test", "describe", "keys", "setups", "open"]
+SCORINGS = 10**6  # in a secure sum they are numbered from here
 Value = TypeVar("Value", int, str)
 
 
@@ -43,9 +44,19 @@ class TrainTask:
     sum: SumOrder | None = None  # what belongs to a secure sum, where the plan has one
 
     @property
+    def sum_round(self) -> int:
+        """Number what is summed; a scoring has numbers that no round has, however it goes on."""
+        return sum_round(self.kind, self.round)
+
+    @property
     def is_scoring(self) -> bool:
         """Say whether a finished model is scored, and nothing is trained."""
         return self.kind in ("evaluate", "test")
+
+
+def sum_round(kind: Kind, round_: int) -> int:
+    """Number what is summed: a round as it is, a scoring after all rounds that may ever be."""
+    return SCORINGS + 2 * round_ + (kind == "test") if kind in ("evaluate", "test") else round_
 
 
 def pack_weights(weights: Weights, plan: Plan) -> ArrayRecord:

@@ -21,6 +21,7 @@ from medfl_server.aggregation.invariants import (
     check_numbers,
     check_running_statistics,
 )
+from medfl_server.aggregation.masked_admission import admit_masked
 from medfl_server.roster.enrolment import Enrolled
 
 MAX_OF_WEIGHTS = 10.0  # an update is never larger than so many times the weights that it changes
@@ -35,11 +36,13 @@ class Known:
     n_trained: Images of its last update; None before the first.
     weights: Those that the update changes; empty where running statistics are not compared.
     digest: Of the task, as it was signed.
+    size: Of what a secure sum brings: masked numbers, or bytes of the answer to a small trip.
     """
 
     n_trained: int | None = None
     weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
     digest: str = ""
+    size: int = 0
 
 
 def admit(
@@ -86,6 +89,8 @@ def _admitted(
     if result.code:
         check_failure(result)
         return replace(result.without_scores(), update=None, statistics=None)
+    if task.sum is not None:
+        return admit_masked(result, content, task, known.size)
     most = MAX_COUNT if enrolled is None or not enrolled.max_images else enrolled.max_images
     check_numbers(result, task, most, known.n_trained)
     check_running_statistics(result.update or {}, known.weights)

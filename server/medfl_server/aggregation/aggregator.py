@@ -101,7 +101,7 @@ class RoundAggregation:
         )
         self._statistics = PooledStatistics(before)
         self._comparison = Comparison()
-        self._before = before
+        self._before, self._state = before, state or {}
         self._largest: dict[str, float] = {}  # value of each site's update
 
     def add(self, site: str, result: TrainResult) -> None:
@@ -136,6 +136,10 @@ class RoundAggregation:
             pass
         site = max(self._largest, key=lambda name: self._largest[name])
         raise BrokenRoundError(site, self._largest[site])
+
+    def unchanged(self) -> tuple[Weights, Weights]:
+        """Give the weights and the state as they were before the round."""
+        return dict(self._before), self._state
 
     def state(self) -> Weights:
         """Give what the strategy needs for the next round; called after `result`."""

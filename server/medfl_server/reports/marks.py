@@ -31,6 +31,8 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         )
     if not counted and not event.sites:
         found.append("No hospital scored it, so nothing says how good the model is.")
+    elif not counted and event.pooled is not None:
+        found.append("No scores were summed, so nothing says how good the model is.")
     elif not counted:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."

@@ -20,8 +20,10 @@ from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import (
     ALL,
+    SUMMED,
     model_round,
     n_scored_in,
+    n_scoring_in,
     once_each,
     part_of,
     score_counts_in,
@@ -120,7 +122,7 @@ def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
     if found.values[name] is None:
         return f"{what} On its {found.n} {part_of(event)} images it has no {word}.{absent}{marked}"
     return (
-        f"{what} On {found.of_images(part_of(event))} of {_count(len(n_scored_in(event)))} "
+        f"{what} On {found.of_images(part_of(event))} of {_count(n_scoring_in(event))} "
         f"that trained it, its {word} is {found.text(name)} "
         f"({main_interval(event, study.plan)}).{absent}{marked}"
     )
@@ -131,9 +133,12 @@ def _count(n: int) -> str:
 
 
 def _trained(study: Study) -> dict[str, int]:
-    """Count the training images of each site, as it told them last."""
+    """Count the training images of each site, as it told them last, or of the sum of all."""
     found: dict[str, int] = {}
     for event in study.log.read(RoundMade):
+        if event.pooled is not None:
+            found[SUMMED] = event.pooled.n_images
+            continue
         found |= {site: reply.n_images for site, reply in event.sites.items()}
     return found
 
@@ -205,7 +210,8 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         parts = (counted, in_test)
         scored = [str(one[name]) if name in one else NOT_TOLD for one in parts]
         patients = "withheld" if own is None else str(own.patients)
-        rows.append([letters[name], str(n), *scored, patients, classes])
+        called = letters.get(name, name)
+        rows.append([called, str(n), *scored, patients, classes])
     header = ["site", "training images", "validation images", "test images"]
     header += ["patients", "images by class"]
     text = (
@@ -253,12 +259,14 @@ def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
     if plan.task.is_dense:
         return dense_scores_section(plan, event, letters)
     rows = []
-    for name, score_counts in counted.items():
+    for name, score_counts in counted.items() if event.pooled is None else ():
         area = with_interval(auc_estimate(score_counts, plan.task.type))
         rows.append([letters[name], str(score_counts.n), *area])
-    sites = Table(["site", "images", "AUC", "95 % interval"], rows)
+    tables = [score_table(merge([*counted.values()]), plan)]
+    if rows:
+        tables.append(Table(["site", "images", "AUC", "95 % interval"], rows))
     text = f"On the {part_of(event)} part of each site's patients."
-    return Section("Scores", [text], tables=[score_table(merge([*counted.values()]), plan), sites])
+    return Section("Scores", [text], tables=tables)
 
 
 def _limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> Section:

@@ -30,6 +30,7 @@ from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.sections.numbers import case_number, number
 
 ALL = "all sites"
+SUMMED = "sum of the sites"  # what no site tells alone
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def once_each(
     for event in found:
         sites = {**event.sites, **sites}
     missing = {site: why for e in found for site, why in e.missing.items() if site not in sites}
-    asked = Asked.of_replies(finished.round, None, sites, missing)
+    pooled = found[0].pooled  # of a group of hospitals, which is one, and asked once
+    asked = Asked.of_replies(finished.round, None, sites, missing, pooled)
     return kind.of_model(finished.sha256, asked)
 
 
@@ -95,7 +97,13 @@ def part_of(event: Asked) -> str:
 
 
 def score_counts_in(event: Asked) -> dict[str, ScoreCounts]:
-    """Read the counts of an event: site -> score counts, for the sites that share them."""
+    """Read the counts of an event: site -> score counts, for the sites that share them.
+
+    Sites that told theirs as a sum have one entry, SUMMED.
+    """
+    if event.pooled is not None:
+        whole = event.pooled.score_counts
+        return {} if whole is None else {SUMMED: whole}
     found = {site: reply.score_counts for site, reply in event.sites.items()}
     return {site: counts for site, counts in found.items() if counts is not None}
 
@@ -118,9 +126,16 @@ def dense_counts_in(event: Asked) -> dict[str, DenseCounts]:
 
 
 def n_scored_in(event: Asked) -> dict[str, int]:
-    """Count the images that each site scored, for the sites that share scores."""
+    """Count the images that each site scored, for the sites that share scores; see SUMMED."""
+    if event.pooled is not None:
+        return {name: counts.n for name, counts in score_counts_in(event).items()}
     found = {site: reply.n_scored for site, reply in event.sites.items()}
     return {site: n for site, n in found.items() if n is not None}
+
+
+def n_scoring_in(event: Asked) -> int:
+    """Count the sites that share scores."""
+    return len(n_scored_in(event)) if event.pooled is None else event.pooled.n_scoring
 
 
 def score_counts_of_groups(event: Asked, plan: Plan) -> dict[str, dict[str, ScoreCounts]]:
@@ -149,7 +164,7 @@ def score_sites(event: Asked) -> dict[str, Scored]:
         found = {site: _scored_dense(counts) for site, counts in dense.items()}
         return {**found, ALL: _scored_dense(merge_dense([*dense.values()]))}
     counted = score_counts_in(event)
-    found = {site: _scored(counts) for site, counts in counted.items()}
+    found = {site: _scored(counts) for site, counts in counted.items() if site != SUMMED}
     if counted:
         found[ALL] = _scored(merge([*counted.values()]))
     return found

@@ -10,7 +10,7 @@ from medfl_common.errors import explain_code
 from medfl_common.metrics.counts import merge
 from medfl_common.run.events import Finished
 from medfl_common.run.model_file import read_scores, save_model
-from medfl_server.reports.scores import score_counts_in
+from medfl_server.reports.scores import n_scoring_in, score_counts_in
 from medfl_server.reports.told_features import told_features
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.loop import RoundLoop
@@ -38,6 +38,7 @@ def build_app(
     signer: TaskSigner | None = None,
     outside: Container[str] = (),
     others_run: Callable[[], bool] = lambda: False,
+    virtual_keys: Mapping[str, str] | None = None,
 ) -> ServerApp:
     """Make the app of one study, for real sites or virtual ones; see `RoundLoop` and `Post`.
 
@@ -48,16 +49,18 @@ def build_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         ttl_s = longest_s(study.plan.federation) + TTL_MARGIN_S
-        post = Post(grid, connected_sites, roster, ttl_s, explain, signer, outside)
+        post = Post(
+            grid, connected_sites, roster, ttl_s, explain, signer, outside, virtual_keys
+        )  # fmt: skip
         loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
         with quick_collections(), goodbye_where_it_rests(study, post):
             shared = loop.run()
         _, start = initial_weights(study)
-        counted = score_counts_in(study.log.read(Finished)[-1])
-        reading = read_scores(
-            merge([*counted.values()]) if counted else None, study.plan, len(counted)
-        )
-        reading = replace(reading, features=told_features(study.log.read(Finished)[-1]))
+        finished = study.log.read(Finished)[-1]
+        counted = score_counts_in(finished)
+        whole = merge([*counted.values()]) if counted else None
+        reading = read_scores(whole, study.plan, n_scoring_in(finished))
+        reading = replace(reading, features=told_features(finished))
         save_model(study.folder, study.plan, start | shared, reading)
         say_goodbye(study, post, "finished", others_run=others_run)
 

@@ -5,7 +5,7 @@ is made when its checkpoint is on the disk; the log line follows, and is written
 checkpoint if a crash came between.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,8 +29,8 @@ from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
 from medfl_server.roster.invitations import expected_sites
+from medfl_server.rounds.asking import Asking
 from medfl_server.rounds.best_round import BestRound
-from medfl_server.rounds.collect import Collection, ignore_part
 from medfl_server.rounds.describe import Describing
 from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
 from medfl_server.rounds.ending import Ending
@@ -43,9 +43,10 @@ from medfl_server.rounds.progress import Follow, ProgressReport
 from medfl_server.rounds.quorum import wait_for_quorum
 from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_deadline import RoundDeadline
-from medfl_server.rounds.round_facts import facts_of_round, summary
+from medfl_server.rounds.round_facts import facts_of_round, norms_of, summary
 from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
+from medfl_server.rounds.summed_rounds import SummedRounds
 from medfl_server.rounds.version_watch import VersionWatch
 from medfl_server.study.deadline import patience_s
 from medfl_server.study.initial_weights import initial_weights
@@ -93,10 +94,14 @@ class RoundLoop:
         self._sent_once, self._speed = SentOnce({}), speed
         self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce, study.plan.federation)
-        self._deadline = RoundDeadline(
-            study.plan.federation, self._log, speed is not None, announce
-        )
         self._heed = partial(heed_pause, study.folder, self._log)
+        deadline = RoundDeadline(study.plan.federation, self._log, speed is not None, announce)
+        self._asking = Asking(
+            study, post, announce, lambda: self._sent_once, self._late, self._progress, self._heed,
+            deadline,
+        )  # fmt: skip
+        is_summed = study.plan.privacy.secure_sum is not None
+        self._summed = SummedRounds(study, self._asking, announce) if is_summed else None
         self._describing = Describing(study, post, announce, self._late)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
@@ -147,7 +152,8 @@ class RoundLoop:
 
     def quorum(self) -> int:
         """Count the valid replies that a round needs now."""
-        return quorum_of(self._plan.federation, len(self._roster))
+        wanted = quorum_of(self._plan.federation, len(self._roster))
+        return wanted if self._summed is None else max(wanted, self._summed.threshold())
 
     def _wait_for_sites(self, made: int) -> None:
         """Wait for a quorum; before the first round it is one of those who are invited, too."""
@@ -219,6 +225,8 @@ class RoundLoop:
         self, aggregation: RoundAggregation, replies: Replies, round_: int
     ) -> tuple[Weights, Weights] | None:
         """Give the weights after the round and the strategy's state; None: the model stays."""
+        if replies.void:
+            return aggregation.unchanged()
         if len(replies.answered) < self.quorum():
             self._announce(
                 f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a "
@@ -228,6 +236,9 @@ class RoundLoop:
         try:
             return aggregation.finish()
         except BrokenRoundError as error:
+            if self._summed is not None:  # it was opened, which is once for ever
+                replies.void = error.what
+                return aggregation.unchanged()
             replies.answered.pop(error.site, None)
             replies.missing[error.site] = f"{QUARANTINED}{error}"
             self._announce(f"round {round_}: {error.site}: {error}; the model does not change")
@@ -274,26 +285,16 @@ class RoundLoop:
         self, kind: Kind, checkpoint: Checkpoint, round_: int, aggregate: Aggregate = _nothing
     ) -> Replies:
         """Ask the sites to work with a checkpoint's weights."""
+        federation, made = self._plan.federation, self._log.read(RoundMade)
+        most = norm_limit(checkpoint.weights, norms_of(made[-NORM_ROUNDS:]), federation.norm_limit)
+        if self._summed is not None:
+            return self._summed.collect(kind, checkpoint, round_, aggregate, self.quorum, most)
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
-        collection = Collection(
-            self._study, self._post, self._announce, aggregate, self._sent_once, self._late, chosen,
-            self._progress.tell_part if kind == "train" else ignore_part,
-            self._pending if kind == "train" else None,
-            partial(self._heed, checkpoint.round, is_mid_round=True),
-            partial(self._deadline.seconds, self._post.roster) if kind == "train" else None,
-        )  # fmt: skip
-        factor = self._plan.federation.norm_limit
-        made = self._log.read(RoundMade)
-        most = norm_limit(checkpoint.weights, _norms(made[-NORM_ROUNDS:]), factor)
+        barrier = self._pending if kind == "train" else None
+        collection = self._asking.collection(kind, checkpoint.round, aggregate, chosen, barrier)
         n_trained = {s: r.n_images for event in made for s, r in event.sites.items() if r.n_images}
         is_sent = kind == "train" and self._algorithm.sends_state
         server_state = checkpoint.state if is_sent else None
         return collection.run(
             kind, round_, checkpoint.weights, self.quorum, most, server_state, n_trained
         )
-
-
-def _norms(made: Sequence[RoundMade]) -> list[float]:
-    """List the norms of the updates that were admitted in some rounds."""
-    norms = [reply.norm for event in made for reply in event.sites.values()]
-    return [norm for norm in norms if norm is not None]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from medfl_common.wire.pooled import Pooled
 from medfl_common.wire.results import TrainResult
 
 
@@ -24,6 +25,10 @@ class Replies:
     answered: dict[str, Answered] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # site -> reason
     seconds: float = 0.0
+    is_masked: bool = False  # of a secure sum
+    # What those who answered say together; None: it was not opened.
+    pooled: Pooled | None = None
+    void: str = ""  # why a sum that was opened changes nothing
 
     def put_in_order(self, roster: Sequence[str]) -> None:
         """Put the answers and the reasons in the roster's order."""

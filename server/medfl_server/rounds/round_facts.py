@@ -12,8 +12,10 @@ from medfl_common.metrics.dense_counts import (
     merge_dense,
 )
 from medfl_common.metrics.mask_estimates import of_cases
-from medfl_common.run.events import Asked
+from medfl_common.run.events import Asked, RoundMade
+from medfl_common.run.pooled_reply import PooledReply
 from medfl_common.run.site_reply import SiteReply
+from medfl_common.wire.pooled import Pooled
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.versions import named
 from medfl_server.reports.sections.numbers import case_number, number
@@ -30,11 +32,42 @@ def facts_of_round(
         replies: Who answered what, who did not and why.
         compared: What is known of each site's update beside the others'; see outliers.
     """
+    seconds, missing = round(replies.seconds, 3), replies.missing
+    if replies.is_masked:
+        masked = {site: _masked(answered) for site, answered in replies.answered.items()}
+        pooled = None if replies.pooled is None else _pooled(replies.pooled, compared or {})
+        asked = Asked.of_replies(round_, seconds, masked, missing, pooled)
+        return Asked({**asked.facts, "void": replies.void}) if replies.void else asked
     sites = {
         site: _reply(answered, round_, (compared or {}).get(site, {}))
         for site, answered in replies.answered.items()
     }
-    return Asked.of_replies(round_, round(replies.seconds, 3), sites, replies.missing)
+    return Asked.of_replies(round_, seconds, sites, missing)
+
+
+def norms_of(made: Sequence[RoundMade]) -> list[float]:
+    """List the norms of the updates that were admitted in some rounds."""
+    norms = [reply.norm for event in made for reply in (*event.sites.values(), event.pooled)
+             if reply is not None]  # fmt: skip
+    return [norm for norm in norms if norm is not None]
+
+
+def _masked(answered: Answered) -> SiteReply:
+    result = answered.result
+    return SiteReply.of_masked(
+        result.seconds, answered.bytes_received, answered.bytes_sent, answered.sha256,
+        answered.waited_s, None if result.versions is None else named(result.versions),
+    )  # fmt: skip
+
+
+def _pooled(pooled: Pooled, compared: Mapping[str, Mapping[str, Json]]) -> PooledReply:
+    """Give what the log keeps of a sum; `compared` has the norm of the mean update, alone."""
+    seen = next((float(str(one["norm"])) for one in compared.values()), None)
+    return PooledReply.of(
+        n_sites=pooled.n_sites, n_images=pooled.n_images, n_steps=pooled.n_steps,
+        train_loss=pooled.train_loss, n_clipped=pooled.n_clipped, norms=pooled.norms, norm=seen,
+        n_scoring=pooled.n_scoring, score_counts=pooled.score_counts,
+    )  # fmt: skip
 
 
 def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> SiteReply:
@@ -66,17 +99,31 @@ def summary(replies: Replies, part: str = "validation") -> str:
     if not replies.answered and not replies.missing:
         return "no site had to be asked"
     parts = [f"{len(replies.answered)} sites in {replies.seconds:.1f} s"]
-    trained = [a.result for a in replies.answered.values() if a.result.n_images]
+    told = told_by(replies)
+    trained = [one for one in told if one.n_images]
     if trained:
-        n = sum(result.n_images for result in trained)
-        loss = sum(result.train_loss * result.n_images for result in trained) / n
-        is_told = any(result.train_loss for result in trained)
+        n = sum(one.n_images for one in trained)
+        loss = sum(one.train_loss * one.n_images for one in trained) / n
+        is_told = any(one.train_loss for one in trained)
         parts.append(f"training loss {number(loss, n)} over {n} images" if is_told else "trained")
-    if scored := _scores([a.result for a in replies.answered.values()], part):
+    if scored := _scores(told, part):
         parts.append(f"{'model before it: ' if trained else ''}{scored}")
     if replies.missing:
         parts.append(f"missing: {', '.join(replies.missing)}")
     return "; ".join(parts)
+
+
+def told_by(replies: Replies) -> list[TrainResult]:
+    """List what the sites said, or what they said together."""
+    pooled = replies.pooled
+    if pooled is None:
+        return [answered.result for answered in replies.answered.values()]
+    return [
+        TrainResult(
+            0, 0, 0, n_images=pooled.n_images, n_steps=pooled.n_steps,
+            train_loss=pooled.train_loss, score_counts=pooled.score_counts,
+        )
+    ]  # fmt: skip
 
 
 def _scores(results: Sequence[TrainResult], part: str) -> str:

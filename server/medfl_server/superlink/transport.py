@@ -55,6 +55,7 @@ class Post:
         explain: Says why a task ended with a code at a site.
         signer: Signs tasks for real sites.
         outside: Virtual hospitals that only score; the roster says it of real ones.
+        virtual_keys: Lines of the keys that virtual hospitals sign with in secure sums.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Post:
         explain: Explain = explain_code,
         signer: TaskSigner | None = None,
         outside: Container[str] = (),
+        virtual_keys: Mapping[str, str] | None = None,
     ) -> None:
         self._grid = grid
         self.connected_sites = connected_sites
         self._everybody = roster
         self._outside = outside
+        self._virtual_keys = virtual_keys or {}
         self._role: Role = "train"
         self._ttl_s = ttl_s
         self.explain: Explain = explain
@@ -80,6 +83,13 @@ class Post:
         """List the sites that train, or those outside (`to_outside`), in the order of enrolment."""
         roster = self._everybody()
         return {name: one for name, one in roster.items() if self._role_of(name, one) == self._role}
+
+    def signing_keys(self) -> dict[str, str]:
+        """Give the OpenSSH line of each site's signing key."""
+        return {
+            name: self._virtual_keys.get(name, "") if one is None else one.signing
+            for name, one in self.roster().items()
+        }
 
     def to_outside(self) -> Self:
         """Give the post to the hospitals that only score."""

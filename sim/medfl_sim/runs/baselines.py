@@ -25,16 +25,19 @@ from medfl_sim.engine.simulation import silent
 from medfl_sim.runs.inner_runs import finish, write_inner_plan
 
 POOLED = "pooled"
-# One site takes part: no robust rule, no compression.
+# One site takes part: no robust rule, no compression, and nobody to hide among.
 FEDERATION: dict[str, object] = {
     "strategy": FEDAVG.name, "options": {}, "messages": {}, "min_sites": "all",
     "sites_per_round": None, "statistics": False,
 }  # fmt: skip
+PRIVACY: dict[str, object] = {"secure_sum": None}
 
 
 def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
     """Train each hospital alone and all pooled, or resume it; keep the finished ones."""
-    plan_file = write_inner_plan(study, study.files.baseline_plan, FEDERATION, {"objective": None})
+    plan_file = write_inner_plan(
+        study, study.files.baseline_plan, FEDERATION, {"objective": None}, PRIVACY
+    )
     for number, (name, site) in enumerate(sites.items(), start=1):
         finish(alone_folder(study, name), plan_file, {name: site})
         announce(f"trained alone: {name} ({number} of {len(sites)})")

@@ -13,7 +13,9 @@ from medfl_common.run.events import (
     ScoredOnTest,
     ScoredOutside,
 )
-from medfl_server.reports.scores import model_round, part_of, score_sites
+from medfl_common.run.pooled_reply import PooledReply
+from medfl_common.run.site_reply import SiteReply
+from medfl_server.reports.scores import ALL, model_round, part_of, score_sites
 from medfl_server.study.run_directory import Study
 
 if TYPE_CHECKING:
@@ -61,7 +63,10 @@ def to_pandas(study: Study) -> "DataFrame":
 def _training(event: Asked) -> Iterator[Line]:
     if not isinstance(event, RoundMade):
         return
-    for site, reply in event.sites.items():
+    replies: dict[str, SiteReply | PooledReply] = {**event.sites}
+    if event.pooled is not None:
+        replies[ALL] = event.pooled
+    for site, reply in replies.items():
         for metric in OF_TRAINING:
             value = reply.facts.get(metric)
             if value is not None:

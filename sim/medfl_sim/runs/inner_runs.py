@@ -43,12 +43,17 @@ def finish(folder: Path, plan_file: Path, sites: Mapping[str, Site], way: Way = 
 
 
 def write_inner_plan(
-    study: Study, path: Path, federation: Mapping[str, object], training: Mapping[str, object]
+    study: Study,
+    path: Path,
+    federation: Mapping[str, object],
+    training: Mapping[str, object],
+    privacy: Mapping[str, object] | None = None,
 ) -> Path:
     """Write the study's plan, changed, with the study's initial weights; `path` lies beside it."""
     values = study.plan.model_dump(mode="json")
     values["federation"] |= federation
     values["training"] |= training
+    values["privacy"] |= privacy or {}
     if isinstance(study.plan.model.weights, WeightsFile):
         values["model"]["weights"]["file"] = study.files.weights_file.name
     write_atomic(path, yaml.safe_dump(values, sort_keys=False).encode())

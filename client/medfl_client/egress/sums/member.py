@@ -125,6 +125,10 @@ class Member:
             for place in at.channels
         )
 
+    def group_of(self, order: SumOrder) -> Group:
+        """Give the group of the newest stretch, which the order must be of."""
+        return begun_stretch(order, self._own, self._journal).group
+
     def _begin(self, order: SumOrder) -> None:
         """Draw the secrets of a new stretch, and note it; they are on the disk first."""
         before, secret = newest(self._journal.entries(), "keys"), self._journal.secret()

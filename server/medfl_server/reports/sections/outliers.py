@@ -5,6 +5,7 @@ from statistics import median
 
 from medfl_common.run.events import Asked, RoundMade, RoundWithoutQuorum
 from medfl_common.ui.page import Section, Table
+from medfl_server.reports.sections.summed_norms import summed_norms_section
 
 FACTOR = 3.0  # an update this many times larger or smaller than the median site's stands out
 MISSED = 0.1  # fraction of its rounds that a site misses while most sites do not
@@ -51,6 +52,9 @@ def stand_out_section(asked: list[Asked], names: list[str]) -> Section:
         asked: The events that hold sites' replies.
         names: The sites, in the report's order.
     """
+    rounds = [event for event in asked if isinstance(event, RoundMade) and event.pooled]
+    if rounds:
+        return summed_norms_section(rounds)
     standings = [_standing(site, asked) for site in names]
     found = {one.site: _reasons(one, standings) for one in standings}
     lines = [f"{site} stands out: {'; '.join(why)}." for site, why in found.items() if why]

@@ -75,7 +75,8 @@ def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
     found = score_sites(event)
     shown = {*printed(found), ALL}
     rows = []
-    for site in [*event.sites, ALL]:
+    sites = [] if event.pooled is not None else [*event.sites]  # no scores by site in a sum
+    for site in [*sites, ALL]:
         one = found.get(site)
         if one is not None and site not in shown:
             rows.append([site, str(one.n), TOO_FEW, *("" for _ in COLUMNS[1:])])
@@ -84,5 +85,5 @@ def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
         elif site != ALL:
             rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
     absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in event.missing]
-    at = len(event.sites)  # the row of all sites stays last
+    at = len(sites)  # the row of all sites stays last
     return rows[:at] + absent + rows[at:]

@@ -33,10 +33,10 @@ def rounds_section(
         plots.append(line_plot(area, "rounds made", label, names, ALL, range_))
     train: dict[str, tuple[list[float], list[float]]] = {}
     for event in rounds:
-        for site, reply in event.sites.items():
+        for site, loss_there in _training_losses(event).items():
             x, y = train.setdefault(site, ([], []))
             x.append(event.round)
-            y.append(reply.train_loss)
+            y.append(loss_there)
     if any(any(y) for _, y in train.values()):  # 0 is what a site tells that keeps it back
         plots.append(line_plot(train, "round", "loss in local training", names))
     text = (
@@ -46,3 +46,11 @@ def rounds_section(
         else "No hospital released scores of the rounds."
     )
     return Section("How it went, round by round", [text], plots)
+
+
+def _training_losses(event: RoundMade) -> dict[str, float]:
+    """Give the loss of local training by site, or over all sites where it is told as a sum."""
+    if event.pooled is not None:
+        return {ALL: event.pooled.train_loss} if event.pooled.n_images else {}
+    found = {site: reply.train_loss for site, reply in event.sites.items()}
+    return {site: loss for site, loss in found.items() if loss is not None}

@@ -53,6 +53,9 @@ def who_shared_none(
         trained: Training images by site.
         names: What to call the sites; None: their names.
     """
+    if event.pooled is not None:
+        n, n_all = event.pooled.n_scoring, event.pooled.n_sites
+        return f" Of {n_all} hospitals in the sum {n_all - n} shared no scores." * (n < n_all)
     absent = [site for site in trained if site not in n_scored_in(event)]
     total, missing = sum(trained.values()), sum(trained[site] for site in absent)
     if not absent:

@@ -21,6 +21,8 @@ from medfl_server.study.run_directory import Study
 
 def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Section:
     """List each site's images, steps, and missed rounds."""
+    if any(isinstance(event, Asked) and event.pooled is not None for event in events):
+        return _summed(study, events)
     missed = _missed(events)
     outside = {s for e in events if isinstance(e, ScoredOutside) for s in (*e.sites, *e.missing)}
     rounds = [event for event in scored if isinstance(event, RoundMade)]
@@ -48,6 +50,41 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
     )
     slow = all_advice(study.plan.federation, events)
     return Section("Which site trained on what", [text, *slow], tables=[Table(header, rows)])
+
+
+def _summed(study: Study, events: list[Event]) -> Section:
+    """List who took part: in sums nothing else of a site is known."""
+    missed = _missed(events)
+    rounds = [event for event in events if isinstance(event, RoundMade)]
+    rows = []
+    for site in site_names(events):
+        n = sum(site in event.sites for event in rounds)
+        why = _short_list(missed.get(site, [])) or "none"
+        rows.append([site, f"{n} of {study.plan.federation.rounds}", why])
+    pooled = [event.pooled for event in rounds if event.pooled is not None]
+    n_images = f" The last was of {pooled[-1].n_images} training images." if pooled else ""
+    texts = [
+        "The hospitals masked what they sent: the coordinator reads sums of hospitals, so this "
+        "page has no numbers by hospital. Each hospital has its own in its local report."
+        f"{n_images} {_clipped(rounds)}",
+        *all_advice(study.plan.federation, events),
+    ]
+    table = Table(["site", "rounds answered", "missed"], rows)
+    return Section("Which site trained on what", texts, tables=[table])
+
+
+def _clipped(rounds: list[RoundMade]) -> str:
+    """Say in which rounds weights wished to change by more than the plan's range."""
+    cut = [event for event in rounds if event.pooled is not None and event.pooled.n_clipped]
+    void = [f"round {event.round} changed nothing: {event.void}." for event in rounds if event.void]
+    if not cut:
+        return " ".join(["No weight wished to change by more than the plan's range.", *void])
+    n = max(event.pooled.n_clipped for event in cut if event.pooled is not None)
+    said = (
+        f"In {len(cut)} rounds up to {n} weights, of all hospitals together, wished to change by "
+        "more than the plan's range (privacy.secure_sum.range), and were cut off."
+    )
+    return " ".join([said, *void])
 
 
 def _missed(events: list[Event]) -> dict[str, list[str]]:

@@ -64,6 +64,8 @@ def _bound(whole: ScoreCounts) -> str:
 
 
 def _differ(event: Asked) -> str:
+    if event.pooled is not None:
+        return "The sites told their counts as a sum, so the page does not say how they differ."
     known = {s: one for s, one in score_sites(event).items() if s != ALL and one.n >= FEWEST_IMAGES}
     areas = {s: area for s, one in known.items() if (area := one.values["auc"]) is not None}
     found = spread(areas)

@@ -5,6 +5,8 @@ from collections import defaultdict
 from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
 
+ALONE = "an update of the model and a list of counts and losses"
+
 
 def what_left(asked: list[Asked]) -> Section:
     """Count the messages and bytes of each site."""
@@ -19,11 +21,12 @@ def what_left(asked: list[Asked]) -> Section:
         for site, sizes in sent.items()
     ]
     header = ["site", "messages sent", "bytes in the largest", "bytes sent", "bytes received"]
+    is_summed = any(event.pooled is not None for event in asked)
+    what = "one list of masked numbers a round" if is_summed else ALONE
     text = (
-        "Each hospital released an update of the model and a list of counts and losses; no image, "
-        "no header, no name and no path. In a real study each hospital holds its own ledger of "
-        "these messages, chained by hashes. Bytes are those of arrays and numbers, without the "
-        "transport's framing, in the accepted replies; only the ledger lists what the coordinator "
-        "refused or the network lost."
+        f"Each hospital released {what}; no image, no header, no name and no path. In a real "
+        "study each hospital holds its own ledger of these messages, chained by hashes. Bytes are "
+        "those of arrays and numbers, without the transport's framing, in the accepted replies; "
+        "only the ledger lists what the coordinator refused or the network lost."
     )
     return Section("What left each hospital", [text], tables=[Table(header, rows)])

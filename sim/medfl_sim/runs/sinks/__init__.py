@@ -65,10 +65,11 @@ def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
     }
     if scores:
         yield model_round(event), scores
-    replies = [*event.sites.values()]
-    n_images = sum(reply.n_images for reply in replies)
+    replies, pooled = [*event.sites.values()], event.pooled
+    told = [pooled] if pooled is not None else replies
+    n_images = sum(reply.n_images for reply in told)
     if isinstance(event, RoundMade) and n_images:
-        loss = sum(reply.train_loss * reply.n_images for reply in replies) / n_images
+        loss = sum((reply.train_loss or 0.0) * reply.n_images for reply in told) / n_images
         yield (
             event.round,
             {

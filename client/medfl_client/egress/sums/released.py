@@ -1,0 +1,51 @@
+"""What may leave of a plan with secure sums: masked numbers, or an answer to a small trip."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfl_common.wire.pooled import PooledLayout
+from medfl_common.wire.results import TrainResult
+from medfl_common.wire.secure_sum import KINDS, MASKED, PART, SEALED, n_part_bytes
+from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tensors import Shapes
+
+Mask = Callable[[TrainResult], NDArray[np.uint32]]  # a result -> (P,) masked numbers
+# The numbers that stand beside masked ones; those of ZERO are 0, as what they count is masked.
+BESIDE = {"protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions"}
+ZERO = {"n_images", "n_steps", "train_loss"}
+
+
+def only_masked(result: TrainResult, mask: Mask) -> TrainResult:
+    """Mask all that a result says of the data; what stays open says which task it answers."""
+    return TrainResult(
+        plan=result.plan,
+        round=result.round,
+        nonce=result.nonce,
+        seconds=result.seconds,
+        versions=result.versions,
+        masked=mask(result),
+    )
+
+
+def expected_of(task: TrainTask, shapes: Shapes) -> dict[str, tuple[str, int]]:
+    """Give the one record that a reply may have besides numbers, with its type and length."""
+    order, sums = task.sum, task.plan.privacy.secure_sum
+    if order is None or sums is None:
+        return {}
+    if task.kind not in KINDS:
+        return {MASKED: ("uint32", PooledLayout(task.plan, task.kind, shapes, 2).length)}
+    n_others = len(order.sealed) // SEALED
+    n_cohort = n_others + 1 if task.kind == "open" else len(order.cohort)
+    return {PART: ("uint8", n_part_bytes(task.kind, n_cohort, order.last - order.first + 1))}
+
+
+def why_not_only_masked(names: set[str], numbers: Mapping[str, object]) -> str:
+    """Say what of a reply stands open that should be masked; empty: nothing."""
+    if "update" in names:
+        return "an update that is not masked, under a plan with secure sums"
+    if told := set(numbers) - BESIDE - ZERO:
+        return f"{min(told)} that is not masked, under a plan with secure sums"
+    open_ = sorted(name for name in ZERO & set(numbers) if numbers[name] != 0)
+    return f"{open_[0]} that is not masked, under a plan with secure sums" if open_ else ""
