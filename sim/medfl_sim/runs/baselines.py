@@ -39,11 +39,17 @@ def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = 
     plan_file = write_inner_plan(
         study, study.files.baseline_plan, FEDERATION, {"objective": None}, PRIVACY
     )
+    sites = {name: _divided_as(study.plan, site) for name, site in sites.items()}
     for number, (name, site) in enumerate(sites.items(), start=1):
         finish(alone_folder(study, name), plan_file, {name: site})
         announce(f"trained alone: {name} ({number} of {len(sites)})")
     finish(pooled_folder(study), plan_file, {POOLED: pooled_site(sites)})
     announce(f"trained on the images of all {len(sites)} hospitals in one place")
+
+
+def _divided_as(plan: Plan, site: Site) -> Site:
+    """Give a site whose patients are divided as in the study: noise has a division of its own."""
+    return replace(site, data=lambda _: site.data(plan))
 
 
 def alone_folder(study: Study, site: str) -> Path:

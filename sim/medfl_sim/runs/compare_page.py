@@ -9,6 +9,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.clusters import FEWEST_PATIENTS
 from medfl_common.metrics.enough import digits
 from medfl_common.metrics.mask_estimates import case_digits
+from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.runs.baselines import pooled_folder
@@ -102,13 +103,22 @@ def _how(study: Study, part: str) -> Section:
             f"{study.plan.federation.rounds} rounds of {training.epochs} epochs over its images. "
             "Alone: only the hospital's own. Pooled: those of all hospitals in one place, "
             "which federated learning makes unnecessary. Each hospital scores all three on the "
-            f"{part} part of its patients, on whom none of them trains.",
+            f"{part} part of its patients, on whom none of them trains." + _unprotected(study.plan),
             f"Intervals: 500 draws of the {part} patients with all their images, the same for both "
             "models (paired bootstrap). From several images of fewer than "
             f"{FEWEST_PATIENTS} patients there is none. {CHOSEN[part]} By chance alone, 1 hospital "
             "in 20 counts as helped or harmed.",
         ],
     )
+
+
+def _unprotected(plan: Plan) -> str:
+    """Say what protects the federated model alone."""
+    found = [name for name in ("noise", "secure_sum") if getattr(plan.privacy, name) is not None]
+    if not found:
+        return ""
+    names = " and ".join(f"privacy.{name}" for name in found)
+    return f" The federated model was made with {names}, the others without: nothing leaves there."
 
 
 def _cells(row: Row) -> list[str]:
