@@ -56,6 +56,7 @@ SIMULATION = {
     "partition.html": "which hospital has what",
     "partition.csv": "the same, a line per hospital",
     "local/SITE/RUN/": "what a hospital keeps between rounds",
+    "local/SITE/secure/RUN/": "secure sums: its keys, and what it masked and opened",
     "compare.html": "did joining help?",
     "comparison.json": "the numbers of that page",
     "baseline.yaml": "the plan of the baselines",

@@ -30,7 +30,8 @@ FEDERATION: dict[str, object] = {
     "strategy": FEDAVG.name, "options": {}, "messages": {}, "min_sites": "all",
     "sites_per_round": None, "statistics": False,
 }  # fmt: skip
-PRIVACY: dict[str, object] = {"secure_sum": None}
+# What stays in one place needs no noise, so the page tells what noise costs, too.
+PRIVACY: dict[str, object] = {"secure_sum": None, "noise": None}
 
 
 def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
