@@ -109,10 +109,11 @@ class Session:
     def few_apart(self, task: TrainTask, site: Site, is_again: bool) -> FewApart:
         """Say by how few patients the data differ from those of earlier answers, and note them.
 
-        Raises DisclosureError where the task may not be answered with these patients.
+        Raises DisclosureError where the task may not be answered with these patients. Noise hides
+        a patient between answers too; there a refusal would tell of the data.
         """
         data = self.data_for(task.plan, site, task.site)
-        if site.state is None or data.members is None:
+        if site.state is None or data.members is None or task.plan.privacy.noise is not None:
             return FewApart()
         if self._few is None:
             members = data.members()

@@ -47,7 +47,7 @@ class PatientClipping:
         self._model, self._clip, self._name = model, clip, name
         self._layers = [m for m in model.modules() if _is_trained(m)]
         self.parameters = [p for layer in self._layers for p in _own(layer)]
-        self.sums = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
+        self.sums = [_wide_zeros(p) for p in self.parameters]
         self._passed: list[Passed] = []
         self._refuse_unknown()
 
@@ -98,7 +98,9 @@ class PatientClipping:
         self._passed = []
         logits = self._model(inputs[order])
         losses = loss_of_each(logits, targets[order])
-        losses = losses * rows.shares.to(losses)  # each patient's images weigh 1 together
+        losses = losses * rows.shares.to(losses.dtype).to(
+            losses.device
+        )  # each patient's images weigh 1 together
         lengths = self._add(losses.sum(), rows)
         found = torch.empty_like(lengths)
         found[torch.tensor(patients, device=found.device)] = lengths
@@ -122,7 +124,8 @@ class PatientClipping:
         totals = {id(p): total for p, total in zip(self.parameters, self.sums, strict=True)}
         for one, gradient, _, kept in work:
             for name, found in weighted_sum(one, gradient, kept, factors, rows).items():
-                totals[id(getattr(one.layer, name))].add_(found)
+                total = totals[id(getattr(one.layer, name))]
+                total.add_(found.to(total.device))
         return lengths
 
     def _keep(self, layer: nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
@@ -168,6 +171,12 @@ def _without(
 
 def _own(layer: nn.Module) -> list[nn.Parameter]:
     return [p for p in layer.parameters(recurse=False) if p.requires_grad]
+
+
+def _wide_zeros(parameter: nn.Parameter) -> torch.Tensor:
+    """Make a float64 sum beside a parameter; Apple's GPUs have no float64, so on the CPU there."""
+    device = "cpu" if parameter.device.type == "mps" else parameter.device
+    return torch.zeros(parameter.shape, dtype=torch.float64, device=device)
 
 
 def _is_trained(layer: nn.Module) -> bool:

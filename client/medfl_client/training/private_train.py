@@ -123,7 +123,8 @@ def _take_noisy(clipping: PatientClipping, noise: Noise, stream: SecretStream) -
     for parameter, total in zip(clipping.parameters, clipping.sums, strict=True):
         added = torch.from_numpy(stream.normal(total.numel()) * deviation)
         summed = total.add_(added.to(total.device).reshape(total.shape))
-        parameter.grad = (rounded(summed, deviation) / noise.draw).to(parameter.dtype)
+        mean = rounded(summed, deviation) / noise.draw
+        parameter.grad = mean.to(parameter.dtype).to(parameter.device)
         total.zero_()
 
 

@@ -116,3 +116,23 @@ def test_a_site_with_too_few_patients_says_a_code_and_nothing_else(
     assert "update" not in reply
     assert "the plan's noise is computed for 500" in said[0]
     assert not read(folder / "state").questions
+
+
+def test_a_patient_more_is_another_question_and_no_reason_to_refuse(
+    hospitals: Path, make_plan: MakePlan
+) -> None:
+    plan, folder = load_plan(make_plan(**noisy())), hospitals / "site-1"
+    open_site(folder, load_site_file(folder))
+    approvals.approve(folder / "state", plan)
+    whole = folder / "labels.csv"
+    lines = whole.read_text().splitlines(keepends=True)
+    replies = []
+    for n_lacking in (2, 0):
+        whole.write_text("".join(lines[: len(lines) - n_lacking]))
+        site = open_site(folder, load_site_file(folder))
+        for kept in StateFolder(folder / "state").replies.glob("*"):
+            kept.unlink()
+        replies.append(handle_task(ask(plan), site, Session(), print))
+
+    assert [reply.metric_records["numbers"]["code"] for reply in replies] == [0, 0]
+    assert len(read(folder / "state").questions) == 2
