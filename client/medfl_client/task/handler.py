@@ -20,6 +20,7 @@ from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
+from medfl_client.egress.privacy_ledger import check_statements
 from medfl_client.egress.questions import Entered
 from medfl_client.task.farewell import farewell_in
 from medfl_client.task.keeping import keep_models
@@ -205,6 +206,8 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
         budget.check_bounded(site.state, task.plan)
+        if task.plan.privacy.noise or task.plan.privacy.secure_sum:
+            check_statements(site.state)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
     permit_sum(task, site, session)

@@ -117,6 +117,16 @@ def test_a_ledger_that_was_put_back_answers_no_question_at_all(ask: Coordinator)
     assert (state / "privacy.jsonl").read_bytes() == kept["privacy.jsonl"]
 
 
+def test_a_ledger_that_lacks_what_the_coordinator_signed_answers_nothing(ask: Coordinator) -> None:
+    state = ask.site.state
+    assert state is not None
+    stated = {"line": 9, "hash": "ab" * 32, "time": 1.0, "to": "", "signature": ""}
+    (state / "statements.json").write_text(json.dumps({"newest": None, "missing": [stated]}))
+
+    assert ask.code("train", 1) == 600
+    assert "lacks its line 9" in ask.said[-1]
+
+
 @pytest.mark.parametrize("n_kills", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_hospital_that_is_killed_at_any_moment_has_the_bits_and_the_cost_of_one_that_was_not(
     n_kills: int, hospitals: Path
