@@ -9,6 +9,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.egress import budget, ledger
 from medfl_client.egress.questions import newest_run, plans_of
+from medfl_client.egress.sums.journal import FileJournal
 from medfl_client.task.site import Site
 from medfl_common.errors import RunError
 from medfl_common.visible import visible
@@ -63,6 +64,7 @@ def farewell_in(content: RecordDict, site: Site) -> Farewell | None:
     if newest_run(site.state, goodbye.plan) not in ("", goodbye.run):
         raise foreign("the coordinator's last word is another run's")
     if goodbye.why == "finished":
+        FileJournal.of(StateFolder(site.state).secure, goodbye.run).forget()
         with suppress(RunError):  # an account that is not whole: the next question says so
             for plan in sorted(plans_of(site.state, goodbye.run) | {goodbye.plan}):
                 budget.release(site.state, plan, "finished")

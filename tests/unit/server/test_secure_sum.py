@@ -1,6 +1,7 @@
 """Sums of masked vectors, opened by the coordinator's half and the hospitals' half together."""
 
 import random
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from tests.sums import WEIGHTS, World, plain_sum, vectors
 from medfl_common.errors import RunError, SumError
 from medfl_common.privacy.thresholds import most_lost, threshold
 from medfl_server.aggregation.secure_sum import open_sum
+
+LIMIT = 1023 + 5 * (2 * 1023) ** 0.5  # of chi-square: five standard deviations
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 10, 20, 50])
@@ -96,6 +99,31 @@ def test_setups_that_were_changed_are_not_taken() -> None:
     assert not stretch.is_set_up
 
 
+def test_all_that_a_coordinator_keeps_is_the_same_for_updates_with_the_same_sum() -> None:
+    """One hospital's update becomes another, and the next one's makes up for it."""
+    world = World.of(4)
+    stretch, one = world.set_up(last=1), vectors(range(1, 5), size=1 << 18)
+    shift = vectors([0], size=1 << 18, seed=9)[0]
+    other = {**one, 1: one[1] + shift, 2: one[2] - shift}
+    again = deepcopy(world.journals)
+    kept = []
+    for own, journals in ((one, world.journals), (other, again)):
+        world.journals = journals
+        for place in own:
+            world.start(place)
+        masked = world.mask(stretch, 1, own)
+        shares = {
+            place: world.members[place].open(stretch.order_open(1, place, [1, 2, 3, 4]), 1)
+            for place in own
+        }
+        total = plain_sum(masked.values())
+        opened = open_sum(stretch, 1, WEIGHTS, total, [1, 2, 3, 4], shares)
+        kept.append((total.tobytes(), shares, opened.tobytes()))
+        assert all(chi_square(part) < LIMIT for part in masked.values())
+
+    assert kept[0] == kept[1]
+
+
 def chi_square(words: np.ndarray) -> float:
     """Of the highest ten bits, against each as often; 1023 degrees of freedom."""
     counts = np.bincount(words >> 22, minlength=1024)
@@ -103,7 +131,6 @@ def chi_square(words: np.ndarray) -> float:
 
 
 def test_masked_constants_are_uniform_and_independent_of_what_was_masked() -> None:
-    limit = 1023 + 5 * (2 * 1023) ** 0.5  # five standard deviations
     masked = []
     for constant in (0, 2**31, 7):
         world = World.of(3)
@@ -111,6 +138,6 @@ def test_masked_constants_are_uniform_and_independent_of_what_was_masked() -> No
         own = {place: np.full(1 << 18, constant, np.uint32) for place in (1, 2, 3)}
         masked += [*world.mask(stretch, 1, own).values()]
 
-    assert all(chi_square(part) < limit for part in masked)
+    assert all(chi_square(part) < LIMIT for part in masked)
     for i, one in enumerate(masked):  # also the differences: no two share a stream
-        assert all(chi_square(one - other) < limit for other in masked[:i])
+        assert all(chi_square(one - other) < LIMIT for other in masked[:i])

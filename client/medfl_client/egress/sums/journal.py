@@ -93,6 +93,10 @@ class FileJournal:
         }
         write_private(self.folder.key, json.dumps(facts).encode())
 
+    def forget(self) -> None:
+        """Delete the secrets: the run is over."""
+        self.folder.key.unlink(missing_ok=True)
+
     def entries(self) -> list[Entry]:
         """Read all lines; raises RunError where one was changed or is missing."""
         path = self.folder.journal
