@@ -53,7 +53,11 @@ def _log_odds(model: Network, images: Examples, plan: Plan, device: torch.device
     n = min(len(images), MOST_IMAGES)
     chosen = torch.linspace(0, len(images) - 1, n).long()
     trunk = model if images.is_images else model.head
-    logits, targets = score(trunk, images, plan, device, chosen)
+    return truth_log_odds(*score(trunk, images, plan, device, chosen), plan)
+
+
+def truth_log_odds(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> Values:
+    """Turn (N, K) logits into (N,) log-odds of each image's truth."""
     loss = losses_of_images(logits, targets, plan).double().clamp(min=LEAST_LOSS)
     found: Values = (-loss - torch.log(-torch.expm1(-loss))).numpy()
     return found

@@ -1,7 +1,7 @@
 """What is left, and the skeleton of a data protection impact assessment, Art. 35(7) GDPR."""
 
 from medfl_common.plan.plan import Plan
-from medfl_server.reports.dossier.line import Line, yours
+from medfl_server.reports.dossier.line import Line, always, yours
 
 Part = tuple[str, list[Line], str]
 
@@ -26,30 +26,30 @@ def _risks(plan: Plan) -> list[Line]:
         update = "A sum of updates may tell of single images; whose hospital's they are is hidden."
     return [
         Line("updates", update),
-        Line(
+        always(
             "the final model",
             "Whoever has it can try attacks on it for ever, also those not yet known.",
         ),
-        Line(
+        always(
             "counts of scores",
             "Larger cells are seen by the coordinator, as far as policies share them.",
         ),
-        Line(
+        always(
             "rare patients",
             "Who is unlike all others is found more easily; no figure here is of one group.",
         ),
-        Line(
+        always(
             "endpoints",
             "Who has the rights of medfl's user at a hospital reads its images and its records.",
         ),
-        Line("the software", "Research software without an outside audit."),
+        always("the software", "Research software without an outside audit."),
         yours("acceptance", "Which of these risks are accepted, by whom, and why."),
     ]
 
 
 def _processing() -> list[Line]:
     return [
-        Line(
+        always(
             "operations",
             "Reading, splitting and training at each hospital; adding up at the "
             "coordinator; see above.",
@@ -88,8 +88,8 @@ def _persons(plan: Plan) -> list[Line]:
         else "tested only, see Tests of attacks"
     )
     return [
-        Line("it becomes known that a person took part", kind),
-        Line(
+        always("it becomes known that a person took part", kind),
+        always(
             "a person's image or diagnosis is read",
             "out of updates: tried at each hospital; out of the model: not tried",
         ),
@@ -105,7 +105,7 @@ def _persons(plan: Plan) -> list[Line]:
 
 def _agreed() -> list[Line]:
     return [
-        Line("measures", "Those above, each with its test."),
+        always("measures", "Those above, each with its test."),
         yours("further measures", "Those outside medfl: contracts, training, access, monitoring."),
         yours("data protection officer", "The officer's advice, and the date (Art. 35(2))."),
         yours("data subjects", "Their views, or why they were not sought (Art. 35(9))."),

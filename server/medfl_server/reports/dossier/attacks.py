@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from medfl_common.run.events import Event
-from medfl_server.reports.dossier.line import Line, yours
+from medfl_server.reports.dossier.line import Line, always, yours
 from medfl_server.reports.sections.privacy import membership_in_words
 from medfl_server.study.run_directory import Study
 
@@ -22,13 +22,13 @@ def attacks(study: Study, events: Sequence[Event]) -> list[Line]:
     """Say what each attack gave, and which were not tried."""
     return [
         Line("membership inference", " ".join(membership_in_words(study.plan, events))),
-        Line("reconstruction from an update", SELF_TEST),
-        *([Line("the noise", IMPLEMENTATION)] if study.plan.privacy.noise else []),
-        Line(
+        always("reconstruction from an update", SELF_TEST),
+        *([always("the noise", IMPLEMENTATION)] if study.plan.privacy.noise else []),
+        always(
             "site inference",
             "not tried in this run; medfl-sim --leave-one-out tries it on data in one place",
         ),
-        Line(
+        always(
             "not tried",
             "model inversion, attribute inference, reconstruction by optimisation, shadow models",
         ),

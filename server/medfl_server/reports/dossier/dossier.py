@@ -10,20 +10,20 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.run.events import Event, Finished
-from medfl_common.ui.page import Section, render
+from medfl_common.ui.page import render
 from medfl_server.reports.dossier.assessment import assessment
 from medfl_server.reports.dossier.attacks import attacks
 from medfl_server.reports.dossier.leaving import leaving, model_and_data
-from medfl_server.reports.dossier.line import FROM_RUN, YOURS, Line, section
+from medfl_server.reports.dossier.line import ALWAYS, FROM_RUN, YOURS, Line, section
 from medfl_server.reports.dossier.measures import measures
 from medfl_server.reports.model_card import as_markdown
 from medfl_server.study.run_directory import Study
 
 QUESTION = "What does this study tell of persons, and who has looked?"
 ANSWER = (
-    "{known} lines are from the run, and {yours} are for you to write. The dossier does "
-    "not say that "
-    "the model is free of personal data: that is a judgement on all of it, and a person's."
+    "{known} lines are from the run, {always} hold in every run, and {yours} are for you to write. "
+    "The dossier does not say that the model is free of personal data: that is a judgement on all "
+    "of it, and a person's."
 )
 SOURCE = (
     "In the order in which EDPB Opinion 28/2024 asks: the design, what leaves, measures, tests of "
@@ -67,9 +67,7 @@ def parts_of(study: Study) -> list[Part]:
 
 
 def counts_of(parts: list[Part]) -> dict[str, int]:
-    """Count the lines from the run, and those that a person writes."""
-    known = [one.is_known for _, lines, _ in parts for one in lines]
-    return {"known": sum(known), "yours": len(known) - sum(known)}
-
-
-__all__ = ["FROM_RUN", "YOURS", "Section", "parts_of", "write_dossier"]
+    """Count the lines from the run, those of every run, and those that a person writes."""
+    whose = [one.whose for _, lines, _ in parts for one in lines]
+    names = {"known": FROM_RUN, "always": ALWAYS, "yours": YOURS}
+    return {name: whose.count(label) for name, label in names.items()}

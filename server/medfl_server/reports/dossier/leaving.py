@@ -5,9 +5,55 @@ from collections.abc import Sequence
 from medfl_common import __version__
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, site_names
-from medfl_server.reports.dossier.line import Line, yours
+from medfl_server.reports.dossier.line import Line, always, yours
 from medfl_server.reports.heterogeneity import read_statistics
 from medfl_server.study.run_directory import Study
+
+ABOUT_DATA = [
+    yours("purpose", "What the model is for, and why it needs these images."),
+    yours(
+        "controllers",
+        "Who decides on purpose and means: each hospital, the coordinator; joint or not (Art. 26).",
+    ),
+    yours(
+        "sources",
+        "Where the images come from, of which years, and how patients were informed (Art. 13, 14).",
+    ),
+    yours(
+        "legal basis",
+        "Of training, Art. 6 and Art. 9(2) with national law, ethics vote and its number.",
+    ),
+    yours(
+        "selection",
+        "Which patients were left out, and why the rest are needed (data minimisation).",
+    ),
+]
+WHO_GETS_IT = [
+    always(
+        "never", "images, headers, names, file names and texts: no message has a place for them"
+    ),
+    always("the coordinator", "gets the answers, and the final model"),
+    always(
+        "the other hospitals",
+        "get each round's model, and the final one; no other hospital's answer",
+    ),
+    always(
+        "on the way",
+        "TLS of the study's own authority, and each answer is signed; a simulation sends none",
+    ),
+    yours(
+        "recipients of the model",
+        "Who gets the final model, under which terms, and where it may run.",
+    ),
+    yours(
+        "retention",
+        "How long runs, checkpoints, ledgers and the model are kept, and who deletes them.",
+    ),
+    yours(
+        "third countries",
+        "Whether the coordinator or a hospital is outside the EEA, and on which basis.",
+    ),
+]
 
 
 def model_and_data(
@@ -29,7 +75,7 @@ def model_and_data(
     return [
         Line("study, plan", f"{plan.study}, SHA-256 {plan.hash()}"),
         Line("weights, SHA-256", sha256),
-        Line("software", f"medfl {__version__}"),
+        always("software", f"medfl {__version__}"),
         Line("question", f"{plan.task.type}: {', '.join(plan.task.classes)}"),
         Line("network", f"{plan.model.name}, initial weights {start}, frozen: {plan.model.freeze}"),
         Line("hospitals", ", ".join(names) or "none yet"),
@@ -48,25 +94,8 @@ def model_and_data(
             f"by patient: validation {plan.evaluation.validation:g}, test {plan.evaluation.test:g}",
         ),
         Line("rounds", f"{plan.federation.rounds} by {plan.federation.strategy}"),
-        yours("purpose", "What the model is for, and why it needs these images."),
-        yours(
-            "controllers",
-            "Who decides on purpose and means: each hospital, the coordinator; joint or "
-            "not (Art. 26).",
-        ),
-        yours(
-            "sources",
-            "Where the images come from, of which years, and how patients were informed "
-            "(Art. 13, 14).",
-        ),
-        yours(
-            "legal basis",
-            "Of training, Art. 6 and Art. 9(2) with national law, ethics vote and its number.",
-        ),
-        yours(
-            "selection",
-            "Which patients were left out, and why the rest are needed (data minimisation).",
-        ),
+        Line("a step", _step(plan)),
+        *ABOUT_DATA,
     ]
 
 
@@ -96,27 +125,15 @@ def leaving(plan: Plan, events: Sequence[Event]) -> list[Line]:
     return [
         Line("messages", f"{n:,} answers with {size:,} bytes were taken, {n_refused} were refused"),
         Line("updates", f"{form}, in each round"),
+        Line("missed answers", f"{sum(len(event.missing) for event in asked)}, refused ones too"),
         Line("scores", f"counts by class and histograms, {counts}"),
         Line("besides", ", ".join(extras) or "nothing"),
-        Line(
-            "never", "images, headers, names, file names and texts: no message has a place for them"
-        ),
-        Line("the coordinator", "gets the answers, and the final model"),
-        Line(
-            "the other hospitals",
-            "get each round's model, and the final one; no other hospital's answer",
-        ),
-        Line("on the way", "TLS of the study's own authority; each answer is signed"),
-        yours(
-            "recipients of the model",
-            "Who gets the final model, under which terms, and where it may run.",
-        ),
-        yours(
-            "retention",
-            "How long runs, checkpoints, ledgers and the model are kept, and who deletes them.",
-        ),
-        yours(
-            "third countries",
-            "Whether the coordinator or a hospital is outside the EEA, and on which basis.",
-        ),
+        *WHO_GETS_IT,
     ]
+
+
+def _step(plan: Plan) -> str:
+    noise, training = plan.privacy.noise, plan.training
+    if noise is not None:
+        return f"{noise.draw} {noise.per}s on average, {noise.steps} steps a round"
+    return f"{training.batch_size} images, {training.epochs} passes a round, {training.optimizer}"

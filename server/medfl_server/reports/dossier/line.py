@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from medfl_common.ui.page import Section, Table
 
-FROM_RUN, YOURS = "from the run", "you write this"
+FROM_RUN, ALWAYS, YOURS = "from the run", "in every run", "you write this"
 
 
 @dataclass(frozen=True)
@@ -13,21 +13,26 @@ class Line:
 
     what: What it is about.
     text: What the run knows; or what a person has to write.
-    is_known: Whether the run knows it.
+    whose: `from the run`, of its plan or log; `in every run` of medfl; `you write this`.
     """
 
     what: str
     text: str
-    is_known: bool = True
+    whose: str = FROM_RUN
 
 
 def yours(what: str, text: str) -> Line:
     """Ask a person for what no run knows."""
-    return Line(what, text, is_known=False)
+    return Line(what, text, YOURS)
+
+
+def always(what: str, text: str) -> Line:
+    """Say what holds in every run."""
+    return Line(what, text, ALWAYS)
 
 
 def section(heading: str, lines: list[Line], text: str = "") -> Section:
     """Lay lines out as a table that says of each whose it is."""
-    rows = [[one.what, one.text, FROM_RUN if one.is_known else YOURS] for one in lines]
+    rows = [[one.what, one.text, one.whose] for one in lines]
     header = ["what", "what is said", "whose line"]
     return Section(heading, [text] if text else [], tables=[Table(header, rows, is_text=True)])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from medfl_common.metrics.membership import bound
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, site_names
-from medfl_server.reports.dossier.line import Line, yours
+from medfl_server.reports.dossier.line import Line, always, yours
 from medfl_server.reports.sections.privacy import (
     NOT_COVERED,
     NOTHING,
@@ -17,7 +17,7 @@ from medfl_server.reports.sections.privacy import (
 
 CLIENT = "tests/unit/client"
 # What medfl does in every run: the measure, and the test that holds it.
-ALWAYS = (
+IN_EVERY_RUN = (
     (
         "one way out; what is not listed stays",
         "test_inspection.py",
@@ -59,17 +59,17 @@ ALWAYS = (
         "test_no_patient_is_trained_on_and_scored",
     ),
 )
-AUDIT = f"{CLIENT}/test_one_run_audit.py::test_the_told_epsilon_holds"
+AUDIT = ("test_one_run_audit.py", "test_the_told_epsilon_holds")
 
 
 def measures(plan: Plan, events: Sequence[Event]) -> list[Line]:
     """List the measures of this run, and epsilon by hospital or that there is no bound."""
     noise, sums = plan.privacy.noise, plan.privacy.secure_sum
-    always = [Line(what, f"{CLIENT}/{file}::{test}") for what, file, test in ALWAYS]
-    found = [*always]
+    held = [always(what, _named(file, test)) for what, file, test in IN_EVERY_RUN]
+    found = [*held]
     if noise is not None:
         texts = noise_in_words(noise, plan.federation.rounds)
-        found += [Line("noise", " ".join(texts)), Line("the noise is tested", AUDIT)]
+        found += [Line("noise", " ".join(texts)), always("the noise is tested", _named(*AUDIT))]
         found += [
             Line(
                 f"epsilon of a patient at {site}",
@@ -106,3 +106,8 @@ def measures(plan: Plan, events: Sequence[Event]) -> list[Line]:
             "deletion, audits.",
         ),
     ]
+
+
+def _named(file: str, test: str) -> str:
+    """Name a test as the sentence that it is, which a page can break into lines."""
+    return f"{CLIENT}/{file}: {test.removeprefix('test_').replace('_', ' ')}"
