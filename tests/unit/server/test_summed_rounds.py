@@ -13,6 +13,7 @@ from tests.conftest import MakePlan
 from tests.unit.server.summing_post import SummingPost, update_of
 
 from medfl_client.task.session import shapes_of
+from medfl_common.errors import RunError
 from medfl_common.models import build_model
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import load_plan
@@ -21,6 +22,8 @@ from medfl_common.run.events import Finished, RoundMade, RoundWithoutQuorum
 from medfl_common.run.folder import RunFolder
 from medfl_server.rounds import key_trips, loop, summed_rounds
 from medfl_server.rounds.paused import PausedError
+from medfl_server.study.going_back import go_back
+from medfl_server.study.plan_change import extend
 from medfl_server.study.run_directory import Study
 
 
@@ -153,6 +156,21 @@ def test_a_coordinator_put_back_by_a_round_opens_the_same_list_and_ends_with_the
     shutil.copytree(tmp_path / "copy", folder)
 
     assert sha256_of(post.run(folder, summing)) == whole
+
+
+def test_a_study_is_extended_and_never_made_again_without_one_hospital(
+    summing: Path, tmp_path: Path
+) -> None:
+    post = SummingPost(4)
+    study = post.run(tmp_path / "run", summing)
+    with pytest.raises(RunError, match="would tell its updates"):
+        go_back(study.folder, "h2")
+
+    extend(study.folder, 1)
+    study = post.run(study.folder, summing)
+
+    assert [event.round for event in study.log.read(RoundMade)] == [1, 2, 3, 4]
+    assert study.log.read(Finished)[-1].round == 4
 
 
 def test_a_hospital_that_is_back_gets_keys_again(summing: Path, tmp_path: Path) -> None:
