@@ -82,8 +82,7 @@ def run_study(
                 follow or (lambda progress: None),
                 sites_keep_models=False, speed=speed_of(faults, study.plan, [*sites]),
                 explain=partial(why_not_sent, not_sent, announce),
-                outside=_outside(sites),
-                virtual_keys={name: line_of(study.run, name) for name in sites},
+                outside=_outside(sites), virtual_keys={n: line_of(study.run, n) for n in sites},
             )  # fmt: skip
             run_apps(app, grid)
         except PausedError as paused:
