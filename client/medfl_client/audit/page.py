@@ -17,7 +17,7 @@ from medfl_client.audit.spending import spending
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.egress import ledger
-from medfl_client.egress.approvals import read_records
+from medfl_client.egress.approvals import GROUP, read_records
 from medfl_client.egress.message_entry import MessageEntry
 from medfl_common import __version__
 from medfl_common.errors import RunError
@@ -25,6 +25,7 @@ from medfl_common.files import write_private
 from medfl_common.ui.page import Section, Table, render
 
 QUESTION = "What left this hospital?"
+ACTIONS = {GROUP: "approve the hospitals of its sums"}
 MOST_POLICIES = 5  # beside the one in force
 NOT_KEPT = "An earlier version of medfl wrote {lines} and did not keep the policy that held."
 
@@ -138,9 +139,9 @@ def _spans(entries: Sequence[MessageEntry]) -> list[tuple[dict[str, Any] | None,
 def _approvals(state: Path) -> Section:
     header = ["when", "what", "study", "plan", "by"]
     try:
-        records = read_records(state)
+        records = read_records(state, with_groups=True)
     except RunError as error:
         return Section("Who approved what", [str(error)])
-    rows = [[r.day, r.action, r.study, r.plan[:12], r.by] for r in records]
+    rows = [[r.day, ACTIONS.get(r.action, r.action), r.study, r.plan[:12], r.by] for r in records]
     texts = [] if rows else ["This site has approved no plan."]
     return Section("Who approved what", texts, tables=[Table(header, rows, is_text=True)])

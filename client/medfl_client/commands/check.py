@@ -16,6 +16,7 @@ from medfl_client.data.site_data import own_data
 from medfl_client.data.split import NO_TEST
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
+from medfl_client.egress.sums.released import without_masks
 from medfl_client.readiness.boxes import box_tables, met_boxes
 from medfl_client.readiness.left_out import write_left_out
 from medfl_client.readiness.masks import mask_tables, met_facts
@@ -120,8 +121,9 @@ def _show_split(found: Collection, plan: Plan, data: SiteData, screen: Screen) -
 def _show_reply(
     result: TrainResult, task: TrainTask, policy: Policy, shapes: Shapes, screen: Screen
 ) -> None:
+    task, mask = without_masks(task, shapes)
     try:
-        reply = release(result, task, policy, shapes)
+        reply = release(result, task, policy, shapes, mask=mask)
     except DisclosureError as error:
         screen.say(f"the guard would send only a code: {error}")
         raise
@@ -133,7 +135,9 @@ def _show_reply(
     ]
     screen.table(["update", "shape", "bytes"], tensors)
     screen.table(["number", "value"], _numbers(reply))
-    if result.is_scored and "n_scored" not in reply.metric_records["numbers"]:
+    if mask is not None:
+        screen.say("update, counts and scores would leave masked, as one list of whole numbers")
+    elif result.is_scored and "n_scored" not in reply.metric_records["numbers"]:
         what = "cases" if task.plan.task.is_dense else "images"
         screen.say(f"the scores would be withheld: {why_no_scores(policy, what)}")
     screen.say(

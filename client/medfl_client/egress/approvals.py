@@ -50,8 +50,13 @@ class Record:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
 
 
-def read_records(state: Path) -> list[Record]:
-    """Read all records in their order; raises RunError where the file was tampered with."""
+def read_records(state: Path, with_groups: bool = False) -> list[Record]:
+    """Read all records in their order; raises RunError where the file was tampered with.
+
+    Args:
+        state: The site's state.
+        with_groups: Also those of hospitals that were approved for a plan's secure sums.
+    """
     broken = ledger.first_broken_line(StateFolder(state).approvals)
     if broken is not None:
         raise RunError(
@@ -60,7 +65,7 @@ def read_records(state: Path) -> list[Record]:
             todo="put the file and its .head aside as evidence, and approve the plan again",
         )
     lines = ledger.read_lines(StateFolder(state).approvals)
-    return [Record.of(line) for line in lines if line["action"] != GROUP]
+    return [Record.of(line) for line in lines if with_groups or line["action"] != GROUP]
 
 
 def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:

@@ -119,8 +119,8 @@ def _of_noise(plan: Plan, noise: Noise) -> dict[str, bool]:
 def _of_sums(plan: Plan) -> dict[str, bool]:
     federation, names = plan.federation, [a.name for a in algorithms_of(plan) if not a.is_mean]
     return {
-        f"privacy.secure_sum does not go with {', '.join(names)}: single updates are needed, and "
-        "only their mean is seen": bool(names),
+        f"privacy.secure_sum does not go with {', '.join(names)}: it needs more than the mean of "
+        "all updates, and nothing else is seen": bool(names),
         "privacy.secure_sum needs one group of hospitals in all rounds; leave sites_per_round": (
             federation.sites_per_round is not None
         ),

@@ -13,6 +13,7 @@ from tests.sum_sites import RUN, Cohort, code
 from tests.unit.client.test_approvals import Said
 
 from medfl_client.commands.approve import approve_plan
+from medfl_client.commands.check import check_site
 from medfl_client.config.identity import create_identity
 from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.egress import approvals
@@ -103,7 +104,7 @@ def test_asked_again_a_hospital_sends_the_same_bits_also_where_it_must_train_ane
     shutil.rmtree(state / "replies")
     anew = cohort.ask(name, "train", 1, order)
 
-    assert "answered before" in cohort.said[-2]
+    assert sum("answered before" in line for line in cohort.said) == 1
     assert kept.array_records["masked"].object_id == first.array_records["masked"].object_id
     assert anew.array_records["masked"].object_id == first.array_records["masked"].object_id
 
@@ -268,3 +269,14 @@ def test_a_group_that_changes_after_answers_is_warned_of(cohort: Cohort) -> None
 
     assert "Two sums of the same plan that differ by one hospital" in screen.text
     assert approved_groups(state, cohort.plan.hash())[-1].hash != cohort.group.hash
+
+
+def test_check_says_that_all_of_it_leaves_masked(cohort: Cohort, tmp_path: Path) -> None:
+    state, screen = cohort.sites["site-1"].state, Said()
+    assert state is not None
+    plan_file = tmp_path / "plan.yaml"  # that of the cohort
+
+    check_site(state.parent, plan_file, screen)
+
+    assert "update, counts and scores would leave masked" in screen.text
+    assert "scores would be withheld" not in screen.text

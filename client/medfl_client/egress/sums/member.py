@@ -71,8 +71,8 @@ class Member:
         if len(channels) < begun.threshold:
             raise refused(f"{len(channels)} hospitals take part, {begun.threshold} are the fewest")
         told = {str(place): key.hex() for place, key in channels.items()}
-        entry: Entry = {"what": "cohort", "number": order.number, "channels": {**told}}
-        self._note(entry, "the stretch was set up with other hospitals or keys", "number")
+        noted: Entry = {"what": "cohort", "number": order.number, "channels": {**told}}
+        self._note(noted, "the stretch was set up with other hospitals or keys", "number")
         at = Standing(begun, channels)
         return b"".join(self._setup(at, round_) for round_ in begun.stretch.rounds)
 
@@ -99,12 +99,12 @@ class Member:
             mask_keys[place] = setup.mask_key
         context = round_context(at.context, round_, mask_keys, weights)
         data = hmac.digest(keys.data_key, vector.view(np.uint8).data, "sha256").hex()
-        entry: Entry = {
+        noted: Entry = {
             "what": "masked", "number": order.number, "round": round_,
             "context": context, "data": data,
         }  # fmt: skip
         otherwise = f"round {round_} was masked for another question, or with other data"
-        self._note(entry, otherwise, "number", "round")
+        self._note(noted, otherwise, "number", "round")
         self._forget(at.begun.secret, round_ - BACK)
         return _masked(vector, keys, at.begun.place, mask_keys, context)
 
@@ -116,10 +116,10 @@ class Member:
             raise refused(f"this site has masked nothing in round {round_} of this stretch")
         summed = summed_of(order, at.channels, at.begun.place, at.begun.threshold)
         shares = self._shares(at, round_, sealed_by_place(order, at.others))
-        entry: Entry = {
+        noted: Entry = {
             "what": "opened", "round": round_, "number": order.number, "summed": [*summed],
         }  # fmt: skip
-        self._note(entry, f"round {round_} was opened for other hospitals", "round")
+        self._note(noted, f"round {round_} was opened for other hospitals", "round")
         return b"".join(
             shares[place][:SHARE_BYTES] if place in summed else shares[place][SHARE_BYTES:]
             for place in at.channels
@@ -138,21 +138,21 @@ class Member:
             raise refused(f"stretch {order.number} of rounds is closed: {newest_number} was begun")
         if order.number > newest_number:
             self._journal.keep_secret(StretchSecret.new(order.number, order.first))
-        entry: Entry = {
+        noted: Entry = {
             "what": "keys", "plan": self._own.plan, "number": order.number,
             "first": order.first, "last": order.last,
             "names": [*order.names], "keys": [*order.keys],
         }  # fmt: skip
-        self._note(entry, "the stretch was begun with other hospitals or rounds", "number")
+        self._note(noted, "the stretch was begun with other hospitals or rounds", "number")
 
-    def _note(self, entry: Entry, otherwise: str, *by: str) -> None:
+    def _note(self, noted: Entry, otherwise: str, *by: str) -> None:
         """Write a line unless it is there; raise SumError where it is there and says otherwise."""
-        told = {name: entry[name] for name in by}
-        before = newest(self._journal.entries(), str(entry["what"]), **told)
+        told = {name: noted[name] for name in by}
+        before = newest(self._journal.entries(), str(noted["what"]), **told)
         if before is None:
-            self._journal.add(entry)
+            self._journal.add(noted)
         else:
-            require_same(before, entry, otherwise)
+            require_same(before, noted, otherwise)
 
     def _setup(self, at: Standing, round_: int) -> bytes:
         """Give a round's entry, and after it the shares for each other member, sealed."""

@@ -1,13 +1,14 @@
 """What may leave of a plan with secure sums: masked numbers, or an answer to a small trip."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medfl_common.wire.pooled import PooledLayout
 from medfl_common.wire.results import TrainResult
-from medfl_common.wire.secure_sum import KINDS, MASKED, PART, SEALED, n_part_bytes
+from medfl_common.wire.secure_sum import KINDS, MASKED, PART, SEALED, SumOrder, n_part_bytes
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 
@@ -27,6 +28,14 @@ def only_masked(result: TrainResult, mask: Mask) -> TrainResult:
         versions=result.versions,
         masked=mask(result),
     )
+
+
+def without_masks(task: TrainTask, shapes: Shapes) -> tuple[TrainTask, Mask | None]:
+    """Give a task and its mask for a trial that sends nothing: the numbers, and no mask on them."""
+    if task.plan.privacy.secure_sum is None:
+        return task, None
+    layout = PooledLayout(task.plan, task.kind, shapes, 2)
+    return replace(task, sum=SumOrder(1, 1, 1, "")), layout.encode
 
 
 def expected_of(task: TrainTask, shapes: Shapes) -> dict[str, tuple[str, int]]:

@@ -109,12 +109,12 @@ class Standing:
 
 def begun_stretch(order: SumOrder, own: Identity, journal: Journal) -> Begun:
     """Give the newest stretch, which the order must be of."""
-    entry = newest(journal.entries(), "keys")
-    if entry is None or entry["number"] != order.number:
+    noted = newest(journal.entries(), "keys")
+    if noted is None or noted["number"] != order.number:
         raise refused(f"stretch {order.number} of rounds is not the one begun last")
-    group = _group_in(entry)
+    group = _group_in(noted)
     asked = [own.plan, order.first, order.last, order.group]
-    if asked != [entry["plan"], entry["first"], entry["last"], group.hash]:
+    if asked != [noted["plan"], noted["first"], noted["last"], group.hash]:
         raise refused("the stretch was begun with other hospitals or rounds")
     secret = journal.secret()
     if secret is None or secret.number != order.number:
@@ -126,15 +126,15 @@ def begun_stretch(order: SumOrder, own: Identity, journal: Journal) -> Begun:
 def standing(order: SumOrder, own: Identity, journal: Journal) -> Standing:
     """Give the newest stretch with its cohort."""
     begun = begun_stretch(order, own, journal)
-    entry = newest(journal.entries(), "cohort", number=order.number)
-    told = entry["channels"] if entry else None
+    noted = newest(journal.entries(), "cohort", number=order.number)
+    told = noted["channels"] if noted else None
     if not isinstance(told, dict):
         raise refused("the stretch has no cohort yet")
     return Standing(begun, {int(place): bytes.fromhex(str(told[place])) for place in told})
 
 
-def _group_in(entry: Entry) -> Group:
-    names, keys = entry["names"], entry["keys"]
+def _group_in(noted: Entry) -> Group:
+    names, keys = noted["names"], noted["keys"]
     if not isinstance(names, list) or not isinstance(keys, list):
         raise refused("the journal names no group")
     return Group(tuple(map(str, names)), tuple(map(str, keys)))
