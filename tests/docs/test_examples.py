@@ -148,7 +148,8 @@ def model_of(values: dict[str, object]) -> tuple[type[Settings], dict[str, objec
         return SiteFile, SITE | values
     assert keys <= Plan.model_fields.keys(), f"no plan, site file or scenario has {list(keys)}"
     parts = {
-        key: BASE[key] | part if isinstance(part, dict) else part for key, part in values.items()
+        key: BASE.get(key, {}) | part if isinstance(part, dict) else part
+        for key, part in values.items()
     }
     return Plan, BASE | parts
 

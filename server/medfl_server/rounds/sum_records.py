@@ -28,6 +28,7 @@ from medfl_server.rounds.outcome import Answered, Replies
 class SumAhead:
     """A masked sum that is to be opened, or was."""
 
+    run: str
     number: int  # of the stretch
     round: int  # as sum_round numbers it
     weights: str  # digest of what was asked about
@@ -40,7 +41,7 @@ def write_stretch(folder: RunFolder, stretch: SumStretch) -> None:
     """Write a stretch in place of the one before; its number is never another's again."""
     numbers = stretch.stretch
     facts: dict[str, Json] = {
-        "plan": numbers.plan, "number": numbers.number, "first": numbers.first,
+        "run": numbers.run, "plan": numbers.plan, "number": numbers.number, "first": numbers.first,
         "last": numbers.last, "threshold": stretch.threshold,
         "names": [*stretch.group.names], "keys": [*stretch.group.keys],
         "cohort": [*stretch.cohort],
@@ -52,7 +53,7 @@ def write_stretch(folder: RunFolder, stretch: SumStretch) -> None:
 def read_stretch(folder: RunFolder, run: str) -> SumStretch | None:
     """Read the newest stretch; None: none was begun."""
     told = _read(folder.stretch)
-    if told is None:
+    if told is None or told["run"] != run:
         return None
     group = Group(tuple(told["names"]), tuple(told["keys"]))
     numbers = Stretch(run, told["plan"], group.hash, told["number"], told["first"], told["last"])
@@ -78,7 +79,7 @@ def write_ahead(folder: RunFolder, ahead: SumAhead) -> None:
         for site, one in ahead.replies.answered.items()
     }  # fmt: skip
     facts: dict[str, Json] = {
-        "number": ahead.number, "round": ahead.round, "weights": ahead.weights,
+        "run": ahead.run, "number": ahead.number, "round": ahead.round, "weights": ahead.weights,
         "summed": [*ahead.summed], "sha256": hashlib.sha256(data).hexdigest(),
         "answered": answered, "missing": {**ahead.replies.missing},
         "seconds": ahead.replies.seconds,
@@ -86,10 +87,10 @@ def write_ahead(folder: RunFolder, ahead: SumAhead) -> None:
     _write(folder, folder.summed, facts)
 
 
-def read_ahead(folder: RunFolder, round_: int) -> SumAhead | None:
+def read_ahead(folder: RunFolder, run: str, round_: int) -> SumAhead | None:
     """Read the sum of a round; None: its list was not written yet."""
     told = _read(folder.summed)
-    if told is None or told["round"] != round_:
+    if told is None or (told["run"], told["round"]) != (run, round_):
         return None
     data = folder.masked_total.read_bytes()
     if hashlib.sha256(data).hexdigest() != told["sha256"]:
@@ -104,7 +105,7 @@ def read_ahead(folder: RunFolder, round_: int) -> SumAhead | None:
     )  # fmt: skip
     total = np.frombuffer(data, np.uint32).copy()
     return SumAhead(
-        told["number"], told["round"], told["weights"], list(told["summed"]), replies, total
+        run, told["number"], round_, told["weights"], list(told["summed"]), replies, total
     )
 
 

@@ -75,7 +75,7 @@ class SummedRounds:
             max_norm: The mean update may not be longer.
         """
         made, number = model.round, sum_round(kind, round_)
-        ahead = read_ahead(self._study.files, number)
+        ahead = read_ahead(self._study.files, self._study.run, number)
         stretch = self._keys.stretch_for(number, made) if ahead is None else self._keys.newest()
         if ahead is not None and (stretch is None or stretch.stretch.number != ahead.number):
             raise RunError(
@@ -127,7 +127,9 @@ class SummedRounds:
         replies.is_masked = True
         packed = pack_weights(model.weights, self._study.plan)
         weights = weights_digest(RecordDict({"weights": packed}))
-        return SumAhead(stretch.stretch.number, number, weights, sorted(summed), replies, total)
+        return SumAhead(
+            self._study.run, stretch.stretch.number, number, weights, sorted(summed), replies, total
+        )
 
     def _open(self, made: int, stretch: SumStretch, ahead: SumAhead) -> NDArray[np.uint32] | None:
         """Ask those whose numbers are in the sum for their shares; None: too few gave them."""

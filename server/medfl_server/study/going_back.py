@@ -56,6 +56,13 @@ def cost_of(study: Study, site: str) -> Cost:
             todo="medfl-server revoke takes a hospital off the roster",
             data="nothing was changed",
         )
+    if study.plan.privacy.secure_sum is not None:
+        raise RunError(
+            f"this study has privacy.secure_sum: the same rounds without {site} would tell its "
+            "updates, which are what the new sums lack",
+            todo="begin another study without it, from other initial weights",
+            data="nothing was changed",
+        )
     why = _why_start(study.plan)
     kept = [] if why else [r for r in kept_rounds(study.checkpoints) if r < min(rounds)]
     return Cost(site, max(kept, default=0), min(rounds), made[-1].round, why)

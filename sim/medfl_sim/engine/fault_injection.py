@@ -9,11 +9,12 @@ from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from medfl_client.egress.guard import refuse
 from medfl_client.task.session import shapes_of
-from medfl_common.errors import SimulatedAbsenceError, new_incident
+from medfl_common.errors import ConfigError, SimulatedAbsenceError, new_incident
 from medfl_common.models import build_model
 from medfl_common.models.norms import is_statistic
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan, plan_from_json
+from medfl_common.privacy.thresholds import threshold
 from medfl_common.seeds import numpy_generator
 from medfl_common.wire.tasks import decode_task_head
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
@@ -52,6 +53,15 @@ def misbehaviour(faults: Sequence[Fault], roster: Sequence[str]) -> list[Mod]:
     return [mod]
 
 
+def check_faults(faults: Sequence[Fault], plan: Plan) -> None:
+    """Raise ConfigError for a fault that would change nothing: masked updates are not seen."""
+    if plan.privacy.secure_sum is not None and any(isinstance(f, UpdateFault) for f in faults):
+        raise ConfigError(
+            "faults of updates are put into messages, and with privacy.secure_sum these are masked",
+            todo="leave them out, or simulate them without privacy.secure_sum",
+        )
+
+
 def times_of_round(
     delays: Sequence[tuple[Delay, Sequence[str]]], plan: Plan, roster: Sequence[str], round_: int
 ) -> dict[str, float]:
@@ -65,11 +75,17 @@ def times_of_round(
     times, asked = _drawn(delays, plan, round_), choose_sites(plan, roster, round_)
     deadline_s = _deadline_s(delays, plan, roster, round_)
     late = [s for s in times if s in asked and (times[s] > deadline_s or math.isinf(times[s]))]
-    most = max(0, len(asked) - quorum_of(plan.federation, len(roster)))
+    most = max(0, len(asked) - _needed(plan, len(roster)))
     order = numpy_generator(plan.seed, "who is away", round_).permutation(len(late))
     for place, chosen in enumerate(order):
         times[late[chosen]] = math.inf if place < most else 0.0
     return times
+
+
+def _needed(plan: Plan, n_sites: int) -> int:
+    """Count the replies that a round needs."""
+    quorum, sums = quorum_of(plan.federation, n_sites), plan.privacy.secure_sum
+    return quorum if sums is None else max(quorum, threshold(n_sites, sums.may_lose))
 
 
 def _drawn(

@@ -26,7 +26,7 @@ from medfl_server.superlink.allocator import give_back_large_blocks
 from medfl_server.superlink.transport import Announce
 from medfl_sim.data.faults import Fault
 from medfl_sim.engine.engines import ENGINES
-from medfl_sim.engine.fault_injection import misbehaviour, speed_of
+from medfl_sim.engine.fault_injection import check_faults, misbehaviour, speed_of
 from medfl_sim.engine.grid import SimulatedGrid, run_apps
 from medfl_sim.engine.virtual_keys import line_of, signing_key_of
 
@@ -61,6 +61,7 @@ def run_study(
         n_workers: The number of workers, if the engine has any; default: its own choice.
         faults: Injected faults, in rounds and updates.
     """
+    check_faults(faults, study.plan)
     check_roster(study.plan.federation, len(sites) - len(_outside(sites)))
     folder = study.folder.resolve()  # workers may be in another directory
     if len(sites) > MANY:
@@ -81,8 +82,7 @@ def run_study(
                 follow or (lambda progress: None),
                 sites_keep_models=False, speed=speed_of(faults, study.plan, [*sites]),
                 explain=partial(why_not_sent, not_sent, announce),
-                outside=_outside(sites),
-                virtual_keys={name: line_of(study.run, name) for name in sites},
+                outside=_outside(sites), virtual_keys={n: line_of(study.run, n) for n in sites},
             )  # fmt: skip
             run_apps(app, grid)
         except PausedError as paused:

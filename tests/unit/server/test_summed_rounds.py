@@ -1,20 +1,29 @@
 """Rounds as secure sums: who vanishes when, a coordinator that ends, and what it reads."""
 
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 from tests.conftest import MakePlan
 from tests.unit.server.summing_post import SummingPost, update_of
 
+from medfl_client.task.session import shapes_of
+from medfl_common.errors import RunError
+from medfl_common.models import build_model
 from medfl_common.models.weights import Weights
+from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
 from medfl_common.run.events import Finished, RoundMade, RoundWithoutQuorum
 from medfl_common.run.folder import RunFolder
-from medfl_server.rounds import summed_rounds
+from medfl_server.rounds import key_trips, loop, summed_rounds
 from medfl_server.rounds.paused import PausedError
+from medfl_server.study.going_back import go_back
+from medfl_server.study.plan_change import extend
 from medfl_server.study.run_directory import Study
 
 
@@ -59,8 +68,6 @@ def test_the_model_is_the_mean_of_what_the_hospitals_trained(summing: Path, tmp_
 
 
 def _start(study: Study) -> Weights:
-    from safetensors.torch import load
-
     whole = load(study.files.initial_weights.read_bytes())
     return {name: whole[name] for name in weights_of(study)}
 
@@ -104,7 +111,7 @@ def test_fewer_than_needed_open_nothing_and_change_nothing(summing: Path, tmp_pa
 Cut = Callable[..., object]
 
 
-@pytest.mark.parametrize("at", ["write_ahead", "open_sum", "after_open", "checkpoint"])
+@pytest.mark.parametrize("at", ["write_stretch", "write_ahead", "open_sum", "checkpoint"])
 def test_a_coordinator_that_ends_anywhere_goes_on_to_the_same_bits(
     at: str, summing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,19 +121,17 @@ def test_a_coordinator_that_ends_anywhere_goes_on_to_the_same_bits(
     def ends(*args: object, **kwargs: object) -> object:
         nonlocal n_cuts
         n_cuts += 1
-        if n_cuts == 2:  # of the second round
+        if n_cuts == 2:  # of the second round, or of keys that are not whole
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
     if at == "checkpoint":
-        from medfl_server.rounds import loop
-
         real: Cut = loop.save
         monkeypatch.setattr(loop, "save", lambda *a: ends(*a) if a[1].round else real(*a))
     else:
-        name = "open_sum" if at == "after_open" else at
-        real = getattr(summed_rounds, name)
-        monkeypatch.setattr(summed_rounds, name, ends)
+        home = key_trips if at == "write_stretch" else summed_rounds
+        real = getattr(home, at)
+        monkeypatch.setattr(home, at, ends)
 
     post.run(tmp_path / "run", summing)
     assert n_cuts == 2
@@ -137,6 +142,35 @@ def test_a_coordinator_that_ends_anywhere_goes_on_to_the_same_bits(
     assert [event.round for event in study.log.read(RoundMade)] == [1, 2, 3]
     if at in ("open_sum", "checkpoint"):  # the list was written: nobody trains again
         assert post.asked["train"] == 12
+
+
+def test_a_coordinator_put_back_by_a_round_opens_the_same_list_and_ends_with_the_same_bits(
+    summing: Path, tmp_path: Path
+) -> None:
+    whole = sha256_of(SummingPost(4).run(tmp_path / "whole", summing))
+    post, folder = SummingPost(4), tmp_path / "run"
+    post.run(folder, summing, stop=lambda said: said[-1].startswith("round 1 of"))
+    shutil.copytree(folder, tmp_path / "copy")
+    post.run(folder, summing, stop=lambda said: said[-1].startswith("round 2 of"))
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "copy", folder)
+
+    assert sha256_of(post.run(folder, summing)) == whole
+
+
+def test_a_study_is_extended_and_never_made_again_without_one_hospital(
+    summing: Path, tmp_path: Path
+) -> None:
+    post = SummingPost(4)
+    study = post.run(tmp_path / "run", summing)
+    with pytest.raises(RunError, match="would tell its updates"):
+        go_back(study.folder, "h2")
+
+    extend(study.folder, 1)
+    study = post.run(study.folder, summing)
+
+    assert [event.round for event in study.log.read(RoundMade)] == [1, 2, 3, 4]
+    assert study.log.read(Finished)[-1].round == 4
 
 
 def test_a_hospital_that_is_back_gets_keys_again(summing: Path, tmp_path: Path) -> None:
@@ -156,10 +190,10 @@ def test_a_sum_that_cannot_be_changes_nothing_and_the_study_goes_on(
     summing: Path, tmp_path: Path
 ) -> None:
     post = SummingPost(4)
-    like = {name: torch.zeros(t.shape) for name, t in _start_of(summing, tmp_path).items()}
+    like = {name: torch.zeros(t.shape) for name, t in _start_of(summing).items()}
     huge = {name: torch.full(t.shape, 0.9) for name, t in like.items()}
     wrong = update_of("h1", 1, like)
-    post.wrong = {site: replace_update(wrong, huge) for site in post.sites}
+    post.wrong = {site: replace(wrong, update=huge) for site in post.sites}
     study = post.run(tmp_path / "run", summing, stop=lambda said: said[-1].startswith("round 1 of"))
 
     (made,) = study.log.read(RoundMade)
@@ -170,17 +204,7 @@ def test_a_sum_that_cannot_be_changes_nothing_and_the_study_goes_on(
     assert post.run(tmp_path / "run", summing).log.read(Finished)
 
 
-def replace_update(result: object, update: Weights) -> "object":
-    from dataclasses import replace
-
-    return replace(result, update=update)  # type: ignore[type-var]
-
-
-def _start_of(plan: Path, tmp_path: Path) -> Weights:
-    from medfl_client.task.session import shapes_of
-    from medfl_common.models import build_model
-    from medfl_common.plan.plan import load_plan
-
+def _start_of(plan: Path) -> Weights:
     shapes = shapes_of(build_model(load_plan(plan)), "shared")
     return {name: torch.zeros(shape) for name, shape in shapes.items()}
 
@@ -190,7 +214,7 @@ def test_nothing_at_the_coordinator_depends_on_one_hospital_alone(
 ) -> None:
     """Study 15: one update is replaced, and another by what keeps the sum."""
     posts = [SummingPost(4), SummingPost(4)]
-    like = _start_of(summing, tmp_path)
+    like = _start_of(summing)
     one, two = update_of("h1", 1, like), update_of("h1", 1, like)
     assert one.update is not None
     zeros = {name: torch.zeros_like(t) for name, t in one.update.items()}
@@ -198,8 +222,8 @@ def test_nothing_at_the_coordinator_depends_on_one_hospital_alone(
     minus = {name: -t for name, t in unit.items()}
     studies = []
     for post, (a, b) in zip(posts, ((unit, minus), (minus, unit)), strict=True):
-        post.wrong = {"h1": replace_update(one, a), "h2": replace_update(two, b)}  # type: ignore[dict-item]
-        post.wrong |= {site: replace_update(two, zeros) for site in ("h3", "h4")}  # type: ignore[dict-item]
+        post.wrong = {"h1": replace(one, update=a), "h2": replace(two, update=b)}
+        post.wrong |= {site: replace(two, update=zeros) for site in ("h3", "h4")}
         studies.append(post.run(tmp_path / f"run-{len(studies)}", summing))
 
     left, right = studies

@@ -8,7 +8,9 @@ import torch
 from safetensors.torch import load
 from tests.conftest import MakePlan
 
+from medfl_common.errors import ConfigError
 from medfl_common.models.weights import Weights
+from medfl_common.plan.settings import check
 from medfl_common.run.checkpoint import find_round, load_newest
 from medfl_common.run.events import Finished, RoundMade
 from medfl_server.reports.model_card import write_model_card
@@ -16,6 +18,8 @@ from medfl_server.reports.report import write_report
 from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
+from medfl_sim.data.radiograph import write_hospitals
+from medfl_sim.data.scenario import Scenario, read_faults
 from medfl_sim.engine.simulation import run_study
 
 SUMS = {"secure_sum": {"most_images": 40}}
@@ -93,6 +97,28 @@ def test_a_server_optimiser_takes_the_mean(
 
     for name, tensor in after(plain, 1).items():
         assert torch.allclose(after(sums, 1)[name], tensor, atol=1e-4)
+
+
+def test_an_absent_hospital_is_not_in_a_sum_and_a_fault_of_masked_updates_is_refused(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    write_hospitals(tmp_path / "four", n_sites=4, n_images=60, seed=2)
+    _, plan = plans(make_plan, min_sites=1, rounds=1)
+    study = create_study(tmp_path / "run", plan)
+    sites = virtual_sites(tmp_path / "four", study.plan)
+    away, wrong = (
+        read_faults(check(Scenario, {"faults": [{"sites": ["site-2"], **one}]}, "the test"))
+        for one in ({"kind": "dropout", "probability": 1.0}, {"kind": "sign_flip"})
+    )
+
+    with pytest.raises(ConfigError, match="masked"):
+        run_study(study, sites, faults=wrong)
+    run_study(study, sites, faults=away)
+
+    (made,) = study.log.read(RoundMade)
+    assert made.pooled is not None
+    assert made.pooled.n_sites == 3
+    assert "site-2" in made.missing
 
 
 def test_a_simulation_that_stopped_goes_on_to_the_same_bits(
