@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.conftest import MakePlan
+from tests.system.kills import Storm
 from tests.system.through_a_kill import log
 
 from medfl_common.run.folder import RunFolder
@@ -77,6 +78,23 @@ def test_kills_at_both_ends_and_in_the_opening_end_with_the_simulations_bits(
     assert deployed["pooled"] == simulated["pooled"]
     rounds = log(deployment.study, "round")
     assert [line["pooled"]["n_sites"] for line in rounds] == [4] * 4  # type: ignore[index,call-overload]
+
+
+def test_a_storm_of_kills_at_both_ends_leaves_the_simulations_bits(
+    deployment: Deployment, four: dict[str, Path], plan: Path, tmp_path: Path
+) -> None:
+    values = yaml.safe_load(plan.read_text())
+    values["federation"]["rounds"] = 8
+    plan.write_text(yaml.safe_dump(values))
+    deployment.create(plan, four, approve=False)
+    storm = Storm(deployment, four, n_kills=6, seed=4, phases=("sending", "folding", "training"))
+    storm.run(4 * WAIT_S)
+
+    study = create_study(tmp_path / "simulated", plan)
+    run_study(study, virtual_sites(tmp_path / "hospitals", study.plan))
+    (deployed,), (simulated,) = (log(f, "finished") for f in (deployment.study, study.folder))
+    assert len(storm.kills) >= 4
+    assert deployed["sha256"] == simulated["sha256"]
 
 
 def test_a_hospital_that_dies_for_good_costs_its_rounds_and_no_more(

@@ -56,6 +56,7 @@ SIMULATION = {
     "partition.html": "which hospital has what",
     "partition.csv": "the same, a line per hospital",
     "local/SITE/RUN/": "what a hospital keeps between rounds",
+    "local/SITE/secure/RUN/": "secure sums: its keys, and what it masked and opened",
     "compare.html": "did joining help?",
     "comparison.json": "the numbers of that page",
     "baseline.yaml": "the plan of the baselines",
@@ -96,6 +97,7 @@ SITE = {
     "state/index.sqlite": "what the files' headers say, with pseudonyms for patients",
     "state/mask-index.sqlite": "the same of mask files that have a folder of their own",
     "state/patients.key": "key of the patient pseudonyms; never leaves",
+    "state/noise.key": "key of coins and noise under privacy.noise; never leaves",
     "state/cache/HASH/pixels.raw": "decoded images; may be deleted, and is made again",
     "state/cache/HASH/samples.sqlite": "which image is where in it",
     "state/cache/HASH/lock": "held by who writes the cache",
@@ -131,7 +133,7 @@ SITE = {
     "state/supernode.log": "what Flower's SuperNode says",
     "state/flwr/": "Flower's own files",
     "studies/": "a directory for each further study, of its name: as this one, but without keys, "
-    "`patients.key`, `patient-sets` and `splits`, which are the hospital's",
+    "`patients.key`, `noise.key`, `patient-sets` and `splits`, which are the hospital's",
 }
 
 

@@ -1,9 +1,8 @@
 """The split under privacy.noise: a patient's part follows from that patient alone.
 
-One patient more or less at a hospital moves nobody else, which differential privacy needs; and in
-all studies with the same shares the same patients are held out, so what is told of them and of the
-trained ones does not add up. So no class gets its share of each part, small parts stay, and what
-was noted for other splits is not looked at.
+One patient more or less at a hospital moves nobody else, which differential privacy needs, and in
+all studies with the same shares the same patients are held out. So no class gets its share of each
+part, small parts stay, and what was noted for other splits is not looked at.
 """
 
 import hmac

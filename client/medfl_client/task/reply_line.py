@@ -10,6 +10,7 @@ from medfl_common.metrics.enough import digits
 from medfl_common.metrics.mask_estimates import case_digits, of_cases
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes
+from medfl_common.wire.secure_sum import MASKED
 from medfl_common.wire.tasks import TrainTask
 
 PART = {"evaluate": "validation", "test": "test"}
@@ -26,7 +27,9 @@ def line_of(
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.is_scored:
         parts.append(f"global model here: {scores_in_words(result)}")
-        if "n_scored" not in reply.metric_records["numbers"]:
+        if MASKED in reply:
+            parts.append("masked: only sums of the hospitals can be read")
+        elif "n_scored" not in reply.metric_records["numbers"]:
             what = "cases" if task.plan.task.is_dense else "images"
             parts.append(f"scores withheld: {why_no_scores(policy, what)}")
     if result.update is not None and task.plan.privacy.noise is not None:

@@ -1,6 +1,5 @@
 """One round at a site under privacy.noise: every number of its result is noisy, or declared."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -20,14 +19,13 @@ from medfl_client.training.noisy_scores import noisy_counts
 from medfl_client.training.objectives import Objective
 from medfl_client.training.private_train import Draws, question_key, train_privately
 from medfl_client.training.train import Trained
-from medfl_common import __version__
 from medfl_common.errors import DataError
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
 from medfl_common.plan.noise_cost import scoring_multiplier
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import Noise
-from medfl_common.privacy.random_stream import SecretStream
+from medfl_common.privacy.random_stream import SecretStream, derived_key
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import TrainTask
 
@@ -93,11 +91,10 @@ def _trained(
     noise, n = _noise(task.plan), declared_patients(at_site.n_declared, task.plan)
     units = units_of(data, "train", task.plan)
     _check_enough(len(units), n, noise)
-    question = _question(task, model, units)
-    at_site.charge(
-        _digest(question), Cost("trained", noise.draw / n, noise.multiplier, noise.steps)
-    )
-    draws = Draws(question_key(at_site.secret, task.plan, *question), n)
+    key = _question_key(at_site, task, model, units, device, n)
+    cost = Cost("trained", noise.draw / n, noise.multiplier, noise.steps)
+    at_site.charge(_name_of(key), cost)
+    draws = Draws(key, n)
 
     def train(trunk: nn.Module, images: Examples, objective: Objective) -> Trained:
         return train_privately(
@@ -124,9 +121,10 @@ def _scored(
     if noise.scores == 0 or share == 0:
         return result
     units = units_of(data, part, task.plan)
-    question, multiplier = _question(task, model, units), scoring_multiplier(noise)
-    at_site.charge(_digest(question), Cost("held out", 1.0, multiplier, 1))
-    stream = SecretStream(question_key(at_site.secret, task.plan, *question), "scores")
+    multiplier = scoring_multiplier(noise)
+    key = _question_key(at_site, task, model, units, device)
+    at_site.charge(_name_of(key), Cost("held out", 1.0, multiplier, 1))
+    stream = SecretStream(key, "scores")
     logits, targets = torch.zeros(0, task.plan.task.n_outputs), images.targets
     if len(images):  # that there is nobody is a secret too
         logits, targets = score(trunk_of(model, images), images, task.plan, device)
@@ -139,16 +137,23 @@ def _noise(plan: Plan) -> Noise:
     return plan.privacy.noise
 
 
-def _question(task: TrainTask, model: Network, units: Units) -> tuple[str, int, str, str]:
-    """Give all that an answer's noise follows from, beside the secret and the plan."""
-    told = hashlib.sha256(weights_digest(model.state_dict()).encode())
-    told.update(weights_digest(task.server_state).encode())
-    return task.kind, task.round, told.hexdigest(), units.digest
+def _question_key(
+    at_site: NoiseAtSite,
+    task: TrainTask,
+    model: Network,
+    units: Units,
+    device: torch.device,
+    n_declared: int = 0,
+) -> bytes:
+    """Make the key from all that an answer follows from; layers that stay here are weights too."""
+    given = (weights_digest(model.state_dict()), weights_digest(task.server_state))
+    asked = (task.kind, task.round, *given, units.digest, device.type, n_declared)
+    return question_key(at_site.secret, task.plan, *asked)
 
 
-def _digest(question: tuple[str, int, str, str]) -> str:
-    """Name a question in the privacy ledger."""
-    return hashlib.sha256(repr((*question, __version__)).encode()).hexdigest()
+def _name_of(key: bytes) -> str:
+    """Name a question in the privacy ledger: another secret makes it another question."""
+    return derived_key(key, "name").hex()
 
 
 def _check_enough(n_patients: int, n_declared: int, noise: Noise) -> None:

@@ -47,22 +47,19 @@ class Draws:
     n_declared: int
 
 
-def question_key(
-    secret: bytes, plan: Plan, kind: str, round_: int, weights: str, data: str
-) -> bytes:
+def question_key(secret: bytes, plan: Plan, *asked: str | int) -> bytes:
     """Make the key of one question: the same question has the same noise, any other its own.
 
-    So an answer made again tells nothing new, and two answers never differ by the data alone.
+    So an answer made again tells nothing new, and no two answers differ by the data alone, or by
+    how this machine rounds.
 
     Args:
         secret: The site's.
         plan: What was approved.
-        kind: What is asked.
-        round_: In which round.
-        weights: Digest of all that the network was given.
-        data: Digest of what is trained on, or scored.
+        asked: All else that the answer follows from: kind, round, and digests of the weights and
+            of the data.
     """
-    return derived_key(secret, plan.hash(), kind, round_, weights, data, __version__)
+    return derived_key(secret, plan.hash(), *asked, __version__, torch.__version__)
 
 
 def coins(draws: Draws, units: Units, noise: Noise) -> NDArray[np.bool_]:

@@ -104,6 +104,8 @@ def read_hospitals(
             if not given.
         fold: Which patients are tested, in place of the plan's split.
     """
+    if fold is not None and plan.privacy.noise is not None:
+        raise ConfigError("folds move patients between the parts, which privacy.noise cannot have")
     # Absolute paths: the decoding process may have started in another folder.
     sources = read_sources(data.resolve(), plan, site_file, watch, reader, cache)
     if scenario.partition["kind"] == AS_THEY_ARE:

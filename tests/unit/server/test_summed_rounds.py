@@ -54,7 +54,7 @@ def test_the_model_is_the_mean_of_what_the_hospitals_trained(summing: Path, tmp_
     rounds = study.log.read(RoundMade)
     assert [event.pooled.n_images for event in rounds if event.pooled] == [230] * 3
     assert post.asked == {
-        "keys": 8, "setups": 8, "train": 12, "evaluate": 4, "open": 16,
+        "keys": 8, "setups": 8, "train": 12, "evaluate": 4, "test": 4, "open": 20,
     }  # fmt: skip
 
 
