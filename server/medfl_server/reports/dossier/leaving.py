@@ -110,7 +110,7 @@ def leaving(plan: Plan, events: Sequence[Event]) -> list[Line]:
         form = "masked changes of weights, of which only sums can be read"
     elif plan.privacy.noise:
         form = "changes of weights with noise"
-    scores = [event for event in asked if any(r.n_scored is not None for r in event.sites.values())]
+    scores = [event for event in asked if _has_scores(event)]
     counts = f"in {len(scores)} answers of the hospitals together" if scores else "none left"
     extras = [
         name
@@ -137,3 +137,10 @@ def _step(plan: Plan) -> str:
     if noise is not None:
         return f"{noise.draw} {noise.per}s on average, {noise.steps} steps a round"
     return f"{training.batch_size} images, {training.epochs} passes a round, {training.optimizer}"
+
+
+def _has_scores(event: Asked) -> bool:
+    """Say whether an event has scores, of hospitals or of their sum."""
+    if event.pooled is not None:
+        return event.pooled.score_counts is not None
+    return any(reply.n_scored is not None for reply in event.sites.values())

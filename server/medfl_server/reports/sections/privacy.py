@@ -140,6 +140,8 @@ def membership_in(events: Sequence[Event]) -> Membership | None:
 
 def membership_in_words(plan: Plan, events: Sequence[Event]) -> list[str]:
     """Say how well trained images can be told from others, or why nobody knows."""
+    if plan.task.is_dense:
+        return [f"Membership inference: not tried for a {plan.task.type}."]
     counts = membership_in(events)
     attack = attack_of(counts) if counts is not None else None
     if attack is None:
