@@ -152,6 +152,20 @@ def approve(
 
 
 @app.command()
+def budget(
+    folder: Folder,
+    confirm: Annotated[bool, typer.Option("--set", help="Confirm site.yaml's budget.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Show the privacy budget: what was told of one patient, by which studies, and what is left."""
+    from medfl_client.commands.budget import budget
+
+    with errors_for_people():
+        if not budget(folder, confirm, lambda text: yes or confirmed(text), Screen()):
+            raise typer.Exit(1)
+
+
+@app.command()
 def withdraw(
     folder: Folder,
     plan: Annotated[

@@ -9,6 +9,8 @@
      |- WithdrawnError      E420  the hospital has withdrawn from this study
      |- SecondRunError      E430  a plan that ran here asks for a second run
      |- QuestionError       E440  the coordinator asks what the plan does not need
+     |- BudgetError         E450  an answer would cost more privacy than is left
+     |- SumError            E460  what is asked would show less than a sum of hospitals
      |- LinkError           E500  the connection, a key or a certificate is wrong
      |- NoStartError        E510  the site lacks the weights that are sent once
      |- SimulatedAbsenceError E520  a simulation keeps the site away from a round
@@ -23,15 +25,9 @@ The fields are for the eyes at their own end. What crosses from a hospital is th
 code and an incident number, and the coordinator reads the fixed sentence in `CODES`.
 """
 
-import errno
-import os
 import secrets
 from dataclasses import dataclass
 from typing import Literal
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, or a limit of this process
-# SQLite's own codes for the same: SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE.
-SQLITE_FULL = (13, 778, 4874)
 
 Who = Literal["", "you", "your IT department", "the coordinator", "the hospital"]  # acts
 
@@ -280,24 +276,6 @@ def reason_of(error: Exception, otherwise: str) -> str:
     if isinstance(error, MedflError):
         return error.what
     return system_reason(error) if isinstance(error, OSError) else otherwise
-
-
-def full_disk(error: BaseException | None, otherwise: str = "") -> DiskFullError | None:
-    """Say where a disk took no more, if that is what an error comes from; None: it is not.
-
-    Args:
-        error: What was raised, by the system or by SQLite, or what came of it.
-        otherwise: The folder to name where the error names none.
-    """
-    while error is not None:
-        is_full = isinstance(error, OSError) and error.errno in FULL
-        if is_full or getattr(error, "sqlite_errorcode", None) in SQLITE_FULL:
-            name = getattr(error, "filename", None)
-            folder = os.path.dirname(os.path.abspath(name)) if isinstance(name, str) else otherwise
-            where = f"the disk of {folder}" if folder else "a disk"
-            return DiskFullError(f"{where} is full", todo="make room there")
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def system_reason(error: OSError) -> str:

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from errno import ENOSPC
 from pathlib import Path
 
-from medfl_common.errors import SQLITE_FULL, ConfigError, RunError
+from medfl_common.errors import ConfigError, RunError
+from medfl_common.full import SQLITE_FULL
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 

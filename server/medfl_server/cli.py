@@ -9,6 +9,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_common.ui.asking import confirmed
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_server.commands import going_on
+from medfl_server.commands.dossier import dossier
 from medfl_server.commands.init import init
 from medfl_server.commands.models import models
 from medfl_server.commands.plan import plan as write_plan
@@ -30,6 +31,21 @@ MetricsPort = Annotated[
 
 
 app.command()(init)
+
+
+@app.command()
+def privacy(
+    plan: Annotated[Path, typer.Argument(help="The study plan, with privacy.noise.")],
+    hospitals: Annotated[int, typer.Option(help="Hospitals that score at the end.", min=1)] = 5,
+    held_out: Annotated[int, typer.Option(help="Held-out patients at each of them.", min=2)] = 200,
+    write: Annotated[bool, typer.Option("--write", help="Write the multiplier there.")] = False,
+) -> None:
+    """Compute a plan's noise, and say what it promises and what it costs. Sends nothing."""
+    from medfl_server.commands.privacy import compute_noise
+    from medfl_server.planning.noise_figures import Hospitals
+
+    with errors_for_people():
+        compute_noise(plan, Hospitals(hospitals, held_out), write, Screen())
 
 
 @app.command()
@@ -274,8 +290,9 @@ def export(
 
 
 app.command()(models)
-app.command("plan")(write_plan)
 app.command()(suggest_plan)
+app.command()(dossier)
+app.command("plan")(write_plan)
 
 
 def main() -> None:

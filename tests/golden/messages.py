@@ -14,8 +14,9 @@ from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.plan.plan import load_plan
 from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, encode_result
+from medfl_common.wire.secure_sum import Group, SumOrder
 from medfl_common.wire.signature import seal, sign_task
-from medfl_common.wire.tasks import TrainTask, encode_task
+from medfl_common.wire.tasks import Kind, TrainTask, encode_task
 
 NAMES = {"body.weight": (3, 4), "body.bias": (3,), "head.weight": (1, 3), "head.bias": (1,)}
 FROZEN = {"frozen.weight": (2, 2)}
@@ -63,8 +64,46 @@ def fixed_result() -> TrainResult:
     )  # fmt: skip
 
 
+def sum_tasks() -> dict[str, TrainTask]:
+    """Give a task of each kind that belongs to a secure sum; no key in it is one."""
+    plan = load_plan(HERE / "wire" / "sum-plan.yaml")
+    group = "5e" * 32
+    orders: dict[Kind, SumOrder] = {
+        "keys": SumOrder(2, 1, 4, Group(("a", "b"), ("ssh-ed25519 A", "ssh-ed25519 B")).hash,
+                         names=("a", "b"), keys=("ssh-ed25519 A", "ssh-ed25519 B")),
+        "setups": SumOrder(2, 1, 4, group, cohort=(1, 3), hellos=bytes(range(192))),
+        "train": SumOrder(2, 1, 4, group, setups=bytes(range(210))),
+        "open": SumOrder(2, 1, 4, group, summed=(1, 3), sealed=bytes(range(82))),
+    }  # fmt: skip
+    rounds = {"keys": 0, "setups": 0, "train": 4, "open": 4}
+    return {
+        f"sum-{kind}": TrainTask(
+            kind, "ab" * 16, rounds[kind], 2**61 + 1, "north", plan,
+            numbers(NAMES, -5) if kind == "train" else {}, sum=order,
+        )
+        for kind, order in orders.items()
+    }  # fmt: skip
+
+
+def sum_results() -> dict[str, TrainResult]:
+    """Give the replies of a secure sum: masked numbers, and the answer to a small trip."""
+    plan = int(sum_tasks()["sum-train"].plan.hash()[:16], 16) >> 2
+    masked = np.arange(40, dtype=np.uint32) * np.uint32(123456789)
+    return {
+        "sum-masked": TrainResult(plan, 4, 2**61 + 1, seconds=1.5, masked=masked),
+        "sum-part": TrainResult(plan, 4, 2**61 + 1, part=bytes(range(99))),
+    }
+
+
 def messages() -> dict[str, RecordDict]:
-    """Give the task and the sealed reply as records."""
+    """Give each task and each sealed reply as records."""
+    sums = {name: encode_task(task) for name, task in sum_tasks().items()}
+    for name, told in sum_results().items():
+        sums[name] = seal(encode_result(told, sum_tasks()["sum-open"].plan), "", KEY, LAST)
+    return {**_plain(), **sums}
+
+
+def _plain() -> dict[str, RecordDict]:
     task, result = fixed_task(), fixed_result()
     asked = encode_task(task)
     digest = sign_task(asked, SITE, KEY, b"certificate")

@@ -19,11 +19,14 @@ from tests.golden.messages import (
     fixed_result,
     fixed_task,
     messages,
+    sum_results,
+    sum_tasks,
     to_bytes,
 )
 
 from medfl_common.wire.ledger_statement import last_line_in
 from medfl_common.wire.results import decode_result
+from medfl_common.wire.secure_sum import read_masked, read_part
 from medfl_common.wire.signature import check_seal, check_task
 from medfl_common.wire.tasks import decode_task_head, decode_task_weights
 
@@ -63,7 +66,7 @@ def plain(value: Any) -> Any:
     return plain(vars(value)) if hasattr(value, "__dict__") else value
 
 
-@pytest.mark.parametrize("name", ["task", "reply"])
+@pytest.mark.parametrize("name", ["task", "reply", *sum_tasks(), *sum_results()])
 def test_a_message_of_fixed_numbers_has_the_bytes_that_it_always_had(name: str) -> None:
     made = to_bytes(messages()[name])
 
@@ -93,3 +96,22 @@ def test_task_and_reply_of_an_earlier_version_are_signed_and_the_reply_says_what
     for tally in meant["groups"]["sex"]:  # a group's tally travels as counts alone
         tally["loss"], tally["n"] = 0.0, sum(map(sum, tally["confusion"][1]))
     assert found == meant
+
+
+@pytest.mark.parametrize("name", [*sum_tasks()])
+def test_a_secure_sums_task_of_an_earlier_version_says_what_it_said(name: str) -> None:
+    task = decode_task_head(from_bytes(stored(name)))
+
+    assert task.sum == sum_tasks()[name].sum
+    assert (task.kind, task.round) == (sum_tasks()[name].kind, sum_tasks()[name].round)
+
+
+def test_a_secure_sums_replies_of_an_earlier_version_are_signed_and_say_what_they_said() -> None:
+    line = KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    masked, part = (from_bytes(stored(name)) for name in sum_results())
+
+    for content in (masked, part):
+        check_seal(content, "", line)
+    told = sum_results()
+    assert plain(read_masked(masked, 40)) == plain(told["sum-masked"].masked)
+    assert read_part(part, 99) == told["sum-part"].part

@@ -13,7 +13,7 @@ from tests.system.proxy import Proxy
 
 from medfl_client.commands.run import free_port
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import site_secret
+from medfl_client.config.secret_keys import site_secret
 from medfl_common.files import write_private
 from medfl_common.run.log import Line, read_lines
 from medfl_server.study.run_directory import create_study

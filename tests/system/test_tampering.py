@@ -10,7 +10,7 @@ from tests.conftest import MakePlan
 from tests.system.man_in_the_middle import Man
 
 from medfl_client.commands.run import free_port
-from medfl_client.config.site_file import site_secret
+from medfl_client.config.secret_keys import site_secret
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import read_lines
 from medfl_server.study.run_directory import create_study

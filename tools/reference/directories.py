@@ -28,6 +28,8 @@ RUN = {
     "model-card.md": "what the model is for and how good it is",
     "model-card.html": "the same as a page",
     "report.html": "the study report",
+    "dossier.html": "what the study tells of persons, and a DPIA skeleton (`dossier`)",
+    "dossier.md": "the same as text",
     "harmony.html": "how the sites' data differ, where the plan asks for statistics",
     "sums/stretch.json": "secure sums: public keys and sealed shares of the rounds under way",
     "sums/summed.json": "whose masked numbers are in the newest sum; written before it is opened",
@@ -54,6 +56,7 @@ SIMULATION = {
     "partition.html": "which hospital has what",
     "partition.csv": "the same, a line per hospital",
     "local/SITE/RUN/": "what a hospital keeps between rounds",
+    "local/SITE/secure/RUN/": "secure sums: its keys, and what it masked and opened",
     "compare.html": "did joining help?",
     "comparison.json": "the numbers of that page",
     "baseline.yaml": "the plan of the baselines",
@@ -77,6 +80,7 @@ SIMULATION = {
 SITE = {
     "site.yaml": "data, device, policy; the hospital writes it",
     "ca.crt": "certificate of the study's authority; the coordinator sends it, or the invitation",
+    "privacy.head": "the last line of `state/privacy.jsonl` once more; back it up with the keys",
     "identity.key": "private key that signs Flower's requests; never leaves",
     "signing.key": "private key that signs replies; never leaves",
     "identity.pub": "the public halves; the coordinator enrols them",
@@ -93,6 +97,7 @@ SITE = {
     "state/index.sqlite": "what the files' headers say, with pseudonyms for patients",
     "state/mask-index.sqlite": "the same of mask files that have a folder of their own",
     "state/patients.key": "key of the patient pseudonyms; never leaves",
+    "state/noise.key": "key of coins and noise under privacy.noise; never leaves",
     "state/cache/HASH/pixels.raw": "decoded images; may be deleted, and is made again",
     "state/cache/HASH/samples.sqlite": "which image is where in it",
     "state/cache/HASH/lock": "held by who writes the cache",
@@ -102,7 +107,11 @@ SITE = {
     "state/approvals.jsonl": "which plans were approved and withdrawn, chained by hashes",
     "state/questions.jsonl": "what was asked under which approval, chained by hashes",
     "state/questions.head": "the hash of the last line",
+    "state/self-tests.jsonl": "what could be read out of updates before they left (P22), chained",
+    "state/self-tests.head": "the hash of the last line",
     "state/approvals.head": "the hash of the last line",
+    "state/privacy.jsonl": "what answers with noise cost one patient, chained by hashes",
+    "state/privacy.head": "the hash of the last line",
     "state/patient-sets/": "whose images the answers were of, by pseudonyms",
     "state/splits/": "who trains, validates and tests, by keyed hashes",
     "state/study-keys.json": "the study key that is pinned for each `ca.crt`",
@@ -124,7 +133,7 @@ SITE = {
     "state/supernode.log": "what Flower's SuperNode says",
     "state/flwr/": "Flower's own files",
     "studies/": "a directory for each further study, of its name: as this one, but without keys, "
-    "`patients.key`, `patient-sets` and `splits`, which are the hospital's",
+    "`patients.key`, `noise.key`, `patient-sets` and `splits`, which are the hospital's",
 }
 
 

@@ -13,6 +13,7 @@ from medfl_client.audit.records import (
     runs_of,
     totals_of,
 )
+from medfl_client.audit.spending import spending
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, Policy, load_site_file
 from medfl_client.egress import ledger
@@ -39,6 +40,7 @@ def write_audit(folder: Path, path: Path) -> None:
         _chain(state),
         _policies(entries, site.policy),
         _approvals(state),
+        *spending(state),
     ]
     page = render(
         f"medfl audit of {site.site}",
@@ -91,7 +93,8 @@ def _number_lists(entries: Sequence[MessageEntry]) -> dict[tuple[str, ...], str]
 def _chain(state: Path) -> Section:
     rows = []
     files = StateFolder(state)
-    for path in (files.ledger, files.approvals, files.questions):
+    chained = (files.ledger, files.approvals, files.questions, files.privacy, files.self_tests)
+    for path in chained:
         broken, head = ledger.first_broken_line(path), ledger.last(path)
         verdict = "whole" if broken is None else f"line {broken.line}: {broken.what}"
         rows.append([path.name, str(head.n_lines), verdict, head.hash])

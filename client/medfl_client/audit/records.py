@@ -9,6 +9,7 @@ from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.connection.study_key import pinned_keys
 from medfl_client.egress import ledger, statements
 from medfl_client.egress.message_entry import COLUMNS, MessageEntry, message_entries
+from medfl_client.egress.privacy_ledger import why_not_whole
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.ui.screen import Screen
 from medfl_common.ui.spreadsheet import csv_text
@@ -31,7 +32,7 @@ class Totals:
 def verify(folder: Path, screen: Screen) -> None:
     """Say that each chained file is whole; raises RunError with the first changed line."""
     state = StateFolder.of(folder)
-    for path in (state.ledger, state.approvals, state.questions):
+    for path in (state.ledger, state.approvals, state.questions, state.privacy):
         broken = ledger.first_broken_line(path)
         if broken is not None:
             raise RunError(
@@ -45,6 +46,8 @@ def verify(folder: Path, screen: Screen) -> None:
         else:
             screen.say(f"{path.name} holds nothing yet")
     _verify_statements(state.path, screen)
+    if why := why_not_whole(state.path):
+        raise RunError(f"{state.privacy}: {why}", todo="put back the newest copy of the file")
     screen.say("note the hash elsewhere: rewriting the whole file changes it")
 
 

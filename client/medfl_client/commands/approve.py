@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from medfl_client.commands.approve_budget import show_cost
+from medfl_client.commands.approve_group import group_to_approve
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
@@ -15,11 +17,14 @@ from medfl_client.egress.approvals import (
     proposed,
     status_of,
 )
+from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
 from medfl_client.egress.questions import rounds_of, use_of
+from medfl_client.egress.sums.groups import approve_group
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
+from medfl_common.wire.secure_sum import Group
 
 Ask = Callable[[str], bool]
 
@@ -45,7 +50,10 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
         screen.say(
             f"under that plan rounds up to {asked.round} were asked here, by run {asked.run[:8]}"
         )
+    group = group_to_approve(state, plan, site.site, screen)
     used = use_of(state, plan)
+    if status_of(state, plan.hash()) == "approved" and group is not None:
+        return _approve_hospitals(state, plan, group, ask, screen)
     if status_of(state, plan.hash()) == "approved" and used is None:
         screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
         return True
@@ -55,13 +63,28 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
             f"another run of {plan.federation.rounds} rounds, or this run's questions once more: "
             "so a study goes on without a hospital whose updates were taken out of the model"
         )
+    show_cost(state, plan, site.policy, ask, screen)
     again = " again" if used is not None else ""
     if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
         screen.say("not approved; nothing was changed")
         return False
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    reserve(state, plan, site.policy)
     approve(state, plan)
+    if group is not None:
+        approve_group(state, plan, group)
     screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
+    return True
+
+
+def _approve_hospitals(state: Path, plan: Plan, group: Group, ask: Ask, screen: Screen) -> bool:
+    """Approve the hospitals of a plan that is approved: its questions do not begin anew."""
+    n = len(group.names)
+    if not ask(f"Approve these {n} hospitals for {plan.study}, group {group.hash[:12]}?"):
+        screen.say("not approved; nothing was changed")
+        return False
+    approve_group(state, plan, group)
+    screen.say(f"approved: the {n} hospitals of {plan.study}, group {group.hash}")
     return True
 
 

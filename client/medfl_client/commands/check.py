@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from secrets import token_bytes
 
 from flwr.app import RecordDict
 
@@ -22,6 +23,7 @@ from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import choose_device
 from medfl_client.training.frozen_features import feature_data
 from medfl_client.training.local_round import work
+from medfl_client.training.private_round import NoiseAtSite, work_with_noise
 from medfl_common.errors import DisclosureError
 from medfl_common.models.weights import norm, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
@@ -63,7 +65,11 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     if plan.model.freeze == "all" and not plan.task.is_dense:
         data = feature_data(model, data, plan, site.site, device)
     started = time.monotonic()
-    result = work(task, model, data, device, max_steps=1)
+    if plan.privacy.noise is None:
+        result = work(task, model, data, device, max_steps=1)
+    else:
+        tried = NoiseAtSite(token_bytes(32), site.data.patients, lambda question, cost: None)
+        result = work_with_noise(task, model, data, device, tried, max_steps=1)
     what = "one training step and the scoring" if kind == "train" else "the scoring"
     screen.say(f"{what} took {time.monotonic() - started:.1f} s on {device}")
     _show_reply(result, task, site.policy, shapes, screen)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from medfl_client.config.data_section import with_data
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import DataFiles, load_site_file, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.config.site_template import new_site_file
 from medfl_client.data.dicom.index import rows
 from medfl_client.data.ingest import index_folder

@@ -1,19 +1,26 @@
 """What an update of a plan could show, and which rule of the policy forbids it."""
 
+from math import exp
+
 from torch import nn
 
 from medfl_client.config.site_file import rule
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_common.models.norms import is_statistic
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.privacy import Noise
 from medfl_common.wire.cost import build_empty
 
 FEW_IMAGES = 8  # in a step: pictures have been made out of the gradients of fewer
+FALSE_ALARMS = 0.01  # of a reader who guesses who was trained on
+MUCH = 0.5  # a chance to be found from which on a bound promises little
 LARGE_DENSE = 1_000_000  # weights of a dense layer
 
 
 def risks(plan: Plan) -> list[str]:
     """Say in sentences what a dishonest coordinator could read out of an update."""
+    if plan.privacy.noise is not None:
+        return _with_noise(plan.privacy.noise)
     found = [
         f"each step is of {plan.training.batch_size} images, over {plan.training.epochs} passes: "
         "the fewer steps a round has, the more of single images an update holds. A hospital with "
@@ -42,5 +49,26 @@ def risks(plan: Plan) -> list[str]:
             "batch norm layers are shared: means and variances of this site's images leave; "
             "forbid it by naming networks without them "
             f"{rule('models')}; a rule for norm layers alone there is none"
+        )
+    return found
+
+
+def _with_noise(noise: Noise) -> list[str]:
+    """Say what noise leaves open; against it no network, batch or start weights help."""
+    found_at_most = min(exp(noise.epsilon) * FALSE_ALARMS + noise.delta, 1.0)
+    found = [
+        f"one who knows everything else, and is wrong about {FALSE_ALARMS:g} of those who were "
+        f"not there, finds out that a given patient was there with a chance of {found_at_most:.2g} "
+        "at most"
+    ]
+    if found_at_most >= MUCH:
+        found.append(
+            f"epsilon {noise.epsilon:g} is a figure for the accounts rather than a promise; a "
+            f"hospital that wants one keeps a smaller budget {rule('budget')}"
+        )
+    if noise.per == "image":
+        found.append(
+            "the noise hides single images: a patient with several is hidden less, with n of them "
+            "by about n times the epsilon"
         )
     return found

@@ -2,6 +2,7 @@
 
 import math
 
+from medfl_client.commands.plan_noise import leaves, protection, rounds_and_steps, scores, step
 from medfl_client.commands.plan_risks import risks
 from medfl_client.training.objectives import objective_class
 from medfl_common.metrics.box_counts import N_BOX_BINS, N_COARSE_BOX_BINS
@@ -56,25 +57,20 @@ def summarise(plan: Plan) -> Rows:
         ["what else medfl reads", _extras(plan)],
         ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
         ["algorithm", plan.federation.strategy],
-        ["how", f"{rounds} rounds, {_epochs(plan)} over the training images in each"],
+        ["how", _how(plan)],
         ["each step", _step(plan)],
         ["who takes part", _who(plan)],
         ["kept apart", f"{validation} are for validation; the model never trains on them"],
         [
             "what leaves each round",
-            f"an update of {n:,} weights{_form(plan)}, the numbers of images and steps, the mean "
-            f"training loss{_start_loss(plan)} and the time; {mb:.2f} MB. No image, header, name "
-            "or path",
+            f"an update of {n:,} weights{_form(plan)}, {_numbers(plan)}; {mb:.2f} MB. No image, "
+            "header, name or path",
         ],
         ["what stays here between rounds", _stays(plan)],
         ["which scores", _scores(plan)],
         ["before the first round", _statistics(plan)],
         ["in all", f"{_total_mb(plan):,.1f} MB leave if the study makes all {rounds} rounds"],
-        [
-            "protection",
-            "none: the updates leave as they are, without noise or masking; a dishonest "
-            "coordinator could learn something of the images from them",
-        ],
+        ["protection", protection(plan)],
         *(["what an update could show", risk] for risk in risks(plan)),
     ]
     return [[question, _printable(answer)] for question, answer in rows]
@@ -170,6 +166,21 @@ def _start(plan: Plan) -> str:
     return f", {words}" + (f", {part} frozen" if frozen else "")
 
 
+def _how(plan: Plan) -> str:
+    rounds, noise = plan.federation.rounds, plan.privacy.noise
+    if noise is not None:
+        return rounds_and_steps(noise, rounds)
+    return f"{rounds} rounds, {_epochs(plan)} over the training images in each"
+
+
+def _numbers(plan: Plan) -> str:
+    if plan.privacy.noise is not None:
+        return leaves(plan.privacy.noise)
+    return (
+        f"the numbers of images and steps, the mean training loss{_start_loss(plan)} and the time"
+    )
+
+
 def _epochs(plan: Plan) -> str:
     training = plan.training
     if training.epochs_range is None:
@@ -184,8 +195,10 @@ def _step(plan: Plan) -> str:
     training, schedule = plan.training, plan.training.schedule
     rate = "" if schedule.kind == "constant" else f", {schedule.kind} schedule"
     warmup = f", warm-up of {schedule.warmup_rounds} rounds" if schedule.warmup_rounds else ""
+    noise = plan.privacy.noise
+    of = step(noise) if noise is not None else f"{training.batch_size} images"
     return (
-        f"{training.batch_size} images, {training.optimizer}, learning rate {training.lr:g}{rate}"
+        f"{of}, {training.optimizer}, learning rate {training.lr:g}{rate}"
         f"{warmup}; {_changes(training.augmentation)}"
     )
 
@@ -208,6 +221,8 @@ def _who(plan: Plan) -> str:
 
 
 def _scores(plan: Plan) -> str:
+    if plan.privacy.noise is not None:
+        return scores(plan.privacy.noise)
     if plan.task.has_masks:
         return MASK_SCORES
     if plan.task.has_boxes:
@@ -216,6 +231,8 @@ def _scores(plan: Plan) -> str:
     last = f"; for the final model also by {groups}" if groups else ""
     if plan.evaluation.feature_statistics:
         last += "; once, mean and covariance of what it sees in images (16 features, policy P19)"
+    if plan.evaluation.membership:
+        last += "; once, counts of trained and other images by how well the model knows them"
     return (
         f"{SCORES}by class, histograms of the scores in 32 bins, at the end 128, with how alike "
         f"the images of a patient are{last}; small counts stay (policy P5)"

@@ -22,7 +22,8 @@ from medfl_client.commands.predict_masks import (
     write_outlines,
 )
 from medfl_client.config.folder import SiteFolder
-from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import DataFiles, SiteFile, load_site_file
 from medfl_client.data.dataset import ImageSet
 from medfl_client.data.ingest import collect
 from medfl_client.data.masks.author import Author

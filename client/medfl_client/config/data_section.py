@@ -31,6 +31,7 @@ COMMENTS = {
     "patient_from_folder": "the first folder says who an image is of",
     "max_damaged": "if more than this part cannot be decoded, nothing is trained",
     "burned_in": "keep | leave out: images that may hold burned-in text",
+    "patients": "with privacy.noise: how many it trains on, as a round number",
     "split": "drawn by medfl | given by the column split",
 }
 OF_CSV = ("labels", "join", "join_column", "label_column")  # shown where labels come from a CSV

@@ -123,6 +123,11 @@ class StateFolder:
         return self.path / "questions.jsonl"
 
     @property
+    def self_tests(self) -> Path:
+        """What could be read out of updates before they left."""
+        return self.path / "self-tests.jsonl"
+
+    @property
     def privacy(self) -> Path:
         """What the answers with noise cost one patient; of all studies of the hospital."""
         return self._of_all() / "privacy.jsonl"
@@ -171,6 +176,11 @@ class StateFolder:
     def patients_key(self) -> Path:
         """The key of the pseudonyms, the same in all studies of the hospital."""
         return self._of_all() / "patients.key"
+
+    @property
+    def noise_key(self) -> Path:
+        """The key of coins and noise, the same in all studies of the hospital."""
+        return self._of_all() / "noise.key"
 
     @property
     def cache(self) -> Path:

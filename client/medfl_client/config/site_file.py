@@ -1,15 +1,13 @@
 """The site file: what the hospital says of its own folders, device and policy. It never leaves."""
 
-import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from medfl_client.config.box_files import BoxFiles
-from medfl_client.config.folder import SiteFolder, StateFolder
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.mask_files import MaskFiles
-from medfl_common.files import alone, write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
@@ -70,6 +68,9 @@ class DataFiles(Settings):
     """If more than this part of the plan's images cannot be decoded, the site does not train."""
     burned_in: Literal["keep", "leave out"] = "keep"
     """What becomes of images that may have text written into them."""
+    patients: int | None = Field(default=None, ge=1)
+    """Patients that this site says it trains on, where a plan has privacy.noise: the exact number
+    stays here. Without it the plan's `least_patients`; a round number below the true one."""
     split: Literal["drawn", "given"] = "drawn"
     """`drawn`: medfl draws who trains, validates and tests, by patient. `given`: the column `split`
     of the CSV says it (train, validation or test), or the name of an npz's array."""
@@ -285,17 +286,3 @@ class SiteFile(Settings):
 def load_site_file(folder: Path) -> SiteFile:
     """Read `site.yaml` of a site folder."""
     return load(SiteFile, SiteFolder(folder).site_file)
-
-
-def site_secret(state: Path) -> bytes:
-    """Read the key of the patient pseudonyms, 32 bytes, made at first need; it never leaves.
-
-    Who needs it first at the same moment, as two studies that read images, has the same one.
-    """
-    path = StateFolder(state).patients_key
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with alone(path.parent):
-            if not path.exists():
-                write_private(path, secrets.token_hex(32).encode())
-    return bytes.fromhex(path.read_text())

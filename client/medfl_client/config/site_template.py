@@ -40,7 +40,7 @@ policy:                          # what this hospital allows; it beats every pla
   start_weights: exact           # P14: or own, close, unchecked
   min_batch: 1                   # P15: a plan with fewer images in a step is refused
   # model_step: 10               # P16: weights move by so many times the own largest update
-  # budget: {epsilon: 8, delta: 0.00001}  # P20: of any one patient, all studies, for ever
+  # budget: {{epsilon: 8, delta: 0.00001}}  # P20: of any one patient, all studies, for ever
   at_least: 3                    # P21: hospitals in a secure sum, whatever the plan says
   self_test: tell                # P22: try to read a picture out of an update; or off, stop
 {role}

@@ -16,7 +16,8 @@ from medfl_client.connection.coordinator import REDIRECTED, look, trust
 from medfl_client.connection.meeting_place import MeetingPlace
 from medfl_client.connection.progress import STALLED, WINDOW_S
 from medfl_client.connection.way import REDIRECT, Route, for_child
-from medfl_common.errors import full_disk, reason_of
+from medfl_common.errors import reason_of
+from medfl_common.full import full_disk
 
 LOOK_S = 0.2  # between looks at the SuperNode
 PAUSE_S = 1.0  # before a restart of the SuperNode

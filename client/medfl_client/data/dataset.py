@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -181,6 +181,11 @@ class SiteData:
     # `train`, `validation` or `test` -> a patient's pseudonym -> hash of the images' names
     members: Callable[[], dict[str, dict[str, str]]] | None = None
     sides: Mapping[str, Part] = field(default_factory=dict)  # key of a patient -> part
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def of(self, part: Part) -> Examples:
+        """Give a part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
 def encode_targets(targets: Sequence[tuple[float, ...]], plan: Plan) -> torch.Tensor:

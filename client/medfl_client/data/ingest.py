@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import DataFiles, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.boxed import Boxes
 from medfl_client.data.boxed_selection import select_boxed
 from medfl_client.data.boxes import places

@@ -28,8 +28,9 @@ from medfl_client.data.dicom.index import Progress
 from medfl_client.data.own_shapes import OwnShapes, Pixels
 from medfl_client.data.sandbox import Work, in_sandbox
 from medfl_client.data.sandbox_wire import Refused
-from medfl_common.errors import DataError, DiskFullError, full_disk, system_reason
+from medfl_common.errors import DataError, DiskFullError, system_reason
 from medfl_common.files import named
+from medfl_common.full import full_disk
 
 COMMIT_S = 2.0  # an interruption loses so much work
 

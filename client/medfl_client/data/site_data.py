@@ -17,6 +17,7 @@ from medfl_client.data.reasons import count_faults
 from medfl_client.data.selection import Sample
 from medfl_client.data.split import Sides, persons_of, split
 from medfl_client.data.split_notes import known_sides
+from medfl_client.data.steady_split import steady_split
 from medfl_client.data.subgroups import groups_of
 from medfl_common.plan.plan import Plan
 
@@ -43,7 +44,11 @@ def site_data(
     samples = [collection.samples[i] for i in positions]
     patients = [collection.patients[i] for i in positions]
     persons = persons_of(collection, positions, plan)
-    part_of = split(persons, plan, sides, is_outside)
+    is_drawn = not (is_outside or any(person.given for person in persons.values()))
+    if plan.privacy.noise is not None and is_drawn:
+        part_of = steady_split(collection.secret, persons, plan)
+    else:
+        part_of = split(persons, plan, sides, is_outside)
     indices = _indices([part_of[patient] for patient in patients])
     pseudonyms, numbers = np.unique(patients, return_inverse=True)
 

@@ -35,6 +35,7 @@ from medfl_client.doctor.plan import (
     check_training_memory,
     list_policy,
 )
+from medfl_client.doctor.privacy import check_privacy
 from medfl_client.egress.approvals import approved, approved_plan
 from medfl_common.errors import MedflError
 from medfl_common.ops.address import split
@@ -52,6 +53,7 @@ def examine_site(folder: Path, plan_file: Path | None) -> list[Finding]:
         "running already": partial(check_lock, running_state(folder)),
         "temporary files": check_temporary,
         "state folder": partial(check_state, SiteFolder(folder).state),
+        "privacy ledger": partial(check_privacy, SiteFolder(folder).state),
     }
     first = examine({"site file": lambda: ok(_describe(load_site_file(folder)))} | own)
     if first[0].state == "fail":

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from medfl_client.config.site_file import Budget
 from medfl_common.privacy.accountant import (
     ORDERS,
     Rdp,
@@ -71,6 +72,11 @@ class BudgetInForce:
     def share(self, rdp: Rdp) -> float:
         """Say how much of its epsilon a cost takes; such amounts add up to the whole."""
         return float(rdp[self.order - ORDERS.start]) / self.capacity * self.epsilon
+
+    @property
+    def wish(self) -> Budget:
+        """Give it as site.yaml says it."""
+        return Budget(epsilon=self.epsilon, delta=self.delta)
 
     @property
     def day(self) -> str:

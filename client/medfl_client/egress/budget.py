@@ -69,20 +69,30 @@ def reserve(state: Path, plan: Plan, policy: Policy) -> None:
     """Keep what the whole plan costs, when a person approves it; raises BudgetError."""
     if plan.privacy.noise is None:
         return
-    costs, approval = plan_costs(plan), n_approvals(state, plan.hash()) + 1
     with opened(state) as account:
-        _tighten(state, account, policy)
-        facts = {"plan": plan.hash(), "study": plan.study, "split": split_of(plan, policy)}
-        if account.costs_of(facts).approval == approval:
-            return  # a crash came between it and the approval
-        line: dict[str, Json] = {
-            "what": "reserve", **facts, "approval": approval, "by": login(),
-            "trained": costs["trained"].tolist(), "held_out": costs["held out"].tolist(),
-        }  # fmt: skip
-        after = account.after(line)
-        if account.budget is not None and _is_over(account.budget, after.committed):
-            raise _spent(account.budget, account.committed, after.committed, plan.study)
-        append(state, account, line)
+        for line in lines_of_approval(state, account, plan, policy):
+            append(state, account, line)
+
+
+def lines_of_approval(
+    state: Path, account: Account, plan: Plan, policy: Policy
+) -> list[dict[str, Json]]:
+    """Give the lines that an approval adds, a lower budget in site.yaml first; or BudgetError."""
+    lines = [] if (lower := _lower(account, policy)) is None else [lower]
+    for one in lines:
+        account = account.after({**one, "time": 0.0})
+    facts = {"plan": plan.hash(), "study": plan.study, "split": split_of(plan, policy)}
+    approval, costs = n_approvals(state, plan.hash()) + 1, plan_costs(plan)
+    if account.costs_of(facts).approval == approval:
+        return lines  # a crash came between it and the approval
+    line: dict[str, Json] = {
+        "what": "reserve", **facts, "approval": approval, "by": login(),
+        "trained": costs["trained"].tolist(), "held_out": costs["held out"].tolist(),
+    }  # fmt: skip
+    after = account.after(line)
+    if account.budget is not None and _is_over(account.budget, after.committed):
+        raise _spent(account.budget, account.committed, after.committed, plan.study)
+    return [*lines, line]
 
 
 def release(state: Path, plan: str, why: str) -> None:
@@ -136,7 +146,7 @@ def plan_costs(plan: Plan) -> dict[Set, Rdp]:
     noise = plan.privacy.noise
     if noise is None:
         raise ValueError("a plan without noise has no cost")
-    n_scorings = 1 + (plan.evaluation.test > 0)
+    n_scorings = (plan.evaluation.validation > 0) + (plan.evaluation.test > 0)
     held_out = n_scorings * rdp_of_scoring(noise)
     return dict(zip(SETS, (rdp_of_training(noise, plan.federation.rounds), held_out), strict=True))
 
@@ -149,15 +159,18 @@ def split_of(plan: Plan, policy: Policy) -> str:
 
 
 def _tighten(state: Path, account: Account, policy: Policy) -> None:
-    """Have a lower budget in site.yaml count at once, and the first one."""
+    if (line := _lower(account, policy)) is not None:
+        append(state, account, line)
+
+
+def _lower(account: Account, policy: Policy) -> dict[str, Json] | None:
+    """Give the line by which a lower budget in site.yaml counts at once, or the first one."""
     new, now = policy.budget, account.budget
-    if new is None:
-        return
-    if now is not None:
+    if new is not None and now is not None:
         new = Budget(epsilon=min(new.epsilon, now.epsilon), delta=min(new.delta, now.delta))
         if (new.epsilon, new.delta) == (now.epsilon, now.delta):
-            return
-    append(state, account, {"what": "tighten", **_values(new), "by": LOWERED})
+            return None
+    return None if new is None else {"what": "tighten", **_values(new), "by": LOWERED}
 
 
 def _values(budget: Budget | None) -> dict[str, Json]:

@@ -13,7 +13,8 @@ from flwr.app import RecordDict
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress.box_rules import released_boxes
 from medfl_client.egress.feature_rules import may_tell
-from medfl_client.egress.inspection import held_back, inspect
+from medfl_client.egress.held_back import held_back
+from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.start_weights import can_be_checked
@@ -21,6 +22,7 @@ from medfl_client.egress.sums.released import Mask, expected_of, only_masked
 from medfl_client.egress.told_effects import released_effects
 from medfl_common.errors import DisclosureError
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, coarser
+from medfl_common.metrics.membership import in_cells
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
@@ -113,6 +115,10 @@ def release(
         _check_update(result, policy, shapes)
     if result.features is not None and not may_tell(result, task, policy):
         result = replace(result, features=None)
+    if result.membership is not None:
+        is_shared = policy.shares("scores") and task.plan.evaluation.membership
+        cells = in_cells(result.membership, policy.min_cell) if is_shared else None
+        result = replace(result, membership=cells if task.is_scoring else None)
     if result.statistics is not None:
         if task.kind != "describe":
             raise held_back("statistics were not asked for")

@@ -7,18 +7,21 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress.box_rules import check_boxes
 from medfl_client.egress.feature_rules import why_not
+from medfl_client.egress.held_back import held_back
 from medfl_client.egress.mask_rules import check_masks
+from medfl_client.egress.noise_rules import check_noisy
 from medfl_client.egress.sums.released import why_not_only_masked
-from medfl_common.errors import DisclosureError, LinkError, MedflError, reason_of
+from medfl_common.errors import LinkError, MedflError, reason_of
 from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.metrics.mask_numbers import NAMES, shapes
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
+from medfl_common.wire.membership_numbers import MEMBERSHIP, small_counts
 from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
 from medfl_common.wire.secure_sum import MASKED, PART
 from medfl_common.wire.tensors import (
@@ -76,14 +79,8 @@ def inspect(
     if plan is not None:
         _check_structure(content, plan, shapes)
         _check_cells(content, plan, policy)
-
-
-def held_back(what: str, setting: str = "") -> DisclosureError:
-    """Make the error that names what was wrong and, where one decided, the policy's rule."""
-    reason = f" {rule(setting)}" if setting else ""
-    error = DisclosureError(f"{what}{reason}", data="nothing was sent")
-    error.rule = RULES[setting][0] if setting else ""
-    return error
+        if plan.privacy.noise is not None:
+            check_noisy(content, plan, plan.privacy.noise)
 
 
 def _check_number(name: str, value: object) -> None:
@@ -193,7 +190,11 @@ def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
         check = check_masks if has_masks else check_boxes
         if why := check(told, policy.min_cell, "update" in content):
             raise held_back(why, "min_cell")
+    if small_counts(numbers, policy.min_cell):
+        raise held_back("counts of few images by membership", "min_cell")
     for name in LISTS & set(numbers):
+        if name in MEMBERSHIP and ("update" in content or not policy.shares("scores")):
+            raise held_back("counts by membership beside an update, or kept back", "metrics")
         if name.endswith("confusion"):
             per_class = np.array(numbers[name]).reshape(-1, size).sum(axis=1)
             if any(0 < n < policy.min_cell for n in per_class.tolist()):

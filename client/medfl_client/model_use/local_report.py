@@ -1,10 +1,15 @@
 """Score a model exactly on a site's validation images, by scikit-learn; the scores stay here."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medfl_client.training.losses import classes, log_odds, predicted
 from medfl_common.metrics.enough import digits
+from medfl_common.metrics.membership import attack_on, bound
 from medfl_common.plan.plan import Plan
+
+WEAKEST = "It is the weakest of attacks: that it fails says little."
 
 
 def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str:
@@ -36,6 +41,37 @@ def local_report(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> str
         ]
         parts.append("\n".join(["true class in rows, predicted class in columns:", *lines]))
     return "\n\n".join(parts) + "\n"
+
+
+def local_membership(
+    trained: NDArray[np.float64], held_out: NDArray[np.float64], plan: Plan
+) -> str:
+    """Say how well the images that were trained on here can be told from the others."""
+    found = attack_on(trained, held_out)
+    if found is None:
+        return ""
+    between = (
+        "" if found.interval is None else f" ({found.interval[0]:.2f} to {found.interval[1]:.2f})"
+    )
+    lines = [
+        "Can an image that was trained on here be told from one that was not (membership "
+        f"inference)? AUC of the attack {found.auc:.2f}{between}; 0.50 is guessing.",
+    ]
+    if found.found is not None and found.found_interval is not None:
+        low, high = found.found_interval
+        lines.append(
+            f"Of {found.n_trained} trained images it finds {found.found:.1%} ({low:.1%} to "
+            f"{high:.1%}) with false alarms for 1 % of {found.n_held_out} others."
+        )
+    else:
+        lines.append(f"{found.n_held_out} others are too few to say how many it finds.")
+    noise = plan.privacy.noise
+    if noise is not None:
+        lines.append(
+            f"Whatever the attack, the plan's noise lets nobody find more than "
+            f"{bound(noise.epsilon, noise.delta):.0%} with false alarms for 1 %."
+        )
+    return "\n".join(["", *lines, WEAKEST, ""])
 
 
 def _tables(

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
@@ -22,11 +21,10 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.questions import Entered
-from medfl_client.model_use.box_report import keep_with_boxes
-from medfl_client.model_use.kept_models import keep_model, personal_name
-from medfl_client.model_use.local_report import local_report
-from medfl_client.model_use.mask_report import keep_with_masks
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.keeping import keep_models
+from medfl_client.task.noise_at_site import noise_at
+from medfl_client.task.picture_alarm import try_to_read
 from medfl_client.task.records import note_refusal, write_ledger, write_owed
 from medfl_client.task.reply_line import line_of
 from medfl_client.task.secure import (
@@ -39,25 +37,22 @@ from medfl_client.task.session import Session, shapes_of
 from medfl_client.task.site import Site
 from medfl_client.training.client_state import (
     NEWEST,
-    ClientState,
     read_client_state,
     write_client_state,
 )
-from medfl_client.training.evaluate import count_scores, score
 from medfl_client.training.local_round import work
+from medfl_client.training.private_round import work_with_noise
 from medfl_common.errors import (
     DisclosureError,
     MedflError,
     code_of,
-    full_disk,
     new_incident,
     reason_of,
 )
-from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.full import full_disk
 from medfl_common.models.network import Network
-from medfl_common.models.weights import load_shared, shared_weights
-from medfl_common.wire.ledger_statement import LastLine
+from medfl_common.models.weights import shared_weights
+from medfl_common.wire.ledger_statement import LastLine, statement_in
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import (
     TrainTask,
@@ -184,7 +179,11 @@ def _do(
     if site.state is not None and is_bound:
         check_step(site.state, task, site.policy.model_step)
     few = session.few_apart(task, site, entered.is_again)
-    result = _work(task, model, site, session, entered.keeps)
+    is_stated = site.study_key is None or statement_in(content) is not None
+    result = _work(task, model, site, session, entered.keeps, is_stated)
+    inputs = session.inputs_for(task, site, model)
+    if readable := try_to_read(task, model, inputs, result, site):
+        tell(readable)
     if site.state is not None and is_bound:
         keep_step(site.state, task, result.update)
     n_others = few.tested if task.kind == "test" else few.scored
@@ -212,7 +211,7 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
 
 
 def _work(
-    task: TrainTask, model: Network, site: Site, session: Session, keeps: bool
+    task: TrainTask, model: Network, site: Site, session: Session, keeps: bool, is_stated: bool
 ) -> TrainResult:
     """Work with what is sent once, and with what stays here, in place."""
     session.take_start(task, model)
@@ -220,58 +219,17 @@ def _work(
     inputs = session.inputs_for(task, site, model)
     # A scored model's round has been made, and its state is the newest.
     client_state = read_client_state(kept, NEWEST if task.is_scoring else task.round)
-    result = work(task, model, inputs, site.device, None, client_state, site.epochs)
+    if task.plan.privacy.noise is None:
+        result = work(task, model, inputs, site.device, None, client_state, site.epochs)
+    else:
+        at_site = noise_at(site, task, is_stated)
+        result = work_with_noise(task, model, inputs, site.device, at_site, client_state)
     if layers is not None and task.kind == "train":
         layers.keep(task.round, shared_weights(model, "local"))
     write_client_state(kept, task.round, client_state)
     if keeps:
-        _keep_models(task, model, result, inputs, site, client_state)
+        keep_models(task, model, result, inputs, site, client_state)
     return result
-
-
-def _keep_models(
-    task: TrainTask,
-    model: Network,
-    result: TrainResult,
-    data: SiteData,
-    site: Site,
-    client_state: ClientState,
-) -> None:
-    """Keep the finished model for the site's own use, and its personal one where there is one."""
-    assert site.state is not None
-    scored = (
-        result.score_counts if task.kind == "evaluate" else None
-    )  # test patients choose nothing
-    _keep_model(site.state, task.run, task, model, scored, data, site.device)
-    if personal := client_state.of("personal"):
-        load_shared(model, personal)
-        _keep_model(site.state, personal_name(task.run), task, model, None, data, site.device)
-
-
-def _keep_model(
-    state: Path,
-    name: str,
-    task: TrainTask,
-    model: Network,
-    scored: ScoreCounts | None,
-    data: SiteData,
-    device: torch.device,
-) -> None:
-    if task.plan.task.has_masks:
-        keep_with_masks(state, name, task.plan, model, data, device)
-        return
-    if task.plan.task.has_boxes:
-        keep_with_boxes(state, name, task.plan, model, data, device)
-        return
-    logits_and_targets = None
-    if len(data.validation):
-        trunk = model if data.validation.is_images else model.head
-        logits_and_targets = score(trunk, data.validation, task.plan, device)
-        scored = scored or count_scores(*logits_and_targets, task.plan)
-    folder = keep_model(state, name, task.plan, model, scored)
-    if logits_and_targets is not None:
-        report = local_report(*logits_and_targets, task.plan)
-        write_atomic(folder / "scores.txt", report.encode())
 
 
 def tell_of(task: TrainTask, data: SiteData) -> TrainResult:

@@ -12,7 +12,7 @@ from medfl_client.egress import ledger
 from medfl_client.egress.message_entry import decision_of, write_receipt
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site
-from medfl_common.errors import full_disk
+from medfl_common.full import full_disk
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 

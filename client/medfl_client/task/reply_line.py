@@ -10,6 +10,7 @@ from medfl_common.metrics.enough import digits
 from medfl_common.metrics.mask_estimates import case_digits, of_cases
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes
+from medfl_common.wire.secure_sum import MASKED
 from medfl_common.wire.tasks import TrainTask
 
 PART = {"evaluate": "validation", "test": "test"}
@@ -26,10 +27,14 @@ def line_of(
         parts = [f"statistics of {result.statistics.samples} samples, as the policy allows"]
     if result.is_scored:
         parts.append(f"global model here: {scores_in_words(result)}")
-        if "n_scored" not in reply.metric_records["numbers"]:
+        if MASKED in reply:
+            parts.append("masked: only sums of the hospitals can be read")
+        elif "n_scored" not in reply.metric_records["numbers"]:
             what = "cases" if task.plan.task.is_dense else "images"
             parts.append(f"scores withheld: {why_no_scores(policy, what)}")
-    if result.update is not None:
+    if result.update is not None and task.plan.privacy.noise is not None:
+        parts.append(f"trained with noise; {result.n_images} patients are told, as site.yaml says")
+    elif result.update is not None:
         parts.append(f"trained on {result.n_images} images, loss {result.train_loss:.3f}")
     parts.append(f"{n_bytes(reply) / 1e6:.2f} MB sent after {result.seconds:.1f} s")
     if left is not None and not task.is_scoring:

@@ -14,7 +14,7 @@ from medfl_client.task.site import Site
 from medfl_common.wire.pooled import PooledLayout
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.secure_sum import KINDS, Group, SumOrder, weights_digest
-from medfl_common.wire.tasks import TrainTask
+from medfl_common.wire.tasks import SCORINGS, TrainTask
 from medfl_common.wire.tensors import Shapes
 
 
@@ -71,10 +71,12 @@ def mask_of(
 
 
 def _line_of(task: TrainTask, order: SumOrder) -> str:
+    last = "the last scoring"
+    of = last if task.round >= SCORINGS else f"round {task.round}"
+    what_for = last if order.first >= SCORINGS else f"rounds {order.first} to {order.last}"
     what = {
-        "keys": f"keys for rounds {order.first} to {order.last}, for sums of "
-        f"{len(order.names)} hospitals",
+        "keys": f"keys for {what_for}, for sums of {len(order.names)} hospitals",
         "setups": f"sealed shares for the other {len(order.cohort) - 1} hospitals",
-        "open": f"round {task.round}: helped to open the sum of {len(order.summed)} hospitals",
+        "open": f"{of}: helped to open the sum of {len(order.summed)} hospitals",
     }
     return what[task.kind]

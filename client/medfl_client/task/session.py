@@ -140,8 +140,9 @@ class Session:
         if sums is None or site.signing is None:
             raise SumError("this site has no signing key for secure sums")
         own = Identity(task.site, site.signing, task.run, task.plan.hash(), sums)
-        if site.state is not None:
-            return Member(own, FileJournal.of(StateFolder(site.state).secure, task.run))
+        folder = site.state or site.local  # any process may be a virtual hospital
+        if folder is not None:
+            return Member(own, FileJournal.of(StateFolder(folder).secure, task.run))
         return Member(own, self._journals.setdefault((task.run, task.site), MemoryJournal()))
 
     def is_news(self, error: Exception) -> bool:

@@ -30,11 +30,13 @@ class Site:
     device: torch.device
     data: Callable[[Plan], SiteData]  # its images, split by patient
     state: Path | None  # ledger, incidents and kept replies; None: a virtual hospital keeps none
-    signing: Ed25519PrivateKey | None = None  # signs replies; None: a virtual hospital does not
+    signing: Ed25519PrivateKey | None = None  # signs replies; a virtual hospital's, keys alone
     study_key: StudyKey | None = None  # signs tasks; None: a virtual hospital asks for no signature
     local: Path | None = None  # layers that stay at the site, by run; None: in memory only
     server: str = "simulation"  # to whom replies go, for the ledger
     epochs: int | None = None  # of a round, as far as the plan allows; None: the plan's
+    n_patients: int | None = None  # that it says it trains on, under noise; None: the plan's least
+    noise_state: Path | None = None  # whose noise key a virtual hospital takes, if there is one
 
     def check_task(self, content: RecordDict, tell: Callable[[str], None]) -> str:
         """Give the digest of a task that is the coordinator's; hear what it knows of the ledger.
@@ -96,4 +98,5 @@ def open_site(
         StateFolder(state).local,
         server.address if server else "simulation",
         site_file.compute.epochs,
+        site_file.data.patients,
     )

@@ -29,11 +29,16 @@ def images_at_once(plan: Plan) -> int:
 
 @torch.no_grad()
 def score(
-    model: nn.Module, images: Examples, plan: Plan, device: torch.device
+    model: nn.Module,
+    images: Examples,
+    plan: Plan,
+    device: torch.device,
+    chosen: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give (N, K) float32 logits and (N, K) targets of a set, in its order."""
+    """Give (N, K) float32 logits and (N, K) targets of a set, in its order, or of the chosen."""
     model.eval()
-    parts = list(images.batches(torch.arange(len(images)), images_at_once(plan)))
+    order = torch.arange(len(images)) if chosen is None else chosen
+    parts = list(images.batches(order, images_at_once(plan)))
     logits = torch.cat([model(pixels.to(device)).float().cpu() for pixels, _ in parts])
     return logits, torch.cat([targets for _, targets in parts])
 

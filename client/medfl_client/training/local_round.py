@@ -1,6 +1,7 @@
 """One round at a site: score, train with the algorithm's objective, compress what travels."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -17,9 +18,11 @@ from medfl_client.training.evaluate import (
     score,
 )
 from medfl_client.training.mask_scores import count_masks, loss_on_masks
+from medfl_client.training.membership import gains, is_asked
 from medfl_client.training.objectives import ClientContext, Objective, objective_class
 from medfl_client.training.train import Trained, seed_layers, train
 from medfl_common.metrics.feature_moments import moments_of
+from medfl_common.metrics.membership import counted
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, difference, load_shared, shared_weights
@@ -61,6 +64,8 @@ def _with_scores(
     """Add the scores on the task's part of the images; by groups of patients for a final model."""
     part = "test" if task.kind == "test" else "validation"
     images = data.test if part == "test" else data.validation
+    if is_asked(task.plan, task.kind) and (found := gains(model, data, task.plan, device)):
+        result = replace(result, membership=counted(*found))
     if not len(images):
         return result
     if task.plan.task.has_masks:
@@ -68,7 +73,7 @@ def _with_scores(
     if task.plan.task.has_boxes:
         whose = data.patients.get(part)
         return replace(result, box_counts=count_boxes(model, images, task.plan, device, whose))
-    logits, targets = score(_trunk(model, data.train), images, task.plan, device)
+    logits, targets = score(trunk_of(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
     has_features = task.kind == "evaluate" and task.plan.evaluation.feature_statistics
     seen = features_of(model, images, task.plan, device) if has_features else None
@@ -114,11 +119,11 @@ def _loss_on(images: Examples, plan: Plan, model: Network, device: torch.device)
         return loss_on_masks(model, images, plan, device)
     if plan.task.has_boxes:
         return loss_on_boxes(model, images, plan, device)
-    logits, targets = score(_trunk(model, images), images, plan, device)
+    logits, targets = score(trunk_of(model, images), images, plan, device)
     return count_scores(logits, targets, plan).loss
 
 
-def _trunk(model: Network, examples: Examples) -> nn.Module:
+def trunk_of(model: Network, examples: Examples) -> nn.Module:
     """Give what examples go through: the model, or its head where they are features."""
     return model if examples.is_images else model.head
 
@@ -136,10 +141,26 @@ def train_locally(
 
     The update is a plain function of the weights, the data, the plan, the round and the state.
     """
+
+    def train_once(trunk: nn.Module, images: Examples, objective: Objective) -> Trained:
+        return _train(trunk, images, task, objective, device, max_steps, epochs)
+
+    return learned(task, model, images, device, state, train_once)
+
+
+def learned(
+    task: TrainTask,
+    model: Network,
+    images: Examples,
+    device: torch.device,
+    state: ClientState,
+    train_once: Callable[[nn.Module, Examples, Objective], Trained],
+) -> tuple[Trained, Weights]:
+    """Train the loaded model with the plan's objective, by a way to train; see `train_locally`."""
     context = _client_context(task, model, device, state)
     objective = objective_class(task.plan)(context)
     try:
-        trained = _train(task, model, images, objective, device, max_steps, epochs)
+        trained = train_once(trunk_of(model, images), images, objective)
         update = difference(shared_weights(model), task.weights)
         state.after["algorithm"] = objective.client_state(trained.n_steps)
         personal = objective.personal_objective()
@@ -148,7 +169,7 @@ def train_locally(
     if personal is not None:
         common = shared_weights(model)
         load_shared(model, state.of("personal") or task.weights)
-        _train(task, model, images, personal, device, max_steps, epochs)
+        train_once(trunk_of(model, images), images, personal)
         state.after["personal"] = shared_weights(model)
         load_shared(model, common)
     return trained, update
@@ -170,15 +191,14 @@ def compress_with_error_feedback(update: Weights, plan: Plan, state: ClientState
 
 
 def _train(
-    task: TrainTask,
-    model: Network,
+    trunk: nn.Module,
     images: Examples,
+    task: TrainTask,
     objective: Objective,
     device: torch.device,
     max_steps: int | None,
     epochs: int | None,
 ) -> Trained:
-    trunk = _trunk(model, images)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_layers(task.plan, task.round, task.site, device)
         return train(

@@ -86,6 +86,16 @@ def _of_each_finding(logits: torch.Tensor, targets: torch.Tensor, smoothing: flo
     return binary_cross_entropy_with_logits(logits, aim, reduction="none")
 
 
+def losses_of_images(logits: torch.Tensor, targets: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """Give (N,) losses of (N, K) logits: the mean over the known findings; 0 where none is."""
+    known = ~torch.isnan(targets)
+    each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
+    losses = each(logits.float(), targets.nan_to_num(), 0.0) * known
+    if plan.task.is_one_of_many:
+        return losses.sum(dim=1)
+    return losses.sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+
 def log_odds(logits: torch.Tensor, plan: Plan) -> torch.Tensor:
     """Turn (N, K) logits into (N, K) float64 log-odds of each class against the rest."""
     logits = logits.double()

@@ -47,22 +47,19 @@ class Draws:
     n_declared: int
 
 
-def question_key(
-    secret: bytes, plan: Plan, kind: str, round_: int, weights: str, data: str
-) -> bytes:
+def question_key(secret: bytes, plan: Plan, *asked: str | int) -> bytes:
     """Make the key of one question: the same question has the same noise, any other its own.
 
-    So an answer made again tells nothing new, and two answers never differ by the data alone.
+    So an answer made again tells nothing new, and no two answers differ by the data alone, or by
+    how this machine rounds.
 
     Args:
         secret: The site's.
         plan: What was approved.
-        kind: What is asked.
-        round_: In which round.
-        weights: Digest of all that the network was given.
-        data: Digest of what is trained on, or scored.
+        asked: All else that the answer follows from: kind, round, and digests of the weights and
+            of the data.
     """
-    return derived_key(secret, plan.hash(), kind, round_, weights, data, __version__)
+    return derived_key(secret, plan.hash(), *asked, __version__, torch.__version__)
 
 
 def coins(draws: Draws, units: Units, noise: Noise) -> NDArray[np.bool_]:
@@ -104,7 +101,7 @@ def train_privately(
                 inputs, targets = _batch(images, places)
                 if images.is_images and plan.training.augmentation.is_on:
                     names = [(units.names[i], n) for i, n in n_images]
-                    inputs = _changed(inputs, names, plan, draws.key, step)
+                    inputs = changed(inputs, names, plan, draws.key, step)
                 sizes = [n for _, n in n_images]
                 clipping.add(inputs.to(device), targets.to(device), sizes, loss_of_each)
         _take_noisy(clipping, noise, SecretStream(draws.key, "noise", step))
@@ -167,16 +164,16 @@ def _batch(images: Examples, places: Indices) -> tuple[torch.Tensor, torch.Tenso
     return next(iter(images.batches(torch.from_numpy(places), len(places))))
 
 
-def _changed(
+def changed(
     inputs: torch.Tensor, units: list[tuple[str, int]], plan: Plan, key: bytes, step: int
 ) -> torch.Tensor:
     """Change each unit's images at random, whoever else is drawn; these changes are no secret."""
-    parts = torch.split(inputs, [n for _, n in units])
-    changed = [
+    own_parts = torch.split(inputs, [n for _, n in units])
+    parts = [
         augment_alone(own, plan.training.augmentation, _seed(key, name, step), plan.images.aspect)
-        for own, (name, _) in zip(parts, units, strict=True)
+        for own, (name, _) in zip(own_parts, units, strict=True)
     ]
-    return torch.cat(changed)
+    return torch.cat(parts)
 
 
 def _seed(key: bytes, name: str, step: int) -> int:

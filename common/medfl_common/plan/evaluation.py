@@ -54,6 +54,11 @@ class Evaluation(Settings):
     (16 numbers an image of the last layer but one), where its policy allows it. `predict` then
     says at any hospital whether an image looks usual to the federation."""
 
+    membership: bool = False
+    """With the last scoring each site counts how much better the model knows images that it was
+    trained on than others, where its policy shares scores: the card then says how well trained
+    images can be told."""
+
     @model_validator(mode="after")
     def _parts_leave_training(self) -> Self:
         """Refuse parts that take all; a plan of before there was `test` may have any validation."""

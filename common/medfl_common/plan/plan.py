@@ -37,6 +37,7 @@ ADDED = (
     ("evaluation", "split_of"),
     ("evaluation", "outside"),
     ("evaluation", "feature_statistics"),
+    ("evaluation", "membership"),
     ("training.augmentation", "share"),
     ("training.augmentation", "fill"),
     ("training.augmentation", "rotation_3d_deg"),

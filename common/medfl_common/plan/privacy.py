@@ -99,6 +99,14 @@ def _of_noise(plan: Plan, noise: Noise) -> dict[str, bool]:
         ),
         "training.feature_copies are drawn for all patients together; with privacy.noise leave it "
         "out": training.feature_copies > 1,
+        "with model.freeze: all the changes of training.augmentation are drawn for all patients "
+        "together; with privacy.noise leave them out": (
+            plan.model.freeze == "all" and training.augmentation.is_on
+        ),
+        "privacy.noise has one split for all studies of a hospital; leave evaluation.split_of and "
+        "split_seed out": (
+            plan.evaluation.split_of is not None or plan.evaluation.split_seed is not None
+        ),
         "training.clip_norm is for steps without noise; privacy.noise.clip clips each patient": (
             training.clip_norm is not None
         ),
@@ -148,6 +156,8 @@ def _of_either(plan: Plan) -> dict[str, bool]:
         f"evaluation.feature_statistics are exact; with {what} leave them out": (
             scoring.feature_statistics
         ),
+        f"evaluation.membership counts exact losses; with {what} leave it out, the sites' own "
+        "scores.txt has it": scoring.membership,
         f"evaluation.subgroups are exact counts of few; with {what} leave them out": bool(
             scoring.subgroups
         ),

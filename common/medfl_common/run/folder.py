@@ -75,6 +75,16 @@ class RunFolder:
         return self.path / "model-card.html"
 
     @property
+    def dossier(self) -> Path:
+        """What the study tells of persons, and a skeleton of an impact assessment."""
+        return self.path / "dossier.md"
+
+    @property
+    def dossier_page(self) -> Path:
+        """The same as a page."""
+        return self.path / "dossier.html"
+
+    @property
     def tls(self) -> Path:
         """The study's certificate authority and the server's certificate."""
         return self.path / "tls"

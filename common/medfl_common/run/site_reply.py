@@ -22,6 +22,7 @@ from medfl_common.metrics.mask_numbers import NAMES
 from medfl_common.metrics.mask_numbers import from_numbers as masks_from
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
+from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
@@ -41,7 +42,7 @@ class SiteReply:
         groups: Mapping[str, Sequence[ScoreCounts]], compared: Mapping[str, Json],
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
         waited: float | None = None, mask_counts: MaskCounts | None = None,
-        box_counts: BoxCounts | None = None,
+        box_counts: BoxCounts | None = None, membership: Membership | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -62,19 +63,18 @@ class SiteReply:
             waited: Seconds from the question to the answer; None: of a virtual hospital.
             mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
             box_counts: Counts of a detection's boxes, instead of `score_counts`.
+            membership: Counts of trained and held-out images by how well the model knows them.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        if waited is not None:
-            facts["waited"] = waited
-        if for_round is not None:
-            facts["for_round"] = for_round
+        known = {"waited": waited, "for_round": for_round}
+        facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
-        facts |= _dense_facts(mask_counts, box_counts)
+        facts |= _dense_facts(mask_counts, box_counts) | _of_membership(membership)
         if groups:
             facts["groups"] = {
                 kind: [counts_to_json(one) for one in counts] for kind, counts in groups.items()
@@ -202,6 +202,12 @@ class SiteReply:
         return None if told is None else FeatureMoments.of_numbers(told)
 
     @property
+    def membership(self) -> Membership | None:
+        """Counts of trained and held-out images; None where plan or policy keeps them back."""
+        told = self.facts.get("membership")
+        return None if told is None else Membership(*map(np.array, told.values()))
+
+    @property
     def statistics(self) -> SiteStatistics | None:
         """What the site counts of its data."""
         told = self.facts.get("statistics")
@@ -209,6 +215,12 @@ class SiteReply:
             return None
         counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
         return SiteStatistics(**counts)
+
+
+def _of_membership(counts: Membership | None) -> dict[str, Json]:
+    if counts is None:
+        return {}
+    return {"membership": {k: v.tolist() for k, v in vars(counts).items()}}
 
 
 def _dense_facts(masks: MaskCounts | None, boxes: BoxCounts | None) -> dict[str, Json]:

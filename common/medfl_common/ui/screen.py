@@ -17,7 +17,8 @@ from rich.table import Column, Table
 from rich.text import Text
 from typer import Abort
 
-from medfl_common.errors import MedflError, full_disk, system_reason
+from medfl_common.errors import MedflError, system_reason
+from medfl_common.full import full_disk
 from medfl_common.visible import visible
 
 MINUTES_FROM_S = 90  # from here on a time is in minutes

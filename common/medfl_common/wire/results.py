@@ -25,6 +25,7 @@ from medfl_common.metrics.effect_numbers import (
 )
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -32,6 +33,7 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
+from medfl_common.wire.membership_numbers import MEMBERSHIP, membership_numbers, read_membership
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
 from medfl_common.wire.secure_sum import MASKED, PART, add_sum
@@ -44,7 +46,7 @@ COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {
     *COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS,
-    *DENSE_NAMES,
+    *DENSE_NAMES, *MEMBERSHIP,
 }  # fmt: skip
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
@@ -76,11 +78,11 @@ class TrainResult:
     groups: Groups = field(default_factory=dict)
     # Of the final model's features of the validation images, where plan and policy allow it.
     features: FeatureMoments | None = None
+    membership: Membership | None = None  # of the final model, where plan and policy allow it
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
-    # Of a secure sum, see medfl_common.wire.secure_sum: in place of all else that is of the data.
-    masked: NDArray[np.uint32] | None = None  # (P,) in place of the update
-    part: bytes = b""  # the answer to a small trip
+    masked: NDArray[np.uint32] | None = None  # (P,) in a secure sum, in place of all else
+    part: bytes = b""  # the answer to a small trip of a secure sum
 
     @property
     def is_scored(self) -> bool:
@@ -94,16 +96,11 @@ class TrainResult:
     def without_scores(self) -> "TrainResult":
         """Take out all that was scored."""
         own = replace(self, score_counts=None, mask_counts=None, box_counts=None)
-        return replace(own, groups={}, features=None)
+        return replace(own, groups={}, features=None, membership=None)
 
     def without_arrays(self) -> "TrainResult":
         """Take out what is large."""
         return replace(self, update=None, masked=None, part=b"")
-
-    @property
-    def brings_work(self) -> bool:
-        """Say whether it is what a round waits for."""
-        return self.update is not None or self.masked is not None
 
     @property
     def is_finite(self) -> bool:
@@ -148,6 +145,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     if result.versions is not None:
         numbers["versions"] = [*result.versions]
+    numbers |= membership_numbers(result.membership)
     if result.features is not None:
         numbers[FEATURES] = result.features.to_numbers()
     content = RecordDict({"numbers": MetricRecord({**numbers})})
@@ -173,10 +171,7 @@ def _numbers_of_groups(kind: str, groups: Sequence[ScoreCounts]) -> Numbers:
 
 
 def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResult:
-    """Read a result, or raise RunError that says what does not fit; nothing is trusted.
-
-    What is of a secure sum is read by medfl_common.wire.secure_sum, which knows its length.
-    """
+    """Read a result but for its secure sum; raises RunError that says what does not fit."""
     known = {"numbers", "update", "seal", *((MASKED, PART) if plan.privacy.secure_sum else ())}
     if set(content) - known or "numbers" not in content.metric_records:
         raise RunError("the reply holds other records than numbers, update and seal")
@@ -212,6 +207,7 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         statistics=_statistics(numbers, task) if "data_samples" in numbers else None,
         groups=_groups(numbers, plan),
         features=_features(numbers) if plan.evaluation.feature_statistics else None,
+        membership=read_membership(numbers, plan),
         versions=_versions(numbers) if "versions" in numbers else None,
     )
 
@@ -220,11 +216,9 @@ def content_sha256(content: RecordDict) -> str:
     """SHA-256 over a reply's numbers and arrays, as a ledger, a seal and a run log name it."""
     numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
     digest = hashlib.sha256(numbers.encode())
-    for name, array in sorted(content.array_records.get("update", {}).items()):
-        digest.update(name.encode() + hashlib.sha256(array.data).digest())
-    for record in (MASKED, PART):
+    for record, before in (("update", ""), (MASKED, f"{MASKED}/"), (PART, f"{PART}/")):
         for name, array in sorted(content.array_records.get(record, {}).items()):
-            digest.update(f"{record}/{name}".encode() + hashlib.sha256(array.data).digest())
+            digest.update(f"{before}{name}".encode() + hashlib.sha256(array.data).digest())
     return digest.hexdigest()
 
 

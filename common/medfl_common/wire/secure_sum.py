@@ -63,12 +63,12 @@ SEALED = 2 * SHARE_BYTES + 16
 DELIVERED = ENTRY + SEALED
 KINDS = ("keys", "setups", "open")  # the small trips; their answer is a part
 LISTED = {  # what each kind of task says beside number, first and last
-    "keys": {"names", "keys"},
-    "setups": {"group", "cohort", "hellos"},
-    "train": {"group", "setups"},
-    "evaluate": {"group", "setups"},
-    "test": {"group", "setups"},
-    "open": {"group", "summed", "sealed"},
+    "keys": ("names", "keys"),
+    "setups": ("group", "cohort", "hellos"),
+    "train": ("group", "setups"),
+    "evaluate": ("group", "setups"),
+    "test": ("group", "setups"),
+    "open": ("group", "summed", "sealed"),
 }
 TYPES = {
     **dict.fromkeys(("number", "first", "last", "cohort", "summed"), int),
@@ -151,7 +151,7 @@ def pack_order(kind: str, order: SumOrder) -> ConfigRecord:
 
 def read_order(kind: str, record: ConfigRecord) -> SumOrder:
     """Read it; raises LinkError for anything missing, added or of another type."""
-    if kind not in LISTED or set(record) != {"number", "first", "last"} | LISTED[kind]:
+    if kind not in LISTED or set(record) != {"number", "first", "last", *LISTED[kind]}:
         raise LinkError("the task says other things of a secure sum than it should")
     found: dict[str, object] = {}
     for name, value in record.items():

@@ -14,6 +14,7 @@ from medfl_common.models.norms import RUNNING, is_statistic
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
+from medfl_common.wire.membership_numbers import check_membership
 from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
@@ -70,6 +71,8 @@ def check_numbers(
     _check_groups(result)
     if result.features is not None:
         _check_features(result.features, task, max_images)
+    if result.membership is not None:
+        check_membership(result.membership, task.kind, n_trained, max_images)
     if result.statistics is not None:
         _check_statistics(result.statistics, task.plan.task)
 
@@ -107,9 +110,16 @@ def _check_training(result: TrainResult, plan: Plan, max_images: int) -> None:
         raise RunError("the reply has no update")
     if not 1 <= result.n_images <= max_images:
         raise RunError(f"n_images is {result.n_images}; 1 to {max_images} is possible")
-    most_steps = plan.training.most_epochs * result.n_images
-    if not 1 <= result.n_steps <= most_steps:
-        raise RunError(f"n_steps is {result.n_steps}; 1 to {most_steps} is possible")
+    noise, most_steps = plan.privacy.noise, plan.training.most_epochs * result.n_images
+    fewest = 1 if noise is None else noise.steps
+    most_steps = most_steps if noise is None else noise.steps
+    if not fewest <= result.n_steps <= most_steps:
+        raise RunError(f"n_steps is {result.n_steps}; {fewest} to {most_steps} is possible")
+    if noise is not None and result.n_images < noise.least_patients:
+        raise RunError(
+            f"{result.n_images} patients are told; privacy.noise.least_patients is "
+            f"{noise.least_patients}"
+        )
     algorithm, loss = at_coordinator(plan.federation), result.start_loss
     if algorithm.needs_start_loss and (loss is None or loss < 0):
         raise RunError(f"start_loss is {loss}; {algorithm.name} needs one that is not negative")

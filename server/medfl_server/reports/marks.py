@@ -32,7 +32,10 @@ def marks(event: Asked, plan: Plan) -> list[str]:
     if not counted and not event.sites:
         found.append("No hospital scored it, so nothing says how good the model is.")
     elif not counted and event.pooled is not None:
-        found.append("No scores were summed, so nothing says how good the model is.")
+        found.append(
+            "No scores were summed: policies withhold them (min_cell, metrics), or fewer hospitals "
+            "added any than a sum must have. So nothing says how good the model is."
+        )
     elif not counted:
         found.append(
             "The hospitals' policies withhold its scores, so nothing says how good the model is."

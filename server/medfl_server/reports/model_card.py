@@ -34,6 +34,7 @@ from medfl_server.reports.sections.card_scores import dense_scores_section
 from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
+from medfl_server.reports.sections.privacy import privacy_section
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
 from medfl_server.reports.sections.uncertainty import score_table
 from medfl_server.study.run_directory import Study
@@ -54,6 +55,7 @@ def write_model_card(study: Study) -> Path | None:
         _scores(study.plan, shown, letters),
         *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
         *outside_section(study.log.read(Event), study.plan, letters),
+        privacy_section(study.plan, study.log.read(Event), letters),
         _limits(event, part_of(shown), score_counts_in(shown)),
         _identity(study, event),
     ]

@@ -25,6 +25,7 @@ from medfl_server.reports.sections.data import data_section
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
 from medfl_server.reports.sections.outside import outside_section
+from medfl_server.reports.sections.privacy import privacy_section
 from medfl_server.reports.sections.result import result_section
 from medfl_server.reports.sections.rounds import rounds_section
 from medfl_server.reports.sections.run import run_section
@@ -56,6 +57,7 @@ def write_report(study: Study) -> Path:
         *outside_section(events, study.plan),
         stand_out_section(asked, names),
         what_left(asked),
+        privacy_section(study.plan, events),
         messages_section(study.plan, rounds, shown),
         run_section(study, events, finished),
         Section("The plan", code=study.files.plan_file.read_text(encoding="utf-8")),

@@ -5,9 +5,9 @@ from functools import partial
 
 from medfl_common.wire.tasks import Kind
 from medfl_server.rounds.barrier import Barrier
-from medfl_server.rounds.collect import Collection, ignore_part
+from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
-from medfl_server.rounds.progress import ProgressReport
+from medfl_server.rounds.progress import ProgressReport, ignore_part
 from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_deadline import RoundDeadline
 from medfl_server.rounds.sent_once import SentOnce

@@ -14,7 +14,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
 from medfl_common.run.events import RoundMade
-from medfl_server.reports.scores import dense_counts_in, model_round, score_counts_in
+from medfl_server.reports.scores import SUMMED, dense_counts_in, model_round, score_counts_in
 from medfl_server.rounds.comparison import Comparison, SiteCounts
 from medfl_server.rounds.outcome import Replies
 
@@ -37,6 +37,10 @@ class BestRound:
 
     def add(self, round_: int, replies: Replies) -> None:
         """Take in how the sites scored a round's model."""
+        if replies.pooled is not None:
+            whole = replies.pooled.score_counts
+            self._add(round_, {} if whole is None else {SUMMED: whole})
+            return
         results = {site: answered.result for site, answered in replies.answered.items()}
         counts = {
             site: own.score_counts or own.mask_counts or own.box_counts

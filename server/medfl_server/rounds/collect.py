@@ -32,6 +32,7 @@ from medfl_server.rounds.barrier import Barrier, RoundBarrier
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.ledger_news import hear_of_ledger
 from medfl_server.rounds.outcome import Answered, Replies
+from medfl_server.rounds.progress import ignore_part
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.spent_messages import SpentMessages
@@ -44,10 +45,6 @@ POLL_S = 0.05  # between looks for replies
 MANY = 50  # sites; of more, each reply is in the log and not announced
 # A person there may change their mind, or make room.
 NOT_YET = {e.code for e in (NotApprovedError, WithdrawnError, SecondRunError, DiskFullError)}
-
-
-def ignore_part(part: float) -> None:
-    """Tell nobody how far the round is."""
 
 
 class Collection:
@@ -95,10 +92,11 @@ class Collection:
         self._heed = heed
         self._deadline = deadline or partial(patience_s, study.plan.federation)
         self._deadline_s = math.inf
-        self._barrier, self._trip = barrier or RoundBarrier(late), trip
+        self._barrier = barrier or RoundBarrier(late)
+        self._trip, self._size = trip, 0 if trip is None else trip.size
         self._sent_once = sent_once
-        self._given_again: set[str] = set()
-        self._failed: set[str] = set()  # gave nothing, and will not be asked again
+        # Who was given once more what is sent once; who gave nothing, and is not asked again.
+        self._given_again, self._failed = set[str](), set[str]()
         self._asked = AskedSites(self._roster, post, announce, self._is_done, late.is_busy)
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
@@ -169,12 +167,10 @@ class Collection:
         return self._late.busy(left)
 
     def _task(self, kind: Kind, site: str) -> TrainTask:
-        round_ = self._barrier.round_of(site)
+        round_, plan = self._barrier.round_of(site), self._study.plan
         nonce = self._study.nonce(kind, round_, site)
         order = None if self._trip is None else self._trip.orders[site]
-        return TrainTask(
-            kind, self._study.run, round_, nonce, site, self._study.plan, {}, sum=order
-        )
+        return TrainTask(kind, self._study.run, round_, nonce, site, plan, {}, sum=order)
 
     def _weights_for(self, round_: int) -> ArrayRecord:
         """Pack the weights that are handed out for a round, once."""
@@ -230,8 +226,7 @@ class Collection:
             return
         enrolled = self._post.roster().get(site, self._enrolled[site])  # it may have new keys
         weights = self._barrier.weights_of(task.round)
-        size = 0 if self._trip is None else self._trip.size
-        known = Known(self._n_trained.get(site), weights, asked.digest, size)
+        known = Known(self._n_trained.get(site), weights, asked.digest, self._size)
         try:
             result = admit(arrival.content, task, shapes, enrolled, max_norm, known)
         except RunError as error:
@@ -265,11 +260,11 @@ class Collection:
         self._replies.answered[site] = Answered(
             result.without_arrays(), size, asked.n_bytes, content_sha256(content), waited_s
         )
-        if len(self._roster) <= MANY:
+        if len(self._roster) <= MANY and not result.part:
             self._announce(
                 f"{site} answered after {result.seconds:.1f} s of work, {size / 1e6:.2f} MB"
             )
-        if waited_s is not None and result.brings_work:
+        if waited_s is not None and (result.update or result.masked) is not None:
             self._late.advise(site, max(waited_s, result.seconds))
         self._spent.note(size)
         if self._barrier.in_order:

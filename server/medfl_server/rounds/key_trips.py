@@ -6,7 +6,7 @@ stays so: each hospital approves it. Who has not given its keys waits for the ne
 
 from collections.abc import Sequence
 
-from medfl_common.errors import ConfigError, RunError
+from medfl_common.errors import ConfigError, RunError, SumError
 from medfl_common.privacy.sum_keys import Stretch
 from medfl_common.privacy.thresholds import threshold
 from medfl_common.wire.results import TrainResult
@@ -99,7 +99,7 @@ class KeyTrips:
             gave = self._ask("keys", made, stretch, chosen)
             try:
                 stretch.close_hellos()
-            except RunError as error:
+            except SumError as error:
                 self._announce(str(error))
                 return None
             chosen = self._ask("setups", made, stretch, gave)

@@ -32,7 +32,8 @@ class Owed:
         """Name the work."""
         if self.kind == "train":
             return f"round {self.round}"
-        return "its statistics" if self.kind == "describe" else "a scoring"
+        others = {"describe": "its statistics", "evaluate": "a scoring", "test": "a scoring"}
+        return others.get(self.kind, "the keys of a secure sum")
 
 
 class LateReplies:

@@ -89,6 +89,12 @@ class LaterScoring:
         A hospital keeps the first model that it scores after the rounds. So one that has not
         scored the result scores that before any other.
         """
+        if self._study.plan.privacy.secure_sum is not None:
+            raise ConfigError(
+                "this study has privacy.secure_sum: its hospitals score the final model once, as a "
+                "sum, and answer no later scoring",
+                todo="let each hospital score the model by itself (medfl-client predict)",
+            )
         for name in self._shared:
             if name not in model.weights or tuple(model.weights[name].shape) != self._shapes[name]:
                 raise ConfigError(

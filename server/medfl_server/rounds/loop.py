@@ -94,13 +94,11 @@ class RoundLoop:
         self._sent_once, self._speed = SentOnce({}), speed
         self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce, study.plan.federation)
-        self._deadline = RoundDeadline(
-            study.plan.federation, self._log, speed is not None, announce
-        )
         self._heed = partial(heed_pause, study.folder, self._log)
+        deadline = RoundDeadline(study.plan.federation, self._log, speed is not None, announce)
         self._asking = Asking(
             study, post, announce, lambda: self._sent_once, self._late, self._progress, self._heed,
-            self._deadline,
+            deadline,
         )  # fmt: skip
         is_summed = study.plan.privacy.secure_sum is not None
         self._summed = SummedRounds(study, self._asking, announce) if is_summed else None
@@ -229,8 +227,6 @@ class RoundLoop:
         """Give the weights after the round and the strategy's state; None: the model stays."""
         if replies.void:
             return aggregation.unchanged()
-        if self._summed is not None and replies.pooled is None and replies.answered:
-            return None  # why is announced
         if len(replies.answered) < self.quorum():
             self._announce(
                 f"round {round_}: {len(replies.answered)} of {len(self._roster)} sites gave a "
@@ -292,9 +288,7 @@ class RoundLoop:
         federation, made = self._plan.federation, self._log.read(RoundMade)
         most = norm_limit(checkpoint.weights, norms_of(made[-NORM_ROUNDS:]), federation.norm_limit)
         if self._summed is not None:
-            return self._summed.collect(
-                kind, checkpoint, round_, aggregate, self.quorum, most
-            )  # fmt: skip
+            return self._summed.collect(kind, checkpoint, round_, aggregate, self.quorum, most)
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         barrier = self._pending if kind == "train" else None
         collection = self._asking.collection(kind, checkpoint.round, aggregate, chosen, barrier)

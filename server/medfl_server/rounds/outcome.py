@@ -25,7 +25,8 @@ class Replies:
     answered: dict[str, Answered] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # site -> reason
     seconds: float = 0.0
-    # Of a secure sum: what those who answered say together; None: it was not opened.
+    is_masked: bool = False  # of a secure sum
+    # What those who answered say together; None: it was not opened.
     pooled: Pooled | None = None
     void: str = ""  # why a sum that was opened changes nothing
 

@@ -15,6 +15,7 @@ from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
 NO_COMMON_MODEL = "each site has a model of its own, so no outside hospital scores one"
+NOT_SUMMED = "privacy.secure_sum has no scores by hospital, so outside hospitals score nothing"
 
 
 class OutsideHospitals:
@@ -50,6 +51,9 @@ class OutsideHospitals:
         sha256 = digest(model.weights)
         is_done = any(event.sha256 == sha256 for event in self._log.read(ScoredOutside))
         if is_done or not self._post.roster():
+            return
+        if self._study.plan.privacy.secure_sum is not None:
+            self._announce(NOT_SUMMED)
             return
         if own_layers(self._study.plan):
             self._announce(NO_COMMON_MODEL)

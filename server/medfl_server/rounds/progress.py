@@ -18,6 +18,10 @@ class Progress:
 Follow = Callable[[Progress], None]
 
 
+def ignore_part(part: float) -> None:
+    """Tell nobody how far the round is."""
+
+
 class ProgressReport:
     """Tells the progress after each reply and each round.
 

@@ -33,7 +33,7 @@ def facts_of_round(
         compared: What is known of each site's update beside the others'; see outliers.
     """
     seconds, missing = round(replies.seconds, 3), replies.missing
-    if replies.pooled is not None or replies.void:
+    if replies.is_masked:
         masked = {site: _masked(answered) for site, answered in replies.answered.items()}
         pooled = None if replies.pooled is None else _pooled(replies.pooled, compared or {})
         asked = Asked.of_replies(round_, seconds, masked, missing, pooled)
@@ -88,6 +88,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         groups=result.groups,
         compared=compared,
         features=result.features,
+        membership=result.membership,
         waited=answered.waited_s,
         versions=None if result.versions is None else named(result.versions),
     )
@@ -103,7 +104,8 @@ def summary(replies: Replies, part: str = "validation") -> str:
     if trained:
         n = sum(one.n_images for one in trained)
         loss = sum(one.train_loss * one.n_images for one in trained) / n
-        parts.append(f"training loss {number(loss, n)} over {n} images")
+        is_told = any(one.train_loss for one in trained)
+        parts.append(f"training loss {number(loss, n)} over {n} images" if is_told else "trained")
     if scored := _scores(told, part):
         parts.append(f"{'model before it: ' if trained else ''}{scored}")
     if replies.missing:

@@ -100,7 +100,7 @@ def read_ahead(folder: RunFolder, round_: int) -> SumAhead | None:
         )
     replies = Replies(
         {site: _answered(one) for site, one in told["answered"].items()},
-        dict(told["missing"]), float(told["seconds"]),
+        dict(told["missing"]), float(told["seconds"]), is_masked=True,
     )  # fmt: skip
     total = np.frombuffer(data, np.uint32).copy()
     return SumAhead(

@@ -13,7 +13,7 @@ import numpy as np
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from medfl_common.errors import RunError
+from medfl_common.errors import RunError, SumError
 from medfl_common.models.weights import norm
 from medfl_common.run.checkpoint import Checkpoint
 from medfl_common.wire.pooled import Pooled, PooledLayout
@@ -35,6 +35,7 @@ from medfl_server.superlink.transport import Announce
 SUM = "the sum"  # in place of a site's name, where a pooled update is aggregated
 OPENING_S = 3.0  # how long the others are waited for, once enough have opened
 NO_KEYS = "it has no keys in this stretch of rounds"
+UNOPENED = "its masked numbers are here, and too few hospitals were there to open the sum"
 AWAY = ("no reply before the deadline", "not connected", "still at work", NO_KEYS)
 
 
@@ -76,6 +77,11 @@ class SummedRounds:
         made, number = model.round, sum_round(kind, round_)
         ahead = read_ahead(self._study.files, number)
         stretch = self._keys.stretch_for(number, made) if ahead is None else self._keys.newest()
+        if ahead is not None and (stretch is None or stretch.stretch.number != ahead.number):
+            raise RunError(
+                f"{self._study.files.stretch} has not the keys of the sum that was to be opened",
+                todo="put the folder back from a copy; the hospitals open no other sum of it",
+            )
         if stretch is None:
             return Replies(missing=dict.fromkeys(self._asking.post.roster(), NO_KEYS))
         shapes = {name: tuple(tensor.shape) for name, tensor in model.weights.items()}
@@ -88,8 +94,9 @@ class SummedRounds:
             write_with_retry(lambda: write_ahead(files, written), files.path, self._announce)
         replies = ahead.replies
         total = self._open(made, stretch, ahead)
-        if total is not None:
-            self._read(layout, total, replies, take, round_, max_norm)
+        if total is None:
+            return Replies(missing=dict.fromkeys(replies.answered, UNOPENED) | replies.missing)
+        self._read(layout, total, replies, take, round_, max_norm)
         return replies
 
     def _add_up(
@@ -117,6 +124,7 @@ class SummedRounds:
         for site in self._asking.post.roster():
             if site not in places:
                 replies.missing[site] = NO_KEYS
+        replies.is_masked = True
         packed = pack_weights(model.weights, self._study.plan)
         weights = weights_digest(RecordDict({"weights": packed}))
         return SumAhead(stretch.stretch.number, number, weights, sorted(summed), replies, total)
@@ -140,7 +148,7 @@ class SummedRounds:
         collection.run("open", ahead.round, {}, lambda: stretch.threshold)
         try:
             return open_sum(stretch, ahead.round, ahead.weights, ahead.total, ahead.summed, shares)
-        except RunError as error:
+        except (RunError, SumError) as error:
             self._announce(f"the sum of {len(ahead.summed)} hospitals is not opened: {error}")
             return None
 

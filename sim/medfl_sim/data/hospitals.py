@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import Policy, SiteFile, load_site_file, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import Policy, SiteFile, load_site_file
 from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.dicom.header import pseudonym
 from medfl_client.data.ingest import Collection, Watch, collect
@@ -103,6 +104,8 @@ def read_hospitals(
             if not given.
         fold: Which patients are tested, in place of the plan's split.
     """
+    if fold is not None and plan.privacy.noise is not None:
+        raise ConfigError("folds move patients between the parts, which privacy.noise cannot have")
     # Absolute paths: the decoding process may have started in another folder.
     sources = read_sources(data.resolve(), plan, site_file, watch, reader, cache)
     if scenario.partition["kind"] == AS_THEY_ARE:
@@ -169,7 +172,16 @@ def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | Non
 
     compute = site_file.compute
     device = choose_device(compute.device)
-    return Site(name, policy, device, data, state=None, epochs=compute.epochs)
+    return Site(
+        name,
+        policy,
+        device,
+        data,
+        state=None,
+        epochs=compute.epochs,
+        n_patients=site_file.data.patients if part is None else None,
+        noise_state=state,
+    )
 
 
 def read_sources(

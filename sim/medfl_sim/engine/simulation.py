@@ -28,6 +28,7 @@ from medfl_sim.data.faults import Fault
 from medfl_sim.engine.engines import ENGINES
 from medfl_sim.engine.fault_injection import misbehaviour, speed_of
 from medfl_sim.engine.grid import SimulatedGrid, run_apps
+from medfl_sim.engine.virtual_keys import line_of, signing_key_of
 
 ROOM = 65_536  # bytes of a message beside the model's
 IN_PROCESS = "inprocess"
@@ -65,7 +66,7 @@ def run_study(
     if len(sites) > MANY:
         give_back_large_blocks()
     use_threads(study.plan)  # also if others train: waiting threads would take their cores
-    here = {name: replace(s, local=RunFolder(folder).local / name) for name, s in sites.items()}
+    here = {name: _in_run(site, name, folder, study.run) for name, site in sites.items()}
     most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
     not_sent = RunFolder(folder).not_sent_log
     with locked(study.folder):
@@ -78,11 +79,11 @@ def run_study(
                 grid.connected_sites,
                 announce,
                 follow or (lambda progress: None),
-                sites_keep_models=False,
-                speed=speed_of(faults, study.plan, [*sites]),
+                sites_keep_models=False, speed=speed_of(faults, study.plan, [*sites]),
                 explain=partial(why_not_sent, not_sent, announce),
                 outside=_outside(sites),
-            )
+                virtual_keys={name: line_of(study.run, name) for name in sites},
+            )  # fmt: skip
             run_apps(app, grid)
         except PausedError as paused:
             raise _for_researchers(study, paused) from None
@@ -90,6 +91,12 @@ def run_study(
             running.close()
             if not_sent.exists():
                 announce(f"what hospitals withheld, and why: {not_sent}")
+
+
+def _in_run(site: Site, name: str, folder: Path, run: str) -> Site:
+    """Give a virtual hospital its folder and its key in a run."""
+    local, key = RunFolder(folder).local / name, signing_key_of(run, name)
+    return replace(site, local=local, signing=key)
 
 
 def _outside(sites: Mapping[str, Site]) -> list[str]:

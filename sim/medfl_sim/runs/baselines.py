@@ -30,7 +30,8 @@ FEDERATION: dict[str, object] = {
     "strategy": FEDAVG.name, "options": {}, "messages": {}, "min_sites": "all",
     "sites_per_round": None, "statistics": False,
 }  # fmt: skip
-PRIVACY: dict[str, object] = {"secure_sum": None}
+# What stays in one place needs no noise, so the page tells what noise costs, too.
+PRIVACY: dict[str, object] = {"secure_sum": None, "noise": None}
 
 
 def run_baselines(study: Study, sites: Mapping[str, Site], announce: Announce = silent) -> None:
@@ -60,21 +61,37 @@ def pooled_site(sites: Mapping[str, Site]) -> Site:
 
     def data(plan: Plan) -> SiteData:
         parts = [site.data(plan) for site in sites.values()]
+        names = [
+            f"{site} {own}"
+            for site, one in zip(sites, parts, strict=True)
+            for own in one.pseudonyms
+        ]
         return SiteData(
             Joined([part.train for part in parts]),
             Joined([part.validation for part in parts]),
             Joined([part.test for part in parts]),
-            patients={name: _numbered([part.patients[name] for part in parts]) for name in PARTS},
+            patients=_numbered(parts),
+            pseudonyms=names,
         )
 
     first = next(iter(sites.values()))
     return replace(first, name=POOLED, data=data)
 
 
-def _numbered(sites: Sequence[Indices]) -> Indices:
+def _numbered(sites: Sequence[SiteData]) -> dict[str, Indices]:
     """Number the patients of several sites one after another."""
-    firsts = np.cumsum([0, *(patients.max(initial=-1) + 1 for patients in sites)])
-    return np.concatenate([own + first for own, first in zip(sites, firsts, strict=False)])
+    firsts = np.cumsum([0, *(_n_patients(site) for site in sites)])
+    return {
+        name: np.concatenate(
+            [site.patients[name] + first for site, first in zip(sites, firsts, strict=False)]
+        )
+        for name in PARTS
+    }
+
+
+def _n_patients(site: SiteData) -> int:
+    """Count the patients of all parts."""
+    return max(1 + int(own.max(initial=-1)) for own in site.patients.values())
 
 
 @dataclass(frozen=True)

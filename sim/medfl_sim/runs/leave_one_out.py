@@ -17,6 +17,7 @@ from medfl_client.training.losses import log_odds
 from medfl_common.files import write_atomic
 from medfl_common.metrics.counts import ScoreCounts, merge
 from medfl_common.metrics.estimates import Estimate, auc_estimate
+from medfl_common.metrics.membership import Attack
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.folder import RunFolder
 from medfl_server.aggregation.aggregator import check_roster
@@ -35,6 +36,7 @@ from medfl_sim.runs.compare import (
 )
 from medfl_sim.runs.finished_model import FinishedModel
 from medfl_sim.runs.inner_runs import PLAIN, Way, finish, write_inner_plan
+from medfl_sim.runs.site_inference import Inside
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class LeftOut:
     outside_part: Estimate  # on those of one part, as the whole federation's
     whole_part: Estimate  # the whole federation's
     gain: Difference  # whole federation minus the one without it
+    inferred: Attack | None = None  # how well a reader of the model tells that it took part
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,12 @@ def score_left_out(study: Study, runs: Sequence[Study], sites: Mapping[str, Site
     plan, whole = study.plan, FinishedModel(study)
     part = scored_part(sites, plan)
     rows, counted = [], []
+    inside = Inside(whole, sites, plan)
     for run, (name, site) in zip(runs, sites.items(), strict=True):
         counts, row = _score(FinishedModel(run), whole, site, plan, part)
         n_trained = sum(len(s.data(plan).train) for other, s in sites.items() if other != name)
-        rows.append(replace(row, name=name, n_trained=n_trained))
+        inferred = inside.tell(name, FinishedModel(run))
+        rows.append(replace(row, name=name, n_trained=n_trained, inferred=inferred))
         counted.append(counts)
     found = LeaveOneOut(part, rows, auc_estimate(merge(counted), plan.task.type))
     text = json.dumps({"version": 1, **asdict(found)}, indent=1)

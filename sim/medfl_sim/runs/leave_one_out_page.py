@@ -7,7 +7,7 @@ from medfl_common.files import write_atomic
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.ui.page import Section, Table, interval_plot, render
 from medfl_server.reports.sections.independence import BY_PATIENT
-from medfl_server.reports.sections.numbers import interval_in_words, with_interval
+from medfl_server.reports.sections.numbers import interval_in_words, number, with_interval
 from medfl_server.study.run_directory import Study
 from medfl_sim.runs.compare_page import in_words
 from medfl_sim.runs.leave_one_out import LeaveOneOut, LeftOut
@@ -25,7 +25,7 @@ def write_leave_one_out(study: Study, found: LeaveOneOut) -> Path:
         f"medfl leave one out: {study.plan.study}",
         "How good is the model at a hospital that took no part?",
         answer(found),
-        [_outside(found), _against_whole(found), _how(study, found)],
+        [_outside(found), _against_whole(found), _inferred(found), _how(study, found)],
         __version__,
     )
     path = study.files.left_out_page
@@ -101,6 +101,34 @@ def _cells(row: LeftOut) -> list[str]:
     n = row.whole_part.n
     both = [*with_interval(row.outside_part), *with_interval(row.whole_part)]
     return [row.name, str(n), *both, *in_words(row.gain, n)]
+
+
+def _inferred(found: LeaveOneOut) -> Section:
+    """Show how well a reader of the whole federation's model tells whose images took part."""
+    rows = []
+    for row in found.hospitals:
+        one = row.inferred
+        if one is not None:
+            area = number(one.auc, min(one.n_trained, one.n_held_out))
+            between = "n/a" if one.interval is None else "{:.2f} to {:.2f}".format(*one.interval)
+            rows.append([row.name, str(one.n_trained), str(one.n_held_out), area, between])
+    header = [
+        "hospital",
+        "its training images",
+        "other images",
+        "AUC of the attack",
+        "95 % interval",
+    ]
+    text = (
+        "Somebody has the model of all and, to compare, one without this hospital, and asks of an "
+        "image how much better the first knows it: on the hospital's training images, and on "
+        "images of the others that nobody trained on. 0.50 is guessing. The model may know the "
+        "hospital's scanner and patients rather than single images; intervals take images for "
+        "independent. It is a weak attack, and that it fails says little."
+    )
+    return Section(
+        "Can a reader tell that a hospital took part?", [text], tables=[Table(header, rows)]
+    )
 
 
 def _how(study: Study, found: LeaveOneOut) -> Section:

@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.unit.client.spending import Hospital, noisy_plan
@@ -31,7 +32,7 @@ def live(folder: Path) -> None:
         here.ask(plan, round_, nonce=8)
 
 
-def killed(folder: Path, after_s: float) -> bool:
+def killed(live: Callable[[Path], None], folder: Path, after_s: float) -> bool:
     """Live until a SIGKILL, or until all is answered: False."""
     process = os.fork()
     if not process:
@@ -41,9 +42,13 @@ def killed(folder: Path, after_s: float) -> bool:
             status = 0
         finally:
             os._exit(status)
-    time.sleep(after_s)
-    os.kill(process, signal.SIGKILL)
-    status = os.waitpid(process, 0)[1]
+    ended, ends = (0, 0), time.monotonic() + after_s
+    while time.monotonic() < ends and not (ended := os.waitpid(process, os.WNOHANG))[0]:
+        time.sleep(min(0.001, max(ends - time.monotonic(), 0)))
+    if not ended[0]:
+        os.kill(process, signal.SIGKILL)
+        ended = os.waitpid(process, 0)
+    status = ended[1]
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         raise SystemExit("a life ended by itself, and badly")
     return os.WIFSIGNALED(status)
@@ -54,7 +59,7 @@ def main(folder: Path, n_kills: int, seed: int) -> None:
     while n_done < n_kills:
         site = folder / f"site-{n_studies}"
         Hospital(site).approve(noisy_plan(rounds=N_ROUNDS))
-        while killed(site, draw.uniform(0, 0.06)):
+        while killed(live, site, draw.uniform(0, 0.06)):
             n_done += 1
         n_studies += 1
     print(n_done)

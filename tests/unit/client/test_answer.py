@@ -87,8 +87,8 @@ def test_asked_again_a_site_sends_the_same_bytes_and_trains_nothing(site: Site, 
 
     assert again.object_id == first.object_id
     assert other.object_id != first.object_id
-    assert "answered before" in said[1]
-    assert "trained on" in said[2]
+    assert "answered before" in said[-3]
+    assert "trained on" in said[-1]
 
 
 def test_a_kept_reply_is_not_sent_again_under_a_stricter_policy(site: Site, plan: Plan) -> None:

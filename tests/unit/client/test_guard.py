@@ -13,9 +13,11 @@ from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import N_BINS, ScoreCounts, bin_places, histogram
 from medfl_common.metrics.counts import auc as counts_auc
 from medfl_common.metrics.feature_moments import moments_of
+from medfl_common.metrics.membership import counted as membership_counted
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.ledger_statement import LastLine
+from medfl_common.wire.membership_numbers import MEMBERSHIP
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import Kind, TrainTask
 
@@ -254,3 +256,27 @@ def test_features_leave_where_plan_and_policy_ask_of_enough_images_and_in_no_rou
     assert not told("evaluate", silent, 20, Policy())
     assert not told("train", asks, 20, Policy())
     assert not told("test", asks, 20, Policy())
+
+
+def test_counts_by_membership_leave_where_plan_and_policy_ask_in_cells_and_in_no_round(
+    make_plan: MakePlan,
+) -> None:
+    rng = np.random.default_rng(0)
+    asks = load_plan(make_plan(evaluation={"membership": True}))
+    silent = load_plan(make_plan("silent.yaml"))
+    counts = membership_counted(rng.normal(3, 2, 60), rng.normal(1, 2, 40))
+
+    def told(kind: Kind, plan: Plan, policy: Policy) -> list[int]:
+        seen = replace(result(plan, [[50, 0], [0, 50]]), membership=counts)
+        if kind != "train":
+            seen = replace(seen, update=None, n_images=0)
+        reply = release(seen, TrainTask(kind, "0" * 32, 1, 99, "north", plan, {}), policy, SHAPES)
+        numbers = reply.metric_records["numbers"]
+        return [n for name in MEMBERSHIP for n in numbers.get(name, [])]  # type: ignore[union-attr]
+
+    cells = told("test", asks, Policy())
+    assert sum(cells) == 100
+    assert min(n for n in cells if n) >= 10
+    assert told("train", asks, Policy()) == told("test", silent, Policy()) == []
+    assert told("test", asks, Policy(metrics=["train_loss"])) == []
+    assert told("test", asks, Policy(min_cell=41)) == []

@@ -18,6 +18,7 @@ from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, ScoreCounts, bin_places
 from medfl_common.metrics.feature_moments import moments_of
 from medfl_common.metrics.mask_counts import empty_mask_counts
+from medfl_common.metrics.membership import counted
 from medfl_common.metrics.site_statistics import SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, group_names
 from medfl_common.plan.plan import Plan, load_plan
@@ -225,6 +226,7 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     whole = TrainResult(
         0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts,
         versions=own_versions(), features=moments_of(np.ones((20, 4))),
+        membership=counted(np.ones(9), np.ones(9)),
     )  # fmt: skip
 
     content = encode_result(

@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import MakePlan
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import load_site_file, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import collect
 from medfl_client.egress.approvals import approve, write_record
 from medfl_client.task import reading_ahead

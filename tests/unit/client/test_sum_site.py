@@ -10,13 +10,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.conftest import MakePlan
 from tests.sum_sites import RUN, Cohort, code
+from tests.unit.client.test_approvals import Said
 
+from medfl_client.commands.approve import approve_plan
 from medfl_client.config.identity import create_identity
 from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.egress import approvals
 from medfl_client.egress.guard import let_out, release
 from medfl_client.egress.message_entry import NOTHING, message_entries
-from medfl_client.egress.sums.groups import approve_group, proposed_group
+from medfl_client.egress.sums.groups import approve_group, approved_groups, proposed_group
 from medfl_client.task.handler import handle_task
 from medfl_client.task.session import Session
 from medfl_client.task.site import open_site
@@ -24,6 +26,7 @@ from medfl_common.errors import DisclosureError
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.wire.keys import fingerprint
 from medfl_common.wire.ledger_statement import Statement
 from medfl_common.wire.pooled import PooledLayout
 from medfl_common.wire.results import TrainResult, encode_result, plan_number
@@ -227,3 +230,41 @@ def test_the_ledger_names_what_was_masked_and_keys_that_left(cohort: Cohort) -> 
     key = state / "secure" / RUN / "sums.key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_hospitals_are_shown_with_fingerprints_and_approved_apart_from_the_plan(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    site, screen = cohort.sites["site-1"], Said()
+    assert site.state is not None
+    earlier, cohort.group = cohort.group, other_group(cohort)
+    cohort.ask("site-1", "keys", 0, cohort.stretch().order_keys())
+    n_approvals = approvals.n_approvals(site.state, cohort.plan.hash())
+
+    assert approve_plan(site.state.parent, None, lambda text: True, screen)
+
+    for line in cohort.group.keys:
+        assert fingerprint((line,)) in screen.text
+    assert "site-1 | " in screen.text
+    assert "this hospital" in screen.text
+    assert "compare the fingerprint" in screen.text
+    assert "with site-4, who is new" in screen.text
+    assert "a sum is of 3 to 4 of these 4" in screen.text
+    assert approved_groups(site.state, cohort.plan.hash())[-1].hash == cohort.group.hash
+    assert approvals.n_approvals(site.state, cohort.plan.hash()) == n_approvals
+    cohort.group = earlier  # only the group that was approved last counts
+    assert code(cohort.ask("site-1", "keys", 0, cohort.stretch(2).order_keys())) == 410
+
+
+def test_a_group_that_changes_after_answers_is_warned_of(cohort: Cohort) -> None:
+    stretch, screen = cohort.set_up(), Said()
+    cohort.ask("site-1", "train", 1, stretch.order_round(1, 1))
+    state = cohort.sites["site-1"].state
+    assert state is not None
+    cohort.group = other_group(cohort)
+    cohort.ask("site-1", "keys", 0, cohort.stretch(2).order_keys())
+
+    approve_plan(state.parent, None, lambda text: False, screen)
+
+    assert "Two sums of the same plan that differ by one hospital" in screen.text
+    assert approved_groups(state, cohort.plan.hash())[-1].hash != cohort.group.hash

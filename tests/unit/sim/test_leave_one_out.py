@@ -91,3 +91,32 @@ def test_two_hospitals_are_needed_and_no_fault_names_the_one_that_is_left_out(
     alone = Job(plan_file, hospitals / "site-1", baselines=False, further=ASKED)
     with pytest.raises(ConfigError, match="takes two hospitals or more; there is 1"):
         do(alone, tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_the_attack_on_a_hospital_is_scikit_learns_auc_of_its_images_gains(
+    hospitals: Path, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    scored = {"test": 0.3, "validation": 0.2, "keep": "last"}
+    plan_file = make_plan(federation={"rounds": 2}, evaluation=scored)
+    job = Job(plan_file, hospitals, Scenario(), baselines=False, further=ASKED)
+
+    study = do(job, tmp_path / "run", print)
+
+    row = json.loads(study.files.left_out.read_text())["hospitals"][0]
+    virtual = virtual_sites(hospitals, study.plan)
+    sites = {name: site.data(study.plan) for name, site in virtual.items()}
+    own, truth = images(sites["site-1"].train)
+    held = [part for n in ("site-2", "site-3") for part in (sites[n].validation, sites[n].test)]
+    others, other_truth = images(*held)
+    signs = 2 * np.concatenate([truth, other_truth]) - 1
+    whole, without = (
+        by_hand(folder, [*own, *others]) * signs
+        for folder in (study.folder, study.files.leave_one_out / "site-1")
+    )
+    is_own = np.arange(len(signs)) < len(own)
+    assert (row["inferred"]["n_trained"], row["inferred"]["n_held_out"]) == (len(own), len(others))
+    assert row["inferred"]["auc"] == pytest.approx(roc_auc_score(is_own, whole - without), abs=2e-3)
+    assert "Can a reader tell that a hospital took part?" in study.files.left_out_page.read_text()

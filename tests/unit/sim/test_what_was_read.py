@@ -9,7 +9,7 @@ from PIL import Image
 from tests.conftest import MakePlan
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import site_secret
+from medfl_client.config.secret_keys import site_secret
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.registry import Registry, parts_from_elsewhere

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.mask_files import MaskFiles
-from medfl_client.config.site_file import DataFiles, site_secret
+from medfl_client.config.secret_keys import site_secret
+from medfl_client.config.site_file import DataFiles
 from medfl_client.data.dicom.annotation import MAKER, RTSTRUCT, SEG, unpacked_names
 from medfl_client.data.dicom.header import Row, Rules
 from medfl_client.data.dicom.index import Progress, scan

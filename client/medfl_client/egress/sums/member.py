@@ -139,7 +139,8 @@ class Member:
         if order.number > newest_number:
             self._journal.keep_secret(StretchSecret.new(order.number, order.first))
         entry: Entry = {
-            "what": "keys", "number": order.number, "first": order.first, "last": order.last,
+            "what": "keys", "plan": self._own.plan, "number": order.number,
+            "first": order.first, "last": order.last,
             "names": [*order.names], "keys": [*order.keys],
         }  # fmt: skip
         self._note(entry, "the stretch was begun with other hospitals or rounds", "number")

@@ -113,7 +113,8 @@ def begun_stretch(order: SumOrder, own: Identity, journal: Journal) -> Begun:
     if entry is None or entry["number"] != order.number:
         raise refused(f"stretch {order.number} of rounds is not the one begun last")
     group = _group_in(entry)
-    if [order.first, order.last, order.group] != [entry["first"], entry["last"], group.hash]:
+    asked = [own.plan, order.first, order.last, order.group]
+    if asked != [entry["plan"], entry["first"], entry["last"], group.hash]:
         raise refused("the stretch was begun with other hospitals or rounds")
     secret = journal.secret()
     if secret is None or secret.number != order.number:

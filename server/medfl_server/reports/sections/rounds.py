@@ -37,13 +37,13 @@ def rounds_section(
             x, y = train.setdefault(site, ([], []))
             x.append(event.round)
             y.append(loss_there)
-    if train:
+    if any(any(y) for _, y in train.values()):  # 0 is what a site tells that keeps it back
         plots.append(line_plot(train, "round", "loss in local training", names))
     text = (
         "The common model on each hospital's validation patients, before the first round and after "
         f"every round. {PERFECT[main_score(plan)[0]]}"
         if loss
-        else "No hospital released scores, so the page shows only the loss of local training."
+        else "No hospital released scores of the rounds."
     )
     return Section("How it went, round by round", [text], plots)
 

@@ -5,6 +5,10 @@ from collections import defaultdict
 from medfl_common.run.events import Asked
 from medfl_common.ui.page import Section, Table
 
+SUMMED = (
+    "a list of masked numbers for each round and scoring, and keys and shares of some kilobytes, "
+    "which are not counted here"
+)
 ALONE = "an update of the model and a list of counts and losses"
 
 
@@ -22,7 +26,7 @@ def what_left(asked: list[Asked]) -> Section:
     ]
     header = ["site", "messages sent", "bytes in the largest", "bytes sent", "bytes received"]
     is_summed = any(event.pooled is not None for event in asked)
-    what = "one list of masked numbers a round" if is_summed else ALONE
+    what = SUMMED if is_summed else ALONE
     text = (
         f"Each hospital released {what}; no image, no header, no name and no path. In a real "
         "study each hospital holds its own ledger of these messages, chained by hashes. Bytes are "

@@ -73,7 +73,7 @@ def figures_of(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
         yield (
             event.round,
             {
-                "training/loss": loss,
+                **({"training/loss": loss} if loss else {}),
                 "round/seconds": event.seconds,
                 "round/sites": float(len(replies)),
                 "round/mb_received": sum(reply.bytes_received for reply in replies) / 1e6,
