@@ -36,7 +36,7 @@ from medfl_common.plan.privacy import Noise
 from medfl_common.privacy.random_stream import derived_key
 
 CPU, N_SITES, TEST_SEED = torch.device("cpu"), 5, 2026
-EPSILONS = (8.0, 3.0, 1.0)
+EPSILONS = (3.0, 1.0, 8.0)
 ROUNDS, STEPS, DRAW, CLIP, DELTA = 10, 6, 256, 1.0, 1e-5
 NO_NOISE = 1e-9
 PLAIN = {"rounds": 20, "training": {

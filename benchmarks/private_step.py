@@ -1,6 +1,6 @@
 """A step with noise against a plain one, Opacus and torch.func: CPU milliseconds, side by side.
 
-    private_step.py [REPEATS]              # every job and way in turn, medians
+    private_step.py [REPEATS] [WORD]       # every job (with WORD in its name) and way in turn
     private_step.py one JOB WAY            # one process: a line of JSON
 
 Same network (GroupNorm), start and images in every row, one thread, a process for each measurement.
@@ -224,13 +224,13 @@ def one(job: str, way: str) -> None:
     print(json.dumps({"cpu_s": statistics.median(found), "mb": peak / 1000}))
 
 
-def main(repeats: int) -> None:
-    """Print a row per job and way."""
+def main(repeats: int, word: str) -> None:
+    """Print a row per job and way: medians, lowest and highest."""
     ways = [way for way in WAYS if find_spec("opacus") or not way.startswith("Opacus")]
     if len(ways) < len(WAYS):
         print("this Python has no Opacus: its rows are left out", flush=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    for job in JOBS:
+    for job in (name for name in JOBS if word in name):
         found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
         for _ in range(repeats):
             for way, runs in found.items():
@@ -253,4 +253,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
         one(sys.argv[2], sys.argv[3])
     else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 5)
+        given = dict(enumerate(sys.argv))
+        main(int(given.get(1, 5)), given.get(2, ""))

@@ -1,11 +1,13 @@
 """Secure sums against Flower's SecAgg+: CPU seconds, bytes and trips of a round.
 
     secure_sums.py SIZE_MB:N_SITES:N_LOST ...      # rows of both, a process each, in turn
-    secure_sums.py one N_SITES N_WEIGHTS N_LOST    # medfl's half, as a line of JSON
+    secure_sums.py one N_SITES N_WEIGHTS N_LOST whole|quick    # medfl's half, as a line of JSON
 
 medfl's own machines of hospital and coordinator, without a line between them; lost hospitals vanish
 after the setups, before their vector. One vector is in memory beside the total: each is added when
-it comes. The opened sum is compared with the sum of the whole numbers, to the bit.
+it comes. The opened sum is compared with the sum of the whole numbers, to the bit. `quick`, for
+large rows: one hospital masks the whole vector and the others one number, which costs the same for
+a hospital and for the coordinator's opening; its sum means nothing and is not compared.
 """
 
 import json
@@ -35,7 +37,7 @@ from medfl_server.aggregation.secure_sum import SumStretch, open_sum
 
 RUN, PLAN, WEIGHTS, MOST = "0" * 32, "1" * 64, "2" * 64, 5000
 ROUNDS = 2  # of the stretch whose keys are made together
-WHOLE = 600  # MB of vectors in a row, up to which Flower's half is run whole
+WHOLE = 600  # MB of vectors in a row, up to which it is run whole
 Found = TypeVar("Found")
 PEER = Path(__file__).parent / "peers" / "flower_secagg.py"
 
@@ -104,7 +106,7 @@ def set_up(stretch: SumStretch, members: dict[int, Member], clock: Clock) -> Non
             clock.sent("setups", order, setups)
 
 
-def measure(n: int, n_weights: int, n_lost: int, work: Path) -> dict[str, object]:
+def measure(n: int, n_weights: int, n_lost: int, way: str, work: Path) -> dict[str, object]:
     """Sum one round, and say what it took."""
     clock, (group, members) = Clock(), hospitals(n, work)
     t = threshold(n)
@@ -113,17 +115,19 @@ def measure(n: int, n_weights: int, n_lost: int, work: Path) -> dict[str, object
     once_up, once_down, clock.up, clock.down = clock.up, clock.down, 0, 0
     rng, fixed = np.random.default_rng(0), FixedPoint(1.0, MOST, n)
     came = [place for place in members if place <= n - n_lost]
-    total, plain = np.zeros(n_weights, np.uint32), np.zeros(n_weights, np.uint32)
+    total, plain = (np.full(n_weights, 0, np.uint32) for _ in range(2))  # in memory already
     for place in came:
-        values = rng.standard_normal(n_weights, dtype=np.float32) * np.float32(1e-3)
+        size = n_weights if way == "whole" or place == 1 else 1
+        values = rng.standard_normal(size, dtype=np.float32) * np.float32(1e-3)
         n_images = int(rng.integers(100, MOST))
-        whole, _ = clock.run("quantise", lambda v=values, k=n_images: fixed.quantise(v, k))
+        part = "" if size == n_weights else ", one number"
+        whole, _ = clock.run("quantise" + part, lambda v=values, k=n_images: fixed.quantise(v, k))
         order = clock.run("coordinator", lambda p=place: stretch.order_round(1, p))
         masked = clock.run(
-            "mask", lambda p=place, o=order, w=whole: members[p].mask(o, 1, w, WEIGHTS)
+            "mask" + part, lambda p=place, o=order, w=whole: members[p].mask(o, 1, w, WEIGHTS)
         )
-        clock.run("add", lambda m=masked: np.add(total, m, out=total))
-        plain += whole
+        clock.run("add" + part, lambda m=masked, k=size: np.add(total[:k], m, out=total[:k]))
+        plain[:size] += whole
         if place == 1:
             clock.sent("train", order, None)
     shares = {}
@@ -138,10 +142,11 @@ def measure(n: int, n_weights: int, n_lost: int, work: Path) -> dict[str, object
         "site_s": parts["keys"] + parts["setups"] / ROUNDS + sum(
             parts[name] for name in ("quantise", "mask", "open")
         ),
-        "server_s": clock.total("coordinator") + clock.total("add") + clock.total("opening"),
+        "server_s": clock.total("coordinator") + clock.median("add") * len(came)
+        + clock.total("opening"),
         "add": clock.median("add"), "opening": clock.total("opening"),
         "up": clock.up, "down": clock.down, "once_up": once_up, "once_down": once_down,
-        "trips": 2, "exact": bool(np.array_equal(opened, plain)),
+        "trips": 2, "exact": bool(np.array_equal(opened, plain)) if way == "whole" else None,
         "mb": peak_mb(),
     }  # fmt: skip
 
@@ -153,27 +158,30 @@ def peak_mb() -> float:
 
 
 def main(rows: list[str]) -> None:
-    """Print a row per size, number of hospitals and tool."""
+    """Print a row per size, number of hospitals and tool; `medfl` before the rows: its alone."""
+    tools = ("medfl",) if rows[:1] == ["medfl"] else ("medfl", "Flower")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for row in rows:
+    for row in rows[2 - len(tools) :]:
         mb, n, n_lost = (float(part) for part in row.split(":"))
         numbers = [str(int(n)), str(int(mb * 250_000)), str(int(n_lost))]
-        way = "whole" if mb * n <= WHOLE else "quick"
+        numbers += ["whole" if mb * n <= WHOLE else "quick"]
         for name, command in (
             ("medfl", [__file__, "one", *numbers]),
-            ("Flower", [str(PEER), *numbers, way]),
+            ("Flower", [str(PEER), *numbers]),
         ):
+            if name not in tools:
+                continue
             told = subprocess.run(
                 [sys.executable, *command], capture_output=True, text=True, env=environment
             )
             last = (told.stdout or told.stderr).strip().splitlines()[-1]
-            print(json.dumps({"row": row, "of": name, "way": way}), last, flush=True)
+            print(json.dumps({"row": row, "of": name, "way": numbers[-1]}), last, flush=True)
     print(f"load at the end: {os.getloadavg()[0]:.1f}", flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(*map(int, sys.argv[2:5]), Path(folder))))
+            print(json.dumps(measure(*map(int, sys.argv[2:5]), sys.argv[5], Path(folder))))
     else:
         main(sys.argv[1:])
