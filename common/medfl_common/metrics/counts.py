@@ -34,6 +34,7 @@ class ScoreCounts:
     positive: Counts
     negative: Counts
     clusters: Clusters | None = None  # whose images they are; None: each counts as a patient's
+    noise: float = 0.0  # variance of what was added to each of the histograms' bins
 
 
 def histogram(log_odds: NDArray[np.float64]) -> Counts:
@@ -118,6 +119,7 @@ def merge(score_counts: list[ScoreCounts]) -> ScoreCounts:
         positive=np.sum([score_counts.positive for score_counts in score_counts], axis=0),
         negative=np.sum([score_counts.negative for score_counts in score_counts], axis=0),
         clusters=joined([(one.n, one.clusters) for one in score_counts]),
+        noise=sum(one.noise for one in score_counts),
     )
 
 

@@ -12,6 +12,7 @@ from medfl_common.metrics.counts import Counts, ScoreCounts, auc, scores
 from medfl_common.metrics.curves import auc_bound, average_precision_bound, sensitivity_at
 from medfl_common.metrics.design_effects import design_effects
 from medfl_common.metrics.intervals import Interval, bootstrap_all, delong, stretched, wilson
+from medfl_common.metrics.noisy_intervals import deviations, widened
 from medfl_common.seeds import numpy_generator
 
 SEED = 20260101  # of the draws: the same counts give the same intervals
@@ -85,6 +86,12 @@ def estimates(
     intervals = {name: stretched(one, values[name], effects[name], LEAST.get(name, 0.0))
                  for name, one in intervals.items()}  # fmt: skip
     intervals |= _exact(score_counts, task_type, effects)
+    if score_counts.noise:
+        by_noise = deviations(score_counts, statistics)
+        intervals = {
+            name: widened(one, values[name], by_noise.get(name, 0.0), LEAST.get(name, 0.0))
+            for name, one in intervals.items()
+        }
     bounds = {"auc": auc_bound(score_counts), "pr_auc": average_precision_bound(score_counts)}
     return {
         name: _clustered(
@@ -104,15 +111,17 @@ def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
     n, bound = score_counts.n, auc_bound(score_counts)
     told = effects_of(score_counts)
     effect = _known(told, score_counts)[0]
-    if task_type == "binary":
-        interval = delong(score_counts.positive[0], score_counts.negative[0], effect)
-        return _clustered(_estimate(value, interval, n, bound), told)
 
     def only(counted: ScoreCounts) -> dict[str, float | None]:
         return {"auc": auc(counted)}
 
-    drawn = bootstrap_all(score_counts, only, numpy_generator(SEED, "intervals"))["auc"]
-    interval = stretched(drawn, value, effect)
+    if task_type == "binary":
+        interval = delong(score_counts.positive[0], score_counts.negative[0], effect)
+    else:
+        drawn = bootstrap_all(score_counts, only, numpy_generator(SEED, "intervals"))["auc"]
+        interval = stretched(drawn, value, effect)
+    if score_counts.noise:
+        interval = widened(interval, value, deviations(score_counts, only).get("auc", 0.0), 0.0)
     return _clustered(_estimate(value, interval, n, bound), told)
 
 

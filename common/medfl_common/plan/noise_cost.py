@@ -45,6 +45,17 @@ def scoring_multiplier(noise: Noise) -> float:
     return _of_one_release(noise.scores, noise.delta) if noise.scores > 0 else 0.0
 
 
+def variance_of_counts(plan: Plan) -> float:
+    """Give the variance of the noise in each bin of one hospital's scores; 0: there is none.
+
+    A table for each output, and of a multiclass task the confusion beside them.
+    """
+    if plan.privacy.noise is None:
+        return 0.0
+    n_tables = plan.task.n_outputs + plan.task.is_one_of_many
+    return n_tables * scoring_multiplier(plan.privacy.noise) ** 2
+
+
 def epsilon_of_training(noise: Noise, rounds: int) -> float:
     """Give the epsilon that all rounds cost at the plan's delta."""
     return _epsilon(chance(noise), noise.multiplier, rounds * noise.steps, noise.delta)

@@ -259,6 +259,7 @@ def counts_to_json(counts: ScoreCounts) -> Json:
         "positive": counts.positive.tolist(),
         "negative": counts.negative.tolist(),
         **({} if told is None else {CLUSTERS: [*told]}),
+        **({"noise": counts.noise} if counts.noise else {}),
     }
 
 
@@ -269,4 +270,5 @@ def counts_from_json(facts: Facts) -> ScoreCounts:
     )
     told = facts.get(CLUSTERS)  # a log of an earlier version has none
     clusters = None if told is None else clusters_from_numbers(np.array(told))
-    return ScoreCounts(facts["n"], facts["loss"], confusion, positive, negative, clusters)
+    noise = facts.get("noise", 0.0)
+    return ScoreCounts(facts["n"], facts["loss"], confusion, positive, negative, clusters, noise)

@@ -25,6 +25,7 @@ from medfl_common.metrics.counts import (
     coarser,
 )
 from medfl_common.models.weights import Weights, norm
+from medfl_common.plan.noise_cost import variance_of_counts
 from medfl_common.plan.plan import Plan
 from medfl_common.privacy.fixed_point import FixedPoint
 from medfl_common.wire.results import TrainResult
@@ -76,7 +77,7 @@ class PooledLayout:
         self._names = sorted(shapes) if kind == "train" else []
         self._shapes = shapes
         self._n_bins = N_COARSE_BINS if kind == "train" else N_BINS
-        self._has_scores = sums.scores
+        self._has_scores, self._noise = sums.scores, variance_of_counts(plan)
         self._n_weights = sum(math.prod(shapes[name]) for name in self._names)
 
     @property
@@ -178,7 +179,8 @@ class PooledLayout:
         positive, negative = (np.zeros((len(c), N_BINS), np.int64) for c in curves)
         positive[:, bin_places(self._n_bins)], negative[:, bin_places(self._n_bins)] = curves
         loss = seen["scored_loss"] * LOSS_UNIT / seen["n_scored"]
-        return ScoreCounts(seen["n_scored"], loss, confusion, positive, negative)
+        noise = seen["n_scoring"] * self._noise
+        return ScoreCounts(seen["n_scored"], loss, confusion, positive, negative, noise=noise)
 
 
 def norm_bin(length: float) -> int:

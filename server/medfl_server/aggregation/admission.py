@@ -11,6 +11,7 @@ from flwr.app import RecordDict
 from medfl_common.errors import RunError, reason_of
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import norm
+from medfl_common.plan.noise_cost import variance_of_counts
 from medfl_common.wire.read_numbers import MAX_COUNT
 from medfl_common.wire.results import TrainResult, decode_result, plan_number
 from medfl_common.wire.signature import check_seal
@@ -95,6 +96,9 @@ def _admitted(
     check_numbers(result, task, most, known.n_trained)
     check_running_statistics(result.update or {}, known.weights)
     _check_norm(result, max_norm)
+    if result.score_counts is not None and task.plan.privacy.noise is not None:
+        noise = variance_of_counts(task.plan)
+        return replace(result, score_counts=replace(result.score_counts, noise=noise))
     return result
 
 

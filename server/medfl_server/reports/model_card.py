@@ -231,12 +231,18 @@ def _training(study: Study, event: Finished) -> Section:
         ["initial weights", start],
         ["frozen", str(plan.model.freeze)],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
-        ["rounds made, local epochs a round", f"{event.last}, "
-         f"{_epochs(plan)}"],
+        _rounds(plan, event.last),
         ["model of round", _round(event)],
         ["strategy", plan.federation.strategy],
     ]  # fmt: skip
     return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
+
+
+def _rounds(plan: Plan, n: int) -> list[str]:
+    noise = plan.privacy.noise
+    if noise is not None:
+        return ["rounds made, steps a round", f"{n}, {noise.steps} of {noise.draw} drawn patients"]
+    return ["rounds made, local epochs a round", f"{n}, {_epochs(plan)}"]
 
 
 def _epochs(plan: Plan) -> str:
