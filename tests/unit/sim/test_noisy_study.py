@@ -123,6 +123,8 @@ def test_a_patient_more_is_another_question_and_no_reason_to_refuse(
 ) -> None:
     plan, folder = load_plan(make_plan(**noisy())), hospitals / "site-1"
     open_site(folder, load_site_file(folder))
+    # Who is trained on follows from this key; with it, one who comes is.
+    StateFolder(folder / "state").patients_key.write_text("02" * 32)
     approvals.approve(folder / "state", plan)
     whole = folder / "labels.csv"
     lines = whole.read_text().splitlines(keepends=True)
