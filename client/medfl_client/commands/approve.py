@@ -19,7 +19,7 @@ from medfl_client.egress.approvals import (
 )
 from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
-from medfl_client.egress.questions import rounds_of, use_of
+from medfl_client.egress.questions import Use, rounds_of, use_of
 from medfl_client.egress.sums.groups import approve_group
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.plan.plan import Plan, load_plan
@@ -58,11 +58,7 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
         screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
         return True
     if used is not None:
-        screen.say(
-            f"this plan was approved before, and used: {used.in_words}. A further approval allows "
-            f"another run of {plan.federation.rounds} rounds, or this run's questions once more: "
-            "so a study goes on without a hospital whose updates were taken out of the model"
-        )
+        _say_used(plan, used, screen)
     show_cost(state, plan, site.policy, ask, screen)
     again = " again" if used is not None else ""
     if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
@@ -75,6 +71,20 @@ def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen)
         approve_group(state, plan, group)
     screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
     return True
+
+
+def _say_used(plan: Plan, used: Use, screen: Screen) -> None:
+    """Say what a further approval of a plan allows, and tells."""
+    screen.say(
+        f"this plan was approved before, and used: {used.in_words}. A further approval allows "
+        f"another run of {plan.federation.rounds} rounds, or this run's questions once more: "
+        "so a study goes on without a hospital whose updates were taken out of the model"
+    )
+    if plan.privacy.secure_sum is not None and plan.privacy.noise is None:
+        screen.say(
+            "two runs of one plan with secure sums begin with the same updates: if one of them "
+            "lacks a hospital, the difference of their sums is that hospital's update"
+        )
 
 
 def _approve_hospitals(state: Path, plan: Plan, group: Group, ask: Ask, screen: Screen) -> bool:

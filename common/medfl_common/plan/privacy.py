@@ -117,7 +117,10 @@ def _of_noise(plan: Plan, noise: Noise) -> dict[str, bool]:
 
 
 def _of_sums(plan: Plan) -> dict[str, bool]:
-    federation, names = plan.federation, [a.name for a in algorithms_of(plan) if not a.is_mean]
+    federation, names = (
+        plan.federation,
+        [a.name for a in algorithms_of(plan) if not a.is_mean or a.sends_state],
+    )
     return {
         f"privacy.secure_sum does not go with {', '.join(names)}: it needs more than the mean of "
         "all updates, and nothing else is seen": bool(names),

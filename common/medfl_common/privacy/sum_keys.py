@@ -113,6 +113,15 @@ def public_of(private: bytes) -> bytes:
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
+def is_usable(public: bytes) -> bool:
+    """Say whether 32 bytes are a public key: those of low order make one secret with every key."""
+    try:
+        _shared(X25519PrivateKey.generate(), public)
+    except ValueError:
+        return False
+    return True
+
+
 def _shared(private: X25519PrivateKey, other: bytes) -> bytes:
     """Give the secret of two X25519 keys; raises ValueError for a public key of low order."""
     return private.exchange(X25519PublicKey.from_public_bytes(other))

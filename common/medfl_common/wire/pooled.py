@@ -29,6 +29,7 @@ from medfl_common.plan.noise_cost import variance_of_counts
 from medfl_common.plan.plan import Plan
 from medfl_common.privacy.fixed_point import FixedPoint
 from medfl_common.wire.results import TrainResult
+from medfl_common.wire.secure_sum import MOST_SITES
 from medfl_common.wire.tasks import Kind
 from medfl_common.wire.tensors import Shapes
 
@@ -37,7 +38,6 @@ Summed = NDArray[np.uint32]
 N_NORM_BINS = 12  # of the norms of updates, each twice as wide as the one before
 FIRST_NORM = -7  # log2 of where the second of them begins
 LIMB = 2**20  # a number is a sum of two digits of this base, so that 2,047 hospitals fit
-MOST_SITES = 2047  # of a group
 LOSS_UNIT = 1e-3  # of a sum of losses over images
 NUMBERS = ("n_images", "n_steps", "loss", "n_clipped", "n_scoring", "n_scored", "scored_loss")
 

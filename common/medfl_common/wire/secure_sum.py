@@ -56,6 +56,10 @@ from medfl_common.wire.tensors import FLAT, header
 SUM = "sum"  # the record that goes down
 MASKED, PART = "masked", "part"  # the records that come up
 MOST_ROUNDS = 20  # of a stretch
+MOST_SITES = 2047  # of a group: so many numbers of 20 bits fit into 31
+# The numbers that stand beside masked ones; those of ZERO are 0, as what they count is masked.
+BESIDE = {"protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions"}
+ZERO = {"n_images", "n_steps", "train_loss"}
 KEY, SIGNATURE = 32, 64
 HELLO = KEY + SIGNATURE
 ENTRY = KEY + 32 + SIGNATURE
@@ -106,6 +110,8 @@ class Group:
     def public(self) -> dict[int, Ed25519PublicKey]:
         """The signing keys by place; raises SumError for a line that is none, or a second one."""
         found: dict[int, Ed25519PublicKey] = {}
+        if len(self.names) != len(self.keys):
+            raise SumError(f"the group has {len(self.names)} hospitals and {len(self.keys)} keys")
         for place, line in enumerate(self.keys, start=1):
             try:
                 key = load_ssh_public_key(line.encode())
@@ -163,6 +169,8 @@ def read_order(kind: str, record: ConfigRecord) -> SumOrder:
             raise LinkError(f"the task's {name} is of the wrong type")
         found[name] = tuple(value) if isinstance(value, list) else value
     if kind == "keys":
+        if max(len(record["names"]), len(record["keys"])) > MOST_SITES:  # type: ignore[arg-type]
+            raise LinkError(f"the task's group has more than {MOST_SITES} hospitals")
         found["group"] = Group(found["names"], found["keys"]).hash  # type: ignore[arg-type]
     order = SumOrder(**found)  # type: ignore[arg-type]
     if not 1 <= order.first <= order.last < order.first + MOST_ROUNDS or order.number < 1:

@@ -6,13 +6,9 @@ from flwr.app import RecordDict
 
 from medfl_common.errors import RunError
 from medfl_common.wire.results import TrainResult
-from medfl_common.wire.secure_sum import KINDS, MASKED, PART, read_masked, read_part
+from medfl_common.wire.secure_sum import BESIDE, KINDS, MASKED, PART, ZERO, read_masked, read_part
 from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.invariants import MAX_SECONDS
-
-# What a site says beside masked numbers; all else of its data stands in them.
-SAID = {"protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions"}
-ZERO = {"n_images", "n_steps", "train_loss"}
 
 
 def admit_masked(
@@ -27,7 +23,7 @@ def admit_masked(
         size: Masked numbers, or bytes, that are expected.
     """
     numbers = content.metric_records["numbers"]
-    told = {name for name in numbers if name not in SAID | ZERO}
+    told = {name for name in numbers if name not in BESIDE | ZERO}
     if told or any(numbers[name] for name in ZERO & set(numbers)):
         raise RunError("the reply says more beside its masked numbers than is asked")
     if not 0 <= result.seconds <= MAX_SECONDS:

@@ -23,6 +23,7 @@ from medfl_common.privacy.sum_keys import (
     cohort_context,
     hello_statement,
     is_signed,
+    is_usable,
     own_stream,
     pair_stream,
     public_of,
@@ -61,6 +62,8 @@ class SumStretch:
         said = hello_statement(self.stretch, place, hello[:KEY])
         if len(hello) != HELLO or not is_signed(self.group.public[place], hello[KEY:], said):
             raise RunError("the hospital did not sign its key of this stretch of rounds")
+        if not is_usable(hello[:KEY]):
+            raise RunError("the hospital's key of this stretch of rounds is none")
         self.hellos[place] = hello
 
     def close_hellos(self) -> None:
@@ -88,9 +91,10 @@ class SumStretch:
             entry = self._entry(round_, place)
             mask_key, commitment, signature = entry[:KEY], entry[KEY : 2 * KEY], entry[2 * KEY :]
             said = setup_statement(self._context, round_, place, mask_key, commitment)
-            if not is_signed(self.group.public[place], signature, said):
+            is_own = is_signed(self.group.public[place], signature, said)
+            if not (is_own and is_usable(mask_key)):
                 del self.setups[place]
-                raise RunError("the hospital did not sign its keys of a round")
+                raise RunError("the hospital did not sign its keys of a round, or they are none")
 
     @property
     def is_set_up(self) -> bool:

@@ -94,7 +94,7 @@ class Member:
         keys = at.begun.keys(round_)
         mask_keys = {at.begun.place: keys.mask_public}
         for place, setup in setups_by_place(order, at.others).items():
-            setup.check(at.begun.group.public[place], at.context, round_, place)
+            setup.check(at.begun.group, at.context, round_, place)
             at.unseal(round_, place, setup.sealed)  # a bad one is found before it is needed
             mask_keys[place] = setup.mask_key
         context = round_context(at.context, round_, mask_keys, weights)

@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from medfl_client.egress.sums.journal import Entry
 from medfl_common.errors import SumError
 from medfl_common.files import Json
-from medfl_common.privacy.sum_keys import Stretch, hello_statement, is_signed, setup_statement
+from medfl_common.privacy.sum_keys import (
+    Stretch,
+    hello_statement,
+    is_signed,
+    is_usable,
+    setup_statement,
+)
 from medfl_common.wire.secure_sum import DELIVERED, ENTRY, HELLO, KEY, SEALED, Group, SumOrder
 
 
@@ -21,11 +25,14 @@ class Setup:
     signature: bytes
     sealed: bytes
 
-    def check(self, key: Ed25519PublicKey, cohort: str, round_: int, place: int) -> None:
+    def check(self, group: Group, cohort: str, round_: int, place: int) -> None:
         """Raise SumError unless its member signed it for this cohort and round."""
+        key, name = group.public[place], group.names[place - 1]
         said = setup_statement(cohort, round_, place, self.mask_key, self.commitment)
         if not is_signed(key, self.signature, said):
-            raise refused("a hospital did not sign its keys of this round for these hospitals")
+            raise refused(f"{name} did not sign its keys of this round for these hospitals")
+        if not is_usable(self.mask_key):
+            raise refused(f"the key of {name} in this round is none")
 
 
 def refused(what: str) -> SumError:
@@ -56,6 +63,8 @@ def cohort_of(order: SumOrder, stretch: Stretch, group: Group) -> dict[int, byte
         said = hello_statement(stretch, place, piece[:KEY])
         if not is_signed(group.public[place], piece[KEY:], said):
             raise refused(f"{group.names[place - 1]} did not sign its key of this stretch")
+        if not is_usable(piece[:KEY]):
+            raise refused(f"the key of {group.names[place - 1]} in this stretch is none")
     return {place: piece[:KEY] for place, piece in pieces.items()}
 
 

@@ -8,14 +8,20 @@ from numpy.typing import NDArray
 
 from medfl_common.wire.pooled import PooledLayout
 from medfl_common.wire.results import TrainResult
-from medfl_common.wire.secure_sum import KINDS, MASKED, PART, SEALED, SumOrder, n_part_bytes
+from medfl_common.wire.secure_sum import (
+    BESIDE,
+    KINDS,
+    MASKED,
+    PART,
+    SEALED,
+    ZERO,
+    SumOrder,
+    n_part_bytes,
+)
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import Shapes
 
 Mask = Callable[[TrainResult], NDArray[np.uint32]]  # a result -> (P,) masked numbers
-# The numbers that stand beside masked ones; those of ZERO are 0, as what they count is masked.
-BESIDE = {"protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions"}
-ZERO = {"n_images", "n_steps", "train_loss"}
 
 
 def only_masked(result: TrainResult, mask: Mask) -> TrainResult:
