@@ -14,14 +14,12 @@ from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
 from medfl_common.ui.page import Section, Table, render
-from medfl_server.reports.choice import why
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.marks import marks
 from medfl_server.reports.scores import (
     ALL,
     SUMMED,
-    model_round,
     n_scored_in,
     n_scoring_in,
     once_each,
@@ -31,6 +29,7 @@ from medfl_server.reports.scores import (
     shown_event,
 )
 from medfl_server.reports.sections.card_scores import dense_scores_section
+from medfl_server.reports.sections.card_training import training_section
 from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
@@ -51,7 +50,7 @@ def write_model_card(study: Study) -> Path | None:
     sections = [
         *_uses(study.plan),
         _data(study, event, letters),
-        _training(study, event),
+        training_section(study, event),
         _scores(study.plan, shown, letters),
         *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
         *outside_section(study.log.read(Event), study.plan, letters),
@@ -212,8 +211,13 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
         patients = "withheld" if own is None else str(own.patients)
         called = letters.get(name, name)
         rows.append([called, str(n), *scored, patients, classes])
-    header = ["site", "training images", "validation images", "test images"]
-    header += ["patients", "images by class"]
+    header = [f"{part} images" for part in ("training", "validation", "test")]
+    if study.plan.privacy.noise is not None:
+        header = [
+            "patients, declared",
+            *(f"{p} patients, with noise" for p in ("validation", "test")),
+        ]
+    header = ["site", *header, "patients", "images by class"]
     text = (
         f"Images by class in the order {' / '.join(study.plan.task.classes)}; small counts are not "
         "told. Training, validation and test images belong to different patients. A site too small "
@@ -221,41 +225,6 @@ def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
     )
     labels = {"segmentation": [MASKS], "detection": [BOXES]}.get(study.plan.task.type, [])
     return Section("Data", [text, *labels], tables=[Table(header, rows)])
-
-
-def _training(study: Study, event: Finished) -> Section:
-    plan = study.plan
-    start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
-    rows = [
-        ["network", plan.model.name],
-        ["initial weights", start],
-        ["frozen", str(plan.model.freeze)],
-        ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
-        _rounds(plan, event.last),
-        ["model of round", _round(event)],
-        ["strategy", plan.federation.strategy],
-    ]  # fmt: skip
-    return Section("Training", tables=[Table(["fact", "value"], rows, is_text=True)])
-
-
-def _rounds(plan: Plan, n: int) -> list[str]:
-    noise = plan.privacy.noise
-    if noise is not None:
-        return ["rounds made, steps a round", f"{n}, {noise.steps} of {noise.draw} drawn patients"]
-    return ["rounds made, local epochs a round", f"{n}, {_epochs(plan)}"]
-
-
-def _epochs(plan: Plan) -> str:
-    training = plan.training
-    if training.epochs_range is None:
-        return str(training.epochs)
-    chosen = f"{training.fewest_epochs} to {training.most_epochs}"
-    return f"{training.epochs}, or what the site chose of {chosen}"
-
-
-def _round(event: Finished) -> str:
-    because = "" if event.choice is None else f"; {why(event.choice)}"
-    return f"{model_round(event)}{because}"
 
 
 def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:

@@ -41,13 +41,16 @@ def sites_section(study: Study, events: list[Event], scored: list[Asked]) -> Sec
                 _short_list(missed.get(site, [])) or "none",
             ]
         )
-    header = ["site", "training images", "steps a round", "rounds answered"]
-    header += ["images scored", "missed"]
+    is_noisy = study.plan.privacy.noise is not None
+    who, whom = ("declared patients", "patients") if is_noisy else ("training images", "images")
+    header = ["site", who, "steps a round", "rounds answered", f"{whom} scored", "missed"]
     text = (
         "Every image stayed at its hospital. Training images and scored images belong to different "
         "patients. A hospital shares no scores if it has no validation patient, or if its "
         "policy withholds a small class."
     )
+    if is_noisy:
+        text += " Patients scored are counted with noise."
     slow = all_advice(study.plan.federation, events)
     return Section("Which site trained on what", [text, *slow], tables=[Table(header, rows)])
 

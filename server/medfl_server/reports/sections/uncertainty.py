@@ -1,5 +1,7 @@
 """Uncertainty of the scores: intervals, the histograms' bound, differences of the sites."""
 
+import math
+
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.curves import auc_with_bound
 from medfl_common.metrics.enough import DIGITS, FEWEST_IMAGES
@@ -34,7 +36,8 @@ LOWER = (
 
 def uncertainty_section(event: Asked, whole: ScoreCounts, plan: Plan) -> Section:
     """List the scores over all sites with their intervals, and say what these ignore."""
-    texts = [_bound(whole), whose_images(score_counts_in(event)), _differ(event)]
+    whose = _noisy(whole) if whole.noise else whose_images(score_counts_in(event))
+    texts = [_bound(whole), whose, _differ(event)]
     return Section("How sure are these scores?", texts, tables=[score_table(whole, plan)])
 
 
@@ -49,6 +52,15 @@ def score_table(score_counts: ScoreCounts, plan: Plan, of: str = ALL) -> Table:
         rows.append([words, *with_interval(estimate)])
     caption = f"{of}, n = {score_counts.n}"
     return Table(["score", "value", "95 % interval"], rows, caption=caption)
+
+
+def _noisy(whole: ScoreCounts) -> str:
+    return (
+        "What is counted are patients, each once, however many images one has. Every count has "
+        f"noise (privacy.noise.scores), of a standard deviation of {math.sqrt(whole.noise):.2g} in "
+        "each bin of a score, all sites together; the intervals hold it. Counts below 0 became 0, "
+        "which pulls the AUC towards 0.5 where patients are few."
+    )
 
 
 def _bound(whole: ScoreCounts) -> str:
