@@ -237,6 +237,7 @@ def main(repeats: int, word: str) -> None:
                 command = [sys.executable, __file__, "one", job, way]
                 told = subprocess.run(command, capture_output=True, check=True, env=environment)
                 runs.append(json.loads(told.stdout))
+                print(job, way, runs[-1], file=sys.stderr, flush=True)
         floor = statistics.median(run["cpu_s"] for run in found["plain"])
         for way, runs in found.items():
             times = [1000 * run["cpu_s"] for run in runs]

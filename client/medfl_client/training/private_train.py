@@ -121,17 +121,17 @@ def _take_noisy(clipping: PatientClipping, noise: Noise, stream: SecretStream) -
     """Turn the sums into gradients: noise added, rounded, over the expected number of patients."""
     deviation = noise.multiplier * noise.clip
     for parameter, total in zip(clipping.parameters, clipping.sums, strict=True):
-        added = torch.from_numpy(stream.normal(total.numel()) * deviation)
-        summed = total.add_(added.to(total.device).reshape(total.shape))
-        mean = rounded(summed, deviation) / noise.draw
-        parameter.grad = mean.to(parameter.dtype).to(parameter.device)
+        added = torch.from_numpy(stream.normal(total.numel())).mul_(deviation)
+        summed = total.add_(added.to(total.device).view(total.shape))
+        mean = rounded_(summed, deviation).div_(noise.draw)
+        parameter.grad = mean.to(parameter.device, parameter.dtype)
         total.zero_()
 
 
-def rounded(values: torch.Tensor, deviation: float) -> torch.Tensor:
-    """Round float64 values to a power of 2, at most a 4096th of the noise's deviation."""
+def rounded_(values: torch.Tensor, deviation: float) -> torch.Tensor:
+    """Round float64 values, in place, to a power of 2 of at most a 4096th of the deviation."""
     unit = 2.0 ** (math.floor(math.log2(deviation)) - ROUNDED)
-    return (values / unit).round() * unit
+    return values.div_(unit).round_().mul_(unit)
 
 
 def _parts(

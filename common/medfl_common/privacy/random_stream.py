@@ -57,14 +57,18 @@ class SecretStream:
         longer than 8.6: what is beyond has a chance of 1e-17.
         Box, Muller: A Note on the Generation of Random Normal Deviates. Ann. Math. Stat. 1958.
         """
-        found = np.empty(n + n % 2)
+        import torch  # its logarithm, sine and cosine are five times as quick as numpy's
+
+        found = torch.empty(n + n % 2, dtype=torch.float64)
         for start in range(0, len(found), PIECE):
             piece = found[start : start + PIECE]
-            pairs = self._integers(len(piece)).reshape(-1, 2)
-            length = np.sqrt(-2 * np.log((pairs[:, 0] + 0.5) * 2.0**-53))
-            angle = pairs[:, 1] * (2 * np.pi * 2.0**-53)
-            piece[0::2], piece[1::2] = length * np.cos(angle), length * np.sin(angle)
-        return found[:n]
+            pairs = torch.from_numpy(self._integers(len(piece))).view(-1, 2)
+            length = pairs[:, 0].add(0.5).mul_(2.0**-53).log_().mul_(-2).sqrt_()
+            angle = pairs[:, 1].mul(2 * np.pi * 2.0**-53)
+            torch.mul(length, angle.cos(), out=piece[0::2])
+            torch.mul(length, angle.sin_(), out=piece[1::2])
+        normal: Vector = found.numpy()[:n]
+        return normal
 
     def _integers(self, n: int) -> Vector:
         """Give (n,) whole numbers of 53 random bits, as float64."""

@@ -21,7 +21,7 @@ from medfl_client.training.private_train import (
     changed,
     coins,
     question_key,
-    rounded,
+    rounded_,
     train_privately,
 )
 from medfl_common.errors import ConfigError, DataError
@@ -118,7 +118,7 @@ def test_a_step_is_the_clipped_sum_and_the_noise_over_the_draw(make_plan: MakePl
 def test_the_sum_is_rounded_to_a_part_of_the_noise() -> None:
     values = torch.randn(100, dtype=torch.float64) * 1.2
 
-    found = rounded(values, 1.2)
+    found = rounded_(values.clone(), 1.2)
 
     assert torch.equal(found * 4096, (found * 4096).round())
     assert (found - values).abs().max() <= 2**-13
