@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -120,6 +121,10 @@ def _scored(
     share = task.plan.evaluation.test if part == "test" else task.plan.evaluation.validation
     if noise.scores == 0 or share == 0:
         return result
+    owners = data.patients.get("train", np.zeros(0))
+    n_trained = len(owners) if noise.per == "image" else len(np.unique(owners))
+    if n_trained:  # an outside hospital has none
+        _check_enough(n_trained, declared_patients(at_site.n_declared, task.plan), noise)
     units = units_of(data, part, task.plan)
     multiplier = scoring_multiplier(noise)
     key = _question_key(at_site, task, model, units, device)
