@@ -32,6 +32,15 @@ def ask(plan: Plan, kind: Kind = "train", round_: int = 1) -> RecordDict:
     return encode_task(TrainTask(kind, "cd" * 16, round_, 5, "site-1", plan, weights))
 
 
+@pytest.fixture(autouse=True)
+def divided_alike(hospitals: Path) -> None:
+    """Write the key from which follows who is trained on: enough are, also one who comes."""
+    for site in hospitals.glob("site-*"):
+        state = StateFolder(site / "state")
+        state.path.mkdir(exist_ok=True)
+        state.patients_key.write_text("02" * 32)
+
+
 @pytest.mark.parametrize("model", [{}, {"freeze": "all"}], ids=["whole", "head"])
 def test_a_study_with_noise_runs_to_its_report(
     hospitals: Path, make_plan: MakePlan, tmp_path: Path, model: dict[str, object]
@@ -81,7 +90,7 @@ def test_a_hospital_answers_to_the_bit_what_a_simulation_over_its_folder_does(
     pairs = [(real[name], simulated[name]) for name in ("update",)]
     for own, other in pairs:
         assert {n: a.data for n, a in own.items()} == {n: a.data for n, a in other.items()}
-    assert "trained with noise" in said[0]
+    assert any("trained with noise" in line for line in said)
 
 
 def test_an_answer_is_charged_once_and_its_repetition_is_free(
@@ -122,9 +131,6 @@ def test_a_patient_more_is_another_question_and_no_reason_to_refuse(
     hospitals: Path, make_plan: MakePlan
 ) -> None:
     plan, folder = load_plan(make_plan(**noisy())), hospitals / "site-1"
-    open_site(folder, load_site_file(folder))
-    # Who is trained on follows from this key; with it, one who comes is.
-    StateFolder(folder / "state").patients_key.write_text("02" * 32)
     approvals.approve(folder / "state", plan)
     whole = folder / "labels.csv"
     lines = whole.read_text().splitlines(keepends=True)
