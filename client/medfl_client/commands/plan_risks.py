@@ -57,7 +57,7 @@ def _with_noise(noise: Noise) -> list[str]:
     """Say what noise leaves open; against it no network, batch or start weights help."""
     found_at_most = min(exp(noise.epsilon) * FALSE_ALARMS + noise.delta, 1.0)
     found = [
-        f"one who knows everything else, and is wrong about {FALSE_ALARMS:g} of those who were "
+        f"one who knows everything else, and is wrong about 1 of {1 / FALSE_ALARMS:.0f} who were "
         f"not there, finds out that a given patient was there with a chance of {found_at_most:.2g} "
         "at most"
     ]
