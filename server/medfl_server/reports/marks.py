@@ -25,9 +25,11 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         )
     counted = n_scored_in(event)
     if isinstance(event, Finished) and counted and plan.evaluation.test:
+        chose = event.choice is None or event.choice.is_best
         found.append(
             "No hospital scored it on a test part: none is large enough, or their policies "
-            "withhold it. These figures are of the validation part, which chose the model."
+            "withhold it. These figures are of the validation part"
+            f"{', which chose the model' if chose else ''}."
         )
     if not counted and not event.sites:
         found.append("No hospital scored it, so nothing says how good the model is.")
@@ -35,6 +37,11 @@ def marks(event: Asked, plan: Plan) -> list[str]:
         found.append(
             "No scores were summed: policies withhold them (min_cell, metrics), or fewer hospitals "
             "added any than a sum must have. So nothing says how good the model is."
+        )
+    elif not counted and plan.privacy.noise is not None and not plan.privacy.noise.scores:
+        found.append(
+            "The plan lets no scores leave (privacy.noise.scores: 0), so nothing says how good the "
+            "model is."
         )
     elif not counted:
         found.append(
