@@ -31,22 +31,8 @@ def marks(event: Asked, plan: Plan) -> list[str]:
             "withhold it. These figures are of the validation part"
             f"{', which chose the model' if chose else ''}."
         )
-    if not counted and not event.sites:
-        found.append("No hospital scored it, so nothing says how good the model is.")
-    elif not counted and event.pooled is not None:
-        found.append(
-            "No scores were summed: policies withhold them (min_cell, metrics), or fewer hospitals "
-            "added any than a sum must have. So nothing says how good the model is."
-        )
-    elif not counted and plan.privacy.noise is not None and not plan.privacy.noise.scores:
-        found.append(
-            "The plan lets no scores leave (privacy.noise.scores: 0), so nothing says how good the "
-            "model is."
-        )
-    elif not counted:
-        found.append(
-            "The hospitals' policies withhold its scores, so nothing says how good the model is."
-        )
+    if not counted:
+        found.append(f"{_why_unscored(event, plan)}, so nothing says how good the model is.")
     elif plan.task.is_dense:
         n_with = _images_with(event)
         nowhere = [name for name, n in zip(plan.task.foreground, n_with, strict=True) if not n]
@@ -65,6 +51,19 @@ def marks(event: Asked, plan: Plan) -> list[str]:
                 "scores do not say whether the model tells the classes apart."
             )
     return found
+
+
+def _why_unscored(event: Asked, plan: Plan) -> str:
+    if not event.sites:
+        return "No hospital scored it"
+    if event.pooled is not None:
+        return (
+            "No scores were summed: policies withhold them (min_cell, metrics), or fewer hospitals "
+            "added any than a sum must have"
+        )
+    if plan.privacy.noise is not None and not plan.privacy.noise.scores:
+        return "The plan lets no scores leave (privacy.noise.scores: 0)"
+    return "The hospitals' policies withhold its scores"
 
 
 def _images_with(event: Asked) -> list[int]:
