@@ -23,7 +23,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.privacy.accountant import ORDERS, Rdp
 from medfl_common.wire.tasks import TrainTask
 
-LOWERED = "site.yaml"  # who set the first value, or a lower one, where no person did
+LOWERED = "the site file"  # who set the first value, or a lower one, where no person did
 ROUNDING = 1e-9  # of a budget
 
 
