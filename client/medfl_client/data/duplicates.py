@@ -18,7 +18,10 @@ DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
 
 
 def find_duplicates(
-    samples: Sequence[Sample], cache: Cache, labels: Sequence[bytes] | None = None
+    samples: Sequence[Sample],
+    cache: Cache,
+    labels: Sequence[bytes] | None = None,
+    across_patients: bool = True,
 ) -> tuple[dict[int, str], dict[int, int]]:
     """Find samples that are not the only one with their pixels or their UID.
 
@@ -30,6 +33,7 @@ def find_duplicates(
         samples: (N,) as they were selected.
         cache: Their images.
         labels: (N,) hashes of their masks or boxes.
+        across_patients: Whether a patient's images are held against others'.
     """
     reasons: dict[int, str] = {}
     twins: dict[int, int] = {}
@@ -37,8 +41,10 @@ def find_duplicates(
     for i, sample in enumerate(samples):
         if cache.rows[i] >= 0:
             source = sample.source
-            by_uid[sample.row.sop, sample.row.item, source.frame, source.position].append(i)
-            by_pixels[cache.digests[i]].append(i)
+            whose = "" if across_patients else sample.patient
+            uid = (sample.row.sop, sample.row.item, source.frame, source.position)
+            by_uid[whose, *uid].append(i)
+            by_pixels[whose, cache.digests[i]].append(i)
     for same in by_uid.values():
         if len({cache.digests[i] for i in same}) > 1:
             reasons |= dict.fromkeys(same, "SOPInstanceUID is used by different images")

@@ -18,7 +18,7 @@ from medfl_client.data.dicom.grey import BLANK
 from medfl_client.data.dicom.header import Rules
 from medfl_client.data.dicom.index import Progress, rows, scan
 from medfl_client.data.dicom.patch import OUTSIDE
-from medfl_client.data.duplicates import find_duplicates, join_persons
+from medfl_client.data.duplicates import Persons, find_duplicates, join_persons
 from medfl_client.data.labels import read_labels
 from medfl_client.data.masked import (
     Folders,
@@ -140,19 +140,28 @@ def decode(
         placed = place_boxes(selection.samples, folder, plan.images, caches, reader, follow)
         selection.samples = places.with_presence(selection.samples, placed)
         cache = places.both(cache, placed)
-    collection = _join(selection, cache, masks, placed, site_secret(state))
+    is_apart = plan.privacy.noise is not None
+    collection = _join(selection, cache, masks, placed, site_secret(state), is_apart)
     _refuse_nothing(len(collection.samples), collection.refused, folder, selection.hint)
     return replace(collection, n_damaged=n_damaged)
 
 
 def _join(
-    selection: Selection, cache: Cache, masks: Cache | None, placed: Placed | None, secret: bytes
+    selection: Selection,
+    cache: Cache,
+    masks: Cache | None,
+    placed: Placed | None,
+    secret: bytes,
+    is_apart: bool,
 ) -> Collection:
-    """Leave out what could not be decoded, and images that are there more than once."""
+    """Leave out what could not be decoded, and images that are there more than once.
+
+    `is_apart`: under noise nobody's images change whether or whose another patient's are.
+    """
     samples, refused = selection.samples, dict(selection.refused)
     own = masks or placed
     labels = None if own is None else own.digests
-    duplicates, twins = find_duplicates(samples, cache, labels)
+    duplicates, twins = find_duplicates(samples, cache, labels, not is_apart)
     without = dict(cache.reasons) | duplicates
     for i, reason in without.items():
         refused |= {row.name: reason for row in samples[i].source.rows}
@@ -163,7 +172,8 @@ def _join(
     left_out = [(samples[i].source, reason) for i, reason in without.items()]
     left_out += selection.unlabelled
     parts = [reason for source, reason in left_out if source.rows[0].name in used]
-    persons = join_persons(samples, cache)
+    alone = Persons({sample.patient: sample.patient for sample in samples})
+    persons = alone if is_apart else join_persons(samples, cache)
     person = persons.person_of
     return Collection(
         samples=[samples[i] for i in kept],

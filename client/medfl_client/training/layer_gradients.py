@@ -167,10 +167,12 @@ def _square(u: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     u: (m, groups, L, p); g: (m, groups, L, d). Beside it the gradients (m, groups, d, p), where
     they were made.
     """
-    (n, p), d = u.shape[2:], g.shape[3]
-    if n * (p + d) < p * d:
+    (n, p), d, kind = u.shape[2:], g.shape[3], u.dtype
+    if n * (p + d) < p * d and (n == 1 or u.device.type != "mps"):
+        if n > 1:  # products of positions may cancel, and float32 would lose the length
+            u, g = u.double(), g.double()
         both = (u @ u.mT) * (g @ g.mT)
-        return both.sum(dim=(1, 2, 3)).clamp(min=0), None  # what cancels may round below 0
+        return both.sum(dim=(1, 2, 3)).clamp(min=0).to(kind), None
     gradients = g.mT @ u
     return torch.linalg.vector_norm(gradients, dim=(1, 2, 3)).square(), gradients
 

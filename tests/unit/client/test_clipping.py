@@ -173,6 +173,24 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip() -> None:
         assert torch.cat([total.flatten() for total in clipping.sums]).norm() <= 0.01
 
 
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6])
+def test_images_whose_gradients_cancel_add_no_more_than_the_clip(scale: float) -> None:
+    torch.manual_seed(0)
+    head = nn.Linear(1280, 4)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    base, apart = (nn.functional.normalize(torch.randn(1280), dim=0) for _ in range(2))
+    images = torch.stack([base * scale, base * scale + 10 * apart])  # alike, of opposite labels
+    clipping = PatientClipping(head, 1.0, "head")
+
+    with clipping:
+        targets = torch.stack([torch.ones(4), torch.zeros(4)])
+        lengths = clipping.add(images, targets, [2], lambda x, y: loss_of_each(x, y) * 2)
+
+    assert float(lengths) == pytest.approx(5.0, rel=0.05)
+    assert torch.cat([s.flatten() for s in clipping.sums]).norm() <= 1
+
+
 @pytest.mark.parametrize(
     ("layer", "said"),
     [

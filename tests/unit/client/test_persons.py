@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from tests.conftest import MakePlan
+from tests.noisy import noisy
 from tests.unit.client.test_file_cases import cases as cases  # the fixture
 
-from medfl_client.config.site_file import DataFiles
+from medfl_client.config.site_file import DataFiles, load_site_file
 from medfl_client.data.cache import Cache
 from medfl_client.data.dicom.header import Row
-from medfl_client.data.duplicates import join_persons
+from medfl_client.data.duplicates import find_duplicates, join_persons
 from medfl_client.data.ingest import collect
 from medfl_client.data.reader import Source
 from medfl_client.data.selection import Sample
@@ -51,6 +53,48 @@ def test_an_image_joins_patients_only_if_it_identifies(
 
     assert len(set(found.person_of.values())) == n_persons
     assert found.n_impersonal == (n_persons > 1)
+
+
+@pytest.mark.parametrize("has_their_pixels", [True, False])
+def test_under_noise_no_patient_takes_an_image_from_another_or_is_joined(
+    has_their_pixels: bool,
+) -> None:
+    """Of twenty patients and one more who has all their UIDs, or their pixels and other labels."""
+    own = [Sample(Source((Row(f"{i}.dcm", sop=f"u{i}"),)), (0.0,), f"p{i}", {}) for i in range(20)]
+    more = [
+        Sample(
+            Source((Row(f"x{i}.dcm", sop=f"{'x' if has_their_pixels else 'u'}{i}"),)),
+            (1.0,), "x", {},
+        )
+        for i in range(20)
+    ]  # fmt: skip
+    digests = [bytes([i]) for i in range(20)]
+    other = digests if has_their_pixels else [bytes([100 + i]) for i in range(20)]
+    cache = Cache(np.stack([RICH] * 40), np.arange(40), [*digests, *other], {})
+
+    usual, _ = find_duplicates([*own, *more], cache)
+    under_noise, _ = find_duplicates([*own, *more], cache, across_patients=False)
+
+    assert len(usual) == 40  # nobody can say who is right
+    assert not under_noise
+
+
+def test_under_noise_patients_who_share_an_image_stay_two(
+    hospitals: Path, make_plan: MakePlan
+) -> None:
+    folder = hospitals / "site-1"
+    first, *_, last = sorted((folder / "dicom").rglob("*.dcm"))
+    shared = pydicom.dcmread(last)
+    shared.PixelData = pydicom.dcmread(first).PixelData
+    shared.save_as(last)
+    data = load_site_file(folder).data
+
+    plain = collect(folder, folder / "state", data, load_plan(make_plan()))
+    noisy_ = collect(folder, folder / "state", data, load_plan(make_plan(**noisy())))
+
+    assert len(plain.samples) < len(noisy_.samples) == 40
+    assert plain.n_joined_patients <= 1
+    assert noisy_.n_joined_patients == 0
 
 
 def test_twelve_patients_with_one_test_image_are_twelve(
