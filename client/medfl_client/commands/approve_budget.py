@@ -52,8 +52,9 @@ def _told(noise: Noise) -> str:
         if noise.scores
         else "no scores leave"
     )
+    whom = "patient here who" if noise.per == "patient" else "image here that"
     return (
-        f"this study costs each patient here who is trained on at most epsilon {noise.epsilon:g} "
+        f"this study costs each {whom} is trained on at most epsilon {noise.epsilon:g} "
         f"(delta {noise.delta:g}); {scoring}; the unit is {UNITS[noise.per]}. It holds against "
         "everybody who sees what leaves, the other hospitals and readers of the model included; "
         "not for how many patients there are, that this hospital takes part, or for errors of "

@@ -85,7 +85,7 @@ def _several_orders(account: Account, budget: BudgetInForce) -> list[str]:
     return ["holds at delta", f"{n * budget.delta:g}, as the budget was changed {n - 1} times"]
 
 
-def _row(account: Account, key: tuple[str, str], costs: PlanCosts) -> list[str]:
+def _row(account: Account, key: tuple[str, str, str], costs: PlanCosts) -> list[str]:
     kept = max((costs.committed(of) - costs.charged[of] for of in SETS), key=lambda rdp: rdp[0])
     return [
         costs.study, key[0][:12], str(costs.n_charges), str(costs.n_repeats),

@@ -1,7 +1,5 @@
 """What an update of a plan could show, and which rule of the policy forbids it."""
 
-from math import exp
-
 from torch import nn
 
 from medfl_client.config.site_file import rule
@@ -12,7 +10,6 @@ from medfl_common.plan.privacy import Noise
 from medfl_common.wire.cost import build_empty
 
 FEW_IMAGES = 8  # in a step: pictures have been made out of the gradients of fewer
-FALSE_ALARMS = 0.01  # of a reader who guesses who was trained on
 MUCH = 0.5  # a chance to be found from which on a bound promises little
 LARGE_DENSE = 1_000_000  # weights of a dense layer
 
@@ -55,13 +52,12 @@ def risks(plan: Plan) -> list[str]:
 
 def _with_noise(noise: Noise) -> list[str]:
     """Say what noise leaves open; against it no network, batch or start weights help."""
-    found_at_most = min(exp(noise.epsilon) * FALSE_ALARMS + noise.delta, 1.0)
     found = [
-        f"one who knows everything else, and is wrong about 1 of {1 / FALSE_ALARMS:.0f} who were "
-        f"not there, finds out that a given patient was there with a chance of {found_at_most:.2g} "
+        f"one who knows everything else, and is wrong about 1 of 100 who were not there, "
+        f"finds out that a given {noise.per} was there with a chance of {noise.found_at_most:.2g} "
         "at most"
     ]
-    if found_at_most >= MUCH:
+    if noise.found_at_most >= MUCH:
         found.append(
             f"epsilon {noise.epsilon:g} is a figure for the accounts rather than a promise; a "
             f"hospital that wants one keeps a smaller budget {rule('budget')}"

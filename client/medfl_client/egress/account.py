@@ -91,12 +91,16 @@ def order_of(epsilon: float, delta: float) -> int:
 
 @dataclass
 class PlanCosts:
-    """What one plan has cost, and what is kept for it, by set."""
+    """What one plan has cost in one study of the hospital, and what is kept for it, by set.
+
+    reserved: For each open approval, oldest first, what is committed up to its end: a row of
+        charges and what it may still ask.
+    """
 
     study: str
     split: str
     charged: dict[Set, Rdp] = field(default_factory=lambda: dict.fromkeys(SETS, NOTHING))
-    kept: dict[Set, Rdp] | None = None  # in all, charges among it; None: nothing is kept
+    reserved: list[dict[Set, Rdp]] = field(default_factory=list)
     approval: int = 0  # of the newest reserve
     n_charges: int = 0
     n_repeats: int = 0  # charges beyond what was kept
@@ -109,12 +113,27 @@ class PlanCosts:
         self.n_charges += 1
         self.n_repeats += not line["reserved"]
 
+    @property
+    def kept(self) -> dict[Set, Rdp] | None:
+        """Give what is kept in all, charges among it; None: nothing is."""
+        return self.reserved[-1] if self.reserved else None
+
     def keep(self, line: Line) -> None:
         """Keep the cost of a further approval."""
         before = self.charged if self.kept is None else self.kept
         new = dict(zip(SETS, (line["trained"], line["held_out"]), strict=True))
-        self.kept = {one: before[one] + np.array(new[one]) for one in SETS}
-        self.approval = int(line["approval"])
+        end = {one: before[one] + np.array(new[one]) for one in SETS}
+        self.reserved, self.approval = [*self.reserved, end], int(line["approval"])
+
+    def free(self, is_all: bool) -> None:
+        """Give free what the oldest approval has not asked, or what all have not."""
+        if self.reserved and not is_all:
+            oldest, *rest = self.reserved
+            unused = {one: np.maximum(oldest[one] - self.charged[one], 0) for one in SETS}
+            self.reserved = [{one: end[one] - unused[one] for one in SETS} for end in rest]
+        else:
+            self.reserved = []
+        self.approval = self.approval if self.reserved else 0
 
     def committed(self, of: Set) -> Rdp:
         """Give what is charged or kept, whichever is more."""
@@ -135,7 +154,9 @@ class Account:
     """Everything that the privacy ledger says, added up."""
 
     budget: BudgetInForce | None = None
-    plans: dict[tuple[str, str], PlanCosts] = field(default_factory=dict)  # by plan and split
+    # By plan, split, and the study of the hospital that asks.
+    plans: dict[tuple[str, str, str], PlanCosts] = field(default_factory=dict)
+    finished: set[tuple[str, str]] = field(default_factory=set)  # plans and runs that are over
     questions: dict[str, tuple[Line, ...]] = field(default_factory=dict)  # charges, by question
     n_orders: int = 1  # at which the budget was held since the first charge
     n_lines: int = 0
@@ -151,7 +172,7 @@ class Account:
     def after(self, line: Line) -> Self:
         """Give the account as it would be after a line; this one stays as it is."""
         plans = {key: replace(costs) for key, costs in self.plans.items()}
-        new = replace(self, plans=plans, questions={**self.questions})
+        new = replace(self, plans=plans, questions={**self.questions}, finished={*self.finished})
         new.take(line)
         return new
 
@@ -167,8 +188,9 @@ class Account:
             question = str(line["question"])
             self.questions[question] = (*self.questions.get(question, ()), line)
         elif line["what"] == "release":
-            for costs in self.of_plan(str(line["plan"])):
-                costs.kept = None
+            self.finished.add((str(line["plan"]), str(line["run"])))
+            for costs in self.of_plan(str(line["plan"]), str(line["of"])):
+                costs.free(is_all=not line["run"])
 
     def _take_budget(self, new: BudgetInForce | None) -> None:
         if self.budget and new and new.order != self.budget.order and self.questions:
@@ -177,12 +199,12 @@ class Account:
 
     def costs_of(self, line: Line) -> PlanCosts:
         """Give the costs of a line's plan."""
-        key = (str(line["plan"]), str(line["split"]))
+        key = (str(line["plan"]), str(line["split"]), str(line["of"]))
         return self.plans.setdefault(key, PlanCosts(str(line["study"]), key[1]))
 
-    def of_plan(self, plan: str) -> Iterator[PlanCosts]:
-        """Give the costs of a plan."""
-        return (costs for (name, _), costs in self.plans.items() if name == plan)
+    def of_plan(self, plan: str, of: str) -> Iterator[PlanCosts]:
+        """Give the costs of a plan in one study of the hospital."""
+        return (one for (name, _, where), one in self.plans.items() if (name, where) == (plan, of))
 
     @property
     def spent(self) -> Rdp:

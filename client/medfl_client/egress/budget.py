@@ -5,12 +5,16 @@ was charged is free for ever: its answer has the same bits. What goes beyond wha
 into what is left. The budget is the hospital's, for all its studies and for ever.
 """
 
+import hmac
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from medfl_client.config.folder import StateFolder
+from medfl_client.config.folder import SiteFolder, StateFolder, home_of
+from medfl_client.config.secret_keys import site_secret
 from medfl_client.config.site_file import RULES, Budget, Policy, rule
 from medfl_client.egress import ledger
 from medfl_client.egress.account import SETS, Account, BudgetInForce, Cost, Set, order_of
@@ -20,6 +24,8 @@ from medfl_common.errors import BudgetError, ConfigError, DisclosureError, RunEr
 from medfl_common.files import Json
 from medfl_common.plan.noise_cost import rdp_of_scoring, rdp_of_training
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.privacy import why_unbounded
+from medfl_common.plan.strict_yaml import read_yaml
 from medfl_common.privacy.accountant import ORDERS, Rdp
 from medfl_common.wire.tasks import TrainTask
 
@@ -44,17 +50,13 @@ def charge(
         BudgetError: It does not fit.
         RunError: The account is not to be trusted, or may be an older copy.
     """
+    facts = _facts(state, task.plan, policy)
     with opened(state) as account:
         _tighten(state, account, policy)
         if _is_charged(account, task.plan.hash(), question, cost):
             return
         if not is_stated:
             _check_first(state, account, task)
-        facts = {
-            "plan": task.plan.hash(),
-            "study": task.plan.study,
-            "split": split_of(task.plan, policy),
-        }
         is_kept = account.costs_of(facts).holds(cost)
         _check_fits(account, facts, cost, is_kept)
         line = {
@@ -69,6 +71,7 @@ def reserve(state: Path, plan: Plan, policy: Policy) -> None:
     """Keep what the whole plan costs, when a person approves it; raises BudgetError."""
     if plan.privacy.noise is None:
         return
+    site_secret(state)  # made before the account is locked
     with opened(state) as account:
         for line in lines_of_approval(state, account, plan, policy):
             append(state, account, line)
@@ -81,7 +84,7 @@ def lines_of_approval(
     lines = [] if (lower := _lower(account, policy)) is None else [lower]
     for one in lines:
         account = account.after({**one, "time": 0.0})
-    facts = {"plan": plan.hash(), "study": plan.study, "split": split_of(plan, policy)}
+    facts = _facts(state, plan, policy)
     approval, costs = n_approvals(state, plan.hash()) + 1, plan_costs(plan)
     if account.costs_of(facts).approval == approval:
         return lines  # a crash came between it and the approval
@@ -95,18 +98,23 @@ def lines_of_approval(
     return [*lines, line]
 
 
-def release(state: Path, plan: str, why: str) -> None:
-    """Give free what is kept for a plan and was not asked; nothing where nothing is kept."""
+def release(state: Path, plan: str, why: str, run: str = "") -> None:
+    """Give free what is kept for a plan and was not asked; nothing where nothing is kept.
+
+    Args:
+        state: The study's.
+        plan: Its hash.
+        why: A word for people.
+        run: The run that has ended: the oldest approval was its. Empty: all approvals.
+    """
     if not StateFolder(state).privacy.exists():
         return
     with opened(state) as account:
-        kept = [costs for costs in account.of_plan(plan) if costs.kept is not None]
-        if kept:
-            append(
-                state,
-                account,
-                {"what": "release", "plan": plan, "study": kept[0].study, "why": why},
-            )
+        of = _study_of(state)
+        kept = [costs for costs in account.of_plan(plan, of) if costs.kept is not None]
+        if kept and not (run and (plan, run) in account.finished):
+            facts = {"plan": plan, "study": kept[0].study, "of": of, "run": run, "why": why}
+            append(state, account, {"what": "release", **facts})
 
 
 def set_budget(state: Path, budget: Budget | None) -> None:
@@ -124,16 +132,16 @@ def is_raise(account: Account, budget: Budget | None) -> bool:
 
 
 def check_bounded(state: Path, plan: Plan) -> None:
-    """Refuse a plan without noise while a budget is in force, though site.yaml lost it."""
-    if plan.privacy.noise is not None or not StateFolder(state).privacy.exists():
+    """Refuse a plan without a bound while a budget is in force, though site.yaml lost it."""
+    why = why_unbounded(plan)
+    if not why or not StateFolder(state).privacy.exists():
         return
     for line in ledger.newest_first(StateFolder(state).privacy):
         if line["what"] in ("budget", "tighten"):
             if line["epsilon"] is None:
                 return
             error = DisclosureError(
-                "a privacy budget is in force at this site, and a plan without privacy.noise has "
-                f"no bound {rule('budget')}",
+                f"a privacy budget is in force at this site, and {why} {rule('budget')}",
                 todo="medfl-client budget shows it; only a person there takes it away",
                 data=UNREAD,
             )
@@ -151,11 +159,28 @@ def plan_costs(plan: Plan) -> dict[Set, Rdp]:
     return dict(zip(SETS, (rdp_of_training(noise, plan.federation.rounds), held_out), strict=True))
 
 
-def split_of(plan: Plan, policy: Policy) -> str:
-    """Name what decides who is trained on and who is held out; plans of one name share it."""
-    scoring = plan.evaluation
+def _split_of(state: Path, plan: Plan, policy: Policy) -> str:
+    """Name what decides who is trained on and who is held out; plans of one name share it.
+
+    It is the role, the shares, the study's salt, the key of the patients' places, and the section
+    of site.yaml that says who is a patient and whether the hospital gives the split itself.
+    """
+    scoring, site_file = plan.evaluation, SiteFolder(state.parent).site_file
+    is_said = site_file.exists() and site_file.stat().st_size
+    data = json.dumps(read_yaml(site_file).get("data"), sort_keys=True) if is_said else ""
+    own = hmac.digest(site_secret(state), b"name of a split" + data.encode(), "sha256").hex()[:16]
     shares = f"{scoring.validation:g} {scoring.test:g}"
-    return f"{policy.role} {shares} {scoring.salt(plan.study, plan.seed)}"
+    return f"{policy.role} {shares} {scoring.salt(plan.study, plan.seed)} {own}"
+
+
+def _facts(state: Path, plan: Plan, policy: Policy) -> dict[str, Json]:
+    split, of = _split_of(state, plan, policy), _study_of(state)
+    return {"plan": plan.hash(), "study": plan.study, "split": split, "of": of}
+
+
+def _study_of(state: Path) -> str:
+    """Name one of the hospital's studies: where its state is, seen from the hospital."""
+    return os.path.relpath(state.resolve(), home_of(state.parent).resolve())
 
 
 def _tighten(state: Path, account: Account, policy: Policy) -> None:

@@ -26,6 +26,7 @@ from medfl_common.metrics.membership import in_cells
 from medfl_common.metrics.site_statistics import SiteStatistics, suppressed
 from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.privacy import why_unbounded
 from medfl_common.plan.task import Task
 from medfl_common.wire.digest import SEAL
 from medfl_common.wire.ledger_statement import LEDGER, LastLine
@@ -72,11 +73,8 @@ def _check_protection(plan: Plan, policy: Policy) -> None:
             f"this site takes part only with {' and '.join(lacking)}, and the plan has none",
             "protection",
         )
-    if policy.budget is not None and plan.privacy.noise is None:
-        raise _refused(
-            "this site has a privacy budget, and a plan without privacy.noise has no bound",
-            "budget",
-        )
+    if policy.budget is not None and (why := why_unbounded(plan)):
+        raise _refused(f"this site has a privacy budget, and {why}", "budget")
 
 
 def _refused(what: str, setting: str) -> DisclosureError:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from medfl_client.training.losses import classes, log_odds, predicted
 from medfl_common.metrics.enough import digits
-from medfl_common.metrics.membership import attack_on, bound
+from medfl_common.metrics.membership import attack_on
 from medfl_common.plan.plan import Plan
 
 WEAKEST = "It is the weakest of attacks: that it fails says little."
@@ -69,7 +69,7 @@ def local_membership(
     if noise is not None:
         lines.append(
             f"Whatever the attack, the plan's noise lets nobody find more than "
-            f"{bound(noise.epsilon, noise.delta):.0%} with false alarms for 1 %."
+            f"{noise.found_at_most:.0%} with false alarms for 1 %."
         )
     return "\n".join(["", *lines, WEAKEST, ""])
 

@@ -53,8 +53,9 @@ class PatientClipping:
 
     def __enter__(self) -> Self:
         """Listen to the layers."""
-        self._was_training = self._model.training
+        self._was_training, self._was_coarse = self._model.training, _coarse_products()
         self._model.eval()
+        _allow_coarse_products(False, False)  # 10 bits of a factor are too few for MARGIN
         self._hooks = [layer.register_forward_hook(self._keep) for layer in self._layers]
         return self
 
@@ -69,6 +70,7 @@ class PatientClipping:
             hook.remove()
         self._passed = []
         self._model.train(self._was_training)
+        _allow_coarse_products(*self._was_coarse)
 
     def add(
         self,
@@ -167,6 +169,16 @@ def _without(
     rest = replace(passed, given=rows.without(lost, passed.given), norm=norm)
     gradient = rows.without(lost, gradient)
     return rest, gradient, *squares(rest, gradient, rows)
+
+
+def _coarse_products() -> tuple[bool, bool]:
+    """Say whether a GPU may round the factors of float32 products, and of convolutions (TF32)."""
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def _allow_coarse_products(of_products: bool, of_convolutions: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = of_products
+    torch.backends.cudnn.allow_tf32 = of_convolutions
 
 
 def _own(layer: nn.Module) -> list[nn.Parameter]:

@@ -12,6 +12,7 @@ from torch import nn
 from medfl_client.data.dataset import Examples, SiteData
 from medfl_client.data.parts import Part
 from medfl_client.egress.account import Cost
+from medfl_client.egress.noise_rules import STEP_S
 from medfl_client.training.client_state import ClientState
 from medfl_client.training.draw_units import Units, units_of, weights_digest
 from medfl_client.training.evaluate import score
@@ -29,8 +30,6 @@ from medfl_common.plan.privacy import Noise
 from medfl_common.privacy.random_stream import SecretStream, derived_key
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import TrainTask
-
-SECONDS = 10  # to which the time of an answer is rounded up: it follows from the images
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def work_with_noise(
         result = _trained(result, task, model, data, device, at_site, kept, max_steps)
     elif task.is_scoring:
         result = _scored(result, task, model, data, device, at_site)
-    seconds = math.ceil((time.monotonic() - started) / SECONDS) * SECONDS
+    seconds = math.ceil((time.monotonic() - started) / STEP_S) * STEP_S
     return replace(result, seconds=float(seconds))
 
 
@@ -152,8 +151,13 @@ def _question_key(
 ) -> bytes:
     """Make the key from all that an answer follows from; layers that stay here are weights too."""
     given = (weights_digest(model.state_dict()), weights_digest(task.server_state))
-    asked = (task.kind, task.round, *given, units.digest, device.type, n_declared)
+    asked = (task.kind, task.round, *given, units.digest, _kind_of(device), n_declared)
     return question_key(at_site.secret, task.plan, *asked)
+
+
+def _kind_of(device: torch.device) -> str:
+    """Name what computes: another one rounds otherwise, so it is another question."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _name_of(key: bytes) -> str:

@@ -120,14 +120,6 @@ def clopper_pearson(successes: int, n: int) -> Interval:
     return low, high
 
 
-def bound(epsilon: float, delta: float) -> float:
-    """Give the largest part that anybody finds at 1 % false alarms under (epsilon, delta).
-
-    Kairouz, Oh, Viswanath: The Composition Theorem for Differential Privacy. ICML 2015.
-    """
-    return float(min(1.0, np.exp(epsilon) * FALSE_ALARMS + delta))
-
-
 def _in_bins(values: NDArray[np.float64]) -> Counts:
     places = np.digitize(values, EDGES)
     return np.bincount(places, minlength=N_MEMBERSHIP_BINS).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -39,6 +40,15 @@ class Noise(Settings):
     scores: Annotated[Number, Field(ge=0, le=100)] = 0.0
     """The most that the last scoring may tell of one held-out patient; 0: no scores leave."""
 
+    @property
+    def found_at_most(self) -> float:
+        """Bound the chance to find anybody, trained on or held out, at 1 % false alarms.
+
+        e^epsilon x 1 % + delta. Kairouz, Oh, Viswanath: The Composition Theorem for Differential
+        Privacy. ICML 2015.
+        """
+        return min(math.exp(max(self.epsilon, self.scores)) * 0.01 + self.delta, 1.0)
+
 
 class SecureSum(Settings):
     """Updates are masked: the coordinator reads sums of hospitals and no single one.
@@ -66,6 +76,16 @@ class Privacy(Settings):
     """Differential privacy by patient."""
     secure_sum: SecureSum | None = None
     """Only sums of hospitals can be read."""
+
+
+def why_unbounded(plan: Plan) -> str:
+    """Say why a plan does not bound what is told of a patient; empty: it does."""
+    noise = plan.privacy.noise
+    if noise is None:
+        return "a plan without privacy.noise has no bound"
+    if noise.per == "image":
+        return "with privacy.noise.per: image a patient with many images is told more of"
+    return ""
 
 
 def why_unfit_privacy(plan: Plan) -> str:

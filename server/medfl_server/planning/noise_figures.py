@@ -10,7 +10,6 @@ from medfl_common.plan.noise_cost import chance, epsilon_of_training, scoring_mu
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import Noise
 
-FALSE_ALARMS = 0.01  # of who looks for a patient
 N_BINS = 16  # of scores with noise
 APART = 1.5  # mean score of the ill, and of the well below 0, at a deviation of 2: AUC 0.86
 SPREAD, EDGE = 2.0, 8.0
@@ -40,7 +39,7 @@ def figures(plan: Plan, noise: Noise, hospitals: Hospitals) -> list[list[str]]:
         [
             "what that means",
             "one who knows everything else, and is wrong about 1 of 100 who were not there, finds "
-            f"out that a given patient was there with a chance of {found_at_most(noise):.2g} at "
+            f"out that a given {noise.per} was there with a chance of {noise.found_at_most:.2g} at "
             f"most; {_in_one_word(noise)}",
         ],
         ["the scoring at the end", _scoring(noise, hospitals)],
@@ -56,14 +55,6 @@ def figures(plan: Plan, noise: Noise, hospitals: Hospitals) -> list[list[str]]:
             "settings, the times, and what a hospital publishes itself",
         ],
     ]
-
-
-def found_at_most(noise: Noise) -> float:
-    """Bound the chance to find a patient at 1 % false alarms: e^epsilon x 1 % + delta.
-
-    Wasserman, Zhou: A Statistical Framework for Differential Privacy. JASA 2010.
-    """
-    return min(math.exp(noise.epsilon) * FALSE_ALARMS + noise.delta, 1.0)
 
 
 def auc_error(multiplier: float, hospitals: Hospitals) -> float:
@@ -103,7 +94,7 @@ def _scoring(noise: Noise, hospitals: Hospitals) -> str:
 
 
 def _in_one_word(noise: Noise) -> str:
-    if found_at_most(noise) < 0.5:
+    if noise.found_at_most < 0.5:
         return "less is told with a smaller epsilon, at a larger multiplier"
     return "this epsilon is a figure for the accounts rather than a promise"
 

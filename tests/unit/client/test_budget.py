@@ -14,6 +14,7 @@ from tests.unit.client.spending import (
     task_of,
 )
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Budget, Policy
 from medfl_client.egress import budget, ledger
 from medfl_client.egress.account import Cost
@@ -57,6 +58,70 @@ def test_an_approval_keeps_the_whole_study_and_the_end_gives_the_rest_back(here:
     assert here.shares()[0] == pytest.approx(kept / 5)
 
 
+def test_the_end_of_one_run_leaves_what_a_further_approval_keeps(here: Hospital) -> None:
+    plan = noisy_plan()
+    here.approve(plan)
+    (_, once), _ = here.shares(), here.approve(plan)
+    for round_ in range(1, 6):
+        here.ask(plan, round_)
+
+    for _ in range(2):  # the coordinator's last word may come twice
+        budget.release(here.state, plan.hash(), "finished", RUN)
+
+    assert here.shares() == (pytest.approx(once / 2), pytest.approx(1.5 * once))
+    others = [noisy_plan(f"study-{i}") for i in range(4)]
+    for other in others:
+        here.approve(other)
+    for round_ in range(1, 11):  # the second run does not stop in its middle
+        here.ask(plan, round_, f"second run {round_}", run="ef" * 16)
+    budget.release(here.state, plan.hash(), "finished", "ef" * 16)
+    assert here.shares()[1] == pytest.approx(5.5 * once)
+
+
+def test_an_approval_that_was_cut_off_and_freed_meanwhile_keeps_anew(here: Hospital) -> None:
+    plan = noisy_plan()
+    here.approve(plan)
+    kept = here.shares()[1]
+    budget.reserve(here.state, plan, here.policy)  # a crash comes before the approval
+    budget.release(here.state, plan.hash(), "withdrawn")
+    assert here.shares()[1] == 0
+
+    here.approve(plan)
+
+    assert here.shares()[1] == pytest.approx(kept)
+
+
+def test_one_plan_in_two_studies_of_a_hospital_keeps_its_cost_twice(tmp_path: Path) -> None:
+    home = Hospital(tmp_path / "site-1")
+    one, two = (Hospital(home.folder / "studies" / name) for name in ("a", "b"))
+    plan = noisy_plan()
+
+    one.approve(plan)
+    kept = home.shares()[1]
+    two.approve(plan)
+    assert home.shares()[1] == pytest.approx(2 * kept)
+
+    budget.release(two.state, plan.hash(), "withdrawn")
+    assert home.shares()[1] == pytest.approx(kept)
+
+
+def test_who_may_have_changed_sides_pays_for_both(here: Hospital) -> None:
+    plan = noisy_plan()
+    half = cost_of(plan)
+    held = Cost("held out", half.q, half.multiplier, half.steps)
+    here.ask(plan, 1)
+    budget.charge(here.state, task_of(plan), "held out", held, EIGHT, True)
+    assert here.account().spent == pytest.approx(half.rdp)
+
+    # another key of places, then another section that says who is a patient
+    StateFolder(here.state).patients_key.write_text("ab" * 32)
+    budget.charge(here.state, task_of(plan), "after another key", held, EIGHT, True)
+    assert here.account().spent == pytest.approx(2 * half.rdp)
+    (here.folder / "site.yaml").write_text("data: {folder: dicom, split: given}\n")
+    budget.charge(here.state, task_of(plan), "after a given split", held, EIGHT, True)
+    assert here.account().spent == pytest.approx(3 * half.rdp)
+
+
 def test_what_does_not_fit_is_neither_kept_nor_charged(here: Hospital) -> None:
     plans = [noisy_plan(f"study-{i}") for i in range(9)]
     for plan in plans[:6]:
@@ -81,7 +146,7 @@ def test_repeats_are_counted_apart(here: Hospital) -> None:
     for question in ("1", "2", "2 again", "1 again"):
         here.ask(plan, 1, question)
 
-    (costs,) = here.account().of_plan(plan.hash())
+    (costs,) = here.account().of_plan(plan.hash(), "state")
     assert (costs.n_charges, costs.n_repeats) == (4, 2)
 
 

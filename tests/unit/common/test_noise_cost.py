@@ -11,6 +11,7 @@ from medfl_common.plan.noise_cost import (
     rounded_up,
 )
 from medfl_common.plan.plan import load_plan
+from medfl_common.plan.privacy import Noise
 from medfl_common.privacy.accountant import epsilon_of
 
 NOISE = {
@@ -74,3 +75,11 @@ def test_a_plan_is_checked_in_a_millisecond(make_plan: MakePlan) -> None:
 
 def test_multipliers_are_rounded_up() -> None:
     assert [rounded_up(x) for x in (3.018, 3.01, 0.123456, 1234.5)] == [3.02, 3.01, 0.124, 1240]
+
+
+def test_what_is_found_of_anybody_at_a_false_alarm_in_a_hundred_is_e_to_the_epsilon() -> None:
+    noise = Noise.model_validate(NOISE)
+
+    assert noise.found_at_most == pytest.approx(0.2009, abs=1e-4)
+    more = noise.model_copy(update={"scores": 8.0})  # of whom is held out more is told
+    assert more.found_at_most == 1.0

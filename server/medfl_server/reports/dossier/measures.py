@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from medfl_common.metrics.membership import bound
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Event, site_names
 from medfl_server.reports.dossier.line import Line, always, yours
@@ -72,13 +71,13 @@ def measures(plan: Plan, events: Sequence[Event]) -> list[Line]:
         found += [Line("noise", " ".join(texts)), always("the noise is tested", _named(*AUDIT))]
         found += [
             Line(
-                f"epsilon of a patient at {site}",
+                f"epsilon of {'a patient' if noise.per == 'patient' else 'an image'} at {site}",
                 f"{one.epsilon:.2f} at delta {noise.delta:g}, "
                 f"{one.n_patients} declared patients, {one.n_steps} steps",
             )
             for site, one in bounded_sites(noise, events).items()
         ]
-        most = bound(noise.epsilon, noise.delta)
+        most = noise.found_at_most
         found.append(
             Line("found at 1 % false alarms", f"{most:.0%} at the most, whatever the attack")
         )

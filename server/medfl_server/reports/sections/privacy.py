@@ -7,7 +7,7 @@ record of its budget, which also holds answers that were lost on their way.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medfl_common.metrics.membership import Membership, attack_of, bound, merge_membership
+from medfl_common.metrics.membership import Membership, attack_of, merge_membership
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import Noise, SecureSum
 from medfl_common.privacy.accountant import epsilon_of, rdp_of_step
@@ -77,10 +77,10 @@ def privacy_section(
 
 def noise_in_words(noise: Noise, rounds: int) -> list[str]:
     """Say what the plan's noise is, and what its bound means."""
-    found = bound(noise.epsilon, noise.delta)
+    found = noise.found_at_most
     promise = (
         f"An adversary who knows all else, and gives a false alarm for 1 % of others, finds a "
-        f"given patient with a chance of {found:.0%} at the most."
+        f"given {noise.per} with a chance of {found:.0%} at the most."
     )
     if found >= 1:
         promise = "An epsilon of this size is an accounting figure rather than a promise."
