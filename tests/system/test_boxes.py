@@ -1,6 +1,5 @@
 """A detection over real hospitals: the simulation's bits, through a kill, and no word leaves."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from tests.system.test_masks import NAME
 from tests.system.through_a_kill import (
     assert_simulations_bits,
     assert_told_nowhere,
+    renamed_copy,
     run_through_a_kill,
 )
 
@@ -52,10 +52,8 @@ def test_hospitals_with_boxes_give_the_simulations_bits_and_tell_no_word(
     plan = tmp_path / "plan.yaml"
     plan.write_text(PLAN)
     sites = KINDS.get("chest-nodules")(tmp_path / "hospitals", 4, 12, 1)
-    faulty = Path(shutil.copytree(sites[1], tmp_path / "faulty"))
+    faulty = renamed_copy(sites[1], tmp_path / "faulty")
     mark(faulty, is_mapped=False)
-    text = (faulty / "site.yaml").read_text().replace("site: site-2", "site: faulty")
-    (faulty / "site.yaml").write_text(text)
     for site in sites:
         mark(site)
 

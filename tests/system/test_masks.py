@@ -1,6 +1,5 @@
 """A segmentation over real hospitals: the simulation's bits, through a kill, and no name leaves."""
 
-import shutil
 from pathlib import Path
 
 import pydicom
@@ -9,6 +8,7 @@ import yaml
 from tests.system.through_a_kill import (
     assert_simulations_bits,
     assert_told_nowhere,
+    renamed_copy,
     run_through_a_kill,
 )
 
@@ -70,10 +70,7 @@ def test_hospitals_with_outlines_give_the_simulations_bits_and_tell_no_name(
     sites = KINDS.get("organ-ct")(tmp_path / "hospitals", 3, 6, 1)
     for site in sites:
         mark(site)
-    faulty = Path(shutil.copytree(sites[0], tmp_path / "faulty"))
-    (faulty / "site.yaml").write_text(
-        (faulty / "site.yaml").read_text().replace("site: site-1", "site: faulty")
-    )
+    faulty = renamed_copy(sites[0], tmp_path / "faulty")
     forget_names(faulty)
 
     tap = run_through_a_kill(deployment, plan, sites, faulty)

@@ -1,11 +1,15 @@
 """A study with noise over real hospitals: the simulation's bits, through a kill, charged once."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.system.through_a_kill import assert_simulations_bits, log, run_through_a_kill
+from tests.system.through_a_kill import (
+    assert_simulations_bits,
+    log,
+    renamed_copy,
+    run_through_a_kill,
+)
 
 from medfl_client.egress.privacy_ledger import read
 from medfl_common.plan.plan import load_plan
@@ -23,7 +27,7 @@ task: {type: binary, classes: [normal, opacity]}
 images: {modality: [DX, CR], size: 32}
 model: {name: small_cnn, norm: group}
 training: {lr: 0.1, momentum: 0, batch_size: 16}
-federation: {rounds: 3, min_sites: 2, deadline_s: 120}
+federation: {rounds: 3, min_sites: 3, deadline_s: 120}
 evaluation: {validation: 0.3, test: 0.2, keep: last}
 privacy:
   noise:
@@ -45,10 +49,7 @@ def test_noisy_hospitals_give_the_simulations_bits_and_each_answer_is_charged_on
     sites = KINDS.get("chest")(tmp_path / "hospitals", 3, 80, 1)
     for site in sites:
         set_budget(site)
-    small = Path(shutil.copytree(sites[0], tmp_path / "small"))
-    (small / "site.yaml").write_text(
-        (small / "site.yaml").read_text().replace("site: site-1", "site: small")
-    )
+    small = renamed_copy(sites[0], tmp_path / "small")
     lines = (small / "labels.csv").read_text().splitlines(keepends=True)
     (small / "labels.csv").write_text("".join(lines[:9]))
 

@@ -1,5 +1,6 @@
 """A study over real hospitals of which one is killed, and the simulation of the same."""
 
+import shutil
 from pathlib import Path
 
 from tests.system.wiretap import Wiretap
@@ -16,6 +17,13 @@ def log(study: Path, kind: str) -> list[Line]:
     """Give a run's lines of one kind."""
     path = study / "log.jsonl"
     return [line for line in read_lines(path) if line["event"] == kind] if path.exists() else []
+
+
+def renamed_copy(site: Path, folder: Path) -> Path:
+    """Copy a hospital to a folder, by whose name it is called."""
+    text = (Path(shutil.copytree(site, folder)) / "site.yaml").read_text()
+    (folder / "site.yaml").write_text(text.replace(f"site: {site.name}", f"site: {folder.name}"))
+    return folder
 
 
 def run_through_a_kill(

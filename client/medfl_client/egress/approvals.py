@@ -132,13 +132,15 @@ def require(state: Path, plan: Plan, policy: Policy) -> None:
     before = last_approved(state, plan.study)
     is_changed = before is not None and before.study == plan.study
     what = "was changed since it was approved" if is_changed else "is not approved here"
-    error = NotApprovedError(
-        f"the plan of study {plan.study} (hash {plan.hash()[:12]}) {what} {rule('approval')}",
-        todo=f"to see and approve it: medfl-client approve {state.parent} {path}",
-        data="no data was read",
-    )
+    whose = f"the plan of study {plan.study} (hash {plan.hash()[:12]}) {what}"
+    raise not_approved(whose, f"to see and approve it: medfl-client approve {state.parent} {path}")
+
+
+def not_approved(what: str, todo: str) -> NotApprovedError:
+    """Make the error of what waits for a person here."""
+    error = NotApprovedError(f"{what} {rule('approval')}", todo=todo, data="no data was read")
     error.rule = RULES["approval"][0]
-    raise error
+    return error
 
 
 def propose(state: Path, plan: Plan) -> Path:

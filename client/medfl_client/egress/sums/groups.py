@@ -17,7 +17,7 @@ from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress import approvals, ledger, statements
 from medfl_client.egress.approvals import GROUP, login
 from medfl_client.egress.sums.orders import refused
-from medfl_common.errors import DisclosureError, NotApprovedError, RunError, SumError
+from medfl_common.errors import DisclosureError, RunError, SumError
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import SecureSum
@@ -96,13 +96,10 @@ def require_group(state: Path, plan: Plan, policy: Policy, group: str, told: Gro
         propose_group(state, plan, told)
     path = approvals.propose(state, plan)
     what = "are others than were approved" if known else "are not approved here"
-    error = NotApprovedError(
-        f"the hospitals of study {plan.study} (group {group[:12]}) {what} {rule('approval')}",
-        todo=f"to see and approve them: medfl-client approve {state.parent} {path}",
-        data="no data was read",
+    raise approvals.not_approved(
+        f"the hospitals of study {plan.study} (group {group[:12]}) {what}",
+        f"to see and approve them: medfl-client approve {state.parent} {path}",
     )
-    error.rule = RULES["approval"][0]
-    raise error
 
 
 def check_size(n: int, sums: SecureSum, policy: Policy) -> None:
