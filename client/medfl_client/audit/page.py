@@ -118,12 +118,19 @@ def _policies(entries: Sequence[MessageEntry], now: Policy) -> Section:
     if shown and shown[-1][0] != values:
         texts.append("Somebody changed the policy after the last message.")
     rows = [
-        [rule, name, *(str(p.get(name, "")) for p, _ in shown), str(values[name]), words]
+        [rule, name, *(_value(p.get(name, "")) for p, _ in shown), _value(values[name]), words]
         for name, (rule, words) in RULES.items()
     ]
     header = ["rule", "setting", *(lines for _, lines in shown), "now", "meaning"]
     title = "The policy that held for each message"
     return Section(title, texts, tables=[Table(header, rows, is_text=True)])
+
+
+def _value(setting: object) -> str:
+    """Write a setting, or a group of them, for people."""
+    if isinstance(setting, dict):
+        return ", ".join(f"{name} {value:g}" for name, value in setting.items())
+    return str(setting)
 
 
 def _spans(entries: Sequence[MessageEntry]) -> list[tuple[dict[str, Any] | None, str]]:
