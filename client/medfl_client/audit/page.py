@@ -72,7 +72,8 @@ def _messages(entries: Sequence[MessageEntry]) -> Section:
     tables.append(Table(["message", "SHA-256"], rows, is_text=True))
     texts = [
         "medfl wrote each line to disk before its message left. No message holds an image, "
-        "header, name or path: the guard passes only listed numbers and one array of weights.",
+        "header, name or path: the guard passes only listed numbers and one array, of weights or, "
+        "in a secure sum, of masked numbers, keys or shares.",
         "The coordinator's log.jsonl holds the same SHA-256 for each reply that it took: compare "
         "them. The time is this machine's, with its distance from UTC.",
     ]
