@@ -134,7 +134,7 @@ def is_raise(account: Account, budget: Budget | None) -> bool:
 def check_bounded(state: Path, plan: Plan) -> None:
     """Refuse a plan without a bound while a budget is in force, though site.yaml lost it."""
     why = why_unbounded(plan)
-    if not why or not StateFolder(state).privacy.exists():
+    if not why:
         return
     for line in ledger.newest_first(StateFolder(state).privacy):
         if line["what"] in ("budget", "tighten"):

@@ -205,7 +205,8 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
     """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
-        budget.check_bounded(site.state, task.plan)
+        if StateFolder(site.state).privacy.exists():
+            budget.check_bounded(site.state, task.plan)
         if task.plan.privacy.noise or task.plan.privacy.secure_sum:
             check_statements(site.state)
         approvals.require(site.state, task.plan, site.policy)
