@@ -15,6 +15,7 @@ from medfl_server.commands.models import models
 from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.score import score
 from medfl_server.commands.suggest_plan import suggest_plan
+from medfl_server.console.command import console
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import open_study
 
@@ -289,9 +290,8 @@ def export(
             screen.say(line)
 
 
-app.command()(models)
-app.command()(suggest_plan)
-app.command()(dossier)
+for command in (models, suggest_plan, dossier, console):
+    app.command()(command)
 app.command("plan")(write_plan)
 
 

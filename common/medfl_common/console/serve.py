@@ -26,6 +26,7 @@ def serve(
                 f"port {port} on {host} cannot be used for the console ({system_reason(error)})",
                 todo="stop what uses it, or take another with --port",
             ) from None
+        listening.listen()  # who follows the link at once waits, and is not refused
         ready(listening.getsockname()[1])
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, date_header=False,

@@ -11,7 +11,6 @@ from medfl_common.ops.user import user_name
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.visible import visible
-from medfl_common.wire.goodbye import MAX_MESSAGE
 from medfl_server.study.run_directory import open_study
 
 NO_MESSAGE = "no reason was given"
@@ -36,6 +35,8 @@ class PauseWish:
 
 def wish_pause(folder: Path, message: str, is_now: bool) -> bool:
     """Write the wish; say whether a coordinator runs that will see it."""
+    from medfl_common.wire.goodbye import MAX_MESSAGE  # imports Flower
+
     if open_study(folder).log.read(Finished):
         raise RunError("the study is finished; there is nothing to pause")
     message = message.encode(errors="replace").decode()  # a terminal may give what is no text

@@ -36,6 +36,7 @@ function follow() {
     heard = Date.now();
     since = at;
     for (const id in parts) put(id, parts[id]);
+    tick();
     say(document.querySelector("#answer strong")?.textContent);
   };
   source.addEventListener("alive", () => { heard = Date.now(); });
