@@ -290,8 +290,8 @@ def export(
             screen.say(line)
 
 
-for command in (models, suggest_plan, dossier, console):
-    app.command()(command)
+for last in (models, suggest_plan, dossier, console):
+    app.command()(last)
 app.command("plan")(write_plan)
 
 
