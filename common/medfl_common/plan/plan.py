@@ -43,6 +43,7 @@ ADDED = (
     ("training.augmentation", "rotation_3d_deg"),
     ("training.augmentation", "elastic"),
     ("federation", "keep_every"),
+    ("federation", "participants"),
     ("training", "epochs_range"),
     ("training", "loss"),
     ("evaluation", "surface_mm"),
@@ -99,6 +100,8 @@ class Plan(Settings):
         checks = (why_unknown, why_unfit, why_unfit_dense, why_unfit_privacy, why_too_dear)
         if unfit := next((reason for check_ in checks if (reason := check_(self))), ""):
             raise ValueError(unfit)
+        if self.federation.participants and not self.federation.statistics:
+            raise ValueError("federation.participants needs federation.statistics: true")
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
         return self
