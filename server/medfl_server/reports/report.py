@@ -22,6 +22,7 @@ from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.reports.scores import shown_event
 from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.data import data_section
+from medfl_server.reports.sections.flow import flow_sections
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
 from medfl_server.reports.sections.outside import outside_section
@@ -51,6 +52,7 @@ def write_report(study: Study) -> Path:
     sections = [
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
+        *flow_sections(events, study.plan),
         rounds_section(names, rounds, scored, study.plan),
         result_section(study, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),
