@@ -4,10 +4,11 @@ All are counts under fixed names; they hold no word of a site, no path and nobod
 (Schulz, Altman, Moher 2010) and CLAIM (Tejani et al. 2024) ask for both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from medfl_common.files import Json
 from medfl_common.metrics.site_statistics import AGES, SEXES
 
 Reason = Literal[
@@ -35,7 +36,7 @@ IN_WORDS: dict[Reason, str] = {
 }
 STUDY_PARTS = ("train", "validation", "test")
 # ViewPosition (0018,5101), or the code of the view; PS3.3 C.8.11.7, PS3.16 CID 4010 and 4014.
-VIEWS = ("PA", "AP", "LL", "RL", "CC", "MLO", "ML", "LM", "other or not known")
+VIEWS = ("PA", "AP", "LL", "RL", "LATERAL", "CC", "MLO", "ML", "LM", "other or not known")
 # How Manufacturer (0008,0070) begins, in capitals; several beginnings are one maker.
 MAKERS = {
     "GE": ("GE",),
@@ -97,3 +98,27 @@ def maker_place(written: str) -> int:
 def by_part(parts: Sequence[Sequence[int]], n: int) -> Rows:
     """Count categories: the place of each image, part by part, as (n, parts)."""
     return tuple(tuple(list(part).count(i) for part in parts) for i in range(n))
+
+
+def participants_to_json(told: Participants) -> dict[str, Json]:
+    """Write a flow for the run log; reasons by their codes, so a later list may be another."""
+    own: dict[str, Json] = {"files": told.files, "found_patients": told.found_patients}
+    for name in ("reasons", "reason_patients"):
+        own[name] = dict(zip(REASONS, getattr(told, name), strict=True))
+    for name in ("images", "patients"):
+        own[name] = [*getattr(told, name)]
+    for name in TABLES:
+        own[name] = [[*row] for row in getattr(told, name)]
+    return own
+
+
+def participants_from_json(told: Mapping[str, Any]) -> Participants:
+    """Read it; a reason of another version's list is left out."""
+    counts = {
+        name: tuple(int(told[name].get(code, 0)) for code in REASONS)
+        for name in ("reasons", "reason_patients")
+    }
+    parts = {name: tuple(map(int, told[name])) for name in ("images", "patients")}
+    tables = {name: tuple(tuple(map(int, row)) for row in told[name]) for name in TABLES}
+    files, found = int(told["files"]), int(told["found_patients"])
+    return Participants(files, found, **counts, **parts, **tables)
