@@ -186,7 +186,8 @@ def _numbers(plan: Plan) -> str:
     if plan.privacy.noise is not None:
         return leaves(plan.privacy.noise)
     return (
-        f"the numbers of images and steps, the mean training loss{_start_loss(plan)} and the time"
+        f"the numbers of images and steps, the mean training loss{_start_loss(plan)}, the time, "
+        "and whether a GPU worked"
     )
 
 
@@ -271,7 +272,13 @@ def _statistics(plan: Plan) -> str:
     if not plan.federation.statistics:
         return "no counts of the data leave"
     names = ", ".join(lengths(0))
-    return f"counts of samples, patients and files left out, and by band: {names}"
+    flow = (
+        "; files that take no part, with their patients, by a fixed list of reasons; images by "
+        "training, validation and test part and by class, age, sex, view and scanner maker "
+        "(policies P5 and P7)"
+    )
+    told = flow if plan.federation.participants else ""
+    return f"counts of samples, patients and files left out, and by band: {names}{told}"
 
 
 def _printable(text: str) -> str:

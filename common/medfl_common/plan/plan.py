@@ -44,6 +44,7 @@ ADDED = (
     ("training.augmentation", "rotation_3d_deg"),
     ("training.augmentation", "elastic"),
     ("federation", "keep_every"),
+    ("federation", "participants"),
     ("training", "epochs_range"),
     ("training", "loss"),
     ("evaluation", "surface_mm"),
@@ -104,6 +105,8 @@ class Plan(Settings):
         )  # fmt: skip
         if unfit := next((reason for check_ in checks if (reason := check_(self))), ""):
             raise ValueError(unfit)
+        if self.federation.participants and not self.federation.statistics:
+            raise ValueError("federation.participants needs federation.statistics: true")
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
         return self

@@ -53,7 +53,7 @@ def write_report(study: Study) -> Path:
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
         rounds_section(names, rounds, scored, study.plan),
-        result_section(study, shown),
+        result_section(study.plan, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),
         *outside_section(events, study.plan),
         stand_out_section(asked, names),
