@@ -19,6 +19,7 @@ from medfl_server.reports.heterogeneity import read_statistics, told_counts
 from medfl_server.reports.letters import letters_of
 from medfl_server.reports.marks import marks
 from medfl_server.reports.model_in_words import limits, output_of, what_it_does
+from medfl_server.reports.primary import primary_aim
 from medfl_server.reports.scores import (
     ALL,
     SUMMED,
@@ -60,7 +61,9 @@ def write_model_card(study: Study) -> Path | None:
         _identity(study, event),
     ]
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
-    answer = _answer(study, shown, letters)
+    answer = _answer(study, shown, letters) + primary_aim(
+        study.log.read(Event), study.plan, letters
+    )
     page = render(title, question, answer, sections, __version__)
     write_atomic(study.files.model_card_page, page.encode())
     text = as_markdown(title, answer, sections)
