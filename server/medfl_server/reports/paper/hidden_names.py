@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from medfl_common.run.compared import Compared
 from medfl_common.run.decisions import RosterChanged, TakenBack
 from medfl_common.run.events import Asked, DataRead, Event, Finished, LateReply, Started
 
@@ -32,6 +33,8 @@ def _renamed(event: Event, names: Names) -> Event:
         facts["sites"] = [names.get(site, site) for site in event.roster]
     elif isinstance(event, LateReply | TakenBack | RosterChanged):
         facts[SITE] = names.get(str(facts[SITE]), "another site")
+    elif isinstance(event, Compared):
+        facts["name"] = names.get(event.name, event.name)
     elif isinstance(event, DataRead):
         facts["sources"] = _folders(facts["sources"], names)
     return type(event)(facts)

@@ -153,3 +153,18 @@ def _limit(plan: Plan) -> str:
     if noise is None:
         return ""
     return f" Hospitals with fewer than {noise.least_patients} patients to train on took no part."
+
+
+def deidentification(facts: Facts) -> str:
+    """Say what keeps patients unidentifiable; it holds in every run."""
+    return HIDDEN
+
+
+def predictors(facts: Facts) -> str:
+    """Say what the model sees."""
+    return "The model sees the pixels of an image; no header value and no clinical fact."
+
+
+def sheet(facts: Facts) -> str:
+    """Say how data were selected, prepared and divided."""
+    return " ".join([eligibility(facts), preprocessing(facts), split(facts)])

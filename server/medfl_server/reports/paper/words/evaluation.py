@@ -2,6 +2,7 @@
 
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import RoundMade
+from medfl_server.reports.model_in_words import output_of
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.scores import n_scored_in, score_counts_in, score_counts_of_groups
 from medfl_server.reports.sections.independence import BY_PATIENT, whose_images
@@ -122,3 +123,49 @@ def is_scored_by_round(rounds: list[RoundMade]) -> bool:
 def _images(n: dict[str, int]) -> str:
     where = "1 hospital" if len(n) == 1 else f"{len(n)} hospitals"
     return f"{sum(n.values())} images of {where}"
+
+
+def clusters(facts: Facts) -> str:
+    """Say how hospitals and patients, which are clusters, are heeded."""
+    return f"Scores are told for each hospital and over all. {BY_PATIENT}"
+
+
+def metrics_and_plots(facts: Facts) -> str:
+    """Name scores and plots."""
+    plots = "Plots: scores by hospital, and by round"
+    more = "" if facts.plan.task.is_dense else ", ROC, observed against predicted"
+    return f"{metrics(facts)} {calibration(facts)} {plots}{more}.".replace("  ", " ")
+
+
+def predicted(facts: Facts) -> str:
+    """Say how predictions are made."""
+    return (
+        "Each hospital scored the model's shared weights on its own images, prepared as for "
+        "training, with medfl; medfl-server export gives model and preparation for other programs."
+    )
+
+
+def fairness(facts: Facts) -> str:
+    """Say which groups were scored apart; empty: the plan asks for none."""
+    groups = facts.plan.evaluation.subgroups
+    return f"The final model was scored apart by {', '.join(groups)}." if groups else ""
+
+
+def output(facts: Facts) -> str:
+    """Say what the model gives, and where its threshold comes from."""
+    return f"Output: {output_of(facts.plan)}. {threshold(facts.plan)}".rstrip()
+
+
+def apart(facts: Facts) -> str:
+    """Say how those who were scored differ from those who were trained on, by design."""
+    if facts.finished is None:
+        return ""
+    return f"Validation and test parts are of the hospitals that trained it. {external(facts)}"
+
+
+def testing(facts: Facts) -> str:
+    """Say how the model was validated and tested; empty of a study without scores."""
+    found = internal(facts)
+    if not found:
+        return ""
+    return " ".join([metrics(facts), found, external(facts)])

@@ -10,7 +10,8 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
 from medfl_common.wire.cost import sizes
 from medfl_server.reports.choice import why
-from medfl_server.reports.model_in_words import output_of
+from medfl_server.reports.model_in_words import output_of, what_it_does
+from medfl_server.reports.paper.cost import in_words
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.scores import model_round
 
@@ -163,3 +164,44 @@ def privacy(plan: Plan) -> str:
     if not found:
         return "Neither noise nor secure sums: nothing bounds what an update tells of a patient."
     return f"Updates were protected by {' and '.join(found)}."
+
+
+def building(facts: Facts) -> str:
+    """Say how the model was built: network, start, training, choice."""
+    return " ".join([network(facts), start(facts), training(facts), choice(facts)])
+
+
+def design(facts: Facts) -> str:
+    """Say what the model does, what it optimises and what it gives."""
+    plan = facts.plan
+    return (
+        f"{what_it_does(plan)} Training minimises the loss {plan.training.loss} on hospitals' "
+        f"images. Output: {output_of(plan)}. {privacy(plan)}"
+    )
+
+
+def resources(facts: Facts) -> str:
+    """Say what network it is, and what training cost."""
+    return " ".join(text for text in (network(facts), in_words(facts)) if text)
+
+
+def updated(facts: Facts) -> str:
+    """Say that a finished model is not changed by its scores; empty before."""
+    if facts.finished is None:
+        return ""
+    return (
+        "The final model was not updated or recalibrated after it was scored. The temperature and "
+        "thresholds that the validation part suggests are told beside it."
+    )
+
+
+def imbalance(facts: Facts) -> str:
+    """Say what makes up for rare classes."""
+    kind = facts.plan.training.class_balance
+    words = {
+        "none": "No method against imbalance of classes was used.",
+        "weights": "Rare classes weigh more in the loss, by one over their share at a hospital.",
+        "sampling": "Images of rare classes are drawn more often, by one over their share at a "
+        "hospital.",
+    }
+    return words[kind]

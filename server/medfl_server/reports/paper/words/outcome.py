@@ -2,21 +2,27 @@
 
 from collections.abc import Sequence
 
+from medfl_common.metrics.box_counts import merge_boxes
 from medfl_common.metrics.counts import confusion_scores
 from medfl_common.metrics.estimates import estimates
+from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.run.events import Asked, Resumed, RoundWithoutQuorum
 from medfl_server.reports.marks import marks
 from medfl_server.reports.model_in_words import limits as limits_in_words
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.scores import (
     ALL,
+    box_counts_in,
+    mask_counts_in,
     n_scored_in,
     part_of,
     score_counts_in,
     score_counts_of_groups,
     score_sites,
 )
+from medfl_server.reports.sections.boxes import box_table
 from medfl_server.reports.sections.confusion import printed
+from medfl_server.reports.sections.masks import mask_table
 from medfl_server.reports.sections.numbers import number, with_interval
 from medfl_server.reports.sections.privacy import membership_in_words
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
@@ -165,3 +171,34 @@ def membership(facts: Facts) -> str:
 def has_scores(facts: Facts) -> bool:
     """Say whether any site shares scores of the final model."""
     return bool(facts.shown and n_scored_in(facts.shown))
+
+
+def estimates_in_words(facts: Facts) -> str:
+    """Give rates at the threshold, or of masks and boxes every score with its interval."""
+    if facts.shown is None or not n_scored_in(facts.shown):
+        return ""
+    if not facts.plan.task.is_dense:
+        return diagnostic(facts)
+    part = part_of(facts.shown)
+    masks, boxes = mask_counts_in(facts.shown), box_counts_in(facts.shown)
+    table = (
+        mask_table(merge_masks([*masks.values()]), facts.plan)
+        if masks
+        else box_table(merge_boxes([*boxes.values()]))
+    )
+    told = [
+        f"{name} {value} ({interval})" for name, value, interval in table.rows if value != "n/a"
+    ]
+    return f"On the {part} part: {'; '.join(told)}." if told else ""
+
+
+def performance_by_group(facts: Facts) -> str:
+    """Give the main score on each part, and the rates of groups."""
+    found = performance(facts)
+    return f"{found} {by_group(facts)}".rstrip() if found else ""
+
+
+def capabilities(facts: Facts) -> str:
+    """Say how good the model is, for whom, and what limits it; empty without scores."""
+    found = performance_by_group(facts)
+    return f"{found} {limits(facts)}" if found else ""
