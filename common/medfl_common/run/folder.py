@@ -85,6 +85,21 @@ class RunFolder:
         return self.path / "dossier.html"
 
     @property
+    def actions(self) -> Path:
+        """Who did what by the console, chained by hashes."""
+        return self.path / "actions.jsonl"
+
+    @property
+    def console(self) -> Path:
+        """What a running console keeps; see ConsoleFolder."""
+        return self.path / "console"
+
+    @property
+    def console_users(self) -> Path:
+        """Who may sign in to the console, and as what."""
+        return self.path / "console.yaml"
+
+    @property
     def tls(self) -> Path:
         """The study's certificate authority and the server's certificate."""
         return self.path / "tls"
