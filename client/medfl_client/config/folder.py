@@ -65,11 +65,6 @@ class SiteFolder:
         return self.path / "privacy.head"
 
     @property
-    def console_users(self) -> Path:
-        """Who may sign in to the console, and as what."""
-        return self.path / "console.yaml"
-
-    @property
     def state(self) -> Path:
         """What medfl itself writes; see StateFolder."""
         return self.path / "state"
@@ -116,16 +111,6 @@ class StateFolder:
     def incidents(self) -> Path:
         """Full texts of errors, which never leave."""
         return self.path / "incidents.jsonl"
-
-    @property
-    def actions(self) -> Path:
-        """Who did what by the console, chained by hashes."""
-        return self.path / "actions.jsonl"
-
-    @property
-    def console(self) -> Path:
-        """What a running console keeps; see ConsoleFolder."""
-        return self.path / "console"
 
     @property
     def approvals(self) -> Path:

@@ -44,50 +44,48 @@ class Wanted:
     trust_from: Sequence[str] = ("127.0.0.1",)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a console's own files are.
-
-    Args:
-        users: Its users file.
-        folder: What it keeps while it runs; it is made.
-        own: The certificate and key of the study's own authority, where there are any.
-    """
-
-    users: Path
-    folder: ConsoleFolder
-    own: Certificate | None = None
-
-
 def open_console(
-    console: Console, wanted: Wanted, place: Place, roles: Sequence[str], screen: Screen
+    console: Console,
+    wanted: Wanted,
+    folder: ConsoleFolder,
+    roles: Sequence[str],
+    screen: Screen,
+    own: Certificate | None = None,
 ) -> None:
     """Answer until Ctrl-C, and say how people come in; raises ConfigError or LinkError.
 
     The console takes its cookie, users, proxy and links from here.
+
+    Args:
+        console: What answers.
+        wanted: Where.
+        folder: What it keeps.
+        roles: All of the console; each gets a link.
+        screen: Says where it is.
+        own: The certificate of the study's own authority, where there is one.
     """
-    certificate, proxy = _certificate(wanted, place), _proxy(wanted)
+    certificate, proxy = _certificate(wanted, own), _proxy(wanted)
     hosts = _hosts(wanted)
     console.is_tls = certificate is not None or proxy is not None
-    console.users, console.proxy = Users(place.users, roles), proxy
+    console.users, console.proxy = Users(folder.users, roles), proxy
     console.users.has_passwords()  # a file that cannot be used is told now
     if console.users.fault:
         raise ConfigError(console.users.fault, todo="repair it", data=NOTHING_OPENED)
-    console.doors.mark_of, console.doors.asked = console.users.mark_of, place.folder.links
-    place.folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    place.folder.path.chmod(0o700)
+    console.doors.mark_of, console.doors.asked = console.users.mark_of, folder.links
+    folder.running.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.running.chmod(0o700)
 
     def ready(port: int) -> None:
         console.cookie = f"medfl_{port}"
         address = _address(wanted, certificate is not None, proxy is not None, port)
-        links.begin(place.folder.links, address)
+        links.begin(folder.links, address)
         _tell(console, address, roles, screen)
 
-    with locked(place.folder.path, todo="use --link, or stop that console first"):
+    with locked(folder.running, todo="use --link, or stop that console first"):
         try:
             serve(console.app(hosts), wanted.bind, wanted.port, ready, certificate)
         finally:
-            place.folder.links.unlink(missing_ok=True)
+            folder.links.unlink(missing_ok=True)
 
 
 def ask_link(folder: ConsoleFolder, who: str, role: str, roles: Sequence[str]) -> str:
@@ -101,10 +99,10 @@ def ask_link(folder: ConsoleFolder, who: str, role: str, roles: Sequence[str]) -
 
 def is_open(folder: ConsoleFolder) -> bool:
     """Say whether a console runs here."""
-    return folder.path.is_dir() and bool(holder(folder.path))
+    return folder.running.is_dir() and bool(holder(folder.running))
 
 
-def _certificate(wanted: Wanted, place: Place) -> Certificate | None:
+def _certificate(wanted: Wanted, own: Certificate | None) -> Certificate | None:
     if bool(wanted.certificate) != bool(wanted.key):
         raise ConfigError(
             "a certificate needs its key, and a key its certificate",
@@ -114,13 +112,13 @@ def _certificate(wanted: Wanted, place: Place) -> Certificate | None:
         return Certificate(wanted.certificate, wanted.key)
     if is_loopback(bare(wanted.bind)):
         return None
-    if place.own is None:
+    if own is None:
         raise ConfigError(
             f"a console on {wanted.bind} can be reached from other machines, and needs TLS",
             todo="give --cert and --key, or leave --bind out: then it is for this machine alone",
             data=NOTHING_OPENED,
         )
-    return place.own
+    return own
 
 
 def _hosts(wanted: Wanted) -> list[str]:

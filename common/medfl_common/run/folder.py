@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def live(self) -> Path:
+        """What a study that runs waits for at this moment: a hint, which no page needs."""
+        return self.path / "live.json"
+
+    @property
     def roster(self) -> Path:
         """The hospitals and their public keys."""
         return self.path / "roster.json"
@@ -85,19 +90,9 @@ class RunFolder:
         return self.path / "dossier.html"
 
     @property
-    def actions(self) -> Path:
-        """Who did what by the console, chained by hashes."""
-        return self.path / "actions.jsonl"
-
-    @property
-    def console(self) -> Path:
-        """What a running console keeps; see ConsoleFolder."""
-        return self.path / "console"
-
-    @property
-    def console_users(self) -> Path:
-        """Who may sign in to the console, and as what."""
-        return self.path / "console.yaml"
+    def paper(self) -> Path:
+        """What a paper on the study needs."""
+        return self.path / "paper"
 
     @property
     def tls(self) -> Path:
