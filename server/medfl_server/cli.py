@@ -15,7 +15,7 @@ from medfl_server.commands.models import models
 from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.score import score
 from medfl_server.commands.suggest_plan import suggest_plan
-from medfl_server.console.command import console
+from medfl_server.console.command import add_console
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import open_study
 
@@ -290,9 +290,10 @@ def export(
             screen.say(line)
 
 
-for last in (models, suggest_plan, dossier, console):
+for last in (models, suggest_plan, dossier):
     app.command()(last)
 app.command("plan")(write_plan)
+add_console(app)
 
 
 def main() -> None:

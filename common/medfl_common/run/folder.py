@@ -90,6 +90,11 @@ class RunFolder:
         return self.path / "dossier.html"
 
     @property
+    def paper(self) -> Path:
+        """What a paper on the study needs."""
+        return self.path / "paper"
+
+    @property
     def tls(self) -> Path:
         """The study's certificate authority and the server's certificate."""
         return self.path / "tls"

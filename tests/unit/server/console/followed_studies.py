@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.conftest import MakePlan
-from tests.consoles import HOST, Browser
+from tests.consoles import Browser, come_in
 
-from medfl_common.console.doors import Doors
 from medfl_common.files import Json
 from medfl_common.run.folder import RunFolder
 from medfl_server.console.room import build
@@ -52,8 +51,4 @@ def say_live(study: Study, kind: str, round_: int, ago: float, **states: str) ->
 
 def browser(*folders: Path, role: str = "coordinator") -> Browser:
     """Sign in to a console of these directories."""
-    doors = Doors()
-    console = build(folders, doors, lambda visitor, what, facts: None)
-    found = Browser(console.app([HOST]))
-    found.get(f"/enter?code={doors.link('somebody', role)}")
-    return found
+    return come_in(build(folders), role)

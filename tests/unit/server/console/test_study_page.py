@@ -131,8 +131,8 @@ def test_the_console_runs_without_torch_and_in_little_memory(study: Study) -> No
     with subprocess.Popen(console, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            link = re.search(r"http://\S+", process.stdout.readline())
-            assert link is not None
+            said = iter(process.stdout.readline, "")
+            link = next(filter(None, (re.search(r"http://\S+enter\S+", line) for line in said)))
             opener = build_opener(HTTPCookieProcessor(CookieJar()))
             opener.open(link[0])
             with opener.open(f"{link[0].partition('/enter')[0]}{PAGE}") as page:
