@@ -9,7 +9,10 @@ from tests.conftest import MakePlan
 from tests.unit.server.console.followed_studies import browser, enrolled, made, say_live
 
 from medfl_common.console import live
+from medfl_common.console.folder import ConsoleFolder
+from medfl_common.console.opening import ask_link
 from medfl_common.files import locked
+from medfl_server.console.command import ROLES
 from medfl_server.study.run_directory import Study
 from medfl_sim.local.deployment import command
 
@@ -131,11 +134,11 @@ def test_the_console_runs_without_torch_and_in_little_memory(study: Study) -> No
     with subprocess.Popen(console, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            said = iter(process.stdout.readline, "")
-            link = next(filter(None, (re.search(r"http://\S+enter\S+", line) for line in said)))
+            assert "the console is open at" in process.stdout.readline()
+            link = ask_link(ConsoleFolder(study.folder), "Ada", "viewer", ROLES)
             opener = build_opener(HTTPCookieProcessor(CookieJar()))
-            opener.open(link[0])
-            with opener.open(f"{link[0].partition('/enter')[0]}{PAGE}") as page:
+            opener.open(link)
+            with opener.open(f"{link.partition('/enter')[0]}{PAGE}") as page:
                 assert b"2 of 14 rounds made" in page.read()
             maps = Path(f"/proc/{process.pid}/maps").read_text()
             status = Path(f"/proc/{process.pid}/status").read_text()
