@@ -29,6 +29,7 @@ MAY_CHANGE = (
     "federation.norm_limit",
     "federation.rounds",
     "evaluation.early_stop",
+    "evaluation.primary",
 )
 
 

@@ -70,7 +70,7 @@ def state(study: Study, events: list[Event], rounds: list[RoundMade]) -> str:
     last, who = events[-1] if events else None, who_stopped(events, study.plan)
     made = f"{len(rounds)} of {study.plan.federation.rounds} rounds"
     stopped = f" The study was {who}." if who else ""
-    if isinstance(last, Finished):
+    if any(isinstance(event, Finished) for event in events):  # more may be scored after it
         return stopped
     if who:
         return f"{stopped} The last scoring is not done."
