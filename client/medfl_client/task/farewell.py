@@ -36,7 +36,8 @@ class Farewell(str):
         if goodbye.why == "finished":
             model = StateFolder(state).models / goodbye.run
             where = f"in {model}" if model.exists() else "with the coordinator"
-            what = f"is finished; the final model is {where}"
+            ended = f': the coordinator has ended it, and says: "{visible(goodbye.message)}"'
+            what = f"is finished{ended if goodbye.message else ''}; the final model is {where}"
         else:
             why = "wished" if goodbye.why == "paused" and goodbye.message else goodbye.why
             rests = RESTS[why].format(visible(goodbye.message))

@@ -25,6 +25,11 @@ class RunFolder:
         return self.path / "pause.json"
 
     @property
+    def stop(self) -> Path:
+        """A person's wish that the study end."""
+        return self.path / "stop.json"
+
+    @property
     def facts(self) -> Path:
         """The run's id and the plan's hash."""
         return self.path / "study.json"
@@ -155,6 +160,11 @@ class RunFolder:
     def revoked(self) -> Path:
         """The keys that were let out again, with name and time."""
         return self.path / "revoked.json"
+
+    @property
+    def compared(self) -> Path:
+        """Whose fingerprint was compared by telephone, by whom and when."""
+        return self.path / "compared.json"
 
     @property
     def invitations(self) -> Path:

@@ -138,7 +138,7 @@ def refuse_alike(studies: Sequence[Study]) -> None:
 
 def is_over(study: Study) -> bool:
     """Say whether a study is finished, and its final model is written."""
-    from medfl_common.run.model_file import WEIGHTS  # imports torch, which a console does without
+    from medfl_common.run.model_file import WEIGHTS  # imports torch
 
     return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
