@@ -178,7 +178,8 @@ class Policy(Settings):
     """Kinds of metrics that may leave. `scores`: the counts from which all scores follow, and
     groups. What is not listed is taken out. `exact_auc` is of earlier versions: it never leaves."""
     share_statistics: bool = True
-    """Counts and an intensity histogram of the data may leave, where a plan asks."""
+    """Counts and an intensity histogram of the data may leave, where a plan asks; so may counts of
+    files by the reason why they take no part, and of images by part."""
     share_subgroups: bool = True
     """Scores by sex, age band and manufacturer may leave, where a plan asks."""
     share_features: bool = True
