@@ -92,8 +92,8 @@ def merge_masks(parts: Sequence[MaskCounts]) -> MaskCounts:
     """Add up the counts of disjoint sets of patients; weight the loss by cases."""
     n = sum(part.n for part in parts)
     loss = sum(part.loss * part.n for part in parts) / max(n, 1)
-    sums = (np.sum([getattr(p, k) for p in parts], axis=0) for k in SUMMED)
-    return MaskCounts(n, loss, *sums, effects=_joined_effects([p for p in parts if p.n]))
+    whole = MaskCounts(n, loss, *(np.sum([getattr(p, k) for p in parts], axis=0) for k in SUMMED))
+    return replace(whole, effects=_joined_effects([part for part in parts if part.n]))
 
 
 def _joined_effects(parts: Sequence[MaskCounts]) -> NDArray[np.float64] | None:

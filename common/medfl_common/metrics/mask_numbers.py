@@ -1,6 +1,7 @@
 """The counts of a segmentation as lists of whole numbers, as they leave a hospital, and back."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def to_numbers(counts: MaskCounts) -> dict[str, list[int]]:
 
 def from_numbers(n: int, loss: float, told: Mapping[str, Counts]) -> MaskCounts:
     """Read the lists, each in its shape; a mean times its cases is the sum, and so on."""
-    lists = {name: told[PREFIX + name] for name in COUNTED}
+    lists: dict[str, Any] = {name: told[PREFIX + name] for name in COUNTED}
     means, deviations = (told[PREFIX + name] / PARTS for name in ("means", "deviations"))
     cases = lists["cases"][:, [IN_TRUTH]]
     squares = (means**2 + deviations**2) * cases
