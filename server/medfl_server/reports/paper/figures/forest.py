@@ -22,6 +22,7 @@ from medfl_server.reports.scores import (
     mask_counts_in,
     part_of,
     score_counts_in,
+    score_sites,
 )
 from medfl_server.reports.sections.numbers import ends_of
 from medfl_server.reports.sections.shared import main_score
@@ -40,10 +41,7 @@ def forest_drawing(facts: Facts) -> Iterator[Drawing]:
     if not found:
         return
     name, word = main_score(facts.plan)
-    whole = next(
-        (e.value for part, where, e in found if where == ALL and part == _part(facts)), None
-    )
-    at = 0.5 if name == "auc" else (whole or 0.0)
+    at = 0.5 if name == "auc" else _whole(facts, name)
     line = "chance" if name == "auc" else "the value over all sites"
     bars = {
         f"{where}, {part} (n = {e.n})": _bar(e.value, e.low, e.high)
@@ -90,5 +88,6 @@ def _of_event(event: Asked, plan: Plan) -> list[tuple[str, Estimate]]:
     return [(site, auc_estimate(one, plan.task.type)) for site, one in {**counts, **joined}.items()]
 
 
-def _part(facts: Facts) -> str:
-    return part_of(facts.shown) if facts.shown else ""
+def _whole(facts: Facts, name: str) -> float:
+    found = score_sites(facts.shown).get(ALL) if facts.shown else None
+    return (found.values.get(name) if found else None) or 0.0
