@@ -19,11 +19,12 @@ FEW = (
 
 def flow_sections(events: Sequence[Event], plan: Plan) -> list[Section]:
     """Show where files and patients went, who is in which part, and how long the sites worked."""
-    return [
-        _flow_section(flow_of(events, plan)),
-        *_table_section(table_one(events, plan)),
-        *_hours_section(events),
-    ]
+    return [*who_sections(events, plan), *_hours_section(events)]
+
+
+def who_sections(events: Sequence[Event], plan: Plan) -> list[Section]:
+    """Show where files and patients went, and who is in which part."""
+    return [_flow_section(flow_of(events, plan)), *_table_section(table_one(events, plan))]
 
 
 def _flow_section(flow: Flow) -> Section:
