@@ -1,6 +1,5 @@
 """Who signs in to a console by password or by a proxy, and who does not."""
 
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -107,15 +106,15 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(small: Small) -> None
     assert users is not None
     took: dict[str, list[float]] = {"Ada": [], "Ben": [], "Eve": []}
     users.check("Ada", "x")
-    for _ in range(7):
+    for _ in range(3):
         for name, times in took.items():
             started = time.process_time()
             assert not users.check(name, "wrong")
             times.append(time.process_time() - started)
 
-    medians = [statistics.median(times) for times in took.values()]
+    shortest = [min(times) for times in took.values()]
 
-    assert max(medians) < 2 * min(medians), medians
+    assert max(shortest) < 2 * min(shortest), took
 
 
 @pytest.mark.parametrize(
