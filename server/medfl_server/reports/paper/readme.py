@@ -16,8 +16,8 @@ LETTERS = (
     "card. `--names` writes their names."
 )
 JUDGE = (
-    "Nothing here judges that the study is sound, ethical or lawful, and no line is a checklist's own "
-    "wording: read the original before you hand one in."
+    "Nothing here judges that the study is sound, ethical or lawful, and no line is a "
+    "checklist's own wording: read the original before you hand one in."
 )
 
 
