@@ -11,13 +11,15 @@ from tests.browser.windows import Windows
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHROMIUM = Path(os.environ.get("MEDFL_CHROMIUM", "/usr/bin/chromium"))
+NAMED = os.environ.get("MEDFL_CHROMIUM", "")
+CHROMIUM = Path(NAMED or "/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator["Browser"]:
     """The browser itself, started once."""
     if not CHROMIUM.exists():
+        assert not NAMED, f"MEDFL_CHROMIUM names {NAMED}, and it is not there"
         pytest.skip(f"there is no {CHROMIUM} on this machine (MEDFL_CHROMIUM names another)")
     from playwright.sync_api import sync_playwright
 

@@ -124,23 +124,26 @@ class Console:
         return dataclasses.replace(found, address=address_of(request, self.proxy))
 
     def told(
-        self, visitor: Visitor | None, what: str, then: str = "/", status: int = 200, todo: str = ""
-    ) -> Response:
-        """Say one thing, and lead on."""
+        self, visitor: Visitor | None, what: str, then: str = "/", status: int = 200,
+        todo: str = "", is_read: bool = False,
+    ) -> Response:  # fmt: skip
+        """Say one thing, and lead on; `is_read`: of a page that was asked for, not of an action."""
         html = self.render(
             "told.html.j2", visitor=visitor, csrf=visitor.csrf if visitor else "", what=what,
-            todo=todo, then=then, is_bad=status >= 400, path="",
+            todo=todo, then=then, is_bad=status >= 400, is_read=is_read, path="",
         )  # fmt: skip
         return HTMLResponse(html, status)
 
-    def of_error(self, visitor: Visitor, error: MedflError, status: int) -> Response:
+    def of_error(
+        self, visitor: Visitor, error: MedflError, status: int, is_read: bool = False
+    ) -> Response:
         """Say what is wrong, what became of the data, and what to do."""
         what = ". ".join(filter(None, (error.what, error.data)))
-        return self.told(visitor, f"{what}.", status=status, todo=error.todo)
+        return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read)
 
     def _in_words(self, status: int) -> Callable[[Request, Exception], Response]:
         def answer(request: Request, error: Exception) -> Response:
             visitor = self.visitor_of(request, is_asking=False)
-            return self.told(visitor, NO_ANSWER[status], status=status)
+            return self.told(visitor, NO_ANSWER[status], status=status, is_read=status == 404)
 
         return answer
