@@ -36,6 +36,7 @@ RUN = {
     "sums/total.bin": "the newest sum, still masked",
 }
 COORDINATOR = {
+    "live.json": "what the study waits for at this moment; true only while `run` is at work",
     "roster.json": "the enrolled hospitals and their public keys",
     "revoked.json": "the keys that were let out again, with name and time",
     "invitations.json": "who was invited, the hash of each code, and which keys asked with it",

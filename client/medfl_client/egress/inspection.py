@@ -13,6 +13,7 @@ from medfl_client.egress.feature_rules import why_not
 from medfl_client.egress.held_back import held_back
 from medfl_client.egress.mask_rules import check_masks
 from medfl_client.egress.noise_rules import check_noisy
+from medfl_client.egress.participant_rules import check_participants
 from medfl_client.egress.sums.released import why_not_only_masked
 from medfl_common.errors import LinkError, MedflError, reason_of
 from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
@@ -72,6 +73,7 @@ def inspect(
     if "update" in content:
         _check_update(content.array_records["update"], plan, shapes)
     _check_n_images(numbers, policy, "update" in content)
+    check_participants(numbers, plan, policy, "update" in content)
     if FEATURES in numbers:
         _check_features(numbers, plan, policy, "update" in content)
     if plan is None and (len(content) > 1 or any(name in numbers for name in LISTS)):

@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def live(self) -> Path:
+        """What a study that runs waits for at this moment: a hint, which no page needs."""
+        return self.path / "live.json"
+
+    @property
     def roster(self) -> Path:
         """The hospitals and their public keys."""
         return self.path / "roster.json"
@@ -83,6 +88,11 @@ class RunFolder:
     def dossier_page(self) -> Path:
         """The same as a page."""
         return self.path / "dossier.html"
+
+    @property
+    def paper(self) -> Path:
+        """What a paper on the study needs."""
+        return self.path / "paper"
 
     @property
     def tls(self) -> Path:

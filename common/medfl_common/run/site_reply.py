@@ -23,7 +23,13 @@ from medfl_common.metrics.mask_numbers import from_numbers as masks_from
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.membership import Membership
+from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.run.statistics_facts import (
+    participants_in,
+    statistics_facts,
+    statistics_in,
+)
 
 Facts = Mapping[str, Any]
 
@@ -43,6 +49,7 @@ class SiteReply:
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
         waited: float | None = None, mask_counts: MaskCounts | None = None,
         box_counts: BoxCounts | None = None, membership: Membership | None = None,
+        device: str | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -64,13 +71,14 @@ class SiteReply:
             mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
             box_counts: Counts of a detection's boxes, instead of `score_counts`.
             membership: Counts of trained and held-out images by how well the model knows them.
+            device: `cpu` or `cuda`; None: the site did not tell.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        known = {"waited": waited, "for_round": for_round}
+        known = {"waited": waited, "for_round": for_round, "device": device}
         facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
@@ -88,21 +96,40 @@ class SiteReply:
     @classmethod
     def of_masked(
         cls, seconds: float, bytes_received: int, bytes_sent: int, sha256: str,
-        waited: float | None, versions: Mapping[str, str] | None,
+        waited: float | None, versions: Mapping[str, str] | None, device: str | None = None,
     ) -> Self:  # fmt: skip
         """Note that a site took part in a secure sum, and nothing of what it added."""
         facts: dict[str, Json] = {
             "seconds": seconds, "bytes_received": bytes_received, "bytes_sent": bytes_sent,
             "sha256": sha256,
         }  # fmt: skip
-        facts |= {} if waited is None else {"waited": waited}
+        known = {"waited": waited, "device": device}
+        facts |= {name: value for name, value in known.items() if value is not None}
         return cls(facts if versions is None else {**facts, "versions": {**versions}})
 
     @classmethod
-    def of_statistics(cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int) -> Self:
-        """Note what a site counts of its data."""
-        told = {k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()}
-        return cls({"bytes_received": bytes_received, "bytes_sent": bytes_sent, "statistics": told})
+    def of_statistics(
+        cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int,
+        flow: Participants | None = None,
+    ) -> Self:  # fmt: skip
+        """Note what a site counts of its data, and of how its files became its parts."""
+        sizes = {"bytes_received": bytes_received, "bytes_sent": bytes_sent}
+        return cls({**sizes, **statistics_facts(counts, flow)})
+
+    @property
+    def participants(self) -> Participants | None:
+        """How the site's files became its parts; None: it did not tell."""
+        return participants_in(self.facts)
+
+    @property
+    def seconds(self) -> float:
+        """The site's own time for the work; 0: it is not known."""
+        return float(self.facts.get("seconds", 0.0))
+
+    @property
+    def device(self) -> str | None:
+        """What worked, `cpu` or `cuda`; None: an earlier version did not tell."""
+        return self.facts.get("device")
 
     @property
     def n_images(self) -> int:
@@ -210,11 +237,7 @@ class SiteReply:
     @property
     def statistics(self) -> SiteStatistics | None:
         """What the site counts of its data."""
-        told = self.facts.get("statistics")
-        if told is None:
-            return None
-        counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
-        return SiteStatistics(**counts)
+        return statistics_in(self.facts)
 
 
 def _of_membership(counts: Membership | None) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from medfl_common.run.model_file import read_scores, save_model
 from medfl_server.reports.scores import n_scoring_in, score_counts_in
 from medfl_server.reports.told_features import told_features
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
+from medfl_server.rounds.live import UNSEEN, LiveFile, told_live
 from medfl_server.rounds.loop import RoundLoop
 from medfl_server.rounds.pending import Speed
 from medfl_server.rounds.progress import Follow
@@ -52,8 +53,9 @@ def build_app(
         post = Post(
             grid, connected_sites, roster, ttl_s, explain, signer, outside, virtual_keys
         )  # fmt: skip
-        loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed)
-        with quick_collections(), goodbye_where_it_rests(study, post):
+        live = LiveFile(study) if sites_keep_models else UNSEEN  # virtual hospitals take turns
+        loop = RoundLoop(study, post, announce, follow, sites_keep_models, speed, live)
+        with quick_collections(), goodbye_where_it_rests(study, post), told_live(live):
             shared = loop.run()
         _, start = initial_weights(study)
         finished = study.log.read(Finished)[-1]
@@ -62,6 +64,7 @@ def build_app(
         reading = read_scores(whole, study.plan, n_scoring_in(finished))
         reading = replace(reading, features=told_features(finished))
         save_model(study.folder, study.plan, start | shared, reading)
+        live.forget()
         say_goodbye(study, post, "finished", others_run=others_run)
 
     return app

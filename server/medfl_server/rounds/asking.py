@@ -7,6 +7,7 @@ from medfl_common.wire.tasks import Kind
 from medfl_server.rounds.barrier import Barrier
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.live import UNSEEN, LiveFile
 from medfl_server.rounds.progress import ProgressReport, ignore_part
 from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_deadline import RoundDeadline
@@ -28,6 +29,7 @@ class Asking:
         progress: Follows rounds.
         heed: Raises what ends the study at once; takes the last round made.
         deadline: Says how long a round waits.
+        live: Takes what each site is doing.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Asking:
         progress: ProgressReport,
         heed: Callable[[int, bool], None],
         deadline: RoundDeadline,
+        live: LiveFile = UNSEEN,
     ) -> None:
         self._study = study
         self.post = post
@@ -49,6 +52,7 @@ class Asking:
         self._progress = progress
         self._heed = heed
         self._deadline = deadline
+        self._live = live
 
     def collection(
         self,
@@ -77,4 +81,5 @@ class Asking:
             lambda: self._heed(made, True),
             partial(self._deadline.seconds, self.post.roster) if is_round else None,
             trip,
+            self._live,
         )  # fmt: skip

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 
-from flwr.app import ArrayRecord, RecordDict
+from flwr.app import RecordDict
 
 from medfl_common.errors import (
     MEANING,
@@ -24,17 +24,20 @@ from medfl_common.errors import (
 from medfl_common.models.weights import Weights
 from medfl_common.run.events import QUARANTINED
 from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
-from medfl_common.wire.tasks import Kind, TrainTask, encode_task, pack_weights
+from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 from medfl_server.aggregation.admission import Known, admit
 from medfl_server.rounds.asked_sites import AGAIN_S, AskedSites
 from medfl_server.rounds.barrier import Barrier, RoundBarrier
+from medfl_server.rounds.handed_out import HandedOut
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.ledger_news import hear_of_ledger
+from medfl_server.rounds.live import UNSEEN, LiveFile, Moment, SiteState
 from medfl_server.rounds.outcome import Answered, Replies
 from medfl_server.rounds.progress import ignore_part
 from medfl_server.rounds.reorder_buffer import Aggregate, RosterOrder
 from medfl_server.rounds.sent_once import SentOnce
+from medfl_server.rounds.site_states import states_of
 from medfl_server.rounds.spent_messages import SpentMessages
 from medfl_server.rounds.sum_trip import SumTrip
 from medfl_server.study.deadline import patience_s
@@ -64,6 +67,7 @@ class Collection:
         deadline: Says how long to wait, asked again when a late answer has come; None: as for what
             is not asked each round.
         trip: What a trip of a secure sum tells each site; None: it is none.
+        live: Takes what each site is doing.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Collection:
         heed: Callable[[], None] = lambda: None,
         deadline: Callable[[], float] | None = None,
         trip: SumTrip | None = None,
+        live: LiveFile = UNSEEN,
     ) -> None:
         self._study = study
         self._enrolled = {s: e for s, e in post.roster().items() if chosen is None or s in chosen}
@@ -87,19 +92,20 @@ class Collection:
         self._post = post
         self._late = late
         self._announce = announce
+        self._live = live
         self._aggregate = aggregate
         self._tell_part = tell_part
         self._heed = heed
         self._deadline = deadline or partial(patience_s, study.plan.federation)
         self._deadline_s = math.inf
         self._barrier = barrier or RoundBarrier(late)
-        self._trip, self._size = trip, 0 if trip is None else trip.size
+        self._handed_out = HandedOut(study, self._barrier, trip)
+        self._size = 0 if trip is None else trip.size
         self._sent_once = sent_once
         # Who was given once more what is sent once; who gave nothing, and is not asked again.
         self._given_again, self._failed = set[str](), set[str]()
         self._asked = AskedSites(self._roster, post, announce, self._is_done, late.is_busy)
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
-        self._packed: dict[int, ArrayRecord] = {}  # weights, by the round they are handed out for
         self._spent = SpentMessages(len(self._roster))
         self._n_trained: Mapping[str, int] = {}
         self._replies = Replies()
@@ -131,18 +137,20 @@ class Collection:
         self._n_trained = n_trained or {}
         self._barrier.begin_round(kind, round_, weights)
         self._asked.take_over(self._barrier.still_out(self._enrolled))
-        beside = pack_weights(server_state, self._study.plan) if server_state else None
+        self._handed_out.begin(server_state)
         shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        tasks = {site: self._task(kind, site) for site in self._roster}
+        tasks = {site: self._handed_out.task(kind, site) for site in self._roster}
         started, self._deadline_s = time.monotonic(), self._deadline()
+        moment = Moment.between(kind, round_)
         while True:
             self._heed()
             if self._late.drop_arrived():
                 self._deadline_s = self._deadline()
-            self._ask_newcomers(tasks, beside, has_weights=bool(weights))
+            self._ask_newcomers(tasks, has_weights=bool(weights))
             self._fetch_arrived(tasks, shapes, max_norm, quorum)
             self._drop_revoked()
             self._replies.seconds = time.monotonic() - started
+            self._live.tell(lambda: moment.closing(self._deadline_s, quorum()), self._states)
             if self._is_closed(quorum(), waits_for_busy=kind in ("evaluate", "test")):
                 break
             time.sleep(POLL_S)
@@ -161,31 +169,20 @@ class Collection:
         self._replies.put_in_order(self._roster)
         return self._replies
 
+    def _states(self) -> dict[str, SiteState]:
+        present, busy = self._post.connected_sites(), self._busy()
+        return states_of(self._roster, self._replies, self._failed, self._asked, busy, present)
+
     def _busy(self) -> dict[str, str]:
         """Say of the sites that were not asked what they are at work on."""
         left = [s for s in self._roster if s not in self._asked and not self._is_done(s)]
         return self._late.busy(left)
 
-    def _task(self, kind: Kind, site: str) -> TrainTask:
-        round_, plan = self._barrier.round_of(site), self._study.plan
-        nonce = self._study.nonce(kind, round_, site)
-        order = None if self._trip is None else self._trip.orders[site]
-        return TrainTask(kind, self._study.run, round_, nonce, site, plan, {}, sum=order)
-
-    def _weights_for(self, round_: int) -> ArrayRecord:
-        """Pack the weights that are handed out for a round, once."""
-        if round_ not in self._packed:
-            weights = self._barrier.weights_of(round_)
-            self._packed[round_] = pack_weights(weights, self._study.plan)
-        return self._packed[round_]
-
-    def _ask_newcomers(
-        self, tasks: Mapping[str, TrainTask], beside: ArrayRecord | None, has_weights: bool
-    ) -> None:
+    def _ask_newcomers(self, tasks: Mapping[str, TrainTask], has_weights: bool) -> None:
         for site, connected_site in self._asked.newly_present().items():
             start = self._sent_once.due(site, connected_site) if has_weights else None
             task = tasks[site]
-            content = encode_task(task, self._weights_for(task.round), start, beside)
+            content = self._handed_out.content(task, start)
             self._asked.send(site, connected_site, content, task.round)
             self._replies.missing.pop(site, None)
             self._barrier.begin(site, task.round)

@@ -11,6 +11,7 @@ from medfl_server.reports.heterogeneity import differences, read_statistics
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.collect import NOT_YET, Collection
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.live import LiveFile
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
@@ -26,13 +27,16 @@ class Describing:
         post: Where tasks go and replies come from.
         announce: Takes one line per event.
         late: Drops the replies of questions that are closed.
+        live: Takes what each site is doing.
     """
 
-    def __init__(self, study: Study, post: Post, announce: Announce, late: LateReplies) -> None:
+    def __init__(
+        self, study: Study, post: Post, announce: Announce, late: LateReplies, live: LiveFile
+    ) -> None:
         self._study = study
         self._post = post
         self._announce = announce
-        self._late = late
+        self._late, self._live = late, live
         self._settled: set[str] = set()  # gave their statistics, or will not
 
     def ask(self) -> None:
@@ -57,11 +61,17 @@ class Describing:
 
         no_weights: Weights = {}
         collection = Collection(
-            self._study, self._post, self._announce, nothing, SentOnce({}), self._late, {*chosen}
-        )
+            self._study, self._post, self._announce, nothing, SentOnce({}), self._late, {*chosen},
+            live=self._live,
+        )  # fmt: skip
         replies = collection.run("describe", 0, no_weights, lambda: n_needed)
         sites = {
-            site: SiteReply.of_statistics(counts, answered.bytes_received, answered.bytes_sent)
+            site: SiteReply.of_statistics(
+                counts,
+                answered.bytes_received,
+                answered.bytes_sent,
+                answered.result.participants,
+            )
             for site, answered in replies.answered.items()
             if (counts := answered.result.statistics) is not None
         }

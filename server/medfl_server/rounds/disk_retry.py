@@ -38,6 +38,11 @@ def write_with_retry(write: Callable[[], Result], folder: Path, announce: Announ
             time.sleep(AGAIN_S)
 
 
+def write_into(folder: Path, announce: Announce, write: Callable[[Path], Result]) -> Result:
+    """Write into a folder, as soon as the disk takes it."""
+    return write_with_retry(lambda: write(folder), folder, announce)
+
+
 class RetryingLog(RunLog):
     """A run log that waits for room on the disk."""
 

@@ -22,6 +22,7 @@ from medfl_common.wire.results import TrainResult
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.disk_retry import RetryingLog
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.live import LiveFile
 from medfl_server.rounds.outside import NO_COMMON_MODEL
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sent_once import SentOnce
@@ -78,6 +79,7 @@ class LaterScoring:
         self._post = post
         self._announce = announce
         self._log = RetryingLog(study.folder, announce)
+        self._live = LiveFile(study)
         model, start = initial_weights(study)
         self._shapes = model.shapes
         self._shared = model.names("shared")
@@ -106,8 +108,11 @@ class LaterScoring:
         lacking = set[str]() if digest(model.weights) == sha256 else wanted - self._have(sha256)
         if lacking:
             self._announce(f"{', '.join(sorted(lacking))}: the final model first, to keep")
-        first = self._score(model_to_score(self._study, ""), lacking)
-        return [*first, *self._score(model, wanted)]
+        try:
+            first = self._score(model_to_score(self._study, ""), lacking)
+            return [*first, *self._score(model, wanted)]
+        finally:
+            self._live.forget()
 
     def _everybody(self) -> set[str]:
         return {*self._post.roster(), *self._post.to_outside().roster()}
@@ -134,8 +139,9 @@ class LaterScoring:
     ) -> WithModel:
         late = LateReplies(post, self._log, self._announce, self._study.plan.federation)
         collection = Collection(
-            self._study, post, self._announce, _nothing, self._sent_once, late, sites
-        )
+            self._study, post, self._announce, _nothing, self._sent_once, late, sites,
+            live=self._live,
+        )  # fmt: skip
         replies = collection.run("test", model.round, model.weights, lambda: len(sites))
         file = model.meta.get(FILE)
         event = (FileScored if file else kind).of_model(

@@ -5,10 +5,7 @@ is made when its checkpoint is on the disk; the log line follows, and is written
 checkpoint if a crash came between.
 """
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import at_coordinator
@@ -32,9 +29,10 @@ from medfl_server.roster.invitations import expected_sites
 from medfl_server.rounds.asking import Asking
 from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.describe import Describing
-from medfl_server.rounds.disk_retry import RetryingLog, write_with_retry
+from medfl_server.rounds.disk_retry import RetryingLog, write_into
 from medfl_server.rounds.ending import Ending
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.live import ENDS, UNSEEN, LiveFile, waiting
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.outside import OutsideHospitals
 from medfl_server.rounds.paused import PausedError, heed_pause
@@ -56,9 +54,6 @@ from medfl_server.superlink.transport import Announce, Post
 NORM_ROUNDS = 3  # whose norms say what is likely
 
 
-Written = TypeVar("Written")
-
-
 def _nothing(site: str, result: TrainResult) -> None:
     """Aggregate nothing: the sites only score."""
 
@@ -73,6 +68,7 @@ class RoundLoop:
         follow: Takes the progress after each reply and each round.
         sites_keep_models: Whether a site keeps the final model; virtual ones do not.
         speed: How long virtual sites take, where no round waits for all.
+        live: Takes what is waited for at each moment.
     """
 
     def __init__(
@@ -83,11 +79,13 @@ class RoundLoop:
         follow: Follow,
         sites_keep_models: bool = True,
         speed: Speed | None = None,
+        live: LiveFile = UNSEEN,
     ) -> None:
         self._study = study
         self._plan = study.plan
         self._post = post
-        self._announce = announce
+        self._announce, self._live = announce, live
+        self._write = partial(write_into, study.checkpoints, announce)
         n_rounds = study.plan.federation.rounds
         self._progress = ProgressReport(n_rounds, follow)
         self._log = RetryingLog(study.folder, announce)
@@ -98,16 +96,16 @@ class RoundLoop:
         deadline = RoundDeadline(study.plan.federation, self._log, speed is not None, announce)
         self._asking = Asking(
             study, post, announce, lambda: self._sent_once, self._late, self._progress, self._heed,
-            deadline,
+            deadline, live,
         )  # fmt: skip
         is_summed = study.plan.privacy.secure_sum is not None
         self._summed = SummedRounds(study, self._asking, announce) if is_summed else None
-        self._describing = Describing(study, post, announce, self._late)
+        self._describing = Describing(study, post, announce, self._late, live)
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
         self._best = BestRound(study.plan, study.checkpoints)
         self._outside = OutsideHospitals(
-            study, post, self._log, self._late, lambda: self._sent_once, announce
+            study, post, self._log, self._late, lambda: self._sent_once, announce, live
         )
         self._ending = Ending(
             study.plan, self._log, self._best, sites_keep_models, self._ask_to_score,
@@ -144,6 +142,7 @@ class RoundLoop:
         self._progress.tell(checkpoint.round)
         if self._pending is not None:
             self._pending.give_up(self._late)
+        self._live.rest(ENDS)
         return self._ending.finish(checkpoint)
 
     @property
@@ -161,7 +160,10 @@ class RoundLoop:
         quorum = partial(quorum_of, federation)
         invited = partial(expected_sites, folder) if not made else list[str]
         heed = partial(self._heed, made)
-        wait_for_quorum(self._post, quorum, patience_s(federation), self._announce, invited, heed)
+        tell = waiting(self._live, made)
+        wait_for_quorum(
+            self._post, quorum, patience_s(federation), self._announce, invited, heed, tell
+        )
 
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the initial weights as round 0."""
@@ -243,11 +245,6 @@ class RoundLoop:
             replies.missing[error.site] = f"{QUARANTINED}{error}"
             self._announce(f"round {round_}: {error.site}: {error}; the model does not change")
             return None
-
-    def _write(self, write: Callable[[Path], Written]) -> Written:
-        """Write into the folder of checkpoints, as soon as the disk takes it."""
-        folder = self._study.checkpoints
-        return write_with_retry(lambda: write(folder), folder, self._announce)
 
     def _paused(self, round_: int, empty: int) -> PausedError:
         self._log.add(Paused.of(round_))

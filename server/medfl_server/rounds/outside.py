@@ -9,6 +9,7 @@ from medfl_common.wire.results import TrainResult
 from medfl_server.rounds.collect import Collection
 from medfl_server.rounds.disk_retry import RetryingLog
 from medfl_server.rounds.late_replies import LateReplies
+from medfl_server.rounds.live import LiveFile
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.run_directory import Study
@@ -28,6 +29,7 @@ class OutsideHospitals:
         late: Drops replies that come too late.
         sent_once: Gives what a site is sent once.
         announce: Takes one line per event.
+        live: Takes what each site is doing.
     """
 
     def __init__(
@@ -38,13 +40,14 @@ class OutsideHospitals:
         late: LateReplies,
         sent_once: Callable[[], SentOnce],
         announce: Announce,
+        live: LiveFile,
     ) -> None:
         self._study = study
         self._post = post.to_outside()
         self._log = log
         self._late = late
         self._sent_once = sent_once
-        self._announce = announce
+        self._announce, self._live = announce, live
 
     def score(self, model: Checkpoint) -> None:
         """Have a model scored, once; who has not answered at the deadline is noted."""
@@ -59,8 +62,9 @@ class OutsideHospitals:
             self._announce(NO_COMMON_MODEL)
             return
         collection = Collection(
-            self._study, self._post, self._announce, _nothing, self._sent_once(), self._late
-        )
+            self._study, self._post, self._announce, _nothing, self._sent_once(), self._late,
+            live=self._live,
+        )  # fmt: skip
         replies = collection.run("test", model.round, model.weights, lambda: 1)
         asked = facts_of_round(model.round, replies)
         self._log.add(ScoredOutside.of_model(sha256, asked))

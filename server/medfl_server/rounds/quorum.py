@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from medfl_server.superlink.transport import Announce, Post
 
+Tell = Callable[[Sequence[str], Sequence[str], Sequence[str], int], None]
 JOIN_GRACE_S = 20.0  # once a quorum is connected, how long the first round waits for the others
 
 
@@ -15,6 +16,7 @@ def wait_for_quorum(
     announce: Announce,
     invited: Callable[[], Sequence[str]],
     heed: Callable[[], None] = lambda: None,
+    tell: Tell = lambda present, away, invited, quorum: None,
 ) -> None:
     """Wait as long as it takes for a quorum to connect, then a little for the others.
 
@@ -25,6 +27,7 @@ def wait_for_quorum(
         announce: Takes one line per change.
         invited: Names who may still join: these count as sites that are away.
         heed: Raises what ends the wait.
+        tell: Takes at each look who is connected, away, invited, and how many are needed.
     """
     since: float | None = None
     told = ""
@@ -32,9 +35,11 @@ def wait_for_quorum(
         heed()
         coming, roster = invited(), [*post.roster()]  # in this order: who is let in is in one
         present = [site for site in post.connected_sites() if site in roster]
-        away = [site for site in roster if site not in present]
-        away += [f"{site} (invited)" for site in coming if site not in roster]
+        absent = [site for site in roster if site not in present]
+        coming = [site for site in coming if site not in roster]
+        away = [*absent, *(f"{site} (invited)" for site in coming)]
         n_sites = len(present) + len(away)
+        tell(present, absent, coming, quorum(n_sites) if roster else 0)
         if roster and not away:
             return
         if roster and len(present) >= quorum(n_sites):

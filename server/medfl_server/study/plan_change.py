@@ -28,6 +28,7 @@ MAY_CHANGE = (
     "federation.norm_limit",
     "federation.rounds",
     "evaluation.early_stop",
+    "evaluation.primary",
 )
 
 

@@ -13,6 +13,7 @@ from medfl_common.run.events import DataRead, Event
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.primary import verdict
 from medfl_server.reports.report import write_report
 from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
@@ -33,6 +34,7 @@ from medfl_sim.runs.compare_masks import compare_masks
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
 from medfl_sim.runs.inner_runs import Way, members
+from medfl_sim.runs.primary import compare_primary, refuse_undecided
 from medfl_sim.runs.sinks import feeding
 
 CACHE = "medfl-cache"  # beside the run directories, if no other place is named
@@ -118,6 +120,7 @@ def do(
     joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
     refuse_unfit(job.further, study, reading, len(joined), job.baselines)
+    refuse_undecided(study.plan, len(joined), job.baselines)
     _note_data(study, read)
     page = write_partition(folder, hospitals, study.plan, read)
     for line in [*plan_notes(study.plan), *in_words(read)]:
@@ -136,6 +139,11 @@ def do(
     if job.baselines and len(joined) > 1:
         run_baselines(study, joined, say)
         say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
+        if compare_primary(study, hospitals) is not None:
+            write_report(study)
+            write_model_card(study)
+    if study.plan.evaluation.primary is not None:
+        say(verdict(study.log.read(Event), study.plan).sentence)
     answer_further(job.further, study, reading, way, say)
     return study
 

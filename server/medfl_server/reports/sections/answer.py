@@ -60,7 +60,7 @@ def state(study: Study, events: list[Event], rounds: list[RoundMade]) -> str:
     """Say how far an unfinished study is; nothing if it is finished."""
     last = events[-1] if events else None
     made = f"{len(rounds)} of {study.plan.federation.rounds} rounds"
-    if isinstance(last, Finished):
+    if any(isinstance(event, Finished) for event in events):  # more may be scored after it
         return ""
     if isinstance(last, Paused):
         return f" The study is paused at {made}: too few hospitals answered; it can resume."
