@@ -18,6 +18,13 @@ class Shows(Protocol):
         """Show a table."""
 
 
+class Follows(Shows, Protocol):
+    """Shows also how far long work is."""
+
+    def watch(self, work: str) -> Callable[[int, int], None]:
+        """Give what takes (done, of)."""
+
+
 @dataclass(frozen=True)
 class Words:
     """One line, or a table under its title."""
