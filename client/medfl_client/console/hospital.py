@@ -20,7 +20,7 @@ from medfl_common.plan.plan import Plan, load_plan
 
 OWN = "_"  # the key of the hospital's own directory; no study has such a name
 REFUSED = re.compile(r"refused: (P[0-9]+)")
-WORDS = {number: words for number, words in RULES.values()}
+WORDS = dict(RULES.values())  # of a rule, by its number
 Stamp = tuple[tuple[int, int] | None, ...]
 
 

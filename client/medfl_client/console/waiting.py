@@ -76,4 +76,6 @@ def _stamp(study: Study) -> Stamp:
     plan = study.plan_file
     assert plan is not None
     state = study.state
-    return tuple(map(mark, (plan, state.proposed, study.files.site_file, state.approvals, state.privacy)))
+    return tuple(
+        map(mark, (plan, state.proposed, study.files.site_file, state.approvals, state.privacy))
+    )

@@ -12,6 +12,7 @@ from typing import Any
 from medfl_common.errors import MedflError, RunError
 
 MOST_WORDS = 300  # lines and tables that are kept
+SETTLE_S = 3.0  # until a page shows the next question, or that it takes longer
 SHORT_S = 180.0  # for work that a person waits for at a button
 COMMAND = (sys.executable, "-P", "-m", "medfl_client.console.worker")
 
@@ -65,6 +66,12 @@ class Work:
         self.question = None
         self.version += 1
         self._send({"answer": text})
+
+    def settle(self, timeout_s: float = SETTLE_S) -> None:
+        """Wait until it asks or has ended, but no longer than a person likes to wait."""
+        ends = time.monotonic() + timeout_s
+        while self.question is None and not self.is_over and time.monotonic() < ends:
+            self._is_over.wait(0.05)
 
     def stop(self) -> None:
         """End it; what it has written is whole."""
