@@ -107,13 +107,7 @@ def do(
         bar: Follows the rounds.
     """
     refuse_in_data(job.data, folder, job.cache or folder.parent / CACHE)
-    exists = RunFolder(folder).facts.exists()
-    study = open_study(folder) if exists else create_study(folder, job.plan)
-    if load_plan(job.plan) != study.plan:
-        raise RunError(
-            f"{folder} has another plan than {job.plan.name} with the settings given",
-            todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
-        )
+    study = _opened(job, folder)
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
@@ -137,15 +131,33 @@ def do(
         run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, way.faults)
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
     if job.baselines and len(joined) > 1:
-        run_baselines(study, joined, say)
-        say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
-        if compare_primary(study, hospitals) is not None:
-            write_report(study)
-            write_model_card(study)
-    if study.plan.evaluation.primary is not None:
+        _compare(study, hospitals, say)
+    if study.plan.evaluation.primary:
         say(verdict(study.log.read(Event), study.plan).sentence)
     answer_further(job.further, study, reading, way, say)
     return study
+
+
+def _opened(job: Job, folder: Path) -> Study:
+    """Make the run directory, or open it; RunError where it is of another plan."""
+    exists = RunFolder(folder).facts.exists()
+    study = open_study(folder) if exists else create_study(folder, job.plan)
+    if load_plan(job.plan) != study.plan:
+        raise RunError(
+            f"{folder} has another plan than {job.plan.name} with the settings given",
+            todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
+        )
+    return study
+
+
+def _compare(study: Study, hospitals: Mapping[str, Site], say: Announce) -> None:
+    """Train the baselines, and write what they say of the study."""
+    joined = members(hospitals)
+    run_baselines(study, joined, say)
+    say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
+    if compare_primary(study, hospitals) is not None:
+        write_report(study)
+        write_model_card(study)
 
 
 def _rows(study: Study, joined: Mapping[str, Site]) -> list[Row]:
