@@ -217,6 +217,9 @@ class Policy(Settings):
     cannot be made here, so not compared; with `own` such a plan is refused."""
     min_batch: int = Field(default=1, ge=1, le=4096)
     """A plan with fewer images in a step is refused."""
+    two_persons: bool = False
+    """A plan is approved by the data manager and by the security officer, each in the console
+    (`medfl-client console`) under a name of their own; `medfl-client approve` then refuses."""
     role: Literal["train", "evaluate"] = "train"
     """`evaluate`: nothing is trained here; all patients score the model, as those of an outside
     hospital."""
@@ -259,6 +262,7 @@ RULES = {
     "budget": ("P20", "what may ever be told of one patient, over all studies"),
     "at_least": ("P21", "hospitals in a secure sum"),
     "self_test": ("P22", "an update is tried for pictures before it leaves"),
+    "two_persons": ("P23", "data manager and security officer approve a plan"),
 }
 
 
