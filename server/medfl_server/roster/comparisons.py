@@ -62,7 +62,7 @@ def note_compared(folder: Path, site: str, by: str) -> str:
         kept = {key: one for key, one in _read(folder).items() if key in known}
         noted = {**kept, shown: Compared(site, by, round(time.time(), 3))}
         values = {key: asdict(one) for key, one in noted.items()}
-        facts = {"version": VERSION, "compared": values}
+        facts = {"version": VERSION, "fingerprints": values}
         write_atomic(RunFolder(folder).compared, json.dumps(facts, indent=1).encode())
     return shown
 
@@ -75,7 +75,7 @@ def _read(folder: Path) -> dict[str, Compared]:
         facts = json.loads(path.read_text())
         if facts["version"] != VERSION:
             raise RunError(f"{path} is of a newer medfl", todo="run the medfl that wrote it")
-        return {key: Compared(**values) for key, values in facts["compared"].items()}
+        return {key: Compared(**values) for key, values in facts["fingerprints"].items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise RunError(
             f"{path} is damaged", todo="put it back from a copy, or remove it and compare anew"

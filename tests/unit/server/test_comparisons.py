@@ -59,7 +59,7 @@ def test_who_compared_is_noted_for_these_keys_and_forgotten_with_them(desk: Desk
     enrolled(desk, "north", "--replace")
     assert read_comparisons(desk.folder) == {}
     note_compared(desk.folder, "south", "B")
-    kept = json.loads(RunFolder(desk.folder).compared.read_text())["compared"]
+    kept = json.loads(RunFolder(desk.folder).compared.read_text())["fingerprints"]
     assert [one["site"] for one in kept.values()] == ["south"]
     type_("roster", desk.folder, "--compared", "north")
     assert read_comparisons(desk.folder)["north"].by == user_name()
@@ -98,7 +98,7 @@ def test_a_comparison_of_nobody_or_by_nobody_is_not_noted(
 
 def test_a_damaged_note_is_named_and_never_taken_as_compared(desk: Desk) -> None:
     enrolled(desk, "north")
-    for text in ("{", '{"version": 1}', '{"version": 2, "compared": {}}'):
+    for text in ("{", '{"version": 1}', '{"version": 2, "fingerprints": {}}'):
         RunFolder(desk.folder).compared.write_text(text)
         with pytest.raises(RunError, match=r"compared\.json is"):
             read_comparisons(desk.folder)
