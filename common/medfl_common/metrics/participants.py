@@ -121,4 +121,4 @@ def participants_from_json(told: Mapping[str, Any]) -> Participants:
     parts = {name: tuple(map(int, told[name])) for name in ("images", "patients")}
     tables = {name: tuple(tuple(map(int, row)) for row in told[name]) for name in TABLES}
     files, found = int(told["files"]), int(told["found_patients"])
-    return Participants(files, found, **counts, **parts, **tables)
+    return Participants(files, found, **counts, **parts, **tables)  # type: ignore[arg-type]

@@ -16,7 +16,9 @@ STATISTICS, PARTICIPANTS = "statistics", "participants"
 
 def statistics_facts(counts: SiteStatistics, flow: Participants | None) -> dict[str, Json]:
     """Write both; nothing of a flow that was not told."""
-    told = {k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()}
+    told: dict[str, Json] = {
+        k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()
+    }
     facts: dict[str, Json] = {STATISTICS: told}
     return facts if flow is None else {**facts, PARTICIPANTS: participants_to_json(flow)}
 

@@ -47,7 +47,7 @@ def limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> li
     texts = [
         f"The scores come from {part} patients of the hospitals that trained it: at another "
         "one the model may be worse. Validate it there first, on patients of that hospital.",
-        f"{whose_images(counted)} The card leaves out groups with too few patients at a site, "
+        f"{whose_images(counted)} Groups with too few patients at a site are left out, "
         "which does not mean that the model is good for them.",
     ]
     if part == "validation" and (event.choice is None or event.choice.is_best):

@@ -23,6 +23,7 @@ from medfl_server.reports.primary import primary_aim
 from medfl_server.reports.scores import shown_event
 from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.data import data_section
+from medfl_server.reports.sections.flow import flow_sections
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
 from medfl_server.reports.sections.outside import outside_section
@@ -52,6 +53,7 @@ def write_report(study: Study) -> Path:
     sections = [
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
+        *flow_sections(events, study.plan),
         rounds_section(names, rounds, scored, study.plan),
         result_section(study.plan, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),

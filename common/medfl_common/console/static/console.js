@@ -8,6 +8,9 @@ const body = document.body;
 const waiting = {}; // parts that somebody's hands are in
 let heard = Date.now();
 let since = "";
+let trouble = "";
+let source = null;
+let versions = body.dataset.versions;
 
 function put(id, html) {
   const part = document.getElementById(id);
@@ -30,16 +33,30 @@ function say(text) {
 }
 
 function follow() {
-  const source = new EventSource(`${body.dataset.events}?v=${encodeURIComponent(body.dataset.versions)}`);
+  source = new EventSource(`${body.dataset.events}?v=${encodeURIComponent(versions)}`);
   source.onmessage = event => {
     const { at, parts } = JSON.parse(event.data);
     heard = Date.now();
     since = at;
+    versions = event.lastEventId;
     for (const id in parts) put(id, parts[id]);
+    tick();
     say(document.querySelector("#answer strong")?.textContent);
   };
   source.addEventListener("alive", () => { heard = Date.now(); });
+  source.addEventListener("trouble", event => { heard = Date.now(); trouble = JSON.parse(event.data).what; });
   source.addEventListener("over", () => { source.close(); location.assign("/enter"); });
+}
+
+// A browser has few connections to one host: pages that nobody looks at give theirs back.
+function look() {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (!source) {
+    heard = Date.now();
+    follow();
+  }
 }
 
 function tick() {
@@ -50,11 +67,11 @@ function tick() {
   const fresh = document.getElementById("fresh");
   if (!fresh || !body.dataset.events) return;
   const isLost = Date.now() - heard > SILENCE_MS;
-  fresh.classList.toggle("lost", isLost);
-  fresh.textContent = isLost
+  fresh.classList.toggle("lost", isLost || trouble !== "");
+  fresh.textContent = trouble ? `What is shown is not of now: ${trouble}.` : isLost
     ? `No word from the console since ${since || "this page was opened"}: what you see is of then.`
     : `This page follows by itself${since ? `; last change ${since}` : ""}.`;
-  if (isLost) say(fresh.textContent);
+  if (isLost || trouble) say(fresh.textContent);
 }
 
 document.addEventListener("focusout", () => setTimeout(() => {
@@ -62,4 +79,7 @@ document.addEventListener("focusout", () => setTimeout(() => {
 }, 0));
 setInterval(tick, 1000);
 tick();
-if (body.dataset.events) follow();
+if (body.dataset.events) {
+  document.addEventListener("visibilitychange", look);
+  look();
+}
