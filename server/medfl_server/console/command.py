@@ -33,6 +33,9 @@ def console(
     trust_header: Annotated[
         str, typer.Option(help="Header in which a proxy on this machine names who is signed in.")
     ] = "",
+    trust_from: Annotated[
+        list[str] | None, typer.Option(help="The proxy's address; default: 127.0.0.1.")
+    ] = None,
     link: Annotated[
         str, typer.Option(help="Make a one-time link for this person; the console runs already.")
     ] = "",
@@ -50,7 +53,7 @@ def console(
         if link:
             screen.say(f"within ten minutes, once: {ask_link(kept, link, role, ROLES)}")
             return
-        wanted = Wanted(bind, port, host or (), cert, key, trust_header)
+        wanted = Wanted(bind, port, host or (), cert, key, trust_header, trust_from or ("127.0.0.1",))
         open_console(build(folders), wanted, kept, ROLES, screen, _own(folders[0]))
 
 
