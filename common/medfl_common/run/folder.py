@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def tallies(self) -> Path:
+        """The counts behind the scores in the log, a line for each of its lines that has any."""
+        return self.path / "tallies.jsonl"
+
+    @property
     def live(self) -> Path:
         """What a study that runs waits for at this moment: a hint, which no page needs."""
         return self.path / "live.json"

@@ -26,6 +26,8 @@ from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.site_statistics import SiteStatistics
 
 Facts = Mapping[str, Any]
+COUNTED = ("tally", "masks", "boxes")  # counts of the scored images; a reply has one of them
+HEAVY = (*COUNTED, "groups", "features", "membership")  # what is not in the log line itself
 
 
 @dataclass(frozen=True)
@@ -162,18 +164,18 @@ class SiteReply:
     @property
     def n_scored(self) -> int | None:
         """Validation images that were scored; None where the policy withholds scores."""
-        told = next((self.facts[k] for k in ("tally", "masks", "boxes") if k in self.facts), None)
-        return None if told is None else told["n"]
+        return n_scored_of(self.facts)
 
     @property
     def score_counts(self) -> ScoreCounts | None:
         """Counts of the validation images; None where the policy withholds them."""
-        return counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
+        told = self._counts("tally")
+        return None if told is None else counts_from_json(told)
 
     @property
     def mask_counts(self) -> MaskCounts | None:
         """Counts of a segmentation's cases; None where the policy withholds them."""
-        told = self.facts.get("masks")
+        told = self._counts("masks")
         if told is None:
             return None
         lists = {name: np.array(told[name]) for name in NAMES}
@@ -182,11 +184,17 @@ class SiteReply:
     @property
     def box_counts(self) -> BoxCounts | None:
         """Counts of a detection's boxes; None where the policy withholds them."""
-        told = self.facts.get("boxes")
+        told = self._counts("boxes")
         if told is None:
             return None
         lists = {name: np.array(told[name]) for name in BOX_NAMES}
         return boxes_from_numbers(told["n"], told["loss"], lists)
+
+    def _counts(self, name: str) -> Any:
+        found = [key for key in COUNTED if key in self.facts]
+        if not found and "n_scored" in self.facts:
+            raise ValueError("the counts are beside the log: RunLog reads both")
+        return self.facts[name] if name in found else None
 
     def group(self, kind: str, place: int) -> ScoreCounts | None:
         """Give the counts of one subgroup; None where the site withholds them or has no image."""
@@ -247,6 +255,14 @@ def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
     if isinstance(counts, MaskCounts):
         return mask_shapes(len(counts.cases))
     return box_shapes(len(counts.truths))
+
+
+def n_scored_of(facts: Facts) -> int | None:
+    """Count the images that were scored; None: no counts are told."""
+    if "n_scored" in facts:
+        return int(facts["n_scored"])
+    told = next((facts[k] for k in COUNTED if k in facts), None)
+    return None if told is None else int(told["n"])
 
 
 def counts_to_json(counts: ScoreCounts) -> Json:
