@@ -7,7 +7,7 @@ import typer
 
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
-from medfl_sim.runs.cli import Figures, compare, ls, score, show
+from medfl_sim.runs.cli import Figures, compare, ls, score, show, size
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -253,7 +253,7 @@ def demo(
         demonstrate(folder, plan, Screen())
 
 
-for command in (ls, show, compare, score):
+for command in (ls, show, compare, score, size):
     app.command()(command)
 
 

@@ -14,11 +14,21 @@ from medfl_client.config.folder import (
     StateFolder,
     SumFolder,
 )
+from medfl_common.console.folder import ConsoleFolder
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.simulation_files import SimulationFiles
 
 ROOT = Path(__file__).parents[2]
-KINDS = (SiteFolder, StateFolder, CacheFolder, OutlineFolder, SumFolder, RunFolder)
-FOLDERS = {"client/medfl_client/config/folder.py", "common/medfl_common/run/folder.py"}
+KINDS = (
+    SiteFolder, StateFolder, CacheFolder, OutlineFolder, SumFolder, RunFolder, SimulationFiles,
+    ConsoleFolder,
+)  # fmt: skip
+FOLDERS = {
+    "client/medfl_client/config/folder.py",
+    "common/medfl_common/console/folder.py",
+    "common/medfl_common/run/folder.py",
+    "common/medfl_common/run/simulation_files.py",
+}
 # `ca.crt` is a setting's default, too; a public report may show both names.
 DEFAULTS = {"ca.crt", "plan.yaml"}
 

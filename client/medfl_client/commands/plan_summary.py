@@ -16,6 +16,7 @@ from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan
+from medfl_common.plan.primary import in_words
 from medfl_common.plan.training import Augmentation
 from medfl_common.wire.cost import build_empty
 from medfl_common.wire.tensors import WHOLE, Shapes, codec_of, size_of
@@ -68,12 +69,20 @@ def summarise(plan: Plan) -> Rows:
         ],
         ["what stays here between rounds", _stays(plan)],
         ["which scores", _scores(plan)],
+        *_aim(plan),
         ["before the first round", _statistics(plan)],
         ["in all", f"{_total_mb(plan):,.1f} MB leave if the study makes all {rounds} rounds"],
         ["protection", protection(plan)],
         *(["what an update could show", risk] for risk in risks(plan)),
     ]
     return [[question, _printable(answer)] for question, answer in rows]
+
+
+def _aim(plan: Plan) -> Rows:
+    own = plan.evaluation.primary
+    return (
+        [] if own is None else [["what it is to show", in_words(own, plan.evaluation.specificity)]]
+    )
 
 
 def differences(before: Plan, now: Plan) -> Rows:
@@ -177,7 +186,8 @@ def _numbers(plan: Plan) -> str:
     if plan.privacy.noise is not None:
         return leaves(plan.privacy.noise)
     return (
-        f"the numbers of images and steps, the mean training loss{_start_loss(plan)} and the time"
+        f"the numbers of images and steps, the mean training loss{_start_loss(plan)}, the time, "
+        "and whether a GPU worked"
     )
 
 
@@ -262,7 +272,13 @@ def _statistics(plan: Plan) -> str:
     if not plan.federation.statistics:
         return "no counts of the data leave"
     names = ", ".join(lengths(0))
-    return f"counts of samples, patients and files left out, and by band: {names}"
+    flow = (
+        "; files that take no part, with their patients, by a fixed list of reasons; images by "
+        "training, validation and test part and by class, age, sex, view and scanner maker "
+        "(policies P5 and P7)"
+    )
+    told = flow if plan.federation.participants else ""
+    return f"counts of samples, patients and files left out, and by band: {names}{told}"
 
 
 def _printable(text: str) -> str:

@@ -13,7 +13,15 @@ from medfl_client.data.boxes.places import presence
 from medfl_client.data.dicom.header import Row
 from medfl_client.data.labels import refuse_other_labels
 from medfl_client.data.reader import Source
-from medfl_client.data.selection import Sample, Selection, in_order, patient_of, sources_of
+from medfl_client.data.reason_codes import CodedReason
+from medfl_client.data.selection import (
+    Sample,
+    Selection,
+    in_order,
+    patient_of,
+    patients_of,
+    sources_of,
+)
 from medfl_common.errors import DataError
 from medfl_common.plan.plan import Plan
 
@@ -43,7 +51,7 @@ def select_boxed(
     used = [entry for own in joined.entries for entry in own]
     names = [finding.name for entry in _once(used) for finding in entry.everything]
     refuse_unmapped(names, plan.task.classes, data.boxes)
-    selection = Selection(refused=reasons)
+    selection = Selection(refused=reasons, patients=patients_of(rows, data))
     selection.n_labels_unused = len(joined.unused)
     name = Path(data.boxes.file).name
     selection.unused_boxes = {
@@ -100,8 +108,9 @@ def _take(
             except ValueError as error:
                 reason = str(error)
         if reason and not (reason == NO_ENTRY and rules.unlisted == "none"):
-            selection.unlabelled.append((source, reason))
-            selection.refused |= {row.name: reason for row in source.rows}
+            why = CodedReason(reason, "no_label" if reason == NO_ENTRY else "label")
+            selection.unlabelled.append((source, why))
+            selection.refused |= {row.name: why for row in source.rows}
             continue
         targets = presence([box.kind for box in boxes], is_known)
         patient = patient_of(source.rows[0], data)

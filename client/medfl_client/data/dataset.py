@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from medfl_client.data.parts import Part
+from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import SiteStatistics
 from medfl_common.models.input_scale import CENTRE, SPREAD
 from medfl_common.models.network import layout
@@ -173,6 +174,7 @@ class SiteData:
     validation: Examples  # chooses the round, the temperature and the thresholds
     test: Examples  # scores the final model; it chooses nothing
     describe: Callable[[], SiteStatistics] | None = None  # counts all, before suppression
+    participants: Callable[[], Participants] | None = None  # likewise, by reason and by part
     # validation or test -> kind of group -> (N,) which of the kind's groups each image belongs to
     groups: Mapping[str, Mapping[str, Indices]] = field(default_factory=dict)
     # `train`, `validation` or `test` -> (N,) the number of the patient of each image

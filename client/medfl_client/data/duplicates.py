@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_client.data.reason_codes import CodedReason
 from medfl_client.data.records import Cache
 from medfl_client.data.selection import COPY, Sample
 
 MOST_NUMBERS = 3  # of one person, at one hospital; an image of more patients is a test image
 FEWEST_GREYS = 16
 MOST_OF_ONE_GREY = 0.95  # of the pixels
-DIFFERENT_IN_TWINS = "the same pixels occur with different labels"
+DIFFERENT_IN_TWINS = CodedReason("the same pixels occur with different labels", "twin")
+SAME_UID = CodedReason("SOPInstanceUID is used by different images", "twin")
+TWIN = CodedReason("the same pixels as another image", "twin")
 
 
 def find_duplicates(
@@ -22,7 +25,7 @@ def find_duplicates(
     cache: Cache,
     labels: Sequence[bytes] | None = None,
     across_patients: bool = True,
-) -> tuple[dict[int, str], dict[int, int]]:
+) -> tuple[dict[int, CodedReason], dict[int, int]]:
     """Find samples that are not the only one with their pixels or their UID.
 
     Gives position -> reason, and position -> that of the equal image which stays. Of equal
@@ -35,7 +38,7 @@ def find_duplicates(
         labels: (N,) hashes of their masks or boxes.
         across_patients: Whether a patient's images are held against others'.
     """
-    reasons: dict[int, str] = {}
+    reasons: dict[int, CodedReason] = {}
     twins: dict[int, int] = {}
     by_uid, by_pixels = defaultdict(list), defaultdict(list)
     for i, sample in enumerate(samples):
@@ -47,7 +50,7 @@ def find_duplicates(
             by_pixels[whose, cache.digests[i]].append(i)
     for same in by_uid.values():
         if len({cache.digests[i] for i in same}) > 1:
-            reasons |= dict.fromkeys(same, "SOPInstanceUID is used by different images")
+            reasons |= dict.fromkeys(same, SAME_UID)
     for same in by_pixels.values():
         left = [i for i in same if i not in reasons]
         if len({_comparable(samples[i].targets) for i in left}) > 1 or (
@@ -57,7 +60,7 @@ def find_duplicates(
             continue
         for i in left[1:]:
             is_copy = _name(samples[i]) == _name(samples[left[0]])
-            reasons[i] = COPY if is_copy else "the same pixels as another image"
+            reasons[i] = COPY if is_copy else TWIN
             twins[i] = left[0]
     return reasons, twins
 

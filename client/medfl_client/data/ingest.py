@@ -32,6 +32,7 @@ from medfl_client.data.masked_selection import select_masked
 from medfl_client.data.masks.files import mask_folder
 from medfl_client.data.own_shapes import Pixels
 from medfl_client.data.reader import DicomReader, Reader
+from medfl_client.data.reason_codes import CodedReason
 from medfl_client.data.reasons import count_reasons
 from medfl_client.data.records import Cache
 from medfl_client.data.selection import Sample, Selection, select
@@ -68,6 +69,7 @@ class Collection:
     unused_boxes: dict[str, str] = field(default_factory=dict)  # place in the list -> why
     secret: bytes = b""  # the key of the pseudonyms, and of the split
     others_of: dict[str, str] = field(default_factory=dict)  # pseudonym -> whose other one it is
+    file_patients: dict[str, str] = field(default_factory=dict)  # readable file -> whose
 
 
 def collect(
@@ -162,16 +164,20 @@ def _join(
     own = masks or placed
     labels = None if own is None else own.digests
     duplicates, twins = find_duplicates(samples, cache, labels, not is_apart)
-    without = dict(cache.reasons) | duplicates
+    undecoded = {i: CodedReason(why, "pixels") for i, why in cache.reasons.items()}
+    without = undecoded | duplicates
     for i, reason in without.items():
         refused |= {row.name: reason for row in samples[i].source.rows}
     kept = [i for i in range(len(samples)) if i not in without]
     # a file is used of which some frames, or candidates, are
     used = {row.name for i in kept for row in samples[i].source.rows}
     used |= {mask.path for i in kept for mask in samples[i].masks}
-    left_out = [(samples[i].source, reason) for i, reason in without.items()]
-    left_out += selection.unlabelled
-    parts = [reason for source, reason in left_out if source.rows[0].name in used]
+    left_out = [(samples[i].source, str(reason)) for i, reason in without.items()]
+    parts = [
+        reason
+        for source, reason in [*left_out, *selection.unlabelled]
+        if source.rows[0].name in used
+    ]
     alone = Persons({sample.patient: sample.patient for sample in samples})
     persons = alone if is_apart else join_persons(samples, cache)
     person = persons.person_of
@@ -193,6 +199,7 @@ def _join(
         unused_boxes=selection.unused_boxes,
         secret=secret,
         others_of={name: who for name, who in person.items() if name != who},
+        file_patients={name: person.get(who, who) for name, who in selection.patients.items()},
     )
 
 

@@ -8,16 +8,26 @@ from medfl_client.data.dicom.header import Row
 from medfl_client.data.dicom.index import Progress
 from medfl_client.data.labels import refuse_other_labels
 from medfl_client.data.masks.files import KINDS, find_masks
-from medfl_client.data.masks.joined import join_masks
+from medfl_client.data.masks.joined import IS_MASK, NO_MASK, join_masks
 from medfl_client.data.masks.names import refuse_unmapped
 from medfl_client.data.reader import Reader, Source
-from medfl_client.data.selection import Sample, Selection, in_order, patient_of, sources_of
+from medfl_client.data.reason_codes import CodedReason
+from medfl_client.data.selection import (
+    Sample,
+    Selection,
+    in_order,
+    patient_of,
+    patients_of,
+    sources_of,
+)
+from medfl_common.metrics.participants import Reason
 from medfl_common.plan.plan import Plan
 
 HINT = (
     "medfl-client index shows which image has no mask, and which mask no image; masks are joined "
     "by data.masks in site.yaml"
 )
+CODES: dict[str, Reason] = {NO_MASK: "no_label", IS_MASK: "other"}  # of the rest: label
 
 
 def select_masked(
@@ -48,13 +58,15 @@ def select_masked(
     others = _others(images, sources, plan)
     joined = join_masks(sources, masks, data.masks, plan.task.classes, others)
     selection = Selection(refused=reasons, unused_masks=refused | joined.unused, hint=HINT)
+    selection.patients |= patients_of(images, data)
     used = {id(mask): mask for found in joined.masks for mask in found}
     refuse_unmapped(used.values(), plan.task.classes, data.masks)
     nothing = (float("nan"),) * len(plan.task.foreground)
     for source, found, reason in zip(sources, joined.masks, joined.reasons, strict=True):
         if reason:
-            selection.unlabelled.append((source, reason))
-            selection.refused |= {row.name: reason for row in source.rows}
+            why = CodedReason(reason, CODES.get(reason, "label"))
+            selection.unlabelled.append((source, why))
+            selection.refused |= {row.name: why for row in source.rows}
         else:
             patient = patient_of(source.rows[0], data)
             selection.samples.append(Sample(source, nothing, patient, {}, masks=found))

@@ -6,28 +6,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from pathlib import Path
+from sys import intern
 
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.boxes.listed import Box
 from medfl_client.data.dicom.header import Row
-from medfl_client.data.dicom.kinds import special_kind
-from medfl_client.data.dicom.plane import plane_name
 from medfl_client.data.dicom.series import arrange, middle_of
 from medfl_client.data.given_split import given_part
 from medfl_client.data.labels import LabelRow, Labels, encode, find_candidates, find_label
 from medfl_client.data.masks.files import MaskFile
 from medfl_client.data.parts import Part
 from medfl_client.data.reader import ALL_FRAMES, Source
+from medfl_client.data.reason_codes import CodedReason
 from medfl_client.data.shared_keys import refuse_shared_keys
+from medfl_client.data.wanted import why_unwanted
 from medfl_common.errors import DataError, system_reason
 from medfl_common.plan.images import Images
 from medfl_common.plan.plan import Plan
 
-COPY = "copy of another file"
-MIDDLE = "the middle image of its series is taken"
-NO_LABEL = "no label"
-DIFFERENT_IN_SERIES = "the images of its series have different labels"
-UNKNOWN_LABEL = "its label is unknown"
+COPY = CodedReason("copy of another file", "copy")
+MIDDLE = CodedReason("the middle image of its series is taken", "rest_of_series")
+NO_LABEL = CodedReason("no label", "no_label")
+DIFFERENT_IN_SERIES = CodedReason("the images of its series have different labels", "label")
+NO_SERIES = CodedReason("SeriesInstanceUID is missing or empty", "series")
+UNKNOWN_LABEL = CodedReason("its label is unknown", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Selection:
     n_labels_unused: int = 0  # label rows without an image
     unused_masks: dict[str, str] = field(default_factory=dict)  # path -> why no image has it
     unused_boxes: dict[str, str] = field(default_factory=dict)  # place in the list -> likewise
+    patients: dict[str, str] = field(default_factory=dict)  # readable file -> whose, by its header
     hint: str = ""  # how the labels should join the images, where many have none
 
 
@@ -84,7 +87,8 @@ def select(
         found = find_label(row, labels, data) if not row.reason else None
         if found is not None:
             used.add(found[0])
-        reason = row.reason or _unwanted(row, plan.images, data)
+        selection.patients |= patients_of([row], data)
+        reason = why_unwanted(row, plan.images, data)
         if reason:
             selection.refused[row.name] = reason
         else:
@@ -112,7 +116,7 @@ def sources_of(
     refused: dict[str, str] = {}
     wanted = []
     for row in rows:
-        reason = row.reason or _unwanted(row, plan.images, data)
+        reason = why_unwanted(row, plan.images, data)
         if reason:
             refused[row.name] = reason
         else:
@@ -126,26 +130,17 @@ def patient_of(row: Row, data: DataFiles) -> str:
     return f"folder {folder}" if data.patient_from_folder and is_below else row.patient
 
 
+def patients_of(rows: Iterable[Row], data: DataFiles) -> dict[str, str]:
+    """Say whose the readable files are; of none, where the label file says who a patient is."""
+    if data.patient_column:
+        return {}
+    return {row.name: intern(patient_of(row, data)) for row in rows if not row.reason}
+
+
 def in_order(sample: Sample) -> tuple[object, ...]:
     """Give the place of a sample among others: by its UIDs."""
     source = sample.source
     return sample.row.sop, source.frame, sample.row.path, source.position or ()
-
-
-def _unwanted(row: Row, images: Images, data: DataFiles) -> str:
-    """Say why the plan or the site does not want a file; empty: it does."""
-    if row.modality not in images.modality:
-        return f"modality {row.modality or 'missing'}: not in the plan"
-    if images.view != "any" and row.view not in images.view:
-        return f"view {row.view or 'missing'}: not in the plan"
-    if images.plane != "any" and (plane := plane_name(row.orientation)) != images.plane:
-        return f"plane {plane or 'missing'}: not in the plan (images.plane)"
-    kind, word = special_kind(row.image_type)
-    if kind and kind not in images.image_types:
-        return f"ImageType (0008,0008) has {word}: no {kind} in the plan (images.image_types)"
-    if row.burned_in and data.burned_in == "leave out":
-        return "text may be written into the image (data.burned_in: leave out)"
-    return ""
 
 
 def _sources(
@@ -161,18 +156,20 @@ def _sources(
         if uid:
             groups[uid].append(row)
         else:
-            refused[row.name] = "SeriesInstanceUID is missing or empty"
+            refused[row.name] = NO_SERIES
     for group in groups.values():
         if len({row.patient for row in group}) > 1:
             what = "study" if images.sample == "study" else "series"
-            reason = f"files of several patients share its {what}'s UID"
+            text = f"files of several patients share its {what}'s UID"
+            reason = CodedReason(text, "series")
             refused |= {row.name: reason for row in group}
             continue
         series = _largest_series(_without_copies(group, folder, refused), refused)
         try:
             sources.append(_one_of(series, images, refused))
         except DataError as error:
-            refused |= {row.name: str(error) for row in series}
+            reason = CodedReason(str(error), "series")
+            refused |= {row.name: reason for row in series}
     return sources
 
 
@@ -186,7 +183,7 @@ def _one_of(series: list[Row], images: Images, refused: dict[str, str]) -> Sourc
     """Make the one sample of a series: its volume, or its middle picture."""
     if images.dimensions == 3:
         slices, left_out = arrange(series)
-        refused |= left_out
+        refused |= {name: CodedReason(why, "series") for name, why in left_out.items()}
         return Source(tuple(slices), ALL_FRAMES)
     middle = middle_of(series)
     refused |= {row.name: MIDDLE for row in series if row is not middle}
@@ -199,7 +196,7 @@ def _largest_series(rows: list[Row], refused: dict[str, str]) -> list[Row]:
     for row in rows:
         by_uid[row.series].append(row)
     best = max(by_uid, key=lambda uid: (sum(row.frames for row in by_uid[uid]), uid))
-    reason = "another series of its study has more images"
+    reason = CodedReason("another series of its study has more images", "series")
     refused |= {row.name: reason for row in rows if row.series != best}
     return by_uid[best]
 
@@ -217,7 +214,8 @@ def _without_copies(rows: list[Row], folder: Path, refused: dict[str, str]) -> l
                 with (folder / row.path).open("rb") as file:
                     content = file_digest(file, "sha256").digest()
             except OSError as error:
-                refused[row.name] = f"the system cannot read the file ({system_reason(error)})"
+                text = f"the system cannot read the file ({system_reason(error)})"
+                refused[row.name] = CodedReason(text, "unreadable")
                 continue
         if first.setdefault((row.sop, content), row) is not row:
             refused[row.name] = COPY

@@ -12,6 +12,7 @@ from medfl_client.data.dataset import Examples, Indices, SiteData
 from medfl_client.data.describe import describe
 from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Collection
+from medfl_client.data.participants import participants
 from medfl_client.data.parts import PARTS, Part
 from medfl_client.data.reasons import count_faults
 from medfl_client.data.selection import Sample
@@ -61,12 +62,14 @@ def site_data(
             for name, chosen in indices.items()
         }
 
+    places = {name: positions[chosen] for name, chosen in indices.items()}
     n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
     return SiteData(
         train=image_set("train"),
         validation=image_set("validation"),
         test=image_set("test"),
         describe=partial(describe, collection, positions, plan, n_left_out),
+        participants=partial(participants, collection, places, plan, part is None),
         groups={name: groups_of([samples[i].row for i in indices[name]], plan) for name in PARTS},
         patients={name: numbers[chosen].astype(np.int64) for name, chosen in indices.items()},
         pseudonyms=pseudonyms.tolist(),

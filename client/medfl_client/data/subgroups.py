@@ -6,15 +6,15 @@ import numpy as np
 
 from medfl_client.data.dataset import Indices
 from medfl_client.data.dicom.header import Row
-from medfl_common.metrics.site_statistics import AGES, SEXES
+from medfl_common.metrics.site_statistics import age_place, sex_place
 from medfl_common.plan.plan import Plan
 
 
 def groups_of(rows: Sequence[Row], plan: Plan) -> dict[str, Indices]:
     """Give (N,) positions in `group_names` of each kind that the plan asks for."""
     places = {
-        "sex": [SEXES.index(r.sex) if r.sex in SEXES[:2] else 2 for r in rows],
-        "age": [int(np.searchsorted(AGES, r.age, side="right")) - 1 for r in rows],
+        "sex": [sex_place(r.sex) for r in rows],
+        "age": [age_place(r.age) for r in rows],
         "manufacturer": [_maker(r.manufacturer, plan.evaluation.manufacturers) for r in rows],
     }
     return {k: np.array(places[k], dtype=np.int64) for k in plan.evaluation.subgroups}

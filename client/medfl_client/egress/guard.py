@@ -17,6 +17,7 @@ from medfl_client.egress.held_back import held_back
 from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
+from medfl_client.egress.participant_rules import released_participants
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_client.egress.sums.released import Mask, expected_of, only_masked
 from medfl_client.egress.told_effects import released_effects
@@ -121,6 +122,7 @@ def release(
         if task.kind != "describe":
             raise held_back("statistics were not asked for")
         result = replace(result, statistics=_permitted(result.statistics, task.plan.task, policy))
+    result = released_participants(result, task.plan, policy)
     result = _permitted_metrics(result, task, policy)
     if mask is not None:
         result = only_masked(result, mask)

@@ -8,8 +8,8 @@ from medfl_client.egress.held_back import held_back
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import Noise
 
-# Of the task, or of the program: nothing of any patient.
-BINDING = {"protocol", "plan", "round", "nonce", "code", "incident", "versions"}
+# Of the task, the program or the machine: nothing of any patient.
+BINDING = {"protocol", "plan", "round", "nonce", "code", "incident", "versions", "device"}
 # Declared, or always the same; `check_noisy` holds each to its value.
 DECLARED = {"n_images", "n_steps", "train_loss", "seconds"}
 # One noisy release, and what follows from it, for the last scorings.

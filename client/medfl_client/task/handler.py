@@ -53,6 +53,7 @@ from medfl_common.errors import (
 from medfl_common.full import full_disk
 from medfl_common.models.network import Network
 from medfl_common.models.weights import shared_weights
+from medfl_common.wire.device import kind_of
 from medfl_common.wire.ledger_statement import LastLine, statement_in
 from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.tasks import (
@@ -136,7 +137,7 @@ def _answer(
     if is_small_trip(head):
         return answer_trip(head, site, session, sent, tell)
     task, result = _do(content, head, model, site, session, tell)
-    result = replace(result, versions=own_versions())
+    result = replace(result, versions=own_versions(), device=kind_of(site.device.type))
     _permit(head, site, session)  # the hospital may have withdrawn while this worked
     mask = mask_of(head, content, site, session, shapes)
     reply = release(result, task, site.policy, shapes, sent, mask)
@@ -240,10 +241,12 @@ def tell_of(task: TrainTask, data: SiteData) -> TrainResult:
     """Count the site's samples; nothing is trained or scored."""
     started = time.monotonic()
     counts = data.describe() if data.describe is not None else None
+    is_asked = task.plan.federation.participants and data.participants is not None
     return TrainResult(
         plan=plan_number(task.plan),
         round=task.round,
         nonce=task.nonce,
         seconds=round(time.monotonic() - started, 3),
         statistics=counts,
+        participants=data.participants() if is_asked and data.participants is not None else None,
     )

@@ -89,7 +89,7 @@ def effect(influence: Floats, patient: Ints, n_patients: int, n_images: int) -> 
     else:  # nobody differs: as if all images of a patient were one (Kish: Survey Sampling, 1965)
         sizes = np.bincount(patient).astype(float)
         ratio = float((sizes**2).sum() / sizes.sum())
-    few = _few(n_patients) / _few(n_images)
+    few = growth_of_few(n_patients) / growth_of_few(n_images)
     return float(min(max(ratio * few, 1.0), LARGEST))
 
 
@@ -100,7 +100,7 @@ def of_share(is_right: NDArray[np.bool_], patient: Ints) -> tuple[float, int]:
     return effect(is_right - share, patient, n_patients, len(is_right)), n_patients
 
 
-def _few(n: int) -> float:
+def growth_of_few(n: int) -> float:
     """Return how much a variance seen in n must grow: n / (n - 1), and Student's t squared."""
     from scipy.special import stdtrit  # a second to import
 

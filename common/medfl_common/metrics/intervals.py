@@ -60,7 +60,11 @@ def delong(positive: Counts, negative: Counts, effect: float = 1.0) -> Interval 
     if n_least < 2 or not 0 < area < 1:
         return wilson(area * n_least, n_least, effect)
     variance = _variance_of_mean(beaten, positive) + _variance_of_mean(beating, negative)
-    variance *= effect
+    return on_logit_scale(area, variance * effect)
+
+
+def on_logit_scale(area: float, variance: float) -> Interval:
+    """Return the interval of an area with a variance; it stays within 0..1."""
     logit, spread = np.log(area / (1 - area)), np.sqrt(variance) / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(logit + side * Z * spread))) for side in (-1, 1))
     return float(low), float(high)

@@ -48,6 +48,16 @@ def band(values: Sequence[float], bands: Sequence[float]) -> tuple[int, ...]:
     return tuple(np.bincount(np.clip(places, 0, None), minlength=len(bands)).tolist())
 
 
+def age_place(age: float) -> int:
+    """Find the band of an age in years; -1: not known."""
+    return int(np.searchsorted(AGES, age, side="right")) - 1
+
+
+def sex_place(word: str) -> int:
+    """Find a PatientSex (0010,0040) among SEXES; the last stands for all others."""
+    return SEXES.index(word) if word in SEXES[:2] else 2
+
+
 def band_names(bands: Sequence[float], unit: str) -> list[str]:
     """Name the bands for a table; a first band that ends at 0 or 1e-6 is what is not known."""
     ends = [*bands[1:], None]

@@ -3,6 +3,16 @@
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import OWN_LAYER_NORM, backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Liu, Zhuang and Mao, Hanzi and Wu, Chao-Yuan and Feichtenhofer, Christoph and Darrell, "
+    "Trevor and Xie, Saining",
+    "A ConvNet for the 2020s",
+    2022,
+    "CVPR",
+    "https://arxiv.org/abs/2201.03545",
+)
 
 
 @MODELS.register("convnext_tiny")

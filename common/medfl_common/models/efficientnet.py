@@ -3,6 +3,15 @@
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Tan, Mingxing and Le, Quoc V.",
+    "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+    2019,
+    "ICML",
+    "https://arxiv.org/abs/1905.11946",
+)
 
 
 @MODELS.register("efficientnet_b0")

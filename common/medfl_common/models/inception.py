@@ -3,6 +3,16 @@
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and Wojna, "
+    "Zbigniew",
+    "Rethinking the Inception Architecture for Computer Vision",
+    2016,
+    "CVPR",
+    "https://arxiv.org/abs/1512.00567",
+)
 
 
 @MODELS.register("inception_v3")

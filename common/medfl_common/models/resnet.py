@@ -5,6 +5,15 @@ from torch import nn
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
+    "Deep Residual Learning for Image Recognition",
+    2016,
+    "CVPR",
+    "https://arxiv.org/abs/1512.03385",
+)
 
 
 @MODELS.register("resnet18")

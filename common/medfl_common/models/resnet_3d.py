@@ -6,6 +6,16 @@ CVPR 2018. https://arxiv.org/abs/1711.11248
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Tran, Du and Wang, Heng and Torresani, Lorenzo and Ray, Jamie and LeCun, Yann and Paluri, "
+    "Manohar",
+    "A Closer Look at Spatiotemporal Convolutions for Action Recognition",
+    2018,
+    "CVPR",
+    "https://arxiv.org/abs/1711.11248",
+)
 
 
 @MODELS.register("r3d_18")

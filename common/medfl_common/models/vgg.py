@@ -3,6 +3,15 @@
 from medfl_common.models import MODELS, Backbone
 from medfl_common.models._from_torchvision import backbone_of
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Simonyan, Karen and Zisserman, Andrew",
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    2015,
+    "ICLR",
+    "https://arxiv.org/abs/1409.1556",
+)
 
 
 @MODELS.register("vgg16")

@@ -9,6 +9,15 @@ from medfl_common.models._from_torchvision import (
     remove_head,
 )
 from medfl_common.plan.images import Images
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Dosovitskiy, Alexey and Beyer, Lucas and Kolesnikov, Alexander and others",
+    "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    2021,
+    "ICLR",
+    "https://arxiv.org/abs/2010.11929",
+)
 
 PATCH = 16  # pixels on a side of a patch
 

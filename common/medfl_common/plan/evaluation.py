@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfl_common.plan.primary import Primary
 from medfl_common.plan.settings import Name, Number, Settings
 
 Probability = Annotated[Number, Field(ge=0, le=1)]
@@ -33,6 +34,8 @@ class Evaluation(Settings):
     """The score that says which round's model is best; `loss` and `hd95` are best when low. A
     segmentation has `dice` (its default), `nsd`, `hd95` and `loss`; a detection `froc` (its
     default: the mean sensitivity at 1/8 to 8 false positives an image), `ap50` and `loss`."""
+    primary: Primary | None = None
+    """The study's primary aim, named before it is known: the report says whether it was met."""
     surface_mm: Annotated[Number, Field(gt=0, le=100)] = 2.0
     """Segmentation: how far two surfaces may be apart and still agree (normalised surface Dice); in
     pixels unless the plan fixes all spacings."""

@@ -51,6 +51,9 @@ class Federation(Settings):
     rounds, and more than a thousandth of the weights' norm."""
     statistics: bool = False
     """Before the first round each site tells counts of its data, as far as its policy allows."""
+    participants: bool = False
+    """With `statistics`: each site also tells how its files became its patients, by reason, and
+    counts of its images by training, validation and test part; small counts stay."""
     empty_rounds: int = Field(default=3, ge=1, le=1000)
     """So many rounds in a row without a quorum pause the study."""
     keep_every: Annotated[int, Field(ge=1, le=10_000)] | None = None

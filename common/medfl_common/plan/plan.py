@@ -21,6 +21,7 @@ from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.noise_cost import why_too_dear
+from medfl_common.plan.primary import why_unfit_primary
 from medfl_common.plan.privacy import Privacy, why_unfit_privacy
 from medfl_common.plan.settings import Name, Settings, check, load
 from medfl_common.plan.strict_json import parse_json
@@ -43,9 +44,11 @@ ADDED = (
     ("training.augmentation", "rotation_3d_deg"),
     ("training.augmentation", "elastic"),
     ("federation", "keep_every"),
+    ("federation", "participants"),
     ("training", "epochs_range"),
     ("training", "loss"),
     ("evaluation", "surface_mm"),
+    ("evaluation", "primary"),
     ("model", "encoder"),
     ("model", "width"),
     ("model", "levels"),
@@ -96,9 +99,14 @@ class Plan(Settings):
     def _sections_fit(self) -> Self:
         if self.model.slices is not None and self.images.dimensions == 2:
             raise ValueError("model.slices belongs to images.dimensions: 3")
-        checks = (why_unknown, why_unfit, why_unfit_dense, why_unfit_privacy, why_too_dear)
+        checks = (
+            why_unknown, why_unfit, why_unfit_dense, why_unfit_primary, why_unfit_privacy,
+            why_too_dear,
+        )  # fmt: skip
         if unfit := next((reason for check_ in checks if (reason := check_(self))), ""):
             raise ValueError(unfit)
+        if self.federation.participants and not self.federation.statistics:
+            raise ValueError("federation.participants needs federation.statistics: true")
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
         return self

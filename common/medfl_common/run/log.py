@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medfl_common.files import Json, alone, write_atomic
+from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import (
     KINDS,
     Event,
@@ -28,7 +29,7 @@ from medfl_common.run.tallies import POINTER, Tallies, ends_whole, joined, split
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
 TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
-ENDS = (ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
+ENDS = (Stopped.kind, ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
 BEGINS, MOST_NAME = b'{"event": "', 40  # so each line begins, as `write` has it; bytes of a kind
 BEFORE = "_before"  # follows the kind of an end, once the study goes on
 

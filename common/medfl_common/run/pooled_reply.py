@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts
-from medfl_common.run.site_reply import counts_from_json, counts_to_json, n_scored_of
+from medfl_common.run.counts_json import counts_from_json, counts_to_json
+from medfl_common.run.site_reply import n_scored_of
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,21 @@ from medfl_common.metrics.box_numbers import (
     boxes_to_numbers,
 )
 from medfl_common.metrics.counts import ScoreCounts
-from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
-from medfl_common.metrics.mask_numbers import NAMES
+from medfl_common.metrics.mask_numbers import EFFECTS, NAMES
 from medfl_common.metrics.mask_numbers import from_numbers as masks_from
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.membership import Membership
+from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.run.counts_json import counts_from_json, counts_to_json
+from medfl_common.run.statistics_facts import (
+    participants_in,
+    statistics_facts,
+    statistics_in,
+)
 
 Facts = Mapping[str, Any]
 COUNTED = ("tally", "masks", "boxes")  # counts of the scored images; a reply has one of them
@@ -45,6 +51,7 @@ class SiteReply:
         versions: Mapping[str, str] | None = None, features: FeatureMoments | None = None,
         waited: float | None = None, mask_counts: MaskCounts | None = None,
         box_counts: BoxCounts | None = None, membership: Membership | None = None,
+        device: str | None = None,
     ) -> Self:  # fmt: skip
         """Note what a site trained and scored.
 
@@ -66,13 +73,14 @@ class SiteReply:
             mask_counts: Counts of a segmentation's cases, instead of `score_counts`.
             box_counts: Counts of a detection's boxes, instead of `score_counts`.
             membership: Counts of trained and held-out images by how well the model knows them.
+            device: `cpu` or `cuda`; None: the site did not tell.
             compared: `norm` and `cosine` of the update beside the other sites'.
         """
         facts: dict[str, Json] = {
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        known = {"waited": waited, "for_round": for_round}
+        known = {"waited": waited, "for_round": for_round, "device": device}
         facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
@@ -90,21 +98,40 @@ class SiteReply:
     @classmethod
     def of_masked(
         cls, seconds: float, bytes_received: int, bytes_sent: int, sha256: str,
-        waited: float | None, versions: Mapping[str, str] | None,
+        waited: float | None, versions: Mapping[str, str] | None, device: str | None = None,
     ) -> Self:  # fmt: skip
         """Note that a site took part in a secure sum, and nothing of what it added."""
         facts: dict[str, Json] = {
             "seconds": seconds, "bytes_received": bytes_received, "bytes_sent": bytes_sent,
             "sha256": sha256,
         }  # fmt: skip
-        facts |= {} if waited is None else {"waited": waited}
+        known = {"waited": waited, "device": device}
+        facts |= {name: value for name, value in known.items() if value is not None}
         return cls(facts if versions is None else {**facts, "versions": {**versions}})
 
     @classmethod
-    def of_statistics(cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int) -> Self:
-        """Note what a site counts of its data."""
-        told = {k: v if isinstance(v, int) else list(v) for k, v in vars(counts).items()}
-        return cls({"bytes_received": bytes_received, "bytes_sent": bytes_sent, "statistics": told})
+    def of_statistics(
+        cls, counts: SiteStatistics, bytes_received: int, bytes_sent: int,
+        flow: Participants | None = None,
+    ) -> Self:  # fmt: skip
+        """Note what a site counts of its data, and of how its files became its parts."""
+        sizes = {"bytes_received": bytes_received, "bytes_sent": bytes_sent}
+        return cls({**sizes, **statistics_facts(counts, flow)})
+
+    @property
+    def participants(self) -> Participants | None:
+        """How the site's files became its parts; None: it did not tell."""
+        return participants_in(self.facts)
+
+    @property
+    def seconds(self) -> float:
+        """The site's own time for the work; 0: it is not known."""
+        return float(self.facts.get("seconds", 0.0))
+
+    @property
+    def device(self) -> str | None:
+        """What worked, `cpu` or `cuda`; None: an earlier version did not tell."""
+        return self.facts.get("device")
 
     @property
     def n_images(self) -> int:
@@ -178,7 +205,7 @@ class SiteReply:
         told = self._counts("masks")
         if told is None:
             return None
-        lists = {name: np.array(told[name]) for name in NAMES}
+        lists = {name: np.array(told[name]) for name in (*NAMES, EFFECTS) if name in told}
         return masks_from(told["n"], told["loss"], lists)
 
     @property
@@ -218,11 +245,7 @@ class SiteReply:
     @property
     def statistics(self) -> SiteStatistics | None:
         """What the site counts of its data."""
-        told = self.facts.get("statistics")
-        if told is None:
-            return None
-        counts: dict[str, Any] = {k: v if isinstance(v, int) else tuple(v) for k, v in told.items()}
-        return SiteStatistics(**counts)
+        return statistics_in(self.facts)
 
 
 def _of_membership(counts: Membership | None) -> dict[str, Json]:
@@ -253,7 +276,7 @@ def _dense_to_json(
 
 def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
     if isinstance(counts, MaskCounts):
-        return mask_shapes(len(counts.cases))
+        return mask_shapes(len(counts.cases), counts.effects is not None)
     return box_shapes(len(counts.truths))
 
 
@@ -263,28 +286,3 @@ def n_scored_of(facts: Facts) -> int | None:
         return int(facts["n_scored"])
     told = next((facts[k] for k in COUNTED if k in facts), None)
     return None if told is None else int(told["n"])
-
-
-def counts_to_json(counts: ScoreCounts) -> Json:
-    """Write score counts."""
-    told = clusters_to_numbers(counts.clusters)
-    return {
-        "n": counts.n,
-        "loss": counts.loss,
-        "confusion": counts.confusion.tolist(),
-        "positive": counts.positive.tolist(),
-        "negative": counts.negative.tolist(),
-        **({} if told is None else {CLUSTERS: [*told]}),
-        **({"noise": counts.noise} if counts.noise else {}),
-    }
-
-
-def counts_from_json(facts: Facts) -> ScoreCounts:
-    """Read them."""
-    confusion, positive, negative = (
-        np.array(facts[name]) for name in ("confusion", "positive", "negative")
-    )
-    told = facts.get(CLUSTERS)  # a log of an earlier version has none
-    clusters = None if told is None else clusters_from_numbers(np.array(told))
-    noise = facts.get("noise", 0.0)
-    return ScoreCounts(facts["n"], facts["loss"], confusion, positive, negative, clusters, noise)

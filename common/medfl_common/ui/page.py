@@ -33,6 +33,7 @@ DASHES = ("--", "-.", ":")
 MARKS = ("o", "s", "^", "v", "D", "P", "X")
 # Text stays text, in pages and in files.
 LOOK = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False, "font.size": 11}
+IN_FILES = {**LOOK, "svg.hashsalt": "medfl"}
 
 P = ParamSpec("P")
 
@@ -116,12 +117,17 @@ def as_plot(draw: "Callable[P, Figure]") -> Callable[P, str]:
 def write_figure(
     path: Path, draw: "Callable[P, Figure]", *args: P.args, **settings: P.kwargs
 ) -> Path:
-    """Draw a figure into a file, pdf, png or svg by its name; return the path."""
+    """Draw a figure into a file, pdf, png or svg by its name; return the path.
+
+    It holds no date: the same figure is the same bytes.
+    """
     from matplotlib import rc_context
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(LOOK):  # type: ignore[arg-type]
-        draw(*args, **settings).savefig(path, dpi=300)
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with rc_context(IN_FILES):  # type: ignore[arg-type]
+        figure = draw(*args, **settings)
+        figure.savefig(path, dpi=300, metadata=undated.get(path.suffix[1:]))
     return path
 
 
@@ -186,8 +192,7 @@ def _scale_x(axes: "Axes", is_log2: bool, is_whole: bool) -> None:
 line_plot = as_plot(line_figure)
 
 
-@as_plot
-def interval_plot(
+def interval_figure(
     bars: Mapping[str, tuple[float, float, float]], x_label: str, at: float = 0.0
 ) -> "Figure":
     """Draw named values with their intervals (value, low, high) beside a line `at` x."""
@@ -207,6 +212,9 @@ def interval_plot(
     return figure
 
 
+interval_plot = as_plot(interval_figure)
+
+
 @dataclass(frozen=True)
 class Box:
     """A distribution: quantiles from 5 to 95 in 100, and the mean."""
@@ -219,8 +227,7 @@ class Box:
     mean: float
 
 
-@as_plot
-def box_plot(boxes: Mapping[str, Box], x_label: str, x_range: tuple[float, float]) -> "Figure":
+def box_figure(boxes: Mapping[str, Box], x_label: str, x_range: tuple[float, float]) -> "Figure":
     """Draw named distributions, one below the other."""
     from matplotlib.figure import Figure
 
@@ -238,6 +245,9 @@ def box_plot(boxes: Mapping[str, Box], x_label: str, x_range: tuple[float, float
     axes.grid(alpha=0.3, axis="x")
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
+
+
+box_plot = as_plot(box_figure)
 
 
 def as_svg(figure: "Figure") -> str:

@@ -26,6 +26,7 @@ from medfl_common.metrics.effect_numbers import (
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
 from medfl_common.metrics.membership import Membership
+from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
 from medfl_common.models.weights import Weights, is_finite
@@ -33,12 +34,18 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
+from medfl_common.wire.device import DEVICE, DEVICES, Device, read_device
 from medfl_common.wire.membership_numbers import MEMBERSHIP, membership_numbers, read_membership
+from medfl_common.wire.participant_numbers import (
+    PARTICIPANTS,
+    participant_numbers,
+    read_participants,
+)
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
 from medfl_common.wire.secure_sum import MASKED, PART, add_sum
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
-from medfl_common.wire.versions import LARGEST, N_NUMBERS
+from medfl_common.wire.versions import read_versions
 
 Numbers = dict[str, int | float | list[int] | list[float]]
 COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
@@ -46,12 +53,12 @@ COUNTED = ("confusion", "positive", "negative")  # the counts of score counts
 GROUPED = {f"{kind}_{part}" for kind in KINDS for part in COUNTED}
 LISTS = {
     *COUNTED, *GROUPED, *(f"data_{name}" for name in lengths(0)), "versions", CLUSTERS,
-    *DENSE_NAMES, *MEMBERSHIP,
+    *DENSE_NAMES, *MEMBERSHIP, *PARTICIPANTS,
 }  # fmt: skip
 HEAD = "protocol plan round nonce code incident n_images n_steps train_loss seconds"
 SCORED = ("n_scored", "loss", "exact_auc", "start_loss")
 FEATURES = "features"  # a list of moments: the only one that holds no counts
-SINGLE = {*HEAD.split(" "), *SCORED, *(f"data_{name}" for name in NUMBERS)}
+SINGLE = {*HEAD.split(" "), *SCORED, DEVICE, *(f"data_{name}" for name in NUMBERS)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class TrainResult:
     membership: Membership | None = None  # of the final model, where plan and policy allow it
     # Of medfl, torch and Python at the site, three numbers each; see medfl_common.wire.versions.
     versions: tuple[int, ...] | None = None
+    device: Device | None = None  # that did the work
+    participants: Participants | None = None  # beside statistics, where the plan asks for them
     masked: NDArray[np.uint32] | None = None  # (P,) in a secure sum, in place of all else
     part: bytes = b""  # the answer to a small trip of a secure sum
 
@@ -145,7 +154,8 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
             numbers[f"data_{name}"] = value if isinstance(value, int) else [*value]
     if result.versions is not None:
         numbers["versions"] = [*result.versions]
-    numbers |= membership_numbers(result.membership)
+    numbers |= {} if result.device is None else {DEVICE: DEVICES.index(result.device)}
+    numbers |= membership_numbers(result.membership) | participant_numbers(result.participants)
     if result.features is not None:
         numbers[FEATURES] = result.features.to_numbers()
     content = RecordDict({"numbers": MetricRecord({**numbers})})
@@ -208,7 +218,9 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         groups=_groups(numbers, plan),
         features=_features(numbers) if plan.evaluation.feature_statistics else None,
         membership=read_membership(numbers, plan),
-        versions=_versions(numbers) if "versions" in numbers else None,
+        versions=read_versions(numbers) if "versions" in numbers else None,
+        device=read_device(numbers),
+        participants=read_participants(numbers, plan),
     )
 
 
@@ -284,10 +296,3 @@ def _features(numbers: MetricRecord) -> FeatureMoments | None:
         return FeatureMoments.of_numbers([float(n) for n in told])  # type: ignore[union-attr]
     except (TypeError, ValueError):
         raise RunError("the reply's features are no moments") from None
-
-
-def _versions(numbers: MetricRecord) -> tuple[int, ...]:
-    found = tuple(read_counts(numbers, "versions", (N_NUMBERS,)).tolist())
-    if max(found) > LARGEST:
-        raise RunError("the reply's versions are none")
-    return found

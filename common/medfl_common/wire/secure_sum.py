@@ -58,7 +58,9 @@ MASKED, PART = "masked", "part"  # the records that come up
 MOST_ROUNDS = 20  # of a stretch
 MOST_SITES = 2047  # of a group: so many numbers of 20 bits fit into 31
 # The numbers that stand beside masked ones; those of ZERO are 0, as what they count is masked.
-BESIDE = {"protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions"}
+BESIDE = {
+    "protocol", "plan", "round", "nonce", "code", "incident", "seconds", "versions", "device",
+}  # fmt: skip
 ZERO = {"n_images", "n_steps", "train_loss"}
 KEY, SIGNATURE = 32, 64
 HELLO = KEY + SIGNATURE

@@ -4,6 +4,11 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
+from flwr.app import MetricRecord
+
+from medfl_common.errors import RunError
+from medfl_common.wire.read_numbers import read_counts
+
 COORDINATOR = "the coordinator"  # its name beside those of the sites
 PROGRAMS = ("medfl", "torch", "python")
 N_NUMBERS = 3 * len(PROGRAMS)
@@ -18,6 +23,14 @@ def own_versions() -> tuple[int, ...]:
 
     release = [_release(__version__), _release(torch.__version__), (*sys.version_info[:3],)]
     return tuple(number for numbers in release for number in numbers)
+
+
+def read_versions(numbers: MetricRecord) -> tuple[int, ...]:
+    """Read the nine numbers of a reply, or raise RunError."""
+    found = tuple(read_counts(numbers, "versions", (N_NUMBERS,)).tolist())
+    if max(found) > LARGEST:
+        raise RunError("the reply's versions are none")
+    return found
 
 
 def named(numbers: Sequence[int]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.membership_numbers import check_membership
+from medfl_common.wire.participant_numbers import check_participants
 from medfl_common.wire.read_numbers import MAX_COUNT, MAX_LOSS
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
@@ -73,8 +74,7 @@ def check_numbers(
         _check_features(result.features, task, max_images)
     if result.membership is not None:
         check_membership(result.membership, task.kind, n_trained, max_images)
-    if result.statistics is not None:
-        _check_statistics(result.statistics, task.plan.task)
+    _check_described(result, task)
 
 
 def check_running_statistics(
@@ -196,6 +196,17 @@ def _check_groups(result: TrainResult) -> None:
 
 def _totals(counts: ScoreCounts) -> tuple[Counts, Counts, Counts]:
     return counts.confusion, counts.positive.sum(axis=-1), counts.negative.sum(axis=-1)
+
+
+def _check_described(result: TrainResult, task: TrainTask) -> None:
+    """Check what a site counts of its data, and how its files became its parts."""
+    if result.statistics is not None:
+        _check_statistics(result.statistics, task.plan.task)
+    if result.participants is None:
+        return
+    if task.kind != "describe" or result.statistics is None:
+        raise RunError("a flow of participants that was not asked for, or without statistics")
+    check_participants(result.participants, result.statistics, task.plan.task)
 
 
 def _check_statistics(found: SiteStatistics, task: Task) -> None:

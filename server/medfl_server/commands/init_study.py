@@ -4,6 +4,7 @@ from pathlib import Path
 
 from medfl_common.errors import ConfigError
 from medfl_common.ops.certificate import certificate_fingerprint
+from medfl_common.plan.plan import load_plan
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import Screen
 from medfl_server.roster.certificates import (
@@ -19,7 +20,7 @@ from medfl_server.study.coordinator import (
     is_one_of_several,
     refuse_name_of_another,
 )
-from medfl_server.study.plan_check import plan_notes
+from medfl_server.study.plan_check import plan_notes, refuse_simulated
 from medfl_server.study.run_directory import create_study
 
 CA = "fingerprint of ca.crt, to compare by telephone: {}"
@@ -73,6 +74,8 @@ def _make_study(folder: Path, plan: Path, host: str, screen: Screen) -> None:
         )
     if above:
         refuse_name_of_another(folder, plan)
+
+    refuse_simulated(load_plan(plan), plan.name)
 
     def certify(name: str) -> None:
         if above:

@@ -34,8 +34,13 @@ def read_statistics(study: Study) -> Told | None:
     A site that joined later was asked later.
     """
     events = study.log.read(events_module.Statistics)
-    if not events:
-        return None
+    return statistics_in(events) if events else None
+
+
+def statistics_in(
+    events: Sequence[events_module.Statistics],
+) -> tuple[dict[str, SiteStatistics], dict[str, str]]:
+    """Give what each site reported, the newest, and who did not with the reason."""
     told: dict[str, SiteStatistics] = {}
     missing: dict[str, str] = {}
     for event in events:

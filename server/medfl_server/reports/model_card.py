@@ -4,19 +4,22 @@ Mitchell et al.: Model Cards for Model Reporting. FAT* 2019. https://arxiv.org/a
 Letters stand for sites, so that a card can be published.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from medfl_common import __version__
 from medfl_common.files import write_atomic
-from medfl_common.metrics.counts import ScoreCounts, merge
+from medfl_common.metrics.counts import merge
 from medfl_common.metrics.estimates import auc_estimate
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, Event, Finished, RoundMade, ScoredOnTest, site_names
 from medfl_common.ui.page import Section, Table, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity import read_statistics, told_counts
+from medfl_server.reports.letters import letters_of
 from medfl_server.reports.marks import marks
+from medfl_server.reports.model_in_words import limits, output_of, what_it_does
+from medfl_server.reports.primary import primary_aim
 from medfl_server.reports.scores import (
     ALL,
     SUMMED,
@@ -30,7 +33,6 @@ from medfl_server.reports.scores import (
 )
 from medfl_server.reports.sections.card_scores import dense_scores_section
 from medfl_server.reports.sections.card_training import training_section
-from medfl_server.reports.sections.independence import whose_images
 from medfl_server.reports.sections.numbers import with_interval
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.privacy import privacy_section
@@ -46,7 +48,7 @@ def write_model_card(study: Study) -> Path | None:
         return None
     event = finished[-1]
     shown = shown_event(study.log.read(Event)) or event
-    letters = _letters(study)
+    letters = letters_of(site_names(study.log.read(Event)))
     sections = [
         *_uses(study.plan),
         _data(study, event, letters),
@@ -55,11 +57,13 @@ def write_model_card(study: Study) -> Path | None:
         *[s for s in detail_sections(shown, event, study.plan) if s.heading in SHOWN],
         *outside_section(study.log.read(Event), study.plan, letters),
         privacy_section(study.plan, study.log.read(Event), letters),
-        _limits(event, part_of(shown), score_counts_in(shown)),
+        Section("Limits", limits(event, part_of(shown), score_counts_in(shown))),
         _identity(study, event),
     ]
     title, question = f"Model card: {study.plan.study}", "What is this model, and how good is it?"
-    answer = _answer(study, shown, letters)
+    answer = _answer(study, shown, letters) + primary_aim(
+        study.log.read(Event), study.plan, letters
+    )
     page = render(title, question, answer, sections, __version__)
     write_atomic(study.files.model_card_page, page.encode())
     text = as_markdown(title, answer, sections)
@@ -90,7 +94,7 @@ SHOWN = (
 
 def as_markdown(title: str, answer: str, sections: Sequence[Section]) -> str:
     """Write sections as Markdown; images are on the page only."""
-    parts = [f"# {title}", answer]
+    parts = [f"# {title}", *([answer] if answer else [])]
     for section in sections:
         parts.append(f"## {section.heading}")
         parts += section.texts
@@ -105,14 +109,8 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 
-def _letters(study: Study) -> dict[str, str]:
-    """Assign each site a letter, or a number from the 27th on, in the roster's order."""
-    names = site_names(study.log.read(Event))
-    return {n: f"site {chr(65 + i) if i < 26 else i + 1}" for i, n in enumerate(names)}
-
-
 def _answer(study: Study, event: Asked, letters: dict[str, str]) -> str:
-    found, what = score_sites(event).get(ALL), _what(study.plan)
+    found, what = score_sites(event).get(ALL), what_it_does(study.plan)
     marked = "".join(f" {mark}" for mark in marks(event, study.plan))
     if found is None:
         return f"{what}{marked}"
@@ -142,21 +140,6 @@ def _trained(study: Study) -> dict[str, int]:
     return found
 
 
-def _what(plan: Plan) -> str:
-    images = "volumes" if plan.images.dimensions == 3 else "images"
-    classes = ", ".join(plan.task.classes)
-    kinds = {
-        "binary": f"tells {plan.task.classes[-1]} from {plan.task.classes[0]}",
-        "multiclass": f"sorts into {classes}",
-        "ordinal": f"grades from least to most: {classes}",
-        "multilabel": f"finds {classes}",
-        "segmentation": f"outlines {', '.join(plan.task.foreground)}",
-        "detection": f"finds and boxes {classes}",
-    }
-    modality = "/".join(plan.images.modality)
-    return f"A {plan.model.name} that {kinds[plan.task.type]} in {modality} {images}."
-
-
 def _uses(plan: Plan) -> list[Section]:
     images = plan.images
     return [
@@ -167,7 +150,7 @@ def _uses(plan: Plan) -> list[Section]:
                 "a medical device: not for diagnosis, not for decisions about a person.",
                 f"Input: {'/'.join(images.modality)} images prepared as the plan says "
                 f"({images.size} pixels on a side; see preprocessing.json of an export). Output: "
-                f"{_output(plan)}.",
+                f"{output_of(plan)}.",
             ],
         ),
         Section(
@@ -185,13 +168,6 @@ def _who_says_so(plan: Plan) -> str:
     if plan.task.is_dense:
         return "medfl-client predict does not say whether an image looks unusual."
     return "medfl-client predict says whether an image looks unusual, and can be wrong."
-
-
-def _output(plan: Plan) -> str:
-    classes = ", ".join(plan.task.classes)
-    if plan.task.has_boxes:
-        return f"boxes of {classes}, each with a confidence of 0 to 1"
-    return f"a probability for each of {classes}{' in each pixel or voxel' * plan.task.has_masks}"
 
 
 def _data(study: Study, event: Finished, letters: dict[str, str]) -> Section:
@@ -242,20 +218,6 @@ def _scores(plan: Plan, event: Asked, letters: dict[str, str]) -> Section:
         tables.append(Table(["site", "images", "AUC", "95 % interval"], rows))
     text = f"On the {part_of(event)} part of each site's patients."
     return Section("Scores", [text], tables=tables)
-
-
-def _limits(event: Finished, part: str, counted: Mapping[str, ScoreCounts]) -> Section:
-    texts = [
-        f"The scores come from {part} patients of the hospitals that trained it: at another "
-        "one the model may be worse. Validate it there first, on patients of that hospital.",
-        f"{whose_images(counted)} The card leaves out groups with too few patients at a site, "
-        "which does not mean that the model is good for them.",
-    ]
-    if part == "validation" and (event.choice is None or event.choice.is_best):
-        texts.append(
-            "The images that score the model also chose its round: it looks slightly too good."
-        )
-    return Section("Limits", texts)
 
 
 def _identity(study: Study, event: Finished) -> Section:

@@ -19,9 +19,11 @@ from medfl_common.run.events import (
 from medfl_common.ui.page import Section, render
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.heterogeneity_page import write_harmony
+from medfl_server.reports.primary import primary_aim
 from medfl_server.reports.scores import shown_event
 from medfl_server.reports.sections.answer import answer, state
 from medfl_server.reports.sections.data import data_section
+from medfl_server.reports.sections.flow import flow_sections
 from medfl_server.reports.sections.messages import messages_section
 from medfl_server.reports.sections.outliers import stand_out_section
 from medfl_server.reports.sections.outside import outside_section
@@ -51,8 +53,9 @@ def write_report(study: Study) -> Path:
     sections = [
         sites_section(study, events, scored),
         *(data_section(event) for event in events if isinstance(event, DataRead)),
+        *flow_sections(events, study.plan),
         rounds_section(names, rounds, scored, study.plan),
-        result_section(study, shown),
+        result_section(study.plan, shown),
         *(detail_sections(shown, scored[-1], study.plan) if shown else []),
         *outside_section(events, study.plan),
         stand_out_section(asked, names),
@@ -65,6 +68,7 @@ def write_report(study: Study) -> Path:
     ]
     title = f"medfl study report: {study.plan.study}"
     first = answer(rounds, shown, finished, study.plan) + state(study, events, rounds)
+    first += primary_aim(events, study.plan)
     page = render(title, QUESTION, first, sections, __version__)
     path = study.files.report
     write_atomic(path, page.encode())

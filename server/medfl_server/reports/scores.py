@@ -6,7 +6,7 @@ r - 1; the event `finished` scores the final model, and `scored` the last one wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from medfl_common.metrics.box_counts import BoxCounts
 from medfl_common.metrics.clusters import of_part
@@ -28,6 +28,8 @@ from medfl_common.run.events import (
 )
 from medfl_common.run.site_reply import SiteReply
 from medfl_server.reports.sections.numbers import case_number, number
+
+Kind = TypeVar("Kind", bound=WithModel)
 
 ALL = "all sites"
 SUMMED = "sum of the sites"  # what no site tells alone
@@ -70,9 +72,7 @@ def shown_event(events: Sequence[Event]) -> Asked | None:
     return once_each(events, ScoredOnTest, scored[-1]) or scored[-1]
 
 
-def once_each(
-    events: Sequence[Event], kind: type[WithModel], finished: Finished
-) -> WithModel | None:
+def once_each(events: Sequence[Event], kind: type[Kind], finished: Finished) -> Kind | None:
     """Join what sites said of the final model, each its first answer; None: no site shares scores.
 
     A hospital that was away at the end may have scored it later.

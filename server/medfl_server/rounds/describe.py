@@ -67,7 +67,12 @@ class Describing:
         )  # fmt: skip
         replies = collection.run("describe", 0, no_weights, lambda: n_needed)
         sites = {
-            site: SiteReply.of_statistics(counts, answered.bytes_received, answered.bytes_sent)
+            site: SiteReply.of_statistics(
+                counts,
+                answered.bytes_received,
+                answered.bytes_sent,
+                answered.result.participants,
+            )
             for site, answered in replies.answered.items()
             if (counts := answered.result.statistics) is not None
         }

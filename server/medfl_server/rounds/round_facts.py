@@ -58,6 +58,7 @@ def _masked(answered: Answered) -> SiteReply:
     return SiteReply.of_masked(
         result.seconds, answered.bytes_received, answered.bytes_sent, answered.sha256,
         answered.waited_s, None if result.versions is None else named(result.versions),
+        result.device,
     )  # fmt: skip
 
 
@@ -92,6 +93,7 @@ def _reply(answered: Answered, round_: int, compared: Mapping[str, Json]) -> Sit
         membership=result.membership,
         waited=answered.waited_s,
         versions=None if result.versions is None else named(result.versions),
+        device=result.device,
     )
 
 

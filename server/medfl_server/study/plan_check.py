@@ -1,5 +1,6 @@
 """Faults of a plan that are seen before a study is made of it, and before any data are read."""
 
+from medfl_common.errors import ConfigError
 from medfl_common.models import why_no_network
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.halves import at_coordinator
@@ -17,6 +18,19 @@ def check_plan(plan: Plan, source: str) -> None:
     faults = [*_unknown(plan), *unused_settings(plan), *_unused_in_messages(plan)]
     if faults:
         raise faulty(source, faults)
+
+
+def refuse_simulated(plan: Plan, source: str) -> None:
+    """Raise ConfigError where a study of real hospitals could not decide its primary aim."""
+    own = plan.evaluation.primary
+    if own is not None and own.against != "value":
+        raise ConfigError(
+            f"{source}: evaluation.primary.against: {own.against} asks for models that only "
+            "medfl-sim trains: real hospitals do not put their images in one place, nor train "
+            "apart",
+            todo="name a value, such as what medfl-sim or another study reached",
+            data="no study was made",
+        )
 
 
 def plan_notes(plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""medfl-sim ls, show, compare and score: read run directories and their models."""
+"""medfl-sim ls, show, compare, score and size: read run directories and their models, or plan."""
 
 from pathlib import Path
 from typing import Annotated
@@ -130,3 +130,39 @@ def score(
             screen.say(line)
         screen.say(answer(scored))
         screen.say(f"page: {write_score(out, scored)}, predictions beside it; not for diagnosis")
+
+
+def size(
+    auc: Annotated[float, typer.Option(help="The AUC to expect, between 0.5 and 1.")],
+    prevalence: Annotated[
+        float, typer.Option(help="The part of the patients with the finding, between 0 and 1.")
+    ],
+    patients: Annotated[
+        list[int] | None,
+        typer.Option(help="Patients scored at a hospital; repeatable. Default: 50 to 800."),
+    ] = None,
+    images: Annotated[int, typer.Option(help="Images of a patient.", min=1)] = 1,
+    icc: Annotated[
+        float,
+        typer.Option(help="Correlation of the scores of a patient's images, 0 to 1; 1: all alike."),
+    ] = 1.0,
+    sites: Annotated[int, typer.Option(help="The number of hospitals, all alike.", min=1)] = 1,
+    test: Annotated[
+        float, typer.Option(help="The part of a hospital's patients that are scored.")
+    ] = 0.15,
+    width: Annotated[
+        float | None, typer.Option(help="Also find the patients for so wide an interval over all.")
+    ] = None,
+) -> None:
+    """Say how wide the AUC's 95 % interval will be, before a study: patients, images, hospitals."""
+    from medfl_common.metrics.sample_size import Expected
+    from medfl_sim.runs.size import Question, check_question, header, in_words, size_rows
+
+    with errors_for_people():
+        expected = Expected(auc, prevalence, images, icc)
+        ask = Question(expected, patients or (50, 100, 200, 400, 800), sites, test, width)
+        check_question(ask)
+        screen = Screen()
+        screen.table(header(ask), size_rows(ask))
+        for line in in_words(ask):
+            screen.say(line)

@@ -90,11 +90,11 @@ def compare(study: Study, sites: Mapping[str, Site]) -> list[Row]:
             odds.append(log_odds(logits, study.plan).numpy())
         kept.append((np.stack(odds), targets.numpy(), n_before + patients_of(data, part)))
         n_before = int(kept[-1][2].max(initial=n_before)) + 1
-        rows.append(_row(name, len(data.train), *kept[-1][:2], part, kept[-1][2]))
+        rows.append(auc_row(name, len(data.train), *kept[-1][:2], part, kept[-1][2]))
     n = sum(row.n_trained for row in rows)
     scored, truths, whose = zip(*kept, strict=True)
     together = np.concatenate(scored, axis=1), np.concatenate(truths)
-    rows.append(_row(ALL, n, *together, part, np.concatenate(whose)))
+    rows.append(auc_row(ALL, n, *together, part, np.concatenate(whose)))
     keep_rows(study, rows)
     return rows
 
@@ -138,7 +138,7 @@ def read_comparison(folder: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-def _row(
+def auc_row(
     name: str,
     n_trained: int,
     odds: Floats,
@@ -146,6 +146,7 @@ def _row(
     part: ScoredPart = "validation",
     patients: Indices | None = None,
 ) -> Row:
+    """Compare the AUCs of the models, by (M, N, K) log-odds and (N, K) targets."""
     places = in_bins(odds)
     areas = _areas(places, targets)
     draws = _draws(places, targets, patients)

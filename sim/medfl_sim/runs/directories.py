@@ -115,8 +115,10 @@ def scored_events(log: RunLog) -> list[Asked]:
 
 def _state(events: Sequence[Event]) -> str:
     """Return a run's state; a log cannot tell a stopped run from a running one."""
+    if any(isinstance(event, Finished) for event in events):  # more may be scored after it
+        return Finished.kind
     last = events[-1] if events else None
-    if last is None or isinstance(last, Finished | Paused):
+    if last is None or isinstance(last, Paused):
         return last.kind if last else "created"
     return "running or stopped"
 

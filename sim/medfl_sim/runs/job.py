@@ -13,6 +13,7 @@ from medfl_common.run.events import DataRead, Event
 from medfl_common.run.folder import RunFolder
 from medfl_common.ui.screen import log_to
 from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.primary import verdict
 from medfl_server.reports.report import write_report
 from medfl_server.reports.sections.data import in_words
 from medfl_server.rounds.progress import Follow, Progress
@@ -33,6 +34,7 @@ from medfl_sim.runs.compare_masks import compare_masks
 from medfl_sim.runs.compare_page import write_comparison
 from medfl_sim.runs.further import NOTHING, Further, Reading, answer_further, refuse_unfit
 from medfl_sim.runs.inner_runs import Way, members
+from medfl_sim.runs.primary import compare_primary, refuse_undecided
 from medfl_sim.runs.sinks import feeding
 
 CACHE = "medfl-cache"  # beside the run directories, if no other place is named
@@ -105,19 +107,14 @@ def do(
         bar: Follows the rounds.
     """
     refuse_in_data(job.data, folder, job.cache or folder.parent / CACHE)
-    exists = RunFolder(folder).facts.exists()
-    study = open_study(folder) if exists else create_study(folder, job.plan)
-    if load_plan(job.plan) != study.plan:
-        raise RunError(
-            f"{folder} has another plan than {job.plan.name} with the settings given",
-            todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
-        )
+    study = _opened(job, folder)
     keep_scenario(folder, job.scenario)
     say(f"run directory {folder}")
     hospitals, read = job.hospitals(study.plan, folder.parent / CACHE, watch)
     joined, way = members(hospitals), Way(job.engine, job.n_workers, read_faults(job.scenario))
     reading = job.reading(study.plan, folder.parent / CACHE)
     refuse_unfit(job.further, study, reading, len(joined), job.baselines)
+    refuse_undecided(study.plan, len(joined), job.baselines)
     _note_data(study, read)
     page = write_partition(folder, hospitals, study.plan, read)
     for line in [*plan_notes(study.plan), *in_words(read)]:
@@ -134,10 +131,33 @@ def do(
         run_study(study, hospitals, say, follow_and_feed, job.engine, job.n_workers, way.faults)
     say(f"report: {write_report(study)}, model card: {write_model_card(study)}")
     if job.baselines and len(joined) > 1:
-        run_baselines(study, joined, say)
-        say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
+        _compare(study, hospitals, say)
+    if study.plan.evaluation.primary:
+        say(verdict(study.log.read(Event), study.plan).sentence)
     answer_further(job.further, study, reading, way, say)
     return study
+
+
+def _opened(job: Job, folder: Path) -> Study:
+    """Make the run directory, or open it; RunError where it is of another plan."""
+    exists = RunFolder(folder).facts.exists()
+    study = open_study(folder) if exists else create_study(folder, job.plan)
+    if load_plan(job.plan) != study.plan:
+        raise RunError(
+            f"{folder} has another plan than {job.plan.name} with the settings given",
+            todo=f"give that one to resume ({RunFolder(folder).plan_file}), or another --out",
+        )
+    return study
+
+
+def _compare(study: Study, hospitals: Mapping[str, Site], say: Announce) -> None:
+    """Train the baselines, and write what they say of the study."""
+    joined = members(hospitals)
+    run_baselines(study, joined, say)
+    say(f"did joining help? {write_comparison(study, _rows(study, joined))}")
+    if compare_primary(study, hospitals) is not None:
+        write_report(study)
+        write_model_card(study)
 
 
 def _rows(study: Study, joined: Mapping[str, Site]) -> list[Row]:

@@ -22,7 +22,7 @@ from medfl_sim.runs.compare import (
     ALL,
     Difference,
     _areas,
-    _row,
+    auc_row,
     compare,
     difference,
     read_comparison,
@@ -118,13 +118,13 @@ def test_only_an_interval_beside_zero_is_called_help_or_harm() -> None:
     noise = np.random.default_rng(1).normal(size=(200, 1))
     good, bad = truth * 3 + noise, noise
 
-    assert _row("a", 1, np.stack([good, bad, good]), truth, "test").helped.verdict == "helped"
-    assert _row("a", 1, np.stack([bad, good, good]), truth, "test").helped.verdict == "harmed"
+    assert auc_row("a", 1, np.stack([good, bad, good]), truth, "test").helped.verdict == "helped"
+    assert auc_row("a", 1, np.stack([bad, good, good]), truth, "test").helped.verdict == "harmed"
     assert (
-        _row("a", 1, np.stack([bad, bad, bad]), truth, "test").helped.verdict
+        auc_row("a", 1, np.stack([bad, bad, bad]), truth, "test").helped.verdict
         == "no clear difference"
     )
-    assert _row(
+    assert auc_row(
         "a", 1, np.stack([good, bad, good])[:, ::2], truth[::2], "test"
     ).helped == Difference(None)
 

@@ -32,6 +32,7 @@ def only_masked(result: TrainResult, mask: Mask) -> TrainResult:
         nonce=result.nonce,
         seconds=result.seconds,
         versions=result.versions,
+        device=result.device,
         masked=mask(result),
     )
 

@@ -13,6 +13,15 @@ from medfl_common.models.dense._segmenter import Decoder, Segmenter, Stages
 from medfl_common.models.norms import norm_layer
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Myronenko, Andriy",
+    "3D MRI Brain Tumor Segmentation Using Autoencoder Regularization",
+    2018,
+    "BrainLes at MICCAI",
+    "https://arxiv.org/abs/1810.11654",
+)
 
 WIDTH = 8  # the paper's is 32
 BLOCKS = (1, 2, 2, 4)  # of each level; more levels have the last number

@@ -10,6 +10,15 @@ from medfl_common.models.dense._segmenter import Decoder, Segmenter, Stages
 from medfl_common.models.dense._tapped import ENCODERS, Sides, Tapped
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
+from medfl_common.plan.reference import Reference
+
+REFERENCE = Reference(
+    "Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas",
+    "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    2015,
+    "MICCAI",
+    "https://arxiv.org/abs/1505.04597",
+)
 
 WIDTH = 16  # channels of the finest level where the plan says nothing
 MOST = 320  # channels of a level, as in nnU-Net

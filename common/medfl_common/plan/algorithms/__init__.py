@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Settings
 from medfl_common.registry import Registry
 
@@ -61,6 +62,7 @@ class Algorithm:
     Args:
         name: As a plan names it in `federation.strategy`.
         paper: Where its paper is.
+        reference: The paper, to be cited; None: a study that uses it cites the address.
         strategy: Its half at the coordinator: its own name, or that of another algorithm.
         objective: Its half at the sites: its own name, that of another algorithm, or PLAIN.
         options: Its keys in `federation.options`.
@@ -104,6 +106,7 @@ class Algorithm:
     kept_at_site: str = ""
     why_unfit: Callable[[Plan], str] = _fits
     in_every_hash: bool = False
+    reference: Reference | None = None
 
     @property
     def chooses_sites(self) -> bool:

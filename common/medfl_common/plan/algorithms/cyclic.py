@@ -10,6 +10,7 @@ w <- w + update_k, k = round modulo the number of sites
 from collections.abc import Sequence
 
 from medfl_common.plan.algorithms import Algorithm, Choice, register
+from medfl_common.plan.reference import Reference
 
 
 def _next(roster: Sequence[str], round_: int) -> set[str]:
@@ -20,6 +21,12 @@ CYCLIC = register(
     Algorithm(
         name="cyclic",
         paper="https://doi.org/10.1093/jamia/ocy017",
+        reference=Reference(
+            "Chang, Ken and Balachandar, Niranjan and Lam, Carson and others",
+            "Distributed deep learning networks among institutions for medical imaging",
+            2018,
+            "JAMIA 25(8)",
+        ),
         strategy="cyclic",
         choice=Choice(_next, n=1),
     )

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -26,6 +27,12 @@ DITTO = register(
     Algorithm(
         name="ditto",
         paper="https://arxiv.org/abs/2012.04221",
+        reference=Reference(
+            "Li, Tian and Hu, Shengyuan and Beirami, Ahmad and Smith, Virginia",
+            "Ditto: Fair and Robust Federated Learning Through Personalization",
+            2021,
+            "ICML",
+        ),
         strategy="fedavg",
         objective="ditto",
         options=DittoOptions,

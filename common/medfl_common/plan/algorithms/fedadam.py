@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -32,6 +33,13 @@ FEDADAM = register(
     Algorithm(
         name="fedadam",
         paper="https://arxiv.org/abs/2003.00295",
+        reference=Reference(
+            "Reddi, Sashank J. and Charles, Zachary and Zaheer, Manzil and Garrett, Zachary and "
+            "Rush, Keith and Konečný, Jakub and Kumar, Sanjiv and McMahan, H. Brendan",
+            "Adaptive Federated Optimization",
+            2021,
+            "ICLR",
+        ),
         strategy="fedadam",
         options=FedAdamOptions,
         in_every_hash=True,

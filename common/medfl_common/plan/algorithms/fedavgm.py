@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -28,6 +29,12 @@ FEDAVGM = register(
     Algorithm(
         name="fedavgm",
         paper="https://arxiv.org/abs/1909.06335",
+        reference=Reference(
+            "Hsu, Tzu-Ming Harry and Qi, Hang and Brown, Matthew",
+            "Measuring the Effects of Non-Identical Data Distribution for Federated Visual "
+            "Classification",
+            2019,
+        ),
         strategy="fedavgm",
         options=FedAvgMOptions,
         in_every_hash=True,

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, Buffer, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -30,6 +31,13 @@ FEDBUFF = register(
     Algorithm(
         name="fedbuff",
         paper="https://arxiv.org/abs/2106.06639",
+        reference=Reference(
+            "Nguyen, John and Malik, Kshitiz and Zhan, Hongyuan and Yousefpour, Ashkan and "
+            "Rabbat, Michael and Malek, Mani and Huba, Dzmitry",
+            "Federated Learning with Buffered Asynchronous Aggregation",
+            2022,
+            "AISTATS",
+        ),
         strategy="fedbuff",
         options=FedBuffOptions,
         in_every_hash=True,

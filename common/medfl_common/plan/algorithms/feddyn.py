@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -26,6 +27,13 @@ FEDDYN = register(
     Algorithm(
         name="feddyn",
         paper="https://arxiv.org/abs/2111.04263",
+        reference=Reference(
+            "Acar, Durmus Alp Emre and Zhao, Yue and Matas Navarro, Ramon and Mattina, Matthew "
+            "and Whatmough, Paul N. and Saligrama, Venkatesh",
+            "Federated Learning Based on Dynamic Regularization",
+            2021,
+            "ICLR",
+        ),
         strategy="feddyn",
         objective="feddyn",
         options=FedDynOptions,

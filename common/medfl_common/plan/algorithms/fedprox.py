@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -26,6 +27,13 @@ FEDPROX = register(
     Algorithm(
         name="fedprox",
         paper="https://arxiv.org/abs/1812.06127",
+        reference=Reference(
+            "Li, Tian and Sahu, Anit Kumar and Zaheer, Manzil and Sanjabi, Maziar and Talwalkar, "
+            "Ameet and Smith, Virginia",
+            "Federated Optimization in Heterogeneous Networks",
+            2020,
+            "MLSys",
+        ),
         strategy="fedavg",
         objective="fedprox",
         options=FedProxOptions,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ FEDREP = register(
     Algorithm(
         name="fedrep",
         paper="https://arxiv.org/abs/2102.07078",
+        reference=Reference(
+            "Collins, Liam and Hassani, Hamed and Mokhtari, Aryan and Shakkottai, Sanjay",
+            "Exploiting Shared Representations for Personalized Federated Learning",
+            2021,
+            "ICML",
+        ),
         strategy="fedavg",
         objective="fedrep",
         options=FedRepOptions,

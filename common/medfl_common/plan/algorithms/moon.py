@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -27,6 +28,12 @@ MOON = register(
     Algorithm(
         name="moon",
         paper="https://arxiv.org/abs/2103.16257",
+        reference=Reference(
+            "Li, Qinbin and He, Bingsheng and Song, Dawn",
+            "Model-Contrastive Federated Learning",
+            2021,
+            "CVPR",
+        ),
         strategy="fedavg",
         objective="moon",
         options=MoonOptions,

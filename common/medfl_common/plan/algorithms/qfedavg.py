@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -25,6 +26,12 @@ QFEDAVG = register(
     Algorithm(
         name="qfedavg",
         paper="https://arxiv.org/abs/1905.10497",
+        reference=Reference(
+            "Li, Tian and Sanjabi, Maziar and Beirami, Ahmad and Smith, Virginia",
+            "Fair Resource Allocation in Federated Learning",
+            2020,
+            "ICLR",
+        ),
         strategy="qfedavg",
         options=QFedAvgOptions,
         in_every_hash=True,

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 from medfl_common.plan.settings import Number, Settings
 
 
@@ -26,6 +27,13 @@ SCAFFOLD = register(
     Algorithm(
         name="scaffold",
         paper="https://arxiv.org/abs/1910.06378",
+        reference=Reference(
+            "Karimireddy, Sai Praneeth and Kale, Satyen and Mohri, Mehryar and Reddi, Sashank J. "
+            "and Stich, Sebastian U. and Suresh, Ananda Theertha",
+            "SCAFFOLD: Stochastic Controlled Averaging for Federated Learning",
+            2020,
+            "ICML",
+        ),
         strategy="scaffold",
         objective="scaffold",
         options=ScaffoldOptions,

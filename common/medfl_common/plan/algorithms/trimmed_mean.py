@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medfl_common.plan.algorithms import Algorithm, register
+from medfl_common.plan.reference import Reference
 
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
@@ -27,6 +28,12 @@ TRIMMED_MEAN = register(
     Algorithm(
         name="trimmed_mean",
         paper="https://arxiv.org/abs/1803.01498",
+        reference=Reference(
+            "Yin, Dong and Chen, Yudong and Ramchandran, Kannan and Bartlett, Peter",
+            "Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates",
+            2018,
+            "ICML",
+        ),
         strategy="trimmed_mean",
         settings=("bad_sites", "trim"),
         why_unfit=_why_unfit,

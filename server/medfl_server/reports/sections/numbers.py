@@ -3,6 +3,7 @@
 from medfl_common.metrics.enough import digits
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.metrics.mask_estimates import case_digits
+from medfl_common.plan.plan import Plan
 
 
 def number(value: float | None, n: int, bound: float = 0.0) -> str:
@@ -24,6 +25,14 @@ def with_interval(estimate: Estimate) -> tuple[str, str]:
     if estimate.independent == "too few":
         return value, f"{_patients(estimate.n_patients)}: no interval"
     return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+
+
+def ends_of(estimate: Estimate, plan: Plan) -> list[str]:
+    """Write a value and the ends of its interval as a table for programs has them; empty: none."""
+    n, ends = estimate.n, (estimate.value, estimate.low, estimate.high)
+    if plan.task.is_dense:
+        return ["" if one is None else case_number(one, n) for one in ends]
+    return ["" if one is None else number(one, n, estimate.bound) for one in ends]
 
 
 def interval_in_words(estimate: Estimate) -> str:

@@ -20,33 +20,37 @@ HEADER = ["site", "images scored", "accuracy", "precision", "recall", "F1", "AUC
 
 def final_table(study: Study) -> tuple[list[str], list[list[str]], str]:
     """Give header, rows and title of the newest scores, for a terminal."""
-    event = shown_event(study.log.read(Event))
-    header = header_of(study.plan)
+    return table_of(shown_event(study.log.read(Event)), study.plan)
+
+
+def table_of(event: Asked | None, plan: Plan) -> tuple[list[str], list[list[str]], str]:
+    """Give header, rows and title of an event's scores."""
+    header = header_of(plan)
     if event is None:
         return header, [], "there is no finished round yet"
     made = model_round(event)
     title = f"model after round {made}"
     if isinstance(event, Finished | ScoredOnTest):
         title = f"final model (of round {made}) on {part_of(event)} patients"
-    return header, score_rows(event, study.plan), ". ".join([title, *marks(event, study.plan)])
+    return header, score_rows(event, plan), ". ".join([title, *marks(event, plan)])
 
 
-def result_section(study: Study, event: Asked | None) -> Section:
+def result_section(plan: Plan, event: Asked | None) -> Section:
     """Show the scores and confusions of an event."""
     if event is None:
         return Section("The result", ["There is none yet."])
     found = score_sites(event)
-    header, rows, title = final_table(study)
+    header, rows, title = table_of(event, plan)
     tables = [Table(header, rows, total=ALL)]
-    if study.plan.task.is_dense:
+    if plan.task.is_dense:
         text = f"The {title.removesuffix('.')}. Of several classes: the unweighted mean over them."
         return Section("The result", [text], tables=tables)
-    classes = study.plan.task.classes
+    classes = plan.task.classes
     tables += [confusion_table(name, one, classes) for name, one in printed(found).items()]
-    positive = study.plan.task.classes[-1]
+    positive = plan.task.classes[-1]
     of = (
-        f"of the class {positive}, at the threshold {study.plan.evaluation.threshold:g}"
-        if study.plan.task.type == "binary"
+        f"of the class {positive}, at the threshold {plan.evaluation.threshold:g}"
+        if plan.task.type == "binary"
         else "the unweighted mean over the classes or findings"
     )
     text = f"The {title.removesuffix('.')}."

@@ -1,0 +1,149 @@
+"""A console as an ASGI application: pages, parts that follow files, and actions by buttons.
+
+A page is read by GET, which never acts. An action is a form sent by POST, with the session's token;
+it calls what the command calls, and is in the record of actions, also where it is refused.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from medfl_common.console.acting import action_answer
+from medfl_common.console.doors import Doors, Visitor
+from medfl_common.console.entrance import entrance_routes
+from medfl_common.console.events import events_answer
+from medfl_common.console.guard import Guarded
+from medfl_common.console.offered import Action, Download, Note, Page
+from medfl_common.console.proxy import Proxy, address_of
+from medfl_common.console.reading import download_answer, page_answer
+from medfl_common.console.users import Users
+from medfl_common.errors import MedflError
+from medfl_common.visible import visible
+
+HERE = Path(__file__).parent
+NO_ANSWER = {
+    404: "There is no such page.",
+    405: "This is done by a button, not by an address.",
+    500: "Something unforeseen happened. The terminal of the console says what.",
+}
+
+
+@dataclass
+class Console:
+    """All of one console.
+
+    Args:
+        name: In titles.
+        templates: Folder of its own templates.
+        pages: What can be read.
+        actions: What can be done.
+        note: Writes a line of the record of actions; see actions.note_in.
+        doors: Who is in.
+        downloads: Files that can be read.
+        cookie: Its name; consoles on other ports of one host need another.
+        is_tls: Whether browsers see the pages by TLS.
+        users: Who may sign in by password; None: nobody.
+        proxy: The proxy that signs people in; None: there is none.
+    """
+
+    name: str
+    templates: Path
+    pages: Sequence[Page]
+    actions: Sequence[Action]
+    note: Note
+    doors: Doors
+    downloads: Sequence[Download] = ()
+    cookie: str = "medfl_console"
+    is_tls: bool = False
+    users: Users | None = None
+    proxy: Proxy | None = None
+    environment: Environment = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the templates; whatever they are given is escaped."""
+        loader = ChoiceLoader(
+            [FileSystemLoader(self.templates), FileSystemLoader(HERE / "templates")]
+        )
+        self.environment = Environment(
+            loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
+            finalize=lambda x: visible(x, keep="\n\t") if type(x) is str else x,
+        )  # fmt: skip
+
+    @property
+    def cookie_name(self) -> str:
+        """Give the cookie's name; by TLS the one that browsers take from this host alone."""
+        return f"__Host-{self.cookie}" if self.is_tls else self.cookie
+
+    def app(self, hosts: Sequence[str]) -> ASGIApp:
+        """Give the application, which answers to these names only."""
+        routes: list[Route | Mount] = [
+            *entrance_routes(self),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ]
+        for page in self.pages:
+            routes.append(Route(page.path, page_answer(self, page)))
+            if page.live is not None:
+                routes.append(Route(f"{page.path}events", events_answer(self, page)))
+        routes += [Route(one.path, download_answer(self, one)) for one in self.downloads]
+        routes += [
+            Route(one.path, action_answer(self, one), methods=["POST"]) for one in self.actions
+        ]
+        app = Starlette(
+            routes=routes,
+            exception_handlers={status: self._in_words(status) for status in NO_ANSWER},
+        )
+        return Guarded(app, [host.lower() for host in hosts], self.is_tls)
+
+    def render(self, template: str, **values: Any) -> str:
+        """Fill a template; for parts, too."""
+        return self.environment.get_template(template).render(console=self.name, **values)
+
+    def may(self, visitor: Visitor, what: str) -> bool:
+        """Say whether a person may do what an action of this name does."""
+        return any(one.what == what and visitor.role in one.roles for one in self.actions)
+
+    def visitor_of(self, request: Request, is_asking: bool = True) -> Visitor | None:
+        """Say who asks; None: nobody who is in."""
+        key = request.cookies.get(self.cookie_name, "")
+        found = self.doors.visitor(key, is_asking)
+        if found is None:
+            return None
+        if found.how == "proxy" and (self.proxy is None or self.proxy.who(request) != found.who):
+            self.doors.leave(key)  # somebody else has signed in at the proxy
+            return None
+        return dataclasses.replace(found, address=address_of(request, self.proxy))
+
+    def told(
+        self, visitor: Visitor | None, what: str, then: str = "/", status: int = 200,
+        todo: str = "", is_read: bool = False,
+    ) -> Response:  # fmt: skip
+        """Say one thing, and lead on; `is_read`: of a page that was asked for, not of an action."""
+        html = self.render(
+            "told.html.j2", visitor=visitor, csrf=visitor.csrf if visitor else "", what=what,
+            todo=todo, then=then, is_bad=status >= 400, is_read=is_read, path="",
+        )  # fmt: skip
+        return HTMLResponse(html, status)
+
+    def of_error(
+        self, visitor: Visitor, error: MedflError, status: int, is_read: bool = False
+    ) -> Response:
+        """Say what is wrong, what became of the data, and what to do."""
+        what = ". ".join(filter(None, (error.what, error.data)))
+        return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read)
+
+    def _in_words(self, status: int) -> Callable[[Request, Exception], Response]:
+        def answer(request: Request, error: Exception) -> Response:
+            visitor = self.visitor_of(request, is_asking=False)
+            return self.told(visitor, NO_ANSWER[status], status=status, is_read=status == 404)
+
+        return answer

@@ -1,0 +1,1 @@
+"""Checklists that journals and authorities ask for, filled as far as a run knows."""
