@@ -16,6 +16,7 @@ from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.roster import roster
 from medfl_server.commands.score import score
 from medfl_server.commands.suggest_plan import suggest_plan
+from medfl_server.console.command import add_console
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import open_study
 
@@ -264,10 +265,10 @@ def export(
             screen.say(line)
 
 
-app.command()(models)
-app.command()(suggest_plan)
-app.command()(dossier)
+for last in (models, suggest_plan, dossier):
+    app.command()(last)
 app.command("plan")(write_plan)
+add_console(app)
 
 
 def main() -> None:

@@ -146,6 +146,8 @@ SITE = {
     "state/executor/socket": "where they meet; no other user can enter the folder",
     "state/flower.log": "what Flower says",
     "state/supernode.log": "what Flower's SuperNode says",
+    "state/client.log": "what the client says that the console started",
+    "state/readiness.json": "what the readiness page says, for the console (`index`)",
     "state/flwr/": "Flower's own files",
     "studies/": "a directory for each further study, of its name: as this one, but without keys, "
     "`patients.key`, `noise.key`, `patient-sets` and `splits`, which are the hospital's",

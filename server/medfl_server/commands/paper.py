@@ -20,8 +20,9 @@ def paper(
 ) -> None:
     """Write a folder for a paper: protocol, flow, results, figures, CLAIM and other checklists."""
     with errors_for_people():
-        from medfl_server.reports.paper.paper import counts_in_words, write_paper
+        from medfl_server.reports.paper.paper import write_paper
 
-        study, screen = open_study(folder), Screen()
-        screen.say(f"paper: {write_paper(study, out, names)}")
-        screen.say(f"CLAIM 2024: {counts_in_words(study)}")
+        screen, written = Screen(), write_paper(open_study(folder), out, names)
+        screen.say(f"paper: {written.readme}")
+        for filled in written.checklists:
+            screen.say(f"{filled.checklist.title}: {filled.in_words}")

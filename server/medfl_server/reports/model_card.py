@@ -94,7 +94,7 @@ SHOWN = (
 
 def as_markdown(title: str, answer: str, sections: Sequence[Section]) -> str:
     """Write sections as Markdown; images are on the page only."""
-    parts = [f"# {title}", answer]
+    parts = [f"# {title}", *([answer] if answer else [])]
     for section in sections:
         parts.append(f"## {section.heading}")
         parts += section.texts

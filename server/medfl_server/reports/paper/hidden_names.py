@@ -7,8 +7,18 @@ from typing import Any
 
 from medfl_common.run.compared import Compared
 from medfl_common.run.decisions import RosterChanged, TakenBack
-from medfl_common.run.events import Asked, DataRead, Event, Finished, LateReply, Started
+from medfl_common.run.events import (
+    QUARANTINED,
+    Asked,
+    DataRead,
+    Event,
+    Finished,
+    LateReply,
+    LedgerSetBack,
+    Started,
+)
 
+SILENT = "no answer"
 SITE = "site"  # the fact that names one hospital
 Names = Mapping[str, str]
 
@@ -31,7 +41,7 @@ def _renamed(event: Event, names: Names) -> Event:
     facts = dict(event.facts)
     if isinstance(event, Started):
         facts["sites"] = [names.get(site, site) for site in event.roster]
-    elif isinstance(event, LateReply | TakenBack | RosterChanged):
+    elif isinstance(event, LateReply | LedgerSetBack | TakenBack | RosterChanged):
         facts[SITE] = names.get(str(facts[SITE]), "another site")
     elif isinstance(event, Compared):
         facts["name"] = names.get(event.name, event.name)
@@ -44,7 +54,10 @@ def _asked(event: Asked, names: Names) -> Asked:
     """Rename the replies as they were read, whatever is still to be read of them."""
     found, facts = copy(event), dict(event.facts)
     facts["sites"] = _by_name(dict(facts.get("sites", {})), names)
-    facts["missing"] = {names.get(site, site): why for site, why in event.missing.items()}
+    facts["missing"] = {
+        names.get(site, site): f"{QUARANTINED}not admitted" if site in event.quarantined else SILENT
+        for site in event.missing
+    }
     if isinstance(event, Finished) and event.choice is not None:
         sites = [names.get(site, site) for site in event.choice.sites]
         facts["choice"] = replace(event.choice, sites=sites).to_json()

@@ -5,6 +5,7 @@ finished gets its protocol and its checklists, marked as a draft.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_common.files import write_atomic
@@ -16,7 +17,7 @@ from medfl_server.reports.model_card import as_markdown
 from medfl_server.reports.paper.availability import availability_sections
 from medfl_server.reports.paper.checklists.annex_iv import ANNEX_IV
 from medfl_server.reports.paper.checklists.claim import CLAIM
-from medfl_server.reports.paper.checklists.item import Checklist, in_words, sections_of
+from medfl_server.reports.paper.checklists.item import Filled, fill, sections_of
 from medfl_server.reports.paper.checklists.tripod import TRIPOD
 from medfl_server.reports.paper.citation import citation
 from medfl_server.reports.paper.facts import Facts, facts_of
@@ -31,14 +32,23 @@ from medfl_server.reports.paper.score_rows import score_rows
 from medfl_server.reports.paper.words import outcome, study
 from medfl_server.study.run_directory import Study
 
+READ = "Read each item: what is filled is true of this run, and need not be all that a reader asks."
 DRAFT = (
     "DRAFT: the study is not finished ({made} of {planned} rounds made). What follows from its "
     "end is for you to write, or to be filled when this is written again."
 )
 
 
-def write_paper(study_: Study, out: Path | None = None, has_names: bool = False) -> Path:
-    """Write the folder anew; give its README.
+@dataclass(frozen=True)
+class Paper:
+    """What was written: where its README is, and how much of each checklist the run fills."""
+
+    readme: Path
+    checklists: Sequence[Filled]
+
+
+def write_paper(study_: Study, out: Path | None = None, has_names: bool = False) -> Paper:
+    """Write the folder anew.
 
     Args:
         study_: The study, finished or not.
@@ -52,22 +62,22 @@ def write_paper(study_: Study, out: Path | None = None, has_names: bool = False)
     _clear_figures(folder)
     for drawing in figures:
         write_drawing(drawing, folder)
-    _write_texts(facts, folder, figures)
+    checklists = [fill(one, facts) for one in (CLAIM, TRIPOD, ANNEX_IV)]
+    _write_texts(facts, folder, figures, checklists)
     write_atomic(folder.numbers, csv_text(score_rows(facts)).encode())
     write_atomic(folder.table_one, csv_text(table_one_rows(facts)).encode())
     write_atomic(folder.citation, citation(facts).encode())
     write_atomic(folder.references, bibtex(facts).encode())
     write_atomic(folder.plan_file, study_.files.plan_file.read_bytes())
-    return folder.readme
+    return Paper(folder.readme, checklists)
 
 
-def counts_in_words(study_: Study) -> str:
-    """Say for a screen how much of CLAIM is filled."""
-    return in_words(CLAIM, facts_of(study_))
-
-
-def _write_texts(facts: Facts, folder: PaperFolder, figures: Sequence[Drawing]) -> None:
-    checklists = (CLAIM, TRIPOD, ANNEX_IV)
+def _write_texts(
+    facts: Facts,
+    folder: PaperFolder,
+    figures: Sequence[Drawing],
+    checklists: Sequence[Filled],
+) -> None:
     texts: list[tuple[Path, str, str, list[Section]]] = [
         (folder.readme, "Paper kit", "", readme_sections(facts, folder, checklists, figures)),
         (folder.protocol, "Protocol", "", protocol_sections(facts)),
@@ -76,18 +86,16 @@ def _write_texts(facts: Facts, folder: PaperFolder, figures: Sequence[Drawing]) 
         (folder.availability, "Data availability", "", availability_sections(facts)),
     ]
     paths = (folder.claim, folder.tripod, folder.annex_iv)
-    for path, checklist in zip(paths, checklists, strict=True):
-        texts.append(
-            (path, checklist.title, _head(checklist, facts), sections_of(checklist, facts))
-        )
+    for path, filled in zip(paths, checklists, strict=True):
+        texts.append((path, filled.checklist.title, _head(filled), sections_of(filled)))
     for path, title, first, sections in texts:
         answer = " ".join(text for text in (_draft(facts), first) if text)
         text = as_markdown(f"{title}: {facts.plan.study}", answer, sections)
         write_atomic(path, visible(text, keep="\n\t").encode())
 
 
-def _head(checklist: Checklist, facts: Facts) -> str:
-    return f"{in_words(checklist, facts)} Source: {checklist.source}"
+def _head(filled: Filled) -> str:
+    return f"{filled.in_words} {READ} Source: {filled.checklist.source}"
 
 
 def _first(facts: Facts) -> str:

@@ -8,7 +8,7 @@ from medfl_server.reports.flow import Flow, TableOne, flow_of, table_one
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.scores import SUMMED, n_scored_in
 from medfl_server.reports.sections.data import data_section
-from medfl_server.reports.sections.flow import NOT_TOLD, flow_sections
+from medfl_server.reports.sections.flow import NOT_TOLD, who_sections
 
 TRAINED = "Training images of each hospital as it told them, and the images that it scored."
 
@@ -16,7 +16,7 @@ TRAINED = "Training images of each hospital as it told them, and the images that
 def participant_sections(facts: Facts) -> list[Section]:
     """Give the flow, table 1, and the images of each part that replies told."""
     read = [data_section(facts.read)] if facts.read else []
-    return [*flow_sections(facts.events, facts.plan), _by_part(facts), *read]
+    return [*who_sections(facts.events, facts.plan), _by_part(facts), *read]
 
 
 def table_one_rows(facts: Facts) -> list[list[str]]:
@@ -70,7 +70,7 @@ def characteristics(facts: Facts) -> str:
     sums = _over_sites(table)
     variables = dict.fromkeys(row.variable for row in table.rows)
     found = [
-        f"{variable}: {', '.join(f'{category} {n}' for category, n in sums[variable].items())}"
+        f"{variable}: {', '.join(f'{category} ({n})' for category, n in sums[variable].items())}"
         for variable in variables
         if sums[variable]
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from medfl_common.run.paper_folder import PaperFolder
 from medfl_common.ui.page import Section, Table
-from medfl_server.reports.paper.checklists.item import Checklist, in_words
+from medfl_server.reports.paper.checklists.item import Filled
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.paper.figures.drawing import Drawing
 
@@ -16,13 +16,13 @@ LETTERS = (
     "card. `--names` writes their names."
 )
 JUDGE = (
-    "Nothing here judges that the study is sound, ethical or lawful, and no line is a "
-    "checklist's own wording: read the original before you hand one in."
+    "Nothing here judges that the study is sound, ethical or lawful. No line has a checklist's own "
+    "words: read the original before you hand one in."
 )
 
 
 def readme_sections(
-    facts: Facts, folder: PaperFolder, checklists: Sequence[Checklist], figures: Sequence[Drawing]
+    facts: Facts, folder: PaperFolder, checklists: Sequence[Filled], figures: Sequence[Drawing]
 ) -> list[Section]:
     """Say what the folder holds."""
     shown = [
@@ -33,7 +33,7 @@ def readme_sections(
     ]
     files = [[path.name, (kind.__doc__ or "").splitlines()[0]] for kind, path in shown]
     drawn = [[f"figures/{one.name}", one.caption] for one in figures]
-    counts = [[one.title, in_words(one, facts)] for one in checklists]
+    counts = [[one.checklist.title, one.in_words] for one in checklists]
     names = [LETTERS] if any(name != called for name, called in facts.names.items()) else []
     return [
         Section("Files", [NOT_YOURS, *names], tables=[Table(["file", "what it is"], files)]),

@@ -1,20 +1,25 @@
 """`results.md`: scores with intervals, by part, site and group; failures, limits, and the cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from medfl_common.metrics.calibration import reliability
+from medfl_common.metrics.counts import merge
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
+from medfl_common.run.model_file import read_scores
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.details import detail_sections
 from medfl_server.reports.paper.cost import cost_section
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.paper.inner_studies import alone_section, left_out_section
 from medfl_server.reports.paper.words import outcome
-from medfl_server.reports.scores import part_of
+from medfl_server.reports.scores import ALL, part_of, score_counts_in, score_sites
+from medfl_server.reports.sections.calibration import advice
+from medfl_server.reports.sections.confusion import confusion_table, left_unprinted, printed
 from medfl_server.reports.sections.outside import outside_section
 from medfl_server.reports.sections.privacy import privacy_section
-from medfl_server.reports.sections.result import result_section
+from medfl_server.reports.sections.result import header_of, result_section, score_rows
 from medfl_server.reports.sections.roc import labelled
 
 NOT_FINISHED = "The study is not finished, so there are no results yet."
@@ -27,7 +32,7 @@ def result_sections(facts: Facts) -> list[Section]:
         return [Section("Results", [NOT_FINISHED]), cost_section(facts)]
     return [
         *_scores(facts, shown),
-        *detail_sections(shown, finished, facts.plan),
+        *_without_pictures(detail_sections(shown, finished, facts.plan)),
         *_calibration_table(facts),
         *_validation(facts, shown),
         *outside_section(facts.events, facts.plan),
@@ -49,9 +54,20 @@ def _validation(facts: Facts, shown: Asked) -> Iterator[Section]:
     """Show the part that chose the model too, where another one is shown first."""
     if shown is facts.finished or facts.finished is None:
         return
-    found = result_section(facts.plan, facts.finished)
-    heading = "On the validation part, which chose the model"
-    yield Section(heading, found.texts, tables=found.tables)
+    event, found = facts.finished, score_sites(facts.finished)
+    tables = [Table(header_of(facts.plan), score_rows(event, facts.plan), total=ALL)]
+    if not facts.plan.task.is_dense:
+        classes = facts.plan.task.classes
+        tables += [confusion_table(name, one, classes) for name, one in printed(found).items()]
+    chose = event.choice is None or event.choice.is_best
+    text = "The same model on the part that chose it." if chose else "The same model."
+    texts = [one for one in (text, left_unprinted(found)) if one]
+    yield Section("On the validation part", texts, tables=tables)
+
+
+def _without_pictures(sections: Sequence[Section]) -> list[Section]:
+    """Leave pictures out, and sections that are nothing else: figures are files of their own."""
+    return [replace(one, pictures=[]) for one in sections if one.tables or not one.pictures]
 
 
 def _calibration_table(facts: Facts) -> Iterator[Section]:
@@ -64,7 +80,15 @@ def _calibration_table(facts: Facts) -> Iterator[Section]:
         for group in reliability(positive, negative)
     ]
     header = ["class", "predicted", "observed", "images"]
-    yield Section("Calibration in numbers", tables=[Table(header, rows)])
+    text = _temperature(facts)
+    yield Section("Calibration", [text], tables=[Table(header, rows)])
+
+
+def _temperature(facts: Facts) -> str:
+    """Say which temperature the validation part suggests."""
+    counted = score_counts_in(facts.finished) if facts.finished else {}
+    chosen = merge([*counted.values()]) if counted else None
+    return advice(read_scores(chosen, facts.plan, 1), "validation")
 
 
 def _failures(facts: Facts) -> Section:

@@ -12,9 +12,9 @@ from medfl_server.reports.sections.roc import labelled
 
 def calibration_section(whole: ScoreCounts, basis: Basis, plan: Plan) -> Section:
     """Draw observed against predicted, and give the temperature that fits best."""
-    advice = _advice(read_scores(basis.counts, plan, 1), basis.chosen_on)
+    text = advice(read_scores(basis.counts, plan, 1), basis.chosen_on)
     picture = reliability_plot(whole, plan)
-    return Section("Do its probabilities mean what they say?", [advice], [picture])
+    return Section("Do its probabilities mean what they say?", [text], [picture])
 
 
 def reliability_plot(whole: ScoreCounts, plan: Plan) -> str:
@@ -29,7 +29,7 @@ def reliability_plot(whole: ScoreCounts, plan: Plan) -> str:
     )  # fmt: skip
 
 
-def _advice(reading: Reading, part: str) -> str:
+def advice(reading: Reading, part: str) -> str:
     """Say by what to divide, and where few images or the bound hold the number back."""
     found, fitted = reading.temperature, reading.fitted_temperature
     n = reading.n_images

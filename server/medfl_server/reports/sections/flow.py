@@ -19,11 +19,12 @@ FEW = (
 
 def flow_sections(events: Sequence[Event], plan: Plan) -> list[Section]:
     """Show where files and patients went, who is in which part, and how long the sites worked."""
-    return [
-        _flow_section(flow_of(events, plan)),
-        *_table_section(table_one(events, plan)),
-        *_hours_section(events),
-    ]
+    return [*who_sections(events, plan), *_hours_section(events)]
+
+
+def who_sections(events: Sequence[Event], plan: Plan) -> list[Section]:
+    """Show where files and patients went, and who is in which part."""
+    return [_flow_section(flow_of(events, plan)), *_table_section(table_one(events, plan))]
 
 
 def _flow_section(flow: Flow) -> Section:
@@ -56,7 +57,7 @@ def _steps(sites: Sequence[SiteFlow]) -> Table:
         ["patients with a readable file", *(_text(site.found_patients) for site in sites)],
         ["patients who take part", *(f"{site.patients:,}" for site in sites)],
     ]
-    return Table(["step", *(site.site for site in sites)], rows, caption="files")
+    return Table(["step", *(site.site for site in sites)], rows, caption="from files to patients")
 
 
 def _files(site: SiteFlow, what: str, reason: str) -> str:
@@ -93,7 +94,7 @@ def _table_section(table: TableOne) -> list[Section]:
 def _of_site(table: TableOne, site: str) -> Table:
     own = [i for i, (name, _) in enumerate(table.columns) if name == site]
     lines = [
-        ("images", "", table.images),
+        ("all", "", table.images),
         ("patients", "", table.patients),
         *((row.variable, row.category, row.counts) for row in table.rows),
     ]
@@ -102,7 +103,7 @@ def _of_site(table: TableOne, site: str) -> Table:
         for variable, category, counts in lines
         if any(counts[i] for i in own)
     ]
-    return Table([site, *(table.columns[i][1] for i in own)], rows, caption=site)
+    return Table(["images", *(table.columns[i][1] for i in own)], rows, caption=site)
 
 
 def _hours_section(events: Sequence[Event]) -> list[Section]:

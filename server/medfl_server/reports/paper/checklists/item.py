@@ -63,6 +63,30 @@ class Checklist:
         return [item for _, items in self.parts for item in items]
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A checklist with its answers under their headings."""
+
+    checklist: Checklist
+    parts: Sequence[tuple[str, Sequence[Answered]]]
+
+    @property
+    def answers(self) -> list[Answered]:
+        """List all answers."""
+        return [one for _, answers in self.parts for one in answers]
+
+    @property
+    def in_words(self) -> str:
+        """Count what the run fills, what of it a person adds to, and the rest."""
+        found = self.answers
+        filled = [one for one in found if one.is_filled]
+        n_partly = sum(bool(one.adds) for one in filled)
+        return (
+            f"{len(filled)} of {len(found)} items are filled by the run ({n_partly} of them in "
+            f"part: you add to them), {len(found) - len(filled)} are for you to write."
+        )
+
+
 def answer(item: Item, facts: Facts) -> Answered:
     """Fill an item from the run, or ask a person for it."""
     text = item.found(facts)
@@ -71,24 +95,18 @@ def answer(item: Item, facts: Facts) -> Answered:
     return Answered(item, Line(item.asks, text, item.whose), "" if item.is_whole else item.hint)
 
 
-def sections_of(checklist: Checklist, facts: Facts) -> list[Section]:
+def fill(checklist: Checklist, facts: Facts) -> Filled:
+    """Answer each item as far as the run can."""
+    parts = [(name, [answer(item, facts) for item in items]) for name, items in checklist.parts]
+    return Filled(checklist, parts)
+
+
+def sections_of(filled: Filled) -> list[Section]:
     """Lay a checklist out, a table for each of its headings."""
     return [
-        Section(heading, tables=[Table(HEADER, [_row(answer(item, facts)) for item in items])])
-        for heading, items in checklist.parts
+        Section(heading, tables=[Table(HEADER, [_row(one) for one in answers])])
+        for heading, answers in filled.parts
     ]
-
-
-def in_words(checklist: Checklist, facts: Facts) -> str:
-    """Count the items that the run fills, those of them to which a person adds, and the others."""
-    found = [answer(item, facts) for item in checklist.items]
-    filled = [one for one in found if one.is_filled]
-    n_partly = sum(bool(one.adds) for one in filled)
-    return (
-        f"{len(filled)} of {len(found)} items are filled by the run ({n_partly} of them in part: "
-        f"you add to them), {len(found) - len(filled)} are for you to write. Read each one: what "
-        "is filled is true of this run, and need not be all that a reader asks."
-    )
 
 
 def _row(one: Answered) -> list[str]:

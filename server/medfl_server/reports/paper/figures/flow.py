@@ -4,6 +4,7 @@ Schulz, Altman, Moher: CONSORT 2010 statement. BMJ 340:c332 (2010).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,20 @@ CAPTION = (
 )
 HEADER = ["site", "step", "reason", "files", "images", "patients"]
 MOST_REASONS = 7  # lines of the box of what was left out
+WIDTH, MARGIN = 7.2, 0.2  # inches
+LINE, PAD, SIZE = 0.19, 0.09, 9.0  # inches; points
+CORNERS = "round,pad=0,rounding_size=0.06"
 EDGE, GREY = "#1b2733", "#f2f5f7"
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where a box ends, in inches."""
+
+    left: float
+    top: float
+    bottom: float
 
 
 def flow_drawing(facts: Facts) -> Iterator[Drawing]:
@@ -53,26 +66,32 @@ def _diagram(sites: Sequence[SiteFlow]) -> "Figure":
     """Draw boxes from top to bottom, what was left out at the side, and the parts side by side."""
     from matplotlib.figure import Figure
 
-    out = _left_out(sites)
-    height = 4.6 + 0.18 * len(out)
-    figure = Figure(figsize=(7.0, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    axes.set_xlim(0, 12)
-    axes.set_ylim(0, height)
     n_found = sum(site.found for site in sites)
-    low = 2.0
-    middle = low + (height - low) / 2 - 0.1
-    _box(axes, 3.2, height - 0.5, [f"{len(sites)} hospitals", f"{n_found:,} files found"])
-    _box(axes, 3.2, low + 0.3, _taken(sites))
-    _box(axes, 8.9, middle, out, is_list=True)
-    _arrow(axes, (3.2, height - 0.95), (3.2, low + 0.85))
-    _arrow(axes, (3.2, middle), (6.0, middle))
-    for place, part in enumerate(STUDY_PARTS):
-        x = 2.0 + 4.0 * place
-        _box(axes, x, 0.55, _part(sites, part))
-        _arrow(axes, (3.2, low - 0.2), (x, 1.05))
+    first = [_hospitals(len(sites)), f"{n_found:,} files found"]
+    out = [line for text in _left_out(sites) for line in _folded(text)]
+    parts = [_part(sites, part) for part in STUDY_PARTS]
+    gap = max(_height(out) + 0.3, 0.7)
+    taken_y = 2 * MARGIN + _height(parts[0]) + 0.45
+    height = taken_y + _height(_taken(sites)) + gap + _height(first) + MARGIN
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+    axes.set_axis_off()
+    top = _box(axes, 1.75, height - MARGIN - _height(first) / 2, first)
+    taken = _box(axes, 1.75, taken_y + _height(_taken(sites)) / 2, _taken(sites))
+    middle = (top.bottom + taken.top) / 2
+    side = _box(axes, 5.0, middle, out, 3.8)
+    _arrow(axes, (1.75, top.bottom), (1.75, taken.top))
+    _arrow(axes, (1.75, middle), (side.left, middle))
+    for place, lines in enumerate(parts):
+        x = 1.25 + place * 2.35
+        low = _box(axes, x, MARGIN + _height(parts[0]) / 2, lines, 2.1)
+        _arrow(axes, (1.75, taken.bottom), (x, low.top))
     return figure
+
+
+def _hospitals(n: int) -> str:
+    return "1 hospital" if n == 1 else f"{n} hospitals"
 
 
 def _left_out(sites: Sequence[SiteFlow]) -> list[str]:
@@ -107,12 +126,26 @@ def _part(sites: Sequence[SiteFlow], part: str) -> list[str]:
     return [*lines, f"{patients:,} patients"] if patients else lines
 
 
-def _box(axes: "Axes", x: float, y: float, lines: list[str], is_list: bool = False) -> None:
-    axes.text(
-        x, y, "\n".join(_folded(line) for line in lines), ha="center", va="center", fontsize=9,
-        multialignment="left" if is_list else "center",
-        bbox={"boxstyle": "round,pad=0.5", "facecolor": GREY, "edgecolor": EDGE},
-    )  # fmt: skip
+def _box(axes: "Axes", x: float, y: float, lines: list[str], width: float = 2.6) -> Edges:
+    """Draw a box of lines around its centre, all in inches; give its edges."""
+    from matplotlib.patches import FancyBboxPatch
+
+    height = _height(lines)
+    left, bottom = x - width / 2, y - height / 2
+    shape = FancyBboxPatch((left, bottom), width, height, CORNERS, facecolor=GREY, edgecolor=EDGE)
+    axes.add_patch(shape)
+    for place, line in enumerate(lines):
+        at = y + height / 2 - PAD - (place + 0.5) * LINE
+        is_first = place == 0
+        axes.text(
+            left + 0.12, at, line, ha="left", va="center", fontsize=SIZE,
+            fontweight="bold" if is_first else "normal",
+        )  # fmt: skip
+    return Edges(left, bottom + height, bottom)
+
+
+def _height(lines: Sequence[str]) -> float:
+    return len(lines) * LINE + 2 * PAD
 
 
 def _arrow(axes: "Axes", begin: tuple[float, float], end: tuple[float, float]) -> None:
@@ -122,10 +155,10 @@ def _arrow(axes: "Axes", begin: tuple[float, float], end: tuple[float, float]) -
     )  # fmt: skip
 
 
-def _folded(line: str, width: int = 48) -> str:
-    from textwrap import fill
+def _folded(line: str, width: int = 50) -> list[str]:
+    from textwrap import wrap
 
-    return fill(line, width, subsequent_indent="      ")
+    return wrap(line, width, subsequent_indent="      ") or [""]
 
 
 def _text(n: int | None) -> str:

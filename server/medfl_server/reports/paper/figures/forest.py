@@ -22,6 +22,7 @@ from medfl_server.reports.scores import (
     mask_counts_in,
     part_of,
     score_counts_in,
+    score_sites,
 )
 from medfl_server.reports.sections.numbers import ends_of
 from medfl_server.reports.sections.shared import main_score
@@ -29,8 +30,8 @@ from medfl_server.reports.sections.shared import main_score
 Found = list[tuple[str, str, Estimate]]  # part, where, value
 CAPTION = (
     "{word} of the final model with 95 % intervals: at each site, over all of a part, at hospitals "
-    "outside the study and, where it was made, by a federation without the hospital. The line is "
-    "{line}."
+    "outside the study and, where it was made, by a federation without the hospital. A "
+    "point without a line has no interval: it is of too few patients. The upright line is {line}."
 )
 
 
@@ -40,21 +41,22 @@ def forest_drawing(facts: Facts) -> Iterator[Drawing]:
     if not found:
         return
     name, word = main_score(facts.plan)
-    whole = next(
-        (e.value for part, where, e in found if where == ALL and part == _part(facts)), None
-    )
-    at = 0.5 if name == "auc" else (whole or 0.0)
+    at = 0.5 if name == "auc" else _whole(facts, name)
     line = "chance" if name == "auc" else "the value over all sites"
     bars = {
-        f"{where}, {part} (n = {e.n})": (e.value, e.low, e.high)
+        f"{where}, {part} (n = {e.n})": _bar(e.value, e.low, e.high)
         for part, where, e in found
-        if e.value is not None and e.low is not None and e.high is not None
+        if e.value is not None
     }
     rows = [[part, where, str(e.n), *ends_of(e, facts.plan)] for part, where, e in found]
     header = ["part", "where", "images", word, "low", "high"]
-    if bars:
-        draw = partial(interval_figure, bars, word, at=at)
-        yield Drawing("forest", CAPTION.format(word=word, line=line), draw, header, rows)
+    draw = partial(interval_figure, bars, word, at=at)
+    yield Drawing("forest", CAPTION.format(word=word, line=line), draw, header, rows)
+
+
+def _bar(value: float, low: float | None, high: float | None) -> tuple[float, float, float]:
+    """Give a point where there is no interval."""
+    return (value, value, value) if low is None or high is None else (value, low, high)
 
 
 def estimates_by_site(facts: Facts) -> Found:
@@ -62,7 +64,9 @@ def estimates_by_site(facts: Facts) -> Found:
     found: Found = []
     for event in (facts.finished, facts.tested, facts.outside):
         if event is not None:
-            found += [(part_of(event), where, e) for where, e in _of_event(event, facts.plan)]
+            here = _of_event(event, facts.plan)
+            one_alone = len(here) == 2  # the hospital, and all of them
+            found += [(part_of(event), where, e) for where, e in here[: -1 if one_alone else None]]
     found += [("left out", where, one) for where, one in left_out(facts)]
     return [one for one in found if one[2].value is not None]
 
@@ -84,5 +88,6 @@ def _of_event(event: Asked, plan: Plan) -> list[tuple[str, Estimate]]:
     return [(site, auc_estimate(one, plan.task.type)) for site, one in {**counts, **joined}.items()]
 
 
-def _part(facts: Facts) -> str:
-    return part_of(facts.shown) if facts.shown else ""
+def _whole(facts: Facts, name: str) -> float:
+    found = score_sites(facts.shown).get(ALL) if facts.shown else None
+    return (found.values.get(name) if found else None) or 0.0

@@ -84,6 +84,8 @@ def missing(facts: Facts) -> str:
 def acquisition(facts: Facts) -> str:
     """Say which sizes and distances images have, where hospitals told."""
     told = [*facts.statistics.values()]
+    if not told:
+        return ""
     lists = (
         ("longer side", "sides", band_names(SIDES, "pixels")),
         ("between pixels", "spacings", band_names(SPACINGS, "mm")),

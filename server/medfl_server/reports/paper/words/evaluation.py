@@ -76,7 +76,7 @@ def external(facts: Facts) -> str:
             "does elsewhere."
         )
     n = n_scored_in(facts.outside)
-    return f"{len(n)} hospitals that trained and chose nothing scored it: {_images(n)}."
+    return f"Hospitals that trained and chose nothing scored it: {_images(n)}."
 
 
 def robustness(facts: Facts) -> str:

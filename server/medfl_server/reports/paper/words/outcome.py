@@ -34,14 +34,11 @@ CALLED = ("recall", "specificity", "precision", "accuracy")
 def performance(facts: Facts) -> str:
     """Give the main score over all sites with its interval, on each part that was scored."""
     found = [
-        one
+        f"{one}.{who_shared_none(event, facts.trained) if event is facts.shown else ''}"
         for event in (facts.finished, facts.tested, facts.outside)
         if event is not None and (one := _main(event, facts))
     ]
-    if not found:
-        return ""
-    absent = who_shared_none(facts.shown, facts.trained, {}) if facts.shown else ""
-    return f"{'. '.join(found)}.{absent}"
+    return " ".join(found)
 
 
 def _main(event: Asked, facts: Facts) -> str:
