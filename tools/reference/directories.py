@@ -57,6 +57,7 @@ COORDINATOR = {
     "console/lock": "held by the console that runs",
     "console/links.json": "where it is, and digests of links that `--link` asked for",
     "superlink.log": "what Flower says",
+    "process.log": "what a scoring says that a console has started",
     ".flwr/": "Flower's own files",
     "export/": "`medfl-server export`: the model for other programs, with its preprocessing",
 }
