@@ -234,7 +234,8 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
         replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
     )
 
-    masks = TrainResult(0, 0, 0, mask_counts=empty_mask_counts(1))
+    no_masks = replace(empty_mask_counts(1), effects=np.zeros((1, 7)))
+    masks = TrainResult(0, 0, 0, mask_counts=no_masks)
     boxes = TrainResult(0, 0, 0, box_counts=some_boxes(1))
     numbers = {
         **content.metric_records["numbers"],
