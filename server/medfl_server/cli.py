@@ -12,6 +12,7 @@ from medfl_server.commands import going_on
 from medfl_server.commands.dossier import dossier
 from medfl_server.commands.init import init
 from medfl_server.commands.models import models
+from medfl_server.commands.paper import paper
 from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.score import score
 from medfl_server.commands.suggest_plan import suggest_plan
@@ -289,9 +290,8 @@ def export(
             screen.say(line)
 
 
-app.command()(models)
-app.command()(suggest_plan)
-app.command()(dossier)
+for command in (models, suggest_plan, dossier, paper):
+    app.command()(command)
 app.command("plan")(write_plan)
 
 
