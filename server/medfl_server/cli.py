@@ -290,8 +290,8 @@ def export(
             screen.say(line)
 
 
-for command in (models, suggest_plan, dossier, paper):
-    app.command()(command)
+for paperwork in (models, suggest_plan, dossier, paper):
+    app.command()(paperwork)
 app.command("plan")(write_plan)
 
 
