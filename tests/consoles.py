@@ -28,7 +28,7 @@ class Browser:
         self.key = ""  # of the session
 
     def ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, headers: Mapping[str, str | bytes] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> httpx.Response:  # fmt: skip
         """Send one request, with this browser's cookie, following no redirect."""
@@ -69,7 +69,11 @@ class Browser:
         return {"cookie": f"{self.console.cookie_name}={self.key}"} if self.key else {}
 
     async def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str | bytes],
+        form: Mapping[str, str] | None,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(
             app=self._app, raise_app_exceptions=False, client=(self._address, 50_000)

@@ -7,6 +7,7 @@ import typer
 
 from medfl_client.audit.cli import app as audit
 from medfl_client.config.folder import SiteFolder
+from medfl_client.console.command import add_console
 from medfl_common.errors import ConfigError
 from medfl_common.ui.asking import Asking, confirmed, person, typed
 from medfl_common.ui.screen import Screen, errors_for_people
@@ -15,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
 )
 app.add_typer(audit, name="audit")
-
+add_console(app)
 
 OutputKind = Literal["dicom-seg", "nifti", "png", "csv", "coco"]
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
@@ -242,8 +243,7 @@ def look(
         str, typer.Option(help="A model whose outlines or boxes are shown too: as for predict.")
     ] = "",
     worst: Annotated[
-        int,
-        typer.Option(help="So many of the cases in which the model is worst.", min=0),
+        int, typer.Option(help="So many of the cases in which the model is worst.", min=0)
     ] = 0,
 ) -> None:
     """Show cases with their outlines, as images in the site's directory. Sends nothing."""

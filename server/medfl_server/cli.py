@@ -14,8 +14,10 @@ from medfl_server.commands.init import init
 from medfl_server.commands.models import models
 from medfl_server.commands.paper import paper
 from medfl_server.commands.plan import plan as write_plan
+from medfl_server.commands.roster import roster
 from medfl_server.commands.score import score
 from medfl_server.commands.suggest_plan import suggest_plan
+from medfl_server.console.command import add_console
 from medfl_server.roster.roles import Role
 from medfl_server.study.run_directory import open_study
 
@@ -68,10 +70,10 @@ def invite(
     ] = None,
 ) -> None:
     """Write an invitation: one file, with which one hospital joins the study by itself."""
-    from medfl_server.commands.invite import invite as write
+    from medfl_server.steering.invitation import invite as write
 
     with errors_for_people():
-        write(open_study(folder), name, days, address, auto_admit, role, out, Screen())
+        Screen().say_all(write(folder, name, out, days, address, auto_admit, role))
 
 
 @app.command()
@@ -98,9 +100,7 @@ def admit(
         study, screen = open_study(folder), Screen()
         if not name:
             list_invitations(study, screen)
-        elif not admit_site(
-            study, name, images, replace, lambda text: yes or confirmed(text), screen
-        ):
+        elif not admit_site(folder, name, images, replace, None if yes else confirmed, screen):
             raise typer.Exit(1)
 
 
@@ -123,10 +123,13 @@ def enrol(
     ] = "train",
 ) -> None:
     """Admit a hospital by its public keys, from the next round on."""
-    from medfl_server.commands.enrol import enrol_site
+    from medfl_server.roster.enrolment import text_of
+    from medfl_server.steering import hospitals
 
     with errors_for_people():
-        enrol_site(open_study(folder), name, key, images, replace, role, Screen())
+        open_study(folder)
+        keys = text_of(key)
+        Screen().say_all(hospitals.enrol(folder, name, keys, images, replace, role))
 
 
 @app.command()
@@ -135,43 +138,13 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The hospital's name in this study.")],
 ) -> None:
     """Remove a hospital at once: its keys and its invitation; its earlier updates stay."""
-    from medfl_server.commands.enrol import revoke_site
+    from medfl_server.steering import hospitals
 
     with errors_for_people():
-        revoke_site(open_study(folder), name, Screen())
+        Screen().say_all(hospitals.revoke(folder, name))
 
 
-@app.command()
-def roster(folder: Folder) -> None:
-    """List the enrolled hospitals with the fingerprints to compare by telephone."""
-    from medfl_server.roster.enrolment import read_roster
-    from medfl_server.roster.ledgers import in_words, read_ledgers
-    from medfl_server.roster.study_key import study_fingerprint
-
-    with errors_for_people():
-        open_study(folder)
-        heard = read_ledgers(folder)
-        rows = [
-            [
-                name,
-                site.fingerprint,
-                site.role,
-                f"{site.max_images:,}" if site.max_images else "not limited",
-                in_words(heard.get(name)),
-            ]
-            for name, site in read_roster(folder).items()
-        ]
-        screen = Screen()
-        head = [
-            "hospital",
-            "fingerprint of its keys",
-            "role",
-            "images, at most",
-            "its ledger's last line",
-        ]
-        screen.table(head, rows)
-        if shown := study_fingerprint(folder):
-            screen.say(f"fingerprint of the study key, as hospitals see it: {shown}")
+app.command()(roster)
 
 
 @app.command()
@@ -213,16 +186,19 @@ def resume(
     no_run: Annotated[bool, typer.Option("--no-run", help="A service runs the study.")] = False,
 ) -> None:
     """Run a study that `pause` has paused; else the same as `run`."""
-    from medfl_server.commands.run import end_pause, run_and_report
+    from medfl_server.commands.run import run_and_report
+    from medfl_server.steering.course import resume as end_pause
 
     with errors_for_people():
-        goes_on = end_pause(folder, Screen())
+        said, goes_on = end_pause(folder)
+        Screen().say_all(said)
         if not (no_run or goes_on):
             run_and_report(folder, bind, port, metrics_port)
 
 
 for command in (
-    going_on.pause, going_on.extend, going_on.amend, going_on.branch, going_on.without, score,
+    going_on.pause, going_on.stop, going_on.extend, going_on.amend, going_on.branch,
+    going_on.without, score,
 ):  # fmt: skip
     app.command()(command)
 
@@ -290,9 +266,10 @@ def export(
             screen.say(line)
 
 
-for paperwork in (models, suggest_plan, dossier, paper):
-    app.command()(paperwork)
+for last in (models, suggest_plan, dossier, paper):
+    app.command()(last)
 app.command("plan")(write_plan)
+add_console(app)
 
 
 def main() -> None:

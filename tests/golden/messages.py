@@ -10,8 +10,9 @@ from flwr.app import RecordDict
 from tests.golden.commands import HERE
 
 from medfl_common.metrics.counts import ScoreCounts
+from medfl_common.metrics.participants import Participants, n_rows
 from medfl_common.metrics.site_statistics import SiteStatistics
-from medfl_common.plan.plan import load_plan
+from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.ledger_statement import LastLine
 from medfl_common.wire.results import TrainResult, encode_result
 from medfl_common.wire.secure_sum import Group, SumOrder
@@ -103,11 +104,33 @@ def messages() -> dict[str, RecordDict]:
     return {**_plain(), **sums}
 
 
+def flow_plan() -> Plan:
+    """Give a plan that asks for a participant flow."""
+    plan = fixed_task().plan
+    federation = plan.federation.model_copy(update={"statistics": True, "participants": True})
+    return plan.model_copy(update={"federation": federation})
+
+
+def flow_result() -> TrainResult:
+    """Give a reply with a participant flow and the kind of device, which earlier ones have not."""
+    sizes = {name: tuple((3 * i, 2, 1) for i in range(n)) for name, n in n_rows(2).items()}
+    flow = Participants(
+        37, 33, tuple(range(15)), tuple(range(15)), (24, 10, 6), (18, 8, 4), **sizes,
+    )  # fmt: skip
+    told = fixed_result().statistics
+    return TrainResult(7, 0, 2**61 + 1, statistics=told, device="cuda", participants=flow)
+
+
 def _plain() -> dict[str, RecordDict]:
     task, result = fixed_task(), fixed_result()
     asked = encode_task(task)
     digest = sign_task(asked, SITE, KEY, b"certificate")
-    return {"task": asked, "reply": seal(encode_result(result, task.plan), digest, KEY, LAST)}
+    told = seal(encode_result(flow_result()), "", KEY, LAST)
+    return {
+        "task": asked,
+        "reply": seal(encode_result(result, task.plan), digest, KEY, LAST),
+        "flow-reply": told,
+    }
 
 
 def to_bytes(message: Any) -> bytes:

@@ -18,6 +18,8 @@ from tests.golden.messages import (
     SITE,
     fixed_result,
     fixed_task,
+    flow_plan,
+    flow_result,
     messages,
     sum_results,
     sum_tasks,
@@ -66,7 +68,7 @@ def plain(value: Any) -> Any:
     return plain(vars(value)) if hasattr(value, "__dict__") else value
 
 
-@pytest.mark.parametrize("name", ["task", "reply", *sum_tasks(), *sum_results()])
+@pytest.mark.parametrize("name", ["task", "reply", "flow-reply", *sum_tasks(), *sum_results()])
 def test_a_message_of_fixed_numbers_has_the_bytes_that_it_always_had(name: str) -> None:
     made = to_bytes(messages()[name])
 
@@ -96,6 +98,14 @@ def test_task_and_reply_of_an_earlier_version_are_signed_and_the_reply_says_what
     for tally in meant["groups"]["sex"]:  # a group's tally travels as counts alone
         tally["loss"], tally["n"] = 0.0, sum(map(sum, tally["confusion"][1]))
     assert found == meant
+
+
+def test_a_participant_flow_of_an_earlier_version_says_what_it_said() -> None:
+    content = from_bytes(stored("flow-reply"))
+
+    assert plain(decode_result(content, NAMES, flow_plan())) == plain(flow_result())
+    earlier = decode_result(from_bytes(stored("reply")), NAMES, flow_plan())
+    assert (earlier.participants, earlier.device) == (None, None)
 
 
 @pytest.mark.parametrize("name", [*sum_tasks()])

@@ -138,12 +138,19 @@ def test_nothing_that_only_a_hospital_knows_reaches_the_coordinator(
     deployment: Deployment, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = make_plan(
-        federation={"rounds": 2, "min_sites": 1, "deadline_s": 120, "statistics": True},
+        federation={
+            "rounds": 2,
+            "min_sites": 1,
+            "deadline_s": 120,
+            "statistics": True,
+            "participants": True,
+        },
         evaluation={"subgroups": ["sex", "manufacturer"], "manufacturers": ["SIEMENS"]},
     )
     folders = write_hospitals(tmp_path / f"{NAME}-hospitals", 1 + len(FAILURES), 40, seed=1)
     for site in folders:
         mark(site)
+    (folders[0] / "dicom" / f".{NAME}.bak").write_text(NAME)
     deployment.create(plan, {site.name: site for site in folders})
     run = json.loads((deployment.study / "study.json").read_text())["run"]
     for site, fail in zip(folders[1:], FAILURES, strict=True):
@@ -171,6 +178,10 @@ def test_nothing_that_only_a_hospital_knows_reaches_the_coordinator(
     written = [p for p in deployment.study.rglob("*") if p.is_file()]
     assert search([*written, deployment.folder / "server.log"]) == {}
     assert [secret for secret in SECRETS if secret in tap.heard] == []
+    (told,) = (e for e in read_lines(log) if e["event"] == "statistics" and "site-1" in e["sites"])  # type: ignore[operator]
+    flow = told["sites"]["site-1"]["participants"]  # type: ignore[index,call-overload]
+    assert flow["reasons"]["no_image"] == 1  # NAME.bak, and nothing of its name  # type: ignore[index,call-overload]
+    assert b"flow_reasons" in tap.heard
 
 
 def search(paths: list[Path]) -> dict[str, bytes]:

@@ -169,6 +169,11 @@ def test_a_study_made_or_extended_while_others_run_begins_without_a_restart(
     assert not events(deployment, "lungs", "resumed")
     assert (client.poll(), server.poll()) == (None, None)
 
+    _pause_and_stop_the_first(deployment, server, client)
+
+
+def _pause_and_stop_the_first(deployment: Deployment, server: Process, client: Process) -> None:
+    """The study rests and goes on in the process that runs; stopped, both studies are over."""
     first = deployment.study / "lungs"
     run_here("server", "pause", first, "--message", "back on Monday")
     wait_until(lambda: not holder(first), ANSWER_S, "the first rests")
@@ -177,3 +182,9 @@ def test_a_study_made_or_extended_while_others_run_begins_without_a_restart(
     assert "the coordinator that runs goes on with it" in said_of_it
     wait_until(lambda: len(events(deployment, "lungs", "round")) > made, ANSWER_S, "it goes on")
     assert (client.poll(), server.poll()) == (None, None)
+
+    run_here("server", "stop", first, "--yes", "--reason", "enough")
+    assert server.wait(ANSWER_S) == 0  # both studies are finished
+    assert client.wait(ANSWER_S) == 0
+    assert [line["reason"] for line in events(deployment, "lungs", "stopped")] == ["enough"]
+    assert (first / "report.html").exists()

@@ -16,7 +16,7 @@ Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.ya
 @app.command()
 def verify(folder: Folder) -> None:
     """Check ledger, approvals and questions; exit with 1 and name the first changed line."""
-    from medfl_client.audit.records import verify
+    from medfl_client.audit.verify import verify
 
     with errors_for_people():
         verify(folder, Screen())

@@ -1,21 +1,25 @@
-"""`medfl-client approve`: show a plan in plain words, ask, and record the approval."""
+"""`medfl-client approve`: show a plan in plain words, ask, and record the approval.
+
+The console shows the same words (`look_at`) and records in the same way (`record`).
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medfl_client.commands.approve_budget import show_cost
 from medfl_client.commands.approve_group import group_to_approve
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
-from medfl_client.config.site_file import load_site_file
+from medfl_client.config.site_file import SiteFile, load_site_file, rule
 from medfl_client.connection.study_key import in_words
 from medfl_client.egress.approvals import (
     Record,
     approve,
     approved_plan,
     last_approved,
-    proposed,
     status_of,
+    waiting_plan,
 )
 from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
@@ -24,56 +28,131 @@ from medfl_client.egress.sums.groups import approve_group
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
+from medfl_common.ui.told import Shows, Told
 from medfl_common.wire.secure_sum import Group
 
 Ask = Callable[[str], bool]
 
 
-def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
-    """Show a plan in words, and record the approval if the person says yes."""
-    site, state = load_site_file(folder), SiteFolder(folder).state
-    plan_file = plan_file or _waiting_plan(SiteFolder(folder))
+@dataclass(frozen=True)
+class Waiting:
+    """A plan that is to be approved, and all that a person is told of it first."""
+
+    folder: Path
+    plan: Plan
+    site: SiteFile
+    used: Use | None  # what its newest approval was used for
+    group: Group | None  # hospitals of its sums that nobody has approved yet
+    is_approved: bool
+    is_allowed: bool  # by the policy
+    told: Told = field(default_factory=Told)
+
+    @property
+    def state(self) -> Path:
+        """Give the site's state."""
+        return SiteFolder(self.folder).state
+
+    @property
+    def is_of_group(self) -> bool:
+        """Say whether the plan is approved, and only the hospitals of its sums are not."""
+        return self.is_approved and self.group is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether there is nothing to approve."""
+        return self.is_approved and self.group is None and self.used is None
+
+    @property
+    def question(self) -> str:
+        """Ask for the approval."""
+        plan, again = self.plan, " again" if self.used is not None else ""
+        if self.is_of_group and self.group is not None:
+            n, group = len(self.group.names), self.group.hash[:12]
+            return f"Approve these {n} hospitals for {plan.study}, group {group}?"
+        return f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"
+
+
+def look_at(folder: Path, plan_file: Path | None) -> Waiting:
+    """Say what a plan does here, what is new in it, and what the policy says; changes nothing."""
+    site, state, told = load_site_file(folder), SiteFolder(folder).state, Told()
+    plan_file = plan_file or waiting_plan(SiteFolder(folder))
     plan = load_plan(plan_file)
     before = last_approved(state, plan.study, plan.evaluation.split_of or "")
-    if before is None or not _goes_on(plan, before, plan_file, screen):
+    if before is None or not _goes_on(plan, before, plan_file, told):
         title = f"what {plan.study} does here"
-        screen.table(["question", "answer"], summarise(plan), title=title)
+        told.table(["question", "answer"], summarise(plan), title=title)
     if site.server is not None:
-        screen.say(f"study key: {in_words(folder / site.server.ca, state)}")
-    try:
-        permit(plan, site.policy)
-        screen.say("your policy allows this plan")
-    except DisclosureError as error:
-        screen.say(f"your policy refuses this plan, approved or not: {error}")
-    _show_differences(plan, before, screen)
+        told.say(f"study key: {in_words(folder / site.server.ca, state)}")
+    refusal = _refusal(plan, site)
+    told.say(refusal or "your policy allows this plan")
+    _show_differences(plan, before, told)
     if before is not None and (asked := rounds_of(state, before.plan)):
-        screen.say(
+        told.say(
             f"under that plan rounds up to {asked.round} were asked here, by run {asked.run[:8]}"
         )
-    group = group_to_approve(state, plan, site.site, screen)
-    used = use_of(state, plan)
-    if status_of(state, plan.hash()) == "approved" and group is not None:
-        return _approve_hospitals(state, plan, group, ask, screen)
-    if status_of(state, plan.hash()) == "approved" and used is None:
-        screen.say(f"this plan is approved already, hash {plan.hash()}; nothing to do")
+    group = group_to_approve(state, plan, site.site, told)
+    used, is_approved = use_of(state, plan), status_of(state, plan.hash()) == "approved"
+    if used is not None and not (is_approved and group is not None):
+        _say_used(plan, used, told)
+    return Waiting(folder, plan, site, used, group, is_approved, not refusal, told)
+
+
+def approve_plan(folder: Path, plan_file: Path | None, ask: Ask, screen: Screen) -> bool:
+    """Show a plan in words, and record the approval if the person says yes."""
+    waiting = look_at(folder, plan_file)
+    waiting.told.tell(screen)
+    if waiting.is_done:
+        screen.say(f"this plan is approved already, hash {waiting.plan.hash()}; nothing to do")
         return True
-    if used is not None:
-        _say_used(plan, used, screen)
-    show_cost(state, plan, site.policy, ask, screen)
-    again = " again" if used is not None else ""
-    if not ask(f"Approve the plan of study {plan.study}, hash {plan.hash()[:12]}{again}?"):
+    _refuse_one_person(waiting)
+    if not waiting.is_of_group:
+        show_cost(waiting.state, waiting.plan, waiting.site.policy, ask, screen)
+    if not ask(waiting.question):
         screen.say("not approved; nothing was changed")
         return False
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    reserve(state, plan, site.policy)
-    approve(state, plan)
-    if group is not None:
-        approve_group(state, plan, group)
-    screen.say(f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back")
+    screen.say(record(waiting))
     return True
 
 
-def _say_used(plan: Plan, used: Use, screen: Screen) -> None:
+def record(waiting: Waiting, by: str = "") -> str:
+    """Write the approval down; returns what to tell. Raises BudgetError where it costs too much.
+
+    Args:
+        waiting: What was shown.
+        by: Who approves; the login name where it is empty.
+    """
+    state, plan, group = waiting.state, waiting.plan, waiting.group
+    if waiting.is_of_group and group is not None:
+        approve_group(state, plan, group, by)
+        return f"approved: the {len(group.names)} hospitals of {plan.study}, group {group.hash}"
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    reserve(state, plan, waiting.site.policy, by)
+    approve(state, plan, by)
+    if group is not None:
+        approve_group(state, plan, group, by)
+    return f"approved: {plan.study}, hash {plan.hash()}. medfl-client withdraw takes it back"
+
+
+def _refuse_one_person(waiting: Waiting) -> None:
+    """Refuse where two persons approve: a login name does not tell two persons apart."""
+    if waiting.site.policy.two_persons:
+        raise ConfigError(
+            f"two persons approve a plan here, each under an own name {rule('two_persons')}",
+            todo=f"open medfl-client console {waiting.folder}: the data manager and the security "
+            "officer approve there, one after the other",
+            data="nothing was changed",
+        )
+
+
+def _refusal(plan: Plan, site: SiteFile) -> str:
+    try:
+        permit(plan, site.policy)
+    except DisclosureError as error:
+        return f"your policy refuses this plan, approved or not: {error}"
+    return ""
+
+
+def _say_used(plan: Plan, used: Use, screen: Shows) -> None:
     """Say what a further approval of a plan allows, and tells."""
     screen.say(
         f"this plan was approved before, and used: {used.in_words}. A further approval allows "
@@ -87,28 +166,7 @@ def _say_used(plan: Plan, used: Use, screen: Screen) -> None:
         )
 
 
-def _approve_hospitals(state: Path, plan: Plan, group: Group, ask: Ask, screen: Screen) -> bool:
-    """Approve the hospitals of a plan that is approved: its questions do not begin anew."""
-    n = len(group.names)
-    if not ask(f"Approve these {n} hospitals for {plan.study}, group {group.hash[:12]}?"):
-        screen.say("not approved; nothing was changed")
-        return False
-    approve_group(state, plan, group)
-    screen.say(f"approved: the {n} hospitals of {plan.study}, group {group.hash}")
-    return True
-
-
-def _waiting_plan(site: SiteFolder) -> Path:
-    """Give the newest plan that came with a task, else the one that came with the invitation."""
-    found = proposed(site.state)
-    if not found and not site.plan_file.exists():
-        raise ConfigError(
-            "no plan waits for approval: none has come with a task yet", todo="name the plan file"
-        )
-    return found[-1] if found else site.plan_file
-
-
-def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Screen) -> bool:
+def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Shows) -> bool:
     """Show what is new in a plan of a study that is known here; False: it is another study."""
     known = approved_plan(before)
     if before.study not in (plan.study, plan.evaluation.split_of) or known.hash() == plan.hash():
@@ -121,7 +179,7 @@ def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Screen) -> boo
     return True
 
 
-def _show_differences(plan: Plan, before: Record | None, screen: Screen) -> None:
+def _show_differences(plan: Plan, before: Record | None, screen: Shows) -> None:
     if before is None:
         screen.say("this site has approved no plan before; this is the first")
         return

@@ -9,13 +9,13 @@ from medfl_client.egress.budget import is_raise, lines_of_approval, set_budget
 from medfl_client.egress.privacy_ledger import read
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import Noise
-from medfl_common.ui.screen import Screen
+from medfl_common.ui.told import Shows
 
 Ask = Callable[[str], bool]
 UNITS = {"patient": "a patient, with all images", "image": "one image, not a patient"}
 
 
-def show_cost(state: Path, plan: Plan, policy: Policy, ask: Ask, screen: Screen) -> None:
+def show_cost(state: Path, plan: Plan, policy: Policy, ask: Ask, screen: Shows) -> None:
     """Say what a plan costs each patient here, and what is left after it.
 
     Asks about a budget that site.yaml raises. Raises BudgetError where the plan does not fit.

@@ -6,7 +6,7 @@ from medfl_client.egress.questions import use_of
 from medfl_client.egress.sums.groups import ApprovedGroup, approved_groups, proposed_group
 from medfl_common.plan.plan import Plan
 from medfl_common.privacy.thresholds import fewest_summed, threshold
-from medfl_common.ui.screen import Screen
+from medfl_common.ui.told import Shows
 from medfl_common.wire.keys import fingerprint
 from medfl_common.wire.secure_sum import Group
 
@@ -17,7 +17,7 @@ RING = (
 )
 
 
-def group_to_approve(state: Path, plan: Plan, site: str, screen: Screen) -> Group | None:
+def group_to_approve(state: Path, plan: Plan, site: str, screen: Shows) -> Group | None:
     """Show the hospitals of a plan's sums; give them if nobody has approved them yet."""
     if plan.privacy.secure_sum is None:
         return None
@@ -38,7 +38,7 @@ def group_to_approve(state: Path, plan: Plan, site: str, screen: Screen) -> Grou
     return group
 
 
-def _show(group: Group, plan: Plan, site: str, screen: Screen) -> None:
+def _show(group: Group, plan: Plan, site: str, screen: Shows) -> None:
     rows = [
         [name, fingerprint((line,)), "this hospital" if name == site else ""]
         for name, line in zip(group.names, group.keys, strict=True)
@@ -63,7 +63,7 @@ def _show(group: Group, plan: Plan, site: str, screen: Screen) -> None:
     )
 
 
-def _warn(before: ApprovedGroup, group: Group, is_used: bool, screen: Screen) -> None:
+def _warn(before: ApprovedGroup, group: Group, is_used: bool, screen: Shows) -> None:
     """Say what changed, and what two sums tell."""
     gone, new = sorted({*before.names} - {*group.names}), sorted({*group.names} - {*before.names})
     changes = [f"without {name}" for name in gone] + [f"with {name}, who is new" for name in new]

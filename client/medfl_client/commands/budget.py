@@ -10,13 +10,13 @@ from medfl_client.egress.account import SETS, Account, BudgetInForce, PlanCosts
 from medfl_client.egress.budget import is_raise, set_budget
 from medfl_client.egress.privacy_ledger import read
 from medfl_common.privacy.accountant import Rdp, epsilon_of
-from medfl_common.ui.screen import Screen
+from medfl_common.ui.told import Shows
 
 DELTA = 1e-5  # at which epsilon is told where there is no budget
 STUDY = ["study", "plan", "answers", "repeats among them", "trained on", "held out", "kept"]
 
 
-def budget(folder: Path, confirm: bool, ask: Callable[[str], bool], screen: Screen) -> bool:
+def budget(folder: Path, confirm: bool, ask: Callable[[str], bool], screen: Shows) -> bool:
     """Show the budget, or have the one of site.yaml confirmed; False: it was not."""
     if confirm:
         return set_from_site_file(folder, ask, screen)
@@ -24,7 +24,7 @@ def budget(folder: Path, confirm: bool, ask: Callable[[str], bool], screen: Scre
     return True
 
 
-def show_budget(folder: Path, screen: Screen) -> None:
+def show_budget(folder: Path, screen: Shows) -> None:
     """Print the budget and the studies; raises RunError where the ledger is not to be trusted."""
     policy, state = load_site_file(folder).policy, SiteFolder(folder).state
     account = read(state)
@@ -43,7 +43,9 @@ def show_budget(folder: Path, screen: Screen) -> None:
         screen.say("the lower budget in site.yaml counts from the next question on")
 
 
-def set_from_site_file(folder: Path, ask: Callable[[str], bool], screen: Screen) -> bool:
+def set_from_site_file(
+    folder: Path, ask: Callable[[str], bool], screen: Shows, by: str = ""
+) -> bool:
     """Have a person confirm the budget of site.yaml; False: they did not."""
     policy, state = load_site_file(folder).policy, SiteFolder(folder).state
     account = read(state)
@@ -56,7 +58,7 @@ def set_from_site_file(folder: Path, ask: Callable[[str], bool], screen: Screen)
     if not ask(raise_in_words(account, policy)):
         screen.say("nothing was changed")
         return False
-    set_budget(state, policy.budget)
+    set_budget(state, policy.budget, by)
     screen.say(f"written down in {StateFolder(state).privacy}")
     return True
 

@@ -4,6 +4,7 @@ It may be repeated: what is there is kept, and the coordinator gives the same ke
 A further study of the same coordinator joins into the hospital's directory, with the same keys.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,11 +26,23 @@ from medfl_common.ops.checks import HEADER, Finding, examine, has_failed
 from medfl_common.ops.invitation import Invitation, read_invitation
 from medfl_common.plan.plan import load_plan
 from medfl_common.ui.asking import Asking
-from medfl_common.ui.screen import Screen
+from medfl_common.ui.told import Shows
 from medfl_common.wire.keys import fingerprint
 from medfl_common.wire.study_key import issued_key, key_line
 
 OTHER = "join into a directory of its own, or ask the coordinator which study is meant"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What the coordinator answered to who asked for a place."""
+
+    folder: Path  # of the study
+    study: str
+    site: str
+    is_enrolled: bool
+    fingerprint: str  # of the site's keys, to be read to the coordinator by telephone
+    study_key: str  # in words, to be compared then
 
 
 def join(folder: Path, invitation_file: Path, given: Given, asking: Asking) -> bool:
@@ -37,34 +50,48 @@ def join(folder: Path, invitation_file: Path, given: Given, asking: Asking) -> b
 
     Returns whether the coordinator was asked; raises LinkError where it refuses.
     """
-    invitation = read_invitation(invitation_file)
+    invitation, screen = read_invitation(invitation_file), asking.screen
+    joined = take_part(folder, invitation, given, asking)
+    if joined is None:
+        screen.say(f"once this is put right: medfl-client join {invitation_file} {folder}")
+        return False
+    folder = joined.folder
+    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {home_of(folder)}")
+    if holder(running_state(folder)):
+        screen.say("the client that runs here takes its tasks, too, once you have approved")
+    return True
+
+
+def take_part(folder: Path, invitation: Invitation, given: Given, asking: Asking) -> Joined | None:
+    """Make the directory and keys, and ask the coordinator; None: something stands in the way."""
     folder = _folder_of_study(folder, invitation)
     site, screen = _make_directory(folder, invitation, given, asking), asking.screen
     lines = create_identity(folder, site.site)
     files = SiteFolder(folder)
     found = examine({"keys": partial(check_keys, folder)}) + way_checks(folder, site)
     if has_failed(found):
-        _show_failed(found, folder, invitation_file, invitation, screen)
-        return False
+        _show_failed(found, folder, invitation, screen)
+        return None
     address = site.server.address if site.server is not None else invitation.address
     screen.say(
         f"the way to {address} is open. Sent now: the name {site.site}, two public keys "
         "with their signatures, the code of the invitation; nothing of your data"
     )
     answer = ask_to_join(folder, route_to(folder, site, address), invitation)
-    screen.say(f"fingerprint of your keys: {fingerprint(lines)}")
-    screen.say(f"study key: {in_words(files.ca, files.state)}")
-    if answer.state == "enrolled":
+    joined = Joined(
+        folder, invitation.study, site.site, answer.state == "enrolled", fingerprint(lines),
+        in_words(files.ca, files.state),
+    )  # fmt: skip
+    screen.say(f"fingerprint of your keys: {joined.fingerprint}")
+    screen.say(f"study key: {joined.study_key}")
+    if joined.is_enrolled:
         screen.say(f"{site.site} is enrolled in {invitation.study}; compare both by telephone")
     else:
         screen.say(
             f"{site.site} has asked to join {invitation.study}. Read the fingerprint of your keys "
             "to the coordinator by telephone, and compare the study key; then it admits you"
         )
-    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {home_of(folder)}")
-    if holder(running_state(folder)):
-        screen.say("the client that runs here takes its tasks, too, once you have approved")
-    return True
+    return joined
 
 
 def _folder_of_study(folder: Path, invitation: Invitation) -> Path:
@@ -140,19 +167,10 @@ def _refuse_other_study(files: SiteFolder, invitation: Invitation) -> None:
             )
 
 
-def _show_failed(
-    found: list[Finding],
-    folder: Path,
-    invitation_file: Path,
-    invitation: Invitation,
-    screen: Screen,
-) -> None:
-    """Say what stands in the way, who acts, and that the command may be repeated."""
+def _show_failed(found: list[Finding], folder: Path, invitation: Invitation, screen: Shows) -> None:
+    """Say what stands in the way and who acts."""
     failed = [f for f in found if f.state == "fail"]
     rows = [[f.check, f.state.upper(), f.seen, f"{f.who}: {f.todo}"] for f in failed]
     screen.table(HEADER, rows)
-    screen.say(
-        f"not joined yet; nothing was sent, and all files in {folder} are kept. Once this is put "
-        f"right: medfl-client join {invitation_file} {folder}"
-    )
+    screen.say(f"not joined yet; nothing was sent, and all files in {folder} are kept")
     screen.say(f"the invitation ends on {invitation.last_day}")

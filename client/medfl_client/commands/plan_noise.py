@@ -41,7 +41,7 @@ def leaves(noise: Noise) -> str:
     """Say which numbers leave beside an update."""
     return (
         f"a declared number of patients (at least {noise.least_patients}), the number of steps, "
-        "the time to 10 seconds"
+        "the time to 10 seconds, and whether a GPU worked"
     )
 
 

@@ -21,6 +21,7 @@ from medfl_client.connection.proxy import find_proxy, forget_proxies
 from medfl_client.connection.supervisor import SuperNode, Tell
 from medfl_client.connection.way import Route
 from medfl_client.egress.approvals import last_approved, read_records
+from medfl_client.egress.ending import has_finished
 from medfl_common.errors import ConfigError
 from medfl_common.files import locked, temporary_folder, write_private
 from medfl_common.ui.screen import Screen, log_to
@@ -148,7 +149,7 @@ class _Farewell:
 
     def teller(self, folder: Path) -> Tell:
         """Give what tells a line of a study's work, and knows the last one."""
-        from medfl_client.task.farewell import Farewell, has_finished  # imports Flower
+        from medfl_client.task.farewell import Farewell  # imports Flower
 
         state = SiteFolder(folder).state
         self._gone[state] = True if has_finished(state) else None

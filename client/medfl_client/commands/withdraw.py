@@ -4,32 +4,28 @@ A client that works for other studies of the hospital goes on for these: it only
 connection, so that nothing which was on its way arrives.
 """
 
-import os
-import signal
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import load_site_file
-from medfl_client.config.studies import CUT, running_state, study_folders
+from medfl_client.config.studies import running_state, study_folders
+from medfl_client.connection.running import cut_connection, stop_client
 from medfl_client.egress import budget, ledger
 from medfl_client.egress.approvals import Record, read_records, write_record
 from medfl_client.egress.message_entry import MessageEntry
 from medfl_common.errors import ConfigError, RunError
-from medfl_common.files import holder
 from medfl_common.plan.plan import load_plan
-from medfl_common.ui.screen import Screen
-
-STOP_S = 10.0  # for a running client to end by itself
-LOOK_S = 0.05  # between looks whether it has
+from medfl_common.ui.told import Shows
 
 Plans = dict[str, tuple[str, str]]  # hash -> study, canonical plan
 
 
-def withdraw(folder: Path, plan_file: Path | None, every: bool, screen: Screen) -> None:
+def withdraw(
+    folder: Path, plan_file: Path | None, every: bool, screen: Shows, by: str = ""
+) -> None:
     """Record a withdrawal from one plan or all, and stop a client that runs on this directory.
 
+    It is written down under a person's name, or the login name of who runs this process.
     Raises ConfigError, and changes nothing, where it is not clear which plan is meant.
     """
     load_site_file(folder)  # or it is not a site's directory
@@ -41,12 +37,14 @@ def withdraw(folder: Path, plan_file: Path | None, every: bool, screen: Screen) 
     elif len(plans) > 1 and not every:
         raise _unclear(plans)
     try:
-        _record_withdrawal(state, plans, screen)  # first: from now on the guard releases nothing
+        _record_withdrawal(
+            state, plans, screen, by
+        )  # first: from now on the guard releases nothing
     finally:
         if len(study_folders(folder)) > 1:
-            _cut_connection(running_state(folder), screen)
+            cut_connection(running_state(folder), screen.say)
         else:
-            _stop_client(state, screen)
+            stop_client(state, screen.say)
     screen.say(
         "nothing more leaves for these plans. Nobody can call back what has left already; "
         f"medfl-client audit show {folder} lists it. Tell the coordinator that you have withdrawn"
@@ -62,13 +60,13 @@ def _unclear(plans: Plans) -> ConfigError:
     )
 
 
-def _record_withdrawal(state: Path, plans: Plans, screen: Screen) -> None:
+def _record_withdrawal(state: Path, plans: Plans, screen: Shows, by: str) -> None:
     if not plans:
         screen.say("this site has approved no plan; there is nothing to withdraw from")
         return
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     for plan, (study, canonical) in plans.items():
-        write_record(state, "withdraw", plan, study, canonical)
+        write_record(state, "withdraw", plan, study, canonical, by)
         screen.say(f"withdrawn from study {study}, plan {plan[:12]}")
     try:
         for plan in plans:
@@ -85,59 +83,3 @@ def _approved_or_used(state: Path) -> Plans:
         if entry.is_released and entry.plan not in latest:
             found[entry.plan] = (entry.study, "")
     return found
-
-
-def _cut_connection(state: Path, screen: Screen) -> None:
-    """Have the client that holds `state/lock` connect anew; the guard releases nothing more."""
-    if not holder(state):
-        return
-    process = _holder(state)
-    with suppress(ProcessLookupError):
-        _signal(process, CUT)
-    screen.say(f"the client that runs here, process {process}, goes on for the other studies")
-
-
-def _signal(process: int, number: signal.Signals) -> None:
-    try:
-        os.kill(process, number)
-    except PermissionError:
-        raise RunError(
-            f"process {process} belongs to another user", todo="stop it by hand"
-        ) from None
-
-
-def _stop_client(state: Path, screen: Screen) -> None:
-    """End the client that holds `state/lock`: ask, wait, then kill."""
-    if not holder(state):
-        return
-    process = _holder(state)
-    screen.say(f"stopping the client that runs here, process {process}")
-    with suppress(ProcessLookupError):  # it has ended by itself
-        _signal(process, signal.SIGTERM)
-        if not _is_free_within(state, STOP_S):
-            _signal(process, signal.SIGKILL)
-    if not _is_free_within(state, STOP_S):
-        raise RunError(f"process {process} does not end", todo="stop it by hand")
-    screen.say("it has ended")
-
-
-def _holder(state: Path) -> int:
-    """Read who holds the lock; twice, because a client that starts writes its id after locking."""
-    for _ in range(10):
-        first = holder(state)
-        time.sleep(LOOK_S)
-        if first.isdigit() and first == holder(state):
-            return int(first)
-    raise RunError(
-        f"{StateFolder(state).lock} is locked, and does not name the process",
-        todo="stop the client by hand",
-    )
-
-
-def _is_free_within(state: Path, seconds: float) -> bool:
-    ends = time.monotonic() + seconds
-    while holder(state):
-        if time.monotonic() > ends:
-            return False
-        time.sleep(LOOK_S)
-    return True

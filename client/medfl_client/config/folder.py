@@ -223,6 +223,16 @@ class StateFolder:
         return self.path / "supernode.log"
 
     @property
+    def client_log(self) -> Path:
+        """What the client says that the console started."""
+        return self.path / "client.log"
+
+    @property
+    def readiness(self) -> Path:
+        """What the page on the data's readiness says, for the console."""
+        return self.path / "readiness.json"
+
+    @property
     def executor_key(self) -> Path:
         """The secret between the client's two processes."""
         return self.path / "executor.key"

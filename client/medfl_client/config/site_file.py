@@ -178,7 +178,8 @@ class Policy(Settings):
     """Kinds of metrics that may leave. `scores`: the counts from which all scores follow, and
     groups. What is not listed is taken out. `exact_auc` is of earlier versions: it never leaves."""
     share_statistics: bool = True
-    """Counts and an intensity histogram of the data may leave, where a plan asks."""
+    """Counts and an intensity histogram of the data may leave, where a plan asks; so may counts of
+    files by the reason why they take no part, and of images by part."""
     share_subgroups: bool = True
     """Scores by sex, age band and manufacturer may leave, where a plan asks."""
     share_features: bool = True
@@ -216,6 +217,9 @@ class Policy(Settings):
     cannot be made here, so not compared; with `own` such a plan is refused."""
     min_batch: int = Field(default=1, ge=1, le=4096)
     """A plan with fewer images in a step is refused."""
+    two_persons: bool = False
+    """A plan is approved by the data manager and by the security officer, each in the console
+    (`medfl-client console`) under a name of their own; `medfl-client approve` then refuses."""
     role: Literal["train", "evaluate"] = "train"
     """`evaluate`: nothing is trained here; all patients score the model, as those of an outside
     hospital."""
@@ -258,6 +262,7 @@ RULES = {
     "budget": ("P20", "what may ever be told of one patient, over all studies"),
     "at_least": ("P21", "hospitals in a secure sum"),
     "self_test": ("P22", "an update is tried for pictures before it leaves"),
+    "two_persons": ("P23", "data manager and security officer approve a plan"),
 }
 
 

@@ -43,6 +43,7 @@ policy:                          # what this hospital allows; it beats every pla
   # budget: {{epsilon: 8, delta: 0.00001}}  # P20: of any one patient, all studies, for ever
   at_least: 3                    # P21: hospitals in a secure sum, whatever the plan says
   self_test: tell                # P22: try to read a picture out of an update; or off, stop
+  two_persons: false             # P23: data manager and security officer approve, in the console
 {role}
 """
 

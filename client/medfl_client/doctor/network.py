@@ -30,7 +30,7 @@ def network_checks(folder: Path, site: SiteFile) -> list[Finding]:
     """Follow the way to the coordinator until something stops, and ask whether it knows us."""
     if site.server is None:
         return examine({"coordinator": partial(_no_server, folder)})
-    health = cache(partial(_health, folder, site, site.server.address))
+    health = cache(partial(health_of, folder, site, site.server.address))
     found = way_checks(folder, site, health)
     is_there = found[-1].check == "clock" and found[-1].state != "fail"
     enrolled = partial(check_enrolment, folder, health().enrolled) if is_there else unknown
@@ -44,7 +44,7 @@ def way_checks(
     if site.server is None:
         return examine({"coordinator": partial(_no_server, folder)})
     address, ca = site.server.address, folder / site.server.ca
-    answer = health or cache(partial(_health, folder, site, address))
+    answer = health or cache(partial(health_of, folder, site, address))
     route = cache(partial(route_to, folder, site, address))
     steps: dict[str, Check] = {
         "coordinator's ca.crt": partial(check_authority, ca),
@@ -67,7 +67,8 @@ def route_to(folder: Path, site: SiteFile, address: str) -> Route:
     return Route(address, ca, home_of(folder) / PRIVATE, "", proxy)
 
 
-def _health(folder: Path, site: SiteFile, address: str) -> Health:
+def health_of(folder: Path, site: SiteFile, address: str) -> Health:
+    """Ask the coordinator, by a signed request; raises LinkError where it cannot be asked."""
     return reach(route_to(folder, site, address), partial(signed_headers, folder))
 
 

@@ -14,10 +14,10 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from medfl_client.config.folder import StateFolder
+from medfl_client.config.folder import SiteFolder, StateFolder
 from medfl_client.config.site_file import RULES, Policy, rule
 from medfl_client.egress import ledger
-from medfl_common.errors import NotApprovedError, RunError, WithdrawnError
+from medfl_common.errors import ConfigError, NotApprovedError, RunError, WithdrawnError
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan, plan_from_json
 
@@ -68,10 +68,12 @@ def read_records(state: Path, with_groups: bool = False) -> list[Record]:
     return [Record.of(line) for line in lines if with_groups or line["action"] != GROUP]
 
 
-def write_record(state: Path, action: Action, plan: str, study: str, canonical: str) -> None:
-    """Add a record under the login name of who runs this process."""
-    facts = {"action": action, "plan": plan, "study": study, "canonical": canonical, "by": login()}
-    ledger.append(StateFolder(state).approvals, {**facts})
+def write_record(
+    state: Path, action: Action, plan: str, study: str, canonical: str, by: str = ""
+) -> None:
+    """Add a record under a person's name, or the login name of who runs this process."""
+    facts = {"action": action, "plan": plan, "study": study, "canonical": canonical}
+    ledger.append(StateFolder(state).approvals, {**facts, "by": by or login()})
 
 
 def login() -> str:
@@ -82,9 +84,9 @@ def login() -> str:
         return f"user {os.getuid()}"
 
 
-def approve(state: Path, plan: Plan) -> None:
+def approve(state: Path, plan: Plan, by: str = "") -> None:
     """Record that the hospital approves a plan."""
-    write_record(state, "approve", plan.hash(), plan.study, plan.canonical())
+    write_record(state, "approve", plan.hash(), plan.study, plan.canonical(), by)
 
 
 def status_of(state: Path, plan: str) -> Status:
@@ -159,6 +161,16 @@ def proposed(state: Path) -> list[Path]:
     """List the proposed plans, the newest last."""
     found = StateFolder(state).proposed.glob("*.yaml")
     return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def waiting_plan(site: SiteFolder) -> Path:
+    """Give the newest plan that came with a task, else the one that came with the invitation."""
+    found = proposed(site.state)
+    if not found and not site.plan_file.exists():
+        raise ConfigError(
+            "no plan waits for approval: none has come with a task yet", todo="name the plan file"
+        )
+    return found[-1] if found else site.plan_file
 
 
 def approved_plan(record: Record) -> Plan:

@@ -67,18 +67,18 @@ def charge(
         append(state, account, line)
 
 
-def reserve(state: Path, plan: Plan, policy: Policy) -> None:
+def reserve(state: Path, plan: Plan, policy: Policy, by: str = "") -> None:
     """Keep what the whole plan costs, when a person approves it; raises BudgetError."""
     if plan.privacy.noise is None:
         return
     site_secret(state)  # made before the account is locked
     with opened(state) as account:
-        for line in lines_of_approval(state, account, plan, policy):
+        for line in lines_of_approval(state, account, plan, policy, by):
             append(state, account, line)
 
 
 def lines_of_approval(
-    state: Path, account: Account, plan: Plan, policy: Policy
+    state: Path, account: Account, plan: Plan, policy: Policy, by: str = ""
 ) -> list[dict[str, Json]]:
     """Give the lines that an approval adds, a lower budget in site.yaml first; or BudgetError."""
     lines = [] if (lower := _lower(account, policy)) is None else [lower]
@@ -89,7 +89,7 @@ def lines_of_approval(
     if account.costs_of(facts).approval == approval:
         return lines  # a crash came between it and the approval
     line: dict[str, Json] = {
-        "what": "reserve", **facts, "approval": approval, "by": login(),
+        "what": "reserve", **facts, "approval": approval, "by": by or login(),
         "trained": costs["trained"].tolist(), "held_out": costs["held out"].tolist(),
     }  # fmt: skip
     after = account.after(line)
@@ -117,10 +117,10 @@ def release(state: Path, plan: str, why: str, run: str = "") -> None:
             append(state, account, {"what": "release", **facts})
 
 
-def set_budget(state: Path, budget: Budget | None) -> None:
+def set_budget(state: Path, budget: Budget | None, by: str = "") -> None:
     """Write down that a person sets the budget, or takes it away."""
     with opened(state) as account:
-        append(state, account, {"what": "budget", **_values(budget), "by": login()})
+        append(state, account, {"what": "budget", **_values(budget), "by": by or login()})
 
 
 def is_raise(account: Account, budget: Budget | None) -> bool:

@@ -19,7 +19,7 @@ from medfl_common.errors import LinkError, MedflError, reason_of
 from medfl_common.metrics.box_numbers import BOX_NAMES, box_shapes
 from medfl_common.metrics.counts import N_BINS, N_COARSE_BINS, bin_places
 from medfl_common.metrics.effect_numbers import CLUSTERS
-from medfl_common.metrics.mask_numbers import NAMES, shapes
+from medfl_common.metrics.mask_numbers import EFFECTS, NAMES, shapes
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.membership_numbers import MEMBERSHIP, small_counts
@@ -184,10 +184,12 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
 def _check_cells(content: RecordDict, plan: Plan, policy: Policy) -> None:
     """Every class is absent or has at least the smallest cell of images, in groups too."""
     numbers, size = content.metric_records["numbers"], plan.task.confusion_shape[-1]
-    has_masks, is_told = plan.task.has_masks, {*NAMES, *BOX_NAMES} & set(numbers)
+    has_masks, is_told = plan.task.has_masks, {*NAMES, EFFECTS, *BOX_NAMES} & set(numbers)
     if is_told:
         n = len(plan.task.foreground)
-        own: Mapping[str, tuple[int, ...]] = shapes(n) if has_masks else box_shapes(n)
+        own: Mapping[str, tuple[int, ...]] = (
+            shapes(n, EFFECTS in numbers) if has_masks else box_shapes(n)
+        )
         told = {key: np.array(numbers[key]).reshape(shape) for key, shape in own.items()}
         check = check_masks if has_masks else check_boxes
         if why := check(told, policy.min_cell, "update" in content):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.metrics.box_estimates import EFFECT_STEPS
 from medfl_common.metrics.counts import Counts
 from medfl_common.metrics.mask_counts import (
     ABSENT,
@@ -17,13 +18,15 @@ from medfl_common.metrics.mask_counts import (
     N_CASE_BINS,
     N_COARSE_CASE_BINS,
     NO_SURFACE,
+    PATIENTS,
     SUMMED,
     MaskCounts,
     case_bin_places,
     coarser_masks,
 )
+from medfl_common.metrics.mask_effects import mask_effects
 from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
-from medfl_common.metrics.mask_numbers import PREFIX
+from medfl_common.metrics.mask_numbers import EFFECTS, HUNDREDTHS, PREFIX
 
 # the bins of a mean in which all cases are alike: nothing is found, or nothing is off
 ALIKE = {"dice": (0,), "nsd": (0,), "hd95": (0, NO_SURFACE)}
@@ -37,7 +40,8 @@ def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskC
     without. Bins are joined to such cells, in the rounds fewer than in the last scorings; with
     fewer false alarms, or cases without one, the cases without the class are left out. Voxels and
     loss have three digits.
-    Voxels and lesions leave with the last scorings only, and what fewer cases have of them counts
+    Voxels, lesions and design effects leave with the last scorings only, effects of at least
+    `min_cell` patients and in coarse steps; what fewer cases have of them counts
     as not seen. Where all but so few cases are alike, a mean is that of the joined bins.
     """
     stays = np.array([not is_small(row[:FALSE_ALARM], min_cell).any() for row in counts.cases])
@@ -53,7 +57,10 @@ def released_masks(counts: MaskCounts, min_cell: int, is_scoring: bool) -> MaskC
         return None
     n_bins = N_CASE_BINS if is_scoring else N_COARSE_CASE_BINS
     whole = MaskCounts(counts.n, float(f"{counts.loss:.3g}"), **kept)
-    return _means_of_enough(whole, coarser_masks(whole, n_bins, min_cell), min_cell)
+    found = _means_of_enough(whole, coarser_masks(whole, n_bins, min_cell), min_cell)
+    if not is_scoring or counts.found is None:
+        return found
+    return replace(found, effects=mask_effects(counts.found, min_cell) * stays[:, None])
 
 
 def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
@@ -66,6 +73,8 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
         return "the voxels or lesions of images without their class"
     if is_round and any(told[PREFIX + name].any() for name in PARTS):
         return "the voxels or lesions of a round"
+    if EFFECTS in told and (why := _unfit_effects(told[EFFECTS], min_cell, is_round)):
+        return why
     for name in HISTOGRAMS:
         if is_small(told[PREFIX + name], min_cell).any():
             return "a bin of a histogram with few cases"
@@ -74,6 +83,17 @@ def check_masks(told: dict[str, Counts], min_cell: int, is_round: bool) -> str:
         others = np.delete(told[PREFIX + name], places, axis=1)
         if is_round and others.any():
             return f"a histogram of a round in more than {N_COARSE_CASE_BINS} bins"
+    return ""
+
+
+def _unfit_effects(told: Counts, min_cell: int, is_round: bool) -> str:
+    """Say what is wrong with design effects; empty: nothing is."""
+    if is_round:
+        return "design effects beside an update"
+    if is_small(told[:, PATIENTS], min_cell).any():
+        return "design effects of few patients"
+    if not np.isin(told[:, 1:], [0, *(HUNDREDTHS * np.array(EFFECT_STEPS))]).all():
+        return "effects finer than their steps"
     return ""
 
 

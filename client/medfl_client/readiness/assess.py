@@ -36,9 +36,11 @@ from medfl_client.readiness.checks import (
     judge_decoded,
     verdict,
 )
+from medfl_client.readiness.flow import flow_to_tell
 from medfl_client.readiness.header_counts import count_facts
 from medfl_client.readiness.masks import MaskFacts, check_masks, facts_as_json, mask_facts
 from medfl_common.errors import DataError
+from medfl_common.metrics.participants import Participants, participants_to_json
 from medfl_common.metrics.site_statistics import (
     SiteStatistics,
     suppressed,
@@ -64,6 +66,7 @@ class Readiness:
     shareable: SiteStatistics | None
     masks: MaskFacts | None = None  # of a site whose labels are masks
     boxes: BoxFacts | None = None  # of a site whose labels are boxes
+    flow: Participants | None = None  # what of it the site would tell, if the plan asks
     is_labelled: bool = True  # False: the labels are at fault, and the images are shown without
 
     @property
@@ -122,6 +125,7 @@ def assess(
     refused, used = (collection or selection).refused, _used(selection, some, collection)
     facts = mask_facts(folder, state, data, given, reader, index[0], selection, collection)
     boxes = box_facts(folder, data, given, index[1], selection, collection)
+    told = _shareable(shown, plan, site) if is_labelled or is_survey else None
     findings += check_files(selection, refused, len(used)) + check_masks(facts) + check_boxes(boxes)
     return Readiness(
         plan=plan,
@@ -132,7 +136,8 @@ def assess(
         used=used,
         refused=refused,
         n_not_decoded=len(selection.samples) - len(some.samples),
-        shareable=_shareable(shown, plan, site) if is_labelled or is_survey else None,
+        shareable=told,
+        flow=flow_to_tell(shown, told, plan, site),
         masks=facts,
         boxes=boxes,
         is_labelled=is_labelled or is_survey,
@@ -186,6 +191,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         **facts_as_json(readiness.masks),
         **boxes_as_json(readiness.boxes),
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,
+        "flow": participants_to_json(readiness.flow) if readiness.flow else None,
     }
 
 

@@ -15,6 +15,7 @@ from medfl_client.readiness.about import about_section
 from medfl_client.readiness.assess import Readiness
 from medfl_client.readiness.boxes import box_section
 from medfl_client.readiness.checks import UNLABELLED, mixed_patients
+from medfl_client.readiness.flow import flow_tables
 from medfl_client.readiness.masks import mask_section
 from medfl_common import __version__
 from medfl_common.files import write_private
@@ -236,6 +237,7 @@ def _shareable(readiness: Readiness) -> Section:
         "The report includes the histogram of intensities."
     )
     tables = _share_tables(counts, readiness.plan.task.classes) if counts else []
+    tables += flow_tables(readiness.flow, readiness.plan) if readiness.flow else []
     return Section("What the site may report to a coordinator", [text], tables=tables)
 
 

@@ -13,7 +13,8 @@ from flwr.app import Context, RecordDict
 
 from medfl_client.config.site_file import load_site_file
 from medfl_client.config.studies import check_goes_with, study_folders
-from medfl_client.connection.study_key import check_one_authority, known_study_key, signer_of
+from medfl_client.connection.study_key import check_one_authority, known_study_key
+from medfl_client.connection.task_key import signer_of
 from medfl_client.data.ingest import Watch
 from medfl_client.task.handler import Tell
 from medfl_client.task.reading_ahead import ReadingAhead

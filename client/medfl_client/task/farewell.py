@@ -7,7 +7,7 @@ from typing import Self
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.egress import budget, ledger
+from medfl_client.egress import budget
 from medfl_client.egress.questions import newest_run, plans_of
 from medfl_client.egress.sums.journal import FileJournal
 from medfl_client.task.site import Site
@@ -36,7 +36,8 @@ class Farewell(str):
         if goodbye.why == "finished":
             model = StateFolder(state).models / goodbye.run
             where = f"in {model}" if model.exists() else "with the coordinator"
-            what = f"is finished; the final model is {where}"
+            ended = f': the coordinator has ended it, and says: "{visible(goodbye.message)}"'
+            what = f"is finished{ended if goodbye.message else ''}; the final model is {where}"
         else:
             why = "wished" if goodbye.why == "paused" and goodbye.message else goodbye.why
             rests = RESTS[why].format(visible(goodbye.message))
@@ -44,13 +45,6 @@ class Farewell(str):
         line = cls(f"the study {goodbye.study} {what}")
         line.is_end = goodbye.why == "finished"
         return line
-
-
-def has_finished(state: Path) -> bool:
-    """Say whether the run that asked here last has left its final model here."""
-    newest = next(ledger.newest_first(StateFolder(state).questions), {})
-    run = str(newest.get("run", ""))
-    return bool(run) and (StateFolder(state).models / run).exists()
 
 
 def farewell_in(content: RecordDict, site: Site) -> Farewell | None:

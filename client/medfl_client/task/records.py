@@ -9,7 +9,7 @@ from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.egress import ledger
-from medfl_client.egress.message_entry import decision_of, write_receipt
+from medfl_client.egress.receipt import decision_of, write_receipt
 from medfl_client.task.session import Session
 from medfl_client.task.site import Site
 from medfl_common.full import full_disk

@@ -11,7 +11,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import PUBLIC, SIGNING_KEY, SiteFolder, StateFolder, home_of
 from medfl_client.config.identity import signing_key
 from medfl_client.config.site_file import Policy, SiteFile
-from medfl_client.connection.study_key import StudyKey
+from medfl_client.connection.task_key import StudyKey
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Watch, collect
 from medfl_client.data.site_data import own_data

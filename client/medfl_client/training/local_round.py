@@ -68,10 +68,10 @@ def _with_scores(
         result = replace(result, membership=counted(*found))
     if not len(images):
         return result
+    whose = data.patients.get(part)
     if task.plan.task.has_masks:
-        return replace(result, mask_counts=count_masks(model, images, task.plan, device))
+        return replace(result, mask_counts=count_masks(model, images, task.plan, device, whose))
     if task.plan.task.has_boxes:
-        whose = data.patients.get(part)
         return replace(result, box_counts=count_boxes(model, images, task.plan, device, whose))
     logits, targets = score(trunk_of(model, data.train), images, task.plan, device)
     groups = data.groups.get(part, {}) if task.is_scoring else {}
@@ -80,7 +80,7 @@ def _with_scores(
     return replace(
         result,
         features=None if seen is None else moments_of(seen),
-        score_counts=count_scores(logits, targets, task.plan, data.patients.get(part)),
+        score_counts=count_scores(logits, targets, task.plan, whose),
         exact_auc=exact_auc(logits, targets, task.plan),
         groups=count_subgroups(logits, targets, groups, task.plan),
     )

@@ -5,8 +5,8 @@ Dice: Ecology 26:297 (1945). Normalised surface Dice: Nikolov et al., J Med Inte
 has it; distances are Euclidean, in mm.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from medfl_client.data.dataset import Examples
+from medfl_client.data.dataset import Examples, Indices
 from medfl_client.training.evaluate import images_at_once
 from medfl_client.training.windows import logits_of
 from medfl_common.metrics.mask_counts import (
+    MOST_OFF,
+    CaseScores,
     MaskCounts,
     distance_bins,
     distance_places,
@@ -66,13 +68,21 @@ class ClassScores:
 
 
 @torch.no_grad()
-def count_masks(model: nn.Module, images: Examples, plan: Plan, device: torch.device) -> MaskCounts:
+def count_masks(
+    model: nn.Module,
+    images: Examples,
+    plan: Plan,
+    device: torch.device,
+    patients: Indices | None = None,
+) -> MaskCounts:
     """Count the scores of a model on a set, a few cases at a time.
 
     A case does not count for a class of which its `targets` do not say whether it is there.
+    `patients` (N,) says whose cases they are; it stays beside the counts, and does not leave.
     """
     model.eval()
     parts = [empty_mask_counts(len(plan.task.foreground))]
+    cases: list[dict[int, ClassScores]] = []
     spacing = spacing_of(plan)
     for places, pixels, masks in _batches(images, plan):
         logits = logits_of(model, pixels.to(device), plan)
@@ -86,8 +96,30 @@ def count_masks(model: nn.Module, images: Examples, plan: Plan, device: torch.de
                 if known[i, k + 1]
             }
             parts.append(count_case(scored, loss, len(plan.task.foreground)))
+            cases.append(scored)
         parts = [merge_masks(parts)]
-    return parts[0]
+    if patients is None:
+        return parts[0]
+    return replace(parts[0], found=one_by_one(cases, patients, len(plan.task.foreground)))
+
+
+def one_by_one(
+    cases: Sequence[dict[int, ClassScores]], patients: Indices, n_classes: int
+) -> CaseScores:
+    """Keep the scores of each case, by place of the foreground class, for design effects."""
+    n = len(cases)
+    values, alarms = np.full((n, n_classes, 4), np.nan), np.full((n, n_classes), np.nan)
+    lesions = np.zeros((n, n_classes, 2))
+    for i, case in enumerate(cases):
+        for k, one in case.items():
+            if one.in_truth:
+                place = distance_places(np.array([one.hd95]))[0]
+                off = np.clip(one.volume, -MOST_OFF, MOST_OFF)
+                values[i, k] = (one.dice, one.nsd, place, off)
+                lesions[i, k] = one.lesions[0], one.lesions[2]
+            else:
+                alarms[i, k] = one.voxels[1] > 0
+    return CaseScores(np.asarray(patients), values, lesions, alarms)
 
 
 @torch.no_grad()
@@ -140,7 +172,7 @@ def count_case(scored: dict[int, ClassScores], loss: float, n_classes: int) -> M
             counts.volume[k, volume_bins(np.array([one.volume]))] = 1
             counts.sums[k] = (one.dice, one.nsd, distance_places(mm)[0])
             counts.squares[k] = counts.sums[k] ** 2
-    return MaskCounts(1, loss, *list(vars(counts).values())[2:])
+    return replace(counts, n=1, loss=loss)
 
 
 def spacing_of(plan: Plan) -> tuple[float, ...]:

@@ -43,7 +43,10 @@ def action_answer(console: "Console", action: Action) -> Answer:
             return console.told(visitor, "There is no such thing any more.", status=404)
         except (MedflError, OSError) as error:
             return console.of_error(visitor, in_words(error), 409)
-        return console.told(visitor, done.sentence, done.then or action.back(args))
+        then = done.then or action.back(args)
+        if not done.sentence:
+            return RedirectResponse(then, 303)
+        return console.told(visitor, done.sentence, then)
 
     return answer
 

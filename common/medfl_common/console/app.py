@@ -5,7 +5,7 @@ it calls what the command calls, and is in the record of actions, also where it 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ from medfl_common.errors import MedflError
 from medfl_common.visible import visible
 
 HERE = Path(__file__).parent
+NO_ANSWER = {
+    404: "There is no such page.",
+    405: "This is done by a button, not by an address.",
+    500: "Something unforeseen happened. The terminal of the console says what.",
+}
 
 
 @dataclass
@@ -93,7 +98,11 @@ class Console:
         routes += [
             Route(one.path, action_answer(self, one), methods=["POST"]) for one in self.actions
         ]
-        return Guarded(Starlette(routes=routes), [host.lower() for host in hosts], self.is_tls)
+        app = Starlette(
+            routes=routes,
+            exception_handlers={status: self._in_words(status) for status in NO_ANSWER},
+        )
+        return Guarded(app, [host.lower() for host in hosts], self.is_tls)
 
     def render(self, template: str, **values: Any) -> str:
         """Fill a template; for parts, too."""
@@ -115,16 +124,26 @@ class Console:
         return dataclasses.replace(found, address=address_of(request, self.proxy))
 
     def told(
-        self, visitor: Visitor, what: str, then: str = "/", status: int = 200, todo: str = ""
-    ) -> Response:
-        """Say one thing, and lead on."""
+        self, visitor: Visitor | None, what: str, then: str = "/", status: int = 200,
+        todo: str = "", is_read: bool = False,
+    ) -> Response:  # fmt: skip
+        """Say one thing, and lead on; `is_read`: of a page that was asked for, not of an action."""
         html = self.render(
-            "told.html.j2", visitor=visitor, csrf=visitor.csrf, what=what, todo=todo, then=then,
-            is_bad=status >= 400, path="",
+            "told.html.j2", visitor=visitor, csrf=visitor.csrf if visitor else "", what=what,
+            todo=todo, then=then, is_bad=status >= 400, is_read=is_read, path="",
         )  # fmt: skip
         return HTMLResponse(html, status)
 
-    def of_error(self, visitor: Visitor, error: MedflError, status: int) -> Response:
+    def of_error(
+        self, visitor: Visitor, error: MedflError, status: int, is_read: bool = False
+    ) -> Response:
         """Say what is wrong, what became of the data, and what to do."""
         what = ". ".join(filter(None, (error.what, error.data)))
-        return self.told(visitor, f"{what}.", status=status, todo=error.todo)
+        return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read)
+
+    def _in_words(self, status: int) -> Callable[[Request, Exception], Response]:
+        def answer(request: Request, error: Exception) -> Response:
+            visitor = self.visitor_of(request, is_asking=False)
+            return self.told(visitor, NO_ANSWER[status], status=status, is_read=status == 404)
+
+        return answer

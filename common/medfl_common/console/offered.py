@@ -52,7 +52,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Done:
-    """What an action did: a sentence for the person, and where to go on."""
+    """What an action did: a sentence for the person, and where to go on; without one, at once."""
 
     sentence: str
     then: str = ""  # a path; empty: back to where the form was

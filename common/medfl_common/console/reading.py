@@ -30,13 +30,13 @@ def page_answer(console: "Console", page: Page) -> Answer:
         if visitor is None:
             return RedirectResponse("/enter", 303)
         if not is_for(visitor, page.roles):
-            return console.told(visitor, OF_HERE, status=403)
+            return console.told(visitor, OF_HERE, status=403, is_read=True)
         try:
             return HTMLResponse(await run_in_threadpool(_filled, console, page, request, visitor))
         except KeyError:
-            return console.told(visitor, "There is no such page.", status=404)
+            return console.told(visitor, "There is no such page.", status=404, is_read=True)
         except (MedflError, OSError) as error:
-            return console.of_error(visitor, in_words(error), 409)
+            return console.of_error(visitor, in_words(error), 409, is_read=True)
 
     return answer
 
@@ -49,13 +49,13 @@ def download_answer(console: "Console", one: Download) -> Answer:
         if visitor is None:
             return RedirectResponse("/enter", 303)
         if not is_for(visitor, one.roles):
-            return console.told(visitor, OF_HERE, status=403)
+            return console.told(visitor, OF_HERE, status=403, is_read=True)
         try:
             content, kind, name = await run_in_threadpool(one.read, args_of(request), visitor)
         except KeyError:
-            return console.told(visitor, "There is no such file yet.", status=404)
+            return console.told(visitor, "There is no such file yet.", status=404, is_read=True)
         except (MedflError, OSError) as error:
-            return console.of_error(visitor, in_words(error), 409)
+            return console.of_error(visitor, in_words(error), 409, is_read=True)
         if one.is_shown:
             return Response(content, media_type=kind, headers={CSP: FILE_POLICY})
         saved = f"attachment; filename*=UTF-8''{quote(name, safe='')}"

@@ -36,30 +36,18 @@ def user_commands(roles: Sequence[str], file_of: Callable[[Path], Path]) -> type
         ] = False,
     ) -> None:
         """Enter a person, or change their role or password; asks for the password twice."""
-        from medfl_common.console.users import put_user
-
         with errors_for_people():
             path = file_of(folder)
             if role not in roles:
                 known = ", ".join(roles)
                 raise ConfigError(f"there is no role {role!r}", todo=f"take one of: {known}")
-            password = "" if no_password else None if keep_password else _asked(name)
-            was_there = put_user(path, name, role, password)
-            done = "changed; sessions of theirs have ended" if was_there else "entered"
-            Screen().say(f"{name}, {role}: {done}")
+            _enter(path, name, role, "" if no_password else None if keep_password else _asked(name))
 
     @app.command("list")
     def list_(folder: Folder) -> None:
         """List who may sign in, and as what."""
-        from medfl_common.console.users import read_users
-
         with errors_for_people():
-            users = read_users(file_of(folder))
-            rows = [
-                [name, user.role, "password" if user.password else "proxy"]
-                for name, user in users.items()
-            ]
-            Screen().table(["name", "role", "signs in by"], rows)
+            _show(file_of(folder))
 
     @app.command()
     def remove(folder: Folder, name: Name) -> None:
@@ -71,6 +59,24 @@ def user_commands(roles: Sequence[str], file_of: Callable[[Path], Path]) -> type
             Screen().say(f"{name}: removed; sessions of theirs have ended")
 
     return app
+
+
+def _enter(path: Path, name: str, role: str, password: str | None) -> None:
+    from medfl_common.console.users import put_user
+
+    was_there = put_user(path, name, role, password)
+    done = "changed; sessions of theirs have ended" if was_there else "entered"
+    Screen().say(f"{name}, {role}: {done}")
+
+
+def _show(path: Path) -> None:
+    from medfl_common.console.users import read_users
+
+    rows = [
+        [name, user.role, "password" if user.password else "proxy"]
+        for name, user in read_users(path).items()
+    ]
+    Screen().table(["name", "role", "signs in by"], rows)
 
 
 def _asked(name: str) -> str:

@@ -21,7 +21,26 @@ IN_TRUTH, ABSENT, FALSE_ALARM = range(3)  # columns of `cases`
 HIT, EXTRA, MISSED = range(3)  # columns of `voxels` and `lesions`: TP, FP, FN
 DICE, NSD, DISTANCE = range(3)  # columns of `sums` and `squares`
 HISTOGRAMS = ("dice", "nsd", "hd95", "volume")
+# The scores that have a design effect, in the order of the columns of `effects` after the patients.
+MASK_EFFECTS = ("dice", "nsd", "hd95", "volume", "lesion_sensitivity", "false_alarms")
+PATIENTS, EFFECTS = 0, [*range(1, 1 + len(MASK_EFFECTS))]
 SUMMED = ("voxels", "lesions", "cases", *HISTOGRAMS, "sums", "squares")
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """The scores of N cases one by one, which stay at their hospital.
+
+    patient: (N,) who it is of.
+    values: (N, F, 4) Dice, NSD, place of HD95 and volume difference; NaN without the class.
+    lesions: (N, F, 2) found and missed.
+    alarms: (N, F) 1: seen where it is not, 0: not; NaN with the class, or where nobody knows.
+    """
+
+    patient: Counts
+    values: NDArray[np.float64]
+    lesions: NDArray[np.float64]
+    alarms: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,9 @@ class MaskCounts:
     volume: (F, N_CASE_BINS) predicted minus true volume over the true one, -1..1.
     sums: (F, 3) Dice, NSD and `distance_places` added up over the cases with the class.
     squares: (F, 3) the same of their squares.
+    effects: (F, 1 + 6) the patients with the class, 0: not told, then the design effect of each
+        of MASK_EFFECTS, 0: too few patients; None: nobody tells them.
+    found: The cases themselves, where they are.
     """
 
     n: int  # cases
@@ -53,6 +75,8 @@ class MaskCounts:
     volume: Counts
     sums: NDArray[np.float64]
     squares: NDArray[np.float64]
+    effects: NDArray[np.float64] | None = None
+    found: CaseScores | None = None
 
 
 def empty_mask_counts(n_classes: int) -> MaskCounts:
@@ -65,10 +89,33 @@ def empty_mask_counts(n_classes: int) -> MaskCounts:
 
 
 def merge_masks(parts: Sequence[MaskCounts]) -> MaskCounts:
-    """Add up the counts of disjoint sets of cases; weight the loss by cases."""
+    """Add up the counts of disjoint sets of patients; weight the loss by cases."""
     n = sum(part.n for part in parts)
     loss = sum(part.loss * part.n for part in parts) / max(n, 1)
-    return MaskCounts(n, loss, *(np.sum([getattr(p, k) for p in parts], axis=0) for k in SUMMED))
+    whole = MaskCounts(n, loss, *(np.sum([getattr(p, k) for p in parts], axis=0) for k in SUMMED))
+    return replace(whole, effects=_joined_effects([part for part in parts if part.n]))
+
+
+def _joined_effects(parts: Sequence[MaskCounts]) -> NDArray[np.float64] | None:
+    """Take the mean by cases of the sets that tell one, which stands for the others.
+
+    Patients are added up where every set with the class tells them.
+    """
+    told = [(part, part.effects) for part in parts if part.effects is not None]
+    if not told:
+        return None
+    effects = np.stack([own for _, own in told])
+    cases = np.stack([part.cases for part, _ in told])
+    weights = np.repeat(cases[:, :, [IN_TRUTH]], effects.shape[2], axis=2)
+    weights[:, :, -1] = cases[:, :, ABSENT]
+    weights = weights * (effects > 0)
+    found = (effects * weights).sum(axis=0) / np.maximum(weights.sum(axis=0), 1)
+    has_class = np.stack([part.cases[:, IN_TRUTH] > 0 for part in parts])
+    tells = np.stack([part.cases[:, IN_TRUTH] * 0 if part.effects is None
+                      else part.effects[:, PATIENTS] for part in parts])  # fmt: skip
+    is_told = (~has_class | (tells > 0)).all(axis=0)
+    found[:, PATIENTS] = np.where(is_told, tells.sum(axis=0), 0)
+    return np.asarray(found)
 
 
 def share_bins(values: NDArray[np.float64]) -> Counts:

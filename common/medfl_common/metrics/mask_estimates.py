@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfl_common.metrics.counts import Counts
-from medfl_common.metrics.estimates import SEED, Estimate
+from medfl_common.metrics.estimates import SEED, Estimate, Independent
 from medfl_common.metrics.intervals import Interval, student, wilson
 from medfl_common.metrics.mask_counts import (
     ABSENT,
@@ -23,6 +23,7 @@ from medfl_common.metrics.mask_counts import (
     MaskCounts,
     distance_of,
 )
+from medfl_common.metrics.mask_effects import effects_of_class, of_patients, stretched_median
 from medfl_common.seeds import numpy_generator
 
 MASK_SCORES = (
@@ -165,23 +166,32 @@ def class_estimates(counts: MaskCounts, k: int, n_bins: int = N_CASE_BINS) -> di
     """Give each score of one class with its interval.
 
     Means: Student's t, by the deviation of the cases. Medians: cases are drawn anew from the bins
-    (Efron, Tibshirani 1993), and half a bin is added. Lesions, and cases without the class, are
-    taken for independent (Wilson 1927).
+    (Efron, Tibshirani 1993), and half a bin is added. Lesions, and cases without the class:
+    Wilson (1927). Each is widened by its design effect, a median by that of its mean.
     """
     hit, missed = (float(counts.lesions[k, i]) for i in (HIT, MISSED))
     alarms, absent = (float(counts.cases[k, i]) for i in (FALSE_ALARM, ABSENT))
     n = int(counts.cases[k, IN_TRUTH])
+    effects, values = effects_of_class(counts, k), class_scores(counts, k, n_bins)
     drawn = _drawn(counts, k, numpy_generator(SEED, "masks")) if n else {}
-    intervals: dict[str, Interval | None] = {k: _middle_95(v) for k, v in drawn.items()}
-    intervals |= {name: _of_mean(counts, k, name, column) for name, column in MEANS}
-    intervals["lesion_sensitivity"] = wilson(hit, hit + missed)
-    intervals["false_alarms"] = wilson(alarms, absent)
-    return {
-        name: _estimate(
-            name, value, intervals.get(name), int(absent) if name == "false_alarms" else n, n_bins
+    intervals: dict[str, Interval | None] = {
+        name: stretched_median(
+            _middle_95(found), values[name], effects[MEDIANS[name]] or 1.0, name in IN_MM
         )
-        for name, value in class_scores(counts, k, n_bins).items()
+        for name, found in drawn.items()
     }
+    intervals |= {
+        name: _of_mean(counts, k, name, column, effects[name] or 1.0) for name, column in MEANS
+    }
+    lesions, absences = (effects[name] or 1.0 for name in ("lesion_sensitivity", "false_alarms"))
+    intervals["lesion_sensitivity"] = wilson(hit, hit + missed, lesions)
+    intervals["false_alarms"] = wilson(alarms, absent, absences)
+    found = {}
+    for name, value in values.items():
+        of = int(absent) if name == "false_alarms" else n
+        one = _estimate(name, value, intervals.get(name), of, n_bins)
+        found[name] = of_patients(one, counts, k, MEDIANS.get(name, name))
+    return found
 
 
 def _mean_estimate(each: list[Estimate]) -> Estimate:
@@ -192,16 +202,21 @@ def _mean_estimate(each: list[Estimate]) -> Estimate:
     is_whole = all(one.low is not None for one in known)
     n = min((one.n for one in known), default=0)
     bound = max((one.bound for one in known), default=0.0)
-    return Estimate(value, low if is_whole else None, high if is_whole else None, n, bound)
+    ends = (low, high) if is_whole else (None, None)
+    kinds = {one.independent for one in known}
+    order: tuple[Independent, ...] = ("too few", "images", "patients")
+    whose: Independent = next((kind for kind in order if kind in kinds), "images")
+    n_patients = [one.n_patients for one in known if one.n_patients is not None]
+    return Estimate(value, *ends, n, bound, whose, min(n_patients, default=None))
 
 
-def _of_mean(counts: MaskCounts, k: int, name: str, column: int) -> Interval | None:
+def _of_mean(counts: MaskCounts, k: int, name: str, column: int, effect: float) -> Interval | None:
     """Give the interval of a mean by its cases' deviation; None for too few to have one."""
     n = int(counts.cases[k, IN_TRUTH])
     if n < FEWEST_OF_A_MEAN:
         return None
     mean = counts.sums[k, column] / n
-    variance = max(counts.squares[k, column] / n - mean**2, 0.0) / (n - 1)
+    variance = effect * max(counts.squares[k, column] / n - mean**2, 0.0) / (n - 1)
     half = student(n - 1) * float(np.sqrt(variance))
     low, high = max(mean - half, 0.0), min(mean + half, 1.0)
     return (distance_of(low), distance_of(high)) if name == "hd95" else (low, high)

@@ -57,6 +57,7 @@ class Matching:
         return text
 
 
+MAX_MESSAGE = 500  # characters of what a person at the coordinator tells hospitals
 NAME, NAME_IN_WORDS = r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 of a-z, 0-9 and -, no - in front"
 Name = Annotated[str, Matching(NAME, NAME_IN_WORDS)]
 Number = Annotated[float, Field(strict=False)]  # an integer may stand where a float is meant

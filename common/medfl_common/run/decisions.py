@@ -5,8 +5,11 @@ from typing import Literal, Self
 
 from medfl_common.plan.differences import Change
 from medfl_common.run.base_event import AtRound, Event
+from medfl_common.visible import visible
 
-RosterChange = Literal["enrolled", "keys replaced", "revoked", "asked to join", "refused"]
+RosterChange = Literal[
+    "enrolled", "keys replaced", "revoked", "asked to join", "refused", "fingerprint compared"
+]
 
 
 class RosterChanged(Event):
@@ -56,3 +59,24 @@ class TakenBack(AtRound):
     def site(self) -> str:
         """Whose updates are out of the model."""
         return str(self.facts["site"])
+
+
+class Stopped(AtRound):
+    """A person has ended the study: no round follows this one, and the best so far counts."""
+
+    kind = "stopped"
+
+    @classmethod
+    def by_person(cls, round_: int, by: str, reason: str) -> Self:
+        """Note who ended it, and why."""
+        return cls({"round": round_, "by": by, "reason": reason})
+
+    @property
+    def reason(self) -> str:
+        """Why, in the person's words."""
+        return str(self.facts["reason"])
+
+    def in_words(self, n_rounds: int) -> str:
+        """Say it to a person; the plan has `n_rounds`."""
+        who, why = visible(str(self.facts["by"])), visible(self.reason)
+        return f"stopped by {who} after round {self.round} of {n_rounds}: {why}"

@@ -15,7 +15,7 @@ from medfl_common.run.best import Best, best_of, best_to_json
 from medfl_common.run.choice import Choice, choice_of
 from medfl_common.run.compared import Compared
 from medfl_common.run.data_source import DataSource
-from medfl_common.run.decisions import PlanChanged, RosterChanged, TakenBack
+from medfl_common.run.decisions import PlanChanged, RosterChanged, Stopped, TakenBack
 from medfl_common.run.pooled_reply import PooledReply
 from medfl_common.run.site_reply import Facts, SiteReply
 
@@ -263,7 +263,7 @@ KINDS: dict[str, type[Event]] = {
     one.kind: one
     for one in (
         DataRead, Started, Resumed, Paused, LateReply, LedgerSetBack, RosterChanged, PlanChanged,
-        TakenBack, Statistics, RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest,
+        TakenBack, Stopped, Statistics, RoundWithoutQuorum, RoundMade, ModelScored, ScoredOnTest,
         ScoredOutside, FileScored, Finished, Compared,
     )
 }  # fmt: skip

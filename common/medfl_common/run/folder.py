@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_common.run.simulation_files import SimulationFiles
+
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(SimulationFiles):
     """The directory of one study, at the coordinator or in a simulation."""
-
-    path: Path
 
     @property
     def plan_file(self) -> Path:
@@ -23,6 +23,11 @@ class RunFolder:
     def pause(self) -> Path:
         """A person's wish that the study rest."""
         return self.path / "pause.json"
+
+    @property
+    def stop(self) -> Path:
+        """A person's wish that the study end."""
+        return self.path / "stop.json"
 
     @property
     def facts(self) -> Path:
@@ -157,6 +162,11 @@ class RunFolder:
         return self.path / "revoked.json"
 
     @property
+    def compared(self) -> Path:
+        """Whose fingerprint was compared by telephone, by whom and when."""
+        return self.path / "compared.json"
+
+    @property
     def invitations(self) -> Path:
         """Who was invited, the hash of each code, and which keys asked with it."""
         return self.path / "invitations.json"
@@ -200,98 +210,3 @@ class RunFolder:
     def export(self) -> Path:
         """The model for other programs, with its preprocessing."""
         return self.path / "export"
-
-    @property
-    def scenario(self) -> Path:
-        """Partition, scanner shift and faults; only in a simulation."""
-        return self.path / "scenario.json"
-
-    @property
-    def partition_page(self) -> Path:
-        """Which hospital has what; only in a simulation."""
-        return self.path / "partition.html"
-
-    @property
-    def partition_table(self) -> Path:
-        """The same, a line per hospital."""
-        return self.path / "partition.csv"
-
-    @property
-    def not_sent_log(self) -> Path:
-        """What hospitals did not send, and why; only in a simulation."""
-        return self.path / "not-sent.log"
-
-    @property
-    def comparison(self) -> Path:
-        """The numbers of the comparison with the baselines."""
-        return self.path / "comparison.json"
-
-    @property
-    def comparison_page(self) -> Path:
-        """Whether joining helped each hospital, as a page."""
-        return self.path / "compare.html"
-
-    @property
-    def baseline_plan(self) -> Path:
-        """The plan of the baselines."""
-        return self.path / "baseline.yaml"
-
-    @property
-    def baselines(self) -> Path:
-        """Run directories of each hospital alone, and of all images in one place."""
-        return self.path / "baselines"
-
-    @property
-    def cross_site(self) -> Path:
-        """The numbers of every model at every hospital."""
-        return self.path / "cross-site.json"
-
-    @property
-    def cross_site_page(self) -> Path:
-        """The same, as a page."""
-        return self.path / "cross-site.html"
-
-    @property
-    def without_plan(self) -> Path:
-        """The plan of a federation that lacks one hospital."""
-        return self.path / "leave-one-out.yaml"
-
-    @property
-    def leave_one_out(self) -> Path:
-        """Run directories of the federations without each hospital."""
-        return self.path / "leave-one-out"
-
-    @property
-    def left_out(self) -> Path:
-        """The numbers of each federation at the hospital that it lacks."""
-        return self.path / "leave-one-out.json"
-
-    @property
-    def left_out_page(self) -> Path:
-        """The same, as a page."""
-        return self.path / "leave-one-out.html"
-
-    @property
-    def folds(self) -> Path:
-        """Run directories of each fold."""
-        return self.path / "folds"
-
-    @property
-    def tested(self) -> Path:
-        """A hash of who is tested in each fold."""
-        return self.path / "tested.json"
-
-    @property
-    def fold_scores(self) -> Path:
-        """The numbers of the folds."""
-        return self.path / "folds.json"
-
-    @property
-    def folds_page(self) -> Path:
-        """The same, as a page."""
-        return self.path / "folds.html"
-
-    @property
-    def mlflow(self) -> Path:
-        """The run in MLflow, where a simulation logs to it."""
-        return self.path / "mlflow.json"

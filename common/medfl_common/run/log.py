@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medfl_common.files import Json, alone, write_atomic
+from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import (
     Event,
     Finished,
@@ -22,7 +23,7 @@ from medfl_common.run.folder import RunFolder
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
 TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
-ENDS = (ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
+ENDS = (Stopped.kind, ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
 BEFORE = "_before"  # follows the kind of an end, once the study goes on
 
 

@@ -18,7 +18,7 @@ from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
-from medfl_common.metrics.mask_numbers import NAMES
+from medfl_common.metrics.mask_numbers import EFFECTS, NAMES
 from medfl_common.metrics.mask_numbers import from_numbers as masks_from
 from medfl_common.metrics.mask_numbers import shapes as mask_shapes
 from medfl_common.metrics.mask_numbers import to_numbers as masks_to
@@ -203,7 +203,7 @@ class SiteReply:
         told = self.facts.get("masks")
         if told is None:
             return None
-        lists = {name: np.array(told[name]) for name in NAMES}
+        lists = {name: np.array(told[name]) for name in (*NAMES, EFFECTS) if name in told}
         return masks_from(told["n"], told["loss"], lists)
 
     @property
@@ -268,7 +268,7 @@ def _dense_to_json(
 
 def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
     if isinstance(counts, MaskCounts):
-        return mask_shapes(len(counts.cases))
+        return mask_shapes(len(counts.cases), counts.effects is not None)
     return box_shapes(len(counts.truths))
 
 

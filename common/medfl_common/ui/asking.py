@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from medfl_common.errors import ConfigError, MedflError
 from medfl_common.files import write_atomic
-from medfl_common.ui.screen import Screen, lines_of
+from medfl_common.ui.screen import lines_of
+from medfl_common.ui.told import Follows
 from medfl_common.visible import visible
 
 Prompt = Callable[[str, str], str]  # a question and what is proposed; gives what was typed
@@ -27,7 +28,7 @@ class Asking:
         prompt: Asks a person; None: everything proposed is taken.
     """
 
-    def __init__(self, screen: Screen, prompt: Prompt | None) -> None:
+    def __init__(self, screen: Follows, prompt: Prompt | None) -> None:
         self.screen, self._prompt = screen, prompt
 
     @property

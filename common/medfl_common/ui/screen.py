@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -62,6 +62,11 @@ class Screen:
         with suppress(*self._lost):
             now = (time.strftime("%H:%M:%S"), "dim")
             self._console.print(Text.assemble(now, " ", visible(line, keep="\n")))
+
+    def say_all(self, lines: Iterable[str]) -> None:
+        """Print lines, one after the other."""
+        for line in lines:
+            self.say(line)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
         """Print a table."""

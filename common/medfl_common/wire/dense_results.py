@@ -12,6 +12,7 @@ from medfl_common.metrics.box_numbers import (
     boxes_to_numbers,
 )
 from medfl_common.metrics.mask_counts import MaskCounts
+from medfl_common.metrics.mask_numbers import EFFECTS as MASK_EFFECTS
 from medfl_common.metrics.mask_numbers import (
     MOST_VOXELS,
     NAMES,
@@ -23,7 +24,7 @@ from medfl_common.metrics.mask_numbers import (
 from medfl_common.plan.task import Task
 from medfl_common.wire.read_numbers import MAX_COUNT, read_counts, read_integer, read_number
 
-DENSE_NAMES = (*NAMES, *BOX_NAMES)
+DENSE_NAMES = (*NAMES, MASK_EFFECTS, *BOX_NAMES)
 MOST = {VOXELS: MOST_VOXELS, EFFECTS: MOST_EFFECT}  # of other lists: MAX_COUNT
 
 
@@ -37,7 +38,7 @@ def read_masks(numbers: MetricRecord, task: Task) -> MaskCounts:
     """Read the counts of masks, or raise RunError."""
     told = {
         name: read_counts(numbers, name, shape, MOST.get(name, MAX_COUNT))
-        for name, shape in shapes(len(task.foreground)).items()
+        for name, shape in shapes(len(task.foreground), MASK_EFFECTS in numbers).items()
     }
     return from_numbers(*_head(numbers), told)
 

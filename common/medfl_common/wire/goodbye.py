@@ -7,11 +7,11 @@ from typing import Literal, cast, get_args
 from flwr.app import ConfigRecord, RecordDict
 
 from medfl_common.errors import LinkError
+from medfl_common.plan.settings import MAX_MESSAGE
 from medfl_common.wire.protocol import PROTOCOL, RUN
 
 Why = Literal["finished", "paused", "stopped"]
 KIND = "goodbye"
-MAX_MESSAGE = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Goodbye:
     run: str
     plan: str  # hash
     round: int  # the last that was made
-    message: str = ""  # why a person has paused the study, in their words
+    message: str = ""  # why a person has paused or ended the study, in their words
 
 
 FIELDS = ("why", "study", "run", "plan", "round")  # that each goodbye has

@@ -17,6 +17,7 @@ from medfl_common.metrics.mask_counts import (
     MISSED,
     N_CASE_BINS,
     N_COARSE_CASE_BINS,
+    PATIENTS,
     MaskCounts,
 )
 from medfl_common.metrics.mask_estimates import MEANS, middles_of_means
@@ -48,7 +49,20 @@ def check_masks(counts: MaskCounts, task: TrainTask, most: int) -> None:
         _check_sizes(counts, math.prod(task.plan.images.shape[1:]))
     elif counts.voxels.any() or counts.lesions.any():
         raise RunError("voxels and lesions are of the last scorings, not of a round")
+    if counts.effects is not None:
+        _check_effects(counts.effects, cases, task.is_scoring)
     _check_means(counts, N_CASE_BINS if task.is_scoring else N_COARSE_CASE_BINS)
+
+
+def _check_effects(effects: NDArray[np.float64], cases: Counts, is_scoring: bool) -> None:
+    """Check design effects: at least 1, and of no more patients than cases with the class."""
+    if not is_scoring and effects.any():
+        raise RunError("design effects are of the last scorings, not of a round")
+    own = effects[:, 1:]
+    if ((own > 0) & (own < 1)).any():
+        raise RunError("a design effect is below 1")
+    if (effects[:, PATIENTS] > cases[:, IN_TRUTH]).any():
+        raise RunError("a class is told of more patients than cases")
 
 
 def _check_truth(counts: MaskCounts) -> None:

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from medfl_common.errors import ConfigError
-from medfl_common.ops.user import user_name
-from medfl_common.run.decisions import RosterChange, RosterChanged
 from medfl_common.ui.screen import Screen
-from medfl_server.roster.enrolment import Enrolled, enrol_keys, read_roster
-from medfl_server.roster.invitations import State, states, waiting
+from medfl_server.roster.invitations import State, states
+from medfl_server.steering.hospitals import admit, asking
 from medfl_server.study.run_directory import Study
 
 Ask = Callable[[str], bool]
@@ -24,31 +22,19 @@ WORDS: dict[State, str] = {
 
 
 def admit_site(
-    study: Study, name: str, images: int | None, replace: bool, ask: Ask, screen: Screen
+    folder: Path, name: str, images: int | None, replace: bool, ask: Ask | None, screen: Screen
 ) -> bool:
     """Show the fingerprint, and enrol the hospital if the person says that it is the right one.
 
-    Raises ConfigError where this hospital does not ask, or where its keys cannot be enrolled.
+    Without `ask` nobody is asked, and nobody has compared it. Raises ConfigError where this
+    hospital does not ask, or where its keys cannot be enrolled.
     """
-    asked = waiting(study.folder)
-    if name not in asked:
-        raise ConfigError(
-            f"{name} does not ask to join; who does: {', '.join(asked) or 'nobody'}",
-            todo="medfl-server admit DIR lists the invitations; the hospital runs medfl-client "
-            "join while medfl-server run is up",
-        )
-    one = asked[name]
-    keys = Enrolled(one.transport, one.signing, images, one.role)
-    screen.say(f"{name} asks with {keys.fingerprint}")
-    if not ask(f"Has {name} read this fingerprint to you by telephone?"):
+    shown = asking(folder, name)
+    screen.say(f"{name} asks with {shown}")
+    if ask and not ask(f"Has {name} read this fingerprint to you by telephone?"):
         screen.say("not admitted; nothing was changed. medfl-server revoke withdraws it")
         return False
-    before = read_roster(study.folder).get(name)
-    shown = enrol_keys(study.folder, name, keys, replace)
-    is_new = before is None or before.fingerprint == shown
-    change: RosterChange = "enrolled" if is_new else "keys replaced"
-    study.log.add(RosterChanged.of(change, name, shown, user_name()))
-    screen.say(f"{name} is enrolled with {shown}")
+    screen.say_all(admit(folder, name, shown, images, replace, is_compared=ask is not None))
     return True
 
 

@@ -1,16 +1,13 @@
-"""Commands for a study that lasts: pause, extend, amend, branch, without."""
+"""Commands for a study that lasts: pause, stop, extend, amend, branch, without."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from medfl_common.ui.asking import confirmed
 from medfl_common.ui.screen import Screen, errors_for_people
-from medfl_common.visible import visible
-
-if TYPE_CHECKING:
-    from medfl_server.study.plan_change import Changed
+from medfl_server.steering import course
 
 Folder = Annotated[Path, typer.Argument(help="The study's directory.")]
 
@@ -21,17 +18,22 @@ def pause(
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the round's end.")] = False,
 ) -> None:
     """Let the study rest after the round in progress, until `resume`; hospitals are told why."""
-    from medfl_server.study.pause_wish import wish_pause
-
     with errors_for_people():
-        is_running = wish_pause(folder, message, now)
-        when = "now" if now else "after the round in progress"
-        screen = Screen()
-        if is_running:
-            screen.say(f"the coordinator rests {when}, and tells the hospitals")
-        else:
-            screen.say("no coordinator runs here; none starts, until the pause ends")
-        screen.say(f"medfl-server resume {folder} lets the study go on")
+        Screen().say_all(course.pause(folder, message, now))
+
+
+def stop(
+    folder: Folder,
+    reason: Annotated[str, typer.Option(help="Why; the hospitals are told.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """End the study after the round in progress, with the best model so far: scored, reported."""
+    with errors_for_people():
+        question, screen = course.what_stop_means(folder), Screen()
+        if not yes and not confirmed(question):
+            screen.say("nothing was changed")
+            raise typer.Exit(1)
+        screen.say_all(course.stop(folder, reason))
 
 
 def extend(
@@ -39,10 +41,8 @@ def extend(
     rounds: Annotated[int, typer.Option(help="So many rounds more.", min=1, max=10_000)],
 ) -> None:
     """Add rounds to a study, finished or not: the same run goes on. Hospitals approve it."""
-    from medfl_server.study.plan_change import extend as write
-
     with errors_for_people():
-        _tell(write(folder, rounds), folder)
+        Screen().say_all(course.extend(folder, rounds))
 
 
 def amend(
@@ -52,11 +52,10 @@ def amend(
     ],
 ) -> None:
     """Change the plan of a study that does not run, from its next round on. Hospitals approve."""
-    from medfl_server.study.plan_change import amend as write
     from medfl_server.study.plan_text import settings_in
 
     with errors_for_people():
-        _tell(write(folder, settings_in(settings)), folder)
+        Screen().say_all(course.amend(folder, settings_in(settings)))
 
 
 def branch(
@@ -105,18 +104,3 @@ def without(
         screen.say(f"{name} is off the roster; its keys are not revoked: enrol takes them again")
         screen.say(f"the rounds are made again as run {study.run[:8]}")
         screen.say(f"next: medfl-server run {folder}")
-
-
-def _tell(changed: "Changed", folder: Path) -> None:
-    from medfl_server.study.plan_change import schedule_notes
-    from medfl_server.study.plan_check import plan_notes
-
-    screen, plan = Screen(), changed.study.plan
-    for key, before, now in changed.changes:
-        screen.say(visible(f"{key}: {before} -> {now}"))
-    screen.say(f"plan hash {plan.hash()}, from round {changed.round + 1} on")
-    for note in [*schedule_notes(changed), *plan_notes(plan)]:
-        screen.say(note)
-    screen.say("the plan comes to each hospital with its next task, and waits for approval there:")
-    screen.say("medfl-client approve DIR shows them what changed")
-    screen.say(f"next: medfl-server run {folder}")

@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medfl_common.files import holder
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.screen import Screen, log_to
 from medfl_server.commands.serving import serving
 from medfl_server.roster.enrolment import LiveRoster, Roster
-from medfl_server.study.coordinator import is_coordinator, studies_below
-from medfl_server.study.pause_wish import forget_wish, refuse_while_paused
+from medfl_server.study.coordinator import is_coordinator
+from medfl_server.study.pause_wish import refuse_while_paused
 from medfl_server.study.run_directory import Study, open_study
 
 if TYPE_CHECKING:
@@ -32,23 +31,6 @@ def run_and_report(folder: Path, bind: str, port: int, metrics_port: int | None)
         refuse_while_paused(folder)
         run_study(study, bind, port, metrics_port, screen)
         report_study(study, screen)
-
-
-def end_pause(folder: Path, screen: Screen) -> bool:
-    """Let a study go on that a person has paused, or all below a directory.
-
-    Returns whether a coordinator runs it, among other studies, and goes on with it by itself.
-    """
-    goes_on = False
-    for one in studies_below(folder) if is_coordinator(folder) else [folder]:
-        study = open_study(one)
-        if forget_wish(one):
-            above = one.resolve().parent
-            goes_on = goes_on or (is_coordinator(above) and bool(holder(above)))
-            screen.say(f"the study {study.plan.study} is not paused any more")
-    if goes_on:
-        screen.say("the coordinator that runs goes on with it")
-    return goes_on
 
 
 def run_study(study: Study, bind: str, port: int, metrics_port: int | None, screen: Screen) -> None:

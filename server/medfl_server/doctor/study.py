@@ -22,11 +22,13 @@ from medfl_common.wire.cost import TRAINING, sizes
 from medfl_common.wire.versions import COORDINATOR, mixture, named, own_versions
 from medfl_server.doctor.network import door_checks
 from medfl_server.roster.certificates import certified_names
+from medfl_server.roster.comparisons import read_comparisons
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.roster.invitations import expected_sites
 from medfl_server.study.coordinator import is_coordinator, studies_below, studies_to_run
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, open_study
+from medfl_server.study.stop_wish import stop_in
 
 PROGRAM_BYTES = 1_000_000_000  # Python, torch, Flower
 CHECKPOINTS = 5  # two newest, the best, and a new copy of each while it is written
@@ -88,6 +90,7 @@ def _folder_checks(study: Study) -> dict[str, Check]:
         "study folder": partial(check_folder, study.folder),
         "pause": partial(check_pause, study.folder),
         "hospitals": partial(check_roster, study),
+        "fingerprints": partial(check_compared, study.folder),
         "run log": partial(check_log, study.files.log),
         "versions": partial(check_site_versions, study),
         "disk": partial(check_room, study),
@@ -116,11 +119,13 @@ def check_folder(folder: Path) -> Finding:
 
 
 def check_pause(folder: Path) -> Finding:
-    """Say whether a person has paused the study."""
-    wish = wish_in(folder)
-    if wish is None:
-        return ok("nobody has paused the study")
-    return warn(wish.in_words, f"medfl-server resume {folder} lets it go on")
+    """Say whether a person has paused the study, or ended it."""
+    wish, stop = wish_in(folder), stop_in(folder)
+    if wish is not None:
+        return warn(wish.in_words, f"medfl-server resume {folder} lets it go on")
+    if stop is not None:
+        return warn(f"the study is {stop.in_words}", f"medfl-server run {folder} scores its model")
+    return ok("nobody has paused the study")
 
 
 def check_roster(study: Study) -> Finding:
@@ -138,6 +143,18 @@ def check_roster(study: Study) -> Finding:
     needed = "them all: one absent hospital stops it" if wanted == "all" else "{} of these {}"
     said = "\n".join([*shown, f"a round needs {needed.format(wanted, n_sites)}"])
     return warn(said, f"medfl-server admit {study.folder} lists them") if coming else ok(said)
+
+
+def check_compared(folder: Path) -> Finding:
+    """Say whose fingerprint nobody has compared by telephone, or has noted that."""
+    roster, noted = read_roster(folder), read_comparisons(folder)
+    if missing := [name for name in roster if name not in noted]:
+        return not_checked(
+            f"nobody has noted that these were compared by telephone: {', '.join(missing)}",
+            f"call each hospital, then medfl-server roster {folder} --compared NAME --by WHO",
+            "you",
+        )
+    return ok("each hospital's was compared by telephone" if roster else "no hospital yet")
 
 
 def check_log(path: Path) -> Finding:

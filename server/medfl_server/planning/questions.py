@@ -132,6 +132,10 @@ def _ask_federation(draft: Draft, known: Known, asking: Asking) -> None:
         asked = asking.agree("Ask hospitals for counts of their data before the first round",
                              True, why)  # fmt: skip
         draft.take("federation.statistics", Choice(asked, why))
+        if asked:
+            draft.take(
+                "federation.participants", Choice(True, "for a paper's flow and first table")
+            )
 
 
 def _words(text: str) -> list[str]:

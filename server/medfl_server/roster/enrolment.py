@@ -81,10 +81,15 @@ def enrol(
 
     Raises ConfigError for a taken name or key, or a revoked key, and LinkError for an invalid key.
     """
-    if not re.fullmatch(NAME, name):
-        raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
+    check_name(name)
     site = Enrolled(*_read_public_keys(key_file), max_images, role)
     return enrol_keys(folder, name, site, replace)
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError for what cannot be a hospital's name."""
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
 
 
 def enrol_keys(folder: Path, name: str, site: Enrolled, replace: bool = False) -> str:
@@ -118,8 +123,13 @@ def _enrol(folder: Path, name: str, site: Enrolled, replace: bool) -> str:
 
 
 def name_beside(key_file: Path) -> str:
+    """Give the name that a hospital wrote beside its keys in a file; empty: none."""
+    return name_in(key_file.read_text(errors="replace"))
+
+
+def name_in(keys: str) -> str:
     """Give the name that a hospital wrote beside its keys; empty: none."""
-    words = key_file.read_text(errors="replace").split()
+    words = keys.split()
     return words[2] if len(words) == 6 and words[2] == words[5] else ""
 
 
@@ -164,22 +174,33 @@ def _note_revoked(folder: Path, name: str, site: Enrolled) -> None:
 
 def _read_public_keys(path: Path) -> tuple[str, str]:
     """Read the two lines of an identity.pub."""
+    return keys_in(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """Read an identity.pub; raises LinkError where it cannot be read."""
     try:
-        lines = [line.split()[:2] for line in path.read_bytes().splitlines() if line.strip()]
-        keys = [serialization.load_ssh_public_key(b" ".join(line)) for line in lines]
+        return path.read_text(errors="replace")
     except OSError:
         raise LinkError(
             f"the key file {path.resolve()} cannot be read",
             todo="name the identity.pub that the hospital sent",
         ) from None
+
+
+def keys_in(text: str, source: str = "the text") -> tuple[str, str]:
+    """Read the transport and the signing key in the text of an identity.pub."""
+    lines = [line.split()[:2] for line in text.encode().splitlines() if line.strip()]
+    try:
+        keys = [serialization.load_ssh_public_key(b" ".join(line)) for line in lines]
     except (ValueError, UnsupportedAlgorithm, NotImplementedError):
         raise LinkError(
-            f"{path} holds no OpenSSH public key", todo="ask for identity.pub"
+            f"{source} holds no OpenSSH public key", todo="ask for identity.pub"
         ) from None
     is_right = len(keys) == 2 and isinstance(keys[0], ec.EllipticCurvePublicKey)
     if not is_right or not isinstance(keys[1], Ed25519PublicKey):
         raise LinkError(
-            f"{path} holds other keys than the two that medfl-client init makes",
+            f"{source} holds other keys than the two that medfl-client init makes",
             todo="ask the site for its whole identity.pub",
         )
     transport, signing = (b" ".join(line).decode() for line in lines)

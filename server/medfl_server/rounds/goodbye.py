@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from medfl_common.errors import MedflError
+from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import RoundMade
 from medfl_common.wire.goodbye import Goodbye, Why, encode_goodbye
 from medfl_server.rounds.paused import PausedError
@@ -44,6 +45,8 @@ def say_goodbye(
         return
     made = study.log.read(RoundMade)
     round_ = made[-1].round if made else 0
+    if why == "finished":
+        message = "".join(event.reason for event in study.log.read(Stopped))
     goodbye = Goodbye(why, study.plan.study, study.run, study.plan.hash(), round_, message)
     with suppress(MedflError, OSError):
         _tell_all(post, goodbye, others_run)

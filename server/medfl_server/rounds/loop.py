@@ -31,6 +31,7 @@ from medfl_server.rounds.best_round import BestRound
 from medfl_server.rounds.describe import Describing
 from medfl_server.rounds.disk_retry import RetryingLog, write_into
 from medfl_server.rounds.ending import Ending
+from medfl_server.rounds.last_round import LastRound
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.live import ENDS, UNSEEN, LiveFile, waiting
 from medfl_server.rounds.outcome import Replies
@@ -104,6 +105,7 @@ class RoundLoop:
         self._algorithm = at_coordinator(study.plan.federation)
         options, buffer = study.plan.federation.options, self._algorithm.buffer
         self._best = BestRound(study.plan, study.checkpoints)
+        self._last = LastRound(study, self._log, self._best, announce)
         self._outside = OutsideHospitals(
             study, post, self._log, self._late, lambda: self._sent_once, announce, live
         )
@@ -126,8 +128,7 @@ class RoundLoop:
         if not self._log.read(Started):
             self._log.add(Started.of(self._roster, digest(checkpoint.weights)))
         empty = 0
-        n_rounds = self._plan.federation.rounds
-        while checkpoint.round < n_rounds and not self._is_over(checkpoint.round):
+        while not self._last.is_made(checkpoint.round):
             self._heed(checkpoint.round)
             self._progress.tell(checkpoint.round)
             self._describing.ask()
@@ -256,15 +257,6 @@ class RoundLoop:
             todo="ask the missing sites, then start medfl-server run again",
             data="nothing is lost",
         )
-
-    def _is_over(self, made: int) -> bool:
-        """Say whether the plan's patience is spent: so many rounds have brought no better model."""
-        if not self._best.is_over():
-            return False
-        best = self._best.best
-        since = "" if best is None else f": no round was better since {best.round}"
-        self._announce(f"stopped after round {made}{since}")
-        return True
 
     def _ask_to_score(self, kind: Kind, model: Checkpoint) -> Replies:
         """Ask until a quorum has scored a finished model. Raises PausedError where it never has."""

@@ -91,6 +91,7 @@ def _fill(made: Path, parent: Study, text: str, model: bytes) -> list[str]:
     for source, to in (
         (parent.files.roster, files.roster),
         (parent.files.revoked, files.revoked),
+        (parent.files.compared, files.compared),
         (parent.files.ledgers, files.ledgers),
     ):
         if source.exists():

@@ -12,7 +12,6 @@ from medfl_common.errors import ConfigError, MedflError, RunError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
-from medfl_common.run.model_file import WEIGHTS
 from medfl_server.roster.certificates import (
     create_authority,
     have_one_authority,
@@ -139,6 +138,8 @@ def refuse_alike(studies: Sequence[Study]) -> None:
 
 def is_over(study: Study) -> bool:
     """Say whether a study is finished, and its final model is written."""
+    from medfl_common.run.model_file import WEIGHTS  # imports torch
+
     return bool(study.log.read(Finished)) and (study.folder / WEIGHTS).exists()
 
 

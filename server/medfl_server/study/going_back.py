@@ -19,6 +19,7 @@ from medfl_common.run.model_file import READING, WEIGHTS
 from medfl_server.roster.enrolment import leave_out
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study, open_study, write_facts
+from medfl_server.study.stop_wish import forget_stop
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def go_back(folder: Path, site: str) -> Study:
         cost = cost_of(study, site)
         checkpoint = _checkpoint(study, cost.to)
         leave_out(folder, site)
+        forget_stop(folder)
         again = Study(folder, study.plan, secrets.token_hex(16))
         write_facts(folder, again.run, again.plan)
         forget_after(study.checkpoints, cost.to)

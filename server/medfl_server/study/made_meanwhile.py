@@ -9,7 +9,7 @@ Mark = tuple[int, ...]
 
 
 class MadeMeanwhile:
-    """Sees a study that was made, extended, amended or paused, or has other hospitals.
+    """Sees a study that was made, extended, amended, paused or stopped, or has other hospitals.
 
     Args:
         folder: The directory that studies are below. What is there now is known.
@@ -35,7 +35,7 @@ class MadeMeanwhile:
 def _mark(folder: Path) -> Mark:
     made = RunFolder(folder)
     files = (
-        made.facts, made.plan_file, made.pause, made.roster, made.invitations, made.ca,
+        made.facts, made.plan_file, made.pause, made.stop, made.roster, made.invitations, made.ca,
         made.study_certificate,
     )  # fmt: skip
     return tuple(_written(path) for path in files)

@@ -8,10 +8,10 @@ from pathlib import Path
 from medfl_common.errors import RunError
 from medfl_common.files import holder, write_atomic
 from medfl_common.ops.user import user_name
+from medfl_common.plan.settings import MAX_MESSAGE
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.visible import visible
-from medfl_common.wire.goodbye import MAX_MESSAGE
 from medfl_server.study.run_directory import open_study
 
 NO_MESSAGE = "no reason was given"
@@ -22,7 +22,7 @@ RESTS = 3  # exit status of a coordinator that a person has paused: nobody start
 class PauseWish:
     """Who wants a study to rest, and what the hospitals are told."""
 
-    by: str  # user of this machine
+    by: str  # user of this machine, or who is signed in
     time: float
     message: str
     is_now: bool  # also in mid-round
@@ -34,17 +34,25 @@ class PauseWish:
         return f'paused by {self.by} on {day}: "{visible(self.message)}"'
 
 
-def wish_pause(folder: Path, message: str, is_now: bool) -> bool:
-    """Write the wish; say whether a coordinator runs that will see it."""
-    if open_study(folder).log.read(Finished):
-        raise RunError("the study is finished; there is nothing to pause")
+def for_hospitals(message: str) -> str:
+    """Give a person's message as hospitals are told it; RunError where it is too long."""
     message = message.encode(errors="replace").decode()  # a terminal may give what is no text
     if len(message) > MAX_MESSAGE:
         raise RunError(
             f"the message has {len(message)} characters, {MAX_MESSAGE} are the most",
             todo="write a shorter one",
         )
-    wish = PauseWish(user_name(), time.time(), message or NO_MESSAGE, is_now)
+    return message or NO_MESSAGE
+
+
+def wish_pause(folder: Path, message: str, is_now: bool, by: str = "") -> bool:
+    """Write the wish; say whether a coordinator runs that will see it.
+
+    `by` is who wishes it; empty: the user of this machine.
+    """
+    if open_study(folder).log.read(Finished):
+        raise RunError("the study is finished; there is nothing to pause")
+    wish = PauseWish(by or user_name(), time.time(), for_hospitals(message), is_now)
     write_atomic(RunFolder(folder).pause, json.dumps(asdict(wish)).encode())
     return bool(holder(folder))
 

@@ -8,11 +8,12 @@ from medfl_common.files import locked, write_atomic
 from medfl_common.ops.user import user_name
 from medfl_common.plan.differences import Change, differences
 from medfl_common.plan.plan import Plan
-from medfl_common.run.decisions import PlanChanged
+from medfl_common.run.decisions import PlanChanged, Stopped
 from medfl_common.run.events import Finished, RoundMade
 from medfl_server.study.plan_check import check_plan
 from medfl_server.study.plan_text import Changes, rewrite
 from medfl_server.study.run_directory import Study, open_study, write_facts
+from medfl_server.study.stop_wish import forget_stop
 
 # What a run may change. Task, images, network, seed, split and privacy make another study.
 MAY_CHANGE = (
@@ -42,14 +43,14 @@ class Changed:
     changes: list[Change]
 
 
-def extend(folder: Path, n_rounds: int) -> Changed:
+def extend(folder: Path, n_rounds: int, by: str = "") -> Changed:
     """Let a study make so many more rounds than its plan says."""
     plan = open_study(folder).plan
-    return amend(folder, {"federation.rounds": plan.federation.rounds + n_rounds})
+    return amend(folder, {"federation.rounds": plan.federation.rounds + n_rounds}, by)
 
 
-def amend(folder: Path, settings: Changes) -> Changed:
-    """Change settings of a study that does not run.
+def amend(folder: Path, settings: Changes, by: str = "") -> Changed:
+    """Change settings of a study that does not run, for `by`; empty: the user of this machine.
 
     Raises ConfigError for one that belongs to the study, RunError where nothing would follow.
     """
@@ -64,8 +65,9 @@ def amend(folder: Path, settings: Changes) -> Changed:
         check_plan(now, "the changed plan")
         changes = differences(before, now)
         _check_goes_on(study, now, round_, changes)
+        forget_stop(folder)  # else a run that goes on would end again at once
         _keep_former(study)
-        event = PlanChanged.of_plans(round_, before.hash(), now.hash(), changes, user_name())
+        event = PlanChanged.of_plans(round_, before.hash(), now.hash(), changes, by or user_name())
         study.log.go_on(event, round_)
         write_facts(study.folder, study.run, before, coming=now)
         write_atomic(study.files.plan_file, text.encode())
@@ -124,6 +126,7 @@ def _check_goes_on(study: Study, now: Plan, round_: int, changes: list[Change]) 
             data="nothing was changed",
         )
     early, was_early = now.evaluation.early_stop, ends[-1].last < study.plan.federation.rounds
+    was_early = was_early and not study.log.read(Stopped)
     if was_early and early is not None and early <= (study.plan.evaluation.early_stop or 0):
         raise RunError(
             f"the study stopped early after round {round_}, because {early} rounds brought no "

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.client.test_approvals import Said
 
 from medfl_client.audit.page import write_audit
-from medfl_client.audit.records import export, read_ledger, rows_of, totals_of, verify
+from medfl_client.audit.records import export, read_ledger, rows_of, totals_of
+from medfl_client.audit.verify import verify
 from medfl_client.config.site_file import load_site_file
 from medfl_client.egress import approvals, ledger
 from medfl_client.task.handler import handle_task

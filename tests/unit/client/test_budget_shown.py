@@ -8,7 +8,7 @@ from tests.unit.client.spending import RUN, Hospital, cost_of, noisy_plan, task_
 from tests.unit.client.test_approvals import Said
 
 from medfl_client.audit.page import write_audit
-from medfl_client.audit.records import verify
+from medfl_client.audit.verify import verify
 from medfl_client.commands.approve import approve_plan
 from medfl_client.commands.budget import budget as show
 from medfl_client.commands.plan_summary import summarise

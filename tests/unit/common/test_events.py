@@ -79,7 +79,16 @@ def test_no_other_file_reads_or_writes_the_kind_of_an_event(package: str) -> Non
         f"common/medfl_common/run/{name}.py"
         for name in ("events", "decisions", "log", "site_reply")
     }
-    kinds = {*KINDS} - {"statistics", "started", "finished", "paused", "round", "scored", "tested"}
+    kinds = {*KINDS} - {
+        "statistics",
+        "started",
+        "finished",
+        "paused",
+        "stopped",
+        "round",
+        "scored",
+        "tested",
+    }
     for path in (ROOT / package).rglob("*.py"):
         if path.relative_to(ROOT).as_posix() in allowed:
             continue

@@ -104,7 +104,8 @@ def test_admit_shows_the_fingerprint_and_enrols_only_after_a_yes(desk: Desk) -> 
     assert status == 0
     assert read_roster(desk.folder)["north"].fingerprint == desk.keys("north")
     assert read_roster(desk.folder)["north"].max_images == 50
-    assert desk.changes() == [("asked to join", ""), ("enrolled", "")]
+    compared = ("fingerprint compared", "")  # a person has said so
+    assert desk.changes() == [("asked to join", ""), ("enrolled", ""), compared]
     assert "used; enrolled" in type_("admit", desk.folder)[1]
 
 

@@ -62,11 +62,11 @@ def proposed_group(state: Path, plan: Plan) -> Group | None:
         raise RunError(f"{path} is damaged", todo="delete it; the next task brings it") from None
 
 
-def approve_group(state: Path, plan: Plan, group: Group) -> None:
+def approve_group(state: Path, plan: Plan, group: Group, by: str = "") -> None:
     """Record that the hospital approves a group for a plan."""
     facts: ledger.Line = {
-        "action": GROUP, "plan": plan.hash(), "study": plan.study, "canonical": "", "by": login(),
-        "group": group.hash, "names": [*group.names],
+        "action": GROUP, "plan": plan.hash(), "study": plan.study, "canonical": "",
+        "by": by or login(), "group": group.hash, "names": [*group.names],
     }  # fmt: skip
     ledger.append(StateFolder(state).approvals, facts)
 

@@ -40,6 +40,7 @@ function follow() {
     since = at;
     versions = event.lastEventId;
     for (const id in parts) put(id, parts[id]);
+    tick();
     say(document.querySelector("#answer strong")?.textContent);
   };
   source.addEventListener("alive", () => { heard = Date.now(); });

@@ -116,6 +116,7 @@ def leaving(plan: Plan, events: Sequence[Event]) -> list[Line]:
         name
         for name, is_on in (
             ("statistics of the data", plan.federation.statistics),
+            ("counts of files by reason and of images by part", plan.federation.participants),
             ("scores by subgroup", bool(plan.evaluation.subgroups)),
             ("mean and covariance of features", plan.evaluation.feature_statistics),
             ("counts by membership", plan.evaluation.membership),

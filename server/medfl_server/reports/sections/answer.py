@@ -1,6 +1,9 @@
 """The first section: the answer, and the state of an unfinished study."""
 
+from collections.abc import Sequence
+
 from medfl_common.plan.plan import Plan
+from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import Asked, Event, Finished, Paused, RoundMade, ScoredOnTest
 from medfl_server.reports.choice import why
 from medfl_server.reports.marks import marks
@@ -56,12 +59,21 @@ def _chosen(finished: Finished | None, is_test: bool) -> str:
     return chosen
 
 
+def who_stopped(events: Sequence[Event], plan: Plan) -> str:
+    """Say who has ended the study before its last round, and why; empty: nobody has."""
+    stops = [event for event in events if isinstance(event, Stopped)]
+    return stops[-1].in_words(plan.federation.rounds) if stops else ""
+
+
 def state(study: Study, events: list[Event], rounds: list[RoundMade]) -> str:
-    """Say how far an unfinished study is; nothing if it is finished."""
-    last = events[-1] if events else None
+    """Say how far an unfinished study is, or who has ended it before its last round."""
+    last, who = events[-1] if events else None, who_stopped(events, study.plan)
     made = f"{len(rounds)} of {study.plan.federation.rounds} rounds"
+    stopped = f" The study was {who}." if who else ""
     if any(isinstance(event, Finished) for event in events):  # more may be scored after it
-        return ""
+        return stopped
+    if who:
+        return f"{stopped} The last scoring is not done."
     if isinstance(last, Paused):
         return f" The study is paused at {made}: too few hospitals answered; it can resume."
     return f" The study is not finished: {made}."

@@ -1,16 +1,18 @@
 """How the model of a card was trained."""
 
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Finished
+from medfl_common.run.events import Event, Finished
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.choice import why
 from medfl_server.reports.scores import model_round
+from medfl_server.reports.sections.answer import who_stopped
 from medfl_server.study.run_directory import Study
 
 
 def training_section(study: Study, event: Finished) -> Section:
     """List network, optimiser, rounds and which of them is the result."""
     plan = study.plan
+    stopped = who_stopped(study.log.read(Event), plan)
     start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
     rows = [
         ["network", plan.model.name],
@@ -18,6 +20,7 @@ def training_section(study: Study, event: Finished) -> Section:
         ["frozen", str(plan.model.freeze)],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         _rounds(plan, event.last),
+        *([["ended before the plan's last round", stopped]] if stopped else []),
         ["model of round", _round(event)],
         ["strategy", plan.federation.strategy],
     ]  # fmt: skip

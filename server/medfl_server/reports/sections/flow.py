@@ -57,7 +57,7 @@ def _steps(sites: Sequence[SiteFlow]) -> Table:
         ["patients with a readable file", *(_text(site.found_patients) for site in sites)],
         ["patients who take part", *(f"{site.patients:,}" for site in sites)],
     ]
-    return Table(["step", *(site.site for site in sites)], rows, caption="files")
+    return Table(["step", *(site.site for site in sites)], rows, caption="from files to patients")
 
 
 def _files(site: SiteFlow, what: str, reason: str) -> str:
@@ -94,7 +94,7 @@ def _table_section(table: TableOne) -> list[Section]:
 def _of_site(table: TableOne, site: str) -> Table:
     own = [i for i, (name, _) in enumerate(table.columns) if name == site]
     lines = [
-        ("images", "", table.images),
+        ("all", "", table.images),
         ("patients", "", table.patients),
         *((row.variable, row.category, row.counts) for row in table.rows),
     ]
@@ -103,7 +103,7 @@ def _of_site(table: TableOne, site: str) -> Table:
         for variable, category, counts in lines
         if any(counts[i] for i in own)
     ]
-    return Table([site, *(table.columns[i][1] for i in own)], rows, caption=site)
+    return Table(["images", *(table.columns[i][1] for i in own)], rows, caption=site)
 
 
 def _hours_section(events: Sequence[Event]) -> list[Section]:

@@ -1,4 +1,4 @@
-"""`medfl-server invite`: one file with which one hospital joins the study."""
+"""One file with which one hospital joins a study."""
 
 import re
 from pathlib import Path
@@ -8,32 +8,27 @@ from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.ops.address import joined, split
 from medfl_common.ops.invitation import SUFFIX, Invitation, day_of, write_invitation
 from medfl_common.ops.user import user_name
-from medfl_common.plan.settings import NAME, NAME_IN_WORDS
-from medfl_common.ui.screen import Screen
 from medfl_server.roster.certificates import certified_names
-from medfl_server.roster.enrolment import read_roster
+from medfl_server.roster.enrolment import check_name, read_roster
 from medfl_server.roster.invitations import invite as note
 from medfl_server.roster.roles import Role
 from medfl_server.roster.study_key import ensure_study_key
-from medfl_server.study.run_directory import Study
+from medfl_server.study.run_directory import Study, open_study
 
 PORT = 8443  # where `medfl-server run` listens, if not told otherwise
 MOST_DAYS = 365
 
 
 def invite(
-    study: Study,
-    name: str,
-    days: int,
-    address: str,
-    auto_admit: bool,
-    role: Role,
-    out: Path | None,
-    screen: Screen,
-) -> None:
-    """Write the invitation's file, and note it in the study; where the file fails, neither."""
-    if not re.fullmatch(NAME, name):
-        raise ConfigError(f"the name {name!r} is not allowed", todo=f"write {NAME_IN_WORDS}")
+    folder: Path, name: str, out: Path | None = None, days: int = 14, address: str = "",
+    auto_admit: bool = False, role: Role = "train", by: str = "",
+) -> list[str]:  # fmt: skip
+    """Write the invitation's file, and note it in the study; where the file fails, neither.
+
+    Gives the lines to show; `by` is who invites, empty the user of this machine.
+    """
+    study = open_study(folder)
+    check_name(name)
     if days > MOST_DAYS:
         raise ConfigError(f"--days {days} is too long", todo=f"write {MOST_DAYS} at most")
     place, path = _address(study, address), out or Path(f"{name}{SUFFIX}")
@@ -51,19 +46,23 @@ def invite(
         )  # fmt: skip
         write_invitation(path, invitation)
 
-    _, ends = note(study.folder, name, days, auto_admit, user_name(), role, write)
-    screen.say(f"wrote {path}: {name} joins {study.plan.study} at {place}, until {day_of(ends)}")
-    screen.say(
+    _, ends = note(study.folder, name, days, auto_admit, by or user_name(), role, write)
+    return [
+        f"wrote {path}: {name} joins {study.plan.study} at {place}, until {day_of(ends)}",
         f"send it to {name} alone, in a way that nobody else reads: who has it can join as {name}, "
-        "once. An earlier invitation of this name counts no more"
-    )
-    screen.say(f"the hospital runs: medfl-client join {path.name} DIR")
+        "once. An earlier invitation of this name counts no more",
+        f"the hospital runs: medfl-client join {path.name} DIR",
+        _next(study, name, auto_admit),
+    ]
+
+
+def _next(study: Study, name: str, auto_admit: bool) -> str:
+    """Say what follows when the hospital has joined."""
     if name in read_roster(study.folder):
-        screen.say(f"{name} is enrolled already; new keys need medfl-server admit --replace")
-    elif auto_admit:
-        screen.say(f"while medfl-server run is up, {name} is enrolled as soon as it joins")
-    else:
-        screen.say(f"then, while run is up: medfl-server admit {study.folder} {name}")
+        return f"{name} is enrolled already; new keys need medfl-server admit --replace"
+    if auto_admit:
+        return f"while medfl-server run is up, {name} is enrolled as soon as it joins"
+    return f"then, while run is up: medfl-server admit {study.folder} {name}"
 
 
 def _address(study: Study, address: str) -> str:

@@ -1,0 +1,81 @@
+"""What a plan does here, in the words of `medfl-client approve`: made by a worker, kept till then.
+
+The words need torch, so a process of its own makes them, once for each state of the files that
+they depend on.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medfl_client.console.hospital import Stamp, Study, mark
+from medfl_client.console.work import do
+from medfl_common.errors import MedflError
+from medfl_common.ui.told import Told
+
+Make = Callable[[Path], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A plan as a person sees it; of none of both: it is being read."""
+
+    facts: Mapping[str, Any] | None = None
+    error: MedflError | None = None
+
+    @property
+    def told(self) -> Told:
+        """Give what `approve` says of it."""
+        return Told.of(self.facts["told"] if self.facts else [])
+
+    @property
+    def cost(self) -> Told:
+        """Give what it costs of the privacy budget."""
+        return Told.of(self.facts["cost"] if self.facts else [])
+
+
+class Plans:
+    """The plans of a hospital's studies, in words.
+
+    Args:
+        make: Makes the words; by a worker.
+    """
+
+    def __init__(self, make: Make | None = None) -> None:
+        self._make = make or (lambda folder: do("plan", folder, ""))
+        self._seen: dict[Path, tuple[Stamp, Seen]] = {}
+        self._wanted: dict[Path, Stamp] = {}
+        self._lock = threading.Lock()
+
+    def of(self, study: Study) -> Seen | None:
+        """Give a study's plan; None: it has none. What is not known yet is made beside."""
+        if study.plan_file is None:
+            return None
+        stamp = _stamp(study)
+        with self._lock:
+            known = self._seen.get(study.folder)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            if self._wanted.get(study.folder) != stamp:
+                self._wanted[study.folder] = stamp
+                threading.Thread(target=self._read, args=(study, stamp), daemon=True).start()
+        return Seen()
+
+    def _read(self, study: Study, stamp: Stamp) -> None:
+        try:
+            seen = Seen(self._make(study.folder))
+        except MedflError as error:
+            seen = Seen(error=error)
+        with self._lock:
+            self._seen[study.folder] = stamp, seen
+
+
+def _stamp(study: Study) -> Stamp:
+    plan = study.plan_file
+    assert plan is not None
+    state = study.state
+    return tuple(
+        map(mark, (plan, state.proposed, study.files.site_file, state.approvals, state.privacy))
+    )

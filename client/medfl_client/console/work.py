@@ -1,0 +1,146 @@
+"""Work that a console has under way: a process each, followed as it goes, asked and answered."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medfl_common.errors import MedflError, RunError
+
+MOST_WORDS = 300  # lines and tables that are kept
+SETTLE_S = 3.0  # until a page shows the next question, or that it takes longer
+SHORT_S = 180.0  # for work that a person waits for at a button
+COMMAND = (sys.executable, "-P", "-m", "medfl_client.console.worker")
+
+
+class Work:
+    """One piece of work, from its beginning on.
+
+    Args:
+        what: A name in `tasks.TASKS`.
+        folder: The site's directory.
+        by: Who asked for it, in words for a record.
+        more: What else the task needs to know; it is on no command line.
+    """
+
+    def __init__(self, what: str, folder: Path, by: str, more: Mapping[str, Any]) -> None:
+        self.what, self.folder, self.by, self.began = what, folder, by, time.time()
+        self.words: list[Mapping[str, Any]] = []  # what it said
+        self.part: Mapping[str, Any] | None = None  # how far it is
+        self.question: Mapping[str, Any] | None = None
+        self.n_asked = 0
+        self.end: Mapping[str, Any] | None = None
+        self.failed: MedflError | None = None
+        self.version = 0
+        self._is_over = threading.Event()
+        self._process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        self._send({"what": what, "folder": str(folder), "by": by, **more})
+        threading.Thread(target=self._follow, name=f"work {what}", daemon=True).start()
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether it has ended."""
+        return self._is_over.is_set()
+
+    def wait(self, timeout_s: float = SHORT_S) -> Mapping[str, Any]:
+        """Give what it ended with; raises its MedflError, or RunError where it takes too long."""
+        if not self._is_over.wait(timeout_s):
+            raise RunError(
+                f"{self.what} takes longer than {timeout_s:.0f} s", todo="look again in a while"
+            )
+        if self.failed is not None:
+            raise self.failed
+        return self.end or {}
+
+    def answer(self, n: int, text: str) -> None:
+        """Answer the question of this number; raises RunError where it is another's turn."""
+        if self.question is None or n != self.n_asked or self.is_over:
+            raise RunError("this question is answered already", todo="see what is asked now")
+        self.words.append({"line": f"{self.question['question']}: {text}", "is_answer": True})
+        self.question = None
+        self.version += 1
+        self._send({"answer": text})
+
+    def settle(self, timeout_s: float = SETTLE_S) -> None:
+        """Wait until it asks or has ended, but no longer than a person likes to wait."""
+        ends = time.monotonic() + timeout_s
+        while self.question is None and not self.is_over and time.monotonic() < ends:
+            self._is_over.wait(0.05)
+
+    def stop(self) -> None:
+        """End it; what it has written is whole."""
+        self._process.terminate()
+
+    def _send(self, facts: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(facts) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, and says so
+
+    def _follow(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._take(json.loads(line))
+            self.version += 1
+        status = self._process.wait()
+        if self.end is None and self.failed is None:
+            self.failed = RunError(f"{self.what} was ended (status {status})", todo="do it again")
+        self.part = self.question = None
+        self.version += 1
+        self._is_over.set()
+
+    def _take(self, said: Mapping[str, Any]) -> None:
+        if "end" in said:
+            self.end = said["end"]
+        elif "failed" in said:
+            self.failed = RunError(**said["failed"])
+        elif "question" in said:
+            self.question, self.part = said, None
+            self.n_asked += 1
+        elif "work" in said:
+            self.part = said
+        else:
+            self.words = [*self.words, said][-MOST_WORDS:]
+
+
+class Works:
+    """All work of a console; of long work one piece at a time in a directory."""
+
+    def __init__(self) -> None:
+        self._of: dict[Path, Work] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, what: str, folder: Path, by: str, more: Mapping[str, Any]) -> Work:
+        """Begin long work; raises RunError where some is under way."""
+        with self._lock:
+            before = self._of.get(folder)
+            if before is not None and not before.is_over:
+                raise RunError(
+                    f"{before.by} has begun {before.what}, and it is not over",
+                    todo="wait for its end, or stop it",
+                )
+            self._of[folder] = Work(what, folder, by, more)
+            return self._of[folder]
+
+    def newest(self, folder: Path) -> Work | None:
+        """Give the long work that was begun last."""
+        return self._of.get(folder)
+
+    def close(self) -> None:
+        """End what is under way."""
+        for work in self._of.values():
+            if not work.is_over:
+                work.stop()
+
+
+def do(what: str, folder: Path, by: str, **more: Any) -> Mapping[str, Any]:
+    """Do short work, and give what it ended with; raises its MedflError."""
+    return Work(what, folder, by, more).wait()

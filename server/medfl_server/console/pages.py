@@ -1,0 +1,206 @@
+"""The pages that follow: all studies, and one study. Parts are drawn once for all who look."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from medfl_common.console.live import Live
+from medfl_common.errors import MedflError
+from medfl_server.console.attention import needs, rows
+from medfl_server.console.state import Followed, State, mark
+from medfl_server.console.svg import N_LOOKS, curve_svg, sample_svg, strip_svg
+from medfl_server.console.thinned import Curves
+from medfl_server.console.words import answer
+from medfl_server.study.coordinator import studies_below
+
+MOST_ROWS, MOST_WHOLE = 60, 20  # hospitals shown; hospitals up to which a table is sent whole
+MOST_NEEDS = 8
+MOST_IN_TABLE = 12  # rounds of a curve that its table shows
+WORST = ("bad", "", "good")  # looks, as the list of studies has them
+
+Render = Callable[..., str]
+
+
+class Studies:
+    """The studies of some directories, by their names in addresses.
+
+    Args:
+        folders: Each a study's directory, or one with studies below.
+        render: Fills a template.
+    """
+
+    def __init__(self, folders: Iterable[Path], render: Render) -> None:
+        self._folders, self._render = [*folders], render
+        self._known: dict[str, Followed] = {}
+        self._live: dict[str, Live] = {}
+        self.live = Live(self._stamp, self._list)
+
+    def names(self) -> list[str]:
+        """List the studies that are there now."""
+        there = self._there()
+        self._known = {name: one for name, one in self._known.items() if one.folder in there}
+        taken = {one.folder for one in self._known.values()}
+        for folder in there:
+            if folder not in taken:
+                self._known[_free(folder.resolve().name, self._known)] = Followed(folder)
+        return sorted(self._known)
+
+    def followed(self, name: str) -> Followed:
+        """Give a study; KeyError where there is none of this name."""
+        if name not in self._known:
+            self.names()
+        return self._known[name]
+
+    def live_of(self, name: str) -> Live:
+        """Give the parts of a study's page."""
+        one = self.followed(name)
+        if name not in self._live:
+            self._live[name] = Live(one.stamp, StudyParts(name, one, self._render))
+        return self._live[name]
+
+    def _there(self) -> list[Path]:
+        found = dict.fromkeys(
+            path for folder in self._folders for path in [folder, *studies_below(folder)]
+        )
+        return [path for path in found if mark(Followed(path).files.facts) is not None]
+
+    def _stamp(self) -> Hashable:
+        return tuple((name, self._known[name].stamp()) for name in self.names())
+
+    def _list(self) -> dict[str, str]:
+        found = [_summary(name, self._known[name]) for name in self.names()]
+        found.sort(key=lambda row: (WORST.index(row["look"]), -row["n_needs"], row["name"]))
+        return {"studies": self._render("studies_part.html.j2", rows=found)}
+
+
+def _free(name: str, taken: dict[str, Followed]) -> str:
+    n, free = 1, name
+    while free in taken:
+        n += 1
+        free = f"{name}-{n}"
+    return free
+
+
+def _summary(name: str, one: Followed) -> dict[str, Any]:
+    try:
+        state = one.state()
+    except (MedflError, OSError) as error:
+        what = error.what if isinstance(error, MedflError) else "its files cannot be read"
+        head = "Cannot be opened."
+        return {"name": name, "head": head, "rest": what, "look": "bad", "n_needs": 1}
+    said, n_needs = answer(state), len(needs(state, str(one.folder)))
+    return {
+        "name": name, "head": said.head, "rest": said.rest, "look": said.look, "n_needs": n_needs,
+        "made": state.facts.n_made, "n_rounds": state.n_rounds,
+    }  # fmt: skip
+
+
+@dataclass
+class StudyParts:
+    """Draws the parts of one study's page.
+
+    Args:
+        name: The study's in addresses.
+        followed: Its files.
+        render: Fills a template.
+    """
+
+    name: str
+    followed: Followed
+    render: Render
+    n_rows: int = 0  # single rows that a page may show
+
+    def __call__(self) -> dict[str, str]:
+        """Draw all parts; a study that cannot be opened says why."""
+        with self.followed.lock:
+            try:
+                state = self.followed.state()
+            except (MedflError, OSError) as error:
+                told = error if isinstance(error, MedflError) else None
+                html = self.render("broken_part.html.j2", error=told)
+                return {"answer": html, "needs": "", "hospitals": "", "curves": "", "log": ""}
+            return self._drawn(state)
+
+    def _drawn(self, state: State) -> dict[str, str]:
+        facts, folder = state.facts, str(self.followed.folder)
+        wanted = needs(state, folder)
+        parts = {
+            "answer": self.render("answer_part.html.j2", said=answer(state), state=state),
+            "needs": self.render(
+                "needs_part.html.j2", needs=wanted[:MOST_NEEDS], n_more=len(wanted) - MOST_NEEDS,
+                study=self.name,
+            ),
+            "curves": self.render("curves_part.html.j2", figures=_figures(state), facts=facts),
+            "log": self.render("log_part.html.j2", events=facts.events),
+        }  # fmt: skip
+        return parts | self._hospitals(state)
+
+    def _hospitals(self, state: State) -> dict[str, str]:
+        """Draw the table whole, or above MOST_WHOLE hospitals each row as a part of its own."""
+        found = rows(state)
+        shown, title = found[:MOST_ROWS], state.facts.title
+        cells = [
+            self.render("row_part.html.j2", row=row, strip=Markup(strip_svg(row.facts.rounds)))  # noqa: S704
+            for row in shown
+        ]
+        values = {"title": title, "n": len(shown), "n_more": len(found) - len(shown)}
+        if len(found) <= MOST_WHOLE and not self.n_rows:
+            whole = [Markup(one) for one in cells]  # noqa: S704
+            return {"hospitals": self.render("hospitals_part.html.j2", rows=whole, **values)}
+        self.n_rows = max(self.n_rows, len(shown))
+        cells += [""] * (self.n_rows - len(cells))
+        frame = self.render("hospitals_part.html.j2", rows=[""] * self.n_rows, **values)
+        # A row that is sent with a new frame has to be new, too.
+        of = f"<!-- {values['n_more']} {self.n_rows} -->"
+        return {"hospitals": frame} | {f"row-{i}": f"{html}{of}" for i, html in enumerate(cells)}
+
+
+def with_rows(parts: Mapping[str, str]) -> Markup:
+    """Give the table of hospitals whole, for a page that is opened."""
+    whole = "".join(parts["hospitals"])  # a str, whose `replace` escapes nothing
+    for name, html in parts.items():
+        if name.startswith("row-"):
+            whole = whole.replace(f'<tr id="{name}"></tr>', f'<tr id="{name}">{"".join(html)}</tr>')
+    return Markup(whole)  # noqa: S704
+
+
+def _figures(state: State) -> list[dict[str, Any]]:
+    facts, n = state.facts, state.n_rounds
+    noise = ", with noise" if state.plan.privacy.noise is not None else ""
+    is_auc = facts.key == "auc"
+    best = "1 is perfect, 0.5 is a coin" if is_auc else "1 is perfect"
+    told = [
+        (facts.title, best, facts.value, 0.5 if is_auc else 0.0, 1.0),
+        ("Loss", "lower is better", facts.loss, None, None),
+    ]
+    return [
+        {
+            "title": title, "hint": f"{hint}{noise}",
+            "svg": Markup(curve_svg(curves, n, title, low, high)),  # noqa: S704
+            "rows": _table(curves),
+            "names": [(name, _sample(f"l{i % N_LOOKS}")) for i, name in enumerate(curves.sites)],
+            "all": _sample("bold"),
+            "n_many": curves.n_sites if curves.is_many else 0,
+        }
+        for title, hint, curves, low, high in told
+    ]  # fmt: skip
+
+
+def _sample(look: str) -> Markup:
+    return Markup(sample_svg(look))  # noqa: S704
+
+
+def _table(curves: Curves) -> list[tuple[int, str, str, str]]:
+    """Give rounds, evenly over the study, with the value of all, the lowest and the highest."""
+    points, quantiles = curves.all.points, dict(curves.quantiles.points)
+    step = max(1, -(-len(points) // MOST_IN_TABLE))
+    chosen = points[::-step][::-1]
+    rows = []
+    for x, y in chosen:
+        edges = quantiles.get(x)
+        low, high = ("", "") if edges is None else (f"{edges[0]:.3f}", f"{edges[-1]:.3f}")
+        rows.append((x, f"{y:.3f}", low, high))
+    return rows

@@ -1,0 +1,48 @@
+"""The coordinator's console put together: what can be read and done, by whom."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medfl_common.console.actions import write
+from medfl_common.console.app import Console
+from medfl_common.console.doors import Doors, Visitor
+from medfl_common.console.folder import ConsoleFolder
+from medfl_common.console.offered import Args, Page
+from medfl_common.errors import MedflError
+from medfl_common.files import Json
+from medfl_server.console.pages import Studies, with_rows
+
+HERE = Path(__file__).parent
+TITLE = "Studies"
+
+
+def build(folders: Sequence[Path]) -> Console:
+    """Make the console of some directories, each a study's or one with studies below."""
+    studies = Studies(folders, lambda template, **values: console.render(template, **values))
+
+    def study_page(args: Args, visitor: Visitor) -> dict[str, Any]:
+        one = studies.followed(args["study"])
+        try:
+            plan = one.state().plan
+        except (MedflError, OSError):
+            plan = None
+        return {"study": args["study"], "plan": plan, "folder": one.folder}
+
+    def note(visitor: Visitor, what: str, facts: Mapping[str, Json]) -> None:
+        """Write into the record of the study that it is about."""
+        name = str(facts.get("study", ""))
+        known = studies.names()
+        folder = studies.followed(name).folder if name in known else folders[0]
+        write(ConsoleFolder(folder).actions, visitor, what, facts)
+
+    pages = [
+        Page("/", "studies.html.j2", lambda args, visitor: {}, lambda args: studies.live),
+        Page(
+            "/study/{study}/", "study.html.j2", study_page,
+            lambda args: studies.live_of(args["study"]),
+        ),
+    ]  # fmt: skip
+    console = Console(TITLE, HERE / "templates", pages, [], note, Doors())
+    console.environment.filters["with_rows"] = with_rows
+    return console

@@ -1,0 +1,119 @@
+"""How a study is going, in a sentence."""
+
+import time
+from typing import NamedTuple
+
+from medfl_common.ui.screen import in_words
+from medfl_server.console.happened import listed
+from medfl_server.console.moment import Moment
+from medfl_server.console.scores import Score
+from medfl_server.console.state import State
+
+QUESTIONS = {
+    "describe": "the hospitals count their data",
+    "evaluate": "the hospitals score the model",
+    "test": "the hospitals score the result on test patients",
+}
+
+
+class Answer(NamedTuple):
+    """The sentence at the top: what is so, for whom it waits since when, what else is known."""
+
+    head: str
+    rest: str = ""
+    look: str = ""  # good, bad
+    since: float = 0.0  # of the waiting; 0: nobody is waited for
+    waited: str = ""  # names
+
+
+def answer(state: State) -> Answer:
+    """Say how a study is going."""
+    made, n_rounds = state.facts.n_made, state.n_rounds
+    score, left = _score_in_words(state), _left(state)
+    resting = {
+        "finished": lambda: _finished(state),
+        "paused": lambda: Answer(
+            "Paused.", f"The study is {state.wish}. {made} of {n_rounds} rounds are made. {score}"
+        ),
+        "new": lambda: Answer(
+            "Not started yet.",
+            f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.",
+        ),
+        "halted": lambda: Answer(
+            "Not running.",
+            f"The program that runs this study has stopped; the last line of its log is of "
+            f"{clock(state.facts.newest)}. {made} of {n_rounds} rounds are made, and nothing is "
+            f"lost. {score}", "bad",
+        ),
+        "starting": lambda: Answer("Starting.", f"{made} of {n_rounds} rounds are made. {score}"),
+        "rests": lambda: Answer("Paused.", f"{made} of {n_rounds} rounds are made. {score}"),
+        "ends": lambda: Answer("Ending.", f"All rounds are made; the result is scored. {score}"),
+    }  # fmt: skip
+    if state.word in resting:
+        return resting[state.word]()
+    moment = state.moment
+    assert moment is not None  # `waits` and `works` have one
+    if state.word == "waits":
+        return _waits(state, moment)
+    wish = " It will be paused after this round." if state.wish else ""
+    return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
+
+
+def _works(moment: Moment, n_rounds: int) -> Answer:
+    n, n_in = len(moment.sites), len(moment.names("answered"))
+    what = QUESTIONS.get(moment.kind, "")
+    head = f"Round {moment.round} of {n_rounds}: "
+    head = f"After round {moment.round}, {what}: " if what else head
+    head += f"{n_in} of {n} hospitals answered."
+    waited = moment.names("asked", "waiting", "late")
+    return Answer(head, since=moment.since if waited else 0.0, waited=listed(waited, 3))
+
+
+def _waits(state: State, moment: Moment) -> Answer:
+    n_here, made = len(moment.names("waiting", "answered")), state.facts.n_made
+    needed = "" if moment.quorum is None else f"; {moment.quorum} are needed"
+    away = moment.names("away")
+    head = f"Round {made + 1} of {state.n_rounds} waits for hospitals: {n_here} connected{needed}."
+    return Answer(head, _score_in_words(state), "", moment.since if away else 0.0, listed(away, 3))
+
+
+def _finished(state: State) -> Answer:
+    facts = state.facts
+    result = facts.ends.facts.get("round", facts.n_made) if facts.ends else facts.n_made
+    text = f"The result is the model of round {result} of {facts.n_made}."
+    if facts.tested is not None and facts.tested.value is not None:
+        text += f" On test patients, who chose nothing: {_of(facts.tested, facts.title)}."
+    return Answer("Finished.", f"{text} {_score_in_words(state)}", "good")
+
+
+def _score_in_words(state: State) -> str:
+    facts = state.facts
+    if facts.last is None:
+        return "No scores yet." if not facts.n_made else "The hospitals tell no scores."
+    first = facts.first
+    text = f"{_of(facts.last, facts.title)} on held-out patients"
+    if first is not None and first is not facts.last and first.value is not None:
+        text += f" (before training {first.value:.3f})"
+    noise = ", with noise added on purpose" if state.plan.privacy.noise is not None else ""
+    return f"The common model has {text}{noise}."
+
+
+def _of(score: Score, title: str) -> str:
+    value = "no value" if score.value is None else f"{score.value:.3f}"
+    return f"{title} {value} on {score.n:,} images"
+
+
+def _left(state: State) -> str:
+    seconds, n = sorted(state.facts.seconds), state.n_rounds - state.facts.n_made
+    if not seconds or n <= 0:
+        return ""
+    return f" {in_words(seconds[len(seconds) // 2] * n).capitalize()} left."
+
+
+def _n(n: int) -> str:
+    return f"{n} hospital is" if n == 1 else f"{n} hospitals are"
+
+
+def clock(at: float) -> str:
+    """Write a time as a person here reads it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
