@@ -118,11 +118,10 @@ def matrix(console: Console, roles: Iterable[str]) -> dict[str, set[str]]:
     """
     done: list[str] = []
 
-    def pretended(what: str) -> Action:
-        one = next(action for action in console.actions if action.what == what)
-        return replace(one, act=lambda args, form, visitor: Done(done.append(what) or "Done."))
+    def pretended(one: Action) -> Action:
+        return replace(one, act=lambda args, form, visitor: Done(done.append(one.path) or "Done."))
 
-    console.actions = [pretended(one.what) for one in console.actions]
+    console.actions = [*map(pretended, console.actions)]
     browsers = {role: come_in(console, role) for role in roles}
     found: dict[str, set[str]] = {}
     for one in console.actions:
