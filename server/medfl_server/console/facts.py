@@ -4,7 +4,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-from medfl_common.ops.prometheus import NewLines
 from medfl_common.plan.plan import Plan
 from medfl_common.run.decisions import PlanChanged, Stopped
 from medfl_common.run.events import (
@@ -21,6 +20,7 @@ from medfl_common.run.events import (
     event_of,
 )
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.following import NewLines
 from medfl_server.console.happened import Happened, happened
 from medfl_server.console.scores import Score, main_score, model_round, scores_of
 from medfl_server.console.thinned import Curves
