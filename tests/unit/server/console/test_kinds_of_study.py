@@ -10,8 +10,8 @@ from tests.unit.server.console.followed_studies import enrolled
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts, histogram
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import Asked, RoundMade
 from medfl_common.run.counts_json import counts_to_json
+from medfl_common.run.events import Asked, RoundMade
 from medfl_server.console.room import build
 from medfl_server.console.scores import main_score, scores_of
 
@@ -72,7 +72,8 @@ def test_an_older_log_that_holds_counts_is_scored_from_them() -> None:
 def test_a_hospital_of_a_secure_sum_has_no_score_of_its_own(
     make_plan: MakePlan, tmp_path: Path
 ) -> None:
-    study = enrolled(make_plan, tmp_path / "demo", privacy={"secure_sum": {}})
+    sections = {"privacy": {"secure_sum": {}}, "evaluation": {"keep": "last"}}
+    study = enrolled(make_plan, tmp_path / "demo", **sections)
     whole: Json = {"n": 150, "loss": 0.5, "auc": 0.75}
     sites: dict[str, Json] = {name: {"seconds": 4.0} for name in ("site-1", "site-2", "site-3")}
     study.log.write("round", round=1, seconds=9.0, sites=sites, missing={}, sha256="ab",
