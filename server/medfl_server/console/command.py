@@ -37,7 +37,7 @@ def console(
     """Serve pages that follow studies, and steer them by buttons. Ends with Ctrl-C."""
     from medfl_common.console.folder import ConsoleFolder
     from medfl_common.console.opening import Wanted, ask_link, open_console
-    from medfl_server.console.room import build
+    from medfl_server.console.room import build, read_ahead
 
     with errors_for_people():
         screen, kept = Screen(), ConsoleFolder(_first(folders))
@@ -46,7 +46,9 @@ def console(
             return
         proxies = trust_from or ("127.0.0.1",)
         wanted = Wanted(bind, port, host or (), cert, key, trust_header, proxies)
-        open_console(build(folders), wanted, kept, ROLES, screen, _own(folders[0]))
+        made = build(folders)
+        read_ahead(made)
+        open_console(made, wanted, kept, ROLES, screen, _own(folders[0]))
 
 
 def add_console(app: typer.Typer) -> None:

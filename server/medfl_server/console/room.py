@@ -1,5 +1,6 @@
 """The coordinator's console put together: what can be read and done, by whom."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,10 @@ def build(folders: Sequence[Path]) -> Console:
     )
     console.environment.filters["with_rows"] = with_rows
     return console
+
+
+def read_ahead(console: Console) -> None:
+    """Begin to read the logs, so that who comes in finds them read."""
+    live = console.pages[0].live
+    if live is not None:
+        threading.Thread(target=live({}).look, daemon=True).start()

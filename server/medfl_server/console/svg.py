@@ -11,12 +11,10 @@ from medfl_server.console.thinned import Curves, Quantiles, Thinned
 W, H, LEFT, RIGHT, TOP, BOTTOM = 560, 250, 48, 12, 10, 38
 N_LOOKS = 6  # of lines, by colour and dash
 STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000)
-SHAPES = {
-    "in": "M{} 2h5v16h-5z",
-    "unused": "M{} 2h5v16h-5z",
-    "out": "M{} 13h5v5h-5z",
-    "bad": "M{} 6l5 10m0-10l-5 10",
-}
+SHAPES = {  # drawn as a thick line, an outline, a small outline, a cross; from {left} or {middle}
+    "in": "M{middle} 2v16", "unused": "M{left} 2h5v16h-5z", "out": "M{left} 13h5v5h-5z",
+    "bad": "M{left} 6l5 10m0-10l-5 10",
+}  # fmt: skip
 WIDTH, FEWEST = 7, 8  # of a round in a strip; rounds that a strip has room for at the least
 At = Callable[[float], float]
 
@@ -105,8 +103,8 @@ def _line(line: Thinned[float], x_at: At, y_at: At, look: str, name: str) -> str
 
 def _band(points: Sequence[tuple[int, Quantiles]], x_at: At, y_at: At, edge: int, look: str) -> str:
     """Fill between the quantiles at `edge` from below and from above."""
-    above = [f"{x_at(x):.1f},{y_at(told[-1 - edge]):.1f}" for x, told in points]
-    below = [f"{x_at(x):.1f},{y_at(told[edge]):.1f}" for x, told in reversed(points)]
+    above = [f"{x_at(x):.0f},{y_at(told[-1 - edge]):.0f}" for x, told in points]
+    below = [f"{x_at(x):.0f},{y_at(told[edge]):.0f}" for x, told in reversed(points)]
     return f'<path class="band {look}" d="M{"L".join(above + below)}Z"/>'
 
 
@@ -115,7 +113,8 @@ def strip_svg(rounds: Sequence[str]) -> str:
     n = max(FEWEST, len(rounds))
     paths: dict[str, list[str]] = {}
     for i, kind in enumerate(rounds, n - len(rounds)):
-        paths.setdefault(kind, []).append(SHAPES[kind].format(i * WIDTH + 1))
+        at = {"left": i * WIDTH + 1, "middle": i * WIDTH + 4}
+        paths.setdefault(kind, []).append(SHAPES[kind].format(**at))
     drawn = "".join(f'<path class="{kind}" d="{"".join(path)}"/>' for kind, path in paths.items())
     n_in, n_bad = (len(paths.get(kind, ())) for kind in ("in", "bad"))
     said = f"in {n_in} of the last {len(rounds)} rounds"

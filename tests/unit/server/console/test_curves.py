@@ -58,4 +58,4 @@ def test_a_strip_has_a_path_for_each_kind_of_round_and_says_it() -> None:
 
     assert drawn.count("<path") == 3
     assert 'aria-label="in 2 of the last 4 rounds, refused in 1"' in drawn
-    assert 'class="in" d="M29 2h5v16h-5zM36 2h5v16h-5z"' in drawn
+    assert 'class="in" d="M32 2v16M39 2v16"' in drawn
