@@ -207,6 +207,11 @@ class RunFolder(SimulationFiles):
         return self.path / "superlink.log"
 
     @property
+    def process_log(self) -> Path:
+        """What a process says that a console has started here."""
+        return self.path / "process.log"
+
+    @property
     def flower_home(self) -> Path:
         """Flower's own files."""
         return self.path / ".flwr"

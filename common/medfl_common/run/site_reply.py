@@ -80,7 +80,8 @@ class SiteReply:
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        known = {"waited": waited, "for_round": for_round, "device": device}
+        known: dict[str, Json] = {"waited": waited, "for_round": for_round, "device": device}
+        known["versions"] = None if versions is None else {**versions}
         facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
@@ -89,8 +90,6 @@ class SiteReply:
             facts["groups"] = {
                 kind: [counts_to_json(one) for one in counts] for kind, counts in groups.items()
             }
-        if versions is not None:
-            facts["versions"] = {**versions}
         if features is not None:
             facts["features"] = [*features.to_numbers()]
         return cls({**facts, **compared})
