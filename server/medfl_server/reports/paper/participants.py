@@ -110,7 +110,7 @@ def _parts_in_words(facts: Facts) -> str:
     found = {part: sum(n.values()) for part, n in _scored(facts).items() if n}
     trained = {"training": sum(facts.trained.values())} if facts.trained else {}
     told = ", ".join(f"{part} {n}" for part, n in {**trained, **found}.items())
-    return f"Images by part: {told}." if told else ""
+    return f"Images that were trained on or scored: {told}." if told else ""
 
 
 def _cell(n: int | None) -> str:

@@ -89,7 +89,7 @@ EVALUATION = [
     ),
     Item(
         "31", "Methods to explain the model",
-        "Whether hospitals looked with medfl-client explain (Grad-CAM; not of masks and boxes), how "
+        "Whether hospitals looked with medfl-client explain (Grad-CAM; whole images only), how "
         "often, and what they saw.",
     ),
     Item(

@@ -159,7 +159,9 @@ def predicted(facts: Facts) -> str:
 def fairness(facts: Facts) -> str:
     """Say which groups were scored apart; empty: the plan asks for none."""
     groups = facts.plan.evaluation.subgroups
-    return f"The final model was scored apart by {', '.join(groups)}." if groups else ""
+    if not groups:
+        return ""
+    return f"The plan scores the final model apart by {', '.join(groups)}, as policies allow it."
 
 
 def output(facts: Facts) -> str:
