@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from medfl_common.plan.plan import Plan
-from medfl_common.run.decisions import PlanChanged
+from medfl_common.run.decisions import PlanChanged, Stopped
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -70,6 +70,7 @@ class StudyFacts:
         self.last: Score | None = None  # of the newest model that was scored
         self.tested: Score | None = None
         self.ends: Event | None = None  # why it rests or is over
+        self.stopped: Stopped | None = None  # by a person, with the best so far
 
     def read(self) -> None:
         """Take the lines that are new; of a log that was rewritten all."""
@@ -99,6 +100,8 @@ class StudyFacts:
             self._take_round(event)
         if isinstance(event, RoundMade | ModelScored | Finished):
             self._take_scores(event)
+        if isinstance(event, Stopped | PlanChanged):
+            self.stopped = event if isinstance(event, Stopped) else None
         if isinstance(event, ScoredOnTest):
             self.tested = scores_of(event, self.key).whole
         said = happened(event)
