@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from medfl_common import __version__
-from medfl_common.models import DENSE, MODELS
 from medfl_common.plan.halves import algorithms_of
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.reference import Reference
@@ -105,6 +104,8 @@ def _methods(plan: Plan) -> Iterator[tuple[Reference, str]]:
 
 def network_of(name: str) -> Reference | None:
     """Give the publication of a network: REFERENCE in the file that registers it; None: none."""
+    from medfl_common.models import DENSE, MODELS  # imports torch
+
     registry = MODELS if name in MODELS.names() else DENSE
     module = sys.modules[getattr(registry.get(name), "__module__", __name__)]
     found: Reference | None = getattr(module, "REFERENCE", None)

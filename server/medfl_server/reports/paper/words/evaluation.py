@@ -2,7 +2,6 @@
 
 from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import RoundMade
 from medfl_common.run.simulation_files import SimulationFiles
 from medfl_server.reports.model_in_words import output_of
 from medfl_server.reports.paper.facts import Facts
@@ -124,11 +123,6 @@ def threshold(plan: Plan) -> str:
         f"A probability of {plan.evaluation.threshold:g} or more is called positive, as the plan "
         "says in advance. Other thresholds are chosen on the validation part and told beside it."
     )
-
-
-def is_scored_by_round(rounds: list[RoundMade]) -> bool:
-    """Say whether any round has scores."""
-    return any(n_scored_in(event) for event in rounds)
 
 
 def _images(n: dict[str, int]) -> str:

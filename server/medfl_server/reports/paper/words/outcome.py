@@ -25,7 +25,6 @@ from medfl_server.reports.sections.boxes import box_table
 from medfl_server.reports.sections.confusion import printed
 from medfl_server.reports.sections.masks import mask_table
 from medfl_server.reports.sections.numbers import number, with_interval
-from medfl_server.reports.sections.privacy import membership_in_words
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
 from medfl_server.reports.sections.uncertainty import NAMES
 
@@ -170,16 +169,6 @@ def interruptions(facts: Facts) -> str:
         if n
     ]
     return f"Not as planned: {', '.join(found)}." if found else ""
-
-
-def membership(facts: Facts) -> str:
-    """Say what membership inference found, or that nobody tried."""
-    return " ".join(membership_in_words(facts.plan, facts.events))
-
-
-def has_scores(facts: Facts) -> bool:
-    """Say whether any site shares scores of the final model."""
-    return bool(facts.shown and n_scored_in(facts.shown))
 
 
 def estimates_in_words(facts: Facts) -> str:
