@@ -112,6 +112,21 @@ def test_without_hospitals_outside_the_checklist_says_so(facts: Facts) -> None:
     assert "external" not in said["1"]
 
 
+def test_without_scores_no_sentence_speaks_of_any(make_plan: MakePlan, tmp_path: Path) -> None:
+    made = create_study(tmp_path / "run", make_plan())
+    made.log.write("started", sites=["north"], sha256="00")
+    made.log.write("finished", round=1, sha256="ab", sites={}, missing={"north": "not there"})
+    facts = facts_of(made)
+
+    said = {one.item.number: one.line for one in fill(CLAIM, facts).answers}
+
+    assert said["40"].text == (
+        "No hospital scored it, so nothing says how good the model is. Not as planned: 1 missed "
+        "answers."
+    )
+    assert all(said[number].whose == YOURS for number in ("2", "32", "37", "38", "39"))
+
+
 def test_the_other_checklists_have_all_their_items_in_order(facts: Facts) -> None:
     numbers = [item.number for item in TRIPOD.items]
     assert len(numbers) == len({*numbers}) == 52

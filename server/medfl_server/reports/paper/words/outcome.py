@@ -138,7 +138,9 @@ def limits(facts: Facts) -> str:
         return ""
     texts = limits_in_words(facts.finished, part_of(facts.shown), score_counts_in(facts.shown))
     if facts.plan.task.is_dense:
-        texts = [texts[0], *texts[2:]]  # of intervals by patient
+        texts = [texts[0], *texts[2:]]  # the second is of intervals of whole images
+    if not n_scored_in(facts.shown):
+        texts = []  # they are of scores
     more = [text for text in (interruptions(facts), _seen_before(facts)) if text]
     return " ".join([*texts, *marks(facts.shown, facts.plan), *more])
 
