@@ -1,5 +1,6 @@
 """What people do in a hospital's console; each action calls what the command of its name calls."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from medfl_client.console.hospital import OWN, Hospital, Study
 from medfl_client.console.pages import APPROVE, subject_of
 from medfl_client.console.roles import BOTH, MANAGER, OF_DATA, OF_SECURITY, OFFICER, RESPONSIBLE
 from medfl_client.console.waiting import Plans
-from medfl_client.console.work import Work, Works, do
+from medfl_client.console.work import Work, Works
 from medfl_common.console.doors import Visitor
+from medfl_common.console.live import LOOK_S
 from medfl_common.console.offered import Action, Args, Done, Download
 from medfl_common.console.two_persons import TwoPersons
 from medfl_common.errors import ConfigError, RunError
@@ -135,8 +137,9 @@ class Acts:
             other = OFFICER if visitor.role == MANAGER else MANAGER
             return Done(f"Your word is noted. The plan is approved once the {other} has agreed.")
         more = {"hash": facts["hash"], "group": facts["group"]}
-        said = do("approve", study.folder, by, **more)["said"]
-        return Done(f"{said[:1].upper()}{said[1:]}.")
+        self._works.do("approve", study.folder, by, **more)
+        what = f"{facts['study']}, plan {str(facts['hash'])[:12]}"
+        return Done(f"Approved: {what}. Withdraw, on the page Client, takes it back.")
 
     def _who_approves(self, study: Study, facts: Mapping[str, Any], visitor: Visitor) -> str:
         """Name who approves; empty: a second person has to agree."""
@@ -152,7 +155,7 @@ class Acts:
 
     def _budget(self, args: Args, form: Args, visitor: Visitor) -> Done:
         folder = self._hospital.study(args["study"]).folder
-        return Done(str(do("budget", folder, _by(visitor))["said"]))
+        return Done(str(self._works.do("budget", folder, _by(visitor))["said"]))
 
     def _start(self, args: Args, form: Args, visitor: Visitor) -> Done:
         process = start_client(self._hospital.folder)
@@ -167,13 +170,17 @@ class Acts:
     def _withdraw(self, args: Args, form: Args, visitor: Visitor) -> Done:
         study = self._hospital.study(args["study"])
         _check_typed(form, study.name)
-        return Done(str(do("withdraw", study.folder, _by(visitor))["said"]))
+        return Done(str(self._works.do("withdraw", study.folder, _by(visitor))["said"]))
 
     def _verify(self, args: Args, form: Args, visitor: Visitor) -> Done:
-        return Done(str(do("verify", self._hospital.study(args["study"]).folder, "")["said"]))
+        return Done(
+            str(self._works.do("verify", self._hospital.study(args["study"]).folder)["said"])
+        )
 
     def _audit(self, args: Args, form: Args, visitor: Visitor) -> Done:
-        return Done(str(do("audit", self._hospital.study(args["study"]).folder, "")["said"]))
+        return Done(
+            str(self._works.do("audit", self._hospital.study(args["study"]).folder)["said"])
+        )
 
     # Files.
 
@@ -200,6 +207,7 @@ def _file(path: Path, kind: str) -> tuple[bytes, str, str]:
 def _on(work: Work) -> Done:
     """Go on at once to where the work is followed, when it asks, or has been at it for a moment."""
     work.settle()
+    time.sleep(LOOK_S)  # so that the page looks again, and shows what is asked now
     return Done("")
 
 

@@ -46,7 +46,8 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
     """Make the console of a site's directory, which may not be there yet."""
     hospital, kept = Hospital(folder), console_folder(folder)
     kept.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    works, plans, admission = Works(), Plans(), Admission()
+    works, admission = Works(), Admission()
+    plans = Plans(lambda of: works.do("plan", of))
     words = TwoPersons(kept.first_words, (MANAGER, OFFICER))
     acts = Acts(hospital, works, plans, words)
     console: Console

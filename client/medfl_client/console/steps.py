@@ -4,9 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from medfl_client.config.identity import public_lines
+from medfl_client.console.admission import Answer
 from medfl_client.console.hospital import Study, mark
 from medfl_client.console.waiting import Seen
-from medfl_common.ops.checks import Finding
+from medfl_common.errors import MedflError
+from medfl_common.wire.keys import fingerprint
 
 Look = Literal["good", "warn", "bad", "wait"]
 MANAGER, OFFICER = "the data manager", "the security officer"
@@ -24,7 +27,7 @@ class Step:
     page: str = ""  # of the study, where it is done
 
 
-def steps_of(study: Study, process: str, told: Finding | None, seen: Seen | None) -> list[Step]:
+def steps_of(study: Study, process: str, told: Answer | None, seen: Seen | None) -> list[Step]:
     """List the steps of a study.
 
     Args:
@@ -66,16 +69,27 @@ def _place(study: Study) -> Step:
     return Step(name, "good", f"{site.site}, at the coordinator {site.server.address}")
 
 
-def _admitted(study: Study, told: Finding | None) -> Step:
+def _admitted(study: Study, told: Answer | None) -> Step:
     name = "Admitted by the coordinator"
     if study.is_finished:
         return Step(name, "good", "the study has ended")
     if told is None:
         return Step(name, "wait", "the coordinator is being asked")
-    if told.state == "ok":
-        return Step(name, "good", told.seen)
-    who = told.who if told.who != "you" else MANAGER
-    return Step(name, "wait", told.seen, told.todo, who or "the coordinator")
+    found = told.finding
+    if told.is_admitted:
+        return Step(name, "good", found.seen)
+    if told.is_waiting:
+        todo = f"read the fingerprint of our keys to the coordinator by telephone: {_own(study)}"
+        return Step(name, "wait", "not yet; the coordinator does not know our keys", todo, MANAGER)
+    who = found.who if found.who != "you" else MANAGER
+    return Step(name, "wait", found.seen, found.todo, who or "the coordinator")
+
+
+def _own(study: Study) -> str:
+    try:
+        return fingerprint(public_lines(study.folder))
+    except (MedflError, OSError):
+        return "medfl-client doctor says why they cannot be read"
 
 
 def _data(study: Study) -> Step:

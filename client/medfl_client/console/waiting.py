@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.console.hospital import Stamp, Study, mark
-from medfl_client.console.work import do
 from medfl_common.errors import MedflError
 from medfl_common.ui.told import Told
 
@@ -43,8 +42,8 @@ class Plans:
         make: Makes the words; by a worker.
     """
 
-    def __init__(self, make: Make | None = None) -> None:
-        self._make = make or (lambda folder: do("plan", folder, ""))
+    def __init__(self, make: Make) -> None:
+        self._make = make
         self._seen: dict[Path, tuple[Stamp, Seen]] = {}
         self._wanted: dict[Path, Stamp] = {}
         self._lock = threading.Lock()

@@ -1,20 +1,18 @@
 """Work that a console has under way: a process each, followed as it goes, asked and answered."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medfl_client.console.hands import Hands
 from medfl_common.errors import MedflError, RunError
 
 MOST_WORDS = 300  # lines and tables that are kept
 SETTLE_S = 3.0  # until a page shows the next question, or that it takes longer
 SHORT_S = 180.0  # for work that a person waits for at a button
-COMMAND = (sys.executable, "-P", "-m", "medfl_client.console.worker")
 
 
 class Work:
@@ -25,21 +23,22 @@ class Work:
         folder: The site's directory.
         by: Who asked for it, in words for a record.
         more: What else the task needs to know; it is on no command line.
+        hands: Gives the process.
     """
 
-    def __init__(self, what: str, folder: Path, by: str, more: Mapping[str, Any]) -> None:
+    def __init__(
+        self, what: str, folder: Path, by: str, more: Mapping[str, Any], hands: Hands
+    ) -> None:
         self.what, self.folder, self.by, self.began = what, folder, by, time.time()
         self.words: list[Mapping[str, Any]] = []  # what it said
         self.part: Mapping[str, Any] | None = None  # how far it is
         self.question: Mapping[str, Any] | None = None
-        self.n_asked = 0
+        self._n_asked = 0
         self.end: Mapping[str, Any] | None = None
         self.failed: MedflError | None = None
         self.version = 0
         self._is_over = threading.Event()
-        self._process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
+        self._hands, self._process = hands, hands.take()
         self._send({"what": what, "folder": str(folder), "by": by, **more})
         threading.Thread(target=self._follow, name=f"work {what}", daemon=True).start()
 
@@ -60,7 +59,7 @@ class Work:
 
     def answer(self, n: int, text: str) -> None:
         """Answer the question of this number; raises RunError where it is another's turn."""
-        if self.question is None or n != self.n_asked or self.is_over:
+        if self.question is None or n != self.question["n"] or self.is_over:
             raise RunError("this question is answered already", todo="see what is asked now")
         self.words.append({"line": f"{self.question['question']}: {text}", "is_answer": True})
         self.question = None
@@ -89,13 +88,16 @@ class Work:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._take(json.loads(line))
+            if self.end is not None or self.failed is not None:
+                self._hands.give_back(self._process)
+                break
             self.version += 1
-        status = self._process.wait()
-        if self.end is None and self.failed is None:
+        else:
+            status = self._process.wait()
             self.failed = RunError(f"{self.what} was ended (status {status})", todo="do it again")
         self.part = self.question = None
-        self.version += 1
         self._is_over.set()
+        self.version += 1
 
     def _take(self, said: Mapping[str, Any]) -> None:
         if "end" in said:
@@ -103,8 +105,8 @@ class Work:
         elif "failed" in said:
             self.failed = RunError(**said["failed"])
         elif "question" in said:
-            self.question, self.part = said, None
-            self.n_asked += 1
+            self._n_asked += 1
+            self.question, self.part = {**said, "n": self._n_asked}, None
         elif "work" in said:
             self.part = said
         else:
@@ -115,6 +117,7 @@ class Works:
     """All work of a console; of long work one piece at a time in a directory."""
 
     def __init__(self) -> None:
+        self.hands = Hands()
         self._of: dict[Path, Work] = {}
         self._lock = threading.Lock()
 
@@ -127,20 +130,20 @@ class Works:
                     f"{before.by} has begun {before.what}, and it is not over",
                     todo="wait for its end, or stop it",
                 )
-            self._of[folder] = Work(what, folder, by, more)
+            self._of[folder] = Work(what, folder, by, more, self.hands)
             return self._of[folder]
 
     def newest(self, folder: Path) -> Work | None:
         """Give the long work that was begun last."""
         return self._of.get(folder)
 
+    def do(self, what: str, folder: Path, by: str = "", **more: Any) -> Mapping[str, Any]:
+        """Do short work, and give what it ended with; raises its MedflError."""
+        return Work(what, folder, by, more, self.hands).wait()
+
     def close(self) -> None:
         """End what is under way."""
+        self.hands.close()
         for work in self._of.values():
             if not work.is_over:
                 work.stop()
-
-
-def do(what: str, folder: Path, by: str, **more: Any) -> Mapping[str, Any]:
-    """Do short work, and give what it ended with; raises its MedflError."""
-    return Work(what, folder, by, more).wait()

@@ -1,9 +1,9 @@
-"""A process that does one piece of work for the console, and says as it goes what it does.
+"""A process that does work for the console, one piece after the other, and says what it does.
 
     python -P -m medfl_client.console.worker
 
-The first line of its input is the request, each further one an answer; each line of its output is
-one thing said, a question, or the end. It imports what the commands import: torch, where they do.
+A line of its input is a request, or the answer to a question; each line of its output is one thing
+said, a question, or the end. It imports what the commands import: torch, where they do.
 """
 
 import json
@@ -69,11 +69,15 @@ class Wire:
 
 
 def main() -> None:
-    """Do what the first line of the input asks."""
+    """Do what the input asks, until it ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is no word of ours
     wire = Wire(out, sys.stdin)
-    facts: Mapping[str, Any] = json.loads(sys.stdin.readline())
+    for line in iter(sys.stdin.readline, ""):
+        _do(json.loads(line), wire)
+
+
+def _do(facts: Mapping[str, Any], wire: Wire) -> None:
     try:
         request = Request(facts, wire, Asking(wire, wire.ask))
         wire.send(end=TASKS[facts["what"]](request))

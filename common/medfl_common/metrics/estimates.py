@@ -97,6 +97,7 @@ def estimates(
         name: _clustered(
             _estimate(value, intervals[name], score_counts.n, bounds.get(name, 0.0)),
             told,
+            score_counts.noise > 0,
             SCORES.index(name),
         )
         for name, value in values.items()
@@ -122,7 +123,7 @@ def auc_estimate(score_counts: ScoreCounts, task_type: str) -> Estimate:
         interval = stretched(drawn, value, effect)
     if score_counts.noise:
         interval = widened(interval, value, deviations(score_counts, only).get("auc", 0.0), 0.0)
-    return _clustered(_estimate(value, interval, n, bound), told)
+    return _clustered(_estimate(value, interval, n, bound), told, score_counts.noise > 0)
 
 
 def effects_of(
@@ -141,9 +142,11 @@ def _known(told: DesignEffects | None, score_counts: ScoreCounts) -> list[float]
     return [1.0] * n if told is None else [float(value) or 1.0 for value in told.values]
 
 
-def _clustered(estimate: Estimate, told: DesignEffects | None, place: int = 0) -> Estimate:
-    if told is None or estimate.value is None:
-        return estimate
+def _clustered(
+    estimate: Estimate, told: DesignEffects | None, has_noise: bool, place: int = 0
+) -> Estimate:
+    if told is None or estimate.value is None:  # in noisy counts a patient weighs one
+        return replace(estimate, independent="patients") if has_noise else estimate
     effect, n_patients = float(told.values[place]), int(told.patients[place])
     return estimate.of_patients(effect, n_patients, told.n_patients or 0)
 

@@ -1,5 +1,7 @@
 """Every score of a segmentation with its 95 % interval, from counts of cases."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ from medfl_common.metrics.mask_counts import (
     MaskCounts,
     distance_of,
 )
-from medfl_common.metrics.mask_effects import effects_of_class, of_patients, stretched_median
+from medfl_common.metrics.mask_effects import effects_of_class, of_patients
 from medfl_common.seeds import numpy_generator
 
 MASK_SCORES = (
@@ -167,19 +169,14 @@ def class_estimates(counts: MaskCounts, k: int, n_bins: int = N_CASE_BINS) -> di
 
     Means: Student's t, by the deviation of the cases. Medians: cases are drawn anew from the bins
     (Efron, Tibshirani 1993), and half a bin is added. Lesions, and cases without the class:
-    Wilson (1927). Each is widened by its design effect, a median by that of its mean.
+    Wilson (1927). A design effect widens each, that of a mean also its median.
     """
     hit, missed = (float(counts.lesions[k, i]) for i in (HIT, MISSED))
     alarms, absent = (float(counts.cases[k, i]) for i in (FALSE_ALARM, ABSENT))
     n = int(counts.cases[k, IN_TRUTH])
     effects, values = effects_of_class(counts, k), class_scores(counts, k, n_bins)
-    drawn = _drawn(counts, k, numpy_generator(SEED, "masks")) if n else {}
-    intervals: dict[str, Interval | None] = {
-        name: stretched_median(
-            _middle_95(found), values[name], effects[MEDIANS[name]] or 1.0, name in IN_MM
-        )
-        for name, found in drawn.items()
-    }
+    drawn = _drawn(counts, k, effects, numpy_generator(SEED, "masks")) if n else {}
+    intervals: dict[str, Interval | None] = {k: _middle_95(v) for k, v in drawn.items()}
     intervals |= {
         name: _of_mean(counts, k, name, column, effects[name] or 1.0) for name, column in MEANS
     }
@@ -222,14 +219,18 @@ def _of_mean(counts: MaskCounts, k: int, name: str, column: int, effect: float) 
     return (distance_of(low), distance_of(high)) if name == "hd95" else (low, high)
 
 
-def _drawn(counts: MaskCounts, k: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Give (N_DRAWS,) values of the medians."""
+def _drawn(
+    counts: MaskCounts, k: int, effects: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, NDArray[np.float64]]:
+    """Give (N_DRAWS,) values of the medians, of as many cases as tell as much as all patients."""
     n = int(counts.cases[k, IN_TRUTH])
     middles = (middles_of_shares(), middles_mm(), middles_of_volume())
-    return {
-        score: _medians(rng.multinomial(n, getattr(counts, name)[k] / n, N_DRAWS), places)
-        for (score, name), places in zip(MEDIANS.items(), middles, strict=True)
-    }
+    found = {}
+    for (score, name), places in zip(MEDIANS.items(), middles, strict=True):
+        as_many = max(round(n / (effects[name] or 1.0)), 1)
+        rows = rng.multinomial(as_many, getattr(counts, name)[k] / n, N_DRAWS)
+        found[score] = _medians(rows, places)
+    return found
 
 
 def _middle_95(values: NDArray[np.float64]) -> Interval:

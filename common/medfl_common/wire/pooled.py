@@ -9,7 +9,7 @@ hospitals that have most_images each. Roundings go both ways, so the error seen 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from medfl_common.models.weights import Weights, norm
 from medfl_common.plan.noise_cost import variance_of_counts
 from medfl_common.plan.plan import Plan
 from medfl_common.privacy.fixed_point import FixedPoint
+from medfl_common.wire.pooled_effects import effect_numbers, effects_of_sum, n_effect_numbers
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.secure_sum import MOST_SITES
 from medfl_common.wire.tasks import Kind
@@ -78,13 +79,18 @@ class PooledLayout:
         self._shapes = shapes
         self._n_bins = N_COARSE_BINS if kind == "train" else N_BINS
         self._has_scores, self._noise = sums.scores, variance_of_counts(plan)
+        self._tells_effects = sums.scores and kind != "train" and not self._noise
         self._n_weights = sum(math.prod(shapes[name]) for name in self._names)
 
     @property
     def length(self) -> int:
         """Count the vector's integers."""
-        n_counts = 2 * len(NUMBERS) + (N_NORM_BINS if self._names else 0)
+        n_counts = 2 * len(NUMBERS) + (N_NORM_BINS if self._names else 0) + self._n_effects
         return self._n_weights + n_counts + sum(map(math.prod, self._score_shapes()))
+
+    @property
+    def _n_effects(self) -> int:
+        return 2 * n_effect_numbers(self._task.n_outputs) if self._tells_effects else 0
 
     def encode(self, result: TrainResult) -> Summed:
         """Write one hospital's result; (length,). What exceeds the range is cut off.
@@ -108,6 +114,9 @@ class PooledLayout:
         tail = [digit for name in NUMBERS for digit in _digits(numbers[name])]
         if self._names:
             tail += np.eye(N_NORM_BINS, dtype=int)[norm_bin(norm(result.update or {}))].tolist()
+        if self._tells_effects:
+            own = effect_numbers(counts, self._task.n_outputs)
+            tail += [digit for number in own for digit in _digits(number)]
         parts = [np.array(tail, np.int64), *map(np.ravel, self._scores(counts))]
         rest = np.minimum(np.concatenate(parts), self._top)
         return np.concatenate([vector, rest.astype(np.uint32)])
@@ -120,8 +129,9 @@ class PooledLayout:
         if (rest > self._top * n_summed).any():
             raise RunError("a count of the sum is more than its hospitals can have")
         digits, rest = rest[: 2 * len(NUMBERS)], rest[2 * len(NUMBERS) :]
-        seen = dict(zip(NUMBERS, (digits[::2] * LIMB + digits[1::2]).tolist(), strict=True))
+        seen = dict(zip(NUMBERS, _numbers(digits), strict=True))
         norms = rest[:N_NORM_BINS].tolist() if self._names else []
+        effects, rest = _numbers(rest[len(norms) :][: self._n_effects]), rest[len(norms) :]
         n = seen["n_images"]
         if self._names and not (0 < n <= n_summed * self._most and sum(norms) == n_summed):
             raise RunError(f"a sum of {n} images and {sum(norms)} hospitals is not possible")
@@ -133,7 +143,7 @@ class PooledLayout:
             seen["n_clipped"],
             tuple(norms),
             seen["n_scoring"],
-            self._counts(rest[len(norms) :], seen),
+            self._counts(rest[self._n_effects :], seen, effects),
             self._mean(total[: self._n_weights], n),
         )
 
@@ -167,7 +177,9 @@ class PooledLayout:
         own, places = coarser(counts, self._n_bins), bin_places(self._n_bins)
         return [own.confusion, own.positive[:, places], own.negative[:, places]]
 
-    def _counts(self, rest: NDArray[np.int64], seen: Mapping[str, int]) -> ScoreCounts | None:
+    def _counts(
+        self, rest: NDArray[np.int64], seen: Mapping[str, int], effects: Sequence[int]
+    ) -> ScoreCounts | None:
         """Read the sum of score counts; None: no hospital added any."""
         if not (self._has_scores and seen["n_scoring"] and seen["n_scored"]):
             return None
@@ -180,7 +192,8 @@ class PooledLayout:
         positive[:, bin_places(self._n_bins)], negative[:, bin_places(self._n_bins)] = curves
         loss = seen["scored_loss"] * LOSS_UNIT / seen["n_scored"]
         noise = seen["n_scoring"] * self._noise
-        return ScoreCounts(seen["n_scored"], loss, confusion, positive, negative, noise=noise)
+        told = effects_of_sum(effects, seen["n_scoring"]) if effects else None
+        return ScoreCounts(seen["n_scored"], loss, confusion, positive, negative, told, noise)
 
 
 def norm_bin(length: float) -> int:
@@ -188,6 +201,12 @@ def norm_bin(length: float) -> int:
     if length < 2.0**FIRST_NORM:
         return 0
     return min(math.floor(math.log2(length)) - FIRST_NORM + 1, N_NORM_BINS - 1)
+
+
+def _numbers(digits: NDArray[np.int64]) -> list[int]:
+    """Read numbers from sums of two digits each."""
+    found: list[int] = (digits[::2] * LIMB + digits[1::2]).tolist()
+    return found
 
 
 def _digits(number: int) -> tuple[int, int]:

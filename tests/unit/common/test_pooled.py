@@ -8,6 +8,7 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_common.errors import RunError
+from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import ScoreCounts, auc, coarser, histogram, merge
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.wire.pooled import N_NORM_BINS, PooledLayout, Summed, norm_bin
@@ -104,6 +105,34 @@ def test_counts_of_scores_are_those_of_all_hospitals(make_plan: MakePlan) -> Non
         assert auc(pooled.score_counts) == auc(whole)
         for part in ("confusion", "positive", "negative"):
             assert (getattr(pooled.score_counts, part) == getattr(whole, part)).all()
+
+
+def test_a_sum_has_the_hospitals_mean_design_effect_and_their_patients(
+    make_plan: MakePlan,
+) -> None:
+    width = len(SCORES) + 1
+
+    def told(k: int, effect: float, n_patients: int) -> ScoreCounts:
+        effects = DesignEffects(np.full(width, effect), np.full(width, n_patients))
+        return replace(coarser(scored(k, 30 + 10 * k)), clusters=effects)
+
+    own = [told(1, 1.5, 20), told(2, 3.25, 12), told(3, 0.0, 0)]  # the last has too few patients
+    for n_told in (2, 3):
+        results = [result_of(k, 100, score_counts=one) for k, one in enumerate(own[:n_told])]
+        layout = PooledLayout(summing(make_plan), "test", SHAPES, 3)
+
+        pooled = layout.decode(total_of(layout, results), n_told).score_counts
+
+        whole = merge(own[:n_told]).clusters
+        assert pooled is not None
+        assert isinstance(pooled.clusters, DesignEffects)
+        assert isinstance(whole, DesignEffects)
+        assert pooled.clusters.values == pytest.approx(whole.values)
+        assert pooled.clusters.n_patients == whole.n_patients == (32 if n_told == 2 else None)
+    layout = PooledLayout(summing(make_plan), "test", SHAPES, 3)
+    silent = layout.decode(total_of(layout, [result_of(4, 9, score_counts=scored(4, 40))]), 1)
+    assert silent.score_counts is not None
+    assert silent.score_counts.clusters is None
 
 
 def test_a_sum_without_scores_has_none(make_plan: MakePlan) -> None:

@@ -27,7 +27,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, RoundMade
 from medfl_common.ui.page import Section, Table, line_plot
 from medfl_server.reports.scores import ALL, box_counts_in
-from medfl_server.reports.sections.numbers import case_number
+from medfl_server.reports.sections.numbers import case_number, interval_text
 
 WORDS = dict(zip(AT_POINTS, ("1/8", "1/4", "1/2", "1", "2", "4", "8"), strict=True))
 BOX_NAMES = {
@@ -177,7 +177,7 @@ def in_box_cells(estimate: Estimate) -> tuple[str, str]:
     value, low, high = (
         case_number(one, estimate.n) for one in (estimate.value, estimate.low, estimate.high)
     )
-    return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+    return value, interval_text(estimate, low, high)
 
 
 def froc_in_words(whole: BoxCounts) -> tuple[str, str]:

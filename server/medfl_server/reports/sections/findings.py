@@ -15,6 +15,7 @@ def findings_section(whole: ScoreCounts, plan: Plan) -> Section:
         one = ScoreCounts(
             int(whole.confusion[i].sum()), 0.0, whole.confusion[i],
             whole.positive[i : i + 1], whole.negative[i : i + 1], of_class(whole.clusters, i),
+            whole.noise,
         )  # fmt: skip
         rates = confusion_scores(one)
         cells = [number(rates[k], one.n) for k in ("recall", "specificity", "f1")]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from medfl_common.metrics.clusters import FEWEST_PATIENTS
 from medfl_common.metrics.enough import FEWEST_OF_A_CLASS
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.metrics.mask_counts import (
@@ -30,7 +31,8 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, RoundMade
 from medfl_common.ui.page import Box, Section, Table, box_plot
 from medfl_server.reports.scores import ALL, mask_counts_in
-from medfl_server.reports.sections.numbers import case_number
+from medfl_server.reports.sections.independence import PER_IMAGE
+from medfl_server.reports.sections.numbers import case_number, interval_text
 
 NAMES = {
     "dice": "Dice, mean",
@@ -117,12 +119,22 @@ def sure_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
         "their intervals are Student's, by the deviation of the images. Medians come from "
         f"{n_bins} bins, joined where a hospital has few images, and their intervals from images "
         "drawn anew from these (bootstrap); too few such bins have no median. Lesions: Wilson. "
-        "Intervals treat images as independent: several of one patient make them too narrow. The "
-        "mean over the classes has the mean of their intervals, wide enough for images that are "
-        "hard in all.",
+        f"{_whose(whole)} The mean over the classes has the mean of their intervals, wide "
+        "enough for images that are hard in all.",
     ]
     return Section(
         "How sure are these scores?", texts, tables=[mask_table(whole, plan, n_bins=n_bins)]
+    )
+
+
+def _whose(whole: MaskCounts) -> str:
+    """Say whether the intervals count patients or images."""
+    if whole.effects is None:
+        return PER_IMAGE
+    return (
+        "They count patients, not images: what a patient's images do to a score is added up first, "
+        "so its variance grows by its design effect (Rao and Scott 1992), which hospitals round "
+        f"up. From several images of fewer than {FEWEST_PATIENTS} patients there is no interval."
     )
 
 
@@ -164,13 +176,14 @@ def in_cells(name: str, estimate: Estimate) -> tuple[str, str]:
     value, low, high = (
         _written(name, one, estimate.n) for one in (estimate.value, estimate.low, estimate.high)
     )
-    return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+    return value, interval_text(estimate, low, high)
 
 
 def dice_in_words(whole: MaskCounts) -> tuple[str, str]:
     """Give the mean Dice over sites and classes, and its interval in words."""
-    value, interval = in_cells("dice", mask_estimates(whole)["dice"])
-    return value, f"95 % interval {interval}"
+    found = mask_estimates(whole)["dice"]
+    value, interval = in_cells("dice", found)
+    return value, interval if found.independent == "too few" else f"95 % interval {interval}"
 
 
 def _cells(counts: MaskCounts, n_bins: int) -> list[str]:

@@ -22,9 +22,16 @@ def with_interval(estimate: Estimate) -> tuple[str, str]:
         number(one, estimate.n, estimate.bound)
         for one in (estimate.value, estimate.low, estimate.high)
     )
+    return value, interval_text(estimate, low, high)
+
+
+def interval_text(estimate: Estimate, low: str, high: str) -> str:
+    """Join the ends of an interval; where it counts images, it may be wider by patient."""
     if estimate.independent == "too few":
-        return value, f"{_patients(estimate.n_patients)}: no interval"
-    return value, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
+        return f"{_patients(estimate.n_patients)}: no interval"
+    if "n/a" in (low, high):
+        return "n/a"
+    return f"{low} to {high}" + " or wider" * (estimate.independent == "images")
 
 
 def ends_of(estimate: Estimate, plan: Plan) -> list[str]:
