@@ -128,6 +128,7 @@ def test_no_program_of_this_machine_chooses_its_address(tmp_path: Path) -> None:
             Wanted(trust_header="X-Remote-User", hosts=["a.org"], trust_from=["10.0.0.7"]),
             "on this machine alone",
         ),
+        (Wanted(hosts=["console.example.org:8420"]), "is no name"),
     ],
 )
 def test_an_opening_that_is_not_safe_is_refused_in_words(
@@ -142,14 +143,20 @@ def test_an_opening_that_is_not_safe_is_refused_in_words(
     assert not small.folder.running.exists()
 
 
-def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_certificate_that_is_none_or_whose_key_all_can_read_is_told(tmp_path: Path) -> None:
     small, file = Small(tmp_path), tmp_path / "file"
     file.write_text("nothing")
 
-    with pytest.raises(LinkError, match="are no certificate and its key"):
-        open_console(
-            small.console, Wanted(port=0, certificate=file, key=file), small.folder, ROLES, Screen()
-        )
+    create_authority(tmp_path, "small", "localhost")
+    certificate, key = (tmp_path / "tls" / name for name in ("server.crt", "server.key"))
+    key.chmod(0o644)
+
+    for wanted, told in (
+        (Wanted(port=0, certificate=file, key=file), "are no certificate and its key"),
+        (Wanted(port=0, certificate=certificate, key=key), "everybody here can read"),
+    ):
+        with pytest.raises(LinkError, match=told):
+            open_console(small.console, wanted, small.folder, ROLES, Screen())
 
 
 def test_a_killed_console_leaves_no_links_that_another_takes(tmp_path: Path) -> None:
