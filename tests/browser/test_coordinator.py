@@ -18,11 +18,10 @@ pytestmark = pytest.mark.browser
 
 WAIT_MS = 300_000.0  # for what takes seconds on an idle machine
 GROWN = "n => +document.querySelector('progress').value > n"
-OFFLINE = "Failed to load resource"  # what chromium says of a console that is gone
 
 
-def console_of(folder: Path) -> Opened:
-    words = [*command("server"), "console", str(folder), "--port", "0"]
+def console_of(folder: Path, port: str = "0") -> Opened:
+    words = [*command("server"), "console", str(folder), "--port", port]
     return Opened(words, ConsoleFolder(folder))
 
 
@@ -80,6 +79,23 @@ def test_a_change_of_a_file_is_on_the_screen_within_a_second(
             took.append(time.monotonic() - began)
 
     assert min(took) < 1.0  # the slower ones are a busy machine's
+
+
+def test_a_page_of_a_console_that_was_started_anew_leads_to_its_entrance(
+    windows: Windows, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = enrolled(make_plan, tmp_path / "demo")
+    with console_of(study.folder) as opened:
+        page = windows.enter(opened.link("viewer")).page
+        page.goto(f"{opened.address}/study/demo/")
+        opened.stop(signal.SIGKILL)
+
+    with console_of(study.folder, opened.address.rpartition(":")[2]) as again:
+        page.get_by_role("heading", name="Sign in").wait_for(timeout=WAIT_MS)
+        page.goto(again.link("viewer"))
+        page.goto(f"{again.address}/study/demo/")
+        made(study, 1, {"site-1": 0.6, "site-2": 0.7})
+        page.wait_for_function(GROWN, arg=0, timeout=WAIT_MS)
 
 
 def test_the_coordinators_pages_are_sound_in_every_look(

@@ -37,7 +37,7 @@ def scores_of(event: Asked, key: str) -> Scores:
         event: A line of the log.
         key: The main score's.
     """
-    told = event.facts.get("scores")
+    told = event.scores
     if told is None:
         return _counted(event)
     whole = told.get("all")

@@ -3,6 +3,7 @@
 import time
 from typing import NamedTuple
 
+from medfl_common.run.events import Paused
 from medfl_common.ui.screen import in_words
 from medfl_server.console.happened import listed
 from medfl_server.console.moment import Moment
@@ -39,12 +40,7 @@ def answer(state: State) -> Answer:
             "Not started yet.",
             f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.",
         ),
-        "halted": lambda: Answer(
-            "Not running.",
-            f"The program that runs this study has stopped; the last line of its log is of "
-            f"{clock(state.facts.newest)}. {made} of {n_rounds} rounds are made, and nothing is "
-            f"lost. {score}", "bad",
-        ),
+        "halted": lambda: _halted(state, score),
         "starting": lambda: Answer("Starting.", f"{made} of {n_rounds} rounds are made. {score}"),
         "rests": lambda: Answer("Paused.", f"{made} of {n_rounds} rounds are made. {score}"),
         "ends": lambda: Answer("Ending.", f"No round follows; the result is scored. {score}"),
@@ -58,6 +54,18 @@ def answer(state: State) -> Answer:
     wish = " It rests after this round." if state.wish else ""
     wish += f" It is {state.ends}." if state.ends else ""
     return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
+
+
+def _halted(state: State, score: str) -> Answer:
+    facts = state.facts
+    why = "The program that runs this study has stopped"
+    if facts.state is Paused:
+        why = "Too few hospitals answered too often, so the study rests"
+    return Answer(
+        "Not running.",
+        f"{why}; the last line of its log is of {clock(facts.newest)}. {facts.n_made} of "
+        f"{state.n_rounds} rounds are made, and nothing is lost. {score}", "bad",
+    )  # fmt: skip
 
 
 def _works(moment: Moment, n_rounds: int) -> Answer:

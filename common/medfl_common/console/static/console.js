@@ -51,7 +51,16 @@ function follow() {
   };
   source.addEventListener("alive", () => { heard = Date.now(); });
   source.addEventListener("trouble", event => { heard = Date.now(); trouble = JSON.parse(event.data).what; });
+  source.onerror = () => { if (source?.readyState === EventSource.CLOSED) ask(); };
   source.addEventListener("over", () => { source.close(); location.assign("/enter"); });
+}
+
+// The console answers, but not with events: it was started anew, and knows nobody; or the page is gone.
+async function ask() {
+  source = null;
+  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  if (answer?.type === "opaqueredirect" || answer?.status === 404) location.reload();
+  else setTimeout(() => { if (!source && !document.hidden) follow(); }, 3000);
 }
 
 // A browser has few connections to one host: pages that nobody looks at give theirs back.

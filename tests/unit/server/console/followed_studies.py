@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import MakePlan
 from tests.consoles import Browser, come_in
@@ -14,9 +15,11 @@ from medfl_server.console.room import build
 from medfl_server.study.run_directory import Study, create_study
 
 
-def enrolled(make_plan: MakePlan, folder: Path, n_sites: int = 3, rounds: int = 14) -> Study:
+def enrolled(
+    make_plan: MakePlan, folder: Path, n_sites: int = 3, rounds: int = 14, **sections: Any
+) -> Study:
     """Make a study with site-1, site-2, ... on its roster, and its first log line."""
-    plan = make_plan(f"{folder.name}.yaml", federation={"rounds": rounds})
+    plan = make_plan(f"{folder.name}.yaml", federation={"rounds": rounds}, **sections)
     study = create_study(folder, plan)
     names = [f"site-{i + 1}" for i in range(n_sites)]
     keys = {name: {"transport": f"ecdsa {name}", "signing": f"ed {name}"} for name in names}

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakePlan
-from tests.consoles import Browser
+from tests.consoles import Browser, attacks
 from tests.unit.server.console.followed_studies import browser, enrolled, made
 
 from medfl_client.config.identity import create_identity
 from medfl_common import chain
 from medfl_common.console.folder import ConsoleFolder
+from medfl_common.files import Json
 from medfl_common.ops.invitation import read_invitation
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.invitations import states
@@ -167,3 +168,33 @@ def test_a_viewer_sees_no_form_and_each_act_of_theirs_is_refused_and_recorded(
 
     assert {result for _, result in record(study.folder)} == {"refused"}
     assert not study.files.pause.exists()
+
+
+def test_no_button_acts_by_a_form_that_is_not_of_its_own_page(
+    study: Study, person: Browser
+) -> None:
+    files = {path: path.read_bytes() for path in study.folder.iterdir() if path.is_file()}
+    form = {"name": "site-1", "typed": "site-1", "same": "yes", "reason": "x"}
+
+    for act in ("pause", "enrol", "revoke", "invite", "admit", "plan/x/make"):
+        for what, answer in attacks(person, f"{HERE}/{act}", **form):
+            assert answer.status_code in (303, 403, 404, 405, 421), (act, what)
+
+    assert {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ({"auc": None}, "AUC no value on 100 images"),
+        ({"auc": 0.7}, "AUC 0.700 on 100 images"),
+    ],
+)
+def test_a_score_without_a_value_is_said_to_have_none(
+    study: Study, person: Browser, scores: dict[str, float | None], words: str
+) -> None:
+    whole: dict[str, Json] = {"n": 100, "loss": 0.6, **scores}
+    study.log.write("round", round=2, seconds=8.0, sites={}, missing={}, sha256="cd",
+                    scores={"all": whole, "sites": {}})  # fmt: skip
+
+    assert words in person.get(f"{HERE}/").text
