@@ -62,8 +62,9 @@ def test_the_console_loads_no_torch_and_stays_light(tmp_path: Path) -> None:
 def test_viewers_see_counts_and_no_file_image_or_text_of_a_patient(people: People) -> None:
     viewer, manager = people.person(VIEWER), people.person(MANAGER)
     names = [path.name for path in (people.folder / "dicom").rglob("*.dcm")]
-    for path in ("models/", "incidents/", "client/", "work/", "readiness", "predictions", "audit", "explain",
-                 "picture/predictions.csv.png"):  # fmt: skip
+    pages = ("models/", "incidents/", "client/", "work/")
+    files = ("readiness", "predictions", "audit", "explain", "picture/predictions.csv.png")
+    for path in (*pages, *files):
         assert viewer.reads(f"{OF}/{path}").startswith("403"), path
     assert viewer.reads("/join/").startswith("403")
 
