@@ -5,13 +5,16 @@
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import httpx
 
 from medfl_common.console.app import Console
 from medfl_common.console.guard import HEADERS
+from medfl_common.console.offered import Action, Done
 
 BASE = "http://127.0.0.1:8420"
 HOSTS = ["127.0.0.1", "localhost", "::1"]
@@ -106,6 +109,32 @@ def attacks(browser: Browser, path: str, **form: str) -> Iterator[tuple[str, htt
     yield "another host", browser.ask("POST", path, rebound, whole)
     yield "by GET", browser.ask("GET", path)
     yield "an old cookie", browser.ask("POST", path, {**own, "cookie": "medfl_console=old"}, whole)
+
+
+def matrix(console: Console, roles: Iterable[str]) -> dict[str, set[str]]:
+    """Say which roles may do what, as forms are answered; nothing is done by it.
+
+    Each form is also sent in every way that must be refused.
+    """
+    done: list[str] = []
+
+    def pretended(one: Action) -> Action:
+        return replace(one, act=lambda args, form, visitor: Done(done.append(one.path) or "Done."))
+
+    console.actions = [*map(pretended, console.actions)]
+    browsers = {role: come_in(console, role) for role in roles}
+    found: dict[str, set[str]] = {}
+    for one in console.actions:
+        path = re.sub(r"{\w+(:\w+)?}", "x", one.path)
+        for role, browser in browsers.items():
+            for wrong, answer in attacks(browser, path):
+                assert answer.status_code in (303, 403, 404, 405, 421), (path, role, wrong)
+            assert not done, (path, role)
+            answer = browser.post(path)
+            assert answer.status_code == (200 if done else 403), (path, role)
+            found.setdefault(one.what, set()).update({role} if done else ())
+            done.clear()
+    return found
 
 
 def what_is_unsound(answer: httpx.Response) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Self
 
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.console.links import ask
+from medfl_sim.local.deployment import command
 from tests.conftest import ROOT
 
 START_S = 60.0  # on a machine with much to do
@@ -35,6 +36,12 @@ class Opened:
         facts = json.dumps({"port": 0, **wanted})
         module = "tests.unit.common.open_small"
         return cls([sys.executable, "-m", module, str(folder), facts], ConsoleFolder(folder))
+
+    @classmethod
+    def of(cls, side: str, *folders: Path, kept: Path) -> Self:
+        """Give the console of `medfl-server` or `medfl-client`, on a free port."""
+        words = [*command(side), "console", *map(str, folders), "--port", "0"]
+        return cls(words, ConsoleFolder(kept))
 
     def __enter__(self) -> Self:
         self.log = self.folder.path.parent / f"{self.folder.path.name}.log"

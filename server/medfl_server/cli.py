@@ -12,6 +12,7 @@ from medfl_server.commands import going_on
 from medfl_server.commands.dossier import dossier
 from medfl_server.commands.init import init
 from medfl_server.commands.models import models
+from medfl_server.commands.paper import paper
 from medfl_server.commands.plan import plan as write_plan
 from medfl_server.commands.roster import roster
 from medfl_server.commands.score import score
@@ -265,7 +266,7 @@ def export(
             screen.say(line)
 
 
-for last in (models, suggest_plan, dossier):
+for last in (models, suggest_plan, dossier, paper):
     app.command()(last)
 app.command("plan")(write_plan)
 add_console(app)

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from medfl_common.ops.certificate import valid_until
-from medfl_common.ops.prometheus import NewLines, counter, gauge, serve_metrics
+from medfl_common.ops.prometheus import counter, gauge, serve_metrics
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -22,6 +22,7 @@ from medfl_common.run.events import (
     RoundWithoutQuorum,
     event_of,
 )
+from medfl_common.run.following import NewLines
 from medfl_server.roster.enrolment import read_roster
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import ConnectedSite

@@ -3,7 +3,7 @@
 `assert_sound(link, paths)` is the one line that a console's pages need.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,12 @@ class Window:
         self.status = 0  # of the answer that is shown
         page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+
+    def go(self, url: str) -> None:
+        """Open an address here; what the console said of the page before is forgotten."""
+        self.said.clear()
+        answer = self.page.goto(url)
+        self.status = answer.status if answer else 0
 
     def axe(self) -> list[str]:
         """List what axe finds: rule, how bad, and where."""
@@ -135,8 +141,7 @@ class Windows:
         context.set_default_timeout(WAIT_MS)
         window = Window(context.new_page(), how)
         window.page.emulate_media(media=how.media)  # type: ignore[arg-type]
-        answer = window.page.goto(url)
-        window.status = answer.status if answer else 0
+        window.go(url)
         return window
 
     def enter(self, link: str, look: str = "light") -> Window:
@@ -145,16 +150,17 @@ class Windows:
         self._state = window.page.context.storage_state()
         return window
 
-    def assert_sound(self, link: str, paths: Iterable[str], looks: Iterable[str] = LOOKS) -> None:
+    def assert_sound(self, link: str, paths: Sequence[str], looks: Iterable[str] = LOOKS) -> None:
         """Look at pages in every look: no word of the console, nothing that axe finds."""
         address = link.partition("/enter")[0]
         self.enter(link)
         found = []
-        for path in paths:
-            for look in looks:
-                window = self.open(f"{address}{path}", look)
+        for look in looks:
+            window = self.open(f"{address}/", look)
+            for path in paths:
+                window.go(f"{address}{path}")
                 found += [f"{path}, {look}: {fault}" for fault in window.faults()]
-                window.page.context.close()
+            window.page.context.close()
         assert not found, "\n".join(found)
 
     def close(self) -> None:

@@ -129,7 +129,8 @@ def _copy_after(rounds: int, study: Path, copy: Path) -> None:
         pass
     copy.mkdir()
     shutil.copytree(study / "checkpoints", copy / "checkpoints")
-    shutil.copy(study / "log.jsonl", copy)
+    for name in ("log.jsonl", "tallies.jsonl"):  # in this order: the log names counts
+        shutil.copy(study / name, copy)
     if len(events(copy, "round")) != rounds or events(copy, "finished"):
         raise RuntimeError("the study was faster than the copy; try again")
 

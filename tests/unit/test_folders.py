@@ -16,17 +16,19 @@ from medfl_client.config.folder import (
 )
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.paper_folder import PaperFolder
 from medfl_common.run.simulation_files import SimulationFiles
 
 ROOT = Path(__file__).parents[2]
 KINDS = (
     SiteFolder, StateFolder, CacheFolder, OutlineFolder, SumFolder, RunFolder, SimulationFiles,
-    ConsoleFolder,
+    ConsoleFolder, PaperFolder,
 )  # fmt: skip
 FOLDERS = {
     "client/medfl_client/config/folder.py",
     "common/medfl_common/console/folder.py",
     "common/medfl_common/run/folder.py",
+    "common/medfl_common/run/paper_folder.py",
     "common/medfl_common/run/simulation_files.py",
 }
 # `ca.crt` is a setting's default, too; a public report may show both names.

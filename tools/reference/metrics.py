@@ -33,8 +33,9 @@ is then that of Obuchowski (Biometrics 53:567, 1997), and widens the bootstrap b
 patients count by Student's t (Korn and Graubard, Surv Methodol 24:193, 1998). It is at least 1.
 Sites send it with the last scorings, in hundredths and with the number of patients; the coordinator
 takes the mean over sites, weighted by images. From several images of fewer than 10 patients there
-is no interval. In a round, and in the log of an earlier version, no design effect is known: there
-intervals count images, are too narrow, and the page says so."""
+is no interval. A group of patients has that of the whole. In a round, and in the log of an earlier
+version, no design effect is known: there intervals count images, and the page writes "or wider".
+A secure sum has the mean of its hospitals."""
 # Of each score: definition, range, which way is better.
 SCORES = {
     "loss": ("mean of the task's loss over the images", "≥ 0", "low"),
@@ -72,8 +73,11 @@ MASK_INTERVALS = """Intervals of a segmentation: means by Student's t, with the
 deviation of the images that leaves beside them; medians by images drawn anew from the bins
 (bootstrap), half a bin wider; shares of lesions and of images without the class: Wilson. A median
 is n/a where fewer than 5 bins have images, unless these are nearly alike; a mean of fewer than 4
-images has no interval. The mean over classes has the mean of their intervals. They count images,
-not patients."""
+images has no interval. The mean over classes has the mean of their intervals. With the last
+scorings a site sends the patients with each class and the design effects of Dice, NSD, HD95, volume
+difference, lesions found and false alarms, rounded up to one of the 13 steps below, so intervals
+are somewhat too wide; a median has that of its mean: as many images are drawn as tell as much. From
+several images of fewer than 10 patients there is no interval; in a round it says "or wider"."""
 MASK_SCORES = {
     "dice": ("2 both / (predicted + true), mean over images", "0 to 1", "high"),
     "median_dice": ("the same, the median", "0 to 1", "high"),

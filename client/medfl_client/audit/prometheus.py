@@ -11,7 +11,8 @@ from prometheus_client.registry import Collector
 
 from medfl_client.config.folder import StateFolder
 from medfl_client.egress.message_entry import MessageEntry
-from medfl_common.ops.prometheus import NewLines, counter, gauge
+from medfl_common.ops.prometheus import counter, gauge
+from medfl_common.run.following import NewLines
 
 
 class _Counted:

@@ -7,6 +7,7 @@ import typer
 
 from medfl_client.config.folder import SiteFolder
 from medfl_client.console.roles import ROLES
+from medfl_common.console import options
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.console.user_commands import user_commands
 from medfl_common.ui.screen import Screen, errors_for_people
@@ -26,17 +27,14 @@ def console(
         Path,
         typer.Argument(help="The site's directory; a new one begins with an invitation."),
     ],
-    port: Annotated[int, typer.Option(help="The port; 0: a free one.", min=0, max=65535)] = PORT,
-    bind: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    host: Annotated[
-        list[str] | None, typer.Option(help="A name that browsers ask for; may be repeated.")
-    ] = None,
-    cert: Annotated[Path | None, typer.Option(help="For TLS: the certificate.")] = None,
-    key: Annotated[Path | None, typer.Option(help="For TLS: its key.")] = None,
-    trust_header: Annotated[
-        str, typer.Option(help="Header in which a proxy here says whom it has signed in.")
-    ] = "",
-    link: Annotated[str, typer.Option(help="Make a link for this person, and end.")] = "",
+    port: options.Port = PORT,
+    bind: options.Bind = "127.0.0.1",
+    host: options.Hosts = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
+    trust_header: options.TrustHeader = "",
+    trust_from: options.TrustFrom = None,
+    link: options.Link = "",
     role: Annotated[str, typer.Option(help="Of the person of --link.")] = "",
 ) -> None:
     """Serve the hospital's pages: data, plan, approval, client, what left. Ends with Ctrl-C."""
@@ -48,7 +46,8 @@ def console(
         if link:
             print(ask_link(console_folder(folder), link, role or roles[0], roles))
             return
-        wanted = Wanted(bind, port, host or (), cert, key, trust_header)
+        proxies = trust_from or ("127.0.0.1",)
+        wanted = Wanted(bind, port, host or (), cert, key, trust_header, proxies)
         room = build(folder)
         try:
             open_console(room.console, wanted, room.folder, roles, Screen())

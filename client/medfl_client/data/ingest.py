@@ -162,22 +162,17 @@ def _join(
     """
     samples, refused = selection.samples, dict(selection.refused)
     own = masks or placed
-    labels = None if own is None else own.digests
+    labels = own.digests if own else None
     duplicates, twins = find_duplicates(samples, cache, labels, not is_apart)
-    undecoded = {i: CodedReason(why, "pixels") for i, why in cache.reasons.items()}
-    without = undecoded | duplicates
+    without = {i: CodedReason(why, "pixels") for i, why in cache.reasons.items()} | duplicates
     for i, reason in without.items():
         refused |= {row.name: reason for row in samples[i].source.rows}
     kept = [i for i in range(len(samples)) if i not in without]
     # a file is used of which some frames, or candidates, are
     used = {row.name for i in kept for row in samples[i].source.rows}
     used |= {mask.path for i in kept for mask in samples[i].masks}
-    left_out = [(samples[i].source, str(reason)) for i, reason in without.items()]
-    parts = [
-        reason
-        for source, reason in [*left_out, *selection.unlabelled]
-        if source.rows[0].name in used
-    ]
+    left_out = [*selection.unlabelled, *((samples[i].source, why) for i, why in without.items())]
+    parts = [why for source, why in left_out if source.rows[0].name in used]
     alone = Persons({sample.patient: sample.patient for sample in samples})
     persons = alone if is_apart else join_persons(samples, cache)
     person = persons.person_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.config.site_file import SiteFile
-from medfl_client.data.dataset import Examples, Indices, SiteData
+from medfl_client.data.dataset import Indices, SiteData
 from medfl_client.data.describe import describe
 from medfl_client.data.examples import examples
 from medfl_client.data.ingest import Collection
@@ -53,8 +53,8 @@ def site_data(
     indices = _indices([part_of[patient] for patient in patients])
     pseudonyms, numbers = np.unique(patients, return_inverse=True)
 
-    def image_set(name: Part) -> Examples:
-        return examples(collection, positions[indices[name]], plan)
+    places = {name: positions[chosen] for name, chosen in indices.items()}
+    sets = {name: examples(collection, chosen, plan) for name, chosen in places.items()}
 
     def members() -> dict[str, dict[str, str]]:
         return {
@@ -62,12 +62,11 @@ def site_data(
             for name, chosen in indices.items()
         }
 
-    places = {name: positions[chosen] for name, chosen in indices.items()}
     n_left_out = count_faults(collection.refused) if part is None else 0  # they are of no part
     return SiteData(
-        train=image_set("train"),
-        validation=image_set("validation"),
-        test=image_set("test"),
+        train=sets["train"],
+        validation=sets["validation"],
+        test=sets["test"],
         describe=partial(describe, collection, positions, plan, n_left_out),
         participants=partial(participants, collection, places, plan, part is None),
         groups={name: groups_of([samples[i].row for i in indices[name]], plan) for name in PARTS},

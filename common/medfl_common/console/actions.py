@@ -29,6 +29,7 @@ def write(path: Path, visitor: Visitor, what: str, facts: Mapping[str, Json]) ->
         "who": visitor.who, "role": visitor.role, "how": visitor.how, "address": visitor.address,
         "what": what, "of": of, **{name: facts[name] for name in OF_RESULT if name in facts},
     }  # fmt: skip
+    path.touch(0o600)  # it names people; one that is there stays as it is
     chain.append(path, line)
 
 

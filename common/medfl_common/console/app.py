@@ -108,10 +108,6 @@ class Console:
         """Fill a template; for parts, too."""
         return self.environment.get_template(template).render(console=self.name, **values)
 
-    def may(self, visitor: Visitor, what: str) -> bool:
-        """Say whether a person may do what an action of this name does."""
-        return any(one.what == what and visitor.role in one.roles for one in self.actions)
-
     def visitor_of(self, request: Request, is_asking: bool = True) -> Visitor | None:
         """Say who asks; None: nobody who is in."""
         key = request.cookies.get(self.cookie_name, "")

@@ -110,12 +110,6 @@ class Doors:
         with self._lock:
             self._sessions.pop(_digest(key), None)
 
-    def put_out(self, who: str) -> None:
-        """End all sessions and links of a person, whose role has changed."""
-        with self._lock:
-            self._sessions = {d: s for d, s in self._sessions.items() if s.visitor.who != who}
-            self._links = {d: link for d, link in self._links.items() if link.who != who}
-
 
 def _is_over(session: _Session, now: float) -> bool:
     return now - session.seen > IDLE_S or now - session.began > SESSION_S

@@ -26,7 +26,7 @@ def page_answer(console: "Console", page: Page) -> Answer:
     """Give what answers who reads a page."""
 
     async def answer(request: Request) -> Response:
-        visitor = console.visitor_of(request)
+        visitor = console.visitor_of(request, is_asking=not _reads_itself(request))
         if visitor is None:
             return RedirectResponse("/enter", 303)
         if not is_for(visitor, page.roles):
@@ -77,6 +77,12 @@ def is_for(visitor: Visitor, roles: Sequence[str]) -> bool:
 def in_words(error: Exception) -> MedflError:
     """Give the system's refusal as an error for people, without the name of a file."""
     return for_people(error) or MedflError("something unforeseen happened")
+
+
+def _reads_itself(request: Request) -> bool:
+    """Say whether a page without scripts reads itself anew; browsers mark what a person does."""
+    is_opened = request.headers.get("sec-fetch-mode") == "navigate"
+    return is_opened and "sec-fetch-user" not in request.headers
 
 
 def _filled(console: "Console", page: Page, request: Request, visitor: Visitor) -> str:

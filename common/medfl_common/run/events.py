@@ -147,6 +147,11 @@ class Asked(AtRound):
         return None if told is None else PooledReply(told)
 
     @property
+    def scores(self) -> Facts | None:
+        """What the coordinator scored when it wrote the line; None: an earlier version did."""
+        return self.facts.get("scores")
+
+    @property
     def missing(self) -> dict[str, str]:
         """Who did not answer, with the reason."""
         return dict(self.facts.get("missing", {}))

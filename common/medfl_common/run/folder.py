@@ -40,6 +40,11 @@ class RunFolder(SimulationFiles):
         return self.path / "log.jsonl"
 
     @property
+    def tallies(self) -> Path:
+        """The counts behind the scores in the log, a line for each of its lines that has any."""
+        return self.path / "tallies.jsonl"
+
+    @property
     def live(self) -> Path:
         """What a study that runs waits for at this moment: a hint, which no page needs."""
         return self.path / "live.json"
@@ -200,6 +205,11 @@ class RunFolder(SimulationFiles):
     def superlink_log(self) -> Path:
         """What Flower says at a coordinator."""
         return self.path / "superlink.log"
+
+    @property
+    def process_log(self) -> Path:
+        """What a process says that a console has started here."""
+        return self.path / "process.log"
 
     @property
     def flower_home(self) -> Path:

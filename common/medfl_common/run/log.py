@@ -1,8 +1,12 @@
-"""The run log: one JSON line per event; reports and pages read nothing else."""
+"""The run log: one JSON line per event; reports and pages read nothing else but its counts.
+
+Counts are in a file beside it, and read where somebody asks for them; see tallies.
+"""
 
 import json
 import os
 import time
+from collections.abc import Iterator
 from errno import ENOSPC
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +14,7 @@ from typing import TypeVar
 from medfl_common.files import Json, alone, write_atomic
 from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import (
+    KINDS,
     Event,
     Finished,
     ModelScored,
@@ -19,11 +24,13 @@ from medfl_common.run.events import (
     event_of,
 )
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.tallies import POINTER, Tallies, ends_whole, joined, split
 
 Line = dict[str, Json]
 Kind = TypeVar("Kind", bound=Event)
 TAKEN_BACK = "round_taken_back"  # a round whose checkpoint was lost; it is made again
 ENDS = (Stopped.kind, ModelScored.kind, ScoredOnTest.kind, ScoredOutside.kind, Finished.kind)
+BEGINS, MOST_NAME = b'{"event": "', 40  # so each line begins, as `write` has it; bytes of a kind
 BEFORE = "_before"  # follows the kind of an end, once the study goes on
 
 
@@ -32,22 +39,34 @@ class RunLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = RunFolder(folder).log
+        self._tallies = Tallies(RunFolder(folder).tallies)
         self._cut_torn_line()
 
     def write(self, event: str, **values: Json) -> None:
-        """Append one event with the time, and make it durable."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n"
+        """Append one event with the time, its counts first, and make both durable."""
+        light, counts = split(values)
         with alone(self.path.parent):  # `enrol` writes while the study runs
-            size = self.path.stat().st_size if self.path.exists() else 0
+            before = _size(self._tallies.path)
             try:
-                with self.path.open("ab", buffering=0) as file:
-                    if file.write(line.encode()) != len(line):
-                        raise OSError(ENOSPC, os.strerror(ENOSPC), str(self.path))
-                    os.fsync(file.fileno())
-            except OSError:  # a full disk: remove the half line again
-                if self.path.exists():
-                    os.truncate(self.path, size)
+                if counts:
+                    light[POINTER] = self._tallies.append(event, counts)
+                self._append({"event": event, "time": round(time.time(), 3), **light})
+            except OSError:  # the log names no counts of a line that is not there
+                if counts:
+                    self._tallies.cut(before)
                 raise
+
+    def _append(self, facts: Line) -> None:
+        data, size = (json.dumps(facts) + "\n").encode(), _size(self.path)
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                if file.write(data) != len(data):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC), str(self.path))
+                os.fsync(file.fileno())
+        except OSError:  # a full disk: remove the half line again
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise
 
     def add(self, event: Event) -> None:
         """Append one event."""
@@ -55,11 +74,15 @@ class RunLog:
 
     def read(self, kind: type[Kind]) -> list[Kind]:
         """Read the events of one kind, in the order written; of `Event` the study's course."""
-        found = (event_of(line) for line in read_lines(self.path))
+        found = (self.event(line) for line in _lines_of(self.path, kind))
         return [e for e in found if isinstance(e, kind) and e.is_beside <= kind.is_beside]
 
+    def event(self, line: Line) -> Event:
+        """Give a line of this log its type, and its counts to who asks for them."""
+        return event_of(joined(line, self._tallies))
+
     def lines(self, kind: str | None = None) -> list[Line]:
-        """Read the lines as they are, of one kind or all."""
+        """Read the lines as they are, without their counts, of one kind or all."""
         return [line for line in read_lines(self.path) if kind in (None, line["event"])]
 
     def take_back_rounds(self, after: int) -> None:
@@ -97,15 +120,36 @@ class RunLog:
                 write_atomic(self.path, data[: data.rfind(b"\n") + 1])
 
     def _is_torn(self) -> bool:
-        return self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
+        return not ends_whole(self.path)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def read_lines(path: Path) -> list[Line]:
     """Read the whole lines of a log, which may be growing; a missing file has none."""
+    return [json.loads(line) for line in _whole_lines(path)]
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
     if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines() if line]
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            if line.strip():
+                yield line
+
+
+def _lines_of(path: Path, kind: type[Event]) -> Iterator[Line]:
+    """Read the lines that may be of a kind; others are not parsed, for they are thousands."""
+    others = {one.kind for one in KINDS.values() if not issubclass(one, kind)}
+    for line in _whole_lines(path):
+        name = line[len(BEGINS) : len(BEGINS) + MOST_NAME].partition(b'"')[0]
+        if not (line.startswith(BEGINS) and name.decode() in others):
+            yield json.loads(line)
 
 
 def without_rounds(lines: list[Line], after: int) -> list[Line] | None:

@@ -75,11 +75,10 @@ class PaperFolder:
         """BibTeX entries of what the study used."""
         return self.path / "references.bib"
 
-    @property
-    def figures(self) -> Path:
-        """The figures: of each a PDF, an SVG, and its numbers."""
-        return self.path / "figures"
-
     def figure(self, name: str, ending: str) -> Path:
         """Name a file of a figure: pdf, svg or csv."""
-        return self.figures / f"{name}.{ending}"
+        return self.figure_folder() / f"{name}.{ending}"
+
+    def figure_folder(self) -> Path:
+        """Give where all figures are; a sweep calls its own the same."""
+        return self.path / "figures"

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import ScoreCounts
-from medfl_common.run.site_reply import counts_from_json, counts_to_json
+from medfl_common.run.counts_json import counts_from_json, counts_to_json
+from medfl_common.run.site_reply import n_scored_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class PooledReply:
     def n_scoring(self) -> int:
         """Hospitals that added scores."""
         return int(self.facts["n_scoring"])
+
+    @property
+    def n_scored(self) -> int | None:
+        """Scored images of all; None where there are none."""
+        return n_scored_of(self.facts)
 
     @property
     def score_counts(self) -> ScoreCounts | None:

@@ -15,7 +15,6 @@ from medfl_common.metrics.box_numbers import (
     boxes_to_numbers,
 )
 from medfl_common.metrics.counts import ScoreCounts
-from medfl_common.metrics.effect_numbers import CLUSTERS, clusters_from_numbers, clusters_to_numbers
 from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.metrics.mask_counts import MaskCounts
 from medfl_common.metrics.mask_numbers import EFFECTS, NAMES
@@ -25,6 +24,7 @@ from medfl_common.metrics.mask_numbers import to_numbers as masks_to
 from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import SiteStatistics
+from medfl_common.run.counts_json import counts_from_json, counts_to_json
 from medfl_common.run.statistics_facts import (
     participants_in,
     statistics_facts,
@@ -32,6 +32,8 @@ from medfl_common.run.statistics_facts import (
 )
 
 Facts = Mapping[str, Any]
+COUNTED = ("tally", "masks", "boxes")  # counts of the scored images; a reply has one of them
+HEAVY = (*COUNTED, "groups", "features", "membership")  # what is not in the log line itself
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class SiteReply:
             "n_images": n_images, "n_steps": n_steps, "train_loss": train_loss, "seconds": seconds,
             "bytes_received": bytes_received, "bytes_sent": bytes_sent, "sha256": sha256,
         }  # fmt: skip
-        known = {"waited": waited, "for_round": for_round, "device": device}
+        known: dict[str, Json] = {"waited": waited, "for_round": for_round, "device": device}
+        known["versions"] = None if versions is None else {**versions}
         facts |= {name: value for name, value in known.items() if value is not None}
         if score_counts is not None:
             facts |= {"tally": counts_to_json(score_counts), "exact_auc": exact_auc}
@@ -87,8 +90,6 @@ class SiteReply:
             facts["groups"] = {
                 kind: [counts_to_json(one) for one in counts] for kind, counts in groups.items()
             }
-        if versions is not None:
-            facts["versions"] = {**versions}
         if features is not None:
             facts["features"] = [*features.to_numbers()]
         return cls({**facts, **compared})
@@ -189,18 +190,18 @@ class SiteReply:
     @property
     def n_scored(self) -> int | None:
         """Validation images that were scored; None where the policy withholds scores."""
-        told = next((self.facts[k] for k in ("tally", "masks", "boxes") if k in self.facts), None)
-        return None if told is None else told["n"]
+        return n_scored_of(self.facts)
 
     @property
     def score_counts(self) -> ScoreCounts | None:
         """Counts of the validation images; None where the policy withholds them."""
-        return counts_from_json(self.facts["tally"]) if "tally" in self.facts else None
+        told = self._counts("tally")
+        return None if told is None else counts_from_json(told)
 
     @property
     def mask_counts(self) -> MaskCounts | None:
         """Counts of a segmentation's cases; None where the policy withholds them."""
-        told = self.facts.get("masks")
+        told = self._counts("masks")
         if told is None:
             return None
         lists = {name: np.array(told[name]) for name in (*NAMES, EFFECTS) if name in told}
@@ -209,11 +210,17 @@ class SiteReply:
     @property
     def box_counts(self) -> BoxCounts | None:
         """Counts of a detection's boxes; None where the policy withholds them."""
-        told = self.facts.get("boxes")
+        told = self._counts("boxes")
         if told is None:
             return None
         lists = {name: np.array(told[name]) for name in BOX_NAMES}
         return boxes_from_numbers(told["n"], told["loss"], lists)
+
+    def _counts(self, name: str) -> Any:
+        found = [key for key in COUNTED if key in self.facts]
+        if not found and "n_scored" in self.facts:
+            raise ValueError("the counts are beside the log: RunLog reads both")
+        return self.facts[name] if name in found else None
 
     def group(self, kind: str, place: int) -> ScoreCounts | None:
         """Give the counts of one subgroup; None where the site withholds them or has no image."""
@@ -272,26 +279,9 @@ def _shapes_of(counts: MaskCounts | BoxCounts) -> Mapping[str, tuple[int, ...]]:
     return box_shapes(len(counts.truths))
 
 
-def counts_to_json(counts: ScoreCounts) -> Json:
-    """Write score counts."""
-    told = clusters_to_numbers(counts.clusters)
-    return {
-        "n": counts.n,
-        "loss": counts.loss,
-        "confusion": counts.confusion.tolist(),
-        "positive": counts.positive.tolist(),
-        "negative": counts.negative.tolist(),
-        **({} if told is None else {CLUSTERS: [*told]}),
-        **({"noise": counts.noise} if counts.noise else {}),
-    }
-
-
-def counts_from_json(facts: Facts) -> ScoreCounts:
-    """Read them."""
-    confusion, positive, negative = (
-        np.array(facts[name]) for name in ("confusion", "positive", "negative")
-    )
-    told = facts.get(CLUSTERS)  # a log of an earlier version has none
-    clusters = None if told is None else clusters_from_numbers(np.array(told))
-    noise = facts.get("noise", 0.0)
-    return ScoreCounts(facts["n"], facts["loss"], confusion, positive, negative, clusters, noise)
+def n_scored_of(facts: Facts) -> int | None:
+    """Count the images that were scored; None: no counts are told."""
+    if "n_scored" in facts:
+        return int(facts["n_scored"])
+    told = next((facts[k] for k in COUNTED if k in facts), None)
+    return None if told is None else int(told["n"])

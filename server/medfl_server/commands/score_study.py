@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from medfl_common.errors import ConfigError
 from medfl_common.run.checkpoint import Checkpoint
 from medfl_common.run.events import FileScored, WithModel
 from medfl_common.ui.screen import Screen
@@ -17,6 +16,7 @@ from medfl_server.roster.enrolment import read_roster as roster_of
 from medfl_server.rounds.app import TTL_MARGIN_S
 from medfl_server.rounds.goodbye import goodbye_where_it_rests, say_goodbye
 from medfl_server.rounds.later_scoring import LaterScoring, model_to_score
+from medfl_server.steering.scoring import check_sites
 from medfl_server.study.deadline import longest_s
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.task_signer import TaskSigner
@@ -28,10 +28,7 @@ def score_study(
 ) -> None:
     """Serve the hospitals until each of the chosen has scored a model, or the deadline is over."""
     roster = roster_of(study.folder)
-    if unknown := sorted(set(chosen) - roster.keys()):
-        raise ConfigError(
-            f"{', '.join(unknown)} is not enrolled", todo="see medfl-server roster for the names"
-        )
+    check_sites(study.folder, chosen)
     model = model_to_score(study, wish)
     link, read_roster = open_port(study, bind, port, chosen or roster, screen)
     signer, scored = TaskSigner(study.folder), list[WithModel]()

@@ -56,7 +56,11 @@ def rows(state: State) -> list[Row]:
     names = dict.fromkeys([*state.roster, *state.facts.sites])
     found = [_row(state, name) for name in names]
     order = {"bad": 0, "warn": 1, "wait": 2}
-    return sorted(found, key=lambda row: order.get(row.word.look, 3))
+    return sorted(found, key=lambda row: (order.get(row.word.look, 3), not _was_refused(row.facts)))
+
+
+def _was_refused(facts: SiteFacts) -> bool:
+    return bool(facts.rounds) and facts.rounds[-1] == "bad"
 
 
 def _row(state: State, name: str) -> Row:
@@ -126,7 +130,7 @@ def _of_site(state: State, row: Row) -> Need | None:
     facts, moment = row.facts, state.moment
     if row.name not in state.roster:
         return None
-    if facts.rounds and facts.rounds[-1] == "bad":
+    if _was_refused(facts):
         what = f"sent a reply that was refused ({facts.why})"
         return Need(row.name, what, "Telephone the hospital.")
     if moment is not None and is_slow(state, row.name):

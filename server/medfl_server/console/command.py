@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medfl_common.console import options
 from medfl_common.console.user_commands import user_commands
 from medfl_common.ui.screen import Screen, errors_for_people
 
@@ -21,21 +22,14 @@ def console(
         list[Path],
         typer.Argument(metavar="FOLDER...", help="A study's directory, or one with studies below."),
     ],
-    port: Annotated[int, typer.Option(help="Its port; 0: a free one.", min=0, max=65535)] = PORT,
-    bind: Annotated[
-        str, typer.Option(help="Address to listen on; another than this machine's needs TLS.")
-    ] = "127.0.0.1",
-    host: Annotated[
-        list[str] | None, typer.Option(help="A name that browsers ask for; may be repeated.")
-    ] = None,
-    cert: Annotated[Path | None, typer.Option(help="Certificate for TLS, with its chain.")] = None,
-    key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
-    trust_header: Annotated[
-        str, typer.Option(help="Header in which a proxy on this machine names who is signed in.")
-    ] = "",
-    link: Annotated[
-        str, typer.Option(help="Make a one-time link for this person; the console runs already.")
-    ] = "",
+    port: options.Port = PORT,
+    bind: options.Bind = "127.0.0.1",
+    host: options.Hosts = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
+    trust_header: options.TrustHeader = "",
+    trust_from: options.TrustFrom = None,
+    link: options.Link = "",
     role: Annotated[
         str, typer.Option(help=f"The person's role: {' or '.join(ROLES)}.")
     ] = COORDINATOR,
@@ -50,7 +44,8 @@ def console(
         if link:
             screen.say(f"within ten minutes, once: {ask_link(kept, link, role, ROLES)}")
             return
-        wanted = Wanted(bind, port, host or (), cert, key, trust_header)
+        proxies = trust_from or ("127.0.0.1",)
+        wanted = Wanted(bind, port, host or (), cert, key, trust_header, proxies)
         open_console(build(folders), wanted, kept, ROLES, screen, _own(folders[0]))
 
 

@@ -4,9 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-from medfl_common.ops.prometheus import NewLines
 from medfl_common.plan.plan import Plan
-from medfl_common.run.decisions import PlanChanged
+from medfl_common.run.decisions import PlanChanged, Stopped
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -21,6 +20,7 @@ from medfl_common.run.events import (
     event_of,
 )
 from medfl_common.run.folder import RunFolder
+from medfl_common.run.following import NewLines
 from medfl_server.console.happened import Happened, happened
 from medfl_server.console.scores import Score, main_score, model_round, scores_of
 from medfl_server.console.thinned import Curves
@@ -70,6 +70,7 @@ class StudyFacts:
         self.last: Score | None = None  # of the newest model that was scored
         self.tested: Score | None = None
         self.ends: Event | None = None  # why it rests or is over
+        self.stopped: Stopped | None = None  # by a person, with the best so far
 
     def read(self) -> None:
         """Take the lines that are new; of a log that was rewritten all."""
@@ -99,6 +100,8 @@ class StudyFacts:
             self._take_round(event)
         if isinstance(event, RoundMade | ModelScored | Finished):
             self._take_scores(event)
+        if isinstance(event, Stopped | PlanChanged):
+            self.stopped = event if isinstance(event, Stopped) else None
         if isinstance(event, ScoredOnTest):
             self.tested = scores_of(event, self.key).whole
         said = happened(event)

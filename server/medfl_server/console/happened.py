@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medfl_common.run.decisions import PlanChanged, RosterChanged, TakenBack
+from medfl_common.run.decisions import PlanChanged, RosterChanged, Stopped, TakenBack
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -88,6 +88,7 @@ def _roster(event: RosterChanged) -> tuple[str, str]:
         "enrolled": f"{by} enrolled {site}", "keys replaced": f"{by} gave {site} new keys",
         "revoked": f"{by} revoked {site}", "asked to join": f"{site} asked to join",
         "refused": f"{site} was refused a place",
+        "fingerprint compared": f"{by} compared the fingerprint of {site} by telephone",
     }.get(change, f"{site}: {change}")  # fmt: skip
     why = str(event.facts.get("why", ""))
     return f"{what} ({why})" if why else what, "warn" if change in ("revoked", "refused") else ""
@@ -120,6 +121,9 @@ WORDS: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     TakenBack: lambda e: (
         f"{e.facts['by']} took {e.facts['n_rounds']} rounds back, to make them without {e.site}",
         "warn",
+    ),
+    Stopped: lambda e: (
+        f"{e.facts['by']} ended it after round {e.round}, with the best so far: {e.reason}", "warn",
     ),
     Statistics: lambda e: (f"{len(e.sites)} hospitals counted their data", ""),
     RoundMade: _round,

@@ -11,7 +11,9 @@ from medfl_common.console.folder import ConsoleFolder
 from medfl_common.console.offered import Args, Page
 from medfl_common.errors import MedflError
 from medfl_common.files import Json
+from medfl_server.console.acts import Acts
 from medfl_server.console.pages import Studies, with_rows
+from medfl_server.console.reading import Reading
 
 HERE = Path(__file__).parent
 TITLE = "Studies"
@@ -20,20 +22,22 @@ TITLE = "Studies"
 def build(folders: Sequence[Path]) -> Console:
     """Make the console of some directories, each a study's or one with studies below."""
     studies = Studies(folders, lambda template, **values: console.render(template, **values))
+    acts = Acts(studies)
+    reading = Reading(studies, acts)
 
     def study_page(args: Args, visitor: Visitor) -> dict[str, Any]:
         one = studies.followed(args["study"])
         try:
-            plan = one.state().plan
+            state = one.state()
         except (MedflError, OSError):
-            plan = None
-        return {"study": args["study"], "plan": plan, "folder": one.folder}
+            state = None
+        files = reading.files_of(args["study"])
+        return {**args, "state": state, "folder": one.folder, "files": files}
 
     def note(visitor: Visitor, what: str, facts: Mapping[str, Json]) -> None:
         """Write into the record of the study that it is about."""
         name = str(facts.get("study", ""))
-        known = studies.names()
-        folder = studies.followed(name).folder if name in known else folders[0]
+        folder = studies.followed(name).folder if name in studies.names() else folders[0]
         write(ConsoleFolder(folder).actions, visitor, what, facts)
 
     pages = [
@@ -42,7 +46,10 @@ def build(folders: Sequence[Path]) -> Console:
             "/study/{study}/", "study.html.j2", study_page,
             lambda args: studies.live_of(args["study"]),
         ),
+        *reading.pages,
     ]  # fmt: skip
-    console = Console(TITLE, HERE / "templates", pages, [], note, Doors())
+    console = Console(
+        TITLE, HERE / "templates", pages, acts.offered, note, Doors(), reading.downloads
+    )
     console.environment.filters["with_rows"] = with_rows
     return console

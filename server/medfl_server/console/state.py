@@ -16,6 +16,7 @@ from medfl_server.roster.enrolment import LiveRoster, Roster
 from medfl_server.roster.invitations import Invited, waiting
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import open_study
+from medfl_server.study.stop_wish import stop_in
 
 TICK_S = 5.0  # while a study runs, slowness is looked at anew
 
@@ -37,7 +38,8 @@ class State:
     asks: dict[str, Invited]
     now: float  # seconds since 1970
     moment: Moment | None = None
-    wish: str = ""  # what a person wishes that is not so yet, or why it rests
+    wish: str = ""  # of a person, that the study rest
+    ends: str = ""  # of a person, that it end
 
     @property
     def is_running(self) -> bool:
@@ -75,7 +77,7 @@ class Followed:
         files = self.files
         seen = (
             files.log, files.live, files.roster, files.facts, files.plan_file, files.pause,
-            files.invitations,
+            files.invitations, files.stop,
         )  # fmt: skip
         pid = self._pid()
         tick = int(time.time() / TICK_S) if pid else 0
@@ -96,12 +98,13 @@ class Followed:
         plan, facts = self._opened()
         facts.read()
         pid = self._pid()
-        wish = self._wish()
+        wish, stop = wish_in(self.folder), stop_in(self.folder)
         moment = moment_in(self.files.live, pid) if pid else None
-        word = _of_running(moment) if pid else _of_resting(facts, wish)
+        word = _of_running(moment) if pid else _of_resting(facts, wish is not None)
         return State(
-            word, plan, facts, self._roster(), waiting(self.folder), time.time(), moment, wish
-        )
+            word, plan, facts, self._roster(), waiting(self.folder), time.time(), moment,
+            wish.in_words if wish else "", stop.in_words if stop else "",
+        )  # fmt: skip
 
     def _opened(self) -> tuple[Plan, StudyFacts]:
         seen = (mark(self.files.plan_file), mark(self.files.facts))
@@ -113,10 +116,6 @@ class Followed:
             self._plan, self._plan_seen = plan, seen
         return self._plan, self._facts
 
-    def _wish(self) -> str:
-        wish = wish_in(self.folder)
-        return "" if wish is None else wish.in_words
-
 
 def _of_running(moment: Moment | None) -> str:
     if moment is None:
@@ -124,10 +123,10 @@ def _of_running(moment: Moment | None) -> str:
     return {WAITS: "waits", RESTS: "rests", ENDS: "ends"}.get(moment.kind, "works")
 
 
-def _of_resting(facts: StudyFacts, wish: str) -> str:
+def _of_resting(facts: StudyFacts, is_paused: bool) -> str:
     if facts.state is Finished:
         return "finished"
-    if wish:
+    if is_paused:
         return "paused"
     if facts.state is None:
         return "new"

@@ -47,7 +47,7 @@ def answer(state: State) -> Answer:
         ),
         "starting": lambda: Answer("Starting.", f"{made} of {n_rounds} rounds are made. {score}"),
         "rests": lambda: Answer("Paused.", f"{made} of {n_rounds} rounds are made. {score}"),
-        "ends": lambda: Answer("Ending.", f"All rounds are made; the result is scored. {score}"),
+        "ends": lambda: Answer("Ending.", f"No round follows; the result is scored. {score}"),
     }  # fmt: skip
     if state.word in resting:
         return resting[state.word]()
@@ -55,7 +55,8 @@ def answer(state: State) -> Answer:
     assert moment is not None  # `waits` and `works` have one
     if state.word == "waits":
         return _waits(state, moment)
-    wish = " It will be paused after this round." if state.wish else ""
+    wish = " It rests after this round." if state.wish else ""
+    wish += f" It is {state.ends}." if state.ends else ""
     return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
 
 
@@ -83,7 +84,10 @@ def _finished(state: State) -> Answer:
     text = f"The result is the model of round {result} of {facts.n_made}."
     if facts.tested is not None and facts.tested.value is not None:
         text += f" On test patients, who chose nothing: {_of(facts.tested, facts.title)}."
-    return Answer("Finished.", f"{text} {_score_in_words(state)}", "good")
+    stopped = facts.stopped
+    head = "Finished." if stopped is None else "Finished early."
+    why = "" if stopped is None else f"It was {stopped.in_words(state.n_rounds)}. "
+    return Answer(head, f"{why}{text} {_score_in_words(state)}", "good")
 
 
 def _score_in_words(state: State) -> str:

@@ -25,9 +25,10 @@ NOT_TOLD = "not told"
 MAX_BANDS = 2  # bands between the middle image of a site and of the others
 
 Statistics = Mapping[str, SiteStatistics]
+Told = tuple[dict[str, SiteStatistics], dict[str, str]]  # by site; and who told nothing, and why
 
 
-def read_statistics(study: Study) -> tuple[dict[str, SiteStatistics], dict[str, str]] | None:
+def read_statistics(study: Study) -> Told | None:
     """Read what sites reported, and who did not with the reason; None if nobody was asked.
 
     A site that joined later was asked later.

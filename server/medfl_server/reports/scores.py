@@ -128,7 +128,8 @@ def dense_counts_in(event: Asked) -> dict[str, DenseCounts]:
 def n_scored_in(event: Asked) -> dict[str, int]:
     """Count the images that each site scored, for the sites that share scores; see SUMMED."""
     if event.pooled is not None:
-        return {name: counts.n for name, counts in score_counts_in(event).items()}
+        n = event.pooled.n_scored
+        return {} if n is None else {SUMMED: n}
     found = {site: reply.n_scored for site, reply in event.sites.items()}
     return {site: n for site, n in found.items() if n is not None}
 
@@ -168,24 +169,6 @@ def score_sites(event: Asked) -> dict[str, Scored]:
     if counted:
         found[ALL] = _scored(merge([*counted.values()]))
     return found
-
-
-def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], list[float]]]:
-    """Follow `loss` or a score over rounds: name -> (rounds made, values), as far as known.
-
-    Args:
-        events: Events that hold scores, in order of the model that they score.
-        value: `loss`, or a key of Scored.values.
-    """
-    lines: dict[str, tuple[list[float], list[float]]] = {}
-    for event in events:
-        for name, scored in score_sites(event).items():
-            known = scored.loss if value == "loss" else scored.values.get(value)
-            if known is not None:
-                x, y = lines.setdefault(name, ([], []))
-                x.append(model_round(event))
-                y.append(known)
-    return lines
 
 
 def model_round(event: Asked) -> int:

@@ -14,6 +14,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.best import Best
 from medfl_common.run.choice import Choice
 from medfl_common.run.events import RoundMade
+from medfl_common.run.tallies import has_counts
 from medfl_server.reports.scores import SUMMED, dense_counts_in, model_round, score_counts_in
 from medfl_server.rounds.comparison import Comparison, SiteCounts
 from medfl_server.rounds.outcome import Replies
@@ -29,9 +30,10 @@ class BestRound:
         self._is_compared = not at_coordinator(plan.federation).chooses_sites
 
     def restore(self, rounds: list[RoundMade]) -> None:
-        """Take in the rounds that the log holds."""
+        """Take in the rounds that the log holds; one whose counts are lost is not compared."""
         for event in rounds:
-            self._add(model_round(event), score_counts_in(event) or dense_counts_in(event))
+            if has_counts(event):
+                self._add(model_round(event), score_counts_in(event) or dense_counts_in(event))
         paths = self._folder.glob("best-*.safetensors")
         self._comparison.forget_lost({int(path.stem.removeprefix("best-")) for path in paths})
 

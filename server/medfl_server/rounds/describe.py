@@ -7,7 +7,7 @@ from medfl_common.models.weights import Weights
 from medfl_common.run.events import Asked, Statistics
 from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.results import TrainResult
-from medfl_server.reports.heterogeneity import differences, read_statistics
+from medfl_server.reports.heterogeneity import Told, differences, read_statistics
 from medfl_server.reports.heterogeneity_page import write_harmony
 from medfl_server.rounds.collect import NOT_YET, Collection
 from medfl_server.rounds.late_replies import LateReplies
@@ -37,18 +37,19 @@ class Describing:
         self._post = post
         self._announce = announce
         self._late, self._live = late, live
+        self._told: Told | None = None  # as the log has it; None: it was not read, or nobody asked
         self._settled: set[str] = set()  # gave their statistics, or will not
 
     def ask(self) -> None:
         """Ask all at first, later those who joined since; nothing where nobody did."""
         if not self._study.plan.federation.statistics:
             return
-        reported = read_statistics(self._study)
+        self._told = self._told or read_statistics(self._study)
         present = self._post.connected_sites()
-        if reported is None:
+        if self._told is None:
             self._ask(self._post.roster(), n_needed=1)
             return
-        self._settled |= reported[0].keys()
+        self._settled |= self._told[0].keys()
         newcomers = {s for s in self._post.roster() if s in present} - self._settled
         if newcomers:
             self._ask(newcomers, n_needed=0)
@@ -82,8 +83,8 @@ class Describing:
         self._tell(set(sites))
 
     def _tell(self, new: set[str]) -> None:
-        reported = read_statistics(self._study)
-        for site, remarks in differences(reported[0] if reported else {}).items():
+        self._told = read_statistics(self._study)
+        for site, remarks in differences(self._told[0] if self._told else {}).items():
             for remark in remarks if site in new else ():
                 self._announce(f"{site}: {remark}")
         self._announce(f"how the sites' data compare: {write_harmony(self._study)}")

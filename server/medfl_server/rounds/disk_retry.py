@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from medfl_common.errors import system_reason
 from medfl_common.files import Json
+from medfl_common.run.events import Event
 from medfl_common.run.log import RunLog
 from medfl_server.superlink.transport import Announce
 
@@ -44,11 +45,24 @@ def write_into(folder: Path, announce: Announce, write: Callable[[Path], Result]
 
 
 class RetryingLog(RunLog):
-    """A run log that waits for room on the disk."""
+    """A run log that waits for room on the disk.
 
-    def __init__(self, folder: Path, announce: Announce) -> None:
+    Args:
+        folder: The run directory.
+        announce: Takes the line that says what is wrong.
+        note: Takes each event, once it is written.
+    """
+
+    def __init__(
+        self, folder: Path, announce: Announce, note: Callable[[Event], None] = lambda event: None
+    ) -> None:
         super().__init__(folder)
-        self._announce = announce
+        self._announce, self._note = announce, note
+
+    def add(self, event: Event) -> None:
+        """Append one event."""
+        super().add(event)
+        self._note(event)
 
     def write(self, event: str, **values: Json) -> None:
         """Append one event as soon as the disk takes it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from medfl_common.errors import ConfigError, RunError
+from medfl_common.errors import ConfigError
 from medfl_common.models.weights import Weights
 from medfl_common.plan.halves import own_layers
 from medfl_common.run.checkpoint import Checkpoint, digest, find_round, no_round
@@ -27,7 +27,7 @@ from medfl_server.rounds.outside import NO_COMMON_MODEL
 from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.study.initial_weights import initial_weights
-from medfl_server.study.run_directory import Study
+from medfl_server.study.run_directory import Study, check_finished
 from medfl_server.superlink.transport import Announce, Post
 
 FILE = "file"  # in what goes with the weights: the file that they are from
@@ -38,17 +38,12 @@ def model_to_score(study: Study, wish: str) -> Checkpoint:
 
     Raises RunError where the study is not finished, ConfigError where there is no such model.
     """
-    finished = study.log.read(Finished)
-    if not finished:
-        raise RunError(
-            f"{study.folder} is not finished, and a test part is scored once, for the result",
-            todo="let medfl-server run finish it",
-        )
+    end = check_finished(study)
     names = initial_weights(study)[0].names("shared")
     if not wish:
-        return Checkpoint(finished[-1].round, _read(study.folder / WEIGHTS, names), {})
+        return Checkpoint(end.round, _read(study.folder / WEIGHTS, names), {})
     if not wish.isdecimal():
-        return Checkpoint(finished[-1].last, _read(Path(wish), names), {FILE: wish})
+        return Checkpoint(end.last, _read(Path(wish), names), {FILE: wish})
     path = find_round(study.checkpoints, int(wish))
     if path is None:
         raise no_round(study.checkpoints, int(wish))

@@ -13,46 +13,44 @@ from medfl_common.run.checkpoint import Checkpoint, digest, keep, load_newest, s
 from medfl_common.run.checkpoint_facts import checkpoint_facts, pending_of
 from medfl_common.run.events import (
     QUARANTINED,
-    Finished,
+    Event,
     Paused,
     Resumed,
     RoundMade,
     RoundWithoutQuorum,
     Started,
 )
+from medfl_common.run.tallies import has_counts
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind
 from medfl_server.aggregation.admission import norm_limit
 from medfl_server.aggregation.aggregator import BrokenRoundError, RoundAggregation, quorum_of
-from medfl_server.roster.invitations import expected_sites
 from medfl_server.rounds.asking import Asking
 from medfl_server.rounds.best_round import BestRound
+from medfl_server.rounds.course import Course
 from medfl_server.rounds.describe import Describing
 from medfl_server.rounds.disk_retry import RetryingLog, write_into
 from medfl_server.rounds.ending import Ending
+from medfl_server.rounds.gathering import wait_for_sites
 from medfl_server.rounds.last_round import LastRound
 from medfl_server.rounds.late_replies import LateReplies
-from medfl_server.rounds.live import ENDS, UNSEEN, LiveFile, waiting
+from medfl_server.rounds.live import ENDS, UNSEEN, LiveFile
 from medfl_server.rounds.outcome import Replies
 from medfl_server.rounds.outside import OutsideHospitals
 from medfl_server.rounds.paused import PausedError, heed_pause
 from medfl_server.rounds.pending import PendingTasks, Speed
 from medfl_server.rounds.progress import Follow, ProgressReport
-from medfl_server.rounds.quorum import wait_for_quorum
 from medfl_server.rounds.reorder_buffer import Aggregate
 from medfl_server.rounds.round_deadline import RoundDeadline
-from medfl_server.rounds.round_facts import facts_of_round, norms_of, summary
+from medfl_server.rounds.round_facts import facts_of_round, summary
 from medfl_server.rounds.sampling import choose_sites
 from medfl_server.rounds.sent_once import SentOnce
 from medfl_server.rounds.summed_rounds import SummedRounds
 from medfl_server.rounds.version_watch import VersionWatch
-from medfl_server.study.deadline import patience_s
 from medfl_server.study.initial_weights import initial_weights
 from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
-
-NORM_ROUNDS = 3  # whose norms say what is likely
 
 
 def _nothing(site: str, result: TrainResult) -> None:
@@ -89,12 +87,15 @@ class RoundLoop:
         self._write = partial(write_into, study.checkpoints, announce)
         n_rounds = study.plan.federation.rounds
         self._progress = ProgressReport(n_rounds, follow)
-        self._log = RetryingLog(study.folder, announce)
+        self._course = Course()
+        self._log = RetryingLog(study.folder, announce, self._course.note)
         self._sent_once, self._speed = SentOnce({}), speed
         self._versions = VersionWatch(announce)
         self._late = LateReplies(post, self._log, announce, study.plan.federation)
         self._heed = partial(heed_pause, study.folder, self._log)
-        deadline = RoundDeadline(study.plan.federation, self._log, speed is not None, announce)
+        deadline = RoundDeadline(
+            study.plan.federation, lambda: self._course.times, speed is not None, announce
+        )
         self._asking = Asking(
             study, post, announce, lambda: self._sent_once, self._late, self._progress, self._heed,
             deadline, live,
@@ -107,8 +108,9 @@ class RoundLoop:
         self._best = BestRound(study.plan, study.checkpoints)
         self._last = LastRound(study, self._log, self._best, announce)
         self._outside = OutsideHospitals(
-            study, post, self._log, self._late, lambda: self._sent_once, announce, live
-        )
+            study, post, self._log, self._late, lambda: self._sent_once, announce, live,
+            self._course,
+        )  # fmt: skip
         self._ending = Ending(
             study.plan, self._log, self._best, sites_keep_models, self._ask_to_score,
             self._outside, announce,
@@ -121,11 +123,13 @@ class RoundLoop:
     def run(self) -> Weights:
         """Make the rounds that are left; return the final weights. Raises PausedError."""
         checkpoint = self._resume()
-        if self._log.read(Finished):
+        if self._course.is_finished:
             self._announce("the study is finished; there is nothing left to do")
             return checkpoint.weights
-        self._wait_for_sites(checkpoint.round)
-        if not self._log.read(Started):
+        wait_for_sites(
+            self._study, self._post, self._live, checkpoint.round, self._heed, self._announce
+        )
+        if not self._course.has_started:
             self._log.add(Started.of(self._roster, digest(checkpoint.weights)))
         empty = 0
         while not self._last.is_made(checkpoint.round):
@@ -155,17 +159,6 @@ class RoundLoop:
         wanted = quorum_of(self._plan.federation, len(self._roster))
         return wanted if self._summed is None else max(wanted, self._summed.threshold())
 
-    def _wait_for_sites(self, made: int) -> None:
-        """Wait for a quorum; before the first round it is one of those who are invited, too."""
-        federation, folder = self._plan.federation, self._study.folder
-        quorum = partial(quorum_of, federation)
-        invited = partial(expected_sites, folder) if not made else list[str]
-        heed = partial(self._heed, made)
-        tell = waiting(self._live, made)
-        wait_for_quorum(
-            self._post, quorum, patience_s(federation), self._announce, invited, heed, tell
-        )
-
     def _resume(self) -> Checkpoint:
         """Load the newest whole checkpoint, or write the initial weights as round 0."""
         checkpoint, warnings = load_newest(self._study.checkpoints)
@@ -180,14 +173,19 @@ class RoundLoop:
         pending = pending_of(checkpoint.meta)
         if self._pending is not None and pending is not None:
             self._pending.restore(pending, checkpoint.state)
-        if not self._log.read(Started):
-            return checkpoint
-        logged = {event.round for event in self._log.read(RoundMade)}
         self._log.take_back_rounds(after=checkpoint.round)
-        if checkpoint.round and checkpoint.round not in logged:
-            self._log.add(RoundMade.of_checkpoint(digest(checkpoint.weights), checkpoint.meta))
-        self._best.restore(self._log.read(RoundMade))
-        if not self._log.read(Finished):
+        self._course.begin(self._log.read(Event))
+        if not self._course.has_started:
+            return checkpoint
+        made, keeps_facts = self._log.read(RoundMade), "sites" in checkpoint.meta
+        if made and keeps_facts and not has_counts(made[-1]):  # of a copy made in mid-round
+            self._log.take_back_rounds(after=checkpoint.round - 1)
+            made.pop()
+        if checkpoint.round and (not made or made[-1].round != checkpoint.round):
+            made.append(RoundMade.of_checkpoint(digest(checkpoint.weights), checkpoint.meta))
+            self._log.add(made[-1])
+        self._best.restore(made)
+        if not self._course.is_finished:
             self._log.add(Resumed.of(checkpoint.round))
             self._announce(f"resuming after round {checkpoint.round}")
         return checkpoint
@@ -274,16 +272,16 @@ class RoundLoop:
         self, kind: Kind, checkpoint: Checkpoint, round_: int, aggregate: Aggregate = _nothing
     ) -> Replies:
         """Ask the sites to work with a checkpoint's weights."""
-        federation, made = self._plan.federation, self._log.read(RoundMade)
-        most = norm_limit(checkpoint.weights, norms_of(made[-NORM_ROUNDS:]), federation.norm_limit)
+        limit = self._plan.federation.norm_limit
+        most = norm_limit(checkpoint.weights, self._course.norms(), limit)
         if self._summed is not None:
             return self._summed.collect(kind, checkpoint, round_, aggregate, self.quorum, most)
         chosen = choose_sites(self._plan, self._roster, round_) if kind == "train" else None
         barrier = self._pending if kind == "train" else None
         collection = self._asking.collection(kind, checkpoint.round, aggregate, chosen, barrier)
-        n_trained = {s: r.n_images for event in made for s, r in event.sites.items() if r.n_images}
         is_sent = kind == "train" and self._algorithm.sends_state
         server_state = checkpoint.state if is_sent else None
         return collection.run(
-            kind, round_, checkpoint.weights, self.quorum, most, server_state, n_trained
-        )
+            kind, round_, checkpoint.weights, self.quorum, most, server_state,
+            self._course.n_trained,
+        )  # fmt: skip

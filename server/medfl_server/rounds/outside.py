@@ -7,6 +7,7 @@ from medfl_common.run.checkpoint import Checkpoint, digest
 from medfl_common.run.events import ScoredOutside
 from medfl_common.wire.results import TrainResult
 from medfl_server.rounds.collect import Collection
+from medfl_server.rounds.course import Course
 from medfl_server.rounds.disk_retry import RetryingLog
 from medfl_server.rounds.late_replies import LateReplies
 from medfl_server.rounds.live import LiveFile
@@ -30,6 +31,7 @@ class OutsideHospitals:
         sent_once: Gives what a site is sent once.
         announce: Takes one line per event.
         live: Takes what each site is doing.
+        course: Knows which models are scored.
     """
 
     def __init__(
@@ -41,19 +43,19 @@ class OutsideHospitals:
         sent_once: Callable[[], SentOnce],
         announce: Announce,
         live: LiveFile,
+        course: Course,
     ) -> None:
         self._study = study
         self._post = post.to_outside()
         self._log = log
         self._late = late
         self._sent_once = sent_once
-        self._announce, self._live = announce, live
+        self._announce, self._live, self._course = announce, live, course
 
     def score(self, model: Checkpoint) -> None:
         """Have a model scored, once; who has not answered at the deadline is noted."""
         sha256 = digest(model.weights)
-        is_done = any(event.sha256 == sha256 for event in self._log.read(ScoredOutside))
-        if is_done or not self._post.roster():
+        if sha256 in self._course.scored_outside or not self._post.roster():
             return
         if self._study.plan.privacy.secure_sum is not None:
             self._announce(NOT_SUMMED)

@@ -1,6 +1,6 @@
 """What the run log and the checkpoint keep of a round, and the line that tells of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from medfl_common.files import Json
 from medfl_common.metrics.counts import auc, merge
@@ -18,6 +18,7 @@ from medfl_common.run.site_reply import SiteReply
 from medfl_common.wire.pooled import Pooled
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.versions import named
+from medfl_server.reports.line_scores import with_scores
 from medfl_server.reports.sections.numbers import case_number, number
 from medfl_server.rounds.outcome import Answered, Replies
 
@@ -36,16 +37,16 @@ def facts_of_round(
     if replies.is_masked:
         masked = {site: _masked(answered) for site, answered in replies.answered.items()}
         pooled = None if replies.pooled is None else _pooled(replies.pooled, compared or {})
-        asked = Asked.of_replies(round_, seconds, masked, missing, pooled)
+        asked = with_scores(Asked.of_replies(round_, seconds, masked, missing, pooled))
         return Asked({**asked.facts, "void": replies.void}) if replies.void else asked
     sites = {
         site: _reply(answered, round_, (compared or {}).get(site, {}))
         for site, answered in replies.answered.items()
     }
-    return Asked.of_replies(round_, seconds, sites, missing)
+    return with_scores(Asked.of_replies(round_, seconds, sites, missing))
 
 
-def norms_of(made: Sequence[RoundMade]) -> list[float]:
+def norms_of(made: Iterable[RoundMade]) -> list[float]:
     """List the norms of the updates that were admitted in some rounds."""
     norms = [reply.norm for event in made for reply in (*event.sites.values(), event.pooled)
              if reply is not None]  # fmt: skip

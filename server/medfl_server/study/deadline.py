@@ -5,7 +5,7 @@ images, training, and both ways on the line.
 """
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Container, Iterable
 
 from medfl_common.plan.federation import Federation
@@ -28,11 +28,35 @@ def longest_s(federation: Federation) -> float:
     return MOST_S if federation.deadline_s == "auto" else federation.deadline_s
 
 
-def deadline_of_round(events: Iterable[Event], roster: Container[str]) -> float:
-    """Say how long the next round of `auto` waits; it follows from the run log alone."""
-    events = [*events]
-    times = times_of(events)
-    return following([s for site, s in times.items() if site in roster], _n_empty(events))
+class SeenTimes:
+    """The last times of each site, late answers included, from the events of a log in order."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=N_TIMES))
+        self._n_empty = 0  # rounds without a quorum since the last one made, in this sitting
+        for event in events:
+            self.note(event)
+
+    def note(self, event: Event) -> None:
+        """Take in one more event."""
+        if isinstance(event, LateReply):
+            self._times[event.site].append(event.seconds)
+        elif isinstance(event, RoundMade | RoundWithoutQuorum):
+            for site, reply in event.sites.items():
+                self._times[site].append(reply.seconds_to_answer)
+        if isinstance(event, RoundWithoutQuorum):
+            self._n_empty += 1
+        elif isinstance(event, RoundMade | Resumed):
+            self._n_empty = 0
+
+    def slowest(self) -> dict[str, float]:
+        """Give the slowest of the last times of each site."""
+        return {site: max(own) for site, own in self._times.items()}
+
+    def deadline_s(self, roster: Container[str]) -> float:
+        """Say how long the next round of `auto` waits; it follows from the run log alone."""
+        known = [s for site, s in self.slowest().items() if site in roster]
+        return following(known, self._n_empty)
 
 
 def following(times: Iterable[float], n_empty: int = 0) -> float:
@@ -45,18 +69,6 @@ def following(times: Iterable[float], n_empty: int = 0) -> float:
     slowest = max(times, default=0.0)
     first = max(LEAST_S, math.ceil(ROOM * slowest)) if slowest else FIRST_S
     return min(MOST_S, first * 2.0 ** min(n_empty, 20))
-
-
-def times_of(events: Iterable[Event]) -> dict[str, float]:
-    """Give the slowest of the last times of each site, late answers included."""
-    times: dict[str, list[float]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, LateReply):
-            times[event.site].append(event.seconds)
-        elif isinstance(event, RoundMade | RoundWithoutQuorum):
-            for site, reply in event.sites.items():
-                times[site].append(reply.seconds_to_answer)
-    return {site: max(own[-N_TIMES:]) for site, own in times.items()}
 
 
 def advice(federation: Federation, site: str, seconds: float, is_done: bool = True) -> str:
@@ -84,16 +96,6 @@ def advice(federation: Federation, site: str, seconds: float, is_done: bool = Tr
 
 def all_advice(federation: Federation, events: Iterable[Event]) -> list[str]:
     """Say it of each site that a run log knows as too slow."""
-    lines = (advice(federation, site, seconds) for site, seconds in times_of(events).items())
+    times = SeenTimes(events).slowest()
+    lines = (advice(federation, site, seconds) for site, seconds in times.items())
     return [line for line in lines if line]
-
-
-def _n_empty(events: Iterable[Event]) -> int:
-    """Count the rounds without a quorum since the last one made, in this sitting."""
-    n = 0
-    for event in events:
-        if isinstance(event, RoundWithoutQuorum):
-            n += 1
-        elif isinstance(event, RoundMade | Resumed):
-            n = 0
-    return n

@@ -26,6 +26,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
 
@@ -146,3 +147,14 @@ def open_study(folder: Path) -> Study:
             "makes a new study for a new one",
         )
     return Study(folder, plan, run)
+
+
+def check_finished(study: Study) -> Finished:
+    """Give the end of a study; RunError where a test part may not be scored yet."""
+    finished = study.log.read(Finished)
+    if not finished:
+        raise RunError(
+            f"{study.folder} is not finished, and a test part is scored once, for the result",
+            todo="let medfl-server run finish it",
+        )
+    return finished[-1]

@@ -19,10 +19,10 @@ from medfl_common.run.events import (
 )
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
+from medfl_server.reports.line_scores import curves
 from medfl_server.reports.scores import (
     ALL,
     Scored,
-    curves,
     model_round,
     part_of,
     score_sites,

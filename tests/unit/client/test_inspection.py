@@ -10,6 +10,7 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from tests.boxes import some_boxes
 from tests.conftest import MakePlan
+from tests.unit.common.test_participants import flow
 
 from medfl_client.config.site_file import Policy
 from medfl_client.egress.inspection import inspect
@@ -226,14 +227,15 @@ def test_the_list_of_names_is_what_the_encoder_can_write(make_plan: MakePlan) ->
     whole = TrainResult(
         0, 0, 0, start_loss=0.5, score_counts=score_counts, exact_auc=0.5, statistics=counts,
         versions=own_versions(), features=moments_of(np.ones((20, 4))),
-        membership=counted(np.ones(9), np.ones(9)),
+        membership=counted(np.ones(9), np.ones(9)), device="cpu", participants=flow(),
     )  # fmt: skip
 
     content = encode_result(
         replace(whole, groups={kind: [score_counts] for kind in group_names(plan)})
     )
 
-    masks = TrainResult(0, 0, 0, mask_counts=empty_mask_counts(1))
+    no_masks = replace(empty_mask_counts(1), effects=np.zeros((1, 7)))
+    masks = TrainResult(0, 0, 0, mask_counts=no_masks)
     boxes = TrainResult(0, 0, 0, box_counts=some_boxes(1))
     numbers = {
         **content.metric_records["numbers"],

@@ -28,7 +28,7 @@ def reply(plan: Plan) -> tuple[RecordDict, TrainTask]:
     task = TrainTask("train", "0" * 32, 1, 7, "a", plan, {"w": torch.zeros(2)})
     result = TrainResult(
         plan_number(plan), 1, 7, n_images=8, n_steps=3, seconds=10.0,
-        update={"w": torch.ones(2)}, versions=(0, 1, 0, 2, 0, 0, 3, 11, 0),
+        update={"w": torch.ones(2)}, versions=(0, 1, 0, 2, 0, 0, 3, 11, 0), device="cpu",
     )  # fmt: skip
     return release(result, task, POLICY, SHAPES), task
 

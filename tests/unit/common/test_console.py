@@ -87,6 +87,7 @@ def test_a_line_stands_before_the_act_and_one_after(small: Small) -> None:
 
     assert (first["result"], second["result"]) == ("asked", "done")
     assert first["action"] == second["action"]
+    assert small.folder.actions.stat().st_mode & 0o077 == 0
 
 
 def test_names_and_reasons_are_text_on_every_page(tmp_path: Path) -> None:
@@ -157,6 +158,7 @@ def test_a_session_ends_after_half_an_hour_of_nothing_and_after_twelve(tmp_path:
         now[0] = hour * 1795.0
         busy.get("/")
         small.console.doors.visitor(idle.key, is_asking=False)  # what a page asks by itself
+        idle.get("/", sec_fetch_mode="navigate", sec_fetch_site="same-origin")  # a page anew
 
     is_in = [browser.get("/").status_code for browser in (idle, busy)]
     now[0] = 12 * 3600.0 + 1

@@ -9,7 +9,7 @@ from tests.unit.server.slow_post import SlowPost, says
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.run.events import Event, LateReply, RoundMade, event_of
 from medfl_server.study import deadline
-from medfl_server.study.deadline import advice, deadline_of_round, following
+from medfl_server.study.deadline import SeenTimes, advice, following
 
 
 def made(round_: int, **waited: float) -> Event:
@@ -37,7 +37,7 @@ WITH_LATE = [made(1, north=20.0), LateReply({**LATE.facts, "event": "late_reply"
     ],
 )
 def test_the_deadline_follows_from_the_log(events: list[Event], seconds: float) -> None:
-    assert deadline_of_round(events, {"north", "west"}) == seconds
+    assert SeenTimes(events).deadline_s({"north", "west"}) == seconds
 
 
 def test_the_advice_is_half_as_much_again_where_a_deadline_is_fixed(plan: Plan) -> None:

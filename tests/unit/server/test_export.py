@@ -9,6 +9,7 @@ import torch
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
+from medfl_common.run.events import Finished
 from medfl_common.run.model_file import load_model
 from medfl_server.export.model import export
 from medfl_server.reports.model_card import write_model_card
@@ -75,8 +76,8 @@ def test_the_card_tells_scores_groups_and_limits_and_no_sites_name(
         assert "PHANTOM ALPHA" in text
         assert "AUC (precision-recall)" in text
     assert "| site C |" in card
-    for event in study.log.lines("finished"):
-        for facts in event["sites"].values():
+    for event in study.log.read(Finished):
+        for facts in (reply.facts for reply in event.sites.values()):
             whole = np.array(facts["tally"]["confusion"])
             for score_counts in facts["groups"].values():
                 assert (sum(np.array(t["confusion"]) for t in score_counts) <= whole).all()

@@ -13,7 +13,8 @@ from medfl_client.config.identity import create_identity
 from medfl_common.errors import LinkError
 from medfl_common.files import Json
 from medfl_common.ops.certificate import valid_until
-from medfl_common.ops.prometheus import NewLines, serve_metrics
+from medfl_common.ops.prometheus import serve_metrics
+from medfl_common.run.following import NewLines
 from medfl_server.prometheus import Monitor, watch, watch_together
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.enrolment import enrol

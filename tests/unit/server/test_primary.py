@@ -17,8 +17,8 @@ from medfl_common.metrics.counts import ScoreCounts, histogram
 from medfl_common.metrics.estimates import estimates
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.compared import Compared
+from medfl_common.run.counts_json import counts_to_json
 from medfl_common.run.events import Event
-from medfl_common.run.site_reply import counts_to_json
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.primary import NO_AIM, Verdict, verdict
 from medfl_server.reports.report import write_report

@@ -18,6 +18,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
+from medfl_common.run.events import Asked, Finished, RoundMade
 from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
@@ -125,14 +126,16 @@ def test_the_best_round_is_kept_and_the_study_stops_when_patience_is_spent(
     plan = make_plan(training={"lr": 0.3}, federation={"rounds": 9}, evaluation=judged)
     study = run(tmp_path / "s", plan, hospitals)
 
-    rounds, (finished,) = study.log.lines("round"), study.log.lines("finished")
+    rounds, (finished,) = study.log.read(RoundMade), study.log.read(Finished)
     losses = [_loss(event) for event in rounds]
     assert len(rounds) < 9
-    assert finished["best"]["round"] == finished["round"] == losses.index(min(losses))
+    assert finished.best is not None
+    assert finished.best.round == finished.round == losses.index(min(losses))
     assert _loss(finished) == pytest.approx(min(losses))
-    assert finished["last"] == len(rounds) == finished["round"] + 3
+    assert finished.last == len(rounds) == finished.round + 3
 
 
-def _loss(event: dict[str, object]) -> float:
-    score_counts = [facts["tally"] for facts in event["sites"].values()]  # type: ignore[attr-defined]
-    return sum(t["loss"] * t["n"] for t in score_counts) / sum(t["n"] for t in score_counts)
+def _loss(event: Asked) -> float:
+    score_counts = [reply.facts["tally"] for reply in event.sites.values()]
+    loss: float = sum(t["loss"] * t["n"] for t in score_counts)
+    return loss / sum(t["n"] for t in score_counts)

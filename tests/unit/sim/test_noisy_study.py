@@ -52,9 +52,9 @@ def test_a_study_with_noise_runs_to_its_report(
         for reply in event["sites"].values():
             assert (reply["n_images"], reply["n_steps"], reply["train_loss"]) == (8, 3, 0.0)
             assert reply["seconds"] % 10 == 0
-            assert "tally" not in reply
+            assert "n_scored" not in reply
     (tested,) = study.log.lines("tested")
-    assert any("tally" in reply for reply in tested["sites"].values())
+    assert any("n_scored" in reply for reply in tested["sites"].values())
     assert "loss in local training" not in page
 
 

@@ -13,6 +13,7 @@ from medfl_client.task.site import Site
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.checkpoint import load_newest
+from medfl_common.run.events import Finished, RoundMade
 from medfl_server.reports.report import write_report
 from medfl_server.rounds.paused import PausedError
 from medfl_server.study.run_directory import Study, create_study, open_study
@@ -213,8 +214,8 @@ def test_batchnorm_trains_and_its_counts_stay_at_home(
 def test_the_log_adds_up(hospitals: Path, make_plan: MakePlan, tmp_path: Path) -> None:
     study = run(tmp_path / "s", make_plan(), hospitals)
 
-    for event in study.log.lines("round") + study.log.lines("finished"):
-        for facts in event["sites"].values():
+    for event in [*study.log.read(RoundMade), *study.log.read(Finished)]:
+        for facts in (reply.facts for reply in event.sites.values()):
             assert sum(map(sum, facts["tally"]["confusion"])) == facts["tally"]["n"]
     assert json.loads((study.folder / "study.json").read_text())["plan_sha256"] == study.plan.hash()
     assert (study.folder / "model.safetensors").exists()
@@ -230,7 +231,7 @@ def test_a_pooled_data_set_is_partitioned_and_trains(
     run_study(study, sites)
 
     (event,) = study.log.lines("round")
-    scored = sum(facts["tally"]["n"] for facts in event["sites"].values())
+    scored = sum(facts["n_scored"] for facts in event["sites"].values())
     trained = sum(facts["n_images"] for facts in event["sites"].values())
     assert len(event["sites"]) == 5
     assert trained + scored == 120

@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 from medfl_client.config.folder import StateFolder
 from medfl_common.errors import RunError
 from medfl_common.run.decisions import Stopped
-from medfl_common.run.events import Finished, RoundMade
+from medfl_common.run.events import Event, Finished, RoundMade
 from medfl_common.run.folder import RunFolder
 from medfl_server.cli import app
 from medfl_server.doctor.study import check_pause
 from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.paper.facts import Facts
+from medfl_server.reports.paper.hidden_names import with_names
+from medfl_server.reports.paper.words.study import changes
 from medfl_server.reports.report import write_report
 from medfl_server.rounds import last_round
 from medfl_server.rounds.paused import PausedError
@@ -68,6 +71,11 @@ def test_a_study_that_is_stopped_is_one_whose_plan_had_these_rounds_and_is_exten
     assert card is not None
     assert SAID.replace("&lt;", "<").replace("&gt;", ">") in card.read_text()
     assert SAID in card.with_suffix(".html").read_text()
+    events = with_names(study.log.read(Event), {})
+    assert changes(Facts(study, study.plan, events, {})) == (
+        "A person ended the study after round 2 of the plan's 4; report.html has the reason."
+    )
+    assert not [e for e in events if "ada" in str(e.facts) or "enough" in str(e.facts)]
 
     amend(study.folder, {"federation.rounds": 3})
     study = go_on(study.folder, hospitals)

@@ -6,7 +6,9 @@ import pytest
 import yaml
 from tests.conftest import ROOT
 
+from medfl_common.run.paper_folder import PaperFolder
 from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.paper.paper import write_paper
 from medfl_server.reports.report import write_report
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
@@ -50,3 +52,8 @@ def test_each_study_runs_on_its_phantoms_to_a_report_and_a_card(
     card = write_model_card(study)
     assert card is not None
     assert "".join(values["task"]["classes"][-1]) in card.read_text()
+    if study.plan.task.is_dense:
+        name = "dice-1" if study.plan.task.has_masks else "froc-1"
+        folder = PaperFolder(write_paper(study).readme.parent)
+        assert folder.figure(name, "pdf").exists()
+        assert "site A" in folder.numbers.read_text()

@@ -13,6 +13,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import collect
 from medfl_client.data.reasons import count_reasons
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.run.events import Finished
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.scenario import partitioned
@@ -155,8 +156,8 @@ def test_a_study_of_two_findings_with_unknown_labels_runs_to_its_end(
 
     run_study(study, virtual_sites(hospitals, study.plan))
 
-    (finished,) = study.log.lines("finished")
-    score_counts = finished["sites"]["site-1"]["tally"]  # type: ignore[index,call-overload]
+    (finished,) = study.log.read(Finished)
+    score_counts = finished.sites["site-1"].facts["tally"]
     counts = np.array(score_counts["confusion"])
     assert counts.shape == (2, 2, 2)
     assert counts[0].sum() == score_counts["n"]

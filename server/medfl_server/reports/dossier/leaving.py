@@ -143,5 +143,5 @@ def _step(plan: Plan) -> str:
 def _has_scores(event: Asked) -> bool:
     """Say whether an event has scores, of hospitals or of their sum."""
     if event.pooled is not None:
-        return event.pooled.score_counts is not None
+        return event.pooled.n_scored is not None
     return any(reply.n_scored is not None for reply in event.sites.values())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from medfl_common.run.compared import Compared
-from medfl_common.run.decisions import RosterChanged, TakenBack
+from medfl_common.run.decisions import RosterChanged, Stopped, TakenBack
 from medfl_common.run.events import (
     QUARANTINED,
     Asked,
@@ -43,6 +43,8 @@ def _renamed(event: Event, names: Names) -> Event:
         facts["sites"] = [names.get(site, site) for site in event.roster]
     elif isinstance(event, LateReply | LedgerSetBack | TakenBack | RosterChanged):
         facts[SITE] = names.get(str(facts[SITE]), "another site")
+    elif isinstance(event, Stopped):  # the reason may hold any name
+        facts |= {"by": "", "reason": ""}
     elif isinstance(event, Compared):
         facts["name"] = names.get(event.name, event.name)
     elif isinstance(event, DataRead):

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from medfl_common.metrics.estimates import Estimate
+from medfl_common.run.simulation_files import SimulationFiles
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.sections.numbers import number, with_interval
@@ -13,7 +14,7 @@ ALONE_HEADER = ["site", "images scored", "federated", "alone", "pooled", "federa
 
 def left_out(facts: Facts) -> list[tuple[str, Estimate]]:
     """Give each hospital's AUC by the federation without it, then that over all; empty: none."""
-    path = facts.study.files.left_out
+    path = SimulationFiles(facts.study.folder).left_out
     if not path.exists():
         return []
     found: dict[str, Any] = json.loads(path.read_text())
@@ -35,7 +36,7 @@ def left_out_section(facts: Facts) -> list[Section]:
 
 def alone_section(facts: Facts) -> list[Section]:
     """Compare with each hospital alone and with all images in one place, where that was made."""
-    path = facts.study.files.comparison
+    path = SimulationFiles(facts.study.folder).comparison
     if not path.exists():
         return []
     rows, found = [], json.loads(path.read_text())

@@ -110,6 +110,6 @@ def _draft(facts: Facts) -> str:
 
 def _clear_figures(folder: PaperFolder) -> None:
     """Take away figures of an earlier time: what is in the folder is of this log."""
-    for path in folder.figures.glob("*"):
+    for path in folder.figure_folder().glob("*"):
         if path.suffix in (".pdf", ".svg", ".csv"):
             path.unlink()

@@ -32,7 +32,8 @@ def readme_sections(
         for path in [getattr(folder, name)]
     ]
     files = [[path.name, (kind.__doc__ or "").splitlines()[0]] for kind, path in shown]
-    drawn = [[f"figures/{one.name}", one.caption] for one in figures]
+    place = folder.figure_folder().name
+    drawn = [[f"{place}/{one.name}", one.caption] for one in figures]
     counts = [[one.checklist.title, one.in_words] for one in checklists]
     names = [LETTERS] if any(name != called for name, called in facts.names.items()) else []
     return [

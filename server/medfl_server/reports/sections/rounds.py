@@ -3,7 +3,8 @@
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, ModelScored, RoundMade
 from medfl_common.ui.page import Section, line_plot
-from medfl_server.reports.scores import ALL, curves
+from medfl_server.reports.line_scores import curves
+from medfl_server.reports.scores import ALL
 from medfl_server.reports.sections.shared import main_score
 
 PERFECT = {

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from medfl_common.registry import Registry
 from medfl_common.run.events import Event, Finished, ModelScored, RoundMade, ScoredOnTest
+from medfl_common.run.following import NewLines
 from medfl_server.reports.scores import model_round, score_sites
 from medfl_server.study.run_directory import Study
 
@@ -33,16 +34,15 @@ SINKS: Registry[Callable[[Study], Sink]] = Registry("sink", "medfl_sim.runs.sink
 def feeding(study: Study, names: Sequence[str]) -> Iterator[Callable[[], None]]:
     """Open sinks by name; yield a function that passes new events on; close them in the end."""
     sinks = [SINKS.get(name)(study) for name in names]
-    n_passed = 0
+    log, new_lines = study.log, NewLines(study.files.log)
 
     def feed() -> None:
-        nonlocal n_passed
-        events = study.log.read(Event) if sinks else []
-        for event in events[n_passed:]:
-            for step, figures in figures_of(event):
+        if not sinks:
+            return
+        for event in map(log.event, new_lines()):
+            for step, figures in [] if event.is_beside else figures_of(event):
                 for sink in sinks:
                     sink.write(step, figures)
-        n_passed = len(events)
 
     try:
         yield feed

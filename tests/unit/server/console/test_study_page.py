@@ -11,7 +11,7 @@ from tests.unit.server.console.followed_studies import browser, enrolled, made, 
 from medfl_common.console import live
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.console.opening import ask_link
-from medfl_common.files import locked
+from medfl_common.files import Json, locked
 from medfl_server.console.command import ROLES
 from medfl_server.study.run_directory import Study
 from medfl_sim.local.deployment import command
@@ -81,8 +81,9 @@ def test_a_page_follows_a_log_that_grows_and_one_that_is_written_anew(study: Stu
 
 
 def test_a_finished_study_says_which_model_is_its_result(study: Study) -> None:
-    whole = {"n": 150, "loss": 0.5, "auc": 0.75}
-    study.log.write("tested", round=1, sha256="ee", scores={"all": {**whole, "auc": 0.7}})
+    whole: Json = {"n": 150, "loss": 0.5, "auc": 0.75}
+    tested: Json = {"n": 150, "loss": 0.5, "auc": 0.7}
+    study.log.write("tested", round=1, sha256="ee", scores={"all": tested})
     study.log.write("finished", round=1, last=2, sha256="ee", scores={"all": whole})
 
     seen = words(browser(study.folder).get(PAGE).text)

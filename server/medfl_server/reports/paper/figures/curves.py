@@ -5,9 +5,10 @@ from functools import partial
 
 from medfl_common.run.events import Asked, ModelScored
 from medfl_common.ui.page import line_figure
+from medfl_server.reports.line_scores import curves
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.paper.figures.drawing import Drawing, rows_of
-from medfl_server.reports.scores import ALL, curves
+from medfl_server.reports.scores import ALL
 from medfl_server.reports.sections.shared import main_score
 
 CAPTION = (

@@ -2,6 +2,7 @@
 
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import RoundMade
+from medfl_common.run.simulation_files import SimulationFiles
 from medfl_server.reports.model_in_words import output_of
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.scores import n_scored_in, score_counts_in, score_counts_of_groups
@@ -81,7 +82,7 @@ def external(facts: Facts) -> str:
 
 def robustness(facts: Facts) -> str:
     """Say which further analyses there are: by subgroup, without a hospital, under noise."""
-    found, files = [], facts.study.files
+    found, files = [], SimulationFiles(facts.study.folder)
     if facts.shown and score_counts_of_groups(facts.shown, facts.plan):
         found.append(f"scores by {', '.join(facts.plan.evaluation.subgroups)}")
     if facts.finished and len(n_scored_in(facts.finished)) > 1 and facts.finished.pooled is None:

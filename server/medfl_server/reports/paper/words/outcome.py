@@ -6,7 +6,8 @@ from medfl_common.metrics.box_counts import merge_boxes
 from medfl_common.metrics.counts import confusion_scores
 from medfl_common.metrics.estimates import estimates
 from medfl_common.metrics.mask_counts import merge_masks
-from medfl_common.run.events import Asked, Resumed, RoundWithoutQuorum
+from medfl_common.run.events import Asked, Resumed, RoundWithoutQuorum, ScoredOnTest
+from medfl_common.run.log import BEFORE
 from medfl_server.reports.marks import marks
 from medfl_server.reports.model_in_words import limits as limits_in_words
 from medfl_server.reports.paper.facts import Facts
@@ -139,8 +140,19 @@ def limits(facts: Facts) -> str:
     texts = limits_in_words(facts.finished, part_of(facts.shown), score_counts_in(facts.shown))
     if facts.plan.task.is_dense:
         texts = [texts[0], *texts[2:]]  # of intervals by patient
-    missed = interruptions(facts)
-    return " ".join([*texts, *marks(facts.shown, facts.plan), *([missed] if missed else [])])
+    more = [text for text in (interruptions(facts), _seen_before(facts)) if text]
+    return " ".join([*texts, *marks(facts.shown, facts.plan), *more])
+
+
+def _seen_before(facts: Facts) -> str:
+    """Say that the test part was scored before the study went on; empty: it was not."""
+    former = f"{ScoredOnTest.kind}{BEFORE}"
+    if not any(event.facts.get("event") == former for event in facts.events):
+        return ""
+    return (
+        "The test part had scored an earlier model before the study went on: it may have helped "
+        "to choose."
+    )
 
 
 def interruptions(facts: Facts) -> str:

@@ -4,7 +4,7 @@ import time
 
 from medfl_common import __version__
 from medfl_common.plan.primary import in_words as aim_in_words
-from medfl_common.run.decisions import PlanChanged, TakenBack
+from medfl_common.run.decisions import PlanChanged, Stopped, TakenBack
 from medfl_common.run.events import Event
 from medfl_server.reports.model_in_words import task_in_words, what_it_does
 from medfl_server.reports.paper.facts import Facts
@@ -95,6 +95,11 @@ def changes(facts: Facts) -> str:
             found.append(f"after round {event.round} the plan changed ({what})")
         elif isinstance(event, TakenBack):
             found.append(f"rounds after {event.round} were taken back, without {event.site}")
+        elif isinstance(event, Stopped):
+            found.append(
+                f"a person ended the study after round {event.round} of the plan's "
+                f"{facts.plan.federation.rounds}; report.html has the reason"
+            )
     if not found:
         return "The plan was not changed since the study was made." if facts.events else ""
     text = "; ".join(found)

@@ -1,0 +1,169 @@
+import json
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakePlan
+from tests.consoles import Browser
+from tests.unit.server.console.followed_studies import browser, enrolled, made
+
+from medfl_client.config.identity import create_identity
+from medfl_common import chain
+from medfl_common.console.folder import ConsoleFolder
+from medfl_common.ops.invitation import read_invitation
+from medfl_server.roster.certificates import create_authority
+from medfl_server.roster.invitations import states
+from medfl_server.study.pause_wish import wish_in
+from medfl_server.study.run_directory import Study, create_study, open_study
+from medfl_sim.local.deployment import run_here
+
+HERE = "/study/demo"
+
+
+@pytest.fixture
+def study(make_plan: MakePlan, tmp_path: Path) -> Study:
+    """A study of three hospitals with one round, that does not run."""
+    found = enrolled(make_plan, tmp_path / "demo")
+    made(found, 1, {"site-1": 0.5, "site-2": 0.6, "site-3": 0.55})
+    return found
+
+
+@pytest.fixture
+def person(study: Study) -> Browser:
+    """A coordinator's browser."""
+    return browser(study.folder)
+
+
+def record(folder: Path) -> list[tuple[str, str]]:
+    lines = reversed([*chain.newest_first(ConsoleFolder(folder).actions)])
+    return [(str(line["what"]), str(line["result"])) for line in lines]
+
+
+def test_a_pause_by_button_is_the_wish_that_the_command_writes(
+    study: Study, person: Browser
+) -> None:
+    answer = person.post(f"{HERE}/pause", reason="maintenance", now="yes")
+
+    wish = wish_in(study.folder)
+    assert wish is not None
+    assert (wish.by, wish.message, wish.is_now) == ("Ada (console)", "maintenance", True)
+    assert "No coordinator runs here" in answer.text
+    assert "Paused." in person.get(f"{HERE}/").text
+    assert "starts it: medfl-server run" in person.post(f"{HERE}/resume").text
+    assert wish_in(study.folder) is None
+    assert record(study.folder) == [
+        ("pause", "asked"), ("pause", "done"), ("resume", "asked"), ("resume", "done"),
+    ]  # fmt: skip
+
+
+def test_a_stop_needs_the_studys_name_and_a_reason(study: Study, person: Browser) -> None:
+    wrong = person.post(f"{HERE}/stop", typed="demo?", reason="enough")
+    assert wrong.status_code == 409
+    assert "type small to confirm" in wrong.text
+    assert person.post(f"{HERE}/stop", typed="small", reason=" ").status_code == 409
+    assert not study.files.stop.exists()
+
+    right = person.post(f"{HERE}/stop", typed="small", reason="enough")
+
+    assert right.status_code == 200
+    assert json.loads(study.files.stop.read_text())["reason"] == "enough"
+
+
+def test_enrolling_and_revoking_by_button_leave_the_files_that_the_commands_leave(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    keys = tmp_path / "north"
+    create_identity(keys, "north")
+    create_identity(tmp_path / "south", "south")
+    plan = make_plan()
+    folders = [tmp_path / "console" / "demo", tmp_path / "commands" / "demo"]
+    for folder in folders:
+        create_study(folder, plan)
+    person = browser(folders[0])
+
+    for name in ("north", "south"):
+        text = (tmp_path / name / "identity.pub").read_text()
+        said = person.post(f"{HERE}/enrol", name=name, keys=text, images="500").text
+        run_here(
+            "server", "enrol", folders[1], name, tmp_path / name / "identity.pub", "--images", 500
+        )
+    assert "compare it with the hospital by telephone" in said
+    assert person.post(f"{HERE}/revoke", name="south", typed="north", reason="x").status_code == 409
+    person.post(f"{HERE}/revoke", name="south", typed="south", reason="it left")
+    run_here("server", "revoke", folders[1], "south")
+
+    by_console, by_command = (folder / "roster.json" for folder in folders)
+    assert by_console.read_bytes() == by_command.read_bytes()
+    assert [*json.loads(by_console.read_text())] == ["north"]
+
+
+def test_a_fingerprint_is_noted_as_compared_only_with_the_tick(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    create_study(folder, make_plan())
+    create_identity(tmp_path / "north", "north")
+    run_here("server", "enrol", folder, "north", tmp_path / "north" / "identity.pub")
+    person = browser(folder)
+    assert "The fingerprint of 1 is not compared" in person.get(f"{HERE}/roster").text
+
+    assert person.post(f"{HERE}/compare", name="north").status_code == 409
+    assert person.post(f"{HERE}/compare", name="north", same="yes").status_code == 200
+
+    assert "by Ada (console) on" in person.get(f"{HERE}/roster").text
+
+
+def test_an_invitation_is_saved_once_by_who_made_it(make_plan: MakePlan, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    create_study(folder, make_plan())
+    create_authority(folder, "small", "localhost")
+    person = browser(folder)
+
+    told = person.post(f"{HERE}/invite", name="west", days="7")
+    assert told.status_code == 200, told.text
+    page = told.text.split('class="button" href="')[1].split('"')[0]
+    place = person.get(page).text.split('class="button" href="')[1].split('"')[0]
+    saved = person.get(place)
+
+    assert "west.medfl-invite" in saved.headers["content-disposition"]
+    (tmp_path / "saved").write_bytes(saved.content)
+    assert read_invitation(tmp_path / "saved").site == "west"
+    assert person.get(place).status_code == 404
+    assert [(one.site, state) for one, state in states(folder)] == [("west", "open")]
+
+
+def test_more_rounds_are_shown_first_and_made_when_confirmed(study: Study, person: Browser) -> None:
+    told = person.post(f"{HERE}/look-at-change", rounds="6")
+    page = told.text.split('class="button" href="')[1].split('"')[0]
+    shown = person.get(page).text
+    assert "<td>14</td><td>20</td>" in shown
+    assert open_study(study.folder).plan.federation.rounds == 14
+
+    done = person.post(f"{page}/make")
+
+    assert "federation.rounds: 14 -&gt; 20" in done.text
+    assert open_study(study.folder).plan.federation.rounds == 20
+    assert person.post(f"{page}/make").status_code == 404
+
+
+def test_a_viewer_sees_no_form_and_each_act_of_theirs_is_refused_and_recorded(
+    study: Study,
+) -> None:
+    person = browser(study.folder, role="viewer")
+    for page in ("/", "/roster", "/invitations"):
+        assert f'action="{HERE}' not in person.get(f"{HERE}{page}").text
+
+    for act in (
+        "pause",
+        "resume",
+        "stop",
+        "look-at-change",
+        "enrol",
+        "compare",
+        "revoke",
+        "invite",
+        "admit",
+    ):
+        assert person.post(f"{HERE}/{act}", name="site-1", typed="site-1").status_code == 403
+
+    assert {result for _, result in record(study.folder)} == {"refused"}
+    assert not study.files.pause.exists()
