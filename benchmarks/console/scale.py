@@ -9,6 +9,7 @@ The rounds repeat 100 made ones, whose scores rise; who is away changes. Nothing
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def measure(folder: Path) -> dict[str, object]:
         "read_all_rounds_s": made,
         "read_finished_s": cpu(lambda: log.read(Finished))[0],
         "begin_course_s": cpu(lambda: course.begin(log.read(Event)))[0],
-        "follow_from_start_s": cpu(lambda: [event_of(line) for line in NewLines(path)()])[0],
+        "follow_from_start_s": cpu(lambda: deque(map(event_of, NewLines(path)()), maxlen=1))[0],
         "curves_s": cpu(lambda: curves(rounds, "auc"))[0],
         "scores_ms": 1e3 * cpu(lambda: with_scores(Asked(whole)), 5)[0],
     }
@@ -126,9 +127,9 @@ def measure(folder: Path) -> dict[str, object]:
 def of_one_more(
     log: RunLog, folder: Path, course: Course, facts: dict[str, Any]
 ) -> dict[str, float]:
-    """Measure one more round, on copies of the files that are put back."""
-    files = [path for path in (log.path, folder / "tallies.jsonl") if path.exists()]
-    sizes = [path.stat().st_size for path in files]
+    """Measure one more round; then cut the files to what they were."""
+    files = [log.path, folder / "tallies.jsonl"]
+    sizes = [path.stat().st_size if path.exists() else 0 for path in files]
     new_lines, event = NewLines(log.path), RoundMade.of_checkpoint("b" * 64, facts)
     [*new_lines()]
 

@@ -15,9 +15,9 @@ NAMED = os.environ.get("MEDFL_CHROMIUM", "")
 CHROMIUM = Path(NAMED or "/usr/bin/chromium")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # playwright's loop must not be in the way of other files' asyncio
 def chromium() -> Iterator["Browser"]:
-    """The browser itself, started once."""
+    """The browser itself, started once for a file."""
     if not CHROMIUM.exists():
         assert not NAMED, f"MEDFL_CHROMIUM names {NAMED}, and it is not there"
         pytest.skip(f"there is no {CHROMIUM} on this machine (MEDFL_CHROMIUM names another)")

@@ -34,6 +34,9 @@ def test_a_page_follows_by_itself_keeps_typed_text_and_says_when_no_word_comes(
         opened.stop(signal.SIGKILL)
         page.locator("#fresh.lost").wait_for(timeout=60_000)
         lost = page.locator("#fresh").inner_text()
+        port = int(opened.address.rpartition(":")[2])
+    with Opened.small(tmp_path, port=port):
+        page.get_by_text("open the page again").first.wait_for()
 
     assert (heard, typed) == ("round 7 of 9", "half a sen")
     assert "No word from the console since" in lost

@@ -32,7 +32,8 @@ MASK_SCORES = (
     "the number of scored images, their mean loss to three digits; for each class means "
     "and deviations over images, histograms of images by Dice, surface distance and volume in 10 "
     "bins, at the end 50, and at the end the voxels and lesions that are found, missed or in "
-    "excess, added up over images, and how alike the images of a patient are; classes and bins of few images stay (policy P5). No mask leaves"
+    "excess, added up over images, and how alike the images of a patient are; classes and bins of "
+    "few images stay (policy P5). No mask leaves"
 )
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-# The keys of the site: Flower's, the one that signs replies, and the public halves of both.
 PRIVATE, SIGNING_KEY, PUBLIC = "identity.key", "signing.key", "identity.pub"
 
 
@@ -76,10 +75,7 @@ class SiteFolder:
 
 
 def home_of(folder: Path) -> Path:
-    """Give the hospital's own directory, which has the keys: this, or the one of whose studies.
-
-    A directory below `studies` of one with a site file is a study of it.
-    """
+    """Give the hospital's own directory, which has the keys: this, or the one above `studies`."""
     place = folder.resolve()
     above = SiteFolder(place.parent.parent)
     is_study = place.parent == above.studies and above.site_file.exists()

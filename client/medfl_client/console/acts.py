@@ -58,7 +58,7 @@ class Acts:
             Action(f"{of}/pause", "pause the client", self._pause, OF_DATA, _client),
             Action(f"{of}/withdraw", "withdraw", self._withdraw, OF_SECURITY, _client),
             Action(f"{of}/verify", "verify the records", self._verify, OF_SECURITY, _left),
-            Action(f"{of}/audit", "write the audit page", self._audit, OF_SECURITY, _left),
+            Action(f"{of}/write-audit", "write the audit page", self._audit, OF_SECURITY, _left),
         ]  # fmt: skip
 
     def downloads(self) -> list[Download]:

@@ -60,7 +60,7 @@ class Pages:
             self._page(f"{of}/work/", "work.html.j2", "work", OF_DATA),
             self._page(f"{of}/plan/", "plan.html.j2", "plan"),
             self._page(f"{of}/left/", "left.html.j2", "left"),
-            self._page(f"{of}/client/", "client.html.j2", "client"),
+            self._page(f"{of}/client/", "client.html.j2", "client", RESPONSIBLE),
             Page(f"{of}/policy/", "policy.html.j2", self._policy),
             Page(f"{of}/models/", "models.html.j2", self._models, roles=RESPONSIBLE),
             Page(f"{of}/incidents/", "incidents.html.j2", self._incidents, roles=RESPONSIBLE),

@@ -191,7 +191,7 @@ def as_json(readiness: Readiness, site: str) -> dict[str, object]:
         **facts_as_json(readiness.masks),
         **boxes_as_json(readiness.boxes),
         "shareable": asdict(readiness.shareable) if readiness.shareable else None,
-        "flow": participants_to_json(readiness.flow) if readiness.flow else None,
+        **({"flow": participants_to_json(readiness.flow)} if readiness.flow else {}),
     }
 
 

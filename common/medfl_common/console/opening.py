@@ -1,5 +1,6 @@
 """Opens a console: on loopback, or on another address by TLS and under names that were given."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from medfl_common.files import holder, locked
 from medfl_common.ops.address import bare, is_loopback, joined
 from medfl_common.ops.user import user_name
 from medfl_common.ui.screen import Screen
+from medfl_common.visible import visible
 
 PORT = 8420
+NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:]+:[0-9a-f:.]*")
 NOTHING_OPENED = "the console was not opened"
 
 
@@ -68,9 +71,7 @@ def open_console(
     hosts = _hosts(wanted)
     console.is_tls = certificate is not None or proxy is not None
     console.users, console.proxy = Users(folder.users, roles), proxy
-    console.users.has_passwords()  # a file that cannot be used is told now
-    if console.users.fault:
-        raise ConfigError(console.users.fault, todo="repair it", data=NOTHING_OPENED)
+    console.users.prepare()
     console.doors.mark_of, console.doors.asked = console.users.mark_of, folder.links
     folder.running.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.running.chmod(0o700)
@@ -124,6 +125,12 @@ def _certificate(wanted: Wanted, own: Certificate | None) -> Certificate | None:
 def _hosts(wanted: Wanted) -> list[str]:
     """List the names it answers to; each other one could be a foreign page's."""
     named = [bare(host).lower() for host in wanted.hosts]
+    for host in named:
+        if not NAME.fullmatch(host):
+            raise ConfigError(
+                f"--host {visible(host)} is no name", todo="give a name or an address, no port",
+                data=NOTHING_OPENED,
+            )  # fmt: skip
     if wanted.trust_header and not named:
         raise ConfigError(
             "a console behind a proxy answers to the name that browsers ask for",
@@ -149,7 +156,12 @@ def _proxy(wanted: Wanted) -> Proxy | None:
             f"(--trust-from {', '.join(foreign) or '127.0.0.1'}, --bind {wanted.bind})",
             todo="leave --bind out, and let the proxy ask 127.0.0.1", data=NOTHING_OPENED,
         )  # fmt: skip
-    return Proxy(wanted.trust_header, frozenset(map(bare, wanted.trust_from)))
+    trusted = [
+        address
+        for given in map(bare, wanted.trust_from)
+        for address in (("127.0.0.1", "::1") if "localhost" in given else (given,))
+    ]
+    return Proxy(wanted.trust_header, frozenset(trusted))
 
 
 def _address(wanted: Wanted, is_tls: bool, is_behind: bool, port: int) -> str:

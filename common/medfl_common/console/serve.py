@@ -59,4 +59,6 @@ def _checked(files: Certificate) -> Certificate:
             f"({system_reason(error)})",
             todo="name PEM files, the certificate with its chain",
         ) from None
+    if files.key.stat().st_mode & 0o007:
+        raise LinkError(f"everybody here can read {files.key}", todo=f"chmod 600 {files.key}")
     return files

@@ -75,10 +75,17 @@ class Users:
         """Say whether anybody can sign in by password."""
         return any(user.password for user in self._read().values())
 
+    def prepare(self) -> None:
+        """Look at the file before a console opens; raises ConfigError where it cannot be used."""
+        has_passwords = self.has_passwords()
+        if self.fault:
+            raise ConfigError(self.fault, todo=f"repair {self._path}")
+        if has_passwords:
+            self._nobody = _hasher().hash(os.urandom(16))
+
     def check(self, name: str, password: str) -> bool:
         """Say whether a password is a person's; for a name that is unknown it takes as long."""
-        user = self._read().get(plain(name))
-        hasher = _hasher()
+        user, hasher = self._read().get(plain(name)), _hasher()
         if not self._nobody:
             self._nobody = hasher.hash(os.urandom(16))
         kept = user.password if user else ""
@@ -134,6 +141,10 @@ def put_user(path: Path, name: str, role: str, password: str | None) -> bool:
         password: None: they keep the one they have; empty: they have none, a proxy signs them in.
     """
     name = checked_name(name)
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"there is no directory {path.parent}", todo="name the one that the console is of"
+        )
     with alone(path.parent):
         users = read_users(path)
         before = users.get(name)

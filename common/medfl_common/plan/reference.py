@@ -11,6 +11,7 @@ class Reference:
     year: Of the venue.
     venue: Journal with volume and pages, or conference; empty: a report or software.
     url: Its address; empty: the place that names it has it.
+    is_journal: Whether the venue is a journal.
     """
 
     authors: str
@@ -18,3 +19,4 @@ class Reference:
     year: int
     venue: str = ""
     url: str = ""
+    is_journal: bool = False

@@ -132,6 +132,8 @@ def test_a_users_file_of_another_form_lets_nobody_in(small: Small, text: str, to
 
     with pytest.raises(ConfigError, match=told):
         read_users(small.folder.users)
+    with pytest.raises(ConfigError, match=told):
+        Users(small.folder.users, ROLES).prepare()
 
     assert Browser(small.console).sign_in("Ada", "x").status_code == 401
 
@@ -145,6 +147,22 @@ def test_a_bad_name_or_password_is_not_entered(small: Small, name: str, password
         put_user(small.folder.users, name, "viewer", password)
 
     assert not small.folder.users.exists()
+
+
+def test_where_argon2_is_absent_passwords_are_refused_in_words_and_links_are_not(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_user(small.folder.users, "Ada", "viewer", SECRET)
+    monkeypatch.setitem(sys.modules, "argon2", None)
+
+    with pytest.raises(ConfigError, match="argon2-cffi, which is not installed"):
+        Users(small.folder.users, ROLES).prepare()
+    with pytest.raises(ConfigError, match="argon2-cffi"):
+        put_user(small.folder.users, "Ben", "viewer", SECRET)
+
+    assert (
+        Browser(small.console).enter(small.console.doors.link("Ada", "viewer")).status_code == 303
+    )
 
 
 def test_one_name_in_two_spellings_of_unicode_is_one_person(small: Small) -> None:

@@ -80,6 +80,7 @@ def test_no_other_file_reads_or_writes_the_kind_of_an_event(package: str) -> Non
         for name in ("events", "decisions", "log", "site_reply")
     }
     kinds = {*KINDS} - {
+        "compared",
         "statistics",
         "started",
         "finished",

@@ -2,13 +2,16 @@
 
 import signal
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pexpect
 import pytest
+from tests.conftest import ROOT
 from tests.open_consoles import Opened
 from tests.unit.common.small_console import ROLES, Small
 
@@ -58,6 +61,24 @@ def test_a_running_console_gives_links_to_this_user_alone_and_none_to_a_log(
     assert not opened.folder.links.exists()
     with pytest.raises(ConfigError, match="no console"):
         ask_link(opened.folder, "Ada", "viewer", ROLES)
+
+
+def test_a_terminal_shows_a_link_for_each_role_that_works_once(tmp_path: Path) -> None:
+    words = ["-m", "tests.unit.common.open_small", str(tmp_path), '{"port": 0}']
+    screen = pexpect.spawn(
+        sys.executable, words, cwd=str(ROOT), encoding="utf-8", timeout=120, dimensions=(50, 60)
+    )
+    answers = []
+    for role in ROLES:
+        screen.expect(rf"  {role}: (http://127.0.0.1:\d+/enter\?code=[\w-]{{43}})\r\n")
+        link = str(screen.match.group(1))  # type: ignore[union-attr]
+        answers += [httpx.get(link, timeout=20).status_code for _ in range(2)]
+    screen.sendintr()
+    screen.expect(pexpect.EOF)
+    screen.close()
+
+    assert answers == [303, 401, 303, 401]
+    assert screen.exitstatus == 0
 
 
 def test_a_second_console_of_one_directory_is_refused(tmp_path: Path) -> None:
@@ -128,6 +149,7 @@ def test_no_program_of_this_machine_chooses_its_address(tmp_path: Path) -> None:
             Wanted(trust_header="X-Remote-User", hosts=["a.org"], trust_from=["10.0.0.7"]),
             "on this machine alone",
         ),
+        (Wanted(hosts=["console.example.org:8420"]), "is no name"),
     ],
 )
 def test_an_opening_that_is_not_safe_is_refused_in_words(
@@ -142,14 +164,20 @@ def test_an_opening_that_is_not_safe_is_refused_in_words(
     assert not small.folder.running.exists()
 
 
-def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_certificate_that_is_none_or_whose_key_all_can_read_is_told(tmp_path: Path) -> None:
     small, file = Small(tmp_path), tmp_path / "file"
     file.write_text("nothing")
 
-    with pytest.raises(LinkError, match="are no certificate and its key"):
-        open_console(
-            small.console, Wanted(port=0, certificate=file, key=file), small.folder, ROLES, Screen()
-        )
+    create_authority(tmp_path, "small", "localhost")
+    certificate, key = (tmp_path / "tls" / name for name in ("server.crt", "server.key"))
+    key.chmod(0o644)
+
+    for wanted, told in (
+        (Wanted(port=0, certificate=file, key=file), "are no certificate and its key"),
+        (Wanted(port=0, certificate=certificate, key=key), "everybody here can read"),
+    ):
+        with pytest.raises(LinkError, match=told):
+            open_console(small.console, wanted, small.folder, ROLES, Screen())
 
 
 def test_a_killed_console_leaves_no_links_that_another_takes(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import csv
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.conftest import MakePlan
 
+from medfl_common.errors import ConfigError
 from medfl_common.run.events import Finished, ScoredOnTest, ScoredOutside, Statistics
 from medfl_common.run.paper_folder import PaperFolder
 from medfl_server.reports.dossier.line import YOURS
@@ -16,7 +18,7 @@ from medfl_server.reports.paper.checklists.claim import CLAIM
 from medfl_server.reports.paper.checklists.item import Checklist, fill
 from medfl_server.reports.paper.checklists.tripod import TRIPOD
 from medfl_server.reports.paper.facts import Facts, facts_of
-from medfl_server.reports.paper.figures.all import drawings
+from medfl_server.reports.paper.figures.all import FIGURE_NAMES, drawings
 from medfl_server.reports.paper.figures.drawing import write_drawing
 from medfl_server.reports.paper.paper import write_paper
 from medfl_server.study.run_directory import Study, create_study
@@ -110,6 +112,21 @@ def test_without_hospitals_outside_the_checklist_says_so(facts: Facts) -> None:
     assert "external" not in said["1"]
 
 
+def test_without_scores_no_sentence_speaks_of_any(make_plan: MakePlan, tmp_path: Path) -> None:
+    made = create_study(tmp_path / "run", make_plan())
+    made.log.write("started", sites=["north"], sha256="00")
+    made.log.write("finished", round=1, sha256="ab", sites={}, missing={"north": "not there"})
+    facts = facts_of(made)
+
+    said = {one.item.number: one.line for one in fill(CLAIM, facts).answers}
+
+    assert said["40"].text == (
+        "No hospital scored it, so nothing says how good the model is. Not as planned: 1 missed "
+        "answers."
+    )
+    assert all(said[number].whose == YOURS for number in ("2", "32", "37", "38", "39"))
+
+
 def test_the_other_checklists_have_all_their_items_in_order(facts: Facts) -> None:
     numbers = [item.number for item in TRIPOD.items]
     assert len(numbers) == len({*numbers}) == 52
@@ -134,6 +151,8 @@ def test_each_file_is_there_and_told_of(folder: PaperFolder) -> None:
         assert folder.figure(name, "pdf").read_bytes().startswith(b"%PDF")
         assert "<text" in folder.figure(name, "svg").read_text()  # text stays text
         assert len(folder.figure(name, "csv").read_text().splitlines()) > 2
+    drawn = {path.stem for path in folder.figure_folder().iterdir()}
+    assert all(any(fnmatch(stem, name) for name in FIGURE_NAMES) for stem in drawn)
 
 
 def test_no_file_names_a_hospital_unless_that_is_wished(
@@ -189,6 +208,17 @@ def test_citation_and_references_name_what_was_used(folder: PaperFolder, facts: 
     for title in ("Flower: A Friendly", "PyTorch", "Communication-Efficient Learning", "CLAIM"):
         assert title in entries
     assert entries.count("@") == entries.count("\n}\n")
+    assert "@inproceedings{mcmahan2017," in entries
+    assert "@article{delong1988," in entries
+
+
+def test_a_folder_with_files_of_somebody_else_is_refused(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+
+    with pytest.raises(ConfigError, match="has other files"):
+        write_paper(study, tmp_path)
+
+    assert (tmp_path / "README.md").read_text() == "mine"
 
 
 def test_an_unfinished_study_gets_a_draft(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def test_a_federation_learns_to_outline_and_says_so_in_dice(
     assert last.choice.why in ("best", "few_rounds")
     assert [line for line in said if "Dice" in line]
     assert not [line for line in said if "AUC" in line]
+    told = [one.mask_counts for event in (first, last) for one in event.sites.values()]
+    assert [one is not None and one.effects is not None for one in told] == [0, 0, 1, 1]
     rows = score_sites(last)
     assert rows[ALL].n == rows["north"].n + rows["south"].n == 24
 

@@ -3,13 +3,14 @@
 const trusted = window.trustedTypes
   ? window.trustedTypes.createPolicy("medfl", { createHTML: text => text })
   : { createHTML: text => text };
-const SILENCE_MS = 25000;
+const SILENCE_MS = 25000, CUT_MS = 5000;
 const body = document.body;
 const waiting = {}; // parts that somebody's hands are in
 let heard = Date.now();
 let since = "";
 let trouble = "";
 let source = null;
+let cut = 0; // since when there is no connection
 let versions = body.dataset.versions;
 
 function put(id, html) {
@@ -34,6 +35,11 @@ function say(text) {
 
 function follow() {
   source = new EventSource(`${body.dataset.events}?v=${encodeURIComponent(versions)}`);
+  source.onopen = () => { cut = 0; };
+  source.onerror = () => {
+    cut ||= Date.now();
+    if (source?.readyState === EventSource.CLOSED) trouble = "the console has begun anew, or you are signed out; open the page again";
+  };
   source.onmessage = event => {
     const { at, parts } = JSON.parse(event.data);
     heard = Date.now();
@@ -64,6 +70,7 @@ function look() {
     source = null;
   } else if (!source) {
     heard = Date.now();
+    cut = 0;
     follow();
   }
 }
@@ -75,8 +82,8 @@ function tick() {
   }
   const fresh = document.getElementById("fresh");
   if (!fresh || !body.dataset.events) return;
-  const isLost = Date.now() - heard > SILENCE_MS;
-  fresh.classList.toggle("lost", isLost || trouble !== "");
+  const isLost = Date.now() - heard > SILENCE_MS || (cut && Date.now() - cut > CUT_MS);
+  fresh.classList.toggle("lost", Boolean(isLost || trouble));
   fresh.textContent = trouble ? `What is shown is not of now: ${trouble}.` : isLost
     ? `No word from the console since ${since || "this page was opened"}: what you see is of then.`
     : `This page follows by itself${since ? `; last change ${since}` : ""}.`;

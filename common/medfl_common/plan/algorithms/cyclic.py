@@ -26,6 +26,7 @@ CYCLIC = register(
             "Distributed deep learning networks among institutions for medical imaging",
             2018,
             "JAMIA 25(8)",
+            is_journal=True,
         ),
         strategy="cyclic",
         choice=Choice(_next, n=1),

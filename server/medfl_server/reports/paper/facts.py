@@ -22,7 +22,7 @@ from medfl_common.run.events import (
 from medfl_server.reports.heterogeneity import statistics_in
 from medfl_server.reports.letters import letters_of
 from medfl_server.reports.paper.hidden_names import with_names
-from medfl_server.reports.scores import SUMMED, once_each, score_counts_in, shown_event
+from medfl_server.reports.scores import SUMMED, once_each, score_counts_in
 from medfl_server.study.run_directory import Study
 
 Kind = TypeVar("Kind", bound=Event)
@@ -57,8 +57,8 @@ class Facts:
 
     @cached_property
     def shown(self) -> Asked | None:
-        """Whose scores a reader sees first; None of an unfinished study."""
-        return shown_event(self.events) if self.finished else None
+        """Whose scores a reader sees first: the test part's, else the validation part's."""
+        return self.tested or self.finished
 
     @cached_property
     def tested(self) -> ScoredOnTest | None:

@@ -60,6 +60,8 @@ def _asked(event: Asked, names: Names) -> Asked:
         names.get(site, site): f"{QUARANTINED}not admitted" if site in event.quarantined else SILENT
         for site in event.missing
     }
+    if event.scores is not None:
+        facts["scores"] = {**event.scores, "sites": _by_name(event.scores["sites"], names)}
     if isinstance(event, Finished) and event.choice is not None:
         sites = [names.get(site, site) for site in event.choice.sites]
         facts["choice"] = replace(event.choice, sites=sites).to_json()

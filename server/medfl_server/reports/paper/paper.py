@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.run.paper_folder import PaperFolder
 from medfl_common.ui.page import Section
@@ -21,8 +22,8 @@ from medfl_server.reports.paper.checklists.item import Filled, fill, sections_of
 from medfl_server.reports.paper.checklists.tripod import TRIPOD
 from medfl_server.reports.paper.citation import citation
 from medfl_server.reports.paper.facts import Facts, facts_of
-from medfl_server.reports.paper.figures.all import drawings
-from medfl_server.reports.paper.figures.drawing import Drawing, write_drawing
+from medfl_server.reports.paper.figures.all import FIGURE_NAMES, drawings
+from medfl_server.reports.paper.figures.drawing import ENDINGS, Drawing, write_drawing
 from medfl_server.reports.paper.participants import participant_sections, table_one_rows
 from medfl_server.reports.paper.protocol import protocol_sections
 from medfl_server.reports.paper.readme import readme_sections
@@ -57,6 +58,7 @@ def write_paper(study_: Study, out: Path | None = None, has_names: bool = False)
     """
     facts = facts_of(study_, has_names)
     folder = PaperFolder(out or study_.files.paper)
+    _check_folder(folder)
     folder.path.mkdir(parents=True, exist_ok=True)
     figures = drawings(facts)
     _clear_figures(folder)
@@ -108,8 +110,19 @@ def _draft(facts: Facts) -> str:
     return DRAFT.format(made=len(facts.rounds), planned=facts.plan.federation.rounds)
 
 
+def _check_folder(folder: PaperFolder) -> None:
+    """Refuse a folder with files of somebody else: a README of theirs would be gone."""
+    if folder.path.exists() and not folder.claim.exists() and any(folder.path.iterdir()):
+        raise ConfigError(
+            f"{folder.path} has other files",
+            todo="name a new or an empty folder, or one that this command wrote before",
+            data="nothing was written",
+        )
+
+
 def _clear_figures(folder: PaperFolder) -> None:
     """Take away figures of an earlier time: what is in the folder is of this log."""
-    for path in folder.figure_folder().glob("*"):
-        if path.suffix in (".pdf", ".svg", ".csv"):
-            path.unlink()
+    for name in FIGURE_NAMES:
+        for ending in (*ENDINGS, "csv"):
+            for path in folder.figure_folder().glob(f"{name}.{ending}"):
+                path.unlink()

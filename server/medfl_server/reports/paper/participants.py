@@ -6,7 +6,7 @@ from medfl_common.metrics.participants import STUDY_PARTS
 from medfl_common.ui.page import Section, Table
 from medfl_server.reports.flow import Flow, TableOne, flow_of, table_one
 from medfl_server.reports.paper.facts import Facts
-from medfl_server.reports.scores import SUMMED, n_scored_in
+from medfl_server.reports.scores import n_scored_in
 from medfl_server.reports.sections.data import data_section
 from medfl_server.reports.sections.flow import NOT_TOLD, who_sections
 
@@ -110,7 +110,7 @@ def _parts_in_words(facts: Facts) -> str:
     found = {part: sum(n.values()) for part, n in _scored(facts).items() if n}
     trained = {"training": sum(facts.trained.values())} if facts.trained else {}
     told = ", ".join(f"{part} {n}" for part, n in {**trained, **found}.items())
-    return f"Images by part: {told}." if told else ""
+    return f"Images that were trained on or scored: {told}." if told else ""
 
 
 def _cell(n: int | None) -> str:
@@ -133,8 +133,3 @@ def _counts(table: TableOne, columns: Sequence[int]) -> dict[str, int]:
     rows = [row for row in table.rows if row.variable == "class"]
     sums = {row.category: sum(row.counts[i] or 0 for i in columns) for row in rows}
     return {name: n for name, n in sums.items() if n}
-
-
-def is_of_sums(facts: Facts) -> bool:
-    """Say whether only sums of hospitals are known."""
-    return SUMMED in facts.trained

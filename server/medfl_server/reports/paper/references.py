@@ -3,10 +3,10 @@
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from medfl_common import __version__
-from medfl_common.models import DENSE, MODELS
 from medfl_common.plan.halves import algorithms_of
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.reference import Reference
@@ -28,13 +28,13 @@ CLAIM = Reference(
     "Linda and Park, Seong Ho and Kahn, Charles E.",
     "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update",
     2024, "Radiology: Artificial Intelligence 6(4), e240300",
-    "https://doi.org/10.1148/ryai.240300",
+    "https://doi.org/10.1148/ryai.240300", True,
 )  # fmt: skip
 TRIPOD = Reference(
     "Collins, Gary S. and Moons, Karel G. M. and Dhiman, Paula and others",
     "TRIPOD+AI statement: updated guidance for reporting clinical prediction models that use "
     "regression or machine learning methods",
-    2024, "BMJ 385:e078378", "https://doi.org/10.1136/bmj-2023-078378",
+    2024, "BMJ 385:e078378", "https://doi.org/10.1136/bmj-2023-078378", True,
 )  # fmt: skip
 NOISE = Reference(
     "Abadi, Martin and Chu, Andy and Goodfellow, Ian and McMahan, H. Brendan and Mironov, Ilya and "
@@ -50,11 +50,11 @@ DELONG = Reference(
     "DeLong, Elizabeth R. and DeLong, David M. and Clarke-Pearson, Daniel L.",
     "Comparing the areas under two or more correlated receiver operating characteristic curves: a "
     "nonparametric approach",
-    1988, "Biometrics 44(3), 837-845",
+    1988, "Biometrics 44(3), 837-845", is_journal=True,
 )  # fmt: skip
 OBUCHOWSKI = Reference(
     "Obuchowski, Nancy A.", "Nonparametric analysis of clustered ROC curve data",
-    1997, "Biometrics 53(2), 567-578",
+    1997, "Biometrics 53(2), 567-578", is_journal=True,
 )  # fmt: skip
 SPECIAL = str.maketrans({"{": "", "}": "", "\\": "", "%": r"\%", "&": r"\&", "#": r"\#"})
 
@@ -88,7 +88,7 @@ def _methods(plan: Plan) -> Iterator[tuple[Reference, str]]:
         if own is None:
             yield Reference("", algorithm.name, 0, "", algorithm.paper), "The algorithm"
         else:
-            yield Reference(own.authors, own.title, own.year, own.venue, algorithm.paper), ""
+            yield replace(own, url=algorithm.paper), ""
     for name in (plan.model.name, plan.model.encoder):
         if name is not None and (network := network_of(name)) is not None:
             yield network, f"The network {name}"
@@ -104,6 +104,8 @@ def _methods(plan: Plan) -> Iterator[tuple[Reference, str]]:
 
 def network_of(name: str) -> Reference | None:
     """Give the publication of a network: REFERENCE in the file that registers it; None: none."""
+    from medfl_common.models import DENSE, MODELS  # imports torch
+
     registry = MODELS if name in MODELS.names() else DENSE
     module = sys.modules[getattr(registry.get(name), "__module__", __name__)]
     found: Reference | None = getattr(module, "REFERENCE", None)
@@ -123,11 +125,12 @@ def _key(reference: Reference) -> str:
 
 
 def _entry(key: str, reference: Reference, note: str) -> str:
-    kind = "misc" if not reference.venue else "article"
+    kind, where = ("article", "journal") if reference.is_journal else ("inproceedings", "booktitle")
+    kind = kind if reference.venue else "misc"
     fields = {
         "author": reference.authors,
         "title": f"{{{reference.title.translate(SPECIAL)}}}",
-        "journal": reference.venue.translate(SPECIAL),
+        where: reference.venue.translate(SPECIAL),
         "year": str(reference.year or ""),
         "url": reference.url,
         "note": note.translate(SPECIAL),

@@ -94,9 +94,9 @@ def _temperature(facts: Facts) -> str:
 def _failures(facts: Facts) -> Section:
     texts = [outcome.failures(facts), outcome.by_site(facts), outcome.interruptions(facts)]
     found = [text for text in texts if text]
+    how = "look --worst" if facts.plan.task.is_dense else "explain"
     more = (
-        "Which images are wrong is known at the hospitals only: there `medfl-client explain` and "
-        "`medfl-client look --worst` show them."
+        f"Which images are wrong is known at the hospitals only: `medfl-client {how}` shows them."
     )
     return Section("Failures", [*(found or ["No counts of wrong calls were told."]), more])
 

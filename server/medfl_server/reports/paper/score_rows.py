@@ -27,7 +27,7 @@ from medfl_server.reports.sections.numbers import ends_of, number
 
 HEADER = [
     "model_of_round", "part", "where", "group", "score", "value", "low", "high", "images",
-    "patients",
+    "patients", "interval_counts",
 ]  # fmt: skip
 Found = Mapping[str, Estimate]
 
@@ -35,6 +35,7 @@ Found = Mapping[str, Estimate]
 def score_rows(facts: Facts) -> list[list[str]]:
     """List every score of the final model: over all, at each site, by class and by group.
 
+    `interval_counts` says patients, or images where an interval may be wider.
     At a single site only the AUC is told of whole images: other scores of few would tell of them.
     """
     rows = [HEADER]
@@ -82,7 +83,7 @@ def _of_groups(facts: Facts) -> Iterator[list[str]]:
             for score in ("recall", "specificity"):
                 value = number(rates[score], counts.n)
                 value = "" if value == "n/a" else value
-                yield [ALL, group, score, value, "", "", str(counts.n), ""]
+                yield [ALL, group, score, value, "", "", str(counts.n), "", ""]
 
 
 def _rows(part: str, where: str, group: str, found: Found, facts: Facts) -> Iterator[list[str]]:
@@ -92,4 +93,5 @@ def _rows(part: str, where: str, group: str, found: Found, facts: Facts) -> Iter
 
 def _row(where: str, group: str, score: str, one: Estimate, facts: Facts) -> list[str]:
     patients = "" if one.n_patients is None else str(one.n_patients)
-    return [where, group, score, *ends_of(one, facts.plan), str(one.n), patients]
+    whose = "" if one.low is None else one.independent
+    return [where, group, score, *ends_of(one, facts.plan), str(one.n), patients, whose]

@@ -119,7 +119,7 @@ def sure_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
         "their intervals are Student's, by the deviation of the images. Medians come from "
         f"{n_bins} bins, joined where a hospital has few images, and their intervals from images "
         "drawn anew from these (bootstrap); too few such bins have no median. Lesions: Wilson. "
-        f"{_whose(whole)} The mean over the classes has the mean of their intervals, wide "
+        f"{whose_cases(whole)} The mean over the classes has the mean of their intervals, wide "
         "enough for images that are hard in all.",
     ]
     return Section(
@@ -127,7 +127,7 @@ def sure_section(whole: MaskCounts, plan: Plan, n_bins: int) -> Section:
     )
 
 
-def _whose(whole: MaskCounts) -> str:
+def whose_cases(whole: MaskCounts) -> str:
     """Say whether the intervals count patients or images."""
     if whole.effects is None:
         return PER_IMAGE

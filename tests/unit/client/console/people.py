@@ -1,5 +1,6 @@
 """A hospital's console without a browser, and people who come in to it."""
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Person:
         """Send a form; give the status and the answer's text without marks."""
         answer = self.browser.post(path, **form)
         text = re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2].partition(">")[2])
-        return answer.status_code, " ".join(text.split())
+        return answer.status_code, html.unescape(" ".join(text.split()))
 
 
 def set_policy(folder: Path, **values: object) -> None:

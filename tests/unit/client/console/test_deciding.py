@@ -106,7 +106,7 @@ ACTIONS = {
     f"{OF}/approve": (MANAGER, OFFICER, BOTH), f"{OF}/budget": (OFFICER, BOTH),
     f"{OF}/start": (MANAGER, BOTH), f"{OF}/pause": (MANAGER, BOTH),
     f"{OF}/withdraw": (OFFICER, BOTH), f"{OF}/verify": (OFFICER, BOTH),
-    f"{OF}/audit": (OFFICER, BOTH),
+    f"{OF}/write-audit": (OFFICER, BOTH),
 }  # fmt: skip
 
 

@@ -60,8 +60,8 @@ RESULTS = [
     ),
     Item(
         "39", "Analysis of wrong results",
-        "What the wrong images have in common: medfl-client explain and look --worst show them at "
-        "each hospital.",
+        "What the wrong images have in common: at each hospital medfl-client explain shows them, "
+        "of masks and boxes look --worst.",
         outcome.failures, is_whole=False,
     ),
 ]  # fmt: skip

@@ -89,8 +89,8 @@ EVALUATION = [
     ),
     Item(
         "31", "Methods to explain the model",
-        "Whether hospitals looked with medfl-client explain (Grad-CAM), how often, and what they "
-        "saw.",
+        "Whether hospitals looked with medfl-client explain (Grad-CAM; whole images only), how "
+        "often, and what they saw.",
     ),
     Item(
         "32", "Evaluation on internal data", "Scores with intervals of patients held out.",

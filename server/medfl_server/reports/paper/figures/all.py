@@ -8,6 +8,9 @@ from medfl_server.reports.paper.figures.flow import flow_drawing
 from medfl_server.reports.paper.figures.forest import forest_drawing
 from medfl_server.reports.paper.figures.roc import score_drawings
 
+# Names that figures have, as patterns: of a class or a score each has its own.
+FIGURE_NAMES = ("flow", "forest", "roc", "calibration", "dice-*", "froc-*", "curve-*")
+
 
 def drawings(facts: Facts) -> list[Drawing]:
     """List them; what no hospital told has none."""

@@ -1,12 +1,18 @@
 """How models were scored: which scores, which intervals, on whom."""
 
+from medfl_common.metrics.mask_counts import merge_masks
 from medfl_common.plan.plan import Plan
-from medfl_common.run.events import RoundMade
 from medfl_common.run.simulation_files import SimulationFiles
 from medfl_server.reports.model_in_words import output_of
 from medfl_server.reports.paper.facts import Facts
-from medfl_server.reports.scores import n_scored_in, score_counts_in, score_counts_of_groups
+from medfl_server.reports.scores import (
+    mask_counts_in,
+    n_scored_in,
+    score_counts_in,
+    score_counts_of_groups,
+)
 from medfl_server.reports.sections.independence import BY_PATIENT, whose_images
+from medfl_server.reports.sections.masks import whose_cases
 
 CLASSIFIED = (
     "AUC of the ROC and of precision and recall, accuracy, balanced accuracy, precision, "
@@ -22,7 +28,7 @@ SCORES = {
 }
 INTERVALS = {
     "segmentation": "95 % intervals: Student's t of the mean over images, bootstrap of medians, "
-    "Wilson of lesions; images are taken for independent.",
+    "Wilson of lesions.",
     "detection": "95 % intervals count true boxes, widened by how alike those of a patient are "
     "where hospitals tell it.",
     "binary": "95 % intervals: DeLong for the AUC, Wilson for proportions, bootstrap for others.",
@@ -47,6 +53,9 @@ def uncertainty(facts: Facts) -> str:
     """Say which intervals there are, and whether they count patients."""
     plan = facts.plan
     text = INTERVALS.get(plan.task.type, BOOTSTRAP)
+    masks = mask_counts_in(facts.shown) if facts.shown else {}
+    if masks:
+        text += f" {whose_cases(merge_masks([*masks.values()]))}"
     if plan.task.is_dense:
         return f"{text} No test of significance was made."
     counted = score_counts_in(facts.shown) if facts.shown else {}
@@ -116,11 +125,6 @@ def threshold(plan: Plan) -> str:
     )
 
 
-def is_scored_by_round(rounds: list[RoundMade]) -> bool:
-    """Say whether any round has scores."""
-    return any(n_scored_in(event) for event in rounds)
-
-
 def _images(n: dict[str, int]) -> str:
     where = "1 hospital" if len(n) == 1 else f"{len(n)} hospitals"
     return f"{sum(n.values())} images of {where}"
@@ -149,7 +153,9 @@ def predicted(facts: Facts) -> str:
 def fairness(facts: Facts) -> str:
     """Say which groups were scored apart; empty: the plan asks for none."""
     groups = facts.plan.evaluation.subgroups
-    return f"The final model was scored apart by {', '.join(groups)}." if groups else ""
+    if not groups:
+        return ""
+    return f"The plan scores the final model apart by {', '.join(groups)}, as policies allow it."
 
 
 def output(facts: Facts) -> str:

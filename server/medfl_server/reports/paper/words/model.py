@@ -8,7 +8,6 @@ from medfl_common.plan.halves import algorithms_of, own_layers
 from medfl_common.plan.model_choice import LastLayers, WeightsFile
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
-from medfl_common.wire.cost import sizes
 from medfl_server.reports.choice import why
 from medfl_server.reports.model_in_words import output_of, what_it_does
 from medfl_server.reports.paper.cost import in_words
@@ -29,6 +28,8 @@ OWN_LAYERS = (
 
 def network(facts: Facts) -> str:
     """Describe the network, its input and its output."""
+    from medfl_common.wire.cost import sizes  # imports torch
+
     plan, model = facts.plan, facts.plan.model
     n_weights, _, _ = sizes(plan)
     window = " x ".join(map(str, (plan.images.channels, *plan.images.window)))

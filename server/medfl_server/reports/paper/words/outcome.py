@@ -25,7 +25,6 @@ from medfl_server.reports.sections.boxes import box_table
 from medfl_server.reports.sections.confusion import printed
 from medfl_server.reports.sections.masks import mask_table
 from medfl_server.reports.sections.numbers import number, with_interval
-from medfl_server.reports.sections.privacy import membership_in_words
 from medfl_server.reports.sections.shared import main_interval, main_score, who_shared_none
 from medfl_server.reports.sections.uncertainty import NAMES
 
@@ -139,7 +138,9 @@ def limits(facts: Facts) -> str:
         return ""
     texts = limits_in_words(facts.finished, part_of(facts.shown), score_counts_in(facts.shown))
     if facts.plan.task.is_dense:
-        texts = [texts[0], *texts[2:]]  # of intervals by patient
+        texts = [texts[0], *texts[2:]]  # the second is of intervals of whole images
+    if not n_scored_in(facts.shown):
+        texts = []  # they are of scores
     more = [text for text in (interruptions(facts), _seen_before(facts)) if text]
     return " ".join([*texts, *marks(facts.shown, facts.plan), *more])
 
@@ -170,16 +171,6 @@ def interruptions(facts: Facts) -> str:
         if n
     ]
     return f"Not as planned: {', '.join(found)}." if found else ""
-
-
-def membership(facts: Facts) -> str:
-    """Say what membership inference found, or that nobody tried."""
-    return " ".join(membership_in_words(facts.plan, facts.events))
-
-
-def has_scores(facts: Facts) -> bool:
-    """Say whether any site shares scores of the final model."""
-    return bool(facts.shown and n_scored_in(facts.shown))
 
 
 def estimates_in_words(facts: Facts) -> str:
