@@ -139,15 +139,6 @@ def budget(request: Request) -> dict[str, Any]:
     return {"said": said}
 
 
-def account(request: Request) -> dict[str, Any]:
-    """Show the privacy budget."""
-    from medfl_client.commands.budget import show_budget
-
-    told = Told()
-    show_budget(request.folder, told)
-    return {"told": told.facts}
-
-
 def withdraw(request: Request) -> dict[str, Any]:
     """Leave the study, and end a running client of it."""
     from medfl_client.commands.withdraw import withdraw as leave
@@ -188,5 +179,5 @@ def _plan(request: Request) -> Path | None:
 Task = Callable[[Request], dict[str, Any]]
 TASKS: Mapping[str, Task] = {
     task.__name__: task
-    for task in (join, data, look, doctor, plan, approve, budget, account, withdraw, verify, audit)
+    for task in (join, data, look, doctor, plan, approve, budget, withdraw, verify, audit)
 }

@@ -5,6 +5,7 @@ they depend on.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from medfl_client.console.hospital import Stamp, Study, mark
 from medfl_common.errors import MedflError
 from medfl_common.ui.told import Told
 
+AGAIN_S = 30.0  # until a plan that could not be read is read again
 Make = Callable[[Path], Mapping[str, Any]]
 
 
@@ -46,6 +48,7 @@ class Plans:
         self._make = make
         self._seen: dict[Path, tuple[Stamp, Seen]] = {}
         self._wanted: dict[Path, Stamp] = {}
+        self._again: dict[Path, float] = {}  # when what failed is tried again
         self._lock = threading.Lock()
 
     def of(self, study: Study) -> Seen | None:
@@ -55,9 +58,11 @@ class Plans:
         stamp = _stamp(study)
         with self._lock:
             known = self._seen.get(study.folder)
-            if known is not None and known[0] == stamp:
+            is_old = time.monotonic() > self._again.get(study.folder, float("inf"))
+            if known is not None and known[0] == stamp and not is_old:
                 return known[1]
-            if self._wanted.get(study.folder) != stamp:
+            if self._wanted.get(study.folder) != stamp or is_old:
+                self._again.pop(study.folder, None)
                 self._wanted[study.folder] = stamp
                 threading.Thread(target=self._read, args=(study, stamp), daemon=True).start()
         return Seen()
@@ -68,6 +73,8 @@ class Plans:
         except MedflError as error:
             seen = Seen(error=error)
         with self._lock:
+            if seen.error is not None:
+                self._again[study.folder] = time.monotonic() + AGAIN_S
             self._seen[study.folder] = stamp, seen
 
 
