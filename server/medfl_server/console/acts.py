@@ -65,7 +65,7 @@ class Acts:
         ]  # fmt: skip
         of_roster = [
             ("enrol", self.enrol, ("name", "role", "images", "replace")),
-            ("compare", self.compare, ("name",)),
+            ("compare", self.compare, ("name", "fingerprint")),
             ("revoke", self.revoke, ("name", "reason")),
         ]
         of_invitations = [
@@ -148,7 +148,11 @@ class Acts:
                 "the tick is missing", todo="have the hospital read its fingerprint; if it is the "
                 "same, tick that it is", data="nothing was noted",
             )  # fmt: skip
-        return Done(sentences(hospitals.compare(self._folder(args), form["name"], _by(visitor))))
+        seen = form["fingerprint"]
+        if not seen:
+            raise KeyError("fingerprint")
+        said = hospitals.compare(self._folder(args), form["name"], _by(visitor), seen)
+        return Done(sentences(said))
 
     def revoke(self, args: Args, form: Args, visitor: Visitor) -> Done:
         """Put a hospital out."""

@@ -11,6 +11,7 @@ from medfl_common import chain
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.files import Json
 from medfl_common.ops.invitation import read_invitation
+from medfl_common.run.folder import RunFolder
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.invitations import states
 from medfl_server.study.pause_wish import wish_in
@@ -32,6 +33,10 @@ def study(make_plan: MakePlan, tmp_path: Path) -> Study:
 def person(study: Study) -> Browser:
     """A coordinator's browser."""
     return browser(study.folder)
+
+
+def between(text: str, before: str, after: str = '"') -> str:
+    return text.split(before)[1].split(after)[0]
 
 
 def record(folder: Path) -> list[tuple[str, str]]:
@@ -105,12 +110,34 @@ def test_a_fingerprint_is_noted_as_compared_only_with_the_tick(
     create_identity(tmp_path / "north", "north")
     run_here("server", "enrol", folder, "north", tmp_path / "north" / "identity.pub")
     person = browser(folder)
-    assert "The fingerprint of 1 is not compared" in person.get(f"{HERE}/roster").text
+    page = person.get(f"{HERE}/roster").text
+    assert "The fingerprint of 1 is not compared" in page
+    form = {"name": "north", "fingerprint": between(page, 'name="fingerprint" value="')}
 
-    assert person.post(f"{HERE}/compare", name="north").status_code == 409
-    assert person.post(f"{HERE}/compare", name="north", same="yes").status_code == 200
+    assert person.post(f"{HERE}/compare", **form).status_code == 409
+    assert person.post(f"{HERE}/compare", name="north", same="yes").status_code == 404
+    assert person.post(f"{HERE}/compare", **form, same="yes").status_code == 200
 
     assert "by Ada (console) on" in person.get(f"{HERE}/roster").text
+
+
+def test_keys_that_came_after_the_page_are_not_noted_as_compared(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    create_study(folder, make_plan())
+    for keys in ("old", "new"):
+        create_identity(tmp_path / keys, "north")
+    run_here("server", "enrol", folder, "north", tmp_path / "old" / "identity.pub")
+    person = browser(folder)
+    seen = between(person.get(f"{HERE}/roster").text, 'name="fingerprint" value="')
+    run_here("server", "enrol", folder, "north", tmp_path / "new" / "identity.pub", "--replace")
+
+    told = person.post(f"{HERE}/compare", name="north", fingerprint=seen, same="yes")
+
+    assert told.status_code == 409
+    assert f"and not {seen}. nothing was noted" in told.text
+    assert not RunFolder(folder).compared.exists()
 
 
 def test_an_invitation_is_saved_once_by_who_made_it(make_plan: MakePlan, tmp_path: Path) -> None:
