@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import MakePlan
@@ -12,8 +13,11 @@ from medfl_common.console.folder import ConsoleFolder
 from medfl_common.files import Json
 from medfl_common.ops.invitation import read_invitation
 from medfl_common.run.folder import RunFolder
+from medfl_server.console import acts
+from medfl_server.console.apart import amend_apart
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.invitations import states
+from medfl_server.steering import course
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.local.deployment import run_here
@@ -171,6 +175,25 @@ def test_more_rounds_are_shown_first_and_made_when_confirmed(study: Study, perso
     assert "federation.rounds: 14 -&gt; 20" in done.text
     assert open_study(study.folder).plan.federation.rounds == 20
     assert person.post(f"{page}/make").status_code == 404
+
+
+def test_a_change_is_not_made_of_a_plan_that_became_another_since_it_was_seen(
+    study: Study, person: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*change: Any) -> list[str]:
+        course.amend(study.folder, {"training.lr": 0.5}, "Ben")
+        return amend_apart(*change)
+
+    monkeypatch.setattr(acts, "amend_apart", meanwhile)
+    told = person.post(f"{HERE}/look-at-change", rounds="6")
+    page = between(told.text, 'class="button" href="')
+
+    late = person.post(f"{page}/make")
+
+    assert late.status_code == 409
+    assert "the plan is another by now. nothing was changed" in late.text
+    plan = open_study(study.folder).plan
+    assert (plan.federation.rounds, plan.training.lr) == (14, 0.5)
 
 
 def test_a_viewer_sees_no_form_and_each_act_of_theirs_is_refused_and_recorded(
