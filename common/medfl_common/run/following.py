@@ -1,10 +1,9 @@
 """A file of JSON lines that grows, followed without reading it again."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from medfl_common.run.log import Line
+from medfl_common.run.log import Line, parsed
 
 
 class NewLines:
@@ -16,7 +15,11 @@ class NewLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._begin()
+
+    def _begin(self) -> None:
         self._read, self._last = 0, b""  # bytes, and the line that ends there
+        self.n = 0  # lines read
 
     def begin_again(self) -> bool:
         """Say whether what was read is not in the file any more; then all lines are new.
@@ -26,7 +29,7 @@ class NewLines:
         """
         if self._is_still_there():
             return False
-        self._read, self._last = 0, b""
+        self._begin()
         return True
 
     def _is_still_there(self) -> bool:
@@ -39,7 +42,10 @@ class NewLines:
             return file.read(len(self._last)) == self._last
 
     def __call__(self) -> Iterator[Line]:
-        """Give the lines that are new, in the order written."""
+        """Give the lines that are new, in the order written.
+
+        RunError for one that is damaged, and at each later look, until the file has another there.
+        """
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -47,6 +53,9 @@ class NewLines:
             for line in file:
                 if not line.endswith(b"\n"):
                     return
+                found = parsed(line, self.n + 1, self._path) if line.strip() else None
                 self._read += len(line)
                 self._last = line
-                yield json.loads(line)
+                self.n += 1
+                if found is not None:
+                    yield found

@@ -11,6 +11,7 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import TypeVar
 
+from medfl_common.errors import RunError
 from medfl_common.files import Json, alone, write_atomic
 from medfl_common.run.decisions import Stopped
 from medfl_common.run.events import (
@@ -129,27 +130,53 @@ def _size(path: Path) -> int:
 
 def read_lines(path: Path) -> list[Line]:
     """Read the whole lines of a log, which may be growing; a missing file has none."""
-    return [json.loads(line) for line in _whole_lines(path)]
+    return [_of_event(line, n, path) for n, line in _whole_lines(path)]
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def parsed(line: bytes, number: int, path: Path) -> Line:
+    """Read one line of a file of JSON lines, the first is 1; RunError where it is damaged."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise damaged(number, path)
+    return found
+
+
+def damaged(number: int, path: Path) -> RunError:
+    """Give the error of a line that is none."""
+    return RunError(
+        f"line {number} of {path.name} is damaged", todo="put the file back from a copy",
+        data="nothing of it is counted until then",
+    )  # fmt: skip
+
+
+def _of_event(line: bytes, number: int, path: Path) -> Line:
+    found = parsed(line, number, path)
+    if "event" not in found:
+        raise damaged(number, path)
+    return found
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
+        for n, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
             if line.strip():
-                yield line
+                yield n, line
 
 
 def _lines_of(path: Path, kind: type[Event]) -> Iterator[Line]:
     """Read the lines that may be of a kind; others are not parsed, for they are thousands."""
-    others = {one.kind for one in KINDS.values() if not issubclass(one, kind)}
-    for line in _whole_lines(path):
+    others = {one.kind.encode() for one in KINDS.values() if not issubclass(one, kind)}
+    for n, line in _whole_lines(path):
         name = line[len(BEGINS) : len(BEGINS) + MOST_NAME].partition(b'"')[0]
-        if not (line.startswith(BEGINS) and name.decode() in others):
-            yield json.loads(line)
+        if not (line.startswith(BEGINS) and name in others):
+            yield _of_event(line, n, path)
 
 
 def without_rounds(lines: list[Line], after: int) -> list[Line] | None:

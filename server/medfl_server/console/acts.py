@@ -65,7 +65,7 @@ class Acts:
         ]  # fmt: skip
         of_roster = [
             ("enrol", self.enrol, ("name", "role", "images", "replace")),
-            ("compare", self.compare, ("name",)),
+            ("compare", self.compare, ("name", "fingerprint")),
             ("revoke", self.revoke, ("name", "reason")),
         ]
         of_invitations = [
@@ -126,9 +126,9 @@ class Acts:
     def amend(self, args: Args, form: Args, visitor: Visitor) -> Done:
         """Make the change that was looked at."""
         change, folder = self.changes.get(args["change"], visitor.who), self._folder(args)
-        if change.study != args["study"] or open_study(folder).plan.hash() != change.before:
-            raise ConfigError("the plan is another by now", todo="look at the change once more")
-        said = amend_apart(folder, change.settings, _by(visitor))
+        if change.study != args["study"]:
+            raise KeyError(args["change"])
+        said = amend_apart(folder, change.settings, _by(visitor), change.before)
         self.changes.take(args["change"], visitor.who)
         return Done(sentences(said))
 
@@ -148,7 +148,11 @@ class Acts:
                 "the tick is missing", todo="have the hospital read its fingerprint; if it is the "
                 "same, tick that it is", data="nothing was noted",
             )  # fmt: skip
-        return Done(sentences(hospitals.compare(self._folder(args), form["name"], _by(visitor))))
+        seen = form["fingerprint"]
+        if not seen:
+            raise KeyError("fingerprint")
+        said = hospitals.compare(self._folder(args), form["name"], _by(visitor), seen)
+        return Done(sentences(said))
 
     def revoke(self, args: Args, form: Args, visitor: Visitor) -> Done:
         """Put a hospital out."""

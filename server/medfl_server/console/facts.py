@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
+from medfl_common.errors import RunError
 from medfl_common.plan.plan import Plan
 from medfl_common.run.decisions import PlanChanged, Stopped
 from medfl_common.run.events import (
@@ -21,6 +22,7 @@ from medfl_common.run.events import (
 )
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.following import NewLines
+from medfl_common.run.log import damaged
 from medfl_server.console.happened import Happened, happened
 from medfl_server.console.scores import Score, main_score, model_round, scores_of
 from medfl_server.console.thinned import Curves
@@ -54,11 +56,12 @@ class StudyFacts:
     """
 
     def __init__(self, files: RunFolder, plan: Plan) -> None:
-        self._lines = NewLines(files.log)
+        self._path, self._lines = files.log, NewLines(files.log)
         self.key, self.title = main_score(plan)
         self._forget()
 
     def _forget(self) -> None:
+        self._damage: RunError | None = None  # of a line, which is the last that was read
         self.n_made = self.n_empty = 0  # rounds; those without a quorum, at a stretch
         self.sites: dict[str, SiteFacts] = {}
         self.value, self.loss = Curves(), Curves()
@@ -73,11 +76,20 @@ class StudyFacts:
         self.stopped: Stopped | None = None  # by a person, with the best so far
 
     def read(self) -> None:
-        """Take the lines that are new; of a log that was rewritten all."""
+        """Take the lines that are new; of a log that was rewritten all.
+
+        RunError where a line is damaged, until another stands there.
+        """
         if self._lines.begin_again():
             self._forget()
+        if self._damage is not None:
+            raise self._damage
         for line in self._lines():
-            self._take(event_of(line))
+            try:
+                self._take(event_of(line))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                self._damage = damaged(self._lines.n, self._path)
+                raise self._damage from None
 
     def site(self, name: str) -> SiteFacts:
         """Give what is known of a hospital."""

@@ -1,5 +1,6 @@
 """The pages that follow: all studies, and one study. Parts are drawn once for all who look."""
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from medfl_common.console.live import Live
 from medfl_common.errors import MedflError
+from medfl_common.run.folder import RunFolder
 from medfl_server.console.attention import needs, rows
 from medfl_server.console.state import Followed, State, mark
 from medfl_server.console.svg import N_LOOKS, curve_svg, sample_svg, strip_svg
@@ -34,44 +36,51 @@ class Studies:
 
     def __init__(self, folders: Iterable[Path], render: Render) -> None:
         self._folders, self._render = [*folders], render
-        self._known: dict[str, Followed] = {}
+        self._lock = threading.Lock()  # pages, events and forms ask at once
+        self._known: dict[str, Followed] = {}  # replaced whole, never changed
         self._live: dict[str, Live] = {}
         self.live = Live(self._stamp, self._list)
 
     def names(self) -> list[str]:
         """List the studies that are there now."""
-        there = self._there()
-        self._known = {name: one for name, one in self._known.items() if one.folder in there}
-        taken = {one.folder for one in self._known.values()}
-        for folder in there:
-            if folder not in taken:
-                self._known[_free(folder.resolve().name, self._known)] = Followed(folder)
-        return sorted(self._known)
+        return sorted(self._now())
+
+    def _now(self) -> dict[str, Followed]:
+        with self._lock:
+            there = self._there()
+            known = {name: one for name, one in self._known.items() if one.folder in there}
+            taken = {one.folder for one in known.values()}
+            for folder in there:
+                if folder not in taken:
+                    known[_free(folder.resolve().name, known)] = Followed(folder)
+            self._known = known
+            return known
 
     def followed(self, name: str) -> Followed:
         """Give a study; KeyError where there is none of this name."""
-        if name not in self._known:
-            self.names()
-        return self._known[name]
+        known = self._known
+        return known[name] if name in known else self._now()[name]
 
     def live_of(self, name: str) -> Live:
         """Give the parts of a study's page."""
         one = self.followed(name)
-        if name not in self._live:
-            self._live[name] = Live(one.stamp, StudyParts(name, one, self._render))
-        return self._live[name]
+        with self._lock:
+            if name not in self._live:
+                self._live[name] = Live(one.stamp, StudyParts(name, one, self._render))
+            return self._live[name]
 
-    def _there(self) -> list[Path]:
+    def _there(self) -> dict[Path, None]:
         found = dict.fromkeys(
             path for folder in self._folders for path in [folder, *studies_below(folder)]
         )
-        return [path for path in found if mark(Followed(path).files.facts) is not None]
+        is_study = (path for path in found if mark(RunFolder(path).facts) is not None)
+        return dict.fromkeys(is_study)
 
     def _stamp(self) -> Hashable:
-        return tuple((name, self._known[name].stamp()) for name in self.names())
+        return tuple((name, one.stamp()) for name, one in sorted(self._now().items()))
 
     def _list(self) -> dict[str, str]:
-        found = [_summary(name, self._known[name]) for name in self.names()]
+        found = [_summary(name, one) for name, one in self._now().items()]
         found.sort(key=lambda row: (WORST.index(row["look"]), -row["n_needs"], row["name"]))
         return {"studies": self._render("studies_part.html.j2", rows=found)}
 
@@ -85,16 +94,18 @@ def _free(name: str, taken: dict[str, Followed]) -> str:
 
 
 def _summary(name: str, one: Followed) -> dict[str, Any]:
-    try:
-        state = one.state()
-    except (MedflError, OSError) as error:
-        what = error.what if isinstance(error, MedflError) else "its files cannot be read"
-        head = "Cannot be opened."
-        return {"name": name, "head": head, "rest": what, "look": "bad", "n_needs": 1}
-    said, n_needs = answer(state), len(needs(state, str(one.folder)))
+    with one.lock:  # its facts are counted in place
+        try:
+            state = one.state()
+        except (MedflError, OSError) as error:
+            what = error.what if isinstance(error, MedflError) else "its files cannot be read"
+            head = "Cannot be opened."
+            return {"name": name, "head": head, "rest": what, "look": "bad", "n_needs": 1}
+        said, n_needs = answer(state), len(needs(state, str(one.folder)))
+        made, n_rounds = state.facts.n_made, state.n_rounds
     return {
         "name": name, "head": said.head, "rest": said.rest, "look": said.look, "n_needs": n_needs,
-        "made": state.facts.n_made, "n_rounds": state.n_rounds,
+        "made": made, "n_rounds": n_rounds,
     }  # fmt: skip
 
 

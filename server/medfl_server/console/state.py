@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_common.errors import RunError
 from medfl_common.files import holder
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Finished
@@ -86,7 +87,13 @@ class Followed:
     def state(self) -> State:
         """Read what is new. Raises MedflError where the study cannot be opened."""
         with self.lock:
-            return self._state()
+            try:
+                return self._state()
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise RunError(
+                    "a file of this study is damaged",
+                    todo=f"medfl-server doctor {self.folder.name} says which",
+                ) from None
 
     def _pid(self) -> str:
         try:

@@ -41,10 +41,11 @@ def read_comparisons(folder: Path) -> dict[str, Compared]:
     return {name: one for name, one in found.items() if one is not None and one.site == name}
 
 
-def note_compared(folder: Path, site: str, by: str) -> str:
+def note_compared(folder: Path, site: str, by: str, seen: str = "") -> str:
     """Note that somebody has compared a hospital's fingerprint; give the fingerprint.
 
-    Raises ConfigError for a hospital that is not enrolled, and for who has no name.
+    Raises ConfigError for a hospital that is not enrolled, for who has no name, and where the
+    hospital has another fingerprint by now than the one `seen`; empty: it is not asked.
     """
     by = by.encode(errors="replace").decode().strip()
     if not by or len(by) > MOST:
@@ -58,6 +59,11 @@ def note_compared(folder: Path, site: str, by: str) -> str:
             enrolled = ", ".join(roster) or "none"
             raise ConfigError(f"{site} is not enrolled; enrolled: {enrolled}")
         shown = roster[site].fingerprint
+        if seen not in ("", shown):
+            raise ConfigError(
+                f"{site} has other keys by now: {shown}, and not {seen}",
+                todo="have the hospital read its fingerprint once more", data="nothing was noted",
+            )  # fmt: skip
         known = {other.fingerprint for other in roster.values()}
         kept = {key: one for key, one in _read(folder).items() if key in known}
         noted = {**kept, shown: Compared(site, by, round(time.time(), 3))}

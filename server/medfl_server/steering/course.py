@@ -76,11 +76,16 @@ def extend(folder: Path, n_rounds: int, by: str = "") -> list[str]:
     return _told(plan_change.extend(folder, n_rounds, by), folder)
 
 
-def amend(folder: Path, settings: "dict[str, Value]", by: str = "") -> list[str]:
-    """Change the plan of a study that does not run, from its next round on."""
+def amend(
+    folder: Path, settings: "dict[str, Value]", by: str = "", seen: str = ""
+) -> list[str]:  # fmt: skip
+    """Change the plan of a study that does not run, from its next round on.
+
+    ConfigError where the plan has another hash by now than the one `seen`; empty: it is not asked.
+    """
     from medfl_server.study import plan_change
 
-    return _told(plan_change.amend(folder, settings, by), folder)
+    return _told(plan_change.amend(folder, settings, by, seen), folder)
 
 
 def _told(changed: "Changed", folder: Path) -> list[str]:

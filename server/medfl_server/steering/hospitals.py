@@ -64,14 +64,17 @@ def admit(
     enrolment.enrol_keys(folder, name, keys, replace)
     _note(study, name, before, shown, by)
     if is_compared:
-        compare(folder, name, by)
+        compare(folder, name, by, shown)
     return [f"{name} is enrolled with {shown}"]
 
 
-def compare(folder: Path, name: str, by: str = "") -> list[str]:
-    """Note that `by` has compared an enrolled hospital's fingerprint with it by telephone."""
+def compare(folder: Path, name: str, by: str = "", seen: str = "") -> list[str]:
+    """Note that `by` has compared an enrolled hospital's fingerprint with it by telephone.
+
+    ConfigError where the keys have another fingerprint by now than `seen`; empty: any is noted.
+    """
     study, by = open_study(folder), by or user_name()
-    shown = note_compared(folder, name, by)
+    shown = note_compared(folder, name, by, seen)
     study.log.add(RosterChanged.of("fingerprint compared", name, shown, by))
     return [f"noted: {name} has read {shown} by telephone, and it is the same; compared by {by}"]
 

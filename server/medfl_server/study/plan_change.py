@@ -49,10 +49,11 @@ def extend(folder: Path, n_rounds: int, by: str = "") -> Changed:
     return amend(folder, {"federation.rounds": plan.federation.rounds + n_rounds}, by)
 
 
-def amend(folder: Path, settings: Changes, by: str = "") -> Changed:
+def amend(folder: Path, settings: Changes, by: str = "", seen: str = "") -> Changed:
     """Change settings of a study that does not run, for `by`; empty: the user of this machine.
 
-    Raises ConfigError for one that belongs to the study, RunError where nothing would follow.
+    Raises ConfigError for one that belongs to the study, and where the plan has another hash by now
+    than the one `seen` (empty: it is not asked); RunError where nothing would follow.
     """
     for key in settings:
         _check_key(key)
@@ -60,6 +61,7 @@ def amend(folder: Path, settings: Changes, by: str = "") -> Changed:
     with locked(folder, rest):
         study = open_study(folder)
         before, made = study.plan, study.log.read(RoundMade)
+        _check_seen(before, seen)
         round_ = made[-1].round if made else 0
         text, now = rewrite(study.files.plan_file.read_text("utf-8-sig"), before, settings)
         check_plan(now, "the changed plan")
@@ -104,6 +106,14 @@ def _check_key(key: str) -> None:
         todo="for another question, network, split or seed: medfl-server branch makes a new study "
         "that starts from this one's model",
     )
+
+
+def _check_seen(plan: Plan, seen: str) -> None:
+    if seen not in ("", plan.hash()):
+        raise ConfigError(
+            "the plan is another by now", todo="look at the change once more",
+            data="nothing was changed",
+        )  # fmt: skip
 
 
 def _check_goes_on(study: Study, now: Plan, round_: int, changes: list[Change]) -> None:

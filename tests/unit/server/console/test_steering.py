@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import MakePlan
@@ -11,8 +12,12 @@ from medfl_common import chain
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.files import Json
 from medfl_common.ops.invitation import read_invitation
+from medfl_common.run.folder import RunFolder
+from medfl_server.console import acts
+from medfl_server.console.apart import amend_apart
 from medfl_server.roster.certificates import create_authority
 from medfl_server.roster.invitations import states
+from medfl_server.steering import course
 from medfl_server.study.pause_wish import wish_in
 from medfl_server.study.run_directory import Study, create_study, open_study
 from medfl_sim.local.deployment import run_here
@@ -32,6 +37,10 @@ def study(make_plan: MakePlan, tmp_path: Path) -> Study:
 def person(study: Study) -> Browser:
     """A coordinator's browser."""
     return browser(study.folder)
+
+
+def between(text: str, before: str, after: str = '"') -> str:
+    return text.split(before)[1].split(after)[0]
 
 
 def record(folder: Path) -> list[tuple[str, str]]:
@@ -105,12 +114,34 @@ def test_a_fingerprint_is_noted_as_compared_only_with_the_tick(
     create_identity(tmp_path / "north", "north")
     run_here("server", "enrol", folder, "north", tmp_path / "north" / "identity.pub")
     person = browser(folder)
-    assert "The fingerprint of 1 is not compared" in person.get(f"{HERE}/roster").text
+    page = person.get(f"{HERE}/roster").text
+    assert "The fingerprint of 1 is not compared" in page
+    form = {"name": "north", "fingerprint": between(page, 'name="fingerprint" value="')}
 
-    assert person.post(f"{HERE}/compare", name="north").status_code == 409
-    assert person.post(f"{HERE}/compare", name="north", same="yes").status_code == 200
+    assert person.post(f"{HERE}/compare", **form).status_code == 409
+    assert person.post(f"{HERE}/compare", name="north", same="yes").status_code == 404
+    assert person.post(f"{HERE}/compare", **form, same="yes").status_code == 200
 
     assert "by Ada (console) on" in person.get(f"{HERE}/roster").text
+
+
+def test_keys_that_came_after_the_page_are_not_noted_as_compared(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    create_study(folder, make_plan())
+    for keys in ("old", "new"):
+        create_identity(tmp_path / keys, "north")
+    run_here("server", "enrol", folder, "north", tmp_path / "old" / "identity.pub")
+    person = browser(folder)
+    seen = between(person.get(f"{HERE}/roster").text, 'name="fingerprint" value="')
+    run_here("server", "enrol", folder, "north", tmp_path / "new" / "identity.pub", "--replace")
+
+    told = person.post(f"{HERE}/compare", name="north", fingerprint=seen, same="yes")
+
+    assert told.status_code == 409
+    assert f"and not {seen}. nothing was noted" in told.text
+    assert not RunFolder(folder).compared.exists()
 
 
 def test_an_invitation_is_saved_once_by_who_made_it(make_plan: MakePlan, tmp_path: Path) -> None:
@@ -144,6 +175,25 @@ def test_more_rounds_are_shown_first_and_made_when_confirmed(study: Study, perso
     assert "federation.rounds: 14 -&gt; 20" in done.text
     assert open_study(study.folder).plan.federation.rounds == 20
     assert person.post(f"{page}/make").status_code == 404
+
+
+def test_a_change_is_not_made_of_a_plan_that_became_another_since_it_was_seen(
+    study: Study, person: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*change: Any) -> list[str]:
+        course.amend(study.folder, {"training.lr": 0.5}, "Ben")
+        return amend_apart(*change)
+
+    monkeypatch.setattr(acts, "amend_apart", meanwhile)
+    told = person.post(f"{HERE}/look-at-change", rounds="6")
+    page = between(told.text, 'class="button" href="')
+
+    late = person.post(f"{page}/make")
+
+    assert late.status_code == 409
+    assert "the plan is another by now. nothing was changed" in late.text
+    plan = open_study(study.folder).plan
+    assert (plan.federation.rounds, plan.training.lr) == (14, 0.5)
 
 
 def test_a_viewer_sees_no_form_and_each_act_of_theirs_is_refused_and_recorded(
