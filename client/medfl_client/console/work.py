@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.console.hands import Hands
+from medfl_common.console.offered import UnknownEndError
 from medfl_common.errors import MedflError, RunError
 
 MOST_WORDS = 300  # lines and tables that are kept
@@ -48,10 +49,11 @@ class Work:
         return self._is_over.is_set()
 
     def wait(self, timeout_s: float = SHORT_S) -> Mapping[str, Any]:
-        """Give what it ended with; raises its MedflError, or RunError where it takes too long."""
+        """Give what it ended with; raises its MedflError, or UnknownEndError after this time."""
         if not self._is_over.wait(timeout_s):
-            raise RunError(
-                f"{self.what} takes longer than {timeout_s:.0f} s", todo="look again in a while"
+            raise UnknownEndError(
+                f"{self.what} takes longer than {timeout_s:.0f} s, and may still end well",
+                todo="look again in a while, before you do it once more",
             )
         if self.failed is not None:
             raise self.failed
