@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 from tests.consoles import come_in
 from tests.unit.common.small_console import Small
 
 from medfl_common.chain import read_lines
 from medfl_common.console.doors import Doors, Visitor
 from medfl_common.console.offered import Args, Done, UnknownEndError
+from medfl_common.console.proxy import Proxy, address_of
 from medfl_common.errors import RunError
 from medfl_common.files import Json
 
@@ -87,3 +89,10 @@ def test_a_page_that_fails_is_not_shown_and_nothing_was_to_be_done(small: Small)
     assert answer.status_code == 500
     assert "<h1>This cannot be shown</h1>" in answer.text
     assert browser.get("/pause").status_code == 405
+
+
+def test_the_address_is_what_the_proxy_adds_not_what_a_browser_sends_before() -> None:
+    headers = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"7.7.7.7, 10.0.0.9")]
+    request = Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 1)})
+
+    assert address_of(request, Proxy("x-remote-user", frozenset({"127.0.0.1"}))) == "10.0.0.9"
