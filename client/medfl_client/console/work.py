@@ -39,6 +39,7 @@ class Work:
         self.failed: MedflError | None = None
         self.version = 0
         self._is_over = threading.Event()
+        self._turn, self._is_given_back = threading.Lock(), False
         self._hands, self._process = hands, hands.take()
         self._send({"what": what, "folder": str(folder), "by": by, **more})
         threading.Thread(target=self._follow, name=f"work {what}", daemon=True).start()
@@ -75,8 +76,10 @@ class Work:
             self._is_over.wait(0.05)
 
     def stop(self) -> None:
-        """End it; what it has written is whole."""
-        self._process.terminate()
+        """End it; what it has written is whole. Once it is over, others have the process."""
+        with self._turn:
+            if not self._is_given_back:
+                self._process.terminate()
 
     def _send(self, facts: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -91,6 +94,8 @@ class Work:
         for line in self._process.stdout:
             self._take(json.loads(line))
             if self.end is not None or self.failed is not None:
+                with self._turn:
+                    self._is_given_back = True
                 self._hands.give_back(self._process)
                 break
             self.version += 1
