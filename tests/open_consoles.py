@@ -4,9 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -75,3 +78,62 @@ class Opened:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(30)
+
+
+class Cut:
+    """A way to a port of this machine that can be cut; it gives on what both sides say.
+
+    Args:
+        port: Where it leads.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._is_cut = False
+
+    def __enter__(self) -> Self:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End all connections; new ones end at once."""
+        self._is_cut = True
+        for one in [one for pair in self._pairs for one in pair]:
+            _shut(one)
+
+    def mend(self) -> None:
+        """Let connections pass again."""
+        self._is_cut = False
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listening.accept()
+            except OSError:  # the block has ended
+                return
+            if self._is_cut:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._port))
+            self._pairs.append((near, far))
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=_give_on, args=ends, daemon=True).start()
+
+
+def _give_on(source: socket.socket, to: socket.socket) -> None:
+    with suppress(OSError):
+        while said := source.recv(65536):
+            to.sendall(said)
+    _shut(to)
+
+
+def _shut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

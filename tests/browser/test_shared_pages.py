@@ -1,11 +1,12 @@
 """What both consoles share, in a real browser."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from tests.browser.windows import Windows
-from tests.open_consoles import Opened
+from tests.open_consoles import Cut, Opened
 from tests.unit.common.small_console import ROLES
 
 from medfl_common.console.users import put_user
@@ -32,14 +33,30 @@ def test_a_page_follows_by_itself_keeps_typed_text_and_says_when_no_word_comes(
         typed = page.get_by_label("Reason").input_value()
 
         opened.stop(signal.SIGKILL)
+        killed = time.monotonic()
         page.locator("#fresh.lost").wait_for(timeout=60_000)
-        lost = page.locator("#fresh").inner_text()
+        took_s, lost = time.monotonic() - killed, page.locator("#fresh").inner_text()
         port = int(opened.address.rpartition(":")[2])
-    with Opened.small(tmp_path, port=port):
-        page.get_by_text("open the page again").first.wait_for()
+    with Opened.small(tmp_path, port=port):  # it knows nobody, so the way leads to the entrance
+        page.get_by_role("heading", name="Sign in").wait_for()
 
     assert (heard, typed) == ("round 7 of 9", "half a sen")
     assert "No word from the console since" in lost
+    assert took_s < 15  # not the 25 s of silence
+
+
+def test_a_page_whose_way_to_the_console_was_cut_follows_again_by_itself(
+    windows: Windows, tmp_path: Path
+) -> None:
+    with Opened.small(tmp_path) as opened, Cut(int(opened.address.rpartition(":")[2])) as way:
+        page = windows.enter(opened.link("viewer").replace(opened.address, way.address)).page
+        page.get_by_text("nothing yet").first.wait_for()
+        way.cut()
+        page.locator("#fresh.lost").wait_for(timeout=15_000)
+        (tmp_path / "followed").write_text("round 8")
+        way.mend()
+        page.get_by_text("round 8").first.wait_for()
+        page.locator("#fresh:not(.lost)").wait_for()
 
 
 def test_the_keyboard_alone_signs_in_acts_and_signs_out(windows: Windows, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Acts:
             Action(f"{of}/approve", "approve", self._approve, (MANAGER, OFFICER, BOTH),
                    lambda args: f"/study/{args['study']}/plan/", ("hash",)),
             Action(f"{of}/budget", "confirm the budget", self._budget, OF_SECURITY,
-                   lambda args: f"/study/{args['study']}/plan/"),
+                   lambda args: f"/study/{args['study']}/plan/", ("shown",)),
             Action(f"{of}/start", "start the client", self._start, OF_DATA, _client),
             Action(f"{of}/pause", "pause the client", self._pause, OF_DATA, _client),
             Action(f"{of}/withdraw", "withdraw", self._withdraw, OF_SECURITY, _client),
@@ -101,10 +101,9 @@ class Acts:
         return begin
 
     def _answer(self, args: Args, form: Args, visitor: Visitor) -> Done:
-        number = form.get("n", "")
         text = form.get("answer", "").strip()
         work = self._work(args)
-        work.answer(int(number) if number.isdigit() else 0, text)
+        work.answer(number_of(form.get("n", "")), text)
         return _on(work)
 
     def _stop(self, args: Args, form: Args, visitor: Visitor) -> Done:
@@ -144,7 +143,12 @@ class Acts:
     def _who_approves(self, study: Study, facts: Mapping[str, Any], visitor: Visitor) -> str:
         """Name who approves; empty: a second person has to agree."""
         site = study.site
-        if site is None or not site.policy.two_persons:
+        if site is None:
+            raise ConfigError(
+                "site.yaml cannot be read, so nobody knows whether one person approves or two",
+                todo="put it right; medfl-client doctor says what is wrong in it", data=UNCHANGED,
+            )  # fmt: skip
+        if not site.policy.two_persons:
             if visitor.role not in OF_SECURITY:
                 raise ConfigError(
                     f"the {OFFICER} approves plans here", todo="ask that person", data=UNCHANGED
@@ -154,8 +158,15 @@ class Acts:
         return "" if both is None else " and ".join(f"{w.who} ({w.role})" for w in both)
 
     def _budget(self, args: Args, form: Args, visitor: Visitor) -> Done:
+        """Raise the budget to what the person read, and to nothing else."""
+        shown = form.get("shown", "")
+        if not shown:
+            raise ConfigError(
+                "the form does not say which budget was shown", todo="press the button of the page",
+                data=UNCHANGED,
+            )  # fmt: skip
         folder = self._hospital.study(args["study"]).folder
-        return Done(str(self._works.do("budget", folder, _by(visitor))["said"]))
+        return Done(str(self._works.do("budget", folder, _by(visitor), shown=shown)["said"]))
 
     def _start(self, args: Args, form: Args, visitor: Visitor) -> Done:
         process = start_client(self._hospital.folder)
@@ -202,6 +213,11 @@ def _file(path: Path, kind: str) -> tuple[bytes, str, str]:
         return path.read_bytes(), kind, path.name
     except FileNotFoundError:
         raise KeyError(path.name) from None
+
+
+def number_of(text: str) -> int:
+    """Read a question's number; 0: it is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _on(work: Work) -> Done:

@@ -48,7 +48,8 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
     kept.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     works, admission = Works(), Admission()
     plans = Plans(lambda of: works.do("plan", of))
-    words = TwoPersons(kept.first_words, (MANAGER, OFFICER))
+    doors = doors or Doors()
+    words = TwoPersons(kept.first_words, (MANAGER, OFFICER), mark_of=lambda who: doors.mark_of(who))
     acts = Acts(hospital, works, plans, words)
     console: Console
     pages = Pages(
@@ -56,7 +57,7 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
         lambda template, **values: console.render(template, **values),
     )  # fmt: skip
     console = Console(
-        "Hospital", TEMPLATES, pages.all(), acts.all(), note_in(kept.actions), doors or Doors(),
+        "Hospital", TEMPLATES, pages.all(), acts.all(), note_in(kept.actions), doors,
         acts.downloads(),
     )  # fmt: skip
     return Room(console, works, kept)

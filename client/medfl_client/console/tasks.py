@@ -3,6 +3,7 @@
 Imports are inside: a worker loads what its own task needs.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ def plan(request: Request) -> dict[str, Any]:
         "is_done": waiting.is_done, "is_allowed": waiting.is_allowed,
         "question": waiting.question, "two_persons": policy.two_persons,
         "told": waiting.told.facts, "cost": cost.facts, "asks": asks, "stops": stops,
+        "asks_digest": digest_of(asks),
     }  # fmt: skip
 
 
@@ -129,14 +131,27 @@ def approve(request: Request) -> dict[str, Any]:
 
 
 def budget(request: Request) -> dict[str, Any]:
-    """Confirm the budget of site.yaml."""
+    """Confirm the budget of site.yaml, as it was shown; raises ConfigError where it is another."""
     from medfl_client.commands.budget import set_from_site_file
 
+    def is_as_shown(question: str) -> bool:
+        if digest_of(question) != request.facts["shown"]:
+            raise ConfigError(
+                "site.yaml says another budget than the page did, or another is in force by now",
+                todo="read the page again, and raise that one", data="nothing was changed",
+            )  # fmt: skip
+        return True
+
     told = Told()
-    is_set = set_from_site_file(request.folder, lambda question: True, told, request.by)
+    is_set = set_from_site_file(request.folder, is_as_shown, told, request.by)
     told.tell(request.screen)
     said = "The budget of site.yaml is in force." if is_set else "Nothing was changed."
     return {"said": said}
+
+
+def digest_of(words: str) -> str:
+    """Give what a form sends back of the words that were shown."""
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def withdraw(request: Request) -> dict[str, Any]:

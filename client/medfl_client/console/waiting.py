@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.console.hospital import Stamp, Study, mark
+from medfl_common.console.reading import in_words
 from medfl_common.errors import MedflError
 from medfl_common.ui.told import Told
 
@@ -70,8 +71,8 @@ class Plans:
     def _read(self, study: Study, stamp: Stamp) -> None:
         try:
             seen = Seen(self._make(study.folder))
-        except MedflError as error:
-            seen = Seen(error=error)
+        except (MedflError, OSError) as error:  # no process could be made, too
+            seen = Seen(error=in_words(error))
         with self._lock:
             if seen.error is not None:
                 self._again[study.folder] = time.monotonic() + AGAIN_S

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.console.hands import Hands
+from medfl_common.console.offered import UnknownEndError
 from medfl_common.errors import MedflError, RunError
 
 MOST_WORDS = 300  # lines and tables that are kept
@@ -38,6 +39,7 @@ class Work:
         self.failed: MedflError | None = None
         self.version = 0
         self._is_over = threading.Event()
+        self._turn, self._is_given_back = threading.Lock(), False
         self._hands, self._process = hands, hands.take()
         self._send({"what": what, "folder": str(folder), "by": by, **more})
         threading.Thread(target=self._follow, name=f"work {what}", daemon=True).start()
@@ -48,10 +50,11 @@ class Work:
         return self._is_over.is_set()
 
     def wait(self, timeout_s: float = SHORT_S) -> Mapping[str, Any]:
-        """Give what it ended with; raises its MedflError, or RunError where it takes too long."""
+        """Give what it ended with; raises its MedflError, or UnknownEndError after this time."""
         if not self._is_over.wait(timeout_s):
-            raise RunError(
-                f"{self.what} takes longer than {timeout_s:.0f} s", todo="look again in a while"
+            raise UnknownEndError(
+                f"{self.what} takes longer than {timeout_s:.0f} s, and may still end well",
+                todo="look again in a while, before you do it once more",
             )
         if self.failed is not None:
             raise self.failed
@@ -73,8 +76,10 @@ class Work:
             self._is_over.wait(0.05)
 
     def stop(self) -> None:
-        """End it; what it has written is whole."""
-        self._process.terminate()
+        """End it; what it has written is whole. Once it is over, others have the process."""
+        with self._turn:
+            if not self._is_given_back:
+                self._process.terminate()
 
     def _send(self, facts: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -89,6 +94,8 @@ class Work:
         for line in self._process.stdout:
             self._take(json.loads(line))
             if self.end is not None or self.failed is not None:
+                with self._turn:
+                    self._is_given_back = True
                 self._hands.give_back(self._process)
                 break
             self.version += 1

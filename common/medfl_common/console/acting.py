@@ -9,17 +9,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from medfl_common.console.actions import ASKED, DONE, REFUSED
+from medfl_common.console.actions import ASKED, DONE, REFUSED, UNKNOWN
 from medfl_common.console.doors import Visitor
-from medfl_common.console.offered import Action, Done
+from medfl_common.console.offered import Action, Done, UnknownEndError
 from medfl_common.console.reading import Answer, args_of, in_words
-from medfl_common.errors import MedflError, RunError
+from medfl_common.errors import MedflError
 from medfl_common.files import Json
 
 if TYPE_CHECKING:
     from medfl_common.console.app import Console
 
 MOST_FORM = 256 * 1024  # bytes; an invitation and keys are pasted
+MOST_NOTED, MOST_SAID = 500, 2000  # characters of a value, or a sentence, in a line of the record
+IS_UNKNOWN = "It is not known whether this was done"
 NOT_YOURS = "Your role may look, not act."
 NOT_OF_HERE = "The form is not of this session: send it again."
 
@@ -41,6 +43,10 @@ def action_answer(console: "Console", action: Action) -> Answer:
             return console.told(visitor, str(refused), status=403)
         except KeyError:
             return console.told(visitor, "There is no such thing any more.", status=404)
+        except _UnnotedError as error:
+            return console.of_error(visitor, error.told, 409, title="It was done")
+        except UnknownEndError as error:
+            return console.of_error(visitor, error, 409, title=IS_UNKNOWN)
         except (MedflError, OSError) as error:
             return console.of_error(visitor, in_words(error), 409)
         then = done.then or action.back(args)
@@ -55,6 +61,15 @@ class _Refused(Exception):  # noqa: N818
     """A person may not do it, or not by this form."""
 
 
+class _UnnotedError(Exception):
+    """It was done, and the record takes no line of it."""
+
+    def __init__(self, told: MedflError) -> None:
+        super().__init__(told.what)
+        what = f"The record of actions lacks its end: {told.what}"
+        self.told = MedflError(what, todo=told.todo, data=told.data)
+
+
 class _Attempt:
     """One person's attempt at one action."""
 
@@ -64,28 +79,27 @@ class _Attempt:
     ) -> None:  # fmt: skip
         self._console, self._action, self._visitor = console, action, visitor
         self._args, self._form = args, form
-        noted = {name: form[name] for name in action.noted if name in form}
-        self._facts: dict[str, Json] = {**args, **noted, "action": secrets.token_hex(8)}
+        noted = {**args, **{name: form[name] for name in action.noted if name in form}}
+        cut: dict[str, Json] = {name: value[:MOST_NOTED] for name, value in noted.items()}
+        self._facts: dict[str, Json] = {**cut, "action": secrets.token_hex(8)}
 
     def make(self) -> Done:
         """Do it, between two lines of the record; nothing is done where the first is not taken."""
         why = self._why_not()
         if why:
-            self._note(REFUSED, why)
+            if self._console.refusals.may_note(self._visitor.csrf, self._visitor):
+                self._note(REFUSED, why)
             raise _Refused(why)
         self._note(ASKED, "")
         try:
             done = self._action.act(self._args, self._form, self._visitor)
         except Exception as error:
-            what = "there is no such thing" if type(error) is KeyError else in_words(error).what
-            self._note(REFUSED, what)
+            self._note(*_ended_by(error))
             raise
         try:
             self._note(DONE, done.sentence)
         except (MedflError, OSError) as error:
-            told = in_words(error)
-            what = f"it was done, but the record of actions takes no line: {told.what}"
-            raise RunError(what, todo=told.todo) from None
+            raise _UnnotedError(in_words(error)) from None
         return done
 
     def _why_not(self) -> str:
@@ -95,8 +109,17 @@ class _Attempt:
         return "" if secrets.compare_digest(token, self._visitor.csrf.encode()) else NOT_OF_HERE
 
     def _note(self, result: str, said: str) -> None:
-        facts = {**self._facts, "result": result, "said": said}
+        self._console.note_refusals()
+        facts = {**self._facts, "result": result, "said": said[:MOST_SAID]}
         self._console.note(self._visitor, self._action.what, facts)
+
+
+def _ended_by(error: Exception) -> tuple[str, str]:
+    """Give the result and the sentence of what an error has ended."""
+    if type(error) is KeyError:
+        return REFUSED, "there is no such thing"
+    is_known = isinstance(error, MedflError | OSError) and not isinstance(error, UnknownEndError)
+    return REFUSED if is_known else UNKNOWN, in_words(error).what
 
 
 async def read_form(request: Request, most: int = MOST_FORM) -> dict[str, str] | None:

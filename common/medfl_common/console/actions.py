@@ -10,7 +10,7 @@ from medfl_common.console.offered import Note
 from medfl_common.files import Json
 
 OF_RESULT = ("action", "reason", "result", "said")  # the other facts say what it was done to
-ASKED, DONE, REFUSED = "asked", "done", "refused"  # results
+ASKED, DONE, REFUSED, UNKNOWN = "asked", "done", "refused", "unknown"  # results
 
 
 def note_in(path: Path) -> Note:

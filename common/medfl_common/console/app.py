@@ -5,6 +5,7 @@ it calls what the command calls, and is in the record of actions, also where it 
 """
 
 import dataclasses
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from medfl_common.console.acting import action_answer
+from medfl_common.console.acting import IS_UNKNOWN, action_answer
+from medfl_common.console.actions import REFUSED
 from medfl_common.console.doors import Doors, Visitor
 from medfl_common.console.entrance import entrance_routes
 from medfl_common.console.events import events_answer
@@ -26,11 +28,14 @@ from medfl_common.console.guard import Guarded
 from medfl_common.console.offered import Action, Download, Note, Page
 from medfl_common.console.proxy import Proxy, address_of
 from medfl_common.console.reading import download_answer, page_answer
+from medfl_common.console.refusals import Refusals
 from medfl_common.console.users import Users
 from medfl_common.errors import MedflError
+from medfl_common.files import Json
 from medfl_common.visible import visible
 
 HERE = Path(__file__).parent
+NOT_SHOWN, NOT_DONE = "This cannot be shown", "This was not done"
 NO_ANSWER = {
     404: "There is no such page.",
     405: "This is done by a button, not by an address.",
@@ -68,12 +73,14 @@ class Console:
     users: Users | None = None
     proxy: Proxy | None = None
     environment: Environment = field(init=False)
+    refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the templates; whatever they are given is escaped."""
         loader = ChoiceLoader(
             [FileSystemLoader(self.templates), FileSystemLoader(HERE / "templates")]
         )
+        self.refusals = Refusals(self.doors.clock)
         self.environment = Environment(
             loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
             finalize=lambda x: visible(x, keep="\n\t") if type(x) is str else x,
@@ -121,25 +128,52 @@ class Console:
 
     def told(
         self, visitor: Visitor | None, what: str, then: str = "/", status: int = 200,
-        todo: str = "", is_read: bool = False,
+        todo: str = "", is_read: bool = False, title: str = "",
     ) -> Response:  # fmt: skip
-        """Say one thing, and lead on; `is_read`: of a page that was asked for, not of an action."""
+        """Say one thing, and lead on.
+
+        Args:
+            visitor: To whom.
+            what: The sentence.
+            then: Where to go on.
+            status: Of the answer.
+            todo: What to do.
+            is_read: It is of a page that was asked for, not of an action.
+            title: Above it; empty: by the status.
+        """
+        is_bad = status >= 400
+        title = title or (NOT_SHOWN if is_read else NOT_DONE if is_bad else "Done")
         html = self.render(
             "told.html.j2", visitor=visitor, csrf=visitor.csrf if visitor else "", what=what,
-            todo=todo, then=then, is_bad=status >= 400, is_read=is_read, path="",
+            todo=todo, then=then, is_bad=is_bad, title=title, path="",
         )  # fmt: skip
         return HTMLResponse(html, status)
 
     def of_error(
-        self, visitor: Visitor, error: MedflError, status: int, is_read: bool = False
-    ) -> Response:
+        self, visitor: Visitor, error: MedflError, status: int, is_read: bool = False,
+        title: str = "",
+    ) -> Response:  # fmt: skip
         """Say what is wrong, what became of the data, and what to do."""
         what = ". ".join(filter(None, (error.what, error.data)))
-        return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read)
+        return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read,
+                         title=title)  # fmt: skip
+
+    def note_refusals(self) -> None:
+        """Write of whoever had more refused tries in a minute than lines how many more."""
+        for visitor, n in self.refusals.ended():
+            facts: dict[str, Json] = {
+                "action": secrets.token_hex(8), "result": REFUSED,
+                "said": f"and {n} more within a minute",
+            }  # fmt: skip
+            self.note(visitor, "refused tries", facts)
 
     def _in_words(self, status: int) -> Callable[[Request, Exception], Response]:
         def answer(request: Request, error: Exception) -> Response:
             visitor = self.visitor_of(request, is_asking=False)
-            return self.told(visitor, NO_ANSWER[status], status=status, is_read=status == 404)
+            is_read = status == 404 or request.method in ("GET", "HEAD")
+            title = IS_UNKNOWN if status == 500 and not is_read else ""
+            return self.told(
+                visitor, NO_ANSWER[status], status=status, is_read=is_read, title=title
+            )
 
         return answer

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from medfl_common.errors import MedflError
 if TYPE_CHECKING:
     from medfl_common.console.app import Console
 
+NAME = re.compile(r"[\w-]*", re.ASCII)  # of a part; nothing else is sent back in an event
 POLL_S, ALIVE_S = 0.5, 10.0
 
 
@@ -78,4 +80,7 @@ def _seen(request: Request) -> dict[str, int]:
     """Read which version of each part the viewer has: of its last event, or of its page."""
     told = request.headers.get("last-event-id") or request.query_params.get("v", "")
     pairs = (pair.partition(":") for pair in told[:10_000].split(","))
-    return {name: int(n) for name, _, n in pairs if n.isascii() and n.isdigit() and len(n) < 18}
+    return {
+        name: int(n) for name, _, n in pairs
+        if NAME.fullmatch(name) and n.isascii() and n.isdigit() and len(n) < 18
+    }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from medfl_common.console.doors import Visitor
 from medfl_common.console.live import Live
+from medfl_common.errors import MedflError
 from medfl_common.files import Json
 
 Args = Mapping[str, str]  # of the path, or of a form
@@ -56,6 +57,10 @@ class Done:
 
     sentence: str
     then: str = ""  # a path; empty: back to where the form was
+
+
+class UnknownEndError(MedflError):
+    """An action has not ended in time, and may still happen."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def address_of(request: Request, proxy: Proxy | None) -> str:
     own = request.client.host if request.client else ""
     if proxy is None or not proxy.is_asking(request):
         return own
-    said = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    # Both a browser and the proxy may send a line of it: what the proxy adds stands last.
+    said = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
     try:
         return str(ipaddress.ip_address(said))
     except ValueError:

@@ -1,7 +1,8 @@
 """Approvals that need two people of two roles: the first word waits for the second.
 
 Both must have signed in as themselves, by a password or a proxy: whoever starts a console can make
-a link in any name. A first word counts for one thing as it is, by its digest, for seven days.
+a link in any name. A first word counts for one thing as it is, by its digest, for seven days, and
+only as long as its author has the role and password of that day.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medfl_common.console.doors import Visitor
+from medfl_common.console.doors import Visitor, unmarked
 from medfl_common.errors import ConfigError
 from medfl_common.files import alone, write_private
 
@@ -25,6 +26,7 @@ class Word:
     role: str
     how: str
     at: float  # Unix time
+    mark: str = ""  # of the person's role and password then; see Users.mark_of
 
 
 class TwoPersons:
@@ -34,12 +36,15 @@ class TwoPersons:
         path: The file.
         roles: The two roles, one person of each.
         clock: Unix time.
+        mark_of: Gives what changes with a person's role or password; see Users.mark_of.
     """
 
     def __init__(
-        self, path: Path, roles: tuple[str, str], clock: Callable[[], float] = time.time
-    ) -> None:
+        self, path: Path, roles: tuple[str, str], clock: Callable[[], float] = time.time,
+        mark_of: Callable[[str], str] = unmarked,
+    ) -> None:  # fmt: skip
         self._path, self._roles, self._clock = path, roles, clock
+        self._mark_of = mark_of
 
     def waiting(self, what: str, subject: str) -> Word | None:
         """Give the first person's word for this, as long as the second one's is missing.
@@ -53,7 +58,9 @@ class TwoPersons:
     def agree(self, what: str, subject: str, visitor: Visitor) -> tuple[Word, Word] | None:
         """Take a person's word; give both once there are two, else None. Raises ConfigError."""
         self._check(visitor)
-        word = Word(visitor.who, visitor.role, visitor.how, self._clock())
+        word = Word(
+            visitor.who, visitor.role, visitor.how, self._clock(), self._mark_of(visitor.who)
+        )
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with alone(self._path.parent):
             words = self._read()
@@ -99,7 +106,8 @@ class TwoPersons:
         except (ValueError, TypeError, AttributeError):
             return {}  # whoever has given a word gives it again
         oldest = self._clock() - LASTS_S
-        return {key: word for key, word in words.items() if word.at > oldest}
+        return {key: word for key, word in words.items()
+                if word.at > oldest and word.mark == self._mark_of(word.who)}  # fmt: skip
 
     def _write(self, words: Mapping[str, Word]) -> None:
         facts = {key: asdict(word) for key, word in words.items()}

@@ -210,6 +210,10 @@ def test_a_damaged_version_of_a_part_is_no_error(small: Small) -> None:
 
     from medfl_common.console.events import _seen
 
-    scope = {"type": "http", "query_string": b"v=a:7,b:x,c:%C2%B2,:9,d", "headers": []}
+    scope = {
+        "type": "http",
+        "query_string": b"v=a:7,b:x,c:%C2%B2,:9,d,e%0Adata%3A%20x:1",
+        "headers": [],
+    }
 
     assert _seen(Request(scope)) == {"a": 7, "": 9}

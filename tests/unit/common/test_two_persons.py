@@ -6,6 +6,7 @@ import pytest
 
 from medfl_common.console.doors import Visitor
 from medfl_common.console.two_persons import LASTS_S, TwoPersons
+from medfl_common.console.users import Users, put_user, remove_user
 from medfl_common.errors import ConfigError
 
 ROLES = ("data manager", "security officer")
@@ -75,4 +76,24 @@ def test_a_damaged_file_gives_no_approval(path: Path) -> None:
     two.agree("approve", "hash", ADA)
     path.write_text('{"approve hash": ["Ada"]}')
 
+    assert two.agree("approve", "hash", BEN) is None
+
+
+@pytest.mark.parametrize("what", ["removed", "another role"])
+def test_the_word_of_who_is_no_longer_what_they_were_counts_no_more(
+    path: Path, tmp_path: Path, what: str
+) -> None:
+    file = tmp_path / "console.yaml"
+    put_user(file, "Ada", "data manager", "")
+    put_user(file, "Ben", "security officer", "")
+    two = TwoPersons(path, ROLES, mark_of=Users(file, [*ROLES, "viewer"]).mark_of)
+    two.agree("approve", "hash", ADA)
+    assert two.waiting("approve", "hash") is not None
+
+    if what == "removed":
+        remove_user(file, "Ada")
+    else:
+        put_user(file, "Ada", "viewer", "")
+
+    assert two.waiting("approve", "hash") is None
     assert two.agree("approve", "hash", BEN) is None

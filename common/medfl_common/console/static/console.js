@@ -35,10 +35,10 @@ function say(text) {
 
 function follow() {
   source = new EventSource(`${body.dataset.events}?v=${encodeURIComponent(versions)}`);
-  source.onopen = () => { cut = 0; };
+  source.onopen = () => { cut = 0; heard = Date.now(); trouble = ""; };
   source.onerror = () => {
-    cut ||= Date.now();
-    if (source?.readyState === EventSource.CLOSED) trouble = "the console has begun anew, or you are signed out; open the page again";
+    cut ||= Date.now(); // the browser itself tries again, but where it was answered, and not with events
+    if (source?.readyState === EventSource.CLOSED) ask();
   };
   source.onmessage = event => {
     const { at, parts } = JSON.parse(event.data);
@@ -51,7 +51,6 @@ function follow() {
   };
   source.addEventListener("alive", () => { heard = Date.now(); });
   source.addEventListener("trouble", event => { heard = Date.now(); trouble = JSON.parse(event.data).what; });
-  source.onerror = () => { if (source?.readyState === EventSource.CLOSED) ask(); };
   source.addEventListener("over", () => { source.close(); location.assign("/enter"); });
 }
 

@@ -10,7 +10,12 @@ from tests.consoles import attacks
 from tests.unit.client.console.people import People, records, set_policy
 
 from medfl_client.commands.approve import approve_plan
+from medfl_client.console.acts import Acts, number_of
+from medfl_client.console.hospital import OWN, Hospital
 from medfl_client.console.roles import BOTH, MANAGER, OFFICER, VIEWER
+from medfl_client.console.waiting import Plans
+from medfl_common.console.doors import Visitor
+from medfl_common.console.two_persons import TwoPersons
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
 from medfl_common.ui.told import Told
@@ -120,3 +125,16 @@ def test_each_action_is_for_its_roles_alone(people: People) -> None:
         for wrong, answer in attacks(people.person(roles[0]).browser, path, typed="small"):
             assert answer.status_code in (303, 403, 405, 421), (path, wrong)
     assert records(people.folder) == []
+
+
+def test_where_site_yaml_cannot_be_read_nobody_approves_alone(people: People) -> None:
+    (people.folder / "site.yaml").write_text("policy: {two_persons: true")
+    hospital, two = Hospital(people.folder), TwoPersons(people.folder / "w", (MANAGER, OFFICER))
+    acts = Acts(hospital, people.room.works, Plans(lambda folder: {}), two)
+
+    with pytest.raises(ConfigError, match="one person approves or two"):
+        acts._who_approves(hospital.study(OWN), {}, Visitor("Olaf", OFFICER, "password"))
+
+
+def test_a_strange_number_of_a_question_is_none() -> None:
+    assert [number_of(text) for text in ("7", "²", "", "-1", "9" * 5000)] == [7, 0, 0, 0, 0]
