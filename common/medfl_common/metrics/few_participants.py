@@ -2,6 +2,8 @@
 
 A reason is told if so many patients stand behind it as the smallest cell has; of files whose header
 cannot be read, so many files. What is not told has together one reason of a cell, or is nothing.
+How many patients were found is told where none is lost, or a cell of them and no reason has patients:
+else reason and loss would tell how many take part all the same.
 
 A category is told in all parts or in none: where each part has none of it or a cell. What the told
 categories leave of each part is none or a cell too. So of a category that is not told nobody can
@@ -32,7 +34,7 @@ def suppressed_participants(
     kept = _told_reasons(counted, min_cell)
     images = _all_or_none(counted.images, _are_cells(counted.images, min_cell))
     has_patients = any(images) and _are_cells(counted.patients, min_cell)
-    n_lost = counted.found_patients - told.patients
+    reason_patients = _only(counted.reason_patients, kept)
     tables = {
         name: _told_rows(
             getattr(counted, name),
@@ -45,9 +47,9 @@ def suppressed_participants(
     }
     return replace(
         counted,
-        found_patients=counted.found_patients if _is_cell(n_lost, min_cell) else 0,
+        found_patients=_found(counted, told, min_cell, any(reason_patients)),
         reasons=_only(counted.reasons, kept),
-        reason_patients=_only(counted.reason_patients, kept),
+        reason_patients=reason_patients,
         images=images,
         patients=_all_or_none(counted.patients, has_patients),
         **tables,  # type: ignore[arg-type]
@@ -66,6 +68,12 @@ def small_participants(told: Mapping[str, Sequence[int]], min_cell: int) -> str:
         if name not in ("files", "found_patients") and not _are_cells(values, min_cell):
             return name
     return ""
+
+
+def _found(counted: Participants, told: SiteStatistics, min_cell: int, has_reasons: bool) -> int:
+    n_lost = counted.found_patients - told.patients
+    is_told = n_lost == 0 or (n_lost >= min_cell and not has_reasons)
+    return counted.found_patients if is_told else 0
 
 
 def _told_reasons(counted: Participants, min_cell: int) -> set[int]:

@@ -191,9 +191,10 @@ class PooledLayout:
         positive, negative = (np.zeros((len(c), N_BINS), np.int64) for c in curves)
         positive[:, bin_places(self._n_bins)], negative[:, bin_places(self._n_bins)] = curves
         loss = seen["scored_loss"] * LOSS_UNIT / seen["n_scored"]
-        noise = seen["n_scoring"] * self._noise
-        told = effects_of_sum(effects, seen["n_scoring"]) if effects else None
-        return ScoreCounts(seen["n_scored"], loss, confusion, positive, negative, told, noise)
+        n, n_sites = seen["n_scored"], seen["n_scoring"]
+        told = effects_of_sum(effects, n_sites, n) if effects else None
+        noise = n_sites * self._noise
+        return ScoreCounts(n, loss, confusion, positive, negative, told, noise)
 
 
 def norm_bin(length: float) -> int:

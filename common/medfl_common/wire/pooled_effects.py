@@ -30,12 +30,20 @@ def effect_numbers(counts: ScoreCounts | None, n_outputs: int) -> list[int]:
     return [n_patients, int(n_patients > 0), *images.tolist(), *(counts.n * hundredths).tolist()]
 
 
-def effects_of_sum(numbers: Sequence[int], n_scoring: int) -> DesignEffects | None:
-    """Read the mean of what so many hospitals added; None: none of them tells any."""
+def effects_of_sum(numbers: Sequence[int], n_scoring: int, n_scored: int) -> DesignEffects | None:
+    """Read the mean of what the hospitals added; None: none of them tells any.
+
+    A score has one only if it is of all images: that of some hospitals says nothing of the others.
+
+    Args:
+        numbers: The sum.
+        n_scoring: Hospitals that added scores.
+        n_scored: Their images.
+    """
     n_patients, n_telling, *rest = numbers
     images, weighted = np.array(rest, dtype=np.float64).reshape(2, -1)
     if not images.any():
         return None
-    values = np.maximum(weighted / np.maximum(images, 1) / PARTS, images > 0)
+    values = np.maximum(weighted / max(n_scored, 1) / PARTS, 1.0) * (images == n_scored)
     n = n_patients if n_telling == n_scoring else 0
     return DesignEffects(values, np.full(len(values), n))

@@ -18,6 +18,7 @@ from medfl_common.plan.primary import Primary, in_words
 from medfl_common.run.compared import Compared
 from medfl_common.run.decisions import PlanChanged
 from medfl_common.run.events import Asked, Event, Finished, ScoredOnTest, ScoredOutside, WithModel
+from medfl_server.reports.effects_told import all_tell
 from medfl_server.reports.scores import (
     box_counts_in,
     mask_counts_in,
@@ -35,6 +36,8 @@ NOT_TRAINED = {
     "pooled": "nobody trained a model on all images in one place",
     "best_single": "nobody trained models of single hospitals",
 }
+BY_IMAGE = ", which is too narrow where a patient has several"
+NOT_BY_ALL = "; not every hospital tells how alike a patient's images are"
 FINEST = 6  # digits after the point, of an end that would else look like the limit
 
 
@@ -57,7 +60,7 @@ class _Found:
     high: float
     limit: float
     words: str
-    is_too_narrow: bool = False  # it counts images, of which a patient may have several
+    why_narrow: str = ""  # it counts images somewhere, of which a patient may have several
 
 
 def primary_aim(events: Sequence[Event], plan: Plan, names: Mapping[str, str] | None = None) -> str:
@@ -104,13 +107,16 @@ def _of_score(own: Primary, scored: Asked, plan: Plan) -> _Found | str:
     if one.low is None or one.high is None:
         return f"{one.value:.2f} on {n} images of too few patients"
     assert own.value is not None
-    is_by_image = one.independent == "images"
-    whose = "by image" if is_by_image else "by patient"
+    whose, why_narrow = "by patient", ""
+    if one.independent == "images":
+        whose, why_narrow = "by image", BY_IMAGE
+    elif not all_tell(scored, own.metric):
+        whose, why_narrow = "or wider", NOT_BY_ALL
     ends, limit = (one.low, one.high), own.value + (-own.gain if own.is_low_best else own.gain)
     places = _places(ends, limit, digits(n, one.bound))
     value, low, high = (f"{number:.{places}f}" for number in (one.value, *ends))
     words = f"{value} on {n} images, 95 % interval {low} to {high} {whose}"
-    return _Found(*ends, limit, words, is_by_image)
+    return _Found(*ends, limit, words, why_narrow)
 
 
 def _estimate(own: Primary, scored: Asked, plan: Plan) -> tuple[Estimate, int]:
@@ -159,8 +165,8 @@ def _decide(own: Primary, found: _Found) -> tuple[bool | None, str]:
     is_low_best = own.is_low_best and own.against == "value"
     is_beyond = found.high < found.limit if is_low_best else found.low > found.limit
     is_short = found.low > found.limit if is_low_best else found.high < found.limit
-    if is_beyond and found.is_too_narrow:
-        return None, f"{found.words}, which is too narrow where a patient has several"
+    if is_beyond and found.why_narrow:
+        return None, f"{found.words}{found.why_narrow}"
     if is_beyond:
         return True, found.words
     return False, found.words + (", all of it short of the aim" if is_short else "")

@@ -79,6 +79,10 @@ def test_patients_that_few_lack_and_parts_of_few_stay() -> None:
     assert told(flow(found_patients=100)).found_patients == 100
     assert told(flow(found_patients=90)).found_patients == 90
 
+    by_one = {"modality": (24, 12)}  # of 12 patients 10 take no part: 2 do all the same
+    assert told(flow(by_one, found_patients=100)).found_patients == 0
+    assert told(flow(by_one, found_patients=90)).found_patients == 90
+
     few = told(flow(images=(80, 15, 5), patients=(70, 15, 5)))
     assert (few.images, few.patients) == ((0, 0, 0), (0, 0, 0))
     of_few = told(flow(patients=(75, 10, 5)))

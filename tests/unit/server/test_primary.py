@@ -1,24 +1,28 @@
 """The plan's primary aim: refused where it cannot be, met only where the whole interval says so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.conftest import MakePlan
-from tests.masks import mask_plan
+from tests.masks import mask_plan, some_cases
 from tests.squares import box_plan
 
 from medfl_client.commands.plan_summary import differences as shown_differences
 from medfl_client.commands.plan_summary import summarise
 from medfl_common.errors import ConfigError
 from medfl_common.files import Json
+from medfl_common.metrics.box_counts import FoundBoxes, count_found
 from medfl_common.metrics.clusters import SCORES, DesignEffects
 from medfl_common.metrics.counts import ScoreCounts, histogram
 from medfl_common.metrics.estimates import estimates
+from medfl_common.metrics.mask_counts import MASK_EFFECTS
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.compared import Compared
 from medfl_common.run.counts_json import counts_to_json
 from medfl_common.run.events import Event
+from medfl_server.reports.effects_told import boxes_tell, masks_tell
 from medfl_server.reports.model_card import write_model_card
 from medfl_server.reports.primary import NO_AIM, Verdict, verdict
 from medfl_server.reports.report import write_report
@@ -40,8 +44,10 @@ def counts(n_patients: int = 200, effect: float = 1.0) -> ScoreCounts:
     return ScoreCounts(200, 0.5, cells, *curves, told if effect else None)
 
 
-def finished(folder: Path, plan: Path, scored: ScoreCounts | None = None) -> Study:
-    """Write the log of a study of two rounds, tested on these counts."""
+def finished(
+    folder: Path, plan: Path, scored: ScoreCounts | None = None, *others: ScoreCounts
+) -> Study:
+    """Write the log of a study of two rounds, tested on these counts, of a site each."""
     study = create_study(folder, plan)
     facts: dict[str, Json] = {
         "n_images": 300, "n_steps": 4, "train_loss": 0.6, "seconds": 1.0, "bytes_received": 9,
@@ -51,8 +57,11 @@ def finished(folder: Path, plan: Path, scored: ScoreCounts | None = None) -> Stu
     for round_ in (1, 2):
         study.log.write("round", round=round_, sha256="ab", sites={"north": facts}, missing={})
     if scored is not None:
-        told = {**facts, "tally": counts_to_json(scored), "exact_auc": None}
-        study.log.write("tested", round=2, sha256="ab", sites={"north": told}, missing={})
+        sites: dict[str, Json] = {
+            name: {**facts, "tally": counts_to_json(one), "exact_auc": None}
+            for name, one in zip(("north", "south"), (scored, *others), strict=False)
+        }
+        study.log.write("tested", round=2, sha256="ab", sites=sites, missing={})
     study.log.write("finished", round=2, last=2, sha256="ab", sites={"north": facts}, missing={})
     return study
 
@@ -155,6 +164,38 @@ def test_an_interval_that_counts_images_can_refuse_an_aim_and_not_grant_it(
     assert granted.met is None
     assert "too narrow where a patient has several" in granted.sentence
     assert said(finished(tmp_path / "high", high, counts(effect=0.0))).met is False
+
+
+def test_one_hospital_that_tells_no_effect_leaves_an_aim_undecided_and_can_still_refuse_it(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    high = make_plan("high.yaml", evaluation={"primary": {**AIM, "value": 0.86}})
+    low = make_plan("low.yaml", evaluation={"primary": AIM})
+    width = len(SCORES) + 1
+    withheld = replace(counts(), clusters=DesignEffects(np.zeros(width), np.zeros(width, int)))
+
+    for i, silent in enumerate((withheld, counts(effect=0.0))):
+        found = said(finished(tmp_path / f"low{i}", low, counts(), silent))
+        assert found.met is None
+        assert "or wider; not every hospital tells how alike" in found.sentence
+        assert said(finished(tmp_path / f"high{i}", high, counts(), silent)).met is False
+    assert said(finished(tmp_path / "both", low, counts(), counts())).met
+
+
+def test_masks_and_boxes_tell_an_effect_of_each_class_that_they_have() -> None:
+    cases = some_cases(0.8, 0.9)
+    effects = np.ones((2, 1 + len(MASK_EFFECTS)))
+    effects[1, 1 + MASK_EFFECTS.index("nsd")] = 0  # of the second class nobody tells it
+    told = replace(cases, effects=effects)
+    none, pairs = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+    truths = np.array([[1, 0], [0, 1], [1, 0]])
+    boxes = count_found(FoundBoxes(none, none, none, pairs, truths, np.arange(3)), 0.5)
+
+    assert masks_tell(told, "dice")
+    assert not masks_tell(told, "nsd")
+    assert not masks_tell(cases, "dice")
+    assert boxes_tell(replace(boxes, effects=np.ones_like(boxes.effects)), "froc")
+    assert not boxes_tell(boxes, "froc")
 
 
 @pytest.mark.parametrize(
