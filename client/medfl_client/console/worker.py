@@ -92,7 +92,7 @@ def _of(error: MedflError) -> dict[str, str]:
 def _unforeseen(error: Exception) -> MedflError:
     traceback.print_exception(error)
     return MedflError(
-        f"medfl did not foresee this ({type(error).__name__})",
+        "medfl did not foresee this",
         todo="the terminal of the console has the text; send it to who maintains medfl",
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medfl_common.console.app import Console
 
 MOST_FORM = 256 * 1024  # bytes; an invitation and keys are pasted
+FORM = "application/x-www-form-urlencoded"
 MOST_NOTED, MOST_SAID = 500, 2000  # characters of a value, or a sentence, in a line of the record
 IS_UNKNOWN = "It is not known whether this was done"
 NOT_YOURS = "Your role may look, not act."
@@ -124,8 +125,8 @@ def _ended_by(error: Exception) -> tuple[str, str]:
 
 async def read_form(request: Request, most: int = MOST_FORM) -> dict[str, str] | None:
     """Read a form's values; None: it is too large, or no form."""
-    kind = request.headers.get("content-type", "application/x-www-form-urlencoded")
-    if kind.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+    kind = request.headers.get("content-type", FORM).lower().replace(" ", "")
+    if kind not in (FORM, f"{FORM};charset=utf-8"):
         return None
     body = bytearray()
     async for chunk in request.stream():
