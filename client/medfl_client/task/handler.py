@@ -20,8 +20,10 @@ from medfl_client.egress import kept_reply as replies
 from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
+from medfl_client.egress.patient_sets import FewApart
 from medfl_client.egress.privacy_ledger import check_statements
 from medfl_client.egress.questions import Entered
+from medfl_client.egress.told_flows import FEW, apart_from_told
 from medfl_client.task.farewell import farewell_in
 from medfl_client.task.keeping import keep_models
 from medfl_client.task.noise_at_site import noise_at
@@ -170,8 +172,15 @@ def _do(
     """Do what the task asks, once it is in the book; give it with its weights, and the result."""
     if head.kind == "describe":
         entered = _enter(content, head, site)
-        session.few_apart(head, site, entered.is_again)
-        return head, tell_of(head, session.data_for(head.plan, site, head.site))
+        few = session.few_apart(head, site, entered.is_again)
+        counted = tell_of(head, session.data_for(head.plan, site, head.site))
+        if site.state is None:
+            return head, counted
+        others = few != FewApart()
+        told = apart_from_told(site.state, counted, site.policy.min_cell, others)
+        if counted.participants is not None and told.participants is None:
+            tell(f"{FEW} {rule('min_cell')}")
+        return head, told
     shapes = shapes_of(model, "shared")
     task = decode_task_weights(content, head, shapes, shapes_of(model, "start", "local"))
     entered = _enter(content, task, site)

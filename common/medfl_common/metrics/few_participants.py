@@ -2,8 +2,8 @@
 
 A reason is told if so many patients stand behind it as the smallest cell has; of files whose header
 cannot be read, so many files. What is not told has together one reason of a cell, or is nothing.
-How many patients were found is told where none is lost, or a cell of them and no reason has
-patients: else reason and loss would tell how many take part all the same.
+How many patients were found is told where none is lost, or a cell of them and no reason has any:
+else reason and loss would tell how many take part all the same.
 
 A category is told in all parts or in none: where each part has none of it or a cell. What the told
 categories leave of each part is none or a cell too. So of a category that is not told nobody can

@@ -9,6 +9,7 @@ from tests.unit.client.test_questions import OTHER_RUN, Coordinator, coordinator
 
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals
+from medfl_common.metrics.participants import REASONS
 from medfl_common.plan.plan import Plan, load_plan
 
 MIN_CELL = 3
@@ -87,3 +88,51 @@ def test_data_that_change_a_little_in_a_study_train_on_and_are_not_scored(
         "scores withheld: 1 patients are others than before (policy P5, min_cell)" in later.said[0]
     )
     assert later.code("train", 1, nonce=8) == 400  # the same question of other patients
+
+
+def leaving_out(ask: Coordinator, more: dict[str, tuple[int, int]]) -> None:
+    """Have further files left out, of the same patients who take part."""
+    read = ask.site.data
+
+    def data(plan: Plan) -> SiteData:
+        whole = read(plan)
+        assert whole.participants is not None
+        flow = whole.participants()
+        files, patients = (
+            tuple(own + more.get(code, (0, 0))[i] for own, code in zip(has, REASONS, strict=True))
+            for i, has in enumerate((flow.reasons, flow.reason_patients))
+        )
+        changed = replace(flow, reasons=files, reason_patients=patients)
+        return replace(whole, participants=lambda: changed)
+
+    ask.site = replace(ask.site, data=data)
+
+
+@pytest.mark.parametrize(
+    ("view", "is_told"), [((5, 5), True), ((6, 6), False), ((9, 5), False), ((8, 8), True)]
+)
+def test_a_flow_that_differs_by_few_left_out_patients_from_one_told_before_stays(
+    view: tuple[int, int], is_told: bool, hospitals: Path, make_plan: MakePlan
+) -> None:
+    asks = {"federation": {"statistics": True, "participants": True}}
+    ask = coordinator(hospitals, load_plan(make_plan(**asks)))
+    policy = ask.site.policy.model_copy(update={"min_cell": MIN_CELL})
+    ask.site = replace(ask.site, policy=policy)
+    other = load_plan(make_plan(**asks, training={"lr": 0.02}))
+    approvals.approve(ask.site.state, other)  # type: ignore[arg-type]
+    second = Coordinator(ask.site, other)
+    leaving_out(ask, {"view": (5, 5)})
+    leaving_out(second, {"view": view})
+
+    first = ask.ask("describe", 0).metric_records["numbers"]
+    reply = second.ask("describe", 0, run=OTHER_RUN).metric_records["numbers"]
+
+    assert first["code"] == reply["code"] == 0
+    assert "flow_reasons" in first
+    assert ("flow_reasons" in reply) is is_told
+    assert any("flow withheld" in line for line in second.said) is not is_told
+    again = Coordinator(ask.site, other)
+    leaving_out(again, {"view": view})
+    assert (
+        "flow_reasons" in again.ask("describe", 0, run=OTHER_RUN, nonce=7).metric_records["numbers"]
+    ) is is_told
