@@ -20,7 +20,7 @@ class RosterChanged(Event):
 
     @classmethod
     def of(cls, change: RosterChange, site: str, fingerprint: str, by: str, why: str = "") -> Self:
-        """Note what was done with which keys, who did it, and why somebody was refused."""
+        """Note what was done with which keys, who did it, and why somebody was kept out."""
         reason = {"why": why} if why else {}
         return cls({"change": change, "site": site, "fingerprint": fingerprint, "by": by, **reason})
 

@@ -20,6 +20,8 @@ from medfl_server.steering.invitation import invite
 from medfl_server.study.run_directory import open_study
 
 COORDINATOR = "coordinator"
+MOST_REASON = 200  # characters
+MOST_DIGITS = 9  # of a number in a form
 Act = Callable[[Args, Args, Visitor], Done]
 
 
@@ -158,7 +160,10 @@ class Acts:
         """Put a hospital out."""
         name = form.get("name", "")
         _check_typed(form, name, "the hospital's name")
-        return Done(sentences(hospitals.revoke(self._folder(args), name, _by(visitor))))
+        why = form.get("reason", "").strip()[:MOST_REASON]
+        if not why:
+            raise ConfigError("a reason is missing", todo="write one", data="nothing was changed")
+        return Done(sentences(hospitals.revoke(self._folder(args), name, _by(visitor), why)))
 
     def admit(self, args: Args, form: Args, visitor: Visitor) -> Done:
         """Enrol a hospital that asks to join, once its fingerprint is compared."""
@@ -186,8 +191,9 @@ class Acts:
             content = path.read_bytes()
         token = self.files.put(File(args["study"], name, content), visitor.who)
         return Done(
-            f"The invitation of {name} is made. Save its file now; nobody can later. Send it to "
-            f"{name} alone, in a way that nobody else reads: who has it can join as {name}, once.",
+            f"The invitation of {name} is made. Save its file now: it is gone after a quarter of "
+            f"an hour. Send it to {name} alone, in a way that nobody else reads: who has it can "
+            f"join as {name}, once.",
             page_of(args["study"], "invitation", token),
         )
 
@@ -225,8 +231,12 @@ def _number(text: str, what: str) -> int | None:
     """Read a whole number; None: nothing was written."""
     if not text.strip():
         return None
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise ConfigError(f"{what}: {text!r} is no whole number above 0", todo="write digits")
+    is_number = text.strip().isdecimal() and len(text.strip()) <= MOST_DIGITS and int(text) > 0
+    if not is_number:
+        raise ConfigError(
+            f"{what}: {text[:40]!r} is no whole number above 0 of at most {MOST_DIGITS} digits",
+            todo="write digits",
+        )
     return int(text)
 
 

@@ -80,7 +80,10 @@ def _word(state: State, name: str) -> Word:
     if state.roster and name not in state.roster:
         return Word("is not in the study any more", "off")
     if state.moment is None or state.word in ("rests", "ends"):
-        quiet = {"finished": "done", "paused": "paused", "rests": "paused", "new": "enrolled"}
+        quiet = {
+            "finished": "done", "paused": "paused", "rests": "paused", "new": "enrolled",
+            "starting": "is not asked yet", "ends": "has trained",
+        }  # fmt: skip
         return Word(quiet.get(state.word, "no word: the study does not run"), "off")
     now = state.moment.sites.get(name)
     if now is None:

@@ -68,6 +68,7 @@ class StudyFacts:
         self.events: deque[Happened] = deque(maxlen=MOST_EVENTS)  # newest first
         self.seconds: deque[float] = deque(maxlen=15)  # of the last rounds
         self.state: type[Event] | None = None
+        self.is_begun = False
         self.newest = 0.0  # time of the last line
         self.first: Score | None = None  # before training
         self.last: Score | None = None  # of the newest model that was scored
@@ -101,6 +102,7 @@ class StudyFacts:
     def _take(self, event: Event) -> None:
         self.newest = event.time
         if isinstance(event, Started):
+            self.is_begun = True
             for name in event.roster:
                 self.site(name)
         if isinstance(

@@ -20,6 +20,7 @@ class HandedOut(Generic[Value]):
         """Keep a value for a person; give its token. The oldest goes where there are too many."""
         token = secrets.token_urlsafe(16)
         with self._lock:
+            self._forget_old()
             while len(self._kept) >= MOST:
                 del self._kept[next(iter(self._kept))]
             self._kept[token] = (value, who, time.monotonic() + LASTS_S)
@@ -27,14 +28,20 @@ class HandedOut(Generic[Value]):
 
     def get(self, token: str, who: str) -> Value:
         """Give the value back to the same person; KeyError for another, or too late."""
-        value, owner, until = self._kept[token]
-        if owner != who or time.monotonic() > until:
+        with self._lock:
+            self._forget_old()
+            value, owner, _ = self._kept[token]
+        if owner != who:
             raise KeyError(token)
         return value
 
     def take(self, token: str, who: str) -> Value:
         """Do as `get` does, once."""
+        value = self.get(token, who)
         with self._lock:
-            value = self.get(token, who)
-            del self._kept[token]
+            self._kept.pop(token)
         return value
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        self._kept = {token: one for token, one in self._kept.items() if one[2] >= now}

@@ -120,7 +120,7 @@ class Reading:
 
     def invitation(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
         """Give an invitation's file, once."""
-        file = self._acts.files.take(args["file"], visitor.who)
+        file = self._acts.files.get(args["file"], visitor.who)
         return file.content, "application/octet-stream", f"{file.name}{SUFFIX}"
 
     def _reader(self, place: str) -> Any:

@@ -107,7 +107,7 @@ class Followed:
         pid = self._pid()
         wish, stop = wish_in(self.folder), stop_in(self.folder)
         moment = moment_in(self.files.live, pid) if pid else None
-        word = _of_running(moment) if pid else _of_resting(facts, wish is not None)
+        word = _of_running(moment, facts) if pid else _of_resting(facts, wish is not None)
         return State(
             word, plan, facts, self._roster(), waiting(self.folder), time.time(), moment,
             wish.in_words if wish else "", stop.in_words if stop else "",
@@ -124,9 +124,9 @@ class Followed:
         return self._plan, self._facts
 
 
-def _of_running(moment: Moment | None) -> str:
-    if moment is None:
-        return "starting"
+def _of_running(moment: Moment | None, facts: StudyFacts) -> str:
+    if moment is None:  # after the end hospitals are told of it, or have the result scored
+        return "finished" if facts.state is Finished else "starting"
     return {WAITS: "waits", RESTS: "rests", ENDS: "ends"}.get(moment.kind, "works")
 
 
@@ -135,7 +135,7 @@ def _of_resting(facts: StudyFacts, is_paused: bool) -> str:
         return "finished"
     if is_paused:
         return "paused"
-    if facts.state is None:
+    if not facts.is_begun:
         return "new"
     return "halted"
 

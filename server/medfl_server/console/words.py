@@ -12,6 +12,9 @@ from medfl_server.console.state import State
 
 QUESTIONS = {
     "describe": "the hospitals count their data",
+    "keys": "the hospitals give keys for sums",
+    "setups": "the hospitals set up sums",
+    "open": "the hospitals open their sum",
     "evaluate": "the hospitals score the model",
     "test": "the hospitals score the result on test patients",
 }
@@ -34,7 +37,9 @@ def answer(state: State) -> Answer:
     resting = {
         "finished": lambda: _finished(state),
         "paused": lambda: Answer(
-            "Paused.", f"The study is {state.wish}. {made} of {n_rounds} rounds are made. {score}"
+            "Paused.",
+            f"The study is {state.wish}. {made} of {n_rounds} rounds are made."
+            f"{_ends(state)} {score}",
         ),
         "new": lambda: Answer(
             "Not started yet.",
@@ -51,21 +56,26 @@ def answer(state: State) -> Answer:
     assert moment is not None  # `waits` and `works` have one
     if state.word == "waits":
         return _waits(state, moment)
-    wish = " It rests after this round." if state.wish else ""
-    wish += f" It is {state.ends}." if state.ends else ""
+    wish = (" It rests after this round." if state.wish else "") + _ends(state)
     return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
 
 
 def _halted(state: State, score: str) -> Answer:
     facts = state.facts
     why = "The program that runs this study has stopped"
-    if facts.state is Paused:
+    if facts.state is Paused and facts.ends is not None:
         why = "Too few hospitals answered too often, so the study rests"
+        if "by" in facts.ends.facts:
+            why = "The pause is lifted, and nobody has started the study again"
     return Answer(
         "Not running.",
         f"{why}; the last line of its log is of {clock(facts.newest)}. {facts.n_made} of "
-        f"{state.n_rounds} rounds are made, and nothing is lost. {score}", "bad",
+        f"{state.n_rounds} rounds are made, and nothing is lost.{_ends(state)} {score}", "bad",
     )  # fmt: skip
+
+
+def _ends(state: State) -> str:
+    return f" It is {state.ends}." if state.ends else ""
 
 
 def _works(moment: Moment, n_rounds: int) -> Answer:

@@ -69,6 +69,7 @@ class LiveFile:
         self._looked = -math.inf
         self._since: dict[str, tuple[object, float]] = {}
         self._written = ""
+        self.forget()  # what an earlier process said: a new one may have its number
 
     def tell(
         self, moment: Callable[[], Moment], sites: Callable[[], Mapping[str, SiteState]]

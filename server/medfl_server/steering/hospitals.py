@@ -79,15 +79,18 @@ def compare(folder: Path, name: str, by: str = "", seen: str = "") -> list[str]:
     return [f"noted: {name} has read {shown} by telephone, and it is the same; compared by {by}"]
 
 
-def revoke(folder: Path, name: str, by: str = "") -> list[str]:
-    """End a hospital's invitation and take its place, whichever it has; ConfigError for neither."""
+def revoke(folder: Path, name: str, by: str = "", why: str = "") -> list[str]:
+    """End a hospital's invitation and take its place, whichever it has; ConfigError for neither.
+
+    The log notes who did it, and why where that was given.
+    """
     study, said = open_study(folder), list[str]()
     if withdraw(folder, name):
         said.append(f"the invitation of {name} is withdrawn")
         if name not in enrolment.read_roster(folder):
             return said
     shown = enrolment.revoke(folder, name)
-    study.log.add(RosterChanged.of("revoked", name, shown, by or user_name()))
+    study.log.add(RosterChanged.of("revoked", name, shown, by or user_name(), why))
     return [
         *said,
         f"{name} is out of the study; the coordinator refuses its keys {shown} from now on",

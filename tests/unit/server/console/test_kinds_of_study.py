@@ -5,15 +5,17 @@ from pathlib import Path
 
 from tests.conftest import MakePlan
 from tests.consoles import come_in
-from tests.unit.server.console.followed_studies import enrolled
+from tests.unit.server.console.followed_studies import enrolled, made
 
-from medfl_common.files import Json
+from medfl_common.files import Json, locked
 from medfl_common.metrics.counts import ScoreCounts, histogram
 from medfl_common.plan.plan import Plan
 from medfl_common.run.counts_json import counts_to_json
 from medfl_common.run.events import Asked, RoundMade
 from medfl_server.console.room import build
 from medfl_server.console.scores import main_score, scores_of
+from medfl_server.study.run_directory import create_study
+from medfl_server.study.stop_wish import wish_stop
 
 PAGE = "/study/demo/"
 
@@ -102,3 +104,36 @@ def test_a_pause_for_want_of_hospitals_is_told_apart_from_a_persons(
     study.log.write("paused", round=0)
 
     assert "Too few hospitals answered too often, so the study rests" in seen(study.folder)
+
+    study.log.write("paused", round=0, by="ada", message="holidays")
+    assert "The pause is lifted, and nobody has started the study again" in seen(study.folder)
+
+
+def test_a_wish_to_end_is_seen_while_nothing_runs(make_plan: MakePlan, tmp_path: Path) -> None:
+    study = enrolled(make_plan, tmp_path / "demo")
+    made(study, 1, {"site-1": 0.5})
+    wish_stop(study.folder, "enough")
+
+    assert "and nothing is lost. It is to end, as" in seen(study.folder)
+
+
+def test_a_plan_changed_before_the_start_is_not_started_yet(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    study = create_study(folder, make_plan())
+    study.log.write("plan_changed", round=0, before="a", now="b", changes=[], by="ada")
+
+    assert "Not started yet." in seen(folder)
+
+
+def test_a_study_whose_end_is_told_to_hospitals_is_finished(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    study = enrolled(make_plan, tmp_path / "demo")
+    with locked(study.folder):
+        assert "Starting." in seen(study.folder)
+        assert "is not asked yet" in seen(study.folder)
+        study.log.write("finished", round=1, last=1, sha256="ee")
+
+        assert "Finished." in seen(study.folder)
