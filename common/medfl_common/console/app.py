@@ -5,6 +5,7 @@ it calls what the command calls, and is in the record of actions, also where it 
 """
 
 import dataclasses
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -157,6 +158,15 @@ class Console:
         what = ". ".join(filter(None, (error.what, error.data)))
         return self.told(visitor, f"{what}.", status=status, todo=error.todo, is_read=is_read,
                          title=title)  # fmt: skip
+
+    def note_entrance(self, visitor: Visitor, result: str, said: str) -> None:
+        """Write who came in, or did not; who only reads is in also where the record is damaged."""
+        facts = {"action": secrets.token_hex(8), "result": result, "said": said}
+        try:
+            self.note_refusals()
+            self.note(visitor, "sign in", facts)
+        except (MedflError, OSError) as error:
+            logging.getLogger("medfl").warning("the record of actions takes no line: %s", error)
 
     def note_refusals(self) -> None:
         """Write of whoever had more refused tries in a minute than lines how many more."""

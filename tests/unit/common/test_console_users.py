@@ -46,6 +46,11 @@ def test_a_password_lets_its_person_in_and_nobody_else(small: Small) -> None:
     assert read_lines(small.folder.actions)[-1]["how"] == "password"
     kept = small.folder.users.read_text()
     assert SECRET not in kept
+    entered = [(line["who"], line["result"]) for line in read_lines(small.folder.actions)
+               if line["what"] == "sign in"]  # fmt: skip
+    assert entered == [("Ada", "done"), *(
+        (who, "refused") for who in ("Ada", "Ben", "somebody", "somebody")
+    )]  # fmt: skip
     assert "$argon2id$v=19$m=65536,t=3,p=4$" in kept
     assert small.folder.users.stat().st_mode & 0o777 == 0o600
 
@@ -195,6 +200,23 @@ def test_only_the_proxy_says_who_somebody_is_and_only_of_those_who_are_entered(
     line = read_lines(small.folder.actions)[-1]
     assert (line["who"], line["how"], line["address"]) == ("Zoë", "proxy", "::1")
     assert mine.get("/").status_code == 303  # without the proxy's word, and for good
+
+
+def test_who_signs_out_behind_a_proxy_is_out_and_who_is_in_gets_no_second_session(
+    small: Small,
+) -> None:
+    put_user(small.folder.users, "Zoe", "coordinator", "")
+    small.console.proxy, small.console.is_tls = Proxy(HEADER, frozenset({"127.0.0.1"})), True
+    zoe = Browser(small.console, PROXY)
+    zoe._kept(zoe.ask("GET", "/enter", {HEADER: "Zoe"}))
+
+    again = zoe.ask("GET", "/enter", {HEADER: "Zoe"})
+    out = zoe.ask("POST", "/leave", {**zoe.own(), HEADER: "Zoe"}, {"csrf": zoe.csrf})
+
+    assert (again.status_code, again.headers["location"]) == (303, "/")
+    assert "set-cookie" not in again.headers
+    assert (out.status_code, "You are signed out here" in out.text) == (200, True)
+    assert zoe.ask("GET", "/", {HEADER: "Zoe"}).headers["location"] == "/enter"
 
 
 def app_of(folder: Path) -> typer.Typer:
