@@ -56,11 +56,11 @@ def _told(result: TrainResult) -> Told:
 def _is_few_apart(now: Told, before: Told, min_cell: int) -> bool:
     """Compare each reason by its patients, or by files where no header names one."""
     if "reasons" not in now or "reasons" not in before:
-        return 0 < abs(now["total"] - before["total"]) < min_cell
+        return bool(0 < abs(now["total"] - before["total"]) < min_cell)
     if 0 < abs(now["found"] - before["found"]) < min_cell:
         return True
-    return any(
-        pair != (old := before["reasons"].get(code, [0, 0]))
-        and abs((pair[1] or pair[0]) - (old[1] or old[0])) < min_cell
-        for code, pair in now["reasons"].items()
-    )
+    for code, own in now["reasons"].items():
+        other = before["reasons"].get(code, [0, 0])
+        if own != other and abs((own[1] or own[0]) - (other[1] or other[0])) < min_cell:
+            return True
+    return False

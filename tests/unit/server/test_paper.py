@@ -10,17 +10,28 @@ import yaml
 from tests.conftest import MakePlan
 
 from medfl_common.errors import ConfigError
-from medfl_common.run.events import Finished, ScoredOnTest, ScoredOutside, Statistics
+from medfl_common.run.events import (
+    DataRead,
+    Finished,
+    ScoredOnTest,
+    ScoredOutside,
+    Started,
+    Statistics,
+)
 from medfl_common.run.paper_folder import PaperFolder
 from medfl_server.reports.dossier.line import YOURS
+from medfl_server.reports.paper.availability import availability_sections
 from medfl_server.reports.paper.checklists.annex_iv import ANNEX_IV
 from medfl_server.reports.paper.checklists.claim import CLAIM
 from medfl_server.reports.paper.checklists.item import Checklist, fill
 from medfl_server.reports.paper.checklists.tripod import TRIPOD
+from medfl_server.reports.paper.cost import in_words as cost_in_words
 from medfl_server.reports.paper.facts import Facts, facts_of
 from medfl_server.reports.paper.figures.all import FIGURE_NAMES, drawings
 from medfl_server.reports.paper.figures.drawing import write_drawing
 from medfl_server.reports.paper.paper import write_paper
+from medfl_server.reports.paper.protocol import protocol_sections
+from medfl_server.reports.paper.words import study as study_words
 from medfl_server.study.run_directory import Study, create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.radiograph import write_hospitals
@@ -234,3 +245,37 @@ def test_an_unfinished_study_gets_a_draft(make_plan: MakePlan, tmp_path: Path) -
     found = filled(CLAIM, facts_of(made))
     assert not found & {"2", "7", "32", "33", "35", "36", "37", "38", "39", "40", "43"}
     assert {"8", "9", "19", "20", "22", "24", "25", "28"} <= found
+
+
+def test_a_simulation_says_so_and_counts_those_who_trained(facts: Facts) -> None:
+    read = DataRead.of(
+        {
+            "folder": {
+                "images": 9,
+                "patients": 9,
+                "left_out": {},
+                "left_out_parts": {},
+                "own_patients": 0,
+            }
+        }
+    )
+    played = replace(facts, events=[*facts.events, read])
+    more = replace(facts, events=[Started({"sites": ["silent"], "time": 1.0}), *facts.events])
+
+    said = (
+        " ".join(
+            text
+            for section in [*availability_sections(played), *protocol_sections(played)]
+            for text in section.texts
+        )
+        + study_words.abstract(played)
+        + study_words.availability(played)
+        + cost_in_words(played)
+    )
+
+    assert "Simulated hospitals on one machine" in said
+    assert "2 simulated hospitals on one machine trained it together" in said
+    for word in ("had no access", "stayed", "withheld there", "at the hospitals, and"):
+        assert word not in said, word
+    assert "2 hospitals trained it together" in study_words.abstract(more)
+    assert len(more.sites) == 3

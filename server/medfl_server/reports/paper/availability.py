@@ -3,18 +3,16 @@
 from medfl_common import __version__
 from medfl_common.ui.page import Section
 from medfl_server.reports.paper.facts import Facts
-from medfl_server.reports.paper.words.data import HIDDEN
+from medfl_server.reports.paper.words.data import SIMULATED, hidden
 
 YOU = "[YOU WRITE THIS: {}]"
 
 
 def availability_sections(facts: Facts) -> list[Section]:
     """Write one section each on images, the model, the code and the results."""
-    n = len(facts.sites) or "the"
     return [
         Section("Images and labels", [
-            f"The images and labels of this study belong to {n} hospitals. {HIDDEN} The authors at "
-            "the coordinator had no access to them and cannot share them.",
+            _images(facts),
             YOU.format(
                 "how to ask each hospital, who decides, and under which terms; data sets that are "
                 "public, with their DOI"
@@ -28,10 +26,25 @@ def availability_sections(facts: Facts) -> list[Section]:
         ]),
         Section("Results", [
             "Each number of tables and figures is in results.csv, table-1.csv and figures/*.csv. "
-            "They come from counts of hospitals; counts of few patients were withheld there, so "
-            "they can not be shared either.",
+            f"They come from counts of hospitals{_withheld(facts)}.",
         ]),
     ]  # fmt: skip
+
+
+def _images(facts: Facts) -> str:
+    if facts.read is not None:
+        return SIMULATED
+    return (
+        f"The images and labels of this study belong to {len(facts.sites) or 'the'} hospitals. "
+        f"{hidden(facts)} The authors at the coordinator had no access to them and cannot share "
+        "them."
+    )
+
+
+def _withheld(facts: Facts) -> str:
+    if facts.read is not None:
+        return ""
+    return "; counts of few patients were withheld there, so they can not be shared either"
 
 
 def _model(facts: Facts) -> str:

@@ -71,7 +71,8 @@ def in_words(facts: Facts) -> str:
             hours[kind] = hours.get(kind, 0.0) + spent
     worked = ", ".join(f"{spent:.2f} {kind}" for kind, spent in hours.items()) or "hours not told"
     return (
-        f"{len(found)} hospitals worked together: {worked}; they sent "
+        f"{len(found)} {'hospitals' if facts.read is None else 'simulated hospitals'} worked "
+        f"together: {worked}; they {'sent' if facts.read is None else 'would have sent'} "
         f"{sum(one.sent for one in found) / MB:,.1f} MB in "
         f"{sum(one.n_messages for one in found)} answers."
     )

@@ -82,6 +82,12 @@ class Facts:
         return [name for name in site_names(self.events) if name not in self.outside_sites]
 
     @cached_property
+    def n_trained(self) -> int:
+        """Count the hospitals whose updates made a round; of secure sums, the most in one."""
+        alone = {site for event in self.rounds if event.pooled is None for site in event.sites}
+        return max([len(alone), *(e.pooled.n_sites for e in self.rounds if e.pooled is not None)])
+
+    @cached_property
     def trained(self) -> dict[str, int]:
         """Training images of each site as it told them last; under SUMMED where only a sum is."""
         found: dict[str, int] = {}

@@ -20,6 +20,7 @@ from medfl_common.run.events import (
 
 SILENT = "no answer"
 SITE = "site"  # the fact that names one hospital
+OUT, COARSE = ("left_out", "left_out_parts"), "left out; the report has the reasons"
 Names = Mapping[str, str]
 
 
@@ -74,9 +75,18 @@ def _by_name(found: Mapping[str, Any], names: Names) -> dict[str, Any]:
     return {names.get(site, site): one for site, one in found.items()}
 
 
+def _coarse(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Join reasons under a fixed word: their own may hold words of a header."""
+    n = sum(reasons.values())
+    return {COARSE: n} if n else {}
+
+
 def _folders(sources: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """Call a data folder as its hospital, or by its number: a folder's name may name somebody."""
     return {
-        names.get(folder, f"folder {i}"): facts
+        names.get(folder, f"folder {i}"): {
+            **facts,
+            **{what: _coarse(facts[what]) for what in OUT if what in facts},
+        }
         for i, (folder, facts) in enumerate(sources.items(), start=1)
     }

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.run.paper_folder import PaperFolder
@@ -70,8 +72,16 @@ def write_paper(study_: Study, out: Path | None = None, has_names: bool = False)
     write_atomic(folder.table_one, csv_text(table_one_rows(facts)).encode())
     write_atomic(folder.citation, citation(facts).encode())
     write_atomic(folder.references, bibtex(facts).encode())
-    write_atomic(folder.plan_file, study_.files.plan_file.read_bytes())
+    write_atomic(folder.plan_file, _plan_file(study_, has_names))
     return Paper(folder.readme, checklists)
+
+
+def _plan_file(study_: Study, has_names: bool) -> bytes:
+    """Give the plan as it is; where no hospital is named by its values, as a comment may."""
+    if has_names:
+        return study_.files.plan_file.read_bytes()
+    values = study_.plan.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode()
 
 
 def _write_texts(

@@ -24,7 +24,7 @@ def protocol_sections(facts: Facts) -> list[Section]:
         Section("Scores", [text for text in scores if text]),
         Section("Intervals", [evaluation.uncertainty(facts)]),
         Section("Groups and other hospitals", _groups(facts)),
-        Section("Protection", [data.HIDDEN, model.privacy(plan)]),
+        Section("Protection", [data.hidden(facts), model.privacy(plan)]),
         Section("Changes", [study.changes(facts) or "The study has not begun."]),
         Section("Identity and dates", tables=[_identity(facts)]),
     ]

@@ -15,6 +15,7 @@ LETTERS = (
     "Letters stand for the hospitals, in the order in which they were enrolled, as on the model "
     "card. `--names` writes their names."
 )
+NAMED = "WARNING: the study's name, which stands in every file, has the name of a hospital in it."
 JUDGE = (
     "Nothing here judges that the study is sound, ethical or lawful. No line has a checklist's own "
     "words: read the original before you hand one in."
@@ -36,6 +37,7 @@ def readme_sections(
     drawn = [[f"{place}/{one.name}", one.caption] for one in figures]
     counts = [[one.checklist.title, one.in_words] for one in checklists]
     names = [LETTERS] if any(name != called for name, called in facts.names.items()) else []
+    names += [NAMED] if names and any(one in facts.plan.study for one in facts.names) else []
     return [
         Section("Files", [NOT_YOURS, *names], tables=[Table(["file", "what it is"], files)]),
         Section("Checklists", [JUDGE], tables=[Table(["checklist", "state"], counts)]),

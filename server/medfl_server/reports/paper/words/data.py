@@ -20,6 +20,15 @@ HIDDEN = (
     "path; patients are told apart by keyed hashes (HMAC-SHA256) that stay at the hospital. What "
     "left were weights and counts, small counts withheld by each hospital's policy."
 )
+SIMULATED = (
+    "Simulated hospitals on one machine: whoever ran the study had all images and labels, no image "
+    "travelled, and no hospital's policy held anything back."
+)
+
+
+def hidden(facts: Facts) -> str:
+    """Say what of patients leaves a hospital; in a simulation there is none to leave."""
+    return HIDDEN if facts.read is None else SIMULATED
 
 
 def eligibility(facts: Facts) -> str:
@@ -158,8 +167,8 @@ def _limit(plan: Plan) -> str:
 
 
 def deidentification(facts: Facts) -> str:
-    """Say what keeps patients unidentifiable; it holds in every run."""
-    return HIDDEN
+    """Say what keeps patients unidentifiable."""
+    return hidden(facts)
 
 
 def predictors(facts: Facts) -> str:

@@ -18,11 +18,13 @@ SAFETY = (
     "keeps a chained ledger of what left. A simulation sends nothing. medfl's SECURITY.md names "
     "threats, measures and their tests."
 )
+APPROVED = "Each hospital approves a plan by its hash before anything of it is trained there."
+SIMULATED = "A simulation approves nothing."
 
 
 def title(facts: Facts) -> str:
     """Propose a title that names the technique."""
-    n = len(facts.sites)
+    n = facts.n_trained or len(facts.sites)
     where = f" at {n} hospitals" if n > 1 else ""
     tested = facts.outside is not None and n_scored_in(facts.outside)
     how = "development and external validation" if tested else "development and internal validation"
@@ -39,11 +41,19 @@ def abstract(facts: Facts) -> str:
         return ""
     n = sum(facts.trained.values())
     return (
-        f"Methods: {what_it_does(facts.plan)} {len(facts.sites)} hospitals trained it together "
+        f"Methods: {what_it_does(facts.plan)} {trainers(facts)} trained it together "
         f"({facts.plan.federation.strategy}, {len(facts.rounds)} rounds) on {n} training "
-        f"{'patients as declared' if facts.plan.privacy.noise else 'images'} that stayed with "
-        f"them. Results: {result}{primary_result(facts)}"
+        f"{'patients as declared' if facts.plan.privacy.noise else 'images'}"
+        f"{' that stayed with them' if facts.read is None else ''}. "
+        f"Results: {result}{primary_result(facts)}"
     )
+
+
+def trainers(facts: Facts) -> str:
+    """Count the hospitals that trained, and say whether one machine played them."""
+    if facts.read is None:
+        return f"{facts.n_trained} hospitals"
+    return f"{facts.n_trained} simulated hospitals on one machine"
 
 
 def aim(facts: Facts) -> str:
@@ -81,8 +91,9 @@ def sources(facts: Facts) -> str:
     outside = facts.outside_sites
     more = f" Hospitals that only scored: {', '.join(outside)}." if outside else ""
     return (
-        f"{'/'.join(facts.plan.images.modality)} images of {len(facts.sites)} hospitals, read "
-        f"where they lie. {'Declared patients' if noisy else 'Training images'}: {n}.{more}"
+        f"{'/'.join(facts.plan.images.modality)} images of {trainers(facts)}"
+        f"{', read where they lie' if facts.read is None else ''}. "
+        f"{'Declared patients' if noisy else 'Training images'}: {n}.{more}"
     )
 
 
@@ -109,10 +120,20 @@ def changes(facts: Facts) -> str:
 def protocol(facts: Facts) -> str:
     """Say where the protocol is."""
     return (
-        f"protocol.md and plan.yaml beside this file; the plan's SHA-256 is {facts.plan.hash()}. "
-        "Each hospital approved the plan by this hash before anything of it was trained there; a "
-        "simulation approves nothing."
+        f"protocol.md and plan.yaml beside this file; the plan's SHA-256 is {facts.plan.hash()}"
+        f"{_former_plans(facts)}. {SIMULATED if facts.read is not None else APPROVED}"
     )
+
+
+def _former_plans(facts: Facts) -> str:
+    """Name the plans of earlier rounds, and from which round each holds."""
+    changed = facts.of_kind(PlanChanged)
+    if not changed:
+        return ""
+    starts = [1, *(event.round + 1 for event in changed)]
+    hashes = [*(str(event.facts["before"]) for event in changed), facts.plan.hash()]
+    told = ", ".join(f"{one} from round {n}" for n, one in zip(starts, hashes, strict=True))
+    return f" now; plans by round: {told}"
 
 
 def availability(facts: Facts) -> str:
@@ -121,8 +142,9 @@ def availability(facts: Facts) -> str:
         return ""
     return (
         f"Software: medfl {__version__}, Apache-2.0. Model: shared weights with the SHA-256 "
-        f"{facts.finished.sha256}. Data: at the hospitals, and not shared. A text "
-        "for the paper is in data-availability.md."
+        f"{facts.finished.sha256}. Data: "
+        f"{'at the hospitals, and not shared' if facts.read is None else 'of a simulation'}. "
+        "A text for the paper is in data-availability.md."
     )
 
 
