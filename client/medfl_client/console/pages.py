@@ -96,7 +96,7 @@ class Pages:
             [number, words, name, _value(values.get(name))]
             for name, (number, words) in sorted(RULES.items(), key=lambda one: int(one[1][0][1:]))
         ]
-        return {**self._base(args, visitor), "rows": rows, "file": study.files.site_file}
+        return {**self._base(args, visitor), "rows": rows, "file": str(study.files.site_file)}
 
     def _models(self, args: Args, visitor: Visitor) -> dict[str, Any]:
         study = self._hospital.study(args["study"])

@@ -50,7 +50,7 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
     plans = Plans(lambda of: works.do("plan", of))
     doors = doors or Doors()
     words = TwoPersons(kept.first_words, (MANAGER, OFFICER), mark_of=lambda who: doors.mark_of(who))
-    acts = Acts(hospital, works, plans, words)
+    acts = Acts(hospital, works, plans, words, note_in(kept.actions))
     console: Console
     pages = Pages(
         hospital, works, plans, admission, words,
@@ -58,6 +58,6 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
     )  # fmt: skip
     console = Console(
         "Hospital", TEMPLATES, pages.all(), acts.all(), note_in(kept.actions), doors,
-        acts.downloads(),
+        acts.downloads(), home=hospital.folder,
     )  # fmt: skip
     return Room(console, works, kept)
