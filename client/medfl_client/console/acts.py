@@ -12,6 +12,7 @@ from medfl_client.connection.running import start_client, stop_client
 from medfl_client.console import kept
 from medfl_client.console.hospital import OWN, Hospital, Study
 from medfl_client.console.pages import APPROVE, subject_of
+from medfl_client.console.records import Chains
 from medfl_client.console.roles import BOTH, MANAGER, OF_DATA, OF_SECURITY, OFFICER, RESPONSIBLE
 from medfl_client.console.waiting import Plans
 from medfl_client.console.work import Work, Works
@@ -37,13 +38,15 @@ class Acts:
         plans: Plans in words, as they were shown.
         words: First words of two persons.
         note: Writes a line of the record of actions.
+        chains: Whether records are whole, as the last look said.
     """
 
     def __init__(
-        self, hospital: Hospital, works: Works, plans: Plans, words: TwoPersons, note: Note
-    ) -> None:
+        self, hospital: Hospital, works: Works, plans: Plans, words: TwoPersons, note: Note,
+        chains: Chains,
+    ) -> None:  # fmt: skip
         self._hospital, self._works, self._plans, self._words = hospital, works, plans, words
-        self._note = note
+        self._note, self._chains = note, chains
 
     def all(self) -> list[Action]:
         """List them."""
@@ -191,9 +194,9 @@ class Acts:
         return Done(str(self._works.do("withdraw", study.folder, _by(visitor))["said"]))
 
     def _verify(self, args: Args, form: Args, visitor: Visitor) -> Done:
-        return Done(
-            str(self._works.do("verify", self._hospital.study(args["study"]).folder)["said"])
-        )
+        study = self._hospital.study(args["study"])
+        self._chains.forget(study)  # the page looks again, too
+        return Done(str(self._works.do("verify", study.folder)["said"]))
 
     def _audit(self, args: Args, form: Args, visitor: Visitor) -> Done:
         return Done(

@@ -12,6 +12,7 @@ from tests.unit.client.console.people import People, records, set_policy
 from medfl_client.commands.approve import approve_plan
 from medfl_client.console.acts import Acts, number_of
 from medfl_client.console.hospital import OWN, Hospital
+from medfl_client.console.records import Chains
 from medfl_client.console.roles import BOTH, MANAGER, OFFICER, VIEWER
 from medfl_client.console.waiting import Plans
 from medfl_common.console.actions import note_in
@@ -132,7 +133,7 @@ def test_where_site_yaml_cannot_be_read_nobody_approves_alone(people: People) ->
     (people.folder / "site.yaml").write_text("policy: {two_persons: true")
     hospital, two = Hospital(people.folder), TwoPersons(people.folder / "w", (MANAGER, OFFICER))
     acts = Acts(hospital, people.room.works, Plans(lambda folder: {}), two,
-                note_in(people.room.folder.actions))  # fmt: skip
+                note_in(people.room.folder.actions), Chains())  # fmt: skip
 
     with pytest.raises(ConfigError, match="one person approves or two"):
         acts._who_approves(hospital.study(OWN), {}, Visitor("Olaf", OFFICER, "password"))
