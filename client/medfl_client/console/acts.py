@@ -1,5 +1,6 @@
 """What people do in a hospital's console; each action calls what the command of its name calls."""
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,17 +12,20 @@ from medfl_client.connection.running import start_client, stop_client
 from medfl_client.console import kept
 from medfl_client.console.hospital import OWN, Hospital, Study
 from medfl_client.console.pages import APPROVE, subject_of
+from medfl_client.console.records import Chains
 from medfl_client.console.roles import BOTH, MANAGER, OF_DATA, OF_SECURITY, OFFICER, RESPONSIBLE
 from medfl_client.console.waiting import Plans
 from medfl_client.console.work import Work, Works
+from medfl_common.console.actions import DONE
 from medfl_common.console.doors import Visitor
 from medfl_common.console.live import LOOK_S
-from medfl_common.console.offered import Action, Args, Done, Download
+from medfl_common.console.offered import Action, Args, Done, Download, Note
 from medfl_common.console.two_persons import TwoPersons
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.visible import visible
 
 UNCHANGED = "nothing was changed"
+File = tuple[bytes, str, str]  # bytes, media type, name
 Act = Callable[[Args, Args, Visitor], Done]
 
 
@@ -33,10 +37,16 @@ class Acts:
         works: Long work under way.
         plans: Plans in words, as they were shown.
         words: First words of two persons.
+        note: Writes a line of the record of actions.
+        chains: Whether records are whole, as the last look said.
     """
 
-    def __init__(self, hospital: Hospital, works: Works, plans: Plans, words: TwoPersons) -> None:
+    def __init__(
+        self, hospital: Hospital, works: Works, plans: Plans, words: TwoPersons, note: Note,
+        chains: Chains,
+    ) -> None:  # fmt: skip
         self._hospital, self._works, self._plans, self._words = hospital, works, plans, words
+        self._note, self._chains = note, chains
 
     def all(self) -> list[Action]:
         """List them."""
@@ -184,9 +194,9 @@ class Acts:
         return Done(str(self._works.do("withdraw", study.folder, _by(visitor))["said"]))
 
     def _verify(self, args: Args, form: Args, visitor: Visitor) -> Done:
-        return Done(
-            str(self._works.do("verify", self._hospital.study(args["study"]).folder)["said"])
-        )
+        study = self._hospital.study(args["study"])
+        self._chains.forget(study)  # the page looks again, too
+        return Done(str(self._works.do("verify", study.folder)["said"]))
 
     def _audit(self, args: Args, form: Args, visitor: Visitor) -> Done:
         return Done(
@@ -195,20 +205,28 @@ class Acts:
 
     # Files.
 
-    def _ledger(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
+    def _ledger(self, args: Args, visitor: Visitor) -> File:
         entries = read_ledger(self._hospital.study(args["study"]).folder)
-        return as_csv(entries).encode(), "text/csv; charset=utf-8", "ledger.csv"
+        found = as_csv(entries).encode(), "text/csv; charset=utf-8", "ledger.csv"
+        return self._saved("save the ledger", found, args, visitor)
 
-    def _predictions(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
+    def _predictions(self, args: Args, visitor: Visitor) -> File:
         path = self._hospital.study(args["study"]).files.predictions
-        return _file(path, "text/csv; charset=utf-8")
+        found = _file(path, "text/csv; charset=utf-8")
+        return self._saved("save the predictions", found, args, visitor)
 
-    def _picture(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
+    def _saved(self, what: str, found: File, args: Args, visitor: Visitor) -> File:
+        """Give a file once the record has a line of it; raises RunError where it takes none."""
+        facts = {"study": args["study"], "action": secrets.token_hex(8), "result": DONE}
+        self._note(visitor, what, facts)
+        return found
+
+    def _picture(self, args: Args, visitor: Visitor) -> File:
         path = kept.picture(self._hospital.study(args["study"]), args["name"])
         return _file(path, "image/png")
 
 
-def _file(path: Path, kind: str) -> tuple[bytes, str, str]:
+def _file(path: Path, kind: str) -> File:
     try:
         return path.read_bytes(), kind, path.name
     except FileNotFoundError:

@@ -5,16 +5,15 @@ from typing import Any
 
 from medfl_client.config.site_file import RULES
 from medfl_client.connection.running import log_end
-from medfl_client.console import kept
+from medfl_client.console import kept, records
 from medfl_client.console.admission import Admission
 from medfl_client.console.hospital import Hospital, Study
-from medfl_client.console.records import HEADER, left
 from medfl_client.console.roles import OF_DATA, RESPONSIBLE
 from medfl_client.console.steps import answer_of, steps_of
 from medfl_client.console.waiting import Plans
 from medfl_client.console.work import Works
 from medfl_common.console.doors import Visitor
-from medfl_common.console.live import Live
+from medfl_common.console.live import LOOK_S, Live
 from medfl_common.console.offered import Args, Page
 from medfl_common.console.two_persons import TwoPersons
 
@@ -32,15 +31,17 @@ class Pages:
         plans: Its plans in words.
         admission: What the coordinator says of it.
         words: First words of two persons.
+        chains: Whether its records are whole.
         render: Fills a template.
     """
 
     def __init__(
         self, hospital: Hospital, works: Works, plans: Plans, admission: Admission,
-        words: TwoPersons, render: Render,
+        words: TwoPersons, chains: records.Chains, render: Render,
     ) -> None:  # fmt: skip
         self._hospital, self._works, self._plans = hospital, works, plans
         self._admission, self._words, self._render = admission, words, render
+        self._chains = chains
         self._live: dict[tuple[str, str], Live] = {}
 
     def all(self) -> list[Page]:
@@ -96,7 +97,7 @@ class Pages:
             [number, words, name, _value(values.get(name))]
             for name, (number, words) in sorted(RULES.items(), key=lambda one: int(one[1][0][1:]))
         ]
-        return {**self._base(args, visitor), "rows": rows, "file": study.files.site_file}
+        return {**self._base(args, visitor), "rows": rows, "file": str(study.files.site_file)}
 
     def _models(self, args: Args, visitor: Visitor) -> dict[str, Any]:
         study = self._hospital.study(args["study"])
@@ -118,7 +119,9 @@ class Pages:
             self._hospital.study(key)  # KeyError: it is not here
         if (name, key) not in self._live:
             render: Callable[[str], Parts] = getattr(self, f"_render_{name}")
-            self._live[name, key] = Live(lambda: self._stamp(key), lambda: render(key))
+            stamp = self._stamp_of_left if name == "left" else self._stamp
+            every_s = records.LOOK_S if name == "left" else LOOK_S
+            self._live[name, key] = Live(lambda: stamp(key), lambda: render(key), every_s)
         return self._live[name, key]
 
     def _stamp(self, key: str) -> Hashable:
@@ -133,6 +136,10 @@ class Pages:
         files = tuple(study.stamp(study.state.client_log) for study in studies)
         words = tuple(self._word(study) for study in studies)
         return one.process, told, seen, works, files, words
+
+    def _stamp_of_left(self, key: str) -> Hashable:
+        study = self._hospital.study(key)
+        return study.stamp(), self._chains.is_due(study)
 
     def _state_of(self, study: Study) -> dict[str, Any]:
         told = self._admission.of(study.folder, study.site)
@@ -186,10 +193,10 @@ class Pages:
         }  # fmt: skip
 
     def _render_left(self, key: str) -> Parts:
-        found = left(self._hospital.study(key))
+        found = records.left(self._hospital.study(key), self._chains)
         return {
             "answer": self._render("part_left_answer.html.j2", left=found),
-            "left": self._render("part_left.html.j2", left=found, header=HEADER),
+            "left": self._render("part_left.html.j2", left=found, header=records.HEADER),
         }
 
     def _render_client(self, key: str) -> Parts:

@@ -9,6 +9,7 @@ from medfl_client.console.acts import Acts
 from medfl_client.console.admission import Admission
 from medfl_client.console.hospital import OWN, Hospital
 from medfl_client.console.pages import Pages
+from medfl_client.console.records import Chains
 from medfl_client.console.roles import BOTH, MANAGER, OFFICER, ROLES
 from medfl_client.console.waiting import Plans
 from medfl_client.console.work import Works
@@ -48,16 +49,17 @@ def build(folder: Path, doors: Doors | None = None) -> Room:
     kept.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     works, admission = Works(), Admission()
     plans = Plans(lambda of: works.do("plan", of))
+    chains = Chains()
     doors = doors or Doors()
     words = TwoPersons(kept.first_words, (MANAGER, OFFICER), mark_of=lambda who: doors.mark_of(who))
-    acts = Acts(hospital, works, plans, words)
+    acts = Acts(hospital, works, plans, words, note_in(kept.actions), chains)
     console: Console
     pages = Pages(
-        hospital, works, plans, admission, words,
+        hospital, works, plans, admission, words, chains,
         lambda template, **values: console.render(template, **values),
     )  # fmt: skip
     console = Console(
         "Hospital", TEMPLATES, pages.all(), acts.all(), note_in(kept.actions), doors,
-        acts.downloads(),
+        acts.downloads(), home=hospital.folder,
     )  # fmt: skip
     return Room(console, works, kept)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
+from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -60,6 +61,7 @@ class Console:
         is_tls: Whether browsers see the pages by TLS.
         users: Who may sign in by password; None: nobody.
         proxy: The proxy that signs people in; None: there is none.
+        home: The directory that texts name files in: pages show those by their place in it.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Console:
     is_tls: bool = False
     users: Users | None = None
     proxy: Proxy | None = None
+    home: Path | None = None
     environment: Environment = field(init=False)
     refusals: Refusals = field(init=False)
 
@@ -84,8 +87,9 @@ class Console:
         self.refusals = Refusals(self.doors.clock)
         self.environment = Environment(
             loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-            finalize=lambda x: visible(x, keep="\n\t") if type(x) is str else x,
+            finalize=lambda x: visible(self.placed(x), keep="\n\t") if type(x) is str else x,
         )  # fmt: skip
+        self.environment.filters["whole"] = lambda x: escape(visible(x))
 
     @property
     def cookie_name(self) -> str:
@@ -111,6 +115,12 @@ class Console:
             exception_handlers={status: self._in_words(status) for status in NO_ANSWER},
         )
         return Guarded(app, [host.lower() for host in hosts], self.is_tls)
+
+    def placed(self, text: str) -> str:
+        """Give a text with its files named by their place in the directory, not on the machine."""
+        if self.home is None:
+            return text
+        return text.replace(f"{self.home}/", "").replace(str(self.home), self.home.name)
 
     def render(self, template: str, **values: Any) -> str:
         """Fill a template; for parts, too."""

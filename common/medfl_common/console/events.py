@@ -52,7 +52,8 @@ async def _stream(console: "Console", request: Request, live: Live) -> AsyncIter
         if live.is_due():  # once for all viewers, and off the loop that serves them
             trouble_was, trouble = trouble, await run_in_threadpool(_looked, live)
             if trouble != trouble_was:
-                yield f"event: trouble\ndata: {json.dumps({'what': trouble})}\n\n"
+                what = console.placed(trouble)
+                yield f"event: trouble\ndata: {json.dumps({'what': what})}\n\n"
         news, versions = live.news(seen)
         if news:
             seen |= versions

@@ -13,14 +13,16 @@ class Live:
     Args:
         stamp: Gives what changes when the parts may; it is cheap, such as sizes and times of files.
         render: Gives the parts as HTML, by the id of their element.
+        every_s: How often files are looked at; more seldom where that takes long.
     """
 
     def __init__(
-        self, stamp: Callable[[], Hashable], render: Callable[[], Mapping[str, str]]
-    ) -> None:
-        self._stamp, self._render = stamp, render
+        self, stamp: Callable[[], Hashable], render: Callable[[], Mapping[str, str]],
+        every_s: float = LOOK_S,
+    ) -> None:  # fmt: skip
+        self._stamp, self._render, self._every_s = stamp, render, every_s
         self._seen: Hashable = object()
-        self._looked = -LOOK_S
+        self._looked = -every_s
         self.parts: dict[str, str] = {}
         self.versions: dict[str, int] = {}  # of each part; it changes when the part does
         self._n = int(time.time() * 1000)  # a viewer's versions of an earlier console are older
@@ -28,7 +30,7 @@ class Live:
 
     def is_due(self) -> bool:
         """Say whether it is time to look again."""
-        return time.monotonic() - self._looked >= LOOK_S
+        return time.monotonic() - self._looked >= self._every_s
 
     def look(self) -> None:
         """Render anew what may have changed."""

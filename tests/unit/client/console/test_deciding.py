@@ -12,8 +12,10 @@ from tests.unit.client.console.people import People, records, set_policy
 from medfl_client.commands.approve import approve_plan
 from medfl_client.console.acts import Acts, number_of
 from medfl_client.console.hospital import OWN, Hospital
+from medfl_client.console.records import Chains
 from medfl_client.console.roles import BOTH, MANAGER, OFFICER, VIEWER
 from medfl_client.console.waiting import Plans
+from medfl_common.console.actions import note_in
 from medfl_common.console.doors import Visitor
 from medfl_common.console.two_persons import TwoPersons
 from medfl_common.errors import ConfigError
@@ -130,7 +132,8 @@ def test_each_action_is_for_its_roles_alone(people: People) -> None:
 def test_where_site_yaml_cannot_be_read_nobody_approves_alone(people: People) -> None:
     (people.folder / "site.yaml").write_text("policy: {two_persons: true")
     hospital, two = Hospital(people.folder), TwoPersons(people.folder / "w", (MANAGER, OFFICER))
-    acts = Acts(hospital, people.room.works, Plans(lambda folder: {}), two)
+    acts = Acts(hospital, people.room.works, Plans(lambda folder: {}), two,
+                note_in(people.room.folder.actions), Chains())  # fmt: skip
 
     with pytest.raises(ConfigError, match="one person approves or two"):
         acts._who_approves(hospital.study(OWN), {}, Visitor("Olaf", OFFICER, "password"))

@@ -147,3 +147,26 @@ def test_every_role_has_a_page_for_each_step(people: People) -> None:
         text = people.person(role).reads(f"{OF}/")
         assert "Place in the study" in text
         assert "the plan of small waits" in text
+
+
+def test_what_is_saved_has_a_line_in_the_record(people: People) -> None:
+    nora, eve = people.person(MANAGER), people.person(VIEWER, "Eve")
+
+    for person in (nora, eve):
+        person.reads(f"{OF}/predictions")
+        person.reads(f"{OF}/ledger.csv")
+
+    saved = [(line["who"], line["what"]) for line in people.actions()]
+    assert saved == [("Nora", "save the predictions"), ("Nora", "save the ledger"),
+                     ("Eve", "save the ledger")]  # fmt: skip
+
+
+def test_a_viewer_sees_no_place_on_the_machine(people: People) -> None:
+    viewer = people.person(VIEWER)
+    pages = [viewer.reads(f"{OF}/{name}") for name in ("policy/", "left/", "data/", "")]
+    StateFolder.of(people.folder).ledger.write_bytes(b"{\n")
+    pages.append(People(people.folder).person(VIEWER).reads(f"{OF}/left/"))
+
+    assert "It stands in site.yaml" in pages[0]
+    assert "state/ledger.jsonl" in pages[-1]
+    assert not [page for page in pages if str(people.folder) in page]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakePlan
 
-from medfl_client.console import waiting
+from medfl_client.console import records, waiting
 from medfl_client.console.hands import Hands
 from medfl_client.console.hospital import OWN, Study
 from medfl_client.console.waiting import Plans
 from medfl_client.console.work import Work
+from medfl_client.egress import ledger
 from medfl_common.errors import RunError
 from medfl_sim.local.deployment import wait_until
 
@@ -60,3 +61,21 @@ def test_work_that_is_over_ends_no_process_that_does_other_work(
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(1)
     hands.give_back(second)
+
+
+def test_the_chains_are_held_once_a_minute_and_when_asked(
+    hospitals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, chains = Study(OWN, hospitals / "site-1"), records.Chains()
+    study.state.path.mkdir(exist_ok=True)
+    ledger.append(study.state.ledger, {"kind": "train"})
+    assert chains.of(study)[1]
+    ledger.append(study.state.ledger, {"kind": "train"})
+    study.state.ledger.write_bytes(study.state.ledger.read_bytes().replace(b"train", b"tests", 1))
+
+    assert (chains.is_due(study), chains.of(study)[1]) == (False, True)
+    monkeypatch.setattr(records, "CHECK_S", 0.0)
+    assert (chains.is_due(study), chains.of(study)[1]) == (True, False)
+    assert not chains.is_due(study)  # nothing changed
+    chains.forget(study)
+    assert chains.is_due(study)
