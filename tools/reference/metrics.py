@@ -35,7 +35,7 @@ Sites send it with the last scorings, in hundredths and with the number of patie
 takes the mean over sites, weighted by images. From several images of fewer than 10 patients there
 is no interval. A group of patients has that of the whole. In a round, and in the log of an earlier
 version, no design effect is known: there intervals count images, and the page writes "or wider".
-A secure sum has the mean of its hospitals."""
+A secure sum has the mean of its hospitals, of scores of which each tells one."""
 # Of each score: definition, range, which way is better.
 SCORES = {
     "loss": ("mean of the task's loss over the images", "≥ 0", "low"),

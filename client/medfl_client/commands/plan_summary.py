@@ -82,7 +82,14 @@ def summarise(plan: Plan) -> Rows:
 def _aim(plan: Plan) -> Rows:
     own = plan.evaluation.primary
     return (
-        [] if own is None else [["what it is to show", in_words(own, plan.evaluation.specificity)]]
+        []
+        if own is None
+        else [
+            [
+                "what it is to show",
+                in_words(own, plan.evaluation.specificity, plan.images.distance_unit),
+            ]
+        ]
     )
 
 

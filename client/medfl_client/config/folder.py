@@ -130,7 +130,7 @@ class StateFolder:
 
     @property
     def patient_sets(self) -> Path:
-        """Whose images the answers were of, by pseudonyms; of all studies of the hospital."""
+        """Whose images answers were of, by pseudonyms, and flows told; of all its studies."""
         return self._of_all() / "patient-sets"
 
     @property

@@ -75,7 +75,12 @@ def why_unfit_primary(plan: Plan) -> str:
         f"evaluation.primary.value belongs to against: value, not to {own.against}": (
             own.against != "value" and own.value is not None
         ),
-        f"evaluation.primary.value: {own.value} is no possible {_word(own)}": _is_impossible(own),
+        f"evaluation.primary.value: {own.value} is no possible {_word(own)}": _is_impossible(
+            own, own.value
+        ),
+        f"evaluation.primary.margin: no {_word(own)} is {own.margin:g} better than {own.value}": (
+            own.value is not None and _is_impossible(own, own.value + _towards(own))
+        ),
         f"evaluation.primary.metric: {own.metric} is compared with a value only; of two models "
         f"medfl-sim compares {main}": own.against != "value" and own.metric != main,
         "evaluation.primary.margin: a question of non_inferiority needs one above 0": (
@@ -91,15 +96,16 @@ def why_unfit_primary(plan: Plan) -> str:
     return next((reason for reason, is_so in reasons.items() if is_so), "")
 
 
-def in_words(own: Primary, specificity: float) -> str:
+def in_words(own: Primary, specificity: float, distance_unit: str) -> str:
     """Say what is to be shown: AUC above 0.8 on test patients.
 
     Args:
         own: The aim.
         specificity: The plan's, at which a sensitivity is told.
+        distance_unit: Of the plan's images: mm or pixels.
     """
     of = f" at a specificity of {specificity:g}" * (own.metric == "sensitivity_at_specificity")
-    unit = " mm" if own.metric == "hd95" else ""
+    unit = f" {distance_unit}" if own.metric == "hd95" else ""
     if own.question == "non_inferiority":
         how = f"less than {own.margin:g}{unit} worse than"
     elif own.margin:
@@ -121,7 +127,14 @@ def _metrics_of(plan: Plan) -> tuple[str, ...]:
     return BOX_METRICS if plan.task.has_boxes else IMAGE_METRICS
 
 
-def _is_impossible(own: Primary) -> bool:
+def _towards(own: Primary) -> float:
+    """Give how far from the value the score must be, where it must be better."""
+    if own.question == "non_inferiority":
+        return 0.0
+    return -own.margin if own.is_low_best else own.margin
+
+
+def _is_impossible(own: Primary, value: float | None) -> bool:
     least = -1.0 if own.metric == "kappa" else 0.0
     most = float("inf") if own.metric == "hd95" else 1.0
-    return own.value is not None and not least <= own.value <= most
+    return value is not None and not least <= value <= most

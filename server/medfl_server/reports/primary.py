@@ -18,10 +18,12 @@ from medfl_common.plan.primary import Primary, in_words
 from medfl_common.run.compared import Compared
 from medfl_common.run.decisions import PlanChanged
 from medfl_common.run.events import Asked, Event, Finished, ScoredOnTest, ScoredOutside, WithModel
+from medfl_common.run.log import BEFORE
 from medfl_server.reports.effects_told import all_tell
 from medfl_server.reports.scores import (
     box_counts_in,
     mask_counts_in,
+    n_scored_in,
     once_each,
     score_counts_in,
 )
@@ -82,8 +84,40 @@ def verdict(events: Sequence[Event], plan: Plan, names: Mapping[str, str] | None
     found = _found(own, events, plan, names or {})
     is_met, why = (None, found) if isinstance(found, str) else _decide(own, found)
     how = {True: "was met", False: "was not met", None: "cannot be decided"}[is_met]
-    aim = in_words(own, plan.evaluation.specificity)
-    return Verdict(is_met, f"The primary aim, {aim}, {how}: {why}.{_changed(events)}")
+    aim = in_words(own, plan.evaluation.specificity, plan.images.distance_unit)
+    more = f"{_silent(own, events)}{_tested(own, events, plan)}{changed(events)}"
+    return Verdict(is_met, f"The primary aim, {aim}, {how}: {why}.{more}")
+
+
+def tested_before(events: Sequence[Event]) -> bool:
+    """Say whether the test part scored an earlier model, before the study went on."""
+    return any(event.facts.get("event") == f"{ScoredOnTest.kind}{BEFORE}" for event in events)
+
+
+def _silent(own: Primary, events: Sequence[Event]) -> str:
+    """Count who was asked for the scores that decide, and shared none."""
+    finished = [event for event in events if isinstance(event, Finished)]
+    kind: type[WithModel] = ScoredOnTest if own.part == "test" else ScoredOutside
+    scored = once_each(events, kind, finished[-1]) if finished else None
+    if scored is None or own.against != "value":
+        return ""
+    if scored.pooled is not None:
+        n = scored.pooled.n_sites - scored.pooled.n_scoring
+    else:
+        n = len({*scored.sites, *scored.missing} - {*n_scored_in(scored)})
+    whom = "1 hospital that was asked" if n == 1 else f"{n} hospitals that were asked"
+    return f" {whom} shared no such scores." if n else ""
+
+
+def _tested(own: Primary, events: Sequence[Event], plan: Plan) -> str:
+    """Say what else may have seen the test part that decides."""
+    if own.part != "test":
+        return ""
+    before = " The test part had scored an earlier model before." if tested_before(events) else ""
+    split = plan.evaluation.split_of
+    if split is None:
+        return before
+    return f"{before} The parts are those of the study {split}, which may have scored them."
 
 
 def _found(
@@ -178,7 +212,7 @@ def _places(ends: Sequence[float], limit: float, least: int) -> int:
     return next(apart, least)
 
 
-def _changed(events: Sequence[Event]) -> str:
+def changed(events: Sequence[Event]) -> str:
     """Say when the aim was changed after rounds were made: it was not named in advance then."""
     changes = [
         event for event in events

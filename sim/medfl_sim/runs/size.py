@@ -1,5 +1,6 @@
 """`medfl-sim size`: how wide an AUC's interval will be, before a study is made."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from medfl_common.metrics.sample_size import Expected, expected_interval, patien
 
 Rows = list[list[str]]
 NONE = "no interval"
+SMALLEST_TEST = 10  # patients, as in medfl_client.data.split
+NO_PART = f"a hospital has no test part of fewer than {SMALLEST_TEST} patients"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def in_words(ask: Question) -> list[str]:
         "model's scores of one lie higher than those of another, the AUC over all is lower"
     ]
     needed = patients_needed(ask)
+    if min([*ask.patients, *([] if needed is None else [needed])]) < SMALLEST_TEST:
+        said.append(NO_PART)
     if needed is not None:
         each = f" at each of {n} hospitals" if n > 1 else ""
         said.append(
@@ -94,7 +99,7 @@ def _row(n: int, ask: Question) -> list[str]:
 
 
 def _there(n: int, ask: Question) -> int:
-    return int(-(-n // ask.share))
+    return math.ceil(n / ask.share - 1e-9)
 
 
 def _cells(interval: Interval | None) -> tuple[str, str]:

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import yaml
+
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.events import DataRead
 from medfl_common.run.paper_folder import PaperFolder
+from medfl_server.reports.paper.citation import citation
+from medfl_server.reports.paper.facts import facts_of
 from medfl_server.reports.paper.paper import write_paper
+from medfl_server.reports.paper.references import SPECIAL
 from medfl_server.study.run_directory import Study, create_study
 
 PLAN = """\
@@ -46,3 +51,17 @@ def create_named(folder: Path) -> Study:
         "left_out_parts": {}, "own_patients": 0,
     }}))  # fmt: skip
     return made
+
+
+def test_a_bibtex_entry_escapes_what_tex_reads_as_more() -> None:
+    assert "a_b $ ^ ~".translate(SPECIAL) == r"a\_b \$ \^{} \~{}"
+
+
+def test_a_citation_leaves_the_day_of_release_to_its_authors(tmp_path: Path) -> None:
+    made = create_named(tmp_path)
+    made.log.write("finished", round=2, last=2, sha256="ab", sites={}, missing={})
+
+    text = citation(facts_of(made))
+
+    assert "# YOU WRITE THIS: the day on which it is published" in text
+    assert yaml.safe_load(text)["date-released"]

@@ -1,5 +1,6 @@
 """The plan's primary aim: refused where it cannot be, met only where the whole interval says so."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from medfl_common.metrics.counts import ScoreCounts, histogram
 from medfl_common.metrics.estimates import estimates
 from medfl_common.metrics.mask_counts import MASK_EFFECTS
 from medfl_common.plan.plan import load_plan
+from medfl_common.plan.primary import in_words
 from medfl_common.run.compared import Compared
 from medfl_common.run.counts_json import counts_to_json
 from medfl_common.run.events import Event
 from medfl_server.reports.effects_told import boxes_tell, masks_tell
 from medfl_server.reports.model_card import write_model_card
+from medfl_server.reports.paper.facts import facts_of
+from medfl_server.reports.paper.words import evaluation as evaluation_words
+from medfl_server.reports.paper.words import study as study_words
 from medfl_server.reports.primary import NO_AIM, Verdict, verdict
 from medfl_server.reports.report import write_report
 from medfl_server.study.plan_change import amend
@@ -45,7 +50,11 @@ def counts(n_patients: int = 200, effect: float = 1.0) -> ScoreCounts:
 
 
 def finished(
-    folder: Path, plan: Path, scored: ScoreCounts | None = None, *others: ScoreCounts
+    folder: Path,
+    plan: Path,
+    scored: ScoreCounts | None = None,
+    *others: ScoreCounts,
+    silent: Sequence[str] = (),
 ) -> Study:
     """Write the log of a study of two rounds, tested on these counts, of a site each."""
     study = create_study(folder, plan)
@@ -61,7 +70,8 @@ def finished(
             name: {**facts, "tally": counts_to_json(one), "exact_auc": None}
             for name, one in zip(("north", "south"), (scored, *others), strict=False)
         }
-        study.log.write("tested", round=2, sha256="ab", sites=sites, missing={})
+        missing: dict[str, Json] = dict.fromkeys(silent, "no answer")
+        study.log.write("tested", round=2, sha256="ab", sites=sites, missing=missing)
     study.log.write("finished", round=2, last=2, sha256="ab", sites={"north": facts}, missing={})
     return study
 
@@ -78,6 +88,7 @@ def said(study: Study) -> Verdict:
         ({"metric": "auc", "value": 1.2}, r"primary\.value: 1\.2 is no possible AUC"),
         ({"metric": "auc", "against": "pooled", "value": 0.8}, "value belongs to against: value"),
         ({"metric": "f1", "against": "pooled"}, "f1 is compared with a value only; .* auc"),
+        ({**AIM, "value": 0.95, "margin": 0.1}, "no AUC is 0.1 better than 0.95"),
         ({**AIM, "question": "non_inferiority"}, r"primary\.margin: .* needs one above 0"),
         ({"metric": "loss", "value": 0.8}, r"primary\.metric: 'loss' is not allowed; .*'auc'"),
     ],
@@ -97,7 +108,10 @@ def test_a_test_part_of_nobody_a_mask_score_and_a_box_score_are_told_apart(
     with pytest.raises(ValueError, match="auc is no score of a detection task; it has froc, ap50"):
         box_plan(evaluation={"primary": AIM})
     hd95 = {"metric": "hd95", "value": 8.0, "question": "non_inferiority", "margin": 2.0}
-    assert mask_plan(evaluation={"primary": hd95}).evaluation.primary is not None
+    plan = mask_plan(evaluation={"primary": hd95})
+    own = plan.evaluation.primary
+    assert own is not None
+    assert in_words(own, 0.9, plan.images.distance_unit).startswith("HD95 less than 2 pixels worse")
 
 
 def test_only_medfl_sim_has_a_pooled_model(make_plan: MakePlan) -> None:
@@ -182,6 +196,17 @@ def test_one_hospital_that_tells_no_effect_leaves_an_aim_undecided_and_can_still
     assert said(finished(tmp_path / "both", low, counts(), counts())).met
 
 
+def test_a_verdict_tells_of_hospitals_without_scores_and_of_another_study_s_parts(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan(evaluation={"primary": AIM, "split_of": "pilot"})
+
+    sentence = said(finished(tmp_path / "s", plan, counts(), silent=["west"])).sentence
+
+    assert "1 hospital that was asked shared no such scores." in sentence
+    assert "The parts are those of the study pilot, which may have scored them." in sentence
+
+
 def test_masks_and_boxes_tell_an_effect_of_each_class_that_they_have() -> None:
     cases = some_cases(0.8, 0.9)
     effects = np.ones((2, 1 + len(MASK_EFFECTS)))
@@ -225,7 +250,7 @@ def test_an_aim_that_was_changed_after_a_round_was_not_named_in_advance(
 ) -> None:
     plan = make_plan(evaluation={"primary": AIM})
     study = finished(tmp_path / "s", plan, counts())
-    first = said(study)
+    first, hashed = said(study), study.plan.hash()
 
     amend(study.folder, {"evaluation.primary.value": 0.6, "federation.rounds": 4})
     study = open_study(study.folder)
@@ -235,6 +260,13 @@ def test_an_aim_that_was_changed_after_a_round_was_not_named_in_advance(
     study.log.write("finished", round=2, last=2, sha256="ab", sites={}, missing={})
 
     assert "changed" not in first.sentence
+    assert "scored an earlier model" not in first.sentence
+    assert "The test part had scored an earlier model before." in said(study).sentence
+    assert study_words.aim(facts_of(study)).startswith("The plan names as its primary aim: AUC")
+    assert "in advance" not in study_words.aim(facts_of(study)).partition("It was changed")[0]
+    assert ", once." not in evaluation_words.internal(facts_of(study))
+    before, now = (f"{h} from round {n}" for h, n in ((hashed, 1), (study.plan.hash(), 3)))
+    assert f"plans by round: {before}, {now}" in study_words.protocol(facts_of(study))
     sentence = said(study).sentence
     assert sentence.endswith("It was changed after round 2, so it was not named in advance.")
     assert "AUC above 0.6, on test patients, was met: " in sentence

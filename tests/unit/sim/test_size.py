@@ -4,7 +4,7 @@ import pytest
 from tests.golden.commands import call
 
 from medfl_common.metrics.sample_size import Expected, expected_interval, width
-from medfl_sim.runs.size import Question, patients_needed, size_rows
+from medfl_sim.runs.size import Question, in_words, patients_needed, size_rows
 
 
 def test_the_table_has_a_hospital_and_all_of_them_and_the_patients_for_a_width() -> None:
@@ -41,3 +41,13 @@ def test_each_hospital_scores_its_part_of_the_patients_for_the_width() -> None:
 def test_numbers_that_no_study_has_are_refused(given: list[object], fault: str) -> None:
     with pytest.raises(RuntimeError, match=fault):
         call("sim", "size", *given)
+
+
+@pytest.mark.parametrize(("n", "share", "needed"), [(3, 0.1, 30), (6, 0.6, 10), (7, 0.2, 35)])
+def test_patients_there_are_counted_whatever_the_share_is_in_binary(
+    n: int, share: float, needed: int
+) -> None:
+    ask = Question(Expected(0.8, 0.3), [n], 1, share)
+
+    assert size_rows(ask)[0][2] == str(needed)
+    assert any("no test part of fewer than 10" in line for line in in_words(ask))

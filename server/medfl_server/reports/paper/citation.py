@@ -15,6 +15,7 @@ from medfl_server.reports.paper.words.study import day
 YOU = "YOU WRITE THIS"
 PERSON = {"family-names": YOU, "given-names": YOU}
 COMMENT = f"# Replace each {YOU!r}. Add doi, repository and license, once there are some.\n"
+RELEASED = f"# {YOU}: the day on which it is published; this is the day of the study's end.\n"
 
 
 def citation(facts: Facts) -> str:
@@ -42,7 +43,8 @@ def citation(facts: Facts) -> str:
     if facts.finished is not None:
         found["date-released"] = day(facts.finished)
         found["identifiers"].append(_identifier("the shared weights", facts.finished.sha256))
-    return COMMENT + yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+    return COMMENT + text.replace("\ndate-released:", f"\n{RELEASED}date-released:")
 
 
 def _identifier(what: str, sha256: str) -> dict[str, str]:

@@ -35,6 +35,11 @@ def flow(facts: Facts) -> Flow:
     return flow_of(facts.events, facts.plan)
 
 
+def has_flow(facts: Facts) -> bool:
+    """Say whether any hospital told its flow."""
+    return bool(flow(facts).sites)
+
+
 def numbers(facts: Facts) -> str:
     """Say how many patients and images were taken in and left out; empty: nobody told."""
     found = flow(facts).sites

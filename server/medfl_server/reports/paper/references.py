@@ -56,7 +56,8 @@ OBUCHOWSKI = Reference(
     "Obuchowski, Nancy A.", "Nonparametric analysis of clustered ROC curve data",
     1997, "Biometrics 53(2), 567-578", is_journal=True,
 )  # fmt: skip
-SPECIAL = str.maketrans({"{": "", "}": "", "\\": "", "%": r"\%", "&": r"\&", "#": r"\#"})
+SPECIAL = str.maketrans({"{": "", "}": "", "\\": "", "%": r"\%", "&": r"\&", "#": r"\#",
+                         "_": r"\_", "$": r"\$", "^": r"\^{}", "~": r"\~{}"})  # fmt: skip
 
 
 def bibtex(facts: Facts) -> str:

@@ -8,7 +8,7 @@ What an item asks is said in medfl's words; the journal's wording counts.
 
 from medfl_server.reports.paper.checklists.claim_methods import DATA, EVALUATION, MODEL, REFERENCE
 from medfl_server.reports.paper.checklists.item import Checklist, Item
-from medfl_server.reports.paper.participants import characteristics, numbers
+from medfl_server.reports.paper.participants import characteristics, has_flow, numbers
 from medfl_server.reports.paper.words import outcome, study
 
 BEGINNING = [
@@ -43,12 +43,12 @@ RESULTS = [
     Item(
         "35", "How many patients and images were included and excluded, with a flow diagram",
         "Numbers by hospital; federation.participants asks hospitals for the flow by reason.",
-        numbers,
+        numbers, whole_if=has_flow,
     ),
     Item(
         "36", "Demographic and clinical characteristics of each part",
         "Age, sex and clinical facts of each part; federation.participants asks for the former.",
-        characteristics,
+        characteristics, is_whole=False,
     ),
     Item(
         "37", "Performance on every part, with its uncertainty",

@@ -1,6 +1,5 @@
 """CLAIM 2024, items 7 to 34: data, reference standard, model, training, evaluation."""
 
-from medfl_server.reports.dossier.line import ALWAYS
 from medfl_server.reports.paper.checklists.item import Item
 from medfl_server.reports.paper.words import data, evaluation, model, study
 
@@ -22,7 +21,7 @@ DATA = [
     Item("10", "Which part of the data was used", "Sampling at a hospital.", data.subsets),
     Item(
         "11", "How patients were made unidentifiable", "Pseudonymisation before export.",
-        data.deidentification, ALWAYS,
+        data.deidentification, is_whole=False,
     ),
     Item("12", "How missing data were handled", "Data missing at hospitals.", data.missing),
     Item(

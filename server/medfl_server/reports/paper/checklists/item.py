@@ -25,6 +25,7 @@ class Item:
     found: What the run says to it; empty: it does not know.
     whose: `from the run`; or `in every run` of medfl, where it says something.
     is_whole: Whether what the run says answers all that the item asks.
+    whole_if: Says it of a run, where it is not so of each.
     """
 
     number: str
@@ -33,6 +34,7 @@ class Item:
     found: Callable[[Facts], str] = unknown
     whose: str = FROM_RUN
     is_whole: bool = True
+    whole_if: Callable[[Facts], bool] = lambda facts: True
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def answer(item: Item, facts: Facts) -> Answered:
     text = item.found(facts)
     if not text:
         return Answered(item, yours(item.asks, item.hint))
-    return Answered(item, Line(item.asks, text, item.whose), "" if item.is_whole else item.hint)
+    is_whole = item.is_whole and item.whole_if(facts)
+    return Answered(item, Line(item.asks, text, item.whose), "" if is_whole else item.hint)
 
 
 def fill(checklist: Checklist, facts: Facts) -> Filled:

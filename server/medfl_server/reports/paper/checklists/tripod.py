@@ -8,7 +8,12 @@ What an item asks is said in medfl's words; the statement's wording counts.
 
 from medfl_server.reports.paper.checklists.item import Checklist, Item
 from medfl_server.reports.paper.checklists.tripod_methods import ANALYSIS, DATA, REST
-from medfl_server.reports.paper.participants import characteristics, events_by_class, numbers
+from medfl_server.reports.paper.participants import (
+    characteristics,
+    events_by_class,
+    has_flow,
+    numbers,
+)
 from medfl_server.reports.paper.words import model, outcome, study
 
 BEGINNING = [
@@ -51,6 +56,7 @@ RESULTS = [
     Item(
         "20a", "Flow of participants, with and without the outcome",
         "The flow; federation.participants asks hospitals for it.", numbers,
+        whole_if=has_flow,
     ),
     Item(
         "20b", "Characteristics over all and by source",

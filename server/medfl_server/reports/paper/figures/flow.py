@@ -67,7 +67,7 @@ def _diagram(sites: Sequence[SiteFlow]) -> "Figure":
     from matplotlib.figure import Figure
 
     n_found = sum(site.found for site in sites)
-    first = [_hospitals(len(sites)), f"{n_found:,} files found"]
+    first = [_hospitals(len(sites)), f"{n_found:,} files found, as far as told"]
     out = [line for text in _left_out(sites) for line in _folded(text)]
     parts = [_part(sites, part) for part in STUDY_PARTS]
     gap = max(_height(out) + 0.3, 0.7)
@@ -121,7 +121,7 @@ def _part(sites: Sequence[SiteFlow], part: str) -> list[str]:
         return [NAMES[part].capitalize(), "not told"]
     images = sum(site.part_images[part] for site in told)
     patients = sum(site.part_patients.get(part, 0) for site in told)
-    which = f" ({len(told)} hospitals)" if len(told) < len(sites) else ""
+    which = f" ({_hospitals(len(told))})" if len(told) < len(sites) else ""
     lines = [f"{NAMES[part].capitalize()}{which}", f"{images:,} images"]
     return [*lines, f"{patients:,} patients"] if patients else lines
 

@@ -5,6 +5,7 @@ from medfl_common.plan.plan import Plan
 from medfl_common.run.simulation_files import SimulationFiles
 from medfl_server.reports.model_in_words import output_of
 from medfl_server.reports.paper.facts import Facts
+from medfl_server.reports.primary import tested_before
 from medfl_server.reports.scores import (
     mask_counts_in,
     n_scored_in,
@@ -72,7 +73,10 @@ def internal(facts: Facts) -> str:
     ]
     if not found:
         return ""
-    when = "The validation part scored each round's model; the test part the final model, once."
+    again = (
+        ", and an earlier one before the study went on" if tested_before(facts.events) else ", once"
+    )
+    when = f"The validation part scored each round's model; the test part the final model{again}."
     return f"{when} Final model, {'; '.join(found)}."
 
 

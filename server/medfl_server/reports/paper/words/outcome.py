@@ -6,11 +6,11 @@ from medfl_common.metrics.box_counts import merge_boxes
 from medfl_common.metrics.counts import confusion_scores
 from medfl_common.metrics.estimates import estimates
 from medfl_common.metrics.mask_counts import merge_masks
-from medfl_common.run.events import Asked, Resumed, RoundWithoutQuorum, ScoredOnTest
-from medfl_common.run.log import BEFORE
+from medfl_common.run.events import Asked, Resumed, RoundWithoutQuorum
 from medfl_server.reports.marks import marks
 from medfl_server.reports.model_in_words import limits as limits_in_words
 from medfl_server.reports.paper.facts import Facts
+from medfl_server.reports.primary import tested_before
 from medfl_server.reports.scores import (
     ALL,
     box_counts_in,
@@ -147,8 +147,7 @@ def limits(facts: Facts) -> str:
 
 def _seen_before(facts: Facts) -> str:
     """Say that the test part was scored before the study went on; empty: it was not."""
-    former = f"{ScoredOnTest.kind}{BEFORE}"
-    if not any(event.facts.get("event") == former for event in facts.events):
+    if not tested_before(facts.events):
         return ""
     return (
         "The test part had scored an earlier model before the study went on: it may have helped "

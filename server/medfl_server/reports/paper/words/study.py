@@ -9,7 +9,7 @@ from medfl_common.run.events import Event
 from medfl_server.reports.model_in_words import task_in_words, what_it_does
 from medfl_server.reports.paper.facts import Facts
 from medfl_server.reports.paper.words import outcome
-from medfl_server.reports.primary import verdict
+from medfl_server.reports.primary import changed, verdict
 from medfl_server.reports.scores import n_scored_in
 
 SAFETY = (
@@ -61,8 +61,10 @@ def aim(facts: Facts) -> str:
     primary = facts.plan.evaluation.primary
     if primary is None:
         return ""
-    words = aim_in_words(primary, facts.plan.evaluation.specificity)
-    return f"The plan names in advance as its primary aim: {words} (95 % interval)."
+    plan, later = facts.plan, changed(facts.events)
+    words = aim_in_words(primary, plan.evaluation.specificity, plan.images.distance_unit)
+    when = "" if later else " in advance"
+    return f"The plan names{when} as its primary aim: {words} (95 % interval).{later}"
 
 
 def primary_result(facts: Facts) -> str:
