@@ -142,7 +142,7 @@ SITE = {
     "state/approvals.head": "the hash of the last line",
     "state/privacy.jsonl": "what answers with noise cost one patient, chained by hashes",
     "state/privacy.head": "the hash of the last line",
-    "state/patient-sets/": "whose images the answers were of, by pseudonyms",
+    "state/patient-sets/": "whose images the answers were of, by pseudonyms, and the flows told",
     "state/splits/": "who trains, validates and tests, by keyed hashes",
     "state/study-keys.json": "the study key that is pinned for each `ca.crt`",
     "state/statements.json": "what the coordinator signed of the ledger's last line",

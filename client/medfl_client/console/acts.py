@@ -61,7 +61,7 @@ class Acts:
             self._on_data(f"{of}/answer", "answer", self._answer, ("answer",)),
             self._on_data(f"{of}/stop", "stop work", self._stop),
             Action(f"{of}/approve", "approve", self._approve, (MANAGER, OFFICER, BOTH),
-                   lambda args: f"/study/{args['study']}/plan/", ("hash",)),
+                   lambda args: f"/study/{args['study']}/plan/", ("plan_hash",)),
             Action(f"{of}/budget", "confirm the budget", self._budget, OF_SECURITY,
                    lambda args: f"/study/{args['study']}/plan/", ("shown",)),
             Action(f"{of}/start", "start the client", self._start, OF_DATA, _client),
@@ -136,7 +136,7 @@ class Acts:
             raise ConfigError("the plan is not read yet", todo="wait until the page shows it")
         facts = seen.facts
         _check_typed(form, str(facts["study"]))
-        if (form.get("hash"), form.get("group", "")) != (facts["hash"], facts["group"]):
+        if (form.get("plan_hash"), form.get("group", "")) != (facts["plan_hash"], facts["group"]):
             raise ConfigError(
                 "another plan, or another group of hospitals, came while you read",
                 todo="read it, and approve that one", data=UNCHANGED,
@@ -145,7 +145,7 @@ class Acts:
         if not by:
             other = OFFICER if visitor.role == MANAGER else MANAGER
             return Done(f"Your word is noted. The plan is approved once the {other} has agreed.")
-        more = {"hash": facts["hash"], "group": facts["group"]}
+        more = {"plan_hash": facts["plan_hash"], "group": facts["group"]}
         self._works.do("approve", study.folder, by, **more)
         what = f"{facts['study']}, plan {str(facts['hash'])[:12]}"
         return Done(f"Approved: {what}. Withdraw, on the page Client, takes it back.")

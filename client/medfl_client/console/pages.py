@@ -216,7 +216,7 @@ class Pages:
 
 def subject_of(facts: Mapping[str, Any]) -> str:
     """Say for what a first word is: the plan and its hospitals as they are now."""
-    return f"{facts['hash']} {facts['group']}"
+    return f"{facts['plan_hash']} {facts['group']}"
 
 
 def _value(value: Any) -> str:

@@ -105,7 +105,7 @@ def plan(request: Request) -> dict[str, Any]:
         except BudgetError as error:
             stops = str(error)
     return {
-        "study": waiting.plan.study, "hash": waiting.plan.hash(),
+        "study": waiting.plan.study, "plan_hash": waiting.plan.hash(),
         "group": waiting.group.hash if waiting.group is not None else "",
         "is_done": waiting.is_done, "is_allowed": waiting.is_allowed,
         "question": waiting.question, "two_persons": policy.two_persons,
@@ -120,7 +120,7 @@ def approve(request: Request) -> dict[str, Any]:
 
     waiting = look_at(request.folder, None)
     group = waiting.group.hash if waiting.group is not None else ""
-    if (waiting.plan.hash(), group) != (request.facts["hash"], request.facts["group"]):
+    if (waiting.plan.hash(), group) != (request.facts["plan_hash"], request.facts["group"]):
         raise ConfigError(
             "another plan, or another group of hospitals, came while you read",
             todo="read it, and approve that one", data="nothing was changed",

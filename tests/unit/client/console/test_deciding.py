@@ -40,7 +40,7 @@ def shown(people: People, role: str = OFFICER) -> dict[str, str]:
     person = people.person(role)
     wait_until(lambda: "waits for your approval" in person.reads(f"{OF}/plan/"), 120, "the plan")
     plan = load_plan(people.folder / "plan.yaml")
-    return {"hash": plan.hash(), "group": "", "typed": "small"}
+    return {"plan_hash": plan.hash(), "group": "", "typed": "small"}
 
 
 def test_an_approval_in_the_console_is_the_commands_but_for_the_name(
@@ -50,7 +50,7 @@ def test_an_approval_in_the_console_is_the_commands_but_for_the_name(
     status, said = people.person(OFFICER).does(f"{OF}/approve", **form | {"typed": "smal"})
     assert status == 409
     assert "what was typed is not the study's name, small" in said
-    status, said = people.person(OFFICER).does(f"{OF}/approve", **form | {"hash": "0" * 64})
+    status, said = people.person(OFFICER).does(f"{OF}/approve", **form | {"plan_hash": "0" * 64})
     assert status == 409
     assert records(people.folder) == []
 
