@@ -147,7 +147,7 @@ class Acts:
             return Done(f"Your word is noted. The plan is approved once the {other} has agreed.")
         more = {"plan_hash": facts["plan_hash"], "group": facts["group"]}
         self._works.do("approve", study.folder, by, **more)
-        what = f"{facts['study']}, plan {str(facts['hash'])[:12]}"
+        what = f"{facts['study']}, plan {str(facts['plan_hash'])[:12]}"
         return Done(f"Approved: {what}. Withdraw, on the page Client, takes it back.")
 
     def _who_approves(self, study: Study, facts: Mapping[str, Any], visitor: Visitor) -> str:
