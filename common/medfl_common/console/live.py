@@ -13,16 +13,17 @@ class Live:
     Args:
         stamp: Gives what changes when the parts may; it is cheap, such as sizes and times of files.
         render: Gives the parts as HTML, by the id of their element.
-        every_s: How often files are looked at; more seldom where that takes long.
+        every_s: How often files are looked at; None: each LOOK_S.
     """
 
     def __init__(
         self, stamp: Callable[[], Hashable], render: Callable[[], Mapping[str, str]],
-        every_s: float = LOOK_S,
+        every_s: float | None = None,
     ) -> None:  # fmt: skip
-        self._stamp, self._render, self._every_s = stamp, render, every_s
+        self._stamp, self._render = stamp, render
+        self._every_s = LOOK_S if every_s is None else every_s
         self._seen: Hashable = object()
-        self._looked = -every_s
+        self._looked = -self._every_s
         self.parts: dict[str, str] = {}
         self.versions: dict[str, int] = {}  # of each part; it changes when the part does
         self._n = int(time.time() * 1000)  # a viewer's versions of an earlier console are older

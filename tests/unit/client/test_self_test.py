@@ -9,6 +9,7 @@ from tests.conftest import MakePlan
 from tests.unit.client.test_questions import Coordinator, ask, coordinator, decisions  # noqa: F401
 from torch import nn
 
+from medfl_client.config.folder import StateFolder
 from medfl_client.data.dataset import ImageSet, SiteData
 from medfl_client.egress import ledger
 from medfl_client.egress.self_test import Reading, read
@@ -149,6 +150,8 @@ def test_the_policy_says_what_becomes_of_an_update_that_can_be_read(
     code: int,
     ask: Coordinator,  # noqa: F811
 ) -> None:
+    assert ask.site.state is not None
+    StateFolder(ask.site.state).patients_key.write_text("02" * 32)  # whose features can be read
     ask.site = replace(ask.site, policy=ask.site.policy.model_copy(update={"self_test": mode}))
 
     reply = ask.ask("train", 1)
