@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.open_consoles import Opened
 
 from medfl_client.commands.index import survey
 from medfl_client.config.folder import SiteFolder, StateFolder
+from medfl_client.connection.running import stop_client
 from medfl_client.console.roles import BOTH, VIEWER
 from medfl_client.console.room import console_folder
 from medfl_client.egress import ledger
@@ -93,19 +95,28 @@ def is_up(port: int) -> bool:
     return True
 
 
+@pytest.fixture
+def north(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory; the client that a console starts in it is ended after the test."""
+    folder = tmp_path / "north"
+    folder.mkdir()
+    yield folder
+    stop_client(StateFolder.of(folder).path, print)
+
+
 @pytest.mark.processes
 @pytest.mark.slow
 def test_a_hospital_comes_from_an_invitation_to_rounds_without_a_terminal(
-    windows: Windows, hospitals: Path, make_plan: MakePlan, deployment: Deployment, tmp_path: Path
-) -> None:
-    north, study = tmp_path / "north", deployment.study
+    windows: Windows, north: Path, hospitals: Path, make_plan: MakePlan, deployment: Deployment,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    study = deployment.study
     invitation = tmp_path / "north.medfl-invite"
     run_command("server", "init", study, "--plan", make_plan(), "--host", "localhost")
     run_command("server", "invite", study, "north", "--address", f"localhost:{deployment.port}",
                 "--out", invitation)  # fmt: skip
     deployment.start_server()
     wait_until(lambda: is_up(deployment.port), WAIT_S, "the coordinator")
-    north.mkdir()
     with opened(north) as console:
         window = windows.enter(console.link(BOTH))
         window.page.set_default_timeout(WAIT_S * 1000)
