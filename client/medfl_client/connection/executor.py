@@ -101,8 +101,9 @@ def _work(app: ClientApp, place: MeetingPlace, token: str, tell: Tell, renew: Te
     """Answer a task; what Flower raises or the SuperNode's end must not end this process."""
     is_made = False
     try:
-        with _Client(place, RuntimeTokenHttpInterceptor(token)) as client:
-            with _heartbeats(client):
+        guard = RuntimeTokenHttpInterceptor(token)
+        with _Client(place, guard) as client:
+            with _heartbeats(place, guard):
                 message, context = _take(client)
                 reply, outcome = _answer(app, message, context)
                 is_made = True
@@ -177,15 +178,20 @@ def _answer(app: ClientApp, message: Message, context: Context) -> tuple[Message
 
 
 @contextlib.contextmanager
-def _heartbeats(client: RuntimeHttpClient) -> Iterator[None]:
-    """Let the SuperNode know that the task is worked on; one that forgot it is told no more."""
+def _heartbeats(place: MeetingPlace, guard: Interceptor) -> Iterator[None]:
+    """Let the SuperNode know that the task is worked on; one that forgot it is told no more.
+
+    They have a connection of their own, which they close: where a task fails, nobody waits for a
+    heartbeat that is under way.
+    """
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT_S):
             try:
-                if not client.SendTaskHeartbeat(SendTaskHeartbeatRequest()).success:
-                    return
+                with _Client(place, guard) as client:
+                    if not client.SendTaskHeartbeat(SendTaskHeartbeatRequest()).success:
+                        return
             except (httpx.TransportError, LinkError):
                 continue  # away or slow: the next may pass
             except Exception:

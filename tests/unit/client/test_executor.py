@@ -1,7 +1,9 @@
 """Nothing that a SuperNode answers, and nobody in its place, ends a hospital's client."""
 
+import asyncio
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +144,35 @@ def test_no_message_of_a_coordinator_ends_the_client(
         wait_until(lambda: supernode.n_replies() == 1, ANSWER_S, "the next answer")
 
     assert client.n_tasks == 1
+
+
+def test_a_heartbeat_that_connects_while_its_task_fails_leaves_no_socket_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supernode, place = LocalSuperNode(), place_in(tmp_path)
+    client = Client(place)
+    supernode.give()
+    supernode.spoil(dict([stored("Message", [], b"\xff" * 40)]))
+    opened: list[socket.socket] = []
+
+    class Slow(socket.socket):
+        def connect(self, address: object) -> None:
+            if threading.current_thread().name == "heartbeats":
+                opened.append(self)
+                wait_until(lambda: bool(client.renewed), ANSWER_S, "the task's end")
+            super().connect(address)  # type: ignore[arg-type]
+
+    async def patient(scope: Event, receive: Receive, send: Send) -> None:
+        while scope["path"].endswith("/PullObject") and not opened:
+            await asyncio.sleep(0.01)
+        await supernode.app(scope, receive, send)
+
+    monkeypatch.setattr(socket, "socket", Slow)
+    monkeypatch.setattr(executor, "BEAT_S", 0.0)
+
+    with served(patient, place), client.running():
+        wait_until(lambda: bool(client.renewed), ANSWER_S, "the task's end")
+        wait_until(lambda: all(one.fileno() < 0 for one in opened), ANSWER_S, "closed sockets")
 
 
 @pytest.mark.parametrize("status", [200, 307, 401, 403, 418, 500, 503])
