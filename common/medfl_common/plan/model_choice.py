@@ -1,10 +1,13 @@
 """The plan's section on the network, its layers and its start."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from medfl_common.plan.settings import Matching, Number, Settings
+from medfl_common.plan.graph_files import Sha256
+from medfl_common.plan.settings import Number, Settings
+
+GRAPH = "graph"  # the network that a plan brings as data
 
 
 class WeightsFile(Settings):
@@ -12,7 +15,7 @@ class WeightsFile(Settings):
 
     file: str
     """A safetensors file, relative to the plan's file."""
-    sha256: Annotated[str, Matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
+    sha256: Sha256
     """The file's SHA-256, 64 hex digits."""
 
 
@@ -27,7 +30,12 @@ class ModelChoice(Settings):
     """Which network, and from which weights it starts."""
 
     name: str
-    """The network: a name from the list of models."""
+    """The network: a name from the list of models; `graph`: one that the plan brings as data."""
+    file: str | None = None
+    """`graph`: the file that `medfl-sim graph` wrote, relative to the plan's file. The coordinator
+    sends it to the hospitals once."""
+    sha256: Sha256 | None = None
+    """`graph`: the file's SHA-256, 64 hex digits."""
     encoder: str | None = None
     """`unet`: the network whose layers look at the image, such as resnet18; without it its own. The
     page on models lists them."""
@@ -58,3 +66,12 @@ class ModelChoice(Settings):
     norm_layers: Literal["shared", "local"] = "shared"
     """`local`: norm layers stay at their site and are never averaged (FedBN; Li et al., ICLR 2021,
     https://arxiv.org/abs/2102.07623)."""
+
+    @model_validator(mode="after")
+    def _a_graph_has_its_file(self) -> Self:
+        has_file = (self.file is not None, self.sha256 is not None)
+        if has_file != ((self.name == GRAPH),) * 2:
+            raise ValueError("file and sha256 belong to name: graph, and both to it")
+        if self.name == GRAPH and not isinstance(self.weights, WeightsFile):
+            raise ValueError("a graph starts from a file: set weights to {file, sha256}")
+        return self

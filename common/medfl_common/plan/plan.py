@@ -17,6 +17,7 @@ from medfl_common.plan.bounds import Value
 from medfl_common.plan.dense import USUAL_METRIC, why_unfit_dense
 from medfl_common.plan.evaluation import Evaluation
 from medfl_common.plan.federation import Federation
+from medfl_common.plan.graph_files import take
 from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
@@ -54,6 +55,8 @@ ADDED = (
     ("model", "levels"),
     ("model", "residual"),
     ("model", "deep_supervision"),
+    ("model", "file"),
+    ("model", "sha256"),
     ("", "privacy"),
 )
 
@@ -174,9 +177,16 @@ def _drop_default(values: dict[str, Any], sections: list[str], key: str, plan: S
         del values[key]
 
 
-def load_plan(path: Path) -> Plan:
-    """Read and check a plan file."""
-    return load(Plan, path)
+def load_plan(path: Path, graphs: Path | None = None) -> Plan:
+    """Read and check a plan file, and what it brings as data.
+
+    Args:
+        path: The file; what it brings lies beside it.
+        graphs: Or in this folder, under its hash, as a run or a site keeps it.
+    """
+    plan = load(Plan, path)
+    take(plan, path.parent, graphs)
+    return plan
 
 
 def plan_from_values(values: dict[str, Value]) -> Plan:

@@ -1,0 +1,117 @@
+"""Networks, losses and image steps that a plan brings as data: their files, known by their hash.
+
+The plan names a file and its SHA-256. The content is looked up by the hash alone, so it does not
+matter who brought it: the coordinator's folder, a message, or another process.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from medfl_common.errors import ConfigError
+from medfl_common.files import write_atomic
+from medfl_common.plan.settings import Matching, Settings
+
+if TYPE_CHECKING:
+    from medfl_common.plan.plan import Plan
+
+MOST_BYTES = 32_000_000  # of one file; a network of 1,300 operators takes 0.3 MB
+Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
+
+_HERE: dict[str, bytes] = {}  # what this process has, by SHA-256
+_LOCK = threading.Lock()
+
+
+class GraphFile(Settings):
+    """A graph of tensor operators in a file: data, and never code."""
+
+    file: str
+    """The file that `medfl-sim graph` wrote, relative to the plan's file."""
+    sha256: Sha256
+    """The file's SHA-256, 64 hex digits."""
+
+
+def graph_files(plan: "Plan") -> Iterator[GraphFile]:
+    """List what a plan brings as data: its network."""
+    if plan.model.file is not None and plan.model.sha256 is not None:
+        yield GraphFile(file=plan.model.file, sha256=plan.model.sha256)
+
+
+def put(data: bytes) -> str:
+    """Keep a file's content in this process, and give its SHA-256."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    with _LOCK:
+        _HERE[sha256] = data
+    return sha256
+
+
+def content(sha256: str) -> bytes:
+    """Give a file's content, or raise ConfigError where this process has none."""
+    with _LOCK:
+        found = _HERE.get(sha256)
+    if found is None:
+        raise ConfigError(
+            f"the file with SHA-256 {sha256[:12]} that the plan names is not here",
+            todo="put the file that medfl-sim graph wrote beside the plan",
+        )
+    return found
+
+
+def missing(plan: "Plan") -> list[GraphFile]:
+    """List the files of a plan that this process has not."""
+    with _LOCK:
+        return [one for one in graph_files(plan) if one.sha256 not in _HERE]
+
+
+def take(plan: "Plan", beside: Path | None, kept: Path | None = None) -> None:
+    """Read what this process has not yet, where it is to be found.
+
+    Args:
+        plan: Whose files.
+        beside: The folder of the plan's file; a file there under the plan's name must be the one.
+        kept: A folder of files named by their hash, as a run and a site keep them.
+
+    Raises ConfigError where a file beside the plan is another, or cannot be read.
+    """
+    for one in missing(plan):
+        path = None if kept is None else kept_as(kept, one.sha256)
+        if path is not None and path.exists():
+            _take(path, one)
+        elif beside is not None and (beside / one.file).exists():
+            _take(beside / one.file, one)
+
+
+def keep(plan: "Plan", folder: Path) -> None:
+    """Write the plan's files into a folder under their hashes; those that are there stay."""
+    for one in graph_files(plan):
+        path = kept_as(folder, one.sha256)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomic(path, content(one.sha256))
+
+
+def kept_as(folder: Path, sha256: str) -> Path:
+    """Name the file that holds the content of a hash."""
+    return folder / f"{sha256}.json"
+
+
+def _take(path: Path, wanted: GraphFile) -> None:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(
+                f"{path.resolve()} has more than {MOST_BYTES // 10**6} MB, and no graph needs that",
+                todo="name the file that medfl-sim graph wrote",
+            )
+        data = path.read_bytes()
+    except OSError:
+        raise ConfigError(f"{path.resolve()} cannot be read", todo="see who may read it") from None
+    seen = hashlib.sha256(data).hexdigest()
+    if seen != wanted.sha256:
+        raise ConfigError(
+            f"{path.resolve()} has SHA-256 {seen}, the plan says {wanted.sha256}: it is another "
+            "file, or was changed",
+            todo="put the file of the plan there, or correct the plan",
+        )
+    put(data)
