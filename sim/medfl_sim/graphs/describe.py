@@ -2,17 +2,19 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.fx import Node as Step
 
 from medfl_common.errors import ConfigError
 from medfl_sim.graphs.export import Seen, seen
+from medfl_sim.graphs.fold import folded
 from medfl_sim.graphs.head import Head, head_of
-from medfl_sim.graphs.nodes import Json, answer, listed
+from medfl_sim.graphs.nodes import Json, answer, listed, needed, sources
 from medfl_sim.graphs.norms import replace_norms
 from medfl_sim.graphs.tensors import statistics_of, tensors, trained_by
 
@@ -31,7 +33,6 @@ class Described(NamedTuple):
 class _Program:
     said: dict[str, Json]
     names: dict[str, torch.Tensor]
-    seen: Seen
 
 
 def describe(
@@ -58,10 +59,11 @@ def describe(
     shapes = [shape, *more]
     trains, evaluates = seen(module, shapes, True), seen(module, shapes, False)
     head = None if gives else head_of(trains.program)
-    programs = [_said(one, head is not None) for one in (trains, evaluates)]
     gives = gives or ("logits" if head is None else head.gives)
     trained = trained_by(trains.program)
     statistics = statistics_of(trains.program) | statistics_of(evaluates.program)
+    follow = trained | statistics
+    programs = [_said(one, head is not None, follow) for one in (trains, evaluates)]
     named = tensors(_merged(programs), trained, statistics)
     graph: dict[str, Json] = {
         "medfl_graph": VERSION,
@@ -77,22 +79,28 @@ def describe(
     return Described(_bytes(graph), weights | _head_weights(head, trains))
 
 
-def _said(one: Seen, is_cut: bool) -> _Program:
-    last = answer(one.program)
-    if is_cut:
-        head = head_of(one.program)
-        if head is None:
-            raise ConfigError(
-                "the network ends with its last layer in training, and with another step in "
-                "evaluation",
-                todo="let forward return the logits in both, or keep the network --whole",
-            )
-        last = head.takes
-    nodes, output = listed(one.program, last)
-    names = {
-        str(node["tensor"]): one.tensors[str(node["tensor"])] for node in nodes if "tensor" in node
-    }
-    return _Program({"nodes": nodes, "output": output}, names, one)
+def _said(one: Seen, is_cut: bool, follow: Collection[str]) -> _Program:
+    """List a program's nodes, and the tensors that they name; `follow` are no constants."""
+    last = _last(one, is_cut)
+    steps, named = needed(one.program, last), sources(one.program)
+    values = folded(steps, named, one.tensors, follow)
+    fixed = {step: f"fixed_{i}" for i, step in enumerate(values)}
+    nodes, output = listed(one.program, last, fixed)
+    tensors = {**one.tensors, **{fixed[step]: value for step, value in values.items()}}
+    names = [str(node["tensor"]) for node in nodes if "tensor" in node]
+    return _Program({"nodes": nodes, "output": output}, {name: tensors[name] for name in names})
+
+
+def _last(one: Seen, is_cut: bool) -> Step:
+    if not is_cut:
+        return answer(one.program)
+    head = head_of(one.program)
+    if head is None:
+        raise ConfigError(
+            "the network ends with its last layer in training, and with another step in evaluation",
+            todo="let forward return the logits in both, or keep the network --whole",
+        )
+    return head.takes
 
 
 def _merged(programs: Sequence[_Program]) -> dict[str, torch.Tensor]:

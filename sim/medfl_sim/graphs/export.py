@@ -39,22 +39,11 @@ def seen(module: nn.Module, shapes: Sequence[Sequence[int]], is_training: bool) 
     any_size = tuple({0: Dim.DYNAMIC} for _ in batch)
     try:
         with _quiet():
-            program = export(
-                module, batch, dynamic_shapes=(any_size,) if _is_open(module) else any_size
-            )
+            program = export(module, batch, dynamic_shapes=any_size)
     except Exception as error:  # torch raises its own, Python's, and the module's
         raise _why_not(error) from None
     constants = {n: t for n, t in program.constants.items() if isinstance(t, torch.Tensor)}
     return Seen(program, {**program.state_dict, **constants})
-
-
-def _is_open(module: nn.Module) -> bool:
-    """Say whether `forward` takes its inputs as one `*args`."""
-    return (
-        bool(module.forward.__code__.co_flags & 0x04)
-        if hasattr(module.forward, "__code__")
-        else False
-    )
 
 
 @contextlib.contextmanager

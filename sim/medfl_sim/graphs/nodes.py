@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch.export import ExportedProgram
@@ -52,19 +52,25 @@ def answer(program: ExportedProgram) -> Step:
     return mine[0]
 
 
-def listed(program: ExportedProgram, last: Step) -> tuple[list[dict[str, Json]], int]:
+def listed(
+    program: ExportedProgram, last: Step, fixed: Mapping[Step, str]
+) -> tuple[list[dict[str, Json]], int]:
     """List the nodes that `last` needs, and give its own number.
 
     Checks of torch's, counters of batches and what nothing reads are not needed, so they go.
+
+    Args:
+        program: Of torch.export.
+        last: The step whose value the graph gives.
+        fixed: The constant that stands in place of each of these steps.
     """
     named, numbers = sources(program), dict[Step, int]()
     inputs = [s for s in program.graph.nodes if s.op == "placeholder" and s.name not in named]
-    wanted = needed(program, last)
     nodes: list[dict[str, Json]] = []
-    for step in program.graph.nodes:
-        if step not in wanted:
-            continue
-        if step.op == "placeholder":
+    for step in needed(program, last, fixed):
+        if step in fixed:
+            node: dict[str, Json] = {"tensor": fixed[step]}
+        elif step.op == "placeholder":
             is_input = step in inputs
             node = {"input": inputs.index(step)} if is_input else {"tensor": named[step.name]}
         else:
@@ -74,19 +80,20 @@ def listed(program: ExportedProgram, last: Step) -> tuple[list[dict[str, Json]],
     return nodes, numbers[last]
 
 
-def needed(program: ExportedProgram, last: Step) -> set[Step]:
+def needed(program: ExportedProgram, last: Step, fixed: Collection[Step] = ()) -> list[Step]:
     """Return the steps that the value of `last` depends on, those that write in place too."""
-    steps = list(program.graph.nodes)
+    steps = [*program.graph.nodes]
     before = steps[: steps.index(last) + 1]
     wanted = {last}
     while True:
         for step in reversed(before):
-            if step in wanted:
+            if step in wanted and step not in fixed:
                 wanted.update(step.all_input_nodes)
-        writers = {s for s in before if _writes(s) and _written(s) & wanted} - wanted
-        if not writers:
-            return wanted
-        wanted |= writers
+        more = {s for s in before if s not in wanted and writes(s) and written(s) & wanted}
+        more = {s for s in more if not written(s) & set(fixed)}
+        if not more:
+            return [step for step in before if step in wanted]
+        wanted |= more
 
 
 def operator_name(step: Step) -> str:
@@ -94,13 +101,14 @@ def operator_name(step: Step) -> str:
     return INTEGERS.get(step.target) or str(step.target)
 
 
-def _writes(step: Step) -> bool:
+def writes(step: Step) -> bool:
+    """Say whether a step writes on what it is given."""
     schema = getattr(step.target, "_schema", None)
     return step.op == "call_function" and schema is not None and schema.is_mutable
 
 
-def _written(step: Step) -> set[Step]:
-    """Return what a step may write on: its first value, and what that is a view of."""
+def written(step: Step) -> set[Step]:
+    """Return what a step may write on: its first value, and what that may be a view of."""
     found, at = set[Step](), step.args[0]
     while isinstance(at, Step):
         found.add(at)

@@ -50,7 +50,7 @@ def _values(name: str, tensor: torch.Tensor, so_far: int) -> dict[str, Json]:
         raise ConfigError(
             f"the tensors that do not train have more than {MOST_VALUES:,} values, {name} among "
             "them, and a graph says each as text",
-            todo="let the weights train (requires_grad), and freeze them by the plan's model.freeze",
+            todo="let the weights train (requires_grad); the plan's model.freeze freezes them",
         )
     if tensor.dtype not in DTYPES:
         raise ConfigError(
