@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import medfl_common  # noqa: F401  sets Flower's environment before flwr is imported
 
 if TYPE_CHECKING:
-    from medfl_sim.api import Run, open_run, simulate
+    from medfl_sim.api import Run, graph, open_run, simulate
     from medfl_sim.runs.further import Further
 
-__all__ = ["Further", "Run", "open_run", "simulate"]
+__all__ = ["Further", "Run", "graph", "open_run", "simulate"]
 
 
 def __getattr__(name: str) -> object:
