@@ -1,0 +1,138 @@
+"""A module as data: two programs of tensor operators, the tensors that they name, its weights."""
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from medfl_common.errors import ConfigError
+from medfl_sim.graphs.export import Seen, seen
+from medfl_sim.graphs.head import Head, head_of
+from medfl_sim.graphs.nodes import Json, answer, listed
+from medfl_sim.graphs.norms import replace_norms
+from medfl_sim.graphs.tensors import statistics_of, tensors, trained_by
+
+VERSION = 1
+CUT = ("features", "maps")
+
+
+class Described(NamedTuple):
+    """A graph's file and its weights, named as in a Network."""
+
+    data: bytes
+    weights: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class _Program:
+    said: dict[str, Json]
+    names: dict[str, torch.Tensor]
+    seen: Seen
+
+
+def describe(
+    module: nn.Module,
+    shape: Sequence[int],
+    gives: str = "",
+    norm: str = "group",
+    more: Sequence[Sequence[int]] = (),
+) -> Described:
+    """Describe a module as a graph, and leave the module itself as it is.
+
+    Args:
+        module: (B, *shape) float32 -> (B, n_outputs), or (B, n_outputs, [D,] H, W).
+        shape: Of one image: channels, [depth,] height, width.
+        gives: `logits` keeps the module whole; `loss` and `image` are no networks; empty: its last
+            dense layer or 1x1 convolution is cut off, where it ends with one.
+        norm: `group` replaces batch norms; `batch` keeps them, and their statistics at each site.
+        more: Shapes of further inputs, as a loss has.
+
+    Raises ConfigError where a graph cannot say what the module does.
+    """
+    module = copy.deepcopy(module).cpu()
+    replace_norms(module, norm)
+    shapes = [shape, *more]
+    trains, evaluates = seen(module, shapes, True), seen(module, shapes, False)
+    head = None if gives else head_of(trains.program)
+    programs = [_said(one, head is not None) for one in (trains, evaluates)]
+    gives = gives or ("logits" if head is None else head.gives)
+    trained = trained_by(trains.program)
+    statistics = statistics_of(trains.program) | statistics_of(evaluates.program)
+    named = tensors(_merged(programs), trained, statistics)
+    graph: dict[str, Json] = {
+        "medfl_graph": VERSION,
+        "torch": ".".join(torch.__version__.split(".")[:2]),
+        "gives": gives,
+        "inputs": [[*one] for one in shapes],
+        "output": _output(trains, head),
+        "tensors": named.said,
+        "train": programs[0].said,
+        "eval": programs[1].said,
+    }
+    weights = {f"backbone.{name}": tensor for name, tensor in named.weights.items()}
+    return Described(_bytes(graph), weights | _head_weights(head, trains))
+
+
+def _said(one: Seen, is_cut: bool) -> _Program:
+    last = answer(one.program)
+    if is_cut:
+        head = head_of(one.program)
+        if head is None:
+            raise ConfigError(
+                "the network ends with its last layer in training, and with another step in "
+                "evaluation",
+                todo="let forward return the logits in both, or keep the network --whole",
+            )
+        last = head.takes
+    nodes, output = listed(one.program, last)
+    names = {
+        str(node["tensor"]): one.tensors[str(node["tensor"])] for node in nodes if "tensor" in node
+    }
+    return _Program({"nodes": nodes, "output": output}, names, one)
+
+
+def _merged(programs: Sequence[_Program]) -> dict[str, torch.Tensor]:
+    """Join the tensors of both programs; a constant of the second that differs is renamed."""
+    first, second = programs
+    joined = dict(first.names)
+    nodes = second.said["nodes"]
+    assert isinstance(nodes, list)
+    for name, tensor in second.names.items():
+        known = joined.get(name)
+        if known is None or torch.equal(known, tensor):
+            joined[name] = tensor
+            continue
+        joined[f"{name}_of_evaluation"] = tensor
+        for node in nodes:
+            if node.get("tensor") == name:
+                node["tensor"] = f"{name}_of_evaluation"
+    return joined
+
+
+def _output(trains: Seen, head: Head | None) -> list[int]:
+    value = (answer(trains.program) if head is None else head.takes).meta["val"]
+    if value.dtype != torch.float32:
+        raise ConfigError(f"the network gives {value.dtype}", todo="let it give float32")
+    sizes = value.shape if len(value.shape) == 0 else value.shape[1:]
+    if not all(isinstance(one, int) for one in sizes):
+        raise ConfigError(
+            "the network's output does not have one row for each image",
+            todo="let forward return (B, outputs), or (B, outputs, [D,] H, W)",
+        )
+    return [int(one) for one in sizes]
+
+
+def _head_weights(head: Head | None, trains: Seen) -> dict[str, torch.Tensor]:
+    if head is None:
+        return {}
+    weight = trains.tensors[head.weight].detach().clone()
+    bias = torch.zeros(len(weight)) if head.bias is None else trains.tensors[head.bias]
+    return {f"{head.place}.weight": weight, f"{head.place}.bias": bias.detach().clone()}
+
+
+def _bytes(graph: dict[str, Json]) -> bytes:
+    return json.dumps(graph, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
