@@ -56,7 +56,7 @@ class Listing:
     output: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """What a file holds.
 
