@@ -29,9 +29,7 @@ class Checked:
     def in_words(self) -> str:
         """Say whether the graph gives what the network gives."""
         if not self.in_training and not self.in_evaluation:
-            return (
-                "checked: the graph gives the network's bits, in training and in evaluation"
-            )
+            return "checked: the graph gives the network's bits, in training and in evaluation"
         return (
             f"checked: outputs differ by at most {self.in_training:.1e} in training and "
             f"{self.in_evaluation:.1e} in evaluation"

@@ -143,4 +143,4 @@ def _head_weights(head: Head | None, trains: Seen) -> dict[str, torch.Tensor]:
 
 
 def _bytes(graph: dict[str, Json]) -> bytes:
-    return json.dumps(graph, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(graph, separators=(",", ":"), allow_nan=False).encode()

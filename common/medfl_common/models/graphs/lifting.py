@@ -13,6 +13,7 @@ from torch import nn
 
 from medfl_common.models.graphs.arguments import Ref, refs_in
 from medfl_common.models.graphs.reading import Graph, Listing, Node, TensorFacts
+from medfl_common.models.norms import GroupNorm
 
 Given = tuple[object, ...]
 
@@ -96,7 +97,7 @@ def _linear(s: Mapping[str, object], shape: tuple[int, ...] | None) -> nn.Module
 def _group_norm(s: Mapping[str, object], shape: tuple[int, ...] | None) -> nn.Module | None:
     if shape is None or not s["has_bias"]:
         return None
-    return nn.GroupNorm(int(str(s["groups"])), shape[0], float(str(s["eps"])), device="meta")
+    return AnyGroupNorm(int(str(s["groups"])), shape[0], float(str(s["eps"])), device="meta")
 
 
 def _layer_norm(s: Mapping[str, object], shape: tuple[int, ...] | None) -> nn.Module | None:
@@ -117,6 +118,16 @@ def _instance_norm(s: Mapping[str, object], shape: tuple[int, ...] | None) -> nn
     return AnyInstanceNorm(
         shape[0], float(str(s["eps"])), float(str(s["momentum"])), affine=True, device="meta"
     )
+
+
+class AnyGroupNorm(GroupNorm):
+    """A group norm that leaves rows in rows, and is fast where channels come last."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Normalise (B, C, ...)."""
+        if values.is_contiguous():
+            return nn.GroupNorm.forward(self, values)
+        return super().forward(values)
 
 
 class AnyBatchNorm(nn.BatchNorm2d):
