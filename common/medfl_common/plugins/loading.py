@@ -9,7 +9,6 @@ from medfl_common.parts import augmentations, losses, metrics, rules  # noqa: F4
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.plugins import Plugin
 from medfl_common.plugins.installed import entries_of, why_not
-from medfl_common.plugins.kinds import entries
 from medfl_common.registry import GROUP
 
 _LOADED: dict[str, Plugin] = {}  # in this process, by name, version and hash
@@ -54,6 +53,8 @@ def why_not_here(plugin: Plugin) -> str:
 
 
 def _import(plugin: Plugin) -> None:
+    from medfl_common.plugins.kinds import entries  # imports torch
+
     found = entries_of(plugin)
     if not found:
         raise ConfigError(f"the plugin {plugin} brings no parts: it has no {GROUP}")
