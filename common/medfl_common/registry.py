@@ -31,6 +31,7 @@ class Registry(Generic[Part]):
         self._kind = kind
         self.package = package
         self._entry = entry
+        self._is_own = package.startswith("medfl_common.parts.")
         self._parts: dict[str, Part] = {}
         self._from_elsewhere: set[str] = set()
         self._from_plugins: dict[str, str] = {}  # name -> the plugin that brought it
@@ -80,7 +81,9 @@ class Registry(Generic[Part]):
         wanted = f"{self._entry}.{name}"
         found = [e.dist for e in entry_points(group=GROUP, name=wanted) if e.dist is not None]
         named = sorted({f"{one.name} {one.version}" for one in found}) if self._entry else []
-        return f"; the plugin {' or '.join(named)} brings it: see plugins" if named else ""
+        if named:
+            return f"; the plugin {' or '.join(named)} brings it: name it in the plan's plugins"
+        return "; a plugin brings own ones, in a simulation a script (--import)" * self._is_own
 
     def plugin_of(self, name: str) -> str:
         """Name the plugin that brought a part; empty: none did."""

@@ -62,7 +62,7 @@ class Run:
             return {}
         return {
             site: {"n": scored.n, "loss": scored.loss, **scored.values}
-            for site, scored in score_sites(events[-1]).items()
+            for site, scored in score_sites(events[-1], self.study.plan).items()
         }
 
     def curve(self, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:

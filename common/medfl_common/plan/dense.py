@@ -42,6 +42,7 @@ def _why_unfit(plan: Plan) -> str:
         f"{', or the loss' if plan.task.has_masks else ''}": training.class_balance == "weights",
         f"{a_task} has no evaluation.feature_statistics": scoring.feature_statistics,
         f"{a_task} has no evaluation.membership": scoring.membership,
+        f"{a_task} has no evaluation.own_metrics yet": bool(scoring.own_metrics),
         f"{a_task} has no evaluation.subgroups yet": bool(scoring.subgroups),
         f"the candidates of a series have labels, not {label}: leave sample: candidate": (
             images.sample == "candidate"

@@ -22,6 +22,7 @@ from medfl_common.plan.plan import Plan
 from medfl_sim.data.sources import OTHER
 
 SOURCE = "npz"  # the format of the folder
+FOLDER = "images"
 MOST_BYTES = 2**29  # of one array in the folder
 HIGHEST = 65535
 KEYS = {
@@ -183,14 +184,15 @@ def _write_arrays(
         if any(patients):
             whose = [patients[i] or f"image {i}" for i in members]
             arrays[f"{prefix}patients"] = np.array(whose)
-    np.savez(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
+    (folder / FOLDER).mkdir(exist_ok=True)
+    np.savez(folder / FOLDER / "samples.npz", **arrays)  # type: ignore[arg-type]
 
 
 def _site_file(plan: Plan) -> dict[str, object]:
     """Describe the folder: an archive's labels are numbers, which the plan's classes have."""
     classes = plan.task.classes
     values = {str(i): name for i, name in enumerate(classes)}
-    data = {"folder": ".", "labels_from": "file", "values": values}
+    data = {"folder": FOLDER, "labels_from": "file", "values": values}
     allowed = [plugin.model_dump() for plugin in plan.plugins]
     policy = {"approval": "none", "min_images": 1, "min_cell": 1, "plugins": allowed}
     return {"site": "own", "data": data, "policy": policy}
