@@ -96,7 +96,8 @@ def named(folder: Path, version: str = "1.0") -> Plugin:
 
 def environment(folder: Path, marker: Path) -> dict[str, str]:
     """Give the environment of a process in which the wheel is installed."""
-    return {**os.environ, "PYTHONPATH": str(folder), MARKER: str(marker), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {**os.environ, "PYTHONPATH": path, MARKER: str(marker), "OMP_NUM_THREADS": "1"}
 
 
 def _hash(path: Path) -> str:

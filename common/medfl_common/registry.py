@@ -98,6 +98,12 @@ class Registry(Generic[Part]):
         self._parts[name] = part
         self._from_elsewhere.add(name)
 
+    def forget_own(self) -> None:
+        """Take out what scripts and notebooks of this process entered."""
+        for name in self._from_elsewhere:
+            self._parts.pop(name, None)
+        self._from_elsewhere.clear()
+
     def add_from_plugin(self, name: str, part: Part, plugin: str) -> None:
         """Enter a part that an installed plugin brings; ConfigError where the name is taken."""
         if self.has(name):

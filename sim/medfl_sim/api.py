@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
+from medfl_common.parts.metrics import Counted
 from medfl_common.plan.plan import load_plan
 from medfl_common.run.model_file import WEIGHTS
 from medfl_server.reports.scores import ALL, score_sites
@@ -37,7 +38,7 @@ from medfl_sim.runs.job import CACHE, Job, do
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Further", "Run", "Samples", "open_run", "simulate", "use"]
+__all__ = ["Counted", "Further", "Run", "Samples", "open_run", "simulate", "use"]
 
 
 @dataclass(frozen=True)

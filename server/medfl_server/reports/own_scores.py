@@ -20,7 +20,8 @@ def _value(name: str, counts: ScoreCounts, plan: Plan) -> float | None:
     edges = np.linspace(-MAX_LOGIT, MAX_LOGIT, counts.positive.shape[1] + 1)[1:-1]
     seen = Counted(counts.n, counts.loss, counts.confusion, counts.positive, counts.negative, edges)
     try:
-        value = float(own_part(METRICS, name, plan)(seen))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a class without images
+            value = float(own_part(METRICS, name, plan)(seen))
     except (ArithmeticError, TypeError, ValueError, LookupError) as error:
         raise ConfigError(
             f"the metric {name} gives no number: {error}", todo="correct it"

@@ -35,13 +35,13 @@ def _import(path: Path) -> None:
             f"--import {path}: its name is none of a Python module",
             todo="name it like my_parts.py",
         )
-    if path.stem in sys.modules or importlib.util.find_spec(path.stem) is not None:
-        found = getattr(sys.modules.get(path.stem), "__file__", None)
-        if found is None or Path(found).resolve() != path:
-            raise ConfigError(
-                f"--import {path}: there is another module {path.stem}",
-                todo="give the script another name",
-            )
+    known = importlib.util.find_spec(path.stem)  # of what is imported, or would be
+    if known is not None and (known.origin is None or Path(known.origin).resolve() != path):
+        raise ConfigError(
+            f"--import {path}: there is another module {path.stem}",
+            todo="give the script another name",
+        )
+    if path.stem in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
