@@ -14,7 +14,7 @@ from medfl_common.run.folder import RunFolder
 from medfl_server.console.attention import needs, rows
 from medfl_server.console.state import Followed, State, mark
 from medfl_server.console.svg import N_LOOKS, curve_svg, sample_svg, strip_svg
-from medfl_server.console.thinned import Curves
+from medfl_server.console.thinned import ALL, Curves
 from medfl_server.console.words import answer
 from medfl_server.study.coordinator import studies_below
 
@@ -98,10 +98,11 @@ def _summary(name: str, one: Followed) -> dict[str, Any]:
         try:
             state = one.state()
         except (MedflError, OSError) as error:
-            what = error.what if isinstance(error, MedflError) else "its files cannot be read"
+            told = error if isinstance(error, MedflError) else None
+            what = one.placed(told.what) if told else "its files cannot be read"
             head = "Cannot be opened."
             return {"name": name, "head": head, "rest": what, "look": "bad", "n_needs": 1}
-        said, n_needs = answer(state), len(needs(state, str(one.folder)))
+        said, n_needs = answer(state), len(needs(state, one.name))
         made, n_rounds = state.facts.n_made, state.n_rounds
     return {
         "name": name, "head": said.head, "rest": said.rest, "look": said.look, "n_needs": n_needs,
@@ -131,13 +132,13 @@ class StudyParts:
                 state = self.followed.state()
             except (MedflError, OSError) as error:
                 told = error if isinstance(error, MedflError) else None
-                html = self.render("broken_part.html.j2", error=told)
+                placed = self.followed.placed
+                html = self.render("broken_part.html.j2", error=told, placed=placed)
                 return {"answer": html, "needs": "", "hospitals": "", "curves": "", "log": ""}
             return self._drawn(state)
 
     def _drawn(self, state: State) -> dict[str, str]:
-        facts, folder = state.facts, str(self.followed.folder)
-        wanted = needs(state, folder)
+        facts, wanted = state.facts, needs(state, self.followed.name)
         parts = {
             "answer": self.render("answer_part.html.j2", said=answer(state), state=state),
             "needs": self.render(
@@ -212,6 +213,6 @@ def _table(curves: Curves) -> list[tuple[int, str, str, str]]:
     rows = []
     for x, y in chosen:
         edges = quantiles.get(x)
-        low, high = ("", "") if edges is None else (f"{edges[0]:.3f}", f"{edges[-1]:.3f}")
-        rows.append((x, f"{y:.3f}", low, high))
+        low, high = ("", "") if edges is None else (curves.edge(edges[0]), curves.edge(edges[-1]))
+        rows.append((x, curves.written(y, ALL), low, high))
     return rows
