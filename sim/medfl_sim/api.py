@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from safetensors.torch import load_file
+from torch import nn
 
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
@@ -27,6 +28,7 @@ from medfl_server.reports.sections.shared import main_score, second_score
 from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
+from medfl_sim.graphs.make import GraphFiles, make_graph
 from medfl_sim.own.samples import SOURCE, Samples
 from medfl_sim.own.use import use
 from medfl_sim.runs.compare import Row, read_comparison
@@ -166,6 +168,31 @@ def simulate(
                   baselines, tuple(log_to), _path(cache), further)  # fmt: skip
         do(job, folder, say)
     return Run(folder)
+
+
+def graph(
+    network: nn.Module,
+    image: Sequence[int],
+    out: Path | str,
+    *,
+    whole: bool = False,
+    norm: str = "group",
+    say: Callable[[str], None] = print,
+) -> GraphFiles:
+    """Write a network as data for a plan; the same as `medfl-sim graph`.
+
+    Returns the two files; `model` of them is the plan's section. Raises MedflError, which says what
+    is wrong and what to do.
+
+    Args:
+        network: (B, *image) float32 -> (B, outputs), or (B, outputs, [D,] H, W).
+        image: The shape of one image: channels, [depth,] height, width.
+        out: The graph's file, such as my_net.json; the weights lie beside it as .safetensors.
+        whole: Keep the last layer in the graph; else medfl's head takes its place.
+        norm: `group` replaces batch norms; `batch` keeps them, and their statistics at each site.
+        say: Takes one line per event.
+    """
+    return make_graph(network, image, Path(out), whole, norm, say)
 
 
 def _path(given: Path | str | None) -> Path | None:

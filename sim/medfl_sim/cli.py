@@ -7,6 +7,7 @@ import typer
 
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
+from medfl_sim.graphs.cli import graph
 from medfl_sim.runs.cli import Figures, compare, ls, score, show, size
 
 app = typer.Typer(
@@ -270,7 +271,7 @@ def demo(
         demonstrate(folder, plan, Screen())
 
 
-for command in (ls, show, compare, score, size):
+for command in (ls, show, compare, score, size, graph):
     app.command()(command)
 
 

@@ -13,7 +13,7 @@ from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network, PixelHead
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
-from medfl_common.plan.model_choice import ModelChoice
+from medfl_common.plan.model_choice import GRAPH, ModelChoice
 from medfl_common.plan.own_parts import why_unseen
 from medfl_common.plan.plan import Plan
 from medfl_common.registry import Registry
@@ -72,8 +72,27 @@ def build_model(plan: Plan) -> Network:
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
-        network = _with_head(build_backbone(plan), plan)
+        network = _graph(plan) if plan.model.name == GRAPH else _built_in(plan)
     freeze(network, plan.model, own_layers(plan))
+    return network
+
+
+def _built_in(plan: Plan) -> Network:
+    return _with_head(build_backbone(plan), plan)
+
+
+def _graph(plan: Plan) -> Network:
+    """Build the network that the plan brings, with medfl's head where it has none of its own."""
+    from medfl_common.models.graph import NoPixelHead, graph_backbone, keep_statistics
+
+    module, n_features, needs_head = graph_backbone(plan)
+    if needs_head:
+        of = DenseBackbone(module, (n_features,)) if plan.task.is_dense else None
+        network = _with_head(of or Backbone(module, n_features), plan)
+    else:
+        head = NoPixelHead() if plan.task.is_dense else nn.Identity()
+        network = Network(module, n_features, n_maps(plan), head=head)
+    keep_statistics(network)
     return network
 
 
@@ -138,6 +157,8 @@ def build_backbone(plan: Plan) -> Backbone | DenseBackbone:
 def why_no_network(plan: Plan) -> str:
     """Say why the plan's network is none for its task; empty: it is one."""
     name, is_dense = plan.model.name, plan.task.is_dense
+    if name == GRAPH:
+        return ""
     right, other = (DENSE, MODELS) if is_dense else (MODELS, DENSE)
     known = ", ".join(right.names())
     if not why_unseen(right, name, plan):

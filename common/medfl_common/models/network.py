@@ -42,7 +42,7 @@ class Network(nn.Module):
         n_outputs: Logits.
         dropout: Part of the features that training sets to 0.
         slices: `mean` or `max` of the features over the slices of a volume; None: not by slices.
-        head: That of a segmentation; None: a dense layer.
+        head: That of a segmentation, or none where the backbone gives logits; None: a dense layer.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class Network(nn.Module):
         n_outputs: int,
         dropout: float = 0.0,
         slices: str | None = None,
-        head: PixelHead | None = None,
+        head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        dense = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
-        self.head: nn.Module = dense if head is None else head
+        if head is None:
+            head = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
+        self.head: nn.Module = head
         self.n_features = n_features
         self._slices = slices
         self.frozen: Sequence[nn.Module] = ()  # stay in evaluation mode
@@ -72,7 +73,8 @@ class Network(nn.Module):
     @property
     def encoder(self) -> str:
         """Name the layers that `model.freeze` is about: all before the head, or a part of them."""
-        return "backbone.encoder" if self.is_dense else "backbone"
+        has_parts = self.is_dense and hasattr(self.backbone, "encoder")
+        return "backbone.encoder" if has_parts else "backbone"
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Turn (B, C, [D,] S, S) into (B, n_features); of a segmentation the mean over space."""

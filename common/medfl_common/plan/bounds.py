@@ -11,10 +11,10 @@ MAX_SHOWN = 200  # characters of a key or a value that a message shows
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 
 
-def check_size(n_bytes: int, source: str) -> None:
-    """Raise ConfigError if a text is larger than any plan; `source` names it in the message."""
-    if n_bytes > MAX_BYTES:
-        raise too_large(f"{source} is larger than {MAX_BYTES:,} bytes")
+def check_size(n_bytes: int, source: str, most: int = MAX_BYTES) -> None:
+    """Raise ConfigError if a text is larger than it may be; `source` names it in the message."""
+    if n_bytes > most:
+        raise too_large(f"{source} is larger than {most:,} bytes")
 
 
 def too_large(what: str) -> ConfigError:

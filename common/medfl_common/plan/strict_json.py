@@ -4,16 +4,32 @@ import json
 from typing import NoReturn
 
 from medfl_common.errors import ConfigError
-from medfl_common.plan.bounds import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, Value, check_size, too_large
+from medfl_common.plan.bounds import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_VALUES,
+    Value,
+    check_size,
+    too_large,
+)
 
 
-def parse_json(text: str, source: str) -> dict[str, Value]:
-    """Parse one object; `source` names the text in messages.
+def parse_json(
+    text: str, source: str, most_bytes: int = MAX_BYTES, most_values: int = MAX_VALUES
+) -> dict[str, Value]:
+    """Parse one object.
+
+    Args:
+        text: The JSON.
+        source: Names it in messages.
+        most_bytes: That it may have.
+        most_values: Keys and plain values that it may have.
 
     Raises:
         ConfigError: The text is no JSON object, or is beyond a bound.
     """
-    check_size(len(text), source)
+    check_size(len(text), source, most_bytes)
 
     def number(digits: str) -> int:
         if len(digits) > MAX_DIGITS:
@@ -35,14 +51,14 @@ def parse_json(text: str, source: str) -> dict[str, Value]:
         raise too_large(f"{source} nests more than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{source} is not valid JSON: character {error.pos}") from None
-    _check_shape(values, source)
+    _check_shape(values, source, most_values)
     if not isinstance(values, dict):
         raise ConfigError(f"{source} must hold keys and values")
     return values
 
 
-def _check_shape(values: Value, source: str) -> None:
-    """Refuse more depth or values than any plan has."""
+def _check_shape(values: Value, source: str, most: int) -> None:
+    """Refuse more depth or values than there may be."""
     level, n_values = [values], 0
     for _ in range(MAX_DEPTH + 1):
         groups = [value for value in level if isinstance(value, list | dict)]
@@ -50,6 +66,6 @@ def _check_shape(values: Value, source: str) -> None:
             return
         level = [v for g in groups for v in (g.values() if isinstance(g, dict) else g)]
         n_values += sum(len(g) * (1 + isinstance(g, dict)) for g in groups)
-        if n_values > MAX_VALUES:
-            raise too_large(f"{source} has more than {MAX_VALUES} keys and values")
+        if n_values > most:
+            raise too_large(f"{source} has more than {most} keys and values")
     raise too_large(f"{source} nests more than {MAX_DEPTH} levels")

@@ -1,0 +1,83 @@
+"""A graph as a network: torch modules by the names of its weights, and a listing that runs them."""
+
+import torch
+from torch import nn
+
+from medfl_common.models.graphs.lifting import lift
+from medfl_common.models.graphs.operators import DTYPES
+from medfl_common.models.graphs.program import Program, Watch
+from medfl_common.models.graphs.reading import Graph, TensorFacts, refused
+
+
+class GraphNetwork(nn.Module):
+    """What a built-in backbone is, from a checked graph; its weights are zeros until they come.
+
+    (B, *graph.inputs[0]) -> (B, *graph.output). In training it runs the graph's training listing;
+    where all its layers are frozen, and in evaluation, the other.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self._places: dict[str, tuple[nn.Module, str]] = {}
+        self._layers: list[nn.Module] = []
+        self._train = self._eval = Program(graph.eval, self._tensor)
+        self.statistics = [n for n, t in graph.tensors.items() if t.kind == "statistic"]
+        lifted = lift(graph)
+        modules = {name: module for name, (module, _, _) in lifted.items()}
+        for name, facts in graph.tensors.items():
+            self._places[name] = self._add(name, facts, modules)
+        pairs = lifted.values()
+        in_train = {one.at: (module, one.given) for module, one, _ in pairs}
+        in_eval = {one.at: (module, one.given) for module, _, one in pairs}
+        self._train = Program(graph.train, self._tensor, in_train)
+        self._eval = Program(graph.eval, self._tensor, in_eval)
+        self._layers = [m for m in self.modules() if any(True for _ in m.parameters(recurse=False))]
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Run the listing of the mode."""
+        return self.watched(pixels, None)
+
+    def watched(self, pixels: torch.Tensor, watch: Watch | None) -> torch.Tensor:
+        """Run the listing of the mode, and show what each node gave."""
+        of = self._layers or [self]
+        is_training = any(layer.training for layer in of)
+        return (self._train if is_training else self._eval)([pixels], watch)
+
+    def _add(
+        self, name: str, facts: TensorFacts, lifted: dict[str, nn.Module]
+    ) -> tuple[nn.Module, str]:
+        """Put a tensor where its name says; raises ConfigError where the name is taken."""
+        *path, leaf = name.split(".")
+        module: nn.Module = self
+        for k, part in enumerate(path):
+            if part not in module._modules:
+                if hasattr(module, part):
+                    raise refused("the graph", f"tensor {name}", "has a name that is taken")
+                module.add_module(part, lifted.get(".".join(path[: k + 1]), nn.Module()))
+            below = module._modules[part]
+            assert below is not None
+            module = below
+        is_there = leaf in module._parameters or leaf in module._buffers
+        if not is_there and hasattr(module, leaf):
+            raise refused("the graph", f"tensor {name}", "has a name that is taken")
+        value = _fresh(facts)
+        if facts.kind == "parameter":
+            module.register_parameter(leaf, nn.Parameter(value))
+        else:
+            module.register_buffer(leaf, value, persistent=facts.kind == "statistic")
+        if "num_batches_tracked" in module._buffers:
+            module._buffers["num_batches_tracked"] = torch.zeros((), dtype=torch.int64)
+        return module, leaf
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        module, leaf = self._places[name]
+        parameter = module._parameters.get(leaf)
+        found = module._buffers[leaf] if parameter is None else parameter
+        assert found is not None
+        return found
+
+
+def _fresh(facts: TensorFacts) -> torch.Tensor:
+    if facts.kind == "constant":
+        return torch.tensor(facts.values, dtype=DTYPES[facts.dtype]).reshape(facts.shape)
+    return torch.zeros(facts.shape)

@@ -1,0 +1,103 @@
+"""What a graph must not do: name another operator, write into what is not its own.
+
+Weights and statistics leave the hospital or outlive the batch, so no operator writes into them but
+a batch norm into its own two statistics, which stay at the site.
+"""
+
+import math
+
+from medfl_common.models.graphs.arguments import Ref, refs_in
+from medfl_common.models.graphs.operators import KEYWORDS, PICK, Operator, operators
+from medfl_common.models.graphs.reading import Graph, Listing, Node, refused
+from medfl_common.plan.bounds import shorten
+from medfl_common.visible import visible
+
+BATCH_NORM, INSTANCE_NORM = "aten.batch_norm.default", "aten.instance_norm.default"
+MEAN, VARIANCE, MOMENTUM = 3, 4, 6  # arguments of both
+
+
+def check_rules(graph: Graph, source: str = "the graph") -> None:
+    """Raise ConfigError where a node does what it must not, naming the node."""
+    for mode, listing in (("train", graph.train), ("eval", graph.eval)):
+        seen: dict[str, int] = {}
+        for i, node in enumerate(listing.nodes):
+            if node.op and (fault := _fault(graph, listing, node)):
+                raise refused(source, f"{mode}, node {i}", fault)
+            for name in _statistics(graph, listing, node):
+                if name in seen:
+                    raise refused(
+                        source, f"{mode}, node {i}", f"uses {name}, as node {seen[name]} does"
+                    )
+                seen[name] = i
+        made = listing.nodes[listing.output]
+        if made.tensor or (made.op and operators()[made.op].is_whole and made.op != PICK):
+            raise refused(source, mode, "gives a weight or a number that no image went into")
+
+
+def _fault(graph: Graph, listing: Listing, node: Node) -> str:
+    """Say what is wrong with a node; empty: nothing."""
+    op = operators().get(node.op)
+    if op is None:
+        return f"has the operator {visible(shorten(node.op))[:60]}, which is not on the list"
+    if unknown := sorted({key for key, _ in node.kw} - KEYWORDS):
+        return f"has the unknown keyword {visible(unknown[0])[:60]}"
+    if op.writes and (fault := _fault_of_write(listing, node)):
+        return fault
+    if node.op == BATCH_NORM:
+        return _fault_of_batch_norm(graph, listing, node)
+    if node.op == INSTANCE_NORM and any(one is not None for one in node.args[MEAN : VARIANCE + 1]):
+        return "is an instance norm with running statistics"
+    names = {t for one in _tensors(listing, node) if (t := graph.tensors[one]).kind == "statistic"}
+    return f"uses the statistic {min(t.name for t in names)}, and is no batch norm" if names else ""
+
+
+def _fault_of_write(listing: Listing, node: Node) -> str:
+    """Say why a node may not write where it does: only what this run has just made is its own."""
+    first = node.args[0] if node.args else None
+    while isinstance(first, Ref):
+        made = listing.nodes[first]
+        if made.tensor:
+            return f"writes into {visible(made.tensor)}"
+        if made.input >= 0:
+            return "writes into the image"
+        op: Operator | None = operators().get(made.op)
+        if op is None or (op.is_whole and made.op != PICK):
+            return "writes into what is no tensor"
+        if op.is_fresh and not op.writes:
+            return ""
+        first = made.args[0] if made.args else None
+    return "writes in place into what no node has made"
+
+
+def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node) -> str:
+    if len(node.args) < 8:
+        return "is a batch norm with too few arguments"
+    if node.args[MEAN] is None and node.args[VARIANCE] is None:
+        return ""
+    given = [_tensor_of(listing, node.args[k]) for k in (MEAN, VARIANCE)]
+    if not all(name and graph.tensors[name].kind == "statistic" for name in given):
+        return "is a batch norm whose running statistics are none"
+    if given[0] == given[1]:
+        return "is a batch norm with one statistic for both"
+    momentum = node.args[MOMENTUM]
+    if type(momentum) is not float or not 0 < momentum < 1 or not math.isfinite(momentum):
+        return f"is a batch norm with the momentum {momentum}, not between 0 and 1"
+    others = (*node.args[:MEAN], *node.args[VARIANCE + 1 :], *(one for _, one in node.kw))
+    names = {_tensor_of(listing, one) for one in others}
+    if any(name and graph.tensors[name].kind == "statistic" for name in names):
+        return "uses a statistic as a weight"
+    return ""
+
+
+def _statistics(graph: Graph, listing: Listing, node: Node) -> list[str]:
+    names = _tensors(listing, node) if node.op == BATCH_NORM else []
+    return [name for name in names if graph.tensors[name].kind == "statistic"]
+
+
+def _tensors(listing: Listing, node: Node) -> list[str]:
+    refs = refs_in((node.args, tuple(one for _, one in node.kw)))
+    return [name for ref in refs if (name := listing.nodes[ref].tensor)]
+
+
+def _tensor_of(listing: Listing, argument: object) -> str:
+    return listing.nodes[argument].tensor if isinstance(argument, Ref) else ""
