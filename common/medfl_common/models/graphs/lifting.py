@@ -140,11 +140,10 @@ class AnyBatchNorm(nn.BatchNorm2d):
 class AnyInstanceNorm(nn.InstanceNorm2d):
     """An instance norm over images or volumes: the operator is the same for both."""
 
-    def _check_input_dim(self, input: torch.Tensor) -> None:
-        return
-
-    def _get_no_batch_dim(self) -> int:
-        return -1
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Normalise (B, C, ...)."""
+        normed: torch.Tensor = self._apply_instance_norm(input)  # type: ignore[no-untyped-call]
+        return normed
 
 
 NORM_REST = (("momentum", 0.1), ("eps", 1e-5), ("cudnn", False))

@@ -1,4 +1,4 @@
-"""What a graph needs, known before a number is computed: a run on tensors without memory."""
+"""What a graph needs, known before a number is computed: runs on tensors without memory."""
 
 import math
 import threading
@@ -13,6 +13,7 @@ from medfl_common.models.graphs.reading import Graph, refused, sides
 from medfl_common.models.graphs.rules import check_rules
 
 MOST_ELEMENTS = 2**30  # of all values that the operators give for one image; 4 GB in float32
+LARGEST_BATCH = 4096  # that a plan may name
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -30,7 +31,7 @@ class Needs:
 
 @lru_cache(maxsize=16)
 def measure(graph: Graph) -> Needs:
-    """Run a graph's listings on meta tensors, for 2 and for 3 images.
+    """Run a graph's listings on meta tensors, for few and for many images.
 
     Raises ConfigError where it does not run, gives another shape than it says, or takes too much.
     """
@@ -38,7 +39,9 @@ def measure(graph: Graph) -> Needs:
     with _ONE_AT_A_TIME, torch.device("meta"), torch.no_grad():
         network = GraphNetwork(graph)
         needs = [
-            _run(graph, network, is_training, n) for is_training in (True, False) for n in (2, 3)
+            _run(graph, network, is_training, n)
+            for is_training in (True, False)
+            for n in (2, 3, LARGEST_BATCH)
         ]
     return needs[0]
 

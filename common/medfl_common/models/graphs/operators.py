@@ -16,7 +16,7 @@ import torch
 _FRESH = """
 conv1d.default conv1d.padding conv2d.default conv2d.padding conv3d.default conv3d.padding
 conv_transpose1d.default conv_transpose2d.input conv_transpose3d.input linear.default
-matmul.default bmm.default baddbmm.default addmm.default mm.default einsum.default
+matmul.default bmm.default baddbmm.default addmm.default mm.default
 batch_norm.default group_norm.default layer_norm.default instance_norm.default rms_norm.default
 relu.default relu6.default leaky_relu.default elu.default selu.default gelu.default silu.default
 hardswish.default hardsigmoid.default hardtanh.default sigmoid.default tanh.default
@@ -45,8 +45,7 @@ scalar_tensor.default one_hot.default
 eq.Tensor eq.Scalar ne.Scalar ne.Tensor gt.Scalar lt.Scalar ge.Scalar le.Scalar
 gt.Tensor lt.Tensor ge.Tensor le.Tensor logical_and.default logical_or.default logical_not.default
 isnan.default nan_to_num.default
-scaled_dot_product_attention.default pixel_shuffle.default pixel_unshuffle.default
-channel_shuffle.default
+scaled_dot_product_attention.default
 nll_loss.default nll_loss_nd.default cross_entropy_loss.default mse_loss.default l1_loss.default
 smooth_l1_loss.default huber_loss.default kl_div.default binary_cross_entropy_with_logits.default
 """
@@ -59,6 +58,7 @@ split_with_sizes.default chunk.default unbind.int contiguous.default to.dtype to
 _to_copy.default type_as.default detach.default alias.default
 lift_fresh_copy.default dropout.default
 feature_dropout.default alpha_dropout.default pad.default constant_pad_nd.default
+pixel_shuffle.default pixel_unshuffle.default channel_shuffle.default
 view_as.default reshape_as.default t.default numpy_T.default unfold.default
 """
 # These write into their first argument, and give it.
@@ -88,12 +88,34 @@ FORMATS = {
 }
 SIZE = "aten.sym_size.int"  # of an axis: the number of images is known when they come
 PICK = "item"  # one of several values that an operator gives
+LARGEST = 2**40  # of a number that a graph reckons from the number of images
+
+
+class NumberError(ValueError):
+    """A graph reckons with what is no number, or beyond all sizes."""
+
+
+def _whole(reckon: Callable[[int, int], int]) -> Callable[[object, object], int]:
+    def run(a: object, b: object) -> int:
+        if type(a) is not int or type(b) is not int or abs(a) > LARGEST or abs(b) > LARGEST:
+            raise NumberError
+        return reckon(a, b)
+
+    return run
+
+
+def _pick(values: object, i: object) -> object:
+    if not isinstance(values, list | tuple) or type(i) is not int:
+        raise NumberError
+    return values[i]
+
+
 _SYMBOLIC: dict[str, Callable[..., Any]] = {
-    PICK: operator.getitem,
-    "sym.add": operator.add,
-    "sym.sub": operator.sub,
-    "sym.mul": operator.mul,
-    "sym.floordiv": operator.floordiv,
+    PICK: _pick,
+    "sym.add": _whole(operator.add),
+    "sym.sub": _whole(operator.sub),
+    "sym.mul": _whole(operator.mul),
+    "sym.floordiv": _whole(operator.floordiv),
 }
 
 

@@ -72,6 +72,8 @@ def _fault_of_write(listing: Listing, node: Node) -> str:
 def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node) -> str:
     if len(node.args) < 8:
         return "is a batch norm with too few arguments"
+    if node.args[MEAN] is None and node.args[VARIANCE] is None:
+        return ""
     given = [_tensor_of(listing, node.args[k]) for k in (MEAN, VARIANCE)]
     if not all(name and graph.tensors[name].kind == "statistic" for name in given):
         return "is a batch norm whose running statistics are none"
