@@ -57,6 +57,7 @@ ADDED = (
     ("model", "deep_supervision"),
     ("model", "file"),
     ("model", "sha256"),
+    ("model", "adapters"),
     ("", "privacy"),
 )
 
