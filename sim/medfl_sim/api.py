@@ -20,6 +20,8 @@ from torch import nn
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
+from medfl_common.parts.metrics import Counted
+from medfl_common.plan.plan import load_plan
 from medfl_common.run.model_file import WEIGHTS
 from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.reports.sections.shared import main_score, second_score
@@ -27,14 +29,18 @@ from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.graphs.make import GraphFiles, make_graph
+from medfl_sim.own.samples import SOURCE, Samples
+from medfl_sim.own.use import use
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.frame import to_pandas
 from medfl_sim.runs.further import NOTHING, Further
-from medfl_sim.runs.job import Job, do
+from medfl_sim.runs.job import CACHE, Job, do
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+__all__ = ["Counted", "Further", "Run", "Samples", "open_run", "simulate", "use"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Run:
             return {}
         return {
             site: {"n": scored.n, "loss": scored.loss, **scored.values}
-            for site, scored in score_sites(events[-1]).items()
+            for site, scored in score_sites(events[-1], self.study.plan).items()
         }
 
     def curve(self, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
@@ -110,7 +116,7 @@ def open_run(folder: Path | str) -> Run:
 
 def simulate(
     plan: Path | str | Mapping[str, Any],
-    data: Path | str,
+    data: Path | str | Samples,
     *,
     partition: str | None = None,
     sites: int | None = None,
@@ -133,7 +139,8 @@ def simulate(
 
     Args:
         plan: A plan file, or its settings.
-        data: A folder with a site.yaml, or a folder of such.
+        data: A folder with a site.yaml, or a folder of such; or own images: Samples(images,
+            labels, patients).
         partition: The partition, as on the command line; without it, a site per folder.
         sites: The number of hospitals, if the partition needs it.
         partition_seed: Draws the hospitals; the plan's seed if not given.
@@ -153,9 +160,12 @@ def simulate(
     chosen = choose_scenario(given, partition, sites, partition_seed)
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
+        folder = _path(out) or default_out(plan_file)
+        if isinstance(data, Samples):
+            place = (_path(cache) or folder.parent / CACHE).resolve()
+            data, source = data.write(load_plan(plan_file), place), SOURCE
         job = Job(plan_file, Path(data), chosen, _path(site_file), source, engine, workers,
                   baselines, tuple(log_to), _path(cache), further)  # fmt: skip
-        folder = _path(out) or default_out(plan_file)
         do(job, folder, say)
     return Run(folder)
 

@@ -23,6 +23,7 @@ from medfl_client.egress.approvals import (
 )
 from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.egress.questions import Use, rounds_of, use_of
 from medfl_client.egress.sums.groups import approve_group
 from medfl_common.errors import ConfigError, DisclosureError
@@ -77,6 +78,8 @@ def look_at(folder: Path, plan_file: Path | None) -> Waiting:
     site, state, told = load_site_file(folder), SiteFolder(folder).state, Told()
     plan_file = plan_file or waiting_plan(SiteFolder(folder))
     plan = load_plan(plan_file)
+    _show_plugins(plan, told)
+    allow_plugins(plan, site.policy)  # else the plan cannot be shown: its network is in there
     before = last_approved(state, plan.study, plan.evaluation.split_of or "")
     if before is None or not _goes_on(plan, before, plan_file, told):
         title = f"what {plan.study} does here"
@@ -141,6 +144,15 @@ def _refuse_one_person(waiting: Waiting) -> None:
             todo=f"open medfl-client console {waiting.folder}: the data manager and the security "
             "officer approve there, one after the other",
             data="nothing was changed",
+        )
+
+
+def _show_plugins(plan: Plan, screen: Shows) -> None:
+    """Name the code that a plan needs and that the hospital itself installed."""
+    for plugin in plan.plugins:
+        screen.say(
+            f"the plan runs code of the plugin {plugin.distribution} {plugin.version}, RECORD "
+            f"{plugin.sha256}. IT has installed it here; the coordinator did not send it"
         )
 
 

@@ -9,6 +9,7 @@ from medfl_client.config.box_files import BoxFiles
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.mask_files import MaskFiles
 from medfl_common.ops.address import PATTERN as ADDRESS
+from medfl_common.plan.plugins import Plugin
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
 Join = Literal[
@@ -220,6 +221,9 @@ class Policy(Settings):
     two_persons: bool = False
     """A plan is approved by the data manager and by the security officer, each in the console
     (`medfl-client console`) under a name of their own; `medfl-client approve` then refuses."""
+    plugins: list[Plugin] = Field(default=[])
+    """Code that this hospital's own IT has installed and that a plan may use: each with its
+    distribution, version and the hash of its RECORD. No code is ever sent here."""
     role: Literal["train", "evaluate"] = "train"
     """`evaluate`: nothing is trained here; all patients score the model, as those of an outside
     hospital."""
@@ -263,6 +267,7 @@ RULES = {
     "at_least": ("P21", "hospitals in a secure sum"),
     "self_test": ("P22", "an update is tried for pictures before it leaves"),
     "two_persons": ("P23", "data manager and security officer approve a plan"),
+    "plugins": ("P25", "code installed here that a plan may use"),
 }
 
 

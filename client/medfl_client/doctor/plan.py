@@ -15,6 +15,7 @@ from medfl_client.data.reader import DicomReader
 from medfl_client.doctor.files import Files
 from medfl_client.egress.approvals import approved, status_of
 from medfl_client.egress.guard import permit
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.task.site import choose_device
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.ops.checks import Finding, fail, not_checked, ok, warn
@@ -34,9 +35,11 @@ def list_policy(policy: Policy) -> Finding:
     return ok("\n".join(f"{RULES[name][0]} {name}: {_shown(value)}" for name, value in rules))
 
 
-def check_plan(plan_file: Path) -> Finding:
+def check_plan(plan_file: Path, policy: Policy) -> Finding:
     """Read the plan, and build its network; its hash is what the hospital agrees to."""
     plan = load_plan(plan_file)
+    if plan.plugins and (found := check_plugins(plan, policy)).state == "fail":
+        return found
     try:
         build_empty(plan)
     except ConfigError as error:
@@ -59,6 +62,16 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
             "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")
+
+
+def check_plugins(plan: Plan, policy: Policy) -> Finding:
+    """Say whether the code that a plan needs is here as the policy has it; imports it then."""
+    try:
+        allow_plugins(plan, policy)
+    except (DisclosureError, ConfigError) as error:
+        return fail(error.what, error.todo or "correct the plan", "your IT department")
+    named = "; ".join(map(str, plan.plugins))
+    return ok(f"installed here by IT, never sent, and as the policy has it: {named}")
 
 
 def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Finding:

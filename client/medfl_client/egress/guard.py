@@ -18,6 +18,7 @@ from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
 from medfl_client.egress.participant_rules import released_participants
+from medfl_client.egress.plugin_rules import refuse_plugins
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_client.egress.sums.released import Mask, expected_of, only_masked
 from medfl_client.egress.told_effects import released_effects
@@ -41,6 +42,7 @@ UNREAD = "no data was read"
 
 def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
+    refuse_plugins(plan, policy)
     if kind == "describe" and not plan.federation.statistics:
         raise DisclosureError(
             "the coordinator asks for statistics, the plan does not (federation.statistics)",

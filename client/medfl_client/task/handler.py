@@ -21,6 +21,7 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.patient_sets import FewApart
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.egress.privacy_ledger import check_statements
 from medfl_client.egress.questions import Entered
 from medfl_client.egress.told_flows import FEW, apart_from_told
@@ -221,6 +222,7 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
             check_statements(site.state)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
+    allow_plugins(task.plan, site.policy)  # only now: the plan was approved
     permit_sum(task, site, session)
 
 

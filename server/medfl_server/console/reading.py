@@ -119,7 +119,7 @@ class Reading:
         return {**args, "name": file.name, "suffix": SUFFIX}
 
     def invitation(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
-        """Give an invitation's file, once."""
+        """Give an invitation's file to who made it, for a quarter of an hour."""
         file = self._acts.files.get(args["file"], visitor.who)
         return file.content, "application/octet-stream", f"{file.name}{SUFFIX}"
 

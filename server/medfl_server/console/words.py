@@ -34,20 +34,20 @@ def answer(state: State) -> Answer:
     """Say how a study is going."""
     made, n_rounds = state.facts.n_made, state.n_rounds
     score, left = _score_in_words(state), _left(state)
+    so_far = f"{made} of {n_rounds} rounds are made.{_ends(state)}"
     resting = {
         "finished": lambda: _finished(state),
         "paused": lambda: Answer(
             "Paused.",
-            f"The study is {state.wish}. {made} of {n_rounds} rounds are made."
-            f"{_ends(state)} {score}",
+            f"The study is {state.wish}. {so_far} {score}",
         ),
         "new": lambda: Answer(
             "Not started yet.",
-            f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.",
+            f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.{_ends(state)}",
         ),
         "halted": lambda: _halted(state, score),
-        "starting": lambda: Answer("Starting.", f"{made} of {n_rounds} rounds are made. {score}"),
-        "rests": lambda: Answer("Paused.", f"{made} of {n_rounds} rounds are made. {score}"),
+        "starting": lambda: Answer("Starting.", f"{so_far} {score}"),
+        "rests": lambda: Answer("Paused.", f"{so_far} {score}"),
         "ends": lambda: Answer("Ending.", f"No round follows; the result is scored. {score}"),
     }  # fmt: skip
     if state.word in resting:
@@ -93,7 +93,8 @@ def _waits(state: State, moment: Moment) -> Answer:
     needed = "" if moment.quorum is None else f"; {moment.quorum} are needed"
     away = moment.names("away")
     head = f"Round {made + 1} of {state.n_rounds} waits for hospitals: {n_here} connected{needed}."
-    return Answer(head, _score_in_words(state), "", moment.since if away else 0.0, listed(away, 3))
+    told = f"{_score_in_words(state)}{_ends(state)}"
+    return Answer(head, told, "", moment.since if away else 0.0, listed(away, 3))
 
 
 def _finished(state: State) -> Answer:
@@ -115,14 +116,13 @@ def _score_in_words(state: State) -> str:
     first = facts.first
     text = f"{_of(facts.last, facts.title)} on held-out patients"
     if first is not None and first is not facts.last and first.value is not None:
-        text += f" (before training {first.value:.3f})"
+        text += f" (before training {first.written})"
     noise = ", with noise added on purpose" if state.plan.privacy.noise is not None else ""
     return f"The common model has {text}{noise}."
 
 
 def _of(score: Score, title: str) -> str:
-    value = "no value" if score.value is None else f"{score.value:.3f}"
-    return f"{title} {value} on {score.n:,} images"
+    return f"{title} {score.written} on {score.n:,} images"
 
 
 def _left(state: State) -> str:

@@ -26,6 +26,7 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plugins.loading import admit
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
@@ -77,6 +78,7 @@ def create_study(
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
+    admit(plan)
     if RunFolder(folder).facts.exists():
         raise RunError(f"{folder} holds a study already", todo="choose another directory")
     check_plan(plan, str(plan_file))
@@ -139,6 +141,7 @@ def open_study(folder: Path) -> Study:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RunError(f"{made.facts} is damaged", data="nothing was changed") from None
     plan = load_plan(made.plan_file)
+    admit(plan)
     if plan.hash() not in (plan_hash, coming):
         raise RunError(
             f"{made.plan_file} was changed after the study was made (hash {plan.hash()[:8]}, "

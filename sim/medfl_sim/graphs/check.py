@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from medfl_common.errors import ConfigError
+from medfl_common.models.graphs.measure import measure
 from medfl_common.models.graphs.network import GraphNetwork
 from medfl_common.models.graphs.reading import Graph, read_graph
 from medfl_common.models.network import Network, PixelHead
@@ -21,7 +23,6 @@ class Checked:
     """A graph as a hospital reads it, and its largest difference from the network."""
 
     graph: Graph
-    n_parameters: int
     in_training: float
     in_evaluation: float
 
@@ -44,13 +45,24 @@ def check(described: Described, module: nn.Module, shape: Sequence[int]) -> Chec
         module: What was described, with its norm layers; it is run, and its statistics move.
         shape: Of one image: channels, [depth,] height, width.
     """
-    graph = read_graph(described.data)
+    graph = _as_a_hospital_reads(described)
     ours = rebuilt(graph, described.weights)
     draw = torch.Generator().manual_seed(SEED)
     images = torch.randn((N_IMAGES, *shape), generator=draw)
-    n_parameters = sum(one.numel() for one in ours.parameters())
     apart = [_apart(ours, module, images, is_training) for is_training in (True, False)]
-    return Checked(graph, n_parameters, *apart)
+    return Checked(graph, *apart)
+
+
+def _as_a_hospital_reads(described: Described) -> Graph:
+    graph = read_graph(described.data)
+    try:
+        measure(graph)
+    except ConfigError as error:  # it is the network that must change, not the file
+        raise ConfigError(
+            error.what,
+            todo="change that step of the network: no step may write into a weight or the image",
+        ) from None
+    return graph
 
 
 def rebuilt(graph: Graph, weights: dict[str, torch.Tensor]) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.fx import Node as Step
 
 from medfl_common.errors import ConfigError
+from medfl_sim.graphs.allowed import refuse_others
 from medfl_sim.graphs.export import Seen, seen
 from medfl_sim.graphs.fold import folded
 from medfl_sim.graphs.head import Head, head_of
@@ -70,7 +71,7 @@ def describe(
         "torch": ".".join(torch.__version__.split(".")[:2]),
         "gives": gives,
         "inputs": [[*one] for one in shapes],
-        "output": _output(trains, head),
+        "output": _output(trains, evaluates, head),
         "tensors": named.said,
         "train": programs[0].said,
         "eval": programs[1].said,
@@ -84,6 +85,7 @@ def _said(one: Seen, is_cut: bool, follow: Collection[str]) -> _Program:
     last = _last(one, is_cut)
     steps, named = needed(one.program, last), sources(one.program)
     values = folded(steps, named, one.tensors, follow)
+    refuse_others(s for s in needed(one.program, last, values) if s not in values)
     fixed = {step: f"fixed_{i}" for i, step in enumerate(values)}
     nodes, output = listed(one.program, last, fixed)
     tensors = {**one.tensors, **{fixed[step]: value for step, value in values.items()}}
@@ -121,17 +123,24 @@ def _merged(programs: Sequence[_Program]) -> dict[str, torch.Tensor]:
     return joined
 
 
-def _output(trains: Seen, head: Head | None) -> list[int]:
-    value = (answer(trains.program) if head is None else head.takes).meta["val"]
+def _output(trains: Seen, evaluates: Seen, head: Head | None) -> list[int]:
+    """Return the shape of what the graph gives for one image."""
+    given, other = (answer(one.program).meta["val"] for one in (trains, evaluates))
+    if given.shape[1:] != other.shape[1:]:
+        raise ConfigError(
+            f"the network gives {tuple(given.shape[1:])} for an image in training, and "
+            f"{tuple(other.shape[1:])} in evaluation, as with deep supervision",
+            todo="let it give the same in both, such as with deep_supervision=False",
+        )
+    value = given if head is None else head.takes.meta["val"]
     if value.dtype != torch.float32:
         raise ConfigError(f"the network gives {value.dtype}", todo="let it give float32")
-    sizes = value.shape if len(value.shape) == 0 else value.shape[1:]
-    if not all(isinstance(one, int) for one in sizes):
+    if not all(isinstance(side, int) for side in value.shape[1:]):
         raise ConfigError(
             "the network's output does not have one row for each image",
             todo="let forward return (B, outputs), or (B, outputs, [D,] H, W)",
         )
-    return [int(one) for one in sizes]
+    return [int(side) for side in value.shape[1:]]
 
 
 def _head_weights(head: Head | None, trains: Seen) -> dict[str, torch.Tensor]:

@@ -12,11 +12,12 @@ from torch import nn
 from torch.export import Dim, ExportedProgram, export
 
 from medfl_common.errors import ConfigError
+from medfl_sim.graphs.places import place_in
+from medfl_sim.graphs.rewriting import PlainProducts
 
 N_IMAGES = 3  # in the batch that is looked at; 0 and 1 would count as fixed
 FIXED = re.compile(r"dynamic but your code specialized it|Constraints violated")
 BY_VALUE = re.compile(r"data-dependent|Could not (guard|extract)|\.item\(\)")
-PLACE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)\n\s*(.+)')
 MORE_ROOM = 300  # characters of another's reason that a person reads
 
 
@@ -38,7 +39,7 @@ def seen(module: nn.Module, shapes: Sequence[Sequence[int]], is_training: bool) 
     batch = tuple(torch.zeros(N_IMAGES, *shape) for shape in shapes)
     any_size = tuple({0: Dim.DYNAMIC} for _ in batch)
     try:
-        with _quiet():
+        with _quiet(), PlainProducts():
             program = export(module, batch, dynamic_shapes=any_size)
     except Exception as error:  # torch raises its own, Python's, and the module's
         raise _why_not(error) from None
@@ -60,7 +61,7 @@ def _quiet() -> Iterator[None]:
 
 def _why_not(error: Exception) -> ConfigError:
     told = str(error)
-    place = _place(told)
+    place = place_in(told)
     if FIXED.search(told):
         return ConfigError(
             f"the network works for {N_IMAGES} images only: somewhere it has the batch's size as "
@@ -77,15 +78,6 @@ def _why_not(error: Exception) -> ConfigError:
         f"torch.export cannot read the network{place}: {_short(told)}",
         todo="see that it runs on one batch of that size, with tensors alone",
     )
-
-
-def _place(told: str) -> str:
-    """Name the line of the author's code that torch names last; empty: it names none."""
-    lines = PLACE.findall(told)
-    if not lines:
-        return ""
-    _, line, function, code = lines[-1]
-    return f" (line {line}, in {function}: {code.strip()})"
 
 
 def _short(told: str) -> str:

@@ -140,5 +140,5 @@ def _size(checked: Checked) -> Iterator[str]:
     n_calls = sum(bool(node.op) for node in graph.train.nodes)
     yield (
         f"{n_calls} steps of {len(operators)} operators in training, "
-        f"{checked.n_parameters:,} parameters, {len(graph.data) / 1e3:,.0f} kB"
+        f"{graph.n_parameters:,} parameters before medfl's head"
     )

@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node as Step
 
 from medfl_common.errors import ConfigError
+from medfl_sim.graphs.rewriting import renamed
 
 Json = object
 INTEGERS: dict[object, str] = {
@@ -98,7 +99,7 @@ def needed(program: ExportedProgram, last: Step, fixed: Collection[Step] = ()) -
 
 def operator_name(step: Step) -> str:
     """Name a step's operator as a graph does."""
-    return INTEGERS.get(step.target) or str(step.target)
+    return INTEGERS.get(step.target) or renamed(step)[0]
 
 
 def writes(step: Step) -> bool:
@@ -123,9 +124,10 @@ def _called(step: Step, numbers: dict[Step, int]) -> dict[str, Json]:
             "has no such parts",
             todo="use .detach() in place of torch.no_grad, and leave the others out",
         )
+    _, args = renamed(step)
     node: dict[str, Json] = {
         "op": operator_name(step),
-        "args": [argument(one, numbers.__getitem__) for one in step.args],
+        "args": [argument(one, numbers.__getitem__) for one in args],
     }
     named = {k: argument(v, numbers.__getitem__) for k, v in step.kwargs.items() if k not in PLACED}
     return {**node, "kw": named} if named else node

@@ -27,6 +27,8 @@ from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
+from medfl_sim.own.samples import SOURCE
+from medfl_sim.own.use import data_named
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import Row, compare
 from medfl_sim.runs.compare_boxes import compare_boxes
@@ -83,6 +85,13 @@ class Job:
             lambda fold: self.hospitals(plan, cache, fold=fold).sites,
             lambda fold: true.hospitals(plan, cache, fold=fold).sites,
         )
+
+
+def data_of(data: Path, source: str, plan: Path, cache: Path) -> tuple[Path, str]:
+    """Give the folder and the format of own data that a script brought, or of those named."""
+    if data.exists() or (own := data_named(str(data))) is None:
+        return data, source
+    return own.write(load_plan(plan), cache.resolve()), SOURCE
 
 
 def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:

@@ -243,7 +243,7 @@ def test_no_button_acts_by_a_form_that_is_not_of_its_own_page(
     ("scores", "words"),
     [
         ({"auc": None}, "AUC no value on 100 images"),
-        ({"auc": 0.7}, "AUC 0.700 on 100 images"),
+        ({"auc": 0.7}, "AUC 0.70 on 100 images"),
     ],
 )
 def test_a_score_without_a_value_is_said_to_have_none(
