@@ -59,6 +59,7 @@ ADDED = (
     ("model", "deep_supervision"),
     ("model", "file"),
     ("model", "sha256"),
+    ("model", "adapters"),
     ("", "privacy"),
     ("", "plugins"),
     ("training.augmentation", "own"),
