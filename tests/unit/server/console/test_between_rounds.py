@@ -77,14 +77,15 @@ def test_data_are_counted_before_the_first_round(study: Study) -> None:
 def test_who_looks_sees_no_place_of_the_machine(study: Study) -> None:
     def shown() -> str:
         person = browser(study.folder.parent, role="viewer")
-        return person.get("/").text + person.get(PAGE).text
+        pages = ("/", PAGE, f"{PAGE}roster", f"{PAGE}invitations")
+        return "".join(person.get(page).text for page in pages)
 
     halted = shown()
     study.files.facts.write_text("[")
     broken = shown()
 
     assert "medfl-server run demo" in halted
-    assert "study.json is damaged" in broken
+    assert broken.count("study.json is damaged") == 4
     assert str(study.folder.parent) not in halted + broken
 
 
