@@ -27,6 +27,7 @@ RULES = {
     "two_persons": ("P23", "data manager and security officer approve a plan"),
     "networks": ("P24", "networks, losses and image steps that come as data"),
     "plugins": ("P25", "code installed here that a plan may use"),
+    "bare_networks": ("P26", "such networks in plans with neither noise nor secure sums"),
 }
 
 
