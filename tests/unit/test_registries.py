@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 
 # A network's own room too: what all models are made of has names without _.
-ROOM = {"freeze", "input_scale", "network", "norms", "weights"}
+ROOM = {"adapters", "freeze", "graph", "input_scale", "network", "norms", "weights"}
 
 
 def folders() -> list[Path]:

@@ -180,6 +180,8 @@ def _start(plan: Plan) -> str:
         if isinstance(choice, WeightsFile)
         else start.get(choice, f"from published weights ({choice})")
     )
+    if plan.model.adapters is not None:
+        return f", {words}, frozen; trained are {plan.model.adapters.in_words()}, and the head"
     part = "its encoder" if plan.task.is_dense and plan.model.freeze == "all" else "its first part"
     return f", {words}" + (f", {part} frozen" if frozen else "")
 

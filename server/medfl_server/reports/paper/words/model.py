@@ -69,6 +69,12 @@ def start(facts: Facts) -> str:
         text = f"Training started from a file of weights with the SHA-256 {choice.sha256}."
     else:
         text = START[choice]
+    if (adapters := facts.plan.model.adapters) is not None:
+        return (
+            f"{text} {adapters.in_words().capitalize()} (Hu et al., ICLR 2022) and the head were "
+            "trained; of an adapter's two matrices the first stayed as drawn (Sun et al., ICLR "
+            "2024). All other weights were frozen."
+        )
     if freeze == "none":
         return f"{text} All weights were trained."
     if isinstance(freeze, LastLayers):
