@@ -162,8 +162,7 @@ def simulate(
         here, source = data_of(data, source, plan_file, _path(cache) or folder.parent / CACHE)
         job = Job(plan_file, here, chosen, _path(site_file), source, engine, workers,
                   baselines, tuple(log_to), _path(cache), further)  # fmt: skip
-        do(job, folder, say)
-    return Run(folder)
+        return Run(do(job, folder, say).folder)
 
 
 def graph(
