@@ -1,0 +1,72 @@
+"""Own data of a notebook or a script: arrays and data sets become a folder that medfl reads."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests.conftest import PLAN, MakePlan
+
+from medfl_common.errors import ConfigError
+from medfl_common.plan.plan import load_plan
+from medfl_sim import Samples
+
+
+class Pairs(torch.utils.data.Dataset[Any]):
+    """A data set as torch and MONAI have them."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.items[i]
+
+
+def test_arrays_pairs_and_mappings_are_the_same_data(tmp_path: Path, make_plan: MakePlan) -> None:
+    plan = load_plan(make_plan(images={"modality": ["OT"]}))
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(6, 30, 20)), [0, 1, 0, 1, 1, 0]
+    who = [f"p{i // 2}" for i in range(6)]
+    triples = [*zip(map(torch.from_numpy, images), labels, who, strict=True)]
+    mapped = [{"image": i[None], "label": n, "patient": p} for i, n, p in triples]
+
+    folders = {
+        Samples(images, labels, who).write(plan, tmp_path / "cache"),
+        Samples(Pairs(triples)).write(plan, tmp_path / "cache"),
+        Samples(Pairs(mapped)).write(plan, tmp_path / "cache"),
+    }
+
+    (folder,) = folders
+    with np.load(folder / "images" / "samples.npz") as kept:
+        pictures = kept["part0000_images"]
+        assert kept["part0000_patients"].tolist() == who
+        assert kept["part0000_labels"][:, 0].tolist() == labels
+    assert (pictures.min(), pictures.max()) == (0, 65535)
+    low, high = images.min(), images.max()
+    assert np.allclose(pictures / 65535 * (high - low) + low, images, atol=(high - low) / 131070)
+
+
+def test_own_data_that_do_not_fit_are_refused_in_words(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = load_plan(make_plan(images={"modality": ["OT"]}))
+    images = np.zeros((2, 8, 8))
+    wrong: dict[str, Samples] = {
+        "there are 1 labels for 2 images": Samples(images, [0]),
+        "sample 0 has no label": Samples(images),
+        "the label 2 is none of 2 classes": Samples(images, [0, 2]),
+        "'cat' is no class; known: normal, opacity": Samples(images, ["normal", "cat"]),
+        "there are no images": Samples([], []),
+        "image 0 is": Samples(np.zeros((2, 5, 8, 8)), [0, 1]),
+        "no finite numbers": Samples(images * np.nan, [0, 1]),
+        "none is an image": Samples([{"x": 1}, {"x": 2}], [0, 1]),
+    }
+    for words, samples in wrong.items():
+        with pytest.raises(ConfigError, match=words):
+            samples.write(plan, tmp_path)
+    with pytest.raises(ConfigError, match=r"set images.modality to \[OT\]"):
+        Samples(images, [0, 1]).write(load_plan(make_plan("other.yaml")), tmp_path)
+    assert yaml.safe_load(PLAN)["images"]["modality"] == ["CR", "DX"]
