@@ -27,7 +27,7 @@ from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
-from medfl_sim.own.samples import SOURCE, Samples
+from medfl_sim.own.samples import Samples
 from medfl_sim.own.use import data_named
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import Row, compare
@@ -96,7 +96,7 @@ def data_of(data: Path | str | Samples, source: str, plan: Path, cache: Path) ->
     if isinstance(data, Path | str) and (own is None or Path(data).exists()):
         return Path(data), source
     assert own is not None
-    return own.write(load_plan(plan), cache.resolve()), SOURCE
+    return own.write(load_plan(plan), cache.resolve())
 
 
 def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:

@@ -9,9 +9,12 @@ import torch
 import yaml
 from tests.conftest import PLAN, MakePlan
 
+from medfl_client.config.site_file import load_site_file
+from medfl_client.data.ingest import collect
 from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
 from medfl_sim import Samples
+from medfl_sim.data.sources import SOURCES
 
 
 class Pairs(torch.utils.data.Dataset[Any]):
@@ -41,7 +44,8 @@ def test_arrays_pairs_and_mappings_are_the_same_data(tmp_path: Path, make_plan: 
         Samples(Pairs(mapped)).write(plan, tmp_path / "cache"),
     }
 
-    (folder,) = folders
+    ((folder, source),) = folders
+    assert source == "npz"
     with np.load(folder / "images" / "samples.npz") as kept:
         pictures = kept["part0000_images"]
         assert kept["part0000_patients"].tolist() == who
@@ -70,3 +74,42 @@ def test_own_data_that_do_not_fit_are_refused_in_words(make_plan: MakePlan, tmp_
     with pytest.raises(ConfigError, match=r"set images.modality to \[OT\]"):
         Samples(images, [0, 1]).write(load_plan(make_plan("other.yaml")), tmp_path)
     assert yaml.safe_load(PLAN)["images"]["modality"] == ["CR", "DX"]
+
+
+class WithAffine(np.ndarray[Any, np.dtype[np.float32]]):
+    """A volume as MONAI has it: it knows where it lies."""
+
+    affine = np.diag([2.0, 2.0, 4.0, 1.0])
+
+
+def test_volumes_come_back_as_they_were_given(tmp_path: Path, make_plan: MakePlan) -> None:
+    pytest.importorskip("nibabel")
+    plan = load_plan(
+        make_plan(images={"modality": ["OT"], "dimensions": 3, "depth": 6, "sample": "series",
+                          "size": 16, "spacing_mm": 2.0, "slice_mm": 4.0})
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    volumes = rng.normal(size=(4, 6, 16, 16)).astype(np.float32)
+    right_front_head = volumes[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)
+    placed = [volume[None].view(WithAffine) for volume in right_front_head]
+
+    found = []
+    for samples in (
+        Samples(volumes, [0, 1, 1, 0], ["a", "a", "b", "b"], spacing_mm=(4.0, 2.0, 2.0)),
+        Samples(placed, [0, 1, 1, 0], ["a", "a", "b", "b"]),
+    ):
+        folder, source = samples.write(plan, tmp_path / "cache")
+        site = load_site_file(folder)
+        found.append(
+            collect(folder, tmp_path / "state" / folder.name, site.data, plan,
+                    reader=SOURCES.get(source)())
+        )  # fmt: skip
+
+    for collection in found:
+        assert [sample.label for sample in collection.samples] == [0, 1, 1, 0]
+        assert len({*collection.patients}) == 2
+        assert np.array_equal(collection.pixels, found[0].pixels)
+    (first, *_) = found
+    kept = first.pixels[first.rows].reshape(volumes.shape).astype(np.float64)
+    for one, given in zip(kept, volumes, strict=True):
+        assert np.corrcoef(one.ravel(), given.ravel())[0, 1] > 0.95  # on the plan's scale
