@@ -211,6 +211,8 @@ def _site_file(plan: Plan) -> dict[str, object]:
     classes = plan.task.classes
     values = {str(i): name for i, name in enumerate(classes)}
     where = csv_keys() if plan.images.dimensions == 3 else {"labels_from": "file"}
+    if plan.task.type == "multilabel":
+        where["separator"] = "|"  # as the archive's reader joins findings
     data = {"folder": FOLDER, **where, "values": values}
     allowed = [plugin.model_dump() for plugin in plan.plugins]
     policy = {"approval": "none", "min_images": 1, "min_cell": 1, "plugins": allowed}

@@ -113,3 +113,21 @@ def test_volumes_come_back_as_they_were_given(tmp_path: Path, make_plan: MakePla
     kept = first.pixels[first.rows].reshape(volumes.shape).astype(np.float64)
     for one, given in zip(kept, volumes, strict=True):
         assert np.corrcoef(one.ravel(), given.ravel())[0, 1] > 0.95  # on the plan's scale
+
+
+def test_several_findings_of_colour_images_are_read_as_given(
+    tmp_path: Path, make_plan: MakePlan
+) -> None:
+    images = np.arange(3 * 3 * 16 * 16, dtype=np.uint16).reshape(3, 3, 16, 16)
+    findings = [[1, 0, 1], [0, 0, 0], [0, 1, 1]]
+    plan = load_plan(
+        make_plan(task={"type": "multilabel", "classes": ["a", "b", "c"]},
+                  images={"modality": ["OT"], "size": 16, "channels": 3, "colour": True})
+    )  # fmt: skip
+
+    folder, source = Samples(images, findings).write(plan, tmp_path)
+    found = collect(folder, tmp_path / "state", load_site_file(folder).data, plan,
+                    reader=SOURCES.get(source)())  # fmt: skip
+
+    assert [list(sample.targets) for sample in found.samples] == findings
+    assert len({*found.patients}) == 3
