@@ -146,6 +146,9 @@ def test_a_part_that_is_none_is_refused_in_words(tmp_path: Path, script: Path) -
         use(loss=lambda logits, target: logits)
     with pytest.raises(ConfigError, match="cannot be called"):
         use(loss=3, name="three")
+    reader = type("Reader", (), {"__module__": "__main__"})
+    with pytest.raises(ConfigError, match="the processes that decode images cannot find it"):
+        use(source=reader)
     with pytest.raises(ConfigError, match="own data have no name"):
         use(data=Samples([], []))
     with pytest.raises(ConfigError, match="there is no such script"):
