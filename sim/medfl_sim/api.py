@@ -21,7 +21,6 @@ from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
 from medfl_common.parts.metrics import Counted
-from medfl_common.plan.plan import load_plan
 from medfl_common.run.model_file import WEIGHTS
 from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.reports.sections.shared import main_score, second_score
@@ -29,13 +28,13 @@ from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.graphs.make import GraphFiles, make_graph
-from medfl_sim.own.samples import SOURCE, Samples
+from medfl_sim.own.samples import Samples
 from medfl_sim.own.use import use
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.frame import to_pandas
 from medfl_sim.runs.further import NOTHING, Further
-from medfl_sim.runs.job import CACHE, Job, do
+from medfl_sim.runs.job import CACHE, Job, data_of, do
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -139,8 +138,7 @@ def simulate(
 
     Args:
         plan: A plan file, or its settings.
-        data: A folder with a site.yaml, or a folder of such; or own images: Samples(images,
-            labels, patients).
+        data: A folder with a site.yaml, or a folder of such; or own images, as Samples.
         partition: The partition, as on the command line; without it, a site per folder.
         sites: The number of hospitals, if the partition needs it.
         partition_seed: Draws the hospitals; the plan's seed if not given.
@@ -161,13 +159,10 @@ def simulate(
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
         folder = _path(out) or default_out(plan_file)
-        if isinstance(data, Samples):
-            place = (_path(cache) or folder.parent / CACHE).resolve()
-            data, source = data.write(load_plan(plan_file), place), SOURCE
-        job = Job(plan_file, Path(data), chosen, _path(site_file), source, engine, workers,
+        here, source = data_of(data, source, plan_file, _path(cache) or folder.parent / CACHE)
+        job = Job(plan_file, here, chosen, _path(site_file), source, engine, workers,
                   baselines, tuple(log_to), _path(cache), further)  # fmt: skip
-        do(job, folder, say)
-    return Run(folder)
+        return Run(do(job, folder, say).folder)
 
 
 def graph(

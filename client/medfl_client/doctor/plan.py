@@ -202,4 +202,6 @@ def _shown(value: object) -> str:
         return "off"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):  # a plugin, or a budget
+        return " ".join(f"{key} {one}" for key, one in value.items())
+    return (", ".join(map(_shown, value)) or "none") if isinstance(value, list) else str(value)

@@ -35,6 +35,11 @@ KINDS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
 }
 
 
+def is_taken(kind: str) -> bool:
+    """Say whether this process has a registry of a kind; of an unknown one it is said later."""
+    return any(package in REGISTRIES for package in KINDS.get(kind, {})) or kind not in KINDS
+
+
 def entries(kind: str, name: str, part: Any) -> Iterator[tuple[Registry[Any], Any]]:
     """Give the registries that take a part, each with what it takes; none that is not used here."""
     if kind not in KINDS:

@@ -62,13 +62,15 @@ def _facts(plugin: Plugin) -> dict[str, str]:
 
 
 def _import(plugin: Plugin) -> None:
-    from medfl_common.plugins.kinds import entries  # imports torch
+    from medfl_common.plugins.kinds import entries, is_taken  # imports torch
 
     found = entries_of(plugin)
     if not found:
         raise ConfigError(f"the plugin {plugin} brings no parts: it has no {GROUP}")
     for entry in found:
         kind, _, name = entry.name.partition(".")
+        if not is_taken(kind):
+            continue  # a source at a hospital
         for registry, part in entries(kind, name, _loaded(entry, plugin)):
             registry.add_from_plugin(name, part, str(plugin))
 

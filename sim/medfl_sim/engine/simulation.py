@@ -67,13 +67,11 @@ def run_study(
     if len(sites) > MANY:
         give_back_large_blocks()
     use_threads(study.plan)  # also if others train: waiting threads would take their cores
-    here = {n: replace(s, local=RunFolder(folder).local / n) for n, s in sites.items()}
     most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
     not_sent = RunFolder(folder).not_sent_log
     with locked(study.folder):
-        running = ENGINES.get(engine)(
-            partial(make_app, here, faults, not_sent, study.run), n_workers, most
-        )
+        make = partial(make_app, _in_run(sites, folder), faults, not_sent, study.run)
+        running = ENGINES.get(engine)(make, n_workers, most)
         try:
             grid = SimulatedGrid(running, [*sites])
             app = build_server_app(
@@ -93,6 +91,11 @@ def run_study(
             running.close()
             if not_sent.exists():
                 announce(f"what hospitals withheld, and why: {not_sent}")
+
+
+def _in_run(sites: Mapping[str, Site], folder: Path) -> dict[str, Site]:
+    """Give virtual hospitals their folders in a run."""
+    return {n: replace(s, local=RunFolder(folder).local / n) for n, s in sites.items()}
 
 
 def _outside(sites: Mapping[str, Site]) -> list[str]:

@@ -20,6 +20,8 @@ from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.plan.plan import Plan
 from medfl_sim.data.sources import OTHER
+from medfl_sim.own.volumes import SOURCE as OF_VOLUMES
+from medfl_sim.own.volumes import csv_keys, volumes_of, write_volumes
 
 SOURCE = "npz"  # the format of the folder
 FOLDER = "images"
@@ -38,22 +40,25 @@ class Samples:
 
     Args:
         images: One for each sample: (H, W), (1, H, W), (3, H, W) or (H, W, 3), of any number type;
-            or a data set that gives pairs (image, label), triples with the patient, or mappings.
+            volumes as `volumes_of` says. Or a data set that gives pairs (image, label), triples
+            with the patient, or mappings.
         labels: The class of each, by number or by name; multilabel: rows of 0 and 1. None: the
             data set gives them.
         patients: Who each is of, as text or numbers; None: the data set gives them, or else each
             image is of a patient of its own.
+        spacing_mm: Of volumes: between slices, rows and columns.
     """
 
     images: Any
     labels: Any = None
     patients: Any = None
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __len__(self) -> int:
         """Count the samples."""
         return len(self.images)
 
-    def __iter__(self) -> Iterator[tuple[Image, Any, str]]:
+    def __iter__(self) -> Iterator[tuple[Any, Any, str]]:
         """Give (image, label, patient) of each; an empty patient: nobody knows."""
         for i in range(len(self)):
             image, label, patient = _taken(self.images[i])
@@ -61,22 +66,26 @@ class Samples:
             patient = patient if self.patients is None else self.patients[i]
             if label is None:
                 raise ConfigError(f"sample {i} has no label", todo="give labels, one for each")
-            yield np.asarray(image), label, "" if patient is None else str(patient)
+            yield image, label, "" if patient is None else str(patient)
 
-    def write(self, plan: Plan, place: Path) -> Path:
-        """Write the samples into a folder of their own below `place`; returns it."""
+    def write(self, plan: Plan, place: Path) -> tuple[Path, str]:
+        """Write the samples into a folder of their own below `place`; give it and its format."""
         _check(self, plan)
-        found = list(self)
-        images = _whole_numbers([_channels_last(image, i) for i, (image, _, _) in enumerate(found)])
-        labels = [_numbers(label, plan) for _, label, _ in found]
-        folder = place / f"own-{_digest(images, labels, [who for _, _, who in found], plan)}"
+        images, given, patients = zip(*self, strict=True)
+        labels, is_3d = [_numbers(label, plan) for label in given], plan.images.dimensions == 3
+        contents: Sequence[Any] = (
+            volumes_of(images, self.spacing_mm)
+            if is_3d
+            else _whole_numbers([_channels_last(np.asarray(x), i) for i, x in enumerate(images)])
+        )
+        folder = place / f"own-{_digest((contents, labels, patients, _site_file(plan)))}"
         site_file = SiteFolder(folder).site_file
         if not site_file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_arrays(folder, images, labels, [who for _, _, who in found])
+            write = write_volumes if is_3d else _write_arrays
+            write(folder / FOLDER, contents, labels, patients)
             text = yaml.safe_dump(_site_file(plan), sort_keys=False)
             write_atomic(site_file, text.encode())
-        return folder
+        return folder, OF_VOLUMES if is_3d else SOURCE
 
 
 def _taken(item: Any) -> tuple[Any, Any, Any]:
@@ -105,9 +114,10 @@ def _check(samples: Samples, plan: Plan) -> None:
             raise ConfigError(f"there are {len(values)} {name} for {n} images")
     if not n:
         raise ConfigError("there are no images")
-    if plan.task.is_dense or plan.images.dimensions == 3:
+    if plan.task.is_dense or (plan.images.dimensions == 3 and plan.task.type == "multilabel"):
         raise ConfigError(
-            "own data are images with labels; masks, boxes and volumes are read from files",
+            "own data are images with labels; masks, boxes, and volumes of several findings are "
+            "read from files",
             todo="write NIfTI files, and give --format nifti",
         )
     if plan.images.modality != [OTHER]:
@@ -158,17 +168,25 @@ def _numbers(label: Any, plan: Plan) -> list[int]:
     return values
 
 
-def _digest(
-    images: Sequence[Image], labels: list[list[int]], patients: list[str], plan: Plan
-) -> str:
-    found = hashlib.sha256(repr((labels, patients, _site_file(plan))).encode())
-    for image in images:
-        found.update(repr((image.shape, str(image.dtype))).encode() + image.tobytes())
-    return found.hexdigest()[:12]
+def _digest(found: object) -> str:
+    """Name content: arrays by their bytes, all else by its text."""
+    hashed = hashlib.sha256()
+
+    def add(part: object) -> None:
+        if isinstance(part, np.ndarray):
+            hashed.update(f"{part.shape} {part.dtype}".encode() + part.tobytes())
+        elif isinstance(part, list | tuple):
+            for one in part:
+                add(one)
+        else:
+            hashed.update(f"{part!r};".encode())
+
+    add(found)
+    return hashed.hexdigest()[:12]
 
 
 def _write_arrays(
-    folder: Path, images: Sequence[Image], labels: list[list[int]], patients: list[str]
+    folder: Path, images: Sequence[Image], labels: Sequence[list[int]], patients: Sequence[str]
 ) -> None:
     """Write the images of one size together, in arrays that fit into memory."""
     groups: dict[tuple[object, ...], list[int]] = {}
@@ -184,15 +202,18 @@ def _write_arrays(
         if any(patients):
             whose = [patients[i] or f"image {i}" for i in members]
             arrays[f"{prefix}patients"] = np.array(whose)
-    (folder / FOLDER).mkdir(exist_ok=True)
-    np.savez(folder / FOLDER / "samples.npz", **arrays)  # type: ignore[arg-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
 
 
 def _site_file(plan: Plan) -> dict[str, object]:
     """Describe the folder: an archive's labels are numbers, which the plan's classes have."""
     classes = plan.task.classes
     values = {str(i): name for i, name in enumerate(classes)}
-    data = {"folder": FOLDER, "labels_from": "file", "values": values}
+    where = csv_keys() if plan.images.dimensions == 3 else {"labels_from": "file"}
+    if plan.task.type == "multilabel":
+        where["separator"] = "|"  # as the archive's reader joins findings
+    data = {"folder": FOLDER, **where, "values": values}
     allowed = [plugin.model_dump() for plugin in plan.plugins]
     policy = {"approval": "none", "min_images": 1, "min_cell": 1, "plugins": allowed}
     return {"site": "own", "data": data, "policy": policy}

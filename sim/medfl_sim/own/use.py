@@ -30,6 +30,12 @@ def use(*, name: str = "", data: Samples | None = None, **parts: Any) -> None:
             raise ConfigError(f"the {kind} has no name", todo="give it one: use(..., name=...)")
         if kind not in KINDS:
             raise ConfigError(f"unknown kind of part {kind!r}; known: {', '.join(KINDS)}, data")
+        if kind == "source" and getattr(part, "__module__", "") == "__main__":
+            raise ConfigError(
+                f"the source {known} is written in a notebook, where the processes that decode "
+                "images cannot find it",
+                todo="write it into a file, such as my_parts.py, and import that",
+            )
         for registry, made in entries(kind, known, part):
             registry.put(known, made)
         _MODULES.add(str(getattr(part, "__module__", "")))

@@ -5,21 +5,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from tests.conftest import PLAN, MakePlan
+from tests.conftest import MakePlan
 from tests.wheels import NAMES, PARTS, SECTIONS, environment, install
 from torch import nn
 
+from medfl_client.training.augment import augment
 from medfl_client.training.losses import each_image_loss, training_loss
 from medfl_common.errors import ConfigError, TrainingError
+from medfl_common.metrics.counts import N_BINS, ScoreCounts
 from medfl_common.models import MODELS, build_model
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plan.training import Augmentation
 from medfl_common.registry import REGISTRIES
+from medfl_server.aggregation.aggregator import aggregation_of
+from medfl_server.aggregation.strategies import AggregationContext, UpdateInfo
+from medfl_server.reports.own_scores import own_scores
 from medfl_sim import Samples, use
 from medfl_sim.own.scripts import import_scripts
 from medfl_sim.own.use import own_modules
@@ -141,6 +146,9 @@ def test_a_part_that_is_none_is_refused_in_words(tmp_path: Path, script: Path) -
         use(loss=lambda logits, target: logits)
     with pytest.raises(ConfigError, match="cannot be called"):
         use(loss=3, name="three")
+    reader = type("Reader", (), {"__module__": "__main__"})
+    with pytest.raises(ConfigError, match="the processes that decode images cannot find it"):
+        use(source=reader)
     with pytest.raises(ConfigError, match="own data have no name"):
         use(data=Samples([], []))
     with pytest.raises(ConfigError, match="there is no such script"):
@@ -192,59 +200,52 @@ def test_an_own_network_gets_the_plans_norm_and_says_what_it_lacks(make_plan: Ma
     assert "flat" in MODELS.names()
 
 
-class Pairs(torch.utils.data.Dataset[Any]):
-    """A data set as torch and MONAI have them."""
+def test_an_own_augmentation_changes_the_drawn_images_alone_and_keeps_their_shape() -> None:
+    use(augmentation=lambda images, generator: images + 1, name="more")
+    use(augmentation=lambda images, generator: images[:, :, 1:], name="less")
+    images = torch.zeros(400, 1, 4, 4)
 
-    def __init__(self, items: list[Any]) -> None:
-        self.items = items
+    changed = augment(images, Augmentation(own=["more"], share=0.25), torch.Generator())
 
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, i: int) -> Any:
-        return self.items[i]
-
-
-def test_arrays_pairs_and_mappings_are_the_same_data(tmp_path: Path, make_plan: MakePlan) -> None:
-    plan = own_plan(make_plan, images={"modality": ["OT"]})
-    rng = np.random.default_rng(0)
-    images, labels = rng.normal(size=(6, 30, 20)), [0, 1, 0, 1, 1, 0]
-    who = [f"p{i // 2}" for i in range(6)]
-    triples = [*zip(map(torch.from_numpy, images), labels, who, strict=True)]
-    mapped = [{"image": i[None], "label": n, "patient": p} for i, n, p in triples]
-
-    folders = {
-        Samples(images, labels, who).write(plan, tmp_path / "cache"),
-        Samples(Pairs(triples)).write(plan, tmp_path / "cache"),
-        Samples(Pairs(mapped)).write(plan, tmp_path / "cache"),
-    }
-
-    (folder,) = folders
-    with np.load(folder / "images" / "samples.npz") as kept:
-        pictures = kept["part0000_images"]
-        assert kept["part0000_patients"].tolist() == who
-        assert kept["part0000_labels"][:, 0].tolist() == labels
-    assert (pictures.min(), pictures.max()) == (0, 65535)
-    low, high = images.min(), images.max()
-    assert np.allclose(pictures / 65535 * (high - low) + low, images, atol=(high - low) / 131070)
+    means = changed.mean(dim=(1, 2, 3))
+    assert set(means.tolist()) == {0.0, 1.0}
+    assert 60 < int(means.sum()) < 140  # of 400 a quarter, drawn
+    assert Augmentation(own=["more"]).changes() == {"more": True}
+    with pytest.raises(TrainingError, match="the augmentation less makes"):
+        augment(images, Augmentation(own=["less"]), torch.Generator())
 
 
-def test_own_data_that_do_not_fit_are_refused_in_words(make_plan: MakePlan, tmp_path: Path) -> None:
-    plan = own_plan(make_plan, images={"modality": ["OT"]})
-    images = np.zeros((2, 8, 8))
-    wrong: dict[str, Samples] = {
-        "there are 1 labels for 2 images": Samples(images, [0]),
-        "sample 0 has no label": Samples(images),
-        "the label 2 is none of 2 classes": Samples(images, [0, 2]),
-        "'cat' is no class; known: normal, opacity": Samples(images, ["normal", "cat"]),
-        "there are no images": Samples([], []),
-        "image 0 is": Samples(np.zeros((2, 5, 8, 8)), [0, 1]),
-        "no finite numbers": Samples(images * np.nan, [0, 1]),
-        "none is an image": Samples([{"x": 1}, {"x": 2}], [0, 1]),
-    }
-    for words, samples in wrong.items():
-        with pytest.raises(ConfigError, match=words):
-            samples.write(plan, tmp_path)
-    with pytest.raises(ConfigError, match=r"set images.modality to \[OT\]"):
-        Samples(images, [0, 1]).write(load_plan(make_plan("other.yaml")), tmp_path)
-    assert yaml.safe_load(PLAN)["images"]["modality"] == ["CR", "DX"]
+def test_an_own_rule_gets_the_updates_in_rows_and_moves_the_weights(make_plan: MakePlan) -> None:
+    use(strategy=lambda updates, n_images: (n_images / n_images.sum()) @ updates, name="weighed")
+    plan = own_plan(make_plan, federation={"strategy": "weighed"})
+    weights = {"a": torch.zeros(2), "b": torch.ones(1, 2)}
+
+    one = aggregation_of(AggregationContext(plan.federation))
+    one.add({"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([[3.0, 4.0]])}, UpdateInfo(30))
+    one.add({"a": torch.tensor([5.0, 2.0]), "b": torch.tensor([[3.0, 0.0]])}, UpdateInfo(10))
+    found = one.result(weights)
+
+    assert found["a"].tolist() == [2.0, 2.0]
+    assert found["b"].tolist() == [[4.0, 4.0]]
+    with pytest.raises(ConfigError, match="weighed"):  # it needs each update
+        own_plan(make_plan, federation={"strategy": "weighed"}, privacy={"secure_sum": {}})
+
+
+def test_an_own_metric_is_of_counts_and_none_where_it_is_no_number(make_plan: MakePlan) -> None:
+    use(metric=lambda c: c.confusion[1, 1] / c.confusion[1].sum(), name="recall_of_1")
+    use(metric=lambda c: (c.positive[:, 1:] * (c.edges > 0)).sum() / c.positive.sum(), name="above")
+    use(metric=lambda c: "much", name="words")
+    plan = own_plan(make_plan, evaluation={"own_metrics": ["recall_of_1", "above"]})
+    bins = np.zeros((1, N_BINS), np.int64)
+    bins[0, N_BINS // 2 + 3], bins[0, 2] = 6, 2
+    none = np.zeros((1, N_BINS), np.int64)
+    confusion = np.array([[5, 1], [2, 6]])
+
+    found = own_scores(ScoreCounts(14, 0.5, confusion, bins, none), plan)
+    empty = own_scores(ScoreCounts(6, 0.5, np.array([[5, 1], [0, 0]]), none, none), plan)
+
+    assert found == {"recall_of_1": 0.75, "above": 0.75}
+    assert empty == {"recall_of_1": None, "above": None}
+    wrong = own_plan(make_plan, evaluation={"own_metrics": ["words"]})
+    with pytest.raises(ConfigError, match="the metric words gives no number"):
+        own_scores(ScoreCounts(14, 0.5, confusion, bins, none), wrong)
