@@ -25,12 +25,16 @@ class Registry(Generic[Part]):
         package: The package whose modules register them; imported at the first look-up. Those
             whose names begin with _ are shared by the others. Of a module: others register all.
         entry: The kind in the name of a plugin's entry point; empty: no plugin brings such parts.
+        beside: Other names that a plan may have in this place, for messages.
     """
 
-    def __init__(self, kind: str, package: str, *, entry: str = "") -> None:
+    def __init__(
+        self, kind: str, package: str, *, entry: str = "", beside: Iterable[str] = ()
+    ) -> None:
         self._kind = kind
         self.package = package
         self._entry = entry
+        self._beside = [*beside]
         self._is_own = package.startswith("medfl_common.parts.")
         self._parts: dict[str, Part] = {}
         self._from_elsewhere: set[str] = set()
@@ -73,7 +77,7 @@ class Registry(Generic[Part]):
 
     def why_unknown(self, name: str) -> str:
         """Say that there is no part of this name, which there are, and who would bring it."""
-        known = ", ".join(self.names()) or "none"
+        known = ", ".join([*self._beside, *self.names()]) or "none"
         return f"unknown {self._kind} {name!r}; known: {known}{self.offer_of(name)}"
 
     def offer_of(self, name: str) -> str:

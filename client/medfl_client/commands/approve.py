@@ -181,6 +181,8 @@ def _say_used(plan: Plan, used: Use, screen: Shows) -> None:
 def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Shows) -> bool:
     """Show what is new in a plan of a study that is known here; False: it is another study."""
     known = approved_plan(before)
+    if known.plugins and known.plugins != plan.plugins:
+        return False  # code of before cannot be shown beside another
     if before.study not in (plan.study, plan.evaluation.split_of) or known.hash() == plan.hash():
         return False
     screen.say(f"{plan.study} goes on with a study that is approved here; what is new is below")

@@ -26,6 +26,7 @@ from medfl_client.egress.privacy_ledger import check_statements
 from medfl_client.egress.questions import Entered
 from medfl_client.egress.told_flows import FEW, apart_from_told
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.graphs_here import have_graphs
 from medfl_client.task.keeping import keep_models
 from medfl_client.task.noise_at_site import noise_at
 from medfl_client.task.picture_alarm import try_to_read
@@ -127,6 +128,7 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
+    have_graphs(content, head.plan, site.state)
     _permit(head, site, session)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")

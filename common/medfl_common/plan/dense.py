@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medfl_common.plan.own_parts import BUILT_IN_LOSSES, own_loss
+from medfl_common.parts.losses import BUILT_IN_LOSSES
+from medfl_common.plan.own_parts import own_loss
 
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan

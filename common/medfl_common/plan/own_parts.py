@@ -6,21 +6,19 @@ What a plugin brought is seen by the plans that name the plugin, and by no other
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from medfl_common.errors import ConfigError
 from medfl_common.parts.augmentations import AUGMENTATIONS
-from medfl_common.parts.losses import LOSSES
+from medfl_common.parts.losses import BUILT_IN_LOSSES, LOSSES
 from medfl_common.parts.metrics import METRICS
 from medfl_common.plan.algorithms import ALGORITHMS
-from medfl_common.plan.training import BuiltInLoss
 from medfl_common.registry import Registry
 
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
 
 Part = TypeVar("Part")
-BUILT_IN_LOSSES = get_args(BuiltInLoss)
 
 
 def own_loss(plan: Plan) -> str:

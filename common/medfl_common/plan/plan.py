@@ -194,15 +194,10 @@ def _drop_default(values: dict[str, Any], sections: list[str], key: str, plan: S
         del values[key]
 
 
-def load_plan(path: Path, graphs: Path | None = None) -> Plan:
-    """Read and check a plan file, and what it brings as data.
-
-    Args:
-        path: The file; what it brings lies beside it.
-        graphs: Or in this folder, under its hash, as a run or a site keeps it.
-    """
+def load_plan(path: Path) -> Plan:
+    """Read and check a plan file, and what it brings as data."""
     plan = load(Plan, path)
-    take(plan, path.parent, graphs)
+    take(plan, path.parent)
     return plan
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfl_common.parts.losses import BuiltInLoss
 from medfl_common.plan.settings import Matching, Number, Settings
 
-BuiltInLoss = Literal["task", "dice_ce", "ce", "focal", "dice"]
 OWN, OWN_IN_WORDS = r"[A-Za-z_][A-Za-z0-9_]{0,63}", "the name of a part, such as soft_f1"
 OwnName = Annotated[str, Matching(OWN, OWN_IN_WORDS)]
 

@@ -49,7 +49,16 @@ def why_not_here(plugin: Plugin) -> str:
 
     What runs already is what was looked at before it was imported, and is not read again.
     """
-    return "" if str(plugin) in _LOADED else why_not(plugin)
+    if str(plugin) in _LOADED:
+        return ""
+    for other in _LOADED.values():
+        if other.is_same(plugin.model_copy(update=_facts(other))):
+            return f"the plugin {other} runs here; {plugin} does after medfl was started again"
+    return why_not(plugin)
+
+
+def _facts(plugin: Plugin) -> dict[str, str]:
+    return {"version": plugin.version, "sha256": plugin.sha256}
 
 
 def _import(plugin: Plugin) -> None:

@@ -3,6 +3,7 @@
 DIR/model.safetensors  every weight
     plan.json          the plan, canonical
     reading.json       calibration and thresholds
+    graphs/            what the plan brings as data
 """
 
 import json
@@ -23,6 +24,7 @@ from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
+from medfl_common.plan.graph_files import keep, take
 from medfl_common.plan.plan import Plan, load_plan, plan_from_json
 from medfl_common.plugins.loading import admit
 from medfl_common.run.folder import RunFolder
@@ -94,6 +96,7 @@ def save_model(folder: Path, plan: Plan, weights: Weights, reading: Reading) -> 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomic(folder / WEIGHTS, save(weights))
     write_atomic(folder / PLAN, plan.canonical().encode())
+    keep(plan, folder)
     write_atomic(folder / READING, json.dumps(asdict(reading), indent=1).encode())
 
 
@@ -118,6 +121,7 @@ def load_model(
         else load_plan(RunFolder(folder).plan_file)
     )
     allow(plan)
+    take(plan, folder)
     model = build_model(plan)
     try:
         load_shared(model, load((folder / WEIGHTS).read_bytes()))

@@ -18,6 +18,7 @@ QUESTIONS = {
     "evaluate": "the hospitals score the model",
     "test": "the hospitals score the result on test patients",
 }
+SCORINGS = ("evaluate", "test")  # the questions whose round is that of the model
 
 
 class Answer(NamedTuple):
@@ -57,7 +58,7 @@ def answer(state: State) -> Answer:
     if state.word == "waits":
         return _waits(state, moment)
     wish = (" It rests after this round." if state.wish else "") + _ends(state)
-    return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
+    return _works(state, moment)._replace(rest=f"{score}{left}{wish}")
 
 
 def _halted(state: State, score: str) -> Answer:
@@ -78,11 +79,13 @@ def _ends(state: State) -> str:
     return f" It is {state.ends}." if state.ends else ""
 
 
-def _works(moment: Moment, n_rounds: int) -> Answer:
+def _works(state: State, moment: Moment) -> Answer:
     n, n_in = len(moment.sites), len(moment.names("answered"))
     what = QUESTIONS.get(moment.kind, "")
-    head = f"Round {moment.round} of {n_rounds}: "
-    head = f"After round {moment.round}, {what}: " if what else head
+    head = f"Round {moment.round} of {state.n_rounds}: "
+    # Those between rounds have no round in the file, or the number of a sum.
+    after = moment.round if moment.kind in SCORINGS else state.facts.n_made
+    head = f"{f'After round {after}' if after else 'Before round 1'}, {what}: " if what else head
     head += f"{n_in} of {n} hospitals answered."
     waited = moment.names("asked", "waiting", "late")
     return Answer(head, since=moment.since if waited else 0.0, waited=listed(waited, 3))

@@ -5,6 +5,7 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
     study.json         the run's id and the plan's hash
     log.jsonl          one line per event
     weights.safetensors  the initial weights that came as a file, where the plan names one
+    graphs/            what the plan brings as data, each file under its hash
     start.safetensors  all weights that the study starts from
     checkpoints/       the shared weights after the last rounds, and of the best round
     model.safetensors  all final weights, once finished; with plan.json and reading.json
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
+from medfl_common.plan.graph_files import keep
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.plugins.loading import admit
@@ -87,6 +89,7 @@ def create_study(
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if weights is not None:
         write_atomic(RunFolder(folder).weights_file, weights)
+    keep(plan, folder)
     write_atomic(RunFolder(folder).plan_file, plan_file.read_bytes())
     certify(plan.study)
     run = secrets.token_hex(16)

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,9 +17,10 @@ from medfl_sim.graphs.fold import folded
 from medfl_sim.graphs.head import Head, head_of
 from medfl_sim.graphs.nodes import Json, answer, listed, needed, sources
 from medfl_sim.graphs.norms import replace_norms
-from medfl_sim.graphs.tensors import statistics_of, tensors, trained_by
+from medfl_sim.graphs.tensors import plain_names, statistics_of, tensors, trained_by
 
 VERSION = 1
+MODES = ("train", "eval")
 CUT = ("features", "maps")
 
 
@@ -32,8 +33,19 @@ class Described(NamedTuple):
 
 @dataclass(frozen=True)
 class _Program:
-    said: dict[str, Json]
-    names: dict[str, torch.Tensor]
+    """One mode's nodes and the number of the last; its tensors by their names in the module."""
+
+    nodes: list[dict[str, Json]]
+    output: int
+    tensors: dict[str, torch.Tensor]
+
+    def said(self, names: Mapping[str, str]) -> dict[str, Json]:
+        """Say it in JSON, with the names that a graph may have."""
+        nodes = [
+            {"tensor": names[str(node["tensor"])]} if "tensor" in node else node
+            for node in self.nodes
+        ]
+        return {"nodes": nodes, "output": self.output}
 
 
 def describe(
@@ -65,7 +77,8 @@ def describe(
     statistics = statistics_of(trains.program) | statistics_of(evaluates.program)
     follow = trained | statistics
     programs = [_said(one, head is not None, follow) for one in (trains, evaluates)]
-    named = tensors(_merged(programs), trained, statistics)
+    merged = _merged(programs)
+    named = tensors(merged, plain_names(merged), trained, statistics)
     graph: dict[str, Json] = {
         "medfl_graph": VERSION,
         "torch": ".".join(torch.__version__.split(".")[:2]),
@@ -73,8 +86,7 @@ def describe(
         "inputs": [[*one] for one in shapes],
         "output": _output(trains, evaluates, head),
         "tensors": named.said,
-        "train": programs[0].said,
-        "eval": programs[1].said,
+        **{key: one.said(named.names) for key, one in zip(MODES, programs, strict=True)},
     }
     weights = {f"backbone.{name}": tensor for name, tensor in named.weights.items()}
     return Described(_bytes(graph), weights | _head_weights(head, trains))
@@ -88,9 +100,9 @@ def _said(one: Seen, is_cut: bool, follow: Collection[str]) -> _Program:
     refuse_others(s for s in needed(one.program, last, values) if s not in values)
     fixed = {step: f"fixed_{i}" for i, step in enumerate(values)}
     nodes, output = listed(one.program, last, fixed)
-    tensors = {**one.tensors, **{fixed[step]: value for step, value in values.items()}}
-    names = [str(node["tensor"]) for node in nodes if "tensor" in node]
-    return _Program({"nodes": nodes, "output": output}, {name: tensors[name] for name in names})
+    known = {**one.tensors, **{fixed[step]: value for step, value in values.items()}}
+    named_here = [str(node["tensor"]) for node in nodes if "tensor" in node]
+    return _Program(nodes, output, {name: known[name] for name in named_here})
 
 
 def _last(one: Seen, is_cut: bool) -> Step:
@@ -108,18 +120,16 @@ def _last(one: Seen, is_cut: bool) -> Step:
 def _merged(programs: Sequence[_Program]) -> dict[str, torch.Tensor]:
     """Join the tensors of both programs; a constant of the second that differs is renamed."""
     first, second = programs
-    joined = dict(first.names)
-    nodes = second.said["nodes"]
-    assert isinstance(nodes, list)
-    for name, tensor in second.names.items():
-        known = joined.get(name)
-        if known is None or torch.equal(known, tensor):
+    joined = dict(first.tensors)
+    for name, tensor in second.tensors.items():
+        if name not in joined or torch.equal(joined[name], tensor):
             joined[name] = tensor
             continue
-        joined[f"{name}_of_evaluation"] = tensor
-        for node in nodes:
+        other = f"{name}_of_evaluation"
+        joined[other] = tensor
+        for node in second.nodes:
             if node.get("tensor") == name:
-                node["tensor"] = f"{name}_of_evaluation"
+                node["tensor"] = other
     return joined
 
 

@@ -118,12 +118,6 @@ def written(step: Step) -> set[Step]:
 
 
 def _called(step: Step, numbers: dict[Step, int]) -> dict[str, Json]:
-    if step.op != "call_function" or "higher_order" in operator_name(step):
-        raise ConfigError(
-            "a part of the network runs under torch.no_grad, autocast or a checkpoint, and a graph "
-            "has no such parts",
-            todo="use .detach() in place of torch.no_grad, and leave the others out",
-        )
     _, args = renamed(step)
     node: dict[str, Json] = {
         "op": operator_name(step),
@@ -146,7 +140,7 @@ def argument(value: object, number: Callable[[Step], int]) -> Json:
     if isinstance(value, torch.device | torch.layout):
         return None
     if isinstance(value, float):
-        return real(value)
+        return _real(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     raise ConfigError(
@@ -155,6 +149,6 @@ def argument(value: object, number: Callable[[Step], int]) -> Json:
     )
 
 
-def real(value: float) -> Json:
+def _real(value: float) -> Json:
     """Say a float in JSON, which knows no infinity."""
     return value if math.isfinite(value) else {"number": str(value)}

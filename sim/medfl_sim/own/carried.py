@@ -7,6 +7,7 @@ have the script. Plugins are installed there, and looked at and imported there.
 import sys
 from typing import Any
 
+from medfl_common.plan.graph_files import here, put
 from medfl_common.plugins.loading import load, loaded
 from medfl_common.registry import add_parts, parts_from_elsewhere
 from medfl_sim.own.use import own_modules
@@ -19,7 +20,7 @@ def packed(cloudpickle: Any, content: object) -> bytes:
     for name in sorted(names - {"__main__"}):
         if name in sys.modules and name.split(".")[0] not in ("medfl_common", "medfl_sim"):
             cloudpickle.register_pickle_by_value(sys.modules[name])
-    inner = cloudpickle.dumps((parts, content))
+    inner = cloudpickle.dumps((parts, here(), content))
     packed: bytes = cloudpickle.dumps((loaded(), inner))
     return packed
 
@@ -28,6 +29,8 @@ def unpacked(cloudpickle: Any, data: bytes) -> Any:
     """Make the parts known in this process, and give what is to run."""
     plugins, inner = cloudpickle.loads(data)
     load(plugins)
-    parts, content = cloudpickle.loads(inner)
+    parts, graphs, content = cloudpickle.loads(inner)
     add_parts(parts)
+    for data_ in graphs:
+        put(data_)
     return content

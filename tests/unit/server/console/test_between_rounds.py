@@ -48,17 +48,44 @@ def test_a_wish_to_stop_is_told_while_no_question_is_open(
     assert re.search(WISH, told)
 
 
+@pytest.mark.parametrize(
+    ("kind", "round_", "words"),
+    [
+        ("keys", 0, "After round 1, the hospitals give keys for sums: 1 of 2 hospitals"),
+        ("setups", 0, "After round 1, the hospitals set up sums: 1 of 2 hospitals"),
+        ("open", 10**6, "After round 1, the hospitals open their sum: 1 of 2 hospitals"),
+        ("evaluate", 1, "After round 1, the hospitals score the model: 1 of 2 hospitals"),
+    ],
+)
+def test_a_question_between_rounds_is_told_after_the_round_that_was_made(
+    study: Study, kind: str, round_: int, words: str
+) -> None:
+    say_live(study, kind, round_, 1.0, site_1="answered", site_2="asked")
+
+    with locked(study.folder):
+        assert words in seen(study)
+
+
+def test_data_are_counted_before_the_first_round(study: Study) -> None:
+    study.log.take_back_rounds(0)
+    say_live(study, "describe", 0, 1.0, site_1="answered", site_2="asked")
+
+    with locked(study.folder):
+        assert "Before round 1, the hospitals count their data: 1 of 2" in seen(study)
+
+
 def test_who_looks_sees_no_place_of_the_machine(study: Study) -> None:
     def shown() -> str:
         person = browser(study.folder.parent, role="viewer")
-        return person.get("/").text + person.get(PAGE).text
+        pages = ("/", PAGE, f"{PAGE}roster", f"{PAGE}invitations")
+        return "".join(person.get(page).text for page in pages)
 
     halted = shown()
     study.files.facts.write_text("[")
     broken = shown()
 
     assert "medfl-server run demo" in halted
-    assert "study.json is damaged" in broken
+    assert broken.count("study.json is damaged") == 4
     assert str(study.folder.parent) not in halted + broken
 
 

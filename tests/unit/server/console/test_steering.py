@@ -155,8 +155,11 @@ def test_an_invitation_is_saved_by_who_made_it(make_plan: MakePlan, tmp_path: Pa
     told = person.post(f"{HERE}/invite", name="west", days="7")
     assert told.status_code == 200, told.text
     page = told.text.split('class="button" href="')[1].split('"')[0]
-    place = person.get(page).text.split('class="button" href="')[1].split('"')[0]
+    offered = person.get(page).text
+    place = between(offered, 'class="button" href="')
     saved = person.get(place)
+
+    assert "can be saved here for a quarter of an hour" in offered
 
     assert "west.medfl-invite" in saved.headers["content-disposition"]
     (tmp_path / "saved").write_bytes(saved.content)

@@ -121,7 +121,8 @@ def _training(plan: Plan) -> Iterator[str]:
 
 def _federation(plan: Plan) -> Iterator[str]:
     federation = plan.federation
-    papers = ", ".join(dict.fromkeys(a.paper for a in algorithms_of(plan)))
+    papers = ", ".join(dict.fromkeys(a.paper for a in algorithms_of(plan) if a.paper))
+    papers = papers or "a rule of this study"
     quorum = "all hospitals" if federation.min_sites == "all" else f"{federation.min_sites}"
     drawn = federation.sites_per_round
     whom = "all hospitals" if drawn is None else f"{drawn} hospitals, drawn anew"
