@@ -13,6 +13,7 @@ from medfl_common.parts.augmentations import AUGMENTATIONS
 from medfl_common.parts.losses import BUILT_IN_LOSSES, LOSSES
 from medfl_common.parts.metrics import METRICS
 from medfl_common.plan.algorithms import ALGORITHMS
+from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.registry import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Part = TypeVar("Part")
 def own_loss(plan: Plan) -> str:
     """Name the plan's own loss; empty: it is one of medfl's."""
     loss = plan.training.loss
+    if isinstance(loss, GraphLoss):
+        return loss.graph
     return loss if isinstance(loss, str) and loss not in BUILT_IN_LOSSES else ""
 
 
@@ -49,7 +52,8 @@ def why_part_unknown(plan: Plan) -> str:
 
 def _named(plan: Plan) -> Iterator[tuple[Registry[Any], str]]:
     yield ALGORITHMS, plan.federation.strategy
-    if own := own_loss(plan):
+    own = own_loss(plan)
+    if own and not isinstance(plan.training.loss, GraphLoss):
         yield LOSSES, own
     for name in plan.training.augmentation.own:
         yield AUGMENTATIONS, name
