@@ -34,15 +34,25 @@ def graph(
         Path | None,
         typer.Option(help="The network's weights: safetensors, or torch.save(state_dict())."),
     ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan file, whose section model then names the graph.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws the weights without --weights.", min=0)] = 0,
 ) -> None:
     """Write your own network as a graph: data for a plan, and no code."""
     from medfl_sim.graphs.make import image_shape, make_graph
     from medfl_sim.graphs.module_file import network_of
+    from medfl_sim.graphs.plan_section import model_section, put_in_plan
 
     with errors_for_people():
         screen = Screen()
         shape = image_shape(image)
         module = network_of(network, seed, weights)
         screen.say(f"{network} ran here, as any script of yours; no hospital ever runs it")
-        make_graph(module, shape, out, whole, norm, screen.say)
+        files = make_graph(module, shape, out, whole, norm, screen.say, kept=weights)
+        if plan is None:
+            section = model_section(files, out.resolve().parent)
+            screen.say(f"the section for a plan beside them:\n{section.rstrip()}")
+        else:
+            put_in_plan(plan, files)
+            screen.say(f"{plan} names them in its section model")
