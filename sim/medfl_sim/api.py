@@ -7,6 +7,7 @@ run.scores["all sites"]["auc"]
 """
 
 import html
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -197,9 +198,22 @@ def _path(given: Path | str | None) -> Path | None:
 def _plan_file(plan: Path | str | Mapping[str, Any], scratch: Path) -> Path:
     if not isinstance(plan, Mapping):
         return Path(plan)
+    _bring(plan, scratch)
     path = scratch / f"{plan.get('study', 'study')}.yaml"
     path.write_text(yaml.safe_dump(dict(plan), sort_keys=False), encoding="utf-8")
     return path
+
+
+def _bring(plan: Mapping[str, Any], folder: Path) -> None:
+    """Copy the files that a plan without a file names, relative to the working folder."""
+    model = plan.get("model")
+    weights = model.get("weights") if isinstance(model, Mapping) else None
+    for one in (model, weights):
+        name = one.get("file") if isinstance(one, Mapping) else None
+        is_below = isinstance(name, str) and not {"..", "/"} & {*Path(name).parts}
+        if is_below and Path(name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(name, folder / name)
 
 
 def _shown(value: float | None) -> str:

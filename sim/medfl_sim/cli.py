@@ -8,6 +8,7 @@ import typer
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_sim.graphs.cli import graph
+from medfl_sim.graphs.cli_parts import graph_loss, graph_step
 from medfl_sim.runs.cli import Figures, compare, ls, score, show, size
 
 app = typer.Typer(
@@ -271,7 +272,7 @@ def demo(
         demonstrate(folder, plan, Screen())
 
 
-for command in (ls, show, compare, score, size, graph):
+for command in (ls, show, compare, score, size, graph, graph_loss, graph_step):
     app.command()(command)
 
 

@@ -36,7 +36,7 @@ APPS = {
 }
 OTHERS = {"cd", "cp", "git", "install", "journalctl", "pip", "python3", "systemctl", "useradd"}
 LANGUAGES = {"sh", "yaml", "python", "text", "json"}
-RUN = ("first-hospital-study.md", "first-simulation.md")
+RUN = ("first-hospital-study.md", "first-simulation.md", "bring-your-network.md")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md")])
 GUIDE = "adding-an-algorithm.md"  # test_adding.py tries its modules
 BASE = yaml.safe_load((ROOT / "configs" / "phantom.yaml").read_text())
@@ -195,6 +195,8 @@ def do(block: Block) -> None:
         name = re.match(r"# (\S+)\n", block.text)
         assert name is not None, f"{block} does not begin with its file's name"
         Path(name[1]).write_text(block.text)
+    elif block.language == "python" and (found := re.match(r'"""(\w+\.py): ', block.text)):
+        Path(found[1]).write_text(block.text)
     elif block.language == "python":
         exec(compile(block.text, str(block), "exec"), {})
     else:

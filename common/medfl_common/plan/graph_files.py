@@ -40,7 +40,7 @@ class GraphLoss(Settings):
     """A loss as a graph of tensor operators: data, and never code."""
 
     graph: str
-    """The file that `medfl-sim graph --gives loss` wrote, relative to the plan's file."""
+    """The file that `medfl-sim graph-loss` wrote, relative to the plan's file."""
     sha256: Sha256
     """The file's SHA-256, 64 hex digits."""
 

@@ -100,7 +100,7 @@ class Images(Settings):
     """How stored values become black to white."""
     graph: GraphFile | None = None
     """A step on each image that the plan brings as data: from what the network would see to what it
-    sees, of one shape. `medfl-sim graph --gives image` writes it."""
+    sees, of one shape. `medfl-sim graph-step` writes it."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

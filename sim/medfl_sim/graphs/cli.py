@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from medfl_common.errors import ConfigError
 from medfl_common.ui.screen import Screen, errors_for_people
 
 
@@ -19,7 +18,7 @@ def graph(
     ],
     image: Annotated[
         str, typer.Option(help="The shape of one image: channels,[depth,]height,width.")
-    ] = "",
+    ],
     out: Annotated[
         Path,
         typer.Option(help="The graph's file; the weights lie beside it as .safetensors."),
@@ -35,30 +34,25 @@ def graph(
         Path | None,
         typer.Option(help="The network's weights: safetensors, or torch.save(state_dict())."),
     ] = None,
-    gives: Annotated[
-        str,
-        typer.Option(help="network, loss (of logits and targets), or image (a step on each)."),
-    ] = "network",
-    classes: Annotated[int, typer.Option(help="Of a loss: outputs of the network.", min=1)] = 1,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan file, whose section model then names the graph.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws the weights without --weights.", min=0)] = 0,
 ) -> None:
-    """Write your own network, loss or image step as a graph: data for a plan, and no code."""
+    """Write your own network as a graph: data for a plan, and no code."""
     from medfl_sim.graphs.make import image_shape, make_graph
-    from medfl_sim.graphs.make_part import loss_shapes, make_part
-    from medfl_sim.graphs.module_file import network_of, part_of
+    from medfl_sim.graphs.module_file import network_of
+    from medfl_sim.graphs.plan_section import model_section, put_in_plan
 
     with errors_for_people():
         screen = Screen()
-        if gives == "loss":
-            shapes = loss_shapes(classes, image_shape(image) if image else None)
-            make_part(part_of(network, gives), "loss", shapes, out, screen.say)
-            return
         shape = image_shape(image)
-        if gives == "image":
-            make_part(part_of(network, gives), "image", [shape], out, screen.say)
-            return
-        if gives != "network":
-            raise ConfigError(f"unknown --gives {gives}", todo="choose network, loss or image")
         module = network_of(network, seed, weights)
         screen.say(f"{network} ran here, as any script of yours; no hospital ever runs it")
-        make_graph(module, shape, out, whole, norm, screen.say)
+        files = make_graph(module, shape, out, whole, norm, screen.say, kept=weights)
+        if plan is None:
+            section = model_section(files, out.resolve().parent)
+            screen.say(f"the section for a plan beside them:\n{section.rstrip()}")
+        else:
+            put_in_plan(plan, files)
+            screen.say(f"{plan} names them in its section model")

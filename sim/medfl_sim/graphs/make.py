@@ -30,22 +30,14 @@ class GraphFiles:
 
     @property
     def model(self) -> dict[str, object]:
-        """Return the plan's `model` section."""
-        weights = {"file": self.weights.name, "sha256": self.weights_sha256}
+        """Return the plan's `model` section, for `simulate` in the same working folder."""
+        weights = {"file": self.weights.as_posix(), "sha256": self.weights_sha256}
         return {
             "name": "graph",
-            "file": self.graph.name,
+            "file": self.graph.as_posix(),
             "sha256": self.graph_sha256,
             "weights": weights,
         }
-
-    @property
-    def plan_lines(self) -> str:
-        """Return the lines for the plan."""
-        return (
-            f"model:\n  name: graph\n  file: {self.graph.name}\n  sha256: {self.graph_sha256}\n"
-            f"  weights:\n    file: {self.weights.name}\n    sha256: {self.weights_sha256}"
-        )
 
 
 def make_graph(
@@ -55,6 +47,7 @@ def make_graph(
     whole: bool = False,
     norm: str = "group",
     say: Say = print,
+    kept: Path | None = None,
 ) -> GraphFiles:
     """Describe a module, check the description beside it, and write both files.
 
@@ -65,8 +58,9 @@ def make_graph(
         whole: Keep the last layer in the graph; else medfl's head takes its place.
         norm: `group` replaces batch norms, `batch` keeps them.
         say: Takes one line per event.
+        kept: A file that must not be written over: the author's own weights.
     """
-    weights = _weights_beside(out)
+    weights = _weights_beside(out, kept)
     described = describe(module, shape, "logits" if whole else "", norm)
     twin = copy.deepcopy(module).cpu()
     replace_norms(twin, norm)
@@ -75,7 +69,7 @@ def make_graph(
         say(line)
     say(checked.in_words)
     files = _written(out, weights, described)
-    say(f"wrote {out} and {weights}; the plan's section:\n{files.plan_lines}")
+    say(f"wrote {out} and {weights}")
     return files
 
 
@@ -92,12 +86,20 @@ def image_shape(given: str) -> tuple[int, ...]:
     return shape
 
 
-def _weights_beside(out: Path) -> Path:
+def _weights_beside(out: Path, kept: Path | None) -> Path:
+    """Name the weights' file; raises ConfigError where a file that no graph is would be lost."""
     if out.suffix != ".json":
         raise ConfigError(f"{out} does not end in .json", todo="name it as in my_net.json")
     if not out.resolve().parent.is_dir():
         raise ConfigError(f"there is no folder {out.resolve().parent}", todo="make it first")
-    return out.with_suffix(".safetensors")
+    weights = out.with_suffix(".safetensors")
+    is_graph = out.exists() and b'"medfl_graph"' in out.read_bytes()
+    lost = next((p for p in (out, weights) if p.exists() and not is_graph), None)
+    if kept is not None and weights.exists() and kept.samefile(weights):
+        lost = weights
+    if lost is not None:
+        raise ConfigError(f"{lost} is there, and no graph's", todo="choose another --out")
+    return weights
 
 
 def _written(out: Path, weights: Path, described: Described) -> GraphFiles:
