@@ -6,7 +6,7 @@ import torch
 
 from medfl_common.errors import TrainingError
 from medfl_common.parts.losses import LOSSES, OwnLoss
-from medfl_common.plan.own_parts import own_loss, own_part
+from medfl_common.plan.own_parts import own_part
 from medfl_common.plan.plan import Plan
 
 Logits = torch.Tensor | Sequence[torch.Tensor]
@@ -16,7 +16,7 @@ class MeanOfOwn:
     """The mean of an own loss over a batch; of a list of levels, that of the finest."""
 
     def __init__(self, plan: Plan) -> None:
-        self._name = own_loss(plan)
+        self._name = plan.training.own_loss
         self._loss: OwnLoss = own_part(LOSSES, self._name, plan)
 
     def __call__(self, logits: Logits, targets: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from medfl_common.errors import ConfigError
 from medfl_common.parts.augmentations import AUGMENTATIONS
-from medfl_common.parts.losses import BUILT_IN_LOSSES, LOSSES
+from medfl_common.parts.losses import LOSSES
 from medfl_common.parts.metrics import METRICS
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.registry import Registry
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
 
 Part = TypeVar("Part")
-
-
-def own_loss(plan: Plan) -> str:
-    """Name the plan's own loss; empty: it is one of medfl's."""
-    loss = plan.training.loss
-    return loss if isinstance(loss, str) and loss not in BUILT_IN_LOSSES else ""
 
 
 def own_part(registry: Registry[Part], name: str, plan: Plan) -> Part:
@@ -49,7 +43,7 @@ def why_part_unknown(plan: Plan) -> str:
 
 def _named(plan: Plan) -> Iterator[tuple[Registry[Any], str]]:
     yield ALGORITHMS, plan.federation.strategy
-    if own := own_loss(plan):
+    if own := plan.training.own_loss:
         yield LOSSES, own
     for name in plan.training.augmentation.own:
         yield AUGMENTATIONS, name
