@@ -33,7 +33,7 @@ def hospitals_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hospitals")
     for site in write_hospitals(folder, n_sites=3, n_images=40, seed=1):
         with (site / "site.yaml").open("a") as file:
-            file.write("policy: {min_images: 5, min_cell: 1, networks: any, bare_networks: true}\n")
+            file.write("policy: {min_images: 5, min_cell: 1}\n")
     return folder
 
 

@@ -210,8 +210,9 @@ def _bring(plan: Mapping[str, Any], folder: Path) -> None:
     weights = model.get("weights") if isinstance(model, Mapping) else None
     for one in (model, weights):
         name = one.get("file") if isinstance(one, Mapping) else None
-        is_below = isinstance(name, str) and not {"..", "/"} & {*Path(name).parts}
-        if is_below and Path(name).is_file():
+        if not isinstance(name, str) or {"..", "/"} & {*Path(name).parts}:
+            continue
+        if Path(name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, folder / name)
 

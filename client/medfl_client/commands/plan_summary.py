@@ -16,7 +16,6 @@ from medfl_common.plan.differences import differences as changes
 from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import WeightsFile
-from medfl_common.plan.own_parts import own_loss
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.primary import in_words
 from medfl_common.plan.training import Augmentation
@@ -213,7 +212,7 @@ def _step(plan: Plan) -> str:
     rate = "" if schedule.kind == "constant" else f", {schedule.kind} schedule"
     warmup = f", warm-up of {schedule.warmup_rounds} rounds" if schedule.warmup_rounds else ""
     noise = plan.privacy.noise
-    own = f"its own loss {own_loss(plan)}; " if own_loss(plan) else ""
+    own = f"its own loss {training.own_loss}; " if training.own_loss else ""
     of = step(noise) if noise is not None else f"{training.batch_size} images"
     return (
         f"{of}, {training.optimizer}, learning rate {training.lr:g}{rate}"

@@ -44,7 +44,8 @@ UNREAD = "no data was read"
 
 def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
-    refuse_plugins(plan, policy)
+    if plan.plugins:
+        refuse_plugins(plan, policy)
     refuse_networks(plan, policy)
     if kind == "describe" and not plan.federation.statistics:
         raise DisclosureError(

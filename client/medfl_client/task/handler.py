@@ -224,7 +224,8 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
             check_statements(site.state)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
-    allow_plugins(task.plan, site.policy)  # only now: the plan was approved
+    if task.plan.plugins:
+        allow_plugins(task.plan, site.policy)  # only now: the plan was approved
     permit_sum(task, site, session)
 
 

@@ -10,7 +10,6 @@ from medfl_client.training.box_losses import box_loss
 from medfl_client.training.class_balance import class_weights, weight_of
 from medfl_client.training.mask_losses import mask_loss
 from medfl_client.training.own_losses import MeanOfOwn
-from medfl_common.plan.own_parts import own_loss
 from medfl_common.plan.plan import Plan
 
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]  # of what a network gives in training
@@ -33,7 +32,7 @@ def training_loss(plan: Plan, targets: torch.Tensor) -> Loss:
     A plan's own loss is that alone. `targets` are the (N, K) of the site's training images, from
     which the weights follow.
     """
-    if own_loss(plan):
+    if plan.training.own_loss:
         return MeanOfOwn(plan)
     if plan.task.is_dense:
         return mask_loss(plan) if plan.task.has_masks else box_loss(plan)
@@ -47,7 +46,7 @@ def each_image_loss(plan: Plan) -> Loss:
 
     Of several findings the mean over those that are known of the image.
     """
-    if own_loss(plan):
+    if plan.training.own_loss:
         return MeanOfOwn(plan).of_each
     each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medfl_common.parts.losses import BUILT_IN_LOSSES
-from medfl_common.plan.own_parts import own_loss
 
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
@@ -59,7 +58,8 @@ def _why_unfit(plan: Plan) -> str:
 
 def _of_own_loss(plan: Plan) -> dict[str, bool]:
     """Say which settings are of medfl's losses, where the plan has its own."""
-    own, training = own_loss(plan), plan.training
+    training = plan.training
+    own = training.own_loss
     return {
         f"training.loss: {own} is a plan's own, which no training.label_smoothing goes with": (
             bool(own) and training.label_smoothing > 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from medfl_common.errors import ConfigError
 from medfl_common.parts.augmentations import AUGMENTATIONS
-from medfl_common.parts.losses import BUILT_IN_LOSSES, LOSSES
+from medfl_common.parts.losses import LOSSES
 from medfl_common.parts.metrics import METRICS
 from medfl_common.plan.algorithms import ALGORITHMS
 from medfl_common.plan.graph_files import GraphLoss
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 
+<<<<<<< HEAD
 def own_loss(plan: Plan) -> str:
     """Name the plan's own loss; empty: it is one of medfl's."""
     loss = plan.training.loss
@@ -30,6 +31,8 @@ def own_loss(plan: Plan) -> str:
     return loss if isinstance(loss, str) and loss not in BUILT_IN_LOSSES else ""
 
 
+=======
+>>>>>>> main
 def own_part(registry: Registry[Part], name: str, plan: Plan) -> Part:
     """Give a part that a plan names, or raise ConfigError where the plan may not see it."""
     if reason := why_unseen(registry, name, plan):
@@ -52,8 +55,12 @@ def why_part_unknown(plan: Plan) -> str:
 
 def _named(plan: Plan) -> Iterator[tuple[Registry[Any], str]]:
     yield ALGORITHMS, plan.federation.strategy
+<<<<<<< HEAD
     own = own_loss(plan)
     if own and not isinstance(plan.training.loss, GraphLoss):
+=======
+    if own := plan.training.own_loss:
+>>>>>>> main
         yield LOSSES, own
     for name in plan.training.augmentation.own:
         yield AUGMENTATIONS, name

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.parts.losses import BuiltInLoss
+from medfl_common.parts.losses import BUILT_IN_LOSSES, BuiltInLoss
 from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.plan.settings import Matching, Number, Settings
 
@@ -132,6 +132,12 @@ class Training(Settings):
                 f"epochs is {self.epochs}; epochs_range says {fewest} to {most}, and holds it"
             )
         return self
+
+    @property
+    def own_loss(self) -> str:
+        """Name the plan's own loss; empty: it is one of medfl's."""
+        is_own = isinstance(self.loss, str) and self.loss not in BUILT_IN_LOSSES
+        return self.loss if is_own else ""
 
     @property
     def fewest_epochs(self) -> int:

@@ -33,15 +33,11 @@ POLICY = """\
 policy:
   min_images: 10                        # no phantom identifies anybody; leave these two
   min_cell: 3                           # as they are (20 and 10) in a real study
-  networks: any                         # as data, to try one; a real hospital lists
-  bare_networks: true                   # those that it has looked at
 """
 POLICY_OF_FEW = """\
 policy:
   min_images: 10                        # no phantom identifies anybody: 20 and 10 in a real
   min_cell: 1                           # study; few of 20 patients are without a tumour
-  networks: any                         # as data, to try one; a real hospital lists
-  bare_networks: true                   # those that it has looked at
 """
 
 
