@@ -7,12 +7,8 @@ import torch
 from medfl_common.errors import TrainingError
 from medfl_common.models.brought import loss_of
 from medfl_common.parts.losses import LOSSES, OwnLoss
-<<<<<<< HEAD
 from medfl_common.plan.graph_files import GraphLoss
-from medfl_common.plan.own_parts import own_loss, own_part
-=======
 from medfl_common.plan.own_parts import own_part
->>>>>>> main
 from medfl_common.plan.plan import Plan
 
 Logits = torch.Tensor | Sequence[torch.Tensor]
@@ -41,13 +37,8 @@ class MeanOfOwn:
     """The mean of an own loss over a batch; of a list of levels, that of the finest."""
 
     def __init__(self, plan: Plan) -> None:
-<<<<<<< HEAD
-        self._name = own_loss(plan)
-        self._loss = _own(plan, self._name)
-=======
         self._name = plan.training.own_loss
-        self._loss: OwnLoss = own_part(LOSSES, self._name, plan)
->>>>>>> main
+        self._loss = _own(plan, self._name)
 
     def __call__(self, logits: Logits, targets: torch.Tensor) -> torch.Tensor:
         """Give a scalar."""

@@ -13,7 +13,6 @@ from medfl_common.parts.augmentations import AUGMENTATIONS
 from medfl_common.parts.losses import LOSSES
 from medfl_common.parts.metrics import METRICS
 from medfl_common.plan.algorithms import ALGORITHMS
-from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,17 +21,6 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 
-<<<<<<< HEAD
-def own_loss(plan: Plan) -> str:
-    """Name the plan's own loss; empty: it is one of medfl's."""
-    loss = plan.training.loss
-    if isinstance(loss, GraphLoss):
-        return loss.graph
-    return loss if isinstance(loss, str) and loss not in BUILT_IN_LOSSES else ""
-
-
-=======
->>>>>>> main
 def own_part(registry: Registry[Part], name: str, plan: Plan) -> Part:
     """Give a part that a plan names, or raise ConfigError where the plan may not see it."""
     if reason := why_unseen(registry, name, plan):
@@ -55,12 +43,7 @@ def why_part_unknown(plan: Plan) -> str:
 
 def _named(plan: Plan) -> Iterator[tuple[Registry[Any], str]]:
     yield ALGORITHMS, plan.federation.strategy
-<<<<<<< HEAD
-    own = own_loss(plan)
-    if own and not isinstance(plan.training.loss, GraphLoss):
-=======
-    if own := plan.training.own_loss:
->>>>>>> main
+    if isinstance(plan.training.loss, str) and (own := plan.training.own_loss):
         yield LOSSES, own
     for name in plan.training.augmentation.own:
         yield AUGMENTATIONS, name

@@ -136,6 +136,8 @@ class Training(Settings):
     @property
     def own_loss(self) -> str:
         """Name the plan's own loss; empty: it is one of medfl's."""
+        if isinstance(self.loss, GraphLoss):
+            return self.loss.graph
         is_own = isinstance(self.loss, str) and self.loss not in BUILT_IN_LOSSES
         return self.loss if is_own else ""
 

@@ -37,6 +37,8 @@ from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
 AS_IT_IS = Scenario()
 # An invented hospital has nobody whose policy it could follow.
 NO_POLICY = Policy(approval="none", min_images=1, min_cell=1, networks="any", bare_networks=True)
+# On one machine a network that the researcher brings is tried where a site file is silent on it.
+TRIED = {"networks": "any", "bare_networks": True}
 
 
 @dataclass(frozen=True)

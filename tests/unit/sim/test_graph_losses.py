@@ -27,7 +27,7 @@ def focal(logits, targets):
     return ((1 - torch.exp(-each)) ** 2 * each).mean(dim=1)
 
 def plain(logits, targets):
-    return F.binary_cross_entropy_with_logits(logits, targets)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean()
 
 def dice_ce(logits, targets):
     truth = F.one_hot(targets.long(), 3).movedim(-1, 1).float()
