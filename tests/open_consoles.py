@@ -90,17 +90,25 @@ class Cut:
     def __init__(self, port: int) -> None:
         self._port = port
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._giving: list[threading.Thread] = []
         self._is_cut = False
 
     def __enter__(self) -> Self:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        _shut(self._listening)  # wakes who accepts; to close it does not
+        self._accepting.join(5)
         self._listening.close()
         self.cut()
+        for thread in self._giving:
+            thread.join(5)
+        for one in [one for pair in self._pairs for one in pair]:
+            one.close()
 
     def cut(self) -> None:
         """End all connections; new ones end at once."""
@@ -121,10 +129,17 @@ class Cut:
             if self._is_cut:
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self._port))
+            try:
+                far = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:  # nobody is there
+                near.close()
+                continue
             self._pairs.append((near, far))
+            if self._is_cut:  # meanwhile
+                self.cut()
             for ends in ((near, far), (far, near)):
-                threading.Thread(target=_give_on, args=ends, daemon=True).start()
+                self._giving.append(threading.Thread(target=_give_on, args=ends, daemon=True))
+                self._giving[-1].start()
 
 
 def _give_on(source: socket.socket, to: socket.socket) -> None:

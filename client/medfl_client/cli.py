@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from medfl_client.audit.cli import app as audit
+from medfl_client.commands.plugins import list_plugins
 from medfl_client.config.folder import SiteFolder
 from medfl_client.console.command import add_console
 from medfl_common.errors import ConfigError
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 add_console(app)
+app.command("plugins")(list_plugins)
 
 OutputKind = Literal["dicom-seg", "nifti", "png", "csv", "coco"]
 Folder = Annotated[Path, typer.Argument(help="The site's directory, with site.yaml.")]
@@ -259,9 +261,7 @@ def doctor(
     plan: Annotated[
         Path | None, typer.Option(help="A study plan; plan.yaml in the directory if it is there.")
     ] = None,
-    is_json: Annotated[bool, typer.Option("--json", help="Print the findings for a script.")] = (
-        False
-    ),
+    is_json: Annotated[bool, typer.Option("--json", help="Print them for a script.")] = False,
 ) -> None:
     """Check all that could stop this site later, and say who must do what. Changes nothing."""
     from medfl_client.doctor.site import examine_site, private_names

@@ -241,8 +241,8 @@ def report(folder: Folder) -> None:
 def export(
     folder: Folder,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write model.onnx.")] = False,
-    torchscript: Annotated[
-        bool, typer.Option("--torchscript", help="Also write model.pt.")
+    pt2: Annotated[
+        bool, typer.Option("--pt2", help="Also write model.pt2, for your own use: see the guide.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="The folder; default: `export` in the study's directory.")
@@ -262,7 +262,7 @@ def export(
         if round_ is not None:
             source = out = out / f"round-{round_:04d}"
             write_round(folder, round_, out)
-        for line in write(source, out, onnx, torchscript):
+        for line in write(source, out, onnx, pt2):
             screen.say(line)
 
 

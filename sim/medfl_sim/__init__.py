@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import medfl_common  # noqa: F401  sets Flower's environment before flwr is imported
 
 if TYPE_CHECKING:
+    from medfl_common.parts.metrics import Counted
     from medfl_sim.api import Run, graph, open_run, simulate
+    from medfl_sim.own.samples import Samples
+    from medfl_sim.own.use import use
     from medfl_sim.runs.further import Further
 
-__all__ = ["Further", "Run", "graph", "open_run", "simulate"]
+__all__ = ["Counted", "Further", "Run", "Samples", "graph", "open_run", "simulate", "use"]
 
 
 def __getattr__(name: str) -> object:

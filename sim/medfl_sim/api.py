@@ -21,6 +21,7 @@ from torch import nn
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import load_shared
+from medfl_common.parts.metrics import Counted
 from medfl_common.run.model_file import WEIGHTS
 from medfl_server.reports.scores import ALL, score_sites
 from medfl_server.reports.sections.shared import main_score, second_score
@@ -28,14 +29,18 @@ from medfl_server.study.run_directory import Study, open_study
 from medfl_sim.data.scenario import choose_scenario
 from medfl_sim.engine.simulation import IN_PROCESS, default_out
 from medfl_sim.graphs.make import GraphFiles, make_graph
+from medfl_sim.own.samples import Samples
+from medfl_sim.own.use import use
 from medfl_sim.runs.compare import Row, read_comparison
 from medfl_sim.runs.directories import curve, scored_events
 from medfl_sim.runs.frame import to_pandas
 from medfl_sim.runs.further import NOTHING, Further
-from medfl_sim.runs.job import Job, do
+from medfl_sim.runs.job import CACHE, Job, data_of, do
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+__all__ = ["Counted", "Further", "Run", "Samples", "graph", "open_run", "simulate", "use"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Run:
             return {}
         return {
             site: {"n": scored.n, "loss": scored.loss, **scored.values}
-            for site, scored in score_sites(events[-1]).items()
+            for site, scored in score_sites(events[-1], self.study.plan).items()
         }
 
     def curve(self, value: str = "", site: str = ALL) -> tuple[list[float], list[float]]:
@@ -111,7 +116,7 @@ def open_run(folder: Path | str) -> Run:
 
 def simulate(
     plan: Path | str | Mapping[str, Any],
-    data: Path | str,
+    data: Path | str | Samples,
     *,
     partition: str | None = None,
     sites: int | None = None,
@@ -134,7 +139,7 @@ def simulate(
 
     Args:
         plan: A plan file, or its settings.
-        data: A folder with a site.yaml, or a folder of such.
+        data: A folder with a site.yaml, or a folder of such; or own images, as Samples.
         partition: The partition, as on the command line; without it, a site per folder.
         sites: The number of hospitals, if the partition needs it.
         partition_seed: Draws the hospitals; the plan's seed if not given.
@@ -154,11 +159,11 @@ def simulate(
     chosen = choose_scenario(given, partition, sites, partition_seed)
     with tempfile.TemporaryDirectory() as scratch:
         plan_file = _plan_file(plan, Path(scratch))
-        job = Job(plan_file, Path(data), chosen, _path(site_file), source, engine, workers,
-                  baselines, tuple(log_to), _path(cache), further)  # fmt: skip
         folder = _path(out) or default_out(plan_file)
-        do(job, folder, say)
-    return Run(folder)
+        here, source = data_of(data, source, plan_file, _path(cache) or folder.parent / CACHE)
+        job = Job(plan_file, here, chosen, _path(site_file), source, engine, workers,
+                  baselines, tuple(log_to), _path(cache), further)  # fmt: skip
+        return Run(do(job, folder, say).folder)
 
 
 def graph(
@@ -205,8 +210,9 @@ def _bring(plan: Mapping[str, Any], folder: Path) -> None:
     weights = model.get("weights") if isinstance(model, Mapping) else None
     for one in (model, weights):
         name = one.get("file") if isinstance(one, Mapping) else None
-        is_below = isinstance(name, str) and not {"..", "/"} & {*Path(name).parts}
-        if is_below and Path(name).is_file():
+        if not isinstance(name, str) or {"..", "/"} & {*Path(name).parts}:
+            continue
+        if Path(name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, folder / name)
 

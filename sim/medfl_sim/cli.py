@@ -90,6 +90,14 @@ LeaveOneOut = Annotated[
         "--leave-one-out", help="Also make a federation without each hospital, and score it there."
     ),
 ]
+Import = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        help="A script with own parts or data (medfl_sim.use); --data may name its data. "
+        "Repeatable.",
+    ),
+]
 Folds = Annotated[
     int | None,
     typer.Option("--folds", help="Also test every patient once, in so many studies.", min=2),
@@ -143,22 +151,26 @@ def run(
     cross_site: CrossSite = False,
     leave_one_out: LeaveOneOut = False,
     folds: Folds = None,
+    own: Import = None,
 ) -> None:
     """Run a study over virtual hospitals on this machine; resume an existing --out."""
     from medfl_server.reports.sections.result import final_table
     from medfl_sim.data.scenario import choose_scenario
     from medfl_sim.engine.simulation import default_out
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.changed_plan import plan_with
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
     from medfl_sim.runs.further import Further
-    from medfl_sim.runs.job import Job, do
+    from medfl_sim.runs.job import CACHE, Job, data_of, do
 
     with errors_for_people():
         screen = Screen()
+        import_scripts(own or [])
         chosen = choose_scenario(scenario, partition, sites, partition_seed)
         out = out or default_out(plan)
         with plan_with(plan, changes or []) as changed:
+            data, source = data_of(data, source, changed, cache or out.parent / CACHE)
             job = Job(changed, data, chosen, site_file, source, engine, workers, baselines,
                       tuple(log_to or ()), cache,
                       Further(cross_site, leave_one_out, folds))  # fmt: skip
@@ -193,20 +205,25 @@ def sweep(
     ] = None,
     baselines: Baselines = False,
     cache: Cache = None,
+    own: Import = None,
 ) -> None:
     """Run every combination of some settings with several seeds; start it again to resume."""
     from medfl_sim.data.scenario import choose_scenario
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.changed_plan import plan_with
-    from medfl_sim.runs.job import Job
+    from medfl_sim.runs.job import CACHE, Job, data_of
     from medfl_sim.sweeps.order import Order, make_sweep
 
+    with errors_for_people():
+        import_scripts(own or [])
     with errors_for_people(), plan_with(plan, changes or []) as changed:
-        screen = Screen()
+        screen, folder = Screen(), out or Path("sweeps") / plan.stem
+        data, source = data_of(data, source, changed, cache or folder / CACHE)
         chosen = choose_scenario(scenario, partition, sites, partition_seed)
         job = Job(changed, data, chosen, site_file, source, baselines=baselines, cache=cache)
         order = Order(tuple(vary or ()), tuple(reference or ()), seeds, search, figures, runner,
                       workers)  # fmt: skip
-        make_sweep(job, order, out or Path("sweeps") / plan.stem, screen.say, screen.watch)
+        make_sweep(job, order, folder, screen.say, screen.watch)
 
 
 @app.command()

@@ -9,11 +9,11 @@ from tools.reference.directories import COORDINATOR, RUN, SIMULATION, SITE
 
 from medfl_client.config.folder import (
     CacheFolder,
-    OutlineFolder,
     SiteFolder,
     StateFolder,
     SumFolder,
 )
+from medfl_client.config.outline_folder import OutlineFolder
 from medfl_common.console.folder import ConsoleFolder
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.paper_folder import PaperFolder
@@ -26,6 +26,7 @@ KINDS = (
 )  # fmt: skip
 FOLDERS = {
     "client/medfl_client/config/folder.py",
+    "client/medfl_client/config/outline_folder.py",
     "common/medfl_common/console/folder.py",
     "common/medfl_common/run/folder.py",
     "common/medfl_common/run/paper_folder.py",

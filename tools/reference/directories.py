@@ -148,6 +148,7 @@ SITE = {
     "state/statements.json": "what the coordinator signed of the ledger's last line",
     "state/steps/RUN.safetensors": "the weights answered last (`policy.model_step`)",
     "state/proposed/": "plans that came unapproved and wait",
+    "state/graphs/": "networks, losses and image steps that came as data, under their hashes",
     "state/replies/RUN.safetensors": "the last reply, for when it must be sent again",
     "state/secure/RUN/sums.key": "secrets of the newest rounds of secure sums; never leaves",
     "state/secure/RUN/journal.jsonl": "what was masked and opened there, chained by hashes",

@@ -11,7 +11,8 @@ from medfl_client.commands.approve_budget import show_cost
 from medfl_client.commands.approve_group import group_to_approve
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
-from medfl_client.config.site_file import SiteFile, load_site_file, rule
+from medfl_client.config.rules import rule
+from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.study_key import in_words
 from medfl_client.egress.approvals import (
     Record,
@@ -23,6 +24,7 @@ from medfl_client.egress.approvals import (
 )
 from medfl_client.egress.budget import reserve
 from medfl_client.egress.guard import permit
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.egress.questions import Use, rounds_of, use_of
 from medfl_client.egress.sums.groups import approve_group
 from medfl_common.errors import ConfigError, DisclosureError
@@ -77,6 +79,8 @@ def look_at(folder: Path, plan_file: Path | None) -> Waiting:
     site, state, told = load_site_file(folder), SiteFolder(folder).state, Told()
     plan_file = plan_file or waiting_plan(SiteFolder(folder))
     plan = load_plan(plan_file)
+    _show_plugins(plan, told)
+    allow_plugins(plan, site.policy)  # else the plan cannot be shown: its network is in there
     before = last_approved(state, plan.study, plan.evaluation.split_of or "")
     if before is None or not _goes_on(plan, before, plan_file, told):
         title = f"what {plan.study} does here"
@@ -144,6 +148,15 @@ def _refuse_one_person(waiting: Waiting) -> None:
         )
 
 
+def _show_plugins(plan: Plan, screen: Shows) -> None:
+    """Name the code that a plan needs and that the hospital itself installed."""
+    for plugin in plan.plugins:
+        screen.say(
+            f"the plan runs code of the plugin {plugin.distribution} {plugin.version}, RECORD "
+            f"{plugin.sha256}. IT has installed it here; the coordinator did not send it"
+        )
+
+
 def _refusal(plan: Plan, site: SiteFile) -> str:
     try:
         permit(plan, site.policy)
@@ -169,6 +182,8 @@ def _say_used(plan: Plan, used: Use, screen: Shows) -> None:
 def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Shows) -> bool:
     """Show what is new in a plan of a study that is known here; False: it is another study."""
     known = approved_plan(before)
+    if known.plugins and known.plugins != plan.plugins:
+        return False  # code of before cannot be shown beside another
     if before.study not in (plan.study, plan.evaluation.split_of) or known.hash() == plan.hash():
         return False
     screen.say(f"{plan.study} goes on with a study that is approved here; what is new is below")

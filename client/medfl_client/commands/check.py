@@ -16,6 +16,7 @@ from medfl_client.data.site_data import own_data
 from medfl_client.data.split import NO_TEST
 from medfl_client.egress.approvals import status_of
 from medfl_client.egress.guard import permit, release, why_no_scores
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.egress.sums.released import without_masks
 from medfl_client.readiness.boxes import box_tables, met_boxes
 from medfl_client.readiness.left_out import write_left_out
@@ -47,6 +48,7 @@ def check_site(folder: Path, plan_file: Path, screen: Screen) -> None:
     screen.say(f"plan {plan.study}, hash {plan.hash()}")
     kind: Kind = "train" if site.policy.role == "train" else "test"
     permit(plan, site.policy, kind)
+    allow_plugins(plan, site.policy)
     state = SiteFolder(folder).state
     _show_approval(folder, plan, site.policy, screen)
     found = collect(folder, state, site.data, plan, screen.watch)

@@ -1,5 +1,6 @@
 """`medfl-client look`: cases with outlines or boxes, as images that stay at the hospital."""
 
+from functools import partial
 from pathlib import Path
 
 from medfl_client.config.folder import SiteFolder
@@ -7,6 +8,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.site_data import own_data
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.model_use.box_looks import worst_boxed, write_boxes
 from medfl_client.model_use.kept_models import LAST, find_model
 from medfl_client.model_use.looks import Model, find_case, worst_cases, write_look
@@ -40,7 +42,9 @@ def look(
     _refuse_two_plans(plan_file, model_name)
     plan, model = _plan_of(folder, plan_file), None
     if model_name:
-        plan, network, _ = load_model(find_model(folder, model_name))
+        plan, network, _ = load_model(
+            find_model(folder, model_name), partial(allow_plugins, policy=site.policy)
+        )
         device = choose_device(site.compute.device)
         model = Model(network.to(device), device)
     plan = _with_outlines(plan)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from medfl_client.config.folder import OutlineFolder
+from medfl_client.config.outline_folder import OutlineFolder
 from medfl_client.config.site_file import DataFiles
 from medfl_client.data.masks.author import Author
 from medfl_client.data.masks.write_work import EXTENSIONS, Kind, Written

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from medfl_common.plan.graph_files import FOLDER
+
 PRIVATE, SIGNING_KEY, PUBLIC = "identity.key", "signing.key", "identity.pub"
 
 
@@ -149,6 +151,11 @@ class StateFolder:
         return self.path / "steps"
 
     @property
+    def graphs(self) -> Path:
+        """Networks, losses and image steps that came as data, each under its hash."""
+        return self.path / FOLDER
+
+    @property
     def proposed(self) -> Path:
         """Plans that came with a task and are not approved."""
         return self.path / "proposed"
@@ -286,15 +293,3 @@ class CacheFolder:
     def lock(self) -> Path:
         """Held by the process that writes here."""
         return self.path / "lock"
-
-
-@dataclass(frozen=True)
-class OutlineFolder:
-    """Mask files of images, from a model, numbered."""
-
-    path: Path
-
-    @property
-    def volumes(self) -> Path:
-        """Which file is of which image, and how large each class is in it."""
-        return self.path / "volumes.csv"

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import RULES, DataFiles, Policy
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.cache import bytes_needed
 from medfl_client.data.labels import read_csv
 from medfl_client.data.masked import mask_bytes_needed
@@ -15,6 +16,7 @@ from medfl_client.data.reader import DicomReader
 from medfl_client.doctor.files import Files
 from medfl_client.egress.approvals import approved, status_of
 from medfl_client.egress.guard import permit
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.task.site import choose_device
 from medfl_common.errors import ConfigError, DisclosureError
 from medfl_common.ops.checks import Finding, fail, not_checked, ok, warn
@@ -34,9 +36,11 @@ def list_policy(policy: Policy) -> Finding:
     return ok("\n".join(f"{RULES[name][0]} {name}: {_shown(value)}" for name, value in rules))
 
 
-def check_plan(plan_file: Path) -> Finding:
+def check_plan(plan_file: Path, policy: Policy) -> Finding:
     """Read the plan, and build its network; its hash is what the hospital agrees to."""
     plan = load_plan(plan_file)
+    if plan.plugins and (found := check_plugins(plan, policy)).state == "fail":
+        return found
     try:
         build_empty(plan)
     except ConfigError as error:
@@ -59,6 +63,16 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
             "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")
+
+
+def check_plugins(plan: Plan, policy: Policy) -> Finding:
+    """Say whether the code that a plan needs is here as the policy has it; imports it then."""
+    try:
+        allow_plugins(plan, policy)
+    except (DisclosureError, ConfigError) as error:
+        return fail(error.what, error.todo or "correct the plan", "your IT department")
+    named = "; ".join(map(str, plan.plugins))
+    return ok(f"installed here by IT, never sent, and as the policy has it: {named}")
 
 
 def check_approval(plan: Plan, policy: Policy, state: Path, folder: Path) -> Finding:
@@ -188,4 +202,6 @@ def _shown(value: object) -> str:
         return "off"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):  # a plugin, or a budget
+        return " ".join(f"{key} {one}" for key, one in value.items())
+    return (", ".join(map(_shown, value)) or "none") if isinstance(value, list) else str(value)

@@ -30,6 +30,7 @@ from medfl_client.doctor.plan import (
     check_line,
     check_plan,
     check_plan_allowed,
+    check_plugins,
     check_room,
     check_some_approved,
     check_training_memory,
@@ -110,7 +111,7 @@ def _with_plan(folder: Path, site: SiteFile, plan_file: Path | None) -> list[Fin
     """Make the checks that depend on a plan: the one named, else the one approved last."""
     if plan_file is None:
         return _with_approved(folder, site)
-    first = examine({"plan": partial(check_plan, plan_file)})
+    first = examine({"plan": partial(check_plan, plan_file, site.policy)})
     if first[0].state == "fail":
         return first
     return first + examine(_plan_checks(folder, site, load_plan(plan_file)))
@@ -127,6 +128,7 @@ def _with_approved(folder: Path, site: SiteFile) -> list[Finding]:
 def _plan_checks(folder: Path, site: SiteFile, plan: Plan) -> dict[str, Check]:
     files = cache(partial(count_files, folder / site.data.folder))
     return {
+        **({"plugins": partial(check_plugins, plan, site.policy)} if plan.plugins else {}),
         "plan and policy": partial(check_plan_allowed, plan, site.policy),
         "approval": partial(check_approval, plan, site.policy, SiteFolder(folder).state, folder),
         "disk": lambda: check_room(folder, site.data, plan, files()),

@@ -10,7 +10,7 @@ from medfl_client.training.box_scores import count_boxes
 from medfl_common.files import write_atomic
 from medfl_common.metrics.box_counts import WITH, BoxCounts
 from medfl_common.metrics.box_estimates import class_scores
-from medfl_common.metrics.mask_estimates import case_digits
+from medfl_common.metrics.enough import case_digits
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 

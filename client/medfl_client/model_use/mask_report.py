@@ -8,8 +8,9 @@ from medfl_client.data.dataset import SiteData
 from medfl_client.model_use.kept_models import keep_model
 from medfl_client.training.mask_scores import count_masks
 from medfl_common.files import write_atomic
+from medfl_common.metrics.enough import case_digits
 from medfl_common.metrics.mask_counts import ABSENT, IN_TRUTH, MaskCounts
-from medfl_common.metrics.mask_estimates import IN_MM, case_digits, class_scores
+from medfl_common.metrics.mask_estimates import IN_MM, class_scores
 from medfl_common.models.network import Network
 from medfl_common.plan.plan import Plan
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import rule
+from medfl_client.config.rules import rule
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, budget, ledger, questions
 from medfl_client.egress import kept_reply as replies
@@ -21,10 +21,12 @@ from medfl_client.egress.guard import let_out, permit, refuse, release, sign
 from medfl_client.egress.message_entry import NOTHING, RELEASED, Sent, mb_sent
 from medfl_client.egress.model_step import check_step, keep_step
 from medfl_client.egress.patient_sets import FewApart
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_client.egress.privacy_ledger import check_statements
 from medfl_client.egress.questions import Entered
 from medfl_client.egress.told_flows import FEW, apart_from_told
 from medfl_client.task.farewell import farewell_in
+from medfl_client.task.graphs_here import have_graphs
 from medfl_client.task.keeping import keep_models
 from medfl_client.task.noise_at_site import noise_at
 from medfl_client.task.picture_alarm import try_to_read
@@ -126,6 +128,7 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
+    have_graphs(content, head.plan, site.state)
     _permit(head, site, session)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")
@@ -221,6 +224,8 @@ def _permit(task: TrainTask, site: Site, session: Session) -> None:
             check_statements(site.state)
         approvals.require(site.state, task.plan, site.policy)
         questions.check_head(task, site.name)
+    if task.plan.plugins:
+        allow_plugins(task.plan, site.policy)  # only now: the plan was approved
     permit_sum(task, site, session)
 
 

@@ -6,8 +6,8 @@ from medfl_client.config.site_file import Policy
 from medfl_client.egress.guard import why_no_scores
 from medfl_common.metrics.counts import auc
 from medfl_common.metrics.dense_counts import dense_scores, fewest_in, main_dense_score
-from medfl_common.metrics.enough import digits
-from medfl_common.metrics.mask_estimates import case_digits, of_cases
+from medfl_common.metrics.enough import case_digits, digits
+from medfl_common.metrics.mask_estimates import of_cases
 from medfl_common.ui.screen import in_words
 from medfl_common.wire.results import TrainResult, n_bytes
 from medfl_common.wire.secure_sum import MASKED

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import grid_sample
 
 from medfl_client.training.moved_boxes import moved_boxes
+from medfl_client.training.own_augmentations import changed_by_own
 from medfl_client.training.places import flat_grid, grid_of, has_own_grid
 from medfl_common.models.input_scale import BLACK, RANGE
 from medfl_common.plan.training import Augmentation
@@ -34,7 +35,8 @@ def augment(
 
     A volume (B, C, D, H, W) is changed in its planes, all of them alike, but for the changes that
     are about volumes. The draws come in one order: 8 numbers for each image, one for each that says
-    whether it is changed; of the changed ones the axes of a volume, the elastic grid, the noise.
+    whether it is changed; of the changed ones the axes of a volume, the elastic grid, the noise,
+    those of the plan's own augmentations.
     `aspect` is the depth of a volume in its width.
     """
     drawn = _drawn(pixels.shape, settings, generator, aspect)
@@ -114,6 +116,8 @@ def _changed(
     if settings.noise:
         grain = torch.randn(changed.shape, generator=generator)
         changed = changed + grain * (settings.noise * RANGE)
+    if settings.own:
+        changed = changed_by_own(changed, settings, generator)
     result = pixels.clone()  # keeps the layout in memory
     result[drawn.is_chosen] = changed
     return result

@@ -25,6 +25,7 @@ from medfl_client.training.layer_gradients import (
     weighted_sum,
 )
 from medfl_common.errors import ConfigError
+from medfl_common.models.graphs.network import GraphNetwork
 
 ImageLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # logits, targets -> (B,)
 MARGIN = 1e-3  # of the length allowed, left for what float32 rounds in the lengths
@@ -33,7 +34,8 @@ MARGIN = 1e-3  # of the length allowed, left for what float32 rounds in the leng
 class PatientClipping:
     """Adds up patients' clipped gradients, in float64, in as many parts as memory asks for.
 
-    The network works in evaluation mode: no layer joins the images of a batch, and none draws.
+    The network works in evaluation mode: no layer joins the images of a batch, and none draws. One
+    that came as data sees a patient at a time, since nobody has looked whether its layers do.
 
     Args:
         model: The network, or its head.
@@ -49,6 +51,8 @@ class PatientClipping:
         self.parameters = [p for layer in self._layers for p in _own(layer)]
         self.sums = [_wide_zeros(p) for p in self.parameters]
         self._passed: list[Passed] = []
+        # A network that came as data may join images, or not have them along a layer's first axis.
+        self._alone = any(isinstance(module, GraphNetwork) for module in model.modules())
         self._refuse_unknown()
 
     def __enter__(self) -> Self:
@@ -94,6 +98,10 @@ class PatientClipping:
         """
         if not len(n_images):
             return torch.zeros(0, device=inputs.device)
+        if self._alone and len(n_images) > 1:
+            parts = (torch.split(t, [*n_images]) for t in (inputs, targets))
+            each = zip(*parts, n_images, strict=True)
+            return torch.cat([self.add(x, y, [n], loss_of_each) for x, y, n in each])
         patients = sorted(range(len(n_images)), key=lambda i: n_images[i])
         rows = Rows(tuple(n_images[i] for i in patients))
         order = _images_in(patients, n_images).to(inputs.device)
@@ -110,7 +118,7 @@ class PatientClipping:
 
     @torch.no_grad()
     def _add(self, loss: torch.Tensor, rows: Rows) -> torch.Tensor:
-        self._check_passed()
+        self._check_passed(sum(rows.n_images))
         passed, self._passed = self._passed, []
         with torch.enable_grad():
             gradients = torch.autograd.grad(loss, [one.out for one in passed])
@@ -134,14 +142,16 @@ class PatientClipping:
         if torch.is_grad_enabled():
             self._passed.append(Passed.of(layer, given[0], out))
 
-    def _check_passed(self) -> None:
-        """Each layer was used once, and what it was given has not been written over since."""
+    def _check_passed(self, n_images: int) -> None:
+        """Each layer was used once, for each image alike, and nothing it was given was changed."""
         if len(self._passed) != len({id(one.layer) for one in self._passed}):
             raise self._refusal("uses a layer twice for an image")
         if {id(one.layer) for one in self._passed} != {id(layer) for layer in self._layers}:
             raise self._refusal("has a trained layer that it does not use")
         if any(one.given._version != one.version for one in self._passed):
             raise self._refusal("writes over what a layer was given")
+        if any(len(one.given) % n_images for one in self._passed):
+            raise self._refusal("has a layer that is not given as much of each image")
 
     def _refuse_unknown(self) -> None:
         known = {id(p) for layer in self._layers for p in _own(layer)}

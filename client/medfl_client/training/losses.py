@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 from medfl_client.training.box_losses import box_loss
 from medfl_client.training.class_balance import class_weights, weight_of
 from medfl_client.training.mask_losses import mask_loss
+from medfl_client.training.own_losses import MeanOfOwn
 from medfl_common.plan.plan import Plan
 
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]  # of what a network gives in training
@@ -28,8 +29,11 @@ def task_loss(plan: Plan) -> Loss:
 def training_loss(plan: Plan, targets: torch.Tensor) -> Loss:
     """Give the loss that is trained on: with the plan's class weights and label smoothing.
 
-    `targets` are the (N, K) of the site's training images, from which the weights follow.
+    A plan's own loss is that alone. `targets` are the (N, K) of the site's training images, from
+    which the weights follow.
     """
+    if plan.training.own_loss:
+        return MeanOfOwn(plan)
     if plan.task.is_dense:
         return mask_loss(plan) if plan.task.has_masks else box_loss(plan)
     is_weighted = plan.training.class_balance == "weights"
@@ -42,6 +46,8 @@ def each_image_loss(plan: Plan) -> Loss:
 
     Of several findings the mean over those that are known of the image.
     """
+    if plan.training.own_loss:
+        return MeanOfOwn(plan).of_each
     each = _of_each_class if plan.task.is_one_of_many else _of_each_finding
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -26,8 +26,7 @@ def mask_loss(plan: Plan) -> Callable[[Logits, torch.Tensor], torch.Tensor]:
     Of a list of levels, the finest first, each coarser one counts half as much as the one before;
     their weights add up to 1. Lee et al.: Deeply-Supervised Nets. AISTATS 2015.
     """
-    kind = "dice_ce" if plan.training.loss == "task" else plan.training.loss
-    of_cases = LOSSES[kind]
+    of_cases = LOSSES.get(str(plan.training.loss), _dice_and_cross_entropy)  # own: as in scores
 
     def loss(logits: Logits, masks: torch.Tensor) -> torch.Tensor:
         levels = [logits] if isinstance(logits, torch.Tensor) else [*logits]

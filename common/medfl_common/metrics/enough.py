@@ -6,6 +6,8 @@ FEWEST_IMAGES = 20  # from which scores may choose a round, a threshold or a tem
 FEWEST_OF_A_CLASS = 5  # images with a class or finding, and as many without it
 DIGITS = ((20, 1), (500, 2))  # (fewer images than, digits after the point); else MOST_DIGITS
 MOST_DIGITS = 3
+# The same for cases; a Dice differs less by case than a yes or no
+CASE_DIGITS = ((5, 1), (500, 2))
 ROUGH = ((0.1, 1), (0.001, 2))  # (binning error of at least, digits after the point)
 
 
@@ -21,3 +23,8 @@ def digits(n: int, bound: float = 0.0) -> int:
     by_images = next((most for fewest, most in DIGITS if n < fewest), MOST_DIGITS)
     by_bins = next((most for least, most in ROUGH if bound >= least), MOST_DIGITS)
     return min(by_images, by_bins)
+
+
+def case_digits(n: int) -> int:
+    """Count the digits after the point that n cases allow a Dice."""
+    return next((most for fewest, most in CASE_DIGITS if n < fewest), MOST_DIGITS)

@@ -38,15 +38,8 @@ IN_MM = ("hd95", "median_hd95")
 ROUNDED = 0.0005  # a mean leaves a hospital in thousandths
 FEWEST_BINS = 5  # with cases, from which joined bins give a median
 N_DRAWS = 500
-# (cases fewer than, digits after the point); a Dice differs less by case than a yes or no
-CASE_DIGITS = ((5, 1), (500, 2))
 FEWEST_OF_A_MEAN = 4  # cases, from which a mean has an interval
 FEWEST_CASES = 10  # from which scores may choose a round
-
-
-def case_digits(n: int) -> int:
-    """Count the digits after the point that n cases allow a Dice."""
-    return next((most for fewest, most in CASE_DIGITS if n < fewest), 3)
 
 
 def fewest_cases(counts: MaskCounts) -> int:

@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from medfl_common.errors import ConfigError
+from medfl_common.models.adapters import add_adapters
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network, PixelHead
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import GRAPH, ModelChoice
+from medfl_common.plan.own_parts import why_unseen
 from medfl_common.plan.plan import Plan
 from medfl_common.registry import Registry
 from medfl_common.seeds import derive_seed
@@ -49,10 +51,12 @@ class DenseBackbone:
 
 # (images, norm: own | batch | group | none, does it start from published weights?) -> a backbone
 Build = Callable[[Images, str, bool], Backbone]
-MODELS: Registry[Build] = Registry("model", "medfl_common.models")
+MODELS: Registry[Build] = Registry("model", "medfl_common.models", entry="network")
 # (images, the plan's choice, does its encoder start from published weights?) -> a backbone
 DenseBuild = Callable[[Images, ModelChoice, bool], DenseBackbone]
-DENSE: Registry[DenseBuild] = Registry("segmentation network", "medfl_common.models.dense")
+DENSE: Registry[DenseBuild] = Registry(
+    "segmentation network", "medfl_common.models.dense", entry="dense_network"
+)
 START_CHANCE = 0.01  # of a fresh detection: that a place is a box's centre
 START_SIDE = 1 / 8  # of its boxes, in sides of what the network looks at
 _ONE_AT_A_TIME = threading.Lock()
@@ -70,6 +74,7 @@ def build_model(plan: Plan) -> Network:
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
         network = _graph(plan) if plan.model.name == GRAPH else _built_in(plan)
+        add_adapters(network, plan.model)  # drawn last: the others' draws stay as they are
     freeze(network, plan.model, own_layers(plan))
     return network
 
@@ -158,11 +163,11 @@ def why_no_network(plan: Plan) -> str:
         return ""
     right, other = (DENSE, MODELS) if is_dense else (MODELS, DENSE)
     known = ", ".join(right.names())
-    if name in right.names():
+    if not why_unseen(right, name, plan):
         return ""
-    if name not in other.names():
+    if why_unseen(other, name, plan):
         kind = f"{plan.task.type} network" if is_dense else "model"
-        return f"unknown {kind} {name!r}; known: {known}"
+        return f"unknown {kind} {name!r}; known: {known}{right.offer_of(name)}"
     if is_dense:
         return (
             f"{name} answers for the whole image; for a {plan.task.type} name {known} (unet with "

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from torch import nn
 
 from medfl_common.errors import ConfigError
+from medfl_common.models.adapters import trained_in
 from medfl_common.models.network import Network
 from medfl_common.models.norms import is_norm
 from medfl_common.plan.algorithms import Layers
@@ -16,9 +17,7 @@ def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) 
 
     `own` are the layers that stay at their site.
     """
-    start = network.encoder
-    looking = [*network.get_submodule(start).named_modules(prefix=start)]
-    frozen = dict(looking[: _count_frozen(looking, network, choice)])
+    frozen = _frozen(network, choice, own)
     network.frozen = [*frozen.values()]
     for name, module in frozen.items():
         for parameter in module.parameters(recurse=False):
@@ -31,6 +30,18 @@ def freeze(network: Network, choice: ModelChoice, own: Collection[Layers] = ()) 
         for name, module in network.backbone.named_modules(prefix="backbone"):
             if is_norm(module) and name not in frozen:
                 network.parts |= dict.fromkeys(_own_tensors(name, module), "local")
+
+
+def _frozen(network: Network, choice: ModelChoice, own: Collection[Layers]) -> dict[str, nn.Module]:
+    """List the frozen modules by name; with adapters all but these, norms of a site's own too."""
+    if choice.adapters is None:
+        looking = [*network.get_submodule(network.encoder).named_modules(prefix=network.encoder)]
+        return dict(looking[: _count_frozen(looking, network, choice)])
+    trained = {id(layer) for layer in trained_in(network)}
+    if "norm" in own:
+        trained |= {id(module) for module in network.backbone.modules() if is_norm(module)}
+    named = network.backbone.named_modules(prefix="backbone")
+    return {name: module for name, module in named if id(module) not in trained}
 
 
 def _count_frozen(

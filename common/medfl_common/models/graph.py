@@ -81,6 +81,7 @@ def _why_unfit_logits(graph: Graph, plan: Plan, n: int) -> str:
     wishes = {
         "model.dropout": choice.dropout > 0,
         "model.freeze": choice.freeze != "none",
+        "model.adapters": choice.adapters is not None,
         "model.slices": choice.slices is not None,
         "a head of each site's own": "head" in own_layers(plan),
         "boxes": plan.task.has_boxes,

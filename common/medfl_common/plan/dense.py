@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medfl_common.parts.losses import BUILT_IN_LOSSES
+
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
     from medfl_common.plan.settings import Settings
 
+MASK_LOSSES = tuple(name for name in BUILT_IN_LOSSES if name != "task")
 MASK_METRICS = ("dice", "nsd", "hd95")  # of a segmentation; it has the loss, too
 BOX_METRICS = ("froc", "ap50")  # of a detection; it has the loss, too
 USUAL_METRIC = {"segmentation": "dice", "detection": "froc"}
@@ -34,10 +37,12 @@ def _why_unfit(plan: Plan) -> str:
         f"{a_task} is scored by {', '.join(own)} or loss, not by "
         f"evaluation.metric: {scoring.metric}": scoring.metric not in (*own, "loss"),
         f"{a_task} has no training.label_smoothing": training.label_smoothing > 0,
+        **_of_own_loss(plan),
         f"{a_task} has no training.class_balance: weights; use sampling"
         f"{', or the loss' if plan.task.has_masks else ''}": training.class_balance == "weights",
         f"{a_task} has no evaluation.feature_statistics": scoring.feature_statistics,
         f"{a_task} has no evaluation.membership": scoring.membership,
+        f"{a_task} has no evaluation.own_metrics yet": bool(scoring.own_metrics),
         f"{a_task} has no evaluation.subgroups yet": bool(scoring.subgroups),
         f"the candidates of a series have labels, not {label}: leave sample: candidate": (
             images.sample == "candidate"
@@ -49,6 +54,23 @@ def _why_unfit(plan: Plan) -> str:
         **(_of_boxes(plan) if plan.task.has_boxes else {}),
     }
     return next((reason for reason, is_so in reasons.items() if is_so), "")
+
+
+def _of_own_loss(plan: Plan) -> dict[str, bool]:
+    """Say which settings are of medfl's losses, where the plan has its own."""
+    training = plan.training
+    own = training.own_loss
+    return {
+        f"training.loss: {own} is a plan's own, which no training.label_smoothing goes with": (
+            bool(own) and training.label_smoothing > 0
+        ),
+        f"training.loss: {own} is a plan's own, which no class_balance: weights goes with": (
+            bool(own) and training.class_balance == "weights"
+        ),
+        f"training.loss: {own} sees the finest level; leave model.deep_supervision": (
+            bool(own) and plan.model.deep_supervision
+        ),
+    }
 
 
 def _of_boxes(plan: Plan) -> dict[str, bool]:
@@ -88,7 +110,7 @@ def _why_unfit_other(plan: Plan) -> str:
     model, dense = plan.model, "a segmentation or detection"
     metric = plan.evaluation.metric
     own = {
-        "training.loss": plan.training.loss != "task",
+        "training.loss": plan.training.loss in MASK_LOSSES,
         f"evaluation.metric: {metric}": metric in (*MASK_METRICS, *BOX_METRICS),
         "model.encoder": model.encoder is not None,
         "model.width": model.width is not None,
@@ -98,4 +120,5 @@ def _why_unfit_other(plan: Plan) -> str:
         "model.deep_supervision": model.deep_supervision,
     }
     found = next((key for key, is_so in own.items() if is_so), "")
-    return found and f"{found} belongs to {dense}"
+    others = (reason for reason, is_so in _of_own_loss(plan).items() if is_so)
+    return f"{found} belongs to {dense}" if found else next(others, "")

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from medfl_common.plan.primary import Primary
 from medfl_common.plan.settings import Name, Number, Settings
+from medfl_common.plan.training import OwnName
 
 Probability = Annotated[Number, Field(ge=0, le=1)]
 
@@ -51,6 +52,10 @@ class Evaluation(Settings):
         default=[], max_length=16
     )
     """How DICOM's Manufacturer begins, for the subgroup `manufacturer`; the rest are others."""
+
+    own_metrics: list[OwnName] = Field(default=[], max_length=16)
+    """Own metrics, of a plugin or a simulation's script. They are computed from the counts that
+    hospitals send anyway, where these are joined; nothing more leaves."""
 
     feature_statistics: bool = False
     """With the last scorings each site sends mean and covariance of its validation images' features

@@ -17,7 +17,10 @@ from medfl_common.plan.settings import Matching, Settings
 if TYPE_CHECKING:
     from medfl_common.plan.plan import Plan
 
-MOST_BYTES = 32_000_000  # of one file; a network of 1,300 operators takes 0.3 MB
+MOST_BYTES = 16_000_000  # of one file; a network of 1,300 operators takes 0.3 MB
+MOST_HERE = 256_000_000  # of all that a process has
+STATE = "state"  # of a site
+FOLDER = "graphs"  # of a run, of a site's state and of a model: each file under its hash
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
 
 _HERE: dict[str, bytes] = {}  # what this process has, by SHA-256
@@ -43,8 +46,17 @@ def put(data: bytes) -> str:
     """Keep a file's content in this process, and give its SHA-256."""
     sha256 = hashlib.sha256(data).hexdigest()
     with _LOCK:
+        _HERE.pop(sha256, None)
         _HERE[sha256] = data
+        while sum(map(len, _HERE.values())) > MOST_HERE:
+            _HERE.pop(next(iter(_HERE)))
     return sha256
+
+
+def here() -> list[bytes]:
+    """List what this process has, for another one."""
+    with _LOCK:
+        return [*_HERE.values()]
 
 
 def content(sha256: str) -> bytes:
@@ -54,7 +66,8 @@ def content(sha256: str) -> bytes:
     if found is None:
         raise ConfigError(
             f"the file with SHA-256 {sha256[:12]} that the plan names is not here",
-            todo="put the file that medfl-sim graph wrote beside the plan",
+            todo="put the file that medfl-sim graph wrote beside the plan; at a hospital it comes "
+            "with the first task of medfl-client run",
         )
     return found
 
@@ -65,28 +78,30 @@ def missing(plan: "Plan") -> list[GraphFile]:
         return [one for one in graph_files(plan) if one.sha256 not in _HERE]
 
 
-def take(plan: "Plan", beside: Path | None, kept: Path | None = None) -> None:
-    """Read what this process has not yet, where it is to be found.
+def take(plan: "Plan", folder: Path) -> None:
+    """Read what this process has not yet, where it may lie beside a plan's file.
 
-    Args:
-        plan: Whose files.
-        beside: The folder of the plan's file; a file there under the plan's name must be the one.
-        kept: A folder of files named by their hash, as a run and a site keep them.
+    That is a file under the plan's name, or one under its hash in `graphs`: of this folder, of the
+    one above, or of a site's state.
 
-    Raises ConfigError where a file beside the plan is another, or cannot be read.
+    Raises ConfigError where a file is another, or cannot be read.
     """
     for one in missing(plan):
-        path = None if kept is None else kept_as(kept, one.sha256)
-        if path is not None and path.exists():
-            _take(path, one)
-        elif beside is not None and (beside / one.file).exists():
-            _take(beside / one.file, one)
+        near = [kept_as(place, one.sha256) for place in places_by(folder)]
+        found = next((path for path in [folder / one.file, *near] if path.exists()), None)
+        if found is not None:
+            _take(found, one)
+
+
+def places_by(folder: Path) -> list[Path]:
+    """List where files may be kept by a folder that holds a plan's file."""
+    return [folder.joinpath(*parts) for parts in ((FOLDER,), ("..", FOLDER), (STATE, FOLDER))]
 
 
 def keep(plan: "Plan", folder: Path) -> None:
-    """Write the plan's files into a folder under their hashes; those that are there stay."""
+    """Write the plan's files into `graphs` of a folder; those that are there stay."""
     for one in graph_files(plan):
-        path = kept_as(folder, one.sha256)
+        path = kept_as(folder / FOLDER, one.sha256)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomic(path, content(one.sha256))

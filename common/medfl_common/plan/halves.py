@@ -53,8 +53,8 @@ def objectives() -> list[str]:
 def why_unknown(plan: Plan) -> str:
     """Say which half of the plan's algorithm there is not; empty: both are known."""
     strategy, objective, known = plan.federation.strategy, plan.training.objective, objectives()
-    if strategy not in ALGORITHMS.names():
-        return f"unknown strategy {strategy!r}; known: {', '.join(ALGORITHMS.names())}"
+    if not ALGORITHMS.has(strategy):
+        return ALGORITHMS.why_unknown(strategy)
     if objective is not None and objective not in known:
         return f"unknown objective {objective!r}; known: {', '.join(known)}"
     return ""

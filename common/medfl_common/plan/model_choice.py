@@ -26,6 +26,23 @@ class LastLayers(Settings):
     """How many convolutions and dense layers are trained, each with its norm layer."""
 
 
+class Adapters(Settings):
+    """Small matrices beside frozen layers; they and the head are all that is trained and sent."""
+
+    rank: int = Field(default=8, ge=1, le=256)
+    """Values that an adapter passes on; less than its layer has."""
+    where: Literal["attention", "dense", "all"] = "attention"
+    """Beside which layers before the head. `attention`: queries, keys, values and what follows
+    them; of a graph the dense layers whose names say so. `dense`: the other dense layers."""
+    alpha: Annotated[Number, Field(gt=0, le=1024)] = 16.0
+    """An adapter counts alpha / rank times; it scales the step, so other ranks keep the rate."""
+
+    def in_words(self) -> str:
+        """Say what is trained before the head."""
+        beside = {"attention": "attention", "dense": "dense", "all": "attention and dense"}
+        return f"adapters of rank {self.rank} beside its {beside[self.where]} layers"
+
+
 class ModelChoice(Settings):
     """Which network, and from which weights it starts."""
 
@@ -61,6 +78,9 @@ class ModelChoice(Settings):
     freeze: Literal["none", "all"] | LastLayers = "none"
     """What is not trained. `all`: everything but the head, which is always trained. Of a
     segmentation it is about the encoder alone."""
+    adapters: Adapters | None = None
+    """Train low-rank adapters and the head, and freeze the rest (Hu et al., ICLR 2022,
+    https://arxiv.org/abs/2106.09685): of a ViT less than 1 % travels each round."""
     slices: Literal["mean", "max"] | None = None
     """For a 2D network on volumes: how it joins the features of the slices."""
     norm_layers: Literal["shared", "local"] = "shared"
@@ -75,3 +95,21 @@ class ModelChoice(Settings):
         if self.name == GRAPH and not isinstance(self.weights, WeightsFile):
             raise ValueError("a graph starts from a file: set weights to {file, sha256}")
         return self
+
+    @model_validator(mode="after")
+    def _adapters_have_what_to_adapt(self) -> Self:
+        if self.adapters is not None and self.freeze != "none":
+            raise ValueError("model.adapters freezes all but adapters and head; leave model.freeze")
+        if self.adapters is not None and self.weights == "none":
+            raise ValueError(
+                "model.adapters leaves the network as it is, and with weights: none it has learnt "
+                "nothing; set model.weights to imagenet or a file"
+            )
+        return self
+
+    @property
+    def frozen(self) -> str:
+        """Say what is not trained, for tables."""
+        if self.adapters is None:
+            return str(self.freeze)
+        return f"all but {self.adapters.in_words()}"

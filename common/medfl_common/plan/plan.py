@@ -22,6 +22,8 @@ from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.noise_cost import why_too_dear
+from medfl_common.plan.own_parts import why_part_unknown
+from medfl_common.plan.plugins import Plugin
 from medfl_common.plan.primary import why_unfit_primary
 from medfl_common.plan.privacy import Privacy, why_unfit_privacy
 from medfl_common.plan.settings import Name, Settings, check, load
@@ -57,7 +59,11 @@ ADDED = (
     ("model", "deep_supervision"),
     ("model", "file"),
     ("model", "sha256"),
+    ("model", "adapters"),
     ("", "privacy"),
+    ("", "plugins"),
+    ("training.augmentation", "own"),
+    ("evaluation", "own_metrics"),
 )
 
 
@@ -86,6 +92,9 @@ class Plan(Settings):
     """Scoring, and which model is the result."""
     privacy: Privacy = Privacy()
     """What protects single patients and single hospitals."""
+    plugins: list[Plugin] = Field(default=[], max_length=16)
+    """Code that the plan needs and that each hospital's own IT has installed; it is never sent.
+    The hospital's policy lists what it allows."""
 
     @model_validator(mode="before")
     @classmethod
@@ -102,17 +111,23 @@ class Plan(Settings):
     def _sections_fit(self) -> Self:
         if self.model.slices is not None and self.images.dimensions == 2:
             raise ValueError("model.slices belongs to images.dimensions: 3")
-        checks = (
-            why_unknown, why_unfit, why_unfit_dense, why_unfit_primary, why_unfit_privacy,
-            why_too_dear,
-        )  # fmt: skip
-        if unfit := next((reason for check_ in checks if (reason := check_(self))), ""):
+        # What a plugin brings is not here before the hospital's policy let it be imported.
+        is_early = bool(self.plugins and why_part_unknown(self))
+        if not is_early and (unfit := self.why_unfit()):
             raise ValueError(unfit)
         if self.federation.participants and not self.federation.statistics:
             raise ValueError("federation.participants needs federation.statistics: true")
         if "manufacturer" in self.evaluation.subgroups and not self.evaluation.manufacturers:
             raise ValueError("the subgroup manufacturer needs evaluation.manufacturers")
         return self
+
+    def why_unfit(self) -> str:
+        """Say what the plan names that is not here, or what does not go together; else nothing."""
+        checks = (
+            why_part_unknown, why_unknown, why_unfit, why_unfit_dense, why_unfit_primary,
+            why_unfit_privacy, why_too_dear,
+        )  # fmt: skip
+        return next((reason for check_ in checks if (reason := check_(self))), "")
 
     def learning_rate(self, round_: int) -> float:
         """Give the learning rate of a round, counted from 1: warm-up, then the schedule.
@@ -159,7 +174,9 @@ class Plan(Settings):
     def _hashed_options(self) -> set[str]:
         """List the options that count: a new algorithm's are in its own plans' hashes alone."""
         every = [ALGORITHMS.get(name) for name in ALGORITHMS.names()]
-        counted = [*algorithms_of(self), *(a for a in every if a.in_every_hash)]
+        # An algorithm of a plugin has no options, so the hash is the same before it is imported.
+        own = algorithms_of(self) if ALGORITHMS.has(self.federation.strategy) else []
+        counted = [*own, *(a for a in every if a.in_every_hash)]
         return {key for a in counted for key in a.options.model_fields}
 
     @cached_property
@@ -177,15 +194,10 @@ def _drop_default(values: dict[str, Any], sections: list[str], key: str, plan: S
         del values[key]
 
 
-def load_plan(path: Path, graphs: Path | None = None) -> Plan:
-    """Read and check a plan file, and what it brings as data.
-
-    Args:
-        path: The file; what it brings lies beside it.
-        graphs: Or in this folder, under its hash, as a run or a site keeps it.
-    """
+def load_plan(path: Path) -> Plan:
+    """Read and check a plan file, and what it brings as data."""
     plan = load(Plan, path)
-    take(plan, path.parent, graphs)
+    take(plan, path.parent)
     return plan
 
 

@@ -4,7 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.plan.settings import Number, Settings
+from medfl_common.parts.losses import BUILT_IN_LOSSES, BuiltInLoss
+from medfl_common.plan.settings import Matching, Number, Settings
+
+OWN, OWN_IN_WORDS = r"[A-Za-z_][A-Za-z0-9_]{0,63}", "the name of a part, such as soft_f1"
+OwnName = Annotated[str, Matching(OWN, OWN_IN_WORDS)]
 
 
 class Augmentation(Settings):
@@ -31,6 +35,9 @@ class Augmentation(Settings):
     """Change contrast by up to this part; 0.2: between 0.8 and 1.2 times."""
     noise: Annotated[Number, Field(ge=0, le=0.5)] = 0.0
     """Add Gaussian noise of this standard deviation; from black to white is 1."""
+    own: list[OwnName] = Field(default=[], max_length=16)
+    """Own augmentations, of a plugin or a simulation's script, after the others and in this order.
+    Masks and boxes stay as they are: one that moves pixels is for other tasks."""
     share: Annotated[Number, Field(gt=0, le=1)] = 0.5
     """The part of the images that is changed, drawn anew each time; the others stay as they are,
     so the network is calibrated for unchanged images too."""
@@ -50,9 +57,9 @@ class Augmentation(Settings):
 
     def changes(self) -> dict[str, bool | float]:
         """Give the changes that are asked for, by name."""
-        others = {"share", "fill"}
+        others = {"share", "fill", "own"}
         found: dict[str, bool | float] = self.model_dump(exclude_defaults=True, exclude=others)
-        return found
+        return found | dict.fromkeys(self.own, True)
 
 
 class Schedule(Settings):
@@ -94,11 +101,12 @@ class Training(Settings):
     class_balance: Literal["none", "weights", "sampling"] = "none"
     """Makes up for a site's rare classes: a larger weight in the loss, or their images drawn more
     often. Both go with one over the class's share."""
-    loss: Literal["task", "dice_ce", "ce", "focal", "dice"] = "task"
+    loss: BuiltInLoss | OwnName = "task"
     """What a segmentation is trained on. `task`: dice_ce. `dice_ce`: Dice of each case, over the
     outlined classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss,
     gamma 2. `dice`: Dice of each case alone. Every case counts alike. A detection has a focal loss
-    of its heat-maps plus the error of log sides, other tasks cross-entropy: `task`."""
+    of its heat-maps plus the error of log sides, other tasks cross-entropy: `task`.
+    Another name is an own loss, of a plugin or a simulation's script."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
     clip_norm: Annotated[Number, Field(gt=0)] | None = None
@@ -122,6 +130,12 @@ class Training(Settings):
                 f"epochs is {self.epochs}; epochs_range says {fewest} to {most}, and holds it"
             )
         return self
+
+    @property
+    def own_loss(self) -> str:
+        """Name the plan's own loss; empty: it is one of medfl's."""
+        is_own = isinstance(self.loss, str) and self.loss not in BUILT_IN_LOSSES
+        return self.loss if is_own else ""
 
     @property
     def fewest_epochs(self) -> int:

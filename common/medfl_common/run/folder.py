@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from medfl_common.plan.graph_files import FOLDER
 from medfl_common.run.simulation_files import SimulationFiles
 
 
@@ -63,6 +64,11 @@ class RunFolder(SimulationFiles):
     def weights_file(self) -> Path:
         """The initial weights that came as a file, where the plan names one."""
         return self.path / "weights.safetensors"
+
+    @property
+    def graphs(self) -> Path:
+        """What the plan brings as data, each file under its hash."""
+        return self.path / FOLDER
 
     @property
     def initial_weights(self) -> Path:

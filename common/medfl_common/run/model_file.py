@@ -3,10 +3,11 @@
 DIR/model.safetensors  every weight
     plan.json          the plan, canonical
     reading.json       calibration and thresholds
+    graphs/            what the plan brings as data
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from medfl_common.metrics.feature_moments import FeatureMoments
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
 from medfl_common.models.weights import Weights, load_shared
+from medfl_common.plan.graph_files import keep, take
 from medfl_common.plan.plan import Plan, load_plan, plan_from_json
+from medfl_common.plugins.loading import admit
 from medfl_common.run.folder import RunFolder
 
 WEIGHTS, PLAN, READING = "model.safetensors", "plan.json", "reading.json"
@@ -93,12 +96,16 @@ def save_model(folder: Path, plan: Plan, weights: Weights, reading: Reading) -> 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomic(folder / WEIGHTS, save(weights))
     write_atomic(folder / PLAN, plan.canonical().encode())
+    keep(plan, folder)
     write_atomic(folder / READING, json.dumps(asdict(reading), indent=1).encode())
 
 
-def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
+def load_model(
+    folder: Path, allow: Callable[[Plan], None] = admit
+) -> tuple[Plan, Network, Reading]:
     """Read the folder of a model or of a finished study into a network that only scores.
 
+    `allow` imports the plan's plugins; at a hospital it asks the policy first.
     Raises ConfigError if the folder holds no model, or another than its plan's.
     """
     if not (folder / WEIGHTS).exists():
@@ -113,6 +120,8 @@ def load_model(folder: Path) -> tuple[Plan, Network, Reading]:
         if has_canonical
         else load_plan(RunFolder(folder).plan_file)
     )
+    allow(plan)
+    take(plan, folder)
     model = build_model(plan)
     try:
         load_shared(model, load((folder / WEIGHTS).read_bytes()))

@@ -14,6 +14,7 @@ from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights
 from medfl_common.plan.plan import Plan, plan_from_json
 from medfl_common.wire.digest import task_digest
+from medfl_common.wire.graphs import GRAPHS, pack_graphs
 from medfl_common.wire.protocol import PROTOCOL, RUN
 from medfl_common.wire.secure_sum import LISTED, SUM, SumOrder, pack_order, read_order
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
@@ -70,8 +71,17 @@ def encode_task(
     weights: ArrayRecord | None = None,
     start: ArrayRecord | None = None,
     server_state: ArrayRecord | None = None,
+    has_graphs: bool = False,
 ) -> RecordDict:
-    """Write a task as records; the last three may hold the task's already packed."""
+    """Write a task as records.
+
+    Args:
+        task: What is asked.
+        weights: The task's, packed already; so are the next two.
+        start: What is sent once.
+        server_state: What the strategy keeps.
+        has_graphs: Whether what the plan brings as data goes along.
+    """
     config: dict[str, int | str] = {
         "protocol": PROTOCOL,
         "kind": task.kind,
@@ -91,6 +101,8 @@ def encode_task(
         server_state = pack_weights(task.server_state, task.plan)
     if server_state is not None:
         content["told"] = server_state
+    if has_graphs:
+        content[GRAPHS] = pack_graphs(task.plan)
     if task.sum is not None:
         content[SUM] = pack_order(task.kind, task.sum)
     return content
@@ -169,7 +181,7 @@ def asked_sha256(content: RecordDict) -> dict[str, str]:
 
 def question_sha256(content: RecordDict) -> str:
     """SHA-256 of all that a task asks; what is sent once may come with it again, or not."""
-    return task_digest(content, but=("start",))
+    return task_digest(content, but=("start", GRAPHS))
 
 
 def _typed(config: ConfigRecord, key: str, kind: type[Value]) -> Value:

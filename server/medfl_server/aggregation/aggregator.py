@@ -8,12 +8,14 @@ from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import Json
 from medfl_common.models.norms import is_statistic
 from medfl_common.models.weights import Weights, is_finite
+from medfl_common.parts.rules import RULES
 from medfl_common.plan.federation import Federation
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.results import TrainResult
 from medfl_server.aggregation.batchnorm import PooledStatistics
 from medfl_server.aggregation.outliers import Comparison
+from medfl_server.aggregation.own_rule import OwnAggregation
 from medfl_server.aggregation.strategies import (
     STRATEGIES,
     Aggregation,
@@ -36,7 +38,10 @@ def needs(federation: Federation) -> int:
 
 def aggregation_of(context: AggregationContext) -> Aggregation:
     """Make one round of the plan's strategy; raises ConfigError where it is unknown."""
-    return STRATEGIES.get(at_coordinator(context.federation).name)(context)
+    name = at_coordinator(context.federation).name
+    if RULES.has(name):
+        return OwnAggregation(name, RULES.get(name))
+    return STRATEGIES.get(name)(context)
 
 
 def n_asked(federation: Federation, n_sites: int) -> int:

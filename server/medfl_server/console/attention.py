@@ -70,7 +70,7 @@ def _row(state: State, name: str) -> Row:
 
 def _there(state: State, facts: SiteFacts) -> str:
     if facts.score is not None:
-        return "none" if facts.score.value is None else f"{facts.score.value:.3f}"
+        return "none" if facts.score.value is None else facts.score.written
     if state.plan.privacy.secure_sum is not None:
         return "told together"
     return "kept back" if state.facts.last is not None and facts.n_images else ""
@@ -107,7 +107,7 @@ def needs(state: State, folder: str) -> list[Need]:
 
     Args:
         state: The study.
-        folder: Its directory, as a command takes it.
+        folder: Its directory's name; all who look see it.
     """
     compare = "Compare its fingerprint by telephone, and admit it."
     asking = [Need(name, "asks to join", compare, "invitations") for name in state.asks]

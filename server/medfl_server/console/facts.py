@@ -25,7 +25,7 @@ from medfl_common.run.following import NewLines
 from medfl_common.run.log import damaged
 from medfl_server.console.happened import Happened, happened
 from medfl_server.console.scores import Score, main_score, model_round, scores_of
-from medfl_server.console.thinned import Curves
+from medfl_server.console.thinned import ALL, Curves
 
 MOST_ROUNDS, MOST_EVENTS, MOST_TIMES = 40, 60, 9
 
@@ -151,6 +151,9 @@ class StudyFacts:
         newest = self.loss.all.newest
         if newest is not None and x <= newest[0]:
             return  # the result is an earlier round's model, scored once more
+        places = {name: one.places for name, one in found.sites.items()}
+        for curves in (self.value, self.loss):
+            curves.round_to({**places, ALL: found.whole.places})
         values = {name: one.value for name, one in found.sites.items() if one.value is not None}
         self.value.add(x, found.whole.value, values)
         self.loss.add(x, found.whole.loss, {name: one.loss for name, one in found.sites.items()})

@@ -1,8 +1,8 @@
 """The pages that follow: all studies, and one study. Parts are drawn once for all who look."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ from medfl_common.console.live import Live
 from medfl_common.errors import MedflError
 from medfl_common.run.folder import RunFolder
 from medfl_server.console.attention import needs, rows
+from medfl_server.console.long_table import MOST_WHOLE, LongTable
 from medfl_server.console.state import Followed, State, mark
 from medfl_server.console.svg import N_LOOKS, curve_svg, sample_svg, strip_svg
-from medfl_server.console.thinned import Curves
+from medfl_server.console.thinned import ALL, Curves
 from medfl_server.console.words import answer
 from medfl_server.study.coordinator import studies_below
 
-MOST_ROWS, MOST_WHOLE = 60, 20  # hospitals shown; hospitals up to which a table is sent whole
+MOST_ROWS, MOST_STUDIES = 60, 100  # hospitals and studies shown as rows
 MOST_NEEDS = 8
 MOST_IN_TABLE = 12  # rounds of a curve that its table shows
 WORST = ("bad", "", "good")  # looks, as the list of studies has them
 
 Render = Callable[..., str]
+Seen = tuple[Followed, Hashable]
 
 
 class Studies:
@@ -39,6 +41,9 @@ class Studies:
         self._lock = threading.Lock()  # pages, events and forms ask at once
         self._known: dict[str, Followed] = {}  # replaced whole, never changed
         self._live: dict[str, Live] = {}
+        self._looked: dict[str, Seen] = {}  # by the last stamp
+        self._summed: dict[str, tuple[Seen, dict[str, Any]]] = {}  # rows, and what they are of
+        self._table = LongTable("studies")
         self.live = Live(self._stamp, self._list)
 
     def names(self) -> list[str]:
@@ -77,12 +82,26 @@ class Studies:
         return dict.fromkeys(is_study)
 
     def _stamp(self) -> Hashable:
-        return tuple((name, one.stamp()) for name, one in sorted(self._now().items()))
+        self._looked = {name: (one, one.stamp()) for name, one in sorted(self._now().items())}
+        return tuple(self._looked.items())
 
     def _list(self) -> dict[str, str]:
-        found = [_summary(name, one) for name, one in self._now().items()]
+        """Draw the list; a study whose files stand still is not counted again."""
+        known, unseen = self._summed, (None, None)
+        self._summed = {
+            name: (seen, row if before == seen and row else _summary(name, seen[0]))
+            for name, seen in self._looked.items()
+            for before, row in [known.get(name, unseen)]
+        }
+        found = [row for _, row in self._summed.values()]
         found.sort(key=lambda row: (WORST.index(row["look"]), -row["n_needs"], row["name"]))
-        return {"studies": self._render("studies_part.html.j2", rows=found)}
+        cells = [self._render("study_row_part.html.j2", row=row) for row in found[:MOST_STUDIES]]
+        more = sorted(row["name"] for row in found[MOST_STUDIES:])
+
+        def frame(drawn: Sequence[str]) -> str:
+            return self._render("studies_part.html.j2", rows=drawn, more=more)
+
+        return self._table.parts(cells, len(found) > MOST_WHOLE, frame)
 
 
 def _free(name: str, taken: dict[str, Followed]) -> str:
@@ -98,10 +117,11 @@ def _summary(name: str, one: Followed) -> dict[str, Any]:
         try:
             state = one.state()
         except (MedflError, OSError) as error:
-            what = error.what if isinstance(error, MedflError) else "its files cannot be read"
+            told = error if isinstance(error, MedflError) else None
+            what = one.placed(told.what) if told else "its files cannot be read"
             head = "Cannot be opened."
             return {"name": name, "head": head, "rest": what, "look": "bad", "n_needs": 1}
-        said, n_needs = answer(state), len(needs(state, str(one.folder)))
+        said, n_needs = answer(state), len(needs(state, one.name))
         made, n_rounds = state.facts.n_made, state.n_rounds
     return {
         "name": name, "head": said.head, "rest": said.rest, "look": said.look, "n_needs": n_needs,
@@ -122,7 +142,7 @@ class StudyParts:
     name: str
     followed: Followed
     render: Render
-    n_rows: int = 0  # single rows that a page may show
+    table: LongTable = field(default_factory=lambda: LongTable("hospitals"))
 
     def __call__(self) -> dict[str, str]:
         """Draw all parts; a study that cannot be opened says why."""
@@ -131,13 +151,13 @@ class StudyParts:
                 state = self.followed.state()
             except (MedflError, OSError) as error:
                 told = error if isinstance(error, MedflError) else None
-                html = self.render("broken_part.html.j2", error=told)
+                placed = self.followed.placed
+                html = self.render("broken_part.html.j2", error=told, placed=placed)
                 return {"answer": html, "needs": "", "hospitals": "", "curves": "", "log": ""}
             return self._drawn(state)
 
     def _drawn(self, state: State) -> dict[str, str]:
-        facts, folder = state.facts, str(self.followed.folder)
-        wanted = needs(state, folder)
+        facts, wanted = state.facts, needs(state, self.followed.name)
         parts = {
             "answer": self.render("answer_part.html.j2", said=answer(state), state=state),
             "needs": self.render(
@@ -150,7 +170,7 @@ class StudyParts:
         return parts | self._hospitals(state)
 
     def _hospitals(self, state: State) -> dict[str, str]:
-        """Draw the table whole, or above MOST_WHOLE hospitals each row as a part of its own."""
+        """Draw the table of hospitals."""
         found = rows(state)
         shown, title = found[:MOST_ROWS], state.facts.title
         cells = [
@@ -158,24 +178,11 @@ class StudyParts:
             for row in shown
         ]
         values = {"title": title, "n": len(shown), "n_more": len(found) - len(shown)}
-        if len(found) <= MOST_WHOLE and not self.n_rows:
-            whole = [Markup(one) for one in cells]  # noqa: S704
-            return {"hospitals": self.render("hospitals_part.html.j2", rows=whole, **values)}
-        self.n_rows = max(self.n_rows, len(shown))
-        cells += [""] * (self.n_rows - len(cells))
-        frame = self.render("hospitals_part.html.j2", rows=[""] * self.n_rows, **values)
-        # A row that is sent with a new frame has to be new, too.
-        of = f"<!-- {values['n_more']} {self.n_rows} -->"
-        return {"hospitals": frame} | {f"row-{i}": f"{html}{of}" for i, html in enumerate(cells)}
 
+        def frame(drawn: Sequence[str]) -> str:
+            return self.render("hospitals_part.html.j2", rows=drawn, **values)
 
-def with_rows(parts: Mapping[str, str]) -> Markup:
-    """Give the table of hospitals whole, for a page that is opened."""
-    whole = "".join(parts["hospitals"])  # a str, whose `replace` escapes nothing
-    for name, html in parts.items():
-        if name.startswith("row-"):
-            whole = whole.replace(f'<tr id="{name}"></tr>', f'<tr id="{name}">{"".join(html)}</tr>')
-    return Markup(whole)  # noqa: S704
+        return self.table.parts(cells, len(found) > MOST_WHOLE, frame)
 
 
 def _figures(state: State) -> list[dict[str, Any]]:
@@ -212,6 +219,6 @@ def _table(curves: Curves) -> list[tuple[int, str, str, str]]:
     rows = []
     for x, y in chosen:
         edges = quantiles.get(x)
-        low, high = ("", "") if edges is None else (f"{edges[0]:.3f}", f"{edges[-1]:.3f}")
-        rows.append((x, f"{y:.3f}", low, high))
+        low, high = ("", "") if edges is None else (curves.edge(edges[0]), curves.edge(edges[-1]))
+        rows.append((x, curves.written(y, ALL), low, high))
     return rows

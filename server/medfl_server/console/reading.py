@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from medfl_common.console.doors import Visitor
 from medfl_common.console.offered import Args, Download, Page
+from medfl_common.errors import MedflError, RunError
 from medfl_common.ops.invitation import SUFFIX
 from medfl_common.plan.differences import differences
 from medfl_common.run.folder import RunFolder
@@ -69,8 +71,7 @@ class Reading:
 
     def roster(self, args: Args, visitor: Visitor) -> Mapping[str, Any]:
         """Show the hospitals, with fingerprints to compare by telephone."""
-        folder = self._studies.followed(args["study"]).folder
-        open_study(folder)
+        folder = self._opened(args["study"])
         compared, heard = read_comparisons(folder), read_ledgers(folder)
         rows = [
             {
@@ -84,8 +85,7 @@ class Reading:
 
     def invitations(self, args: Args, visitor: Visitor) -> Mapping[str, Any]:
         """Show who was invited; those who ask first."""
-        folder = self._studies.followed(args["study"]).folder
-        open_study(folder)
+        folder = self._opened(args["study"])
         enrolled = read_roster(folder)
         found = sorted(states(folder), key=lambda pair: pair[1] != "asks")
         rows = [
@@ -119,9 +119,19 @@ class Reading:
         return {**args, "name": file.name, "suffix": SUFFIX}
 
     def invitation(self, args: Args, visitor: Visitor) -> tuple[bytes, str, str]:
-        """Give an invitation's file, once."""
+        """Give an invitation's file to who made it, for a quarter of an hour."""
         file = self._acts.files.get(args["file"], visitor.who)
         return file.content, "application/octet-stream", f"{file.name}{SUFFIX}"
+
+    def _opened(self, study: str) -> Path:
+        """Give a study's directory; RunError, naming no place of the machine, where it is none."""
+        one = self._studies.followed(study)
+        try:
+            open_study(one.folder)
+        except MedflError as error:
+            what, todo, data = map(one.placed, (error.what, error.todo, error.data))
+            raise RunError(what, todo=todo, data=data) from None
+        return one.folder
 
     def _reader(self, place: str) -> Any:
         def read(args: Args, visitor: Visitor) -> tuple[bytes, str, str]:

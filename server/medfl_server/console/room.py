@@ -13,7 +13,8 @@ from medfl_common.console.offered import Args, Page
 from medfl_common.errors import MedflError
 from medfl_common.files import Json
 from medfl_server.console.acts import Acts
-from medfl_server.console.pages import Studies, with_rows
+from medfl_server.console.long_table import with_rows
+from medfl_server.console.pages import Studies
 from medfl_server.console.reading import Reading
 
 HERE = Path(__file__).parent

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from medfl_common.metrics.enough import case_digits, digits
 from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked, RoundMade
 
@@ -14,6 +15,12 @@ class Score(NamedTuple):
     n: int  # images
     loss: float
     value: float | None  # of the study's main score
+    places: int = 3  # digits after the point that n images allow
+
+    @property
+    def written(self) -> str:
+        """Write the main score with the digits that its images allow."""
+        return "no value" if self.value is None else f"{self.value:.{self.places}f}"
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,15 @@ def model_round(event: Asked) -> int:
 
 
 def _score(told: Mapping[str, Any], key: str) -> Score:
-    return Score(told["n"], told["loss"], told.get(key))
+    n = told["n"]
+    return Score(n, told["loss"], told.get(key), (digits if key == "auc" else case_digits)(n))
 
 
 def _counted(event: Asked) -> Scores:
     from medfl_common.metrics.counts import ScoreCounts, auc, merge
 
     def score(counts: ScoreCounts) -> Score:
-        return Score(counts.n, counts.loss, auc(counts) if counts.n else None)
+        return Score(counts.n, counts.loss, auc(counts) if counts.n else None, digits(counts.n))
 
     if event.pooled is not None:
         pooled = event.pooled.score_counts

@@ -73,6 +73,17 @@ class Followed:
         self._plan_seen: Hashable = object()
         self._facts: StudyFacts | None = None
 
+    @property
+    def name(self) -> str:
+        """Give the directory's name: where it is on the machine is for who runs commands there."""
+        return self.folder.resolve().name
+
+    def placed(self, text: str) -> str:
+        """Write a text with files named by their place in the directory, not on the machine."""
+        for place in dict.fromkeys((self.folder.resolve(), self.folder)):
+            text = text.replace(f"{place}/", "").replace(str(place), self.name)
+        return text
+
     def stamp(self) -> Hashable:
         """Give what changes when the study may look different: sizes and times of files."""
         files = self.files
@@ -92,7 +103,7 @@ class Followed:
             except (KeyError, TypeError, ValueError, AttributeError):
                 raise RunError(
                     "a file of this study is damaged",
-                    todo=f"medfl-server doctor {self.folder.name} says which",
+                    todo=f"medfl-server doctor {self.name} says which",
                 ) from None
 
     def _pid(self) -> str:

@@ -6,7 +6,7 @@ The looks are classes of `console.css`. A curve costs as many operations as it h
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from medfl_server.console.thinned import Curves, Quantiles, Thinned
+from medfl_server.console.thinned import ALL, Curves, Quantiles, Thinned
 
 W, H, LEFT, RIGHT, TOP, BOTTOM = 560, 250, 48, 12, 10, 38
 N_LOOKS = 6  # of lines, by colour and dash
@@ -54,11 +54,12 @@ def curve_svg(
         ]
     else:
         parts += [
-            _line(line, x_at, y_at, f"l{i % N_LOOKS}", name)
+            _line(line, x_at, y_at, f"l{i % N_LOOKS}", _said(curves, line, name, name))
             for i, (name, line) in enumerate(curves.sites.items())
         ]
     if curves.all.newest is not None:
-        parts.append(_line(curves.all, x_at, y_at, "bold", "all together"))
+        all_together = _said(curves, curves.all, ALL, "all together")
+        parts.append(_line(curves.all, x_at, y_at, "bold", all_together))
     label = escape(in_words(curves, title))
     return f'<svg viewBox="0 0 {W} {H}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
@@ -69,7 +70,8 @@ def in_words(curves: Curves, title: str) -> str:
     if not points:
         return f"{title} of single hospitals over rounds"
     (begin, first), (end, last) = points[0], points[-1]
-    ends = f"{first:.3f} after round {begin}, {last:.3f} after round {end}"
+    before, now = (curves.written(value, ALL) for value in (first, last))
+    ends = f"{before} after round {begin}, {now} after round {end}"
     return f"{title} of all hospitals together: {ends}"
 
 
@@ -91,12 +93,17 @@ def _axes(x_at: At, y_at: At, last: int, lowest: float, highest: float) -> Itera
     yield f'<text x="{(W + LEFT) / 2:.0f}" y="{H - 4}" text-anchor="middle">rounds made</text>'
 
 
-def _line(line: Thinned[float], x_at: At, y_at: At, look: str, name: str) -> str:
+def _said(curves: Curves, line: Thinned[float], name: str, called: str) -> str:
+    x, y = line.points[-1]
+    return f"{called}: {curves.written(y, name)} after round {x}"
+
+
+def _line(line: Thinned[float], x_at: At, y_at: At, look: str, said: str) -> str:
     points = line.points
     x, y = points[-1]
     path = "L".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in points)
     return (
-        f'<g class="line {look}"><title>{escape(name)}: {y:.3f} after round {x}</title>'
+        f'<g class="line {look}"><title>{escape(said)}</title>'
         f'<path d="M{path}"/><circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3.2"/></g>'
     )
 

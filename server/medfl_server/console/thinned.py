@@ -1,10 +1,11 @@
 """Curves over rounds, of bounded length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 MOST_POINTS = 400
+ALL = ""  # of all sites together
 MOST_LINES = 8  # of single sites; of more their quantiles are drawn
 PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the sites that are below each of a round's quantiles
 
@@ -44,6 +45,7 @@ class Curves:
         self.sites: dict[str, Thinned[float]] = {}
         self.quantiles: Thinned[Quantiles] = Thinned()
         self._names: set[str] = set()
+        self._places: dict[str, int] = {}  # digits after the point; ALL: of all sites together
 
     @property
     def n_sites(self) -> int:
@@ -54,6 +56,19 @@ class Curves:
     def is_many(self) -> bool:
         """Say whether the sites are too many for a line each."""
         return len(self._names) > MOST_LINES
+
+    def round_to(self, places: Mapping[str, int]) -> None:
+        """Note how many digits after the point the images of each site, and of ALL, allow."""
+        self._places |= places
+
+    def written(self, value: float, name: str) -> str:
+        """Write a value of a site, or of ALL, with the digits that its images allow."""
+        return f"{value:.{self._places.get(name, 3)}f}"
+
+    def edge(self, value: float) -> str:
+        """Write a quantile of the sites, with the digits that the smallest allows."""
+        fewest = min((n for name, n in self._places.items() if name != ALL), default=3)
+        return f"{value:.{fewest}f}"
 
     def add(self, x: int, whole: float | None, sites: dict[str, float]) -> None:
         """Take the values of one model."""

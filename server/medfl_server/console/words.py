@@ -18,6 +18,7 @@ QUESTIONS = {
     "evaluate": "the hospitals score the model",
     "test": "the hospitals score the result on test patients",
 }
+SCORINGS = ("evaluate", "test")  # the questions whose round is that of the model
 
 
 class Answer(NamedTuple):
@@ -34,20 +35,20 @@ def answer(state: State) -> Answer:
     """Say how a study is going."""
     made, n_rounds = state.facts.n_made, state.n_rounds
     score, left = _score_in_words(state), _left(state)
+    so_far = f"{made} of {n_rounds} rounds are made.{_ends(state)}"
     resting = {
         "finished": lambda: _finished(state),
         "paused": lambda: Answer(
             "Paused.",
-            f"The study is {state.wish}. {made} of {n_rounds} rounds are made."
-            f"{_ends(state)} {score}",
+            f"The study is {state.wish}. {so_far} {score}",
         ),
         "new": lambda: Answer(
             "Not started yet.",
-            f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.",
+            f"{_n(len(state.roster))} enrolled; the plan has {n_rounds} rounds.{_ends(state)}",
         ),
         "halted": lambda: _halted(state, score),
-        "starting": lambda: Answer("Starting.", f"{made} of {n_rounds} rounds are made. {score}"),
-        "rests": lambda: Answer("Paused.", f"{made} of {n_rounds} rounds are made. {score}"),
+        "starting": lambda: Answer("Starting.", f"{so_far} {score}"),
+        "rests": lambda: Answer("Paused.", f"{so_far} {score}"),
         "ends": lambda: Answer("Ending.", f"No round follows; the result is scored. {score}"),
     }  # fmt: skip
     if state.word in resting:
@@ -57,7 +58,7 @@ def answer(state: State) -> Answer:
     if state.word == "waits":
         return _waits(state, moment)
     wish = (" It rests after this round." if state.wish else "") + _ends(state)
-    return _works(moment, n_rounds)._replace(rest=f"{score}{left}{wish}")
+    return _works(state, moment)._replace(rest=f"{score}{left}{wish}")
 
 
 def _halted(state: State, score: str) -> Answer:
@@ -78,11 +79,13 @@ def _ends(state: State) -> str:
     return f" It is {state.ends}." if state.ends else ""
 
 
-def _works(moment: Moment, n_rounds: int) -> Answer:
+def _works(state: State, moment: Moment) -> Answer:
     n, n_in = len(moment.sites), len(moment.names("answered"))
     what = QUESTIONS.get(moment.kind, "")
-    head = f"Round {moment.round} of {n_rounds}: "
-    head = f"After round {moment.round}, {what}: " if what else head
+    head = f"Round {moment.round} of {state.n_rounds}: "
+    # Those between rounds have no round in the file, or the number of a sum.
+    after = moment.round if moment.kind in SCORINGS else state.facts.n_made
+    head = f"{f'After round {after}' if after else 'Before round 1'}, {what}: " if what else head
     head += f"{n_in} of {n} hospitals answered."
     waited = moment.names("asked", "waiting", "late")
     return Answer(head, since=moment.since if waited else 0.0, waited=listed(waited, 3))
@@ -93,7 +96,8 @@ def _waits(state: State, moment: Moment) -> Answer:
     needed = "" if moment.quorum is None else f"; {moment.quorum} are needed"
     away = moment.names("away")
     head = f"Round {made + 1} of {state.n_rounds} waits for hospitals: {n_here} connected{needed}."
-    return Answer(head, _score_in_words(state), "", moment.since if away else 0.0, listed(away, 3))
+    told = f"{_score_in_words(state)}{_ends(state)}"
+    return Answer(head, told, "", moment.since if away else 0.0, listed(away, 3))
 
 
 def _finished(state: State) -> Answer:
@@ -115,14 +119,13 @@ def _score_in_words(state: State) -> str:
     first = facts.first
     text = f"{_of(facts.last, facts.title)} on held-out patients"
     if first is not None and first is not facts.last and first.value is not None:
-        text += f" (before training {first.value:.3f})"
+        text += f" (before training {first.written})"
     noise = ", with noise added on purpose" if state.plan.privacy.noise is not None else ""
     return f"The common model has {text}{noise}."
 
 
 def _of(score: Score, title: str) -> str:
-    value = "no value" if score.value is None else f"{score.value:.3f}"
-    return f"{title} {value} on {score.n:,} images"
+    return f"{title} {score.written} on {score.n:,} images"
 
 
 def _left(state: State) -> str:

@@ -2,20 +2,18 @@
 
 import json
 import shutil
-import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import file_digest
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load
 
 from medfl_common import __version__
-from medfl_common.errors import ConfigError, RunError
+from medfl_common.errors import ConfigError
 from medfl_common.files import Json, write_atomic
-from medfl_common.models.input_scale import IN_WORDS
-from medfl_common.models.network import Network
+from medfl_common.models.input_scale import BLACK, IN_WORDS, RANGE
 from medfl_common.plan.dense import FROM_SCORE, WINDOW_OVERLAP, WINDOW_SPREAD
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.plan import Plan, load_plan
@@ -23,14 +21,16 @@ from medfl_common.run.checkpoint import find_round, no_round
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.model_file import PLAN, READING, WEIGHTS, Reading, load_model, save_model
 from medfl_server.export.boxes import output_of_boxes
+from medfl_server.export.forms import ONNX, PT2, write_form
 
-TOLERANCE = 1e-3  # largest difference of logits from torch's, of about 1
-TOLERANCE_OF_MAPS = 1e-4  # the same where each pixel or voxel has its own
-SIZES = (1, 3)  # images at a time in the parity check
-Run = Callable[[torch.Tensor], torch.Tensor]
+FACTS = "preprocessing.json"
+OWN_USE = (
+    f"{PT2} is for your own use: a .pt2 may run code when it is loaded. Load only your own; "
+    "hospitals never get one"
+)
 
 
-def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
+def export(run: Path, out: Path, onnx: bool, pt2: bool) -> list[str]:
     """Write weights, plan, `preprocessing.json` and the requested formats; report the files.
 
     Raises RunError if an exported model does not give torch's logits, ConfigError if a package is
@@ -48,15 +48,20 @@ def export(run: Path, out: Path, onnx: bool, torchscript: bool) -> list[str]:
         if (run / name).resolve() != (out / name).resolve():
             shutil.copyfile(run / name, out / name)
     parity: dict[str, float] = {}
-    if onnx:
-        parity["model.onnx"] = _check(model, plan, _write_onnx(model, plan, out / "model.onnx"))
-    if torchscript:
-        parity["model.pt"] = _check(model, plan, _write_script(model, plan, out / "model.pt"))
-    facts = json.dumps(preprocessing(plan, reading, parity), indent=1)
-    write_atomic(out / "preprocessing.json", facts.encode())
+    for name in (ONNX,) * onnx + (PT2,) * pt2:
+        parity[name] = write_form(name, model, plan, out / name)
+    hashes = {name: _sha256(out / name) for name in (WEIGHTS, PLAN, READING, *parity)}
+    facts = json.dumps(preprocessing(plan, reading, parity, hashes), indent=1)
+    write_atomic(out / FACTS, facts.encode())
     said = [f"{n}: logits within {d:.1e} of torch's" for n, d in parity.items()]
+    said += [OWN_USE] if pt2 else []
     said.append(_features_in_words(reading))
-    return [*said, f"how to feed it, and what its scores mean: {out / 'preprocessing.json'}"]
+    return [*said, f"how to feed it, and what its scores mean: {out / FACTS}"]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _features_in_words(reading: Reading) -> str:
@@ -84,11 +89,21 @@ def write_round(run: Path, round_: int, out: Path) -> None:
     save_model(out, plan, weights, Reading(plan.evaluation.threshold))
 
 
-def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dict[str, Json]:
-    """Describe input and output so that another program can do the same."""
+def preprocessing(
+    plan: Plan, reading: Reading, parity: Mapping[str, float], hashes: Mapping[str, str]
+) -> dict[str, Json]:
+    """Describe input and output so that another program can do the same.
+
+    Args:
+        plan: What was trained.
+        reading: What the scores mean.
+        parity: File -> largest difference of its logits from torch's.
+        hashes: File -> its SHA-256.
+    """
     images = plan.images
     return {
         "medfl": __version__,
+        "torch": torch.__version__,
         "not_for_diagnosis": "research software, not a medical device",
         "plan_sha256": plan.hash(),
         "input": {
@@ -96,6 +111,8 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
             "shape": ["batch", images.channels, *images.window],
             "type": "float32",
             "value": IN_WORDS,
+            "black": BLACK,
+            "white": BLACK + RANGE,
         },
         "images": images.model_dump(mode="json"),
         "steps": _steps(plan),
@@ -103,6 +120,7 @@ def preprocessing(plan: Plan, reading: Reading, parity: dict[str, float]) -> dic
         **({"window": _window(plan)} if plan.task.is_dense else {}),
         "reading": {"least_score": FROM_SCORE} if plan.task.has_boxes else asdict(reading),
         "parity": {name: round(value, 9) for name, value in parity.items()},
+        "files": {name: {"sha256": sha256} for name, sha256 in hashes.items()},
     }
 
 
@@ -161,72 +179,3 @@ def _steps(plan: Plan) -> list[Json]:
     if images.channels == 3 and not images.colour:
         steps.append("repeat the grey channel three times")
     return steps
-
-
-def _example(plan: Plan, n: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(n)
-    return torch.randn((n, plan.images.channels, *plan.images.window), generator=generator)
-
-
-def _check(model: Network, plan: Plan, run: Run) -> float:
-    """Return the largest difference of logits over batches of several sizes."""
-    with torch.no_grad():
-        apart = [(run(x) - model(x)).abs().max() for n in SIZES for x in [_example(plan, n)]]
-    largest = float(max(apart))
-    if not largest <= (TOLERANCE_OF_MAPS if model.is_dense else TOLERANCE):
-        raise RunError(f"the exported model's logits differ from torch's by {largest:.2g}")
-    return largest
-
-
-def _settle_autograd() -> None:
-    """Have torch choose its threads for gradients before the exporter makes up a device.
-
-    Else the first gradient after an export starts threads for it, and no process that is forked
-    then can train: `medfl-sim --engine processes` in one notebook with an export.
-    """
-    torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise ConfigError(
-            "--onnx needs more packages", todo="pip install 'medfl[export]'"
-        ) from None
-    _settle_autograd()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts
-        torch.onnx.export(
-            model,
-            (_example(plan, 2),),
-            path,
-            input_names=["pixels"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def run(pixels: torch.Tensor) -> torch.Tensor:
-        (logits,) = session.run(None, {"pixels": pixels.numpy()})
-        return torch.from_numpy(np.asarray(logits))
-
-    return run
-
-
-def _write_script(model: Network, plan: Plan, path: Path) -> Run:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch would rather have torch.export
-        traced = torch.jit.trace(model, _example(plan, 2), check_trace=False)  # type: ignore[no-untyped-call]
-        traced.save(str(path))
-        loaded = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
-
-    def run(pixels: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = loaded(pixels)
-        return logits
-
-    return run

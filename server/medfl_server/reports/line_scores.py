@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from medfl_common.files import Json
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import Asked
 from medfl_server.reports.scores import ALL, Scored, model_round, score_sites
 
@@ -47,7 +48,7 @@ def _short(value: float | None) -> float | None:
     return None if value is None else round(value, DIGITS)
 
 
-def values_of(event: Asked, value: str) -> dict[str, float | None]:
+def values_of(event: Asked, value: str, plan: Plan | None = None) -> dict[str, float | None]:
     """Give `loss` or a score by site, and of all under ALL: from the line, else from its counts."""
     told = event.scores
     if told is not None and value in told["all"]:
@@ -56,20 +57,23 @@ def values_of(event: Asked, value: str) -> dict[str, float | None]:
             return {**found, ALL: told["all"][value]}
     return {
         name: scored.loss if value == "loss" else scored.values.get(value)
-        for name, scored in score_sites(event).items()
+        for name, scored in score_sites(event, plan).items()
     }
 
 
-def curves(events: Sequence[Asked], value: str) -> dict[str, tuple[list[float], list[float]]]:
+def curves(
+    events: Sequence[Asked], value: str, plan: Plan | None = None
+) -> dict[str, tuple[list[float], list[float]]]:
     """Follow `loss` or a score over rounds: name -> (rounds made, values), as far as known.
 
     Args:
         events: Events that hold scores, in order of the model that they score.
         value: `loss`, or a score's name.
+        plan: Whose own metrics may be meant.
     """
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for event in events:
-        for name, known in values_of(event, value).items():
+        for name, known in values_of(event, value, plan).items():
             if known is not None:
                 x, y = lines.setdefault(name, ([], []))
                 x.append(model_round(event))

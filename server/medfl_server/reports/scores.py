@@ -27,6 +27,7 @@ from medfl_common.run.events import (
     WithModel,
 )
 from medfl_common.run.site_reply import SiteReply
+from medfl_server.reports.own_scores import own_scores
 from medfl_server.reports.sections.numbers import case_number, number
 
 Kind = TypeVar("Kind", bound=WithModel)
@@ -158,16 +159,19 @@ def _group(reply: SiteReply, kind: str, place: int) -> ScoreCounts | None:
     return replace(counts, clusters=of_part(whole.clusters, counts.n / whole.n))
 
 
-def score_sites(event: Asked) -> dict[str, Scored]:
-    """Score each site of an event, and all together under ALL; empty without counts."""
+def score_sites(event: Asked, plan: Plan | None = None) -> dict[str, Scored]:
+    """Score each site of an event, and all together under ALL; empty without counts.
+
+    With the plan also by its own metrics.
+    """
     dense = dense_counts_in(event)
     if dense:
         found = {site: _scored_dense(counts) for site, counts in dense.items()}
         return {**found, ALL: _scored_dense(merge_dense([*dense.values()]))}
     counted = score_counts_in(event)
-    found = {site: _scored(counts) for site, counts in counted.items() if site != SUMMED}
+    found = {site: _scored(c, plan) for site, c in counted.items() if site != SUMMED}
     if counted:
-        found[ALL] = _scored(merge([*counted.values()]))
+        found[ALL] = _scored(merge([*counted.values()]), plan)
     return found
 
 
@@ -176,9 +180,10 @@ def model_round(event: Asked) -> int:
     return event.round - isinstance(event, RoundMade)
 
 
-def _scored(counts: ScoreCounts) -> Scored:
+def _scored(counts: ScoreCounts, plan: Plan | None) -> Scored:
     bounds = {"auc": auc_bound(counts)}
-    return Scored(counts.n, counts.loss, counts.confusion.tolist(), scores(counts), bounds)
+    values = {**scores(counts), **({} if plan is None else own_scores(counts, plan))}
+    return Scored(counts.n, counts.loss, counts.confusion.tolist(), values, bounds)
 
 
 def _scored_dense(counts: DenseCounts) -> Scored:

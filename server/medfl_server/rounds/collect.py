@@ -7,6 +7,7 @@ in the roster's order or as they come.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 
@@ -45,6 +46,7 @@ from medfl_server.study.run_directory import Study
 from medfl_server.superlink.transport import Announce, Post
 
 POLL_S = 0.05  # between looks for replies
+MOST_AGAIN = 3  # times that a site gets what is sent once again, within a question
 MANY = 50  # sites; of more, each reply is in the log and not announced
 # A person there may change their mind, or make room.
 NOT_YET = {e.code for e in (NotApprovedError, WithdrawnError, SecondRunError, DiskFullError)}
@@ -103,7 +105,7 @@ class Collection:
         self._size = 0 if trip is None else trip.size
         self._sent_once = sent_once
         # Who was given once more what is sent once; who gave nothing, and is not asked again.
-        self._given_again, self._failed = set[str](), set[str]()
+        self._given_again, self._failed = Counter[str](), set[str]()
         self._asked = AskedSites(self._roster, post, announce, self._is_done, late.is_busy)
         self._in_order = RosterOrder(self._roster, aggregate, self._is_done, study.files.waiting)
         self._spent = SpentMessages(len(self._roster))
@@ -182,7 +184,7 @@ class Collection:
         for site, connected_site in self._asked.newly_present().items():
             start = self._sent_once.due(site, connected_site) if has_weights else None
             task = tasks[site]
-            content = self._handed_out.content(task, start)
+            content = self._handed_out.content(task, start, has_graphs=site in self._given_again)
             self._asked.send(site, connected_site, content, task.round)
             self._replies.missing.pop(site, None)
             self._barrier.begin(site, task.round)
@@ -230,8 +232,8 @@ class Collection:
             self._fail(site, f"{QUARANTINED}{error}")
             return
         hear_of_ledger(self._post, self._study.log, self._announce, site, arrival.content)
-        if result.code == NoStartError.code and site not in self._given_again:
-            self._given_again.add(site)
+        if result.code == NoStartError.code and self._given_again[site] < MOST_AGAIN:
+            self._given_again[site] += 1
             self._sent_once.again(site)
             self._asked.ask_anew(site)
             return

@@ -36,9 +36,11 @@ class HandedOut:
         order = None if self._trip is None else self._trip.orders[site]
         return TrainTask(kind, self._study.run, round_, nonce, site, plan, {}, sum=order)
 
-    def content(self, task: TrainTask, start: ArrayRecord | None) -> RecordDict:
+    def content(
+        self, task: TrainTask, start: ArrayRecord | None, has_graphs: bool = False
+    ) -> RecordDict:
         """Give what a site is sent, with what it is sent once."""
-        return encode_task(task, self._weights_for(task.round), start, self._beside)
+        return encode_task(task, self._weights_for(task.round), start, self._beside, has_graphs)
 
     def _weights_for(self, round_: int) -> ArrayRecord:
         if round_ not in self._packed:

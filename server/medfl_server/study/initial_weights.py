@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from medfl_common.errors import ConfigError, system_reason
 from medfl_common.files import write_atomic
 from medfl_common.models import Backbone, DenseBackbone, build_backbone, build_model
+from medfl_common.models.adapters import is_adapter, merged
 from medfl_common.models.input_scale import SPREAD
 from medfl_common.models.network import Network
 from medfl_common.models.norms import RUNNING
@@ -105,6 +106,7 @@ def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> We
     classification network's fit the encoder of a segmentation, whose decoder is then drawn anew.
     """
     wanted = {n: t for n, t in model.state_dict().items() if t.is_floating_point()}
+    found = merged(found)  # the adapters of an earlier study become part of the network
     if not any(name.startswith("backbone.") for name in found):
         found = {f"backbone.{name}": tensor for name, tensor in found.items()}
     if not any(name.startswith(f"{model.encoder}.") for name in found):
@@ -121,6 +123,8 @@ def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> We
             continue
         if name not in found and name.endswith(RUNNING):
             continue  # of norm layers that the file's network did not have
+        if is_adapter(name):
+            continue  # fresh: the new study's begin at 0
         given = found.get(name)
         if given is not None and name == first:
             given = _other_channels(given, tensor.shape[1])

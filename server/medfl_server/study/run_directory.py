@@ -5,6 +5,7 @@ DIR/plan.yaml          the plan, as the coordinator wrote it
     study.json         the run's id and the plan's hash
     log.jsonl          one line per event
     weights.safetensors  the initial weights that came as a file, where the plan names one
+    graphs/            what the plan brings as data, each file under its hash
     start.safetensors  all weights that the study starts from
     checkpoints/       the shared weights after the last rounds, and of the best round
     model.safetensors  all final weights, once finished; with plan.json and reading.json
@@ -24,8 +25,10 @@ from typing import TYPE_CHECKING
 from medfl_common import __version__
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.files import write_atomic
+from medfl_common.plan.graph_files import keep
 from medfl_common.plan.model_choice import WeightsFile
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plugins.loading import admit
 from medfl_common.run.events import Finished
 from medfl_common.run.folder import RunFolder
 from medfl_common.run.log import RunLog
@@ -77,6 +80,7 @@ def create_study(
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
+    admit(plan)
     if RunFolder(folder).facts.exists():
         raise RunError(f"{folder} holds a study already", todo="choose another directory")
     check_plan(plan, str(plan_file))
@@ -85,6 +89,7 @@ def create_study(
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if weights is not None:
         write_atomic(RunFolder(folder).weights_file, weights)
+    keep(plan, folder)
     write_atomic(RunFolder(folder).plan_file, plan_file.read_bytes())
     certify(plan.study)
     run = secrets.token_hex(16)
@@ -139,6 +144,7 @@ def open_study(folder: Path) -> Study:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RunError(f"{made.facts} is damaged", data="nothing was changed") from None
     plan = load_plan(made.plan_file)
+    admit(plan)
     if plan.hash() not in (plan_hash, coming):
         raise RunError(
             f"{made.plan_file} was changed after the study was made (hash {plan.hash()[:8]}, "

@@ -158,7 +158,8 @@ def _table(sources: list[Source], whole: Collection) -> Table:
 
 def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | None = None) -> Site:
     site_file, collection, part, state = own
-    policy = site_file.policy if part is None else NO_POLICY
+    none = NO_POLICY.model_copy(update={"plugins": plan.plugins})
+    policy = site_file.policy if part is None else none
     if scenario.shift:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
         seed = scenario.seed_of(plan.seed)

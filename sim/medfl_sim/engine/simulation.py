@@ -67,11 +67,11 @@ def run_study(
     if len(sites) > MANY:
         give_back_large_blocks()
     use_threads(study.plan)  # also if others train: waiting threads would take their cores
-    here = {name: _in_run(site, name, folder, study.run) for name, site in sites.items()}
     most = 8 * sizes(study.plan)[0] + ROOM  # weights, and as much server state of a strategy
     not_sent = RunFolder(folder).not_sent_log
     with locked(study.folder):
-        running = ENGINES.get(engine)(partial(make_app, here, faults, not_sent), n_workers, most)
+        make = partial(make_app, _in_run(sites, folder), faults, not_sent, study.run)
+        running = ENGINES.get(engine)(make, n_workers, most)
         try:
             grid = SimulatedGrid(running, [*sites])
             app = build_server_app(
@@ -93,10 +93,9 @@ def run_study(
                 announce(f"what hospitals withheld, and why: {not_sent}")
 
 
-def _in_run(site: Site, name: str, folder: Path, run: str) -> Site:
-    """Give a virtual hospital its folder and its key in a run."""
-    local, key = RunFolder(folder).local / name, signing_key_of(run, name)
-    return replace(site, local=local, signing=key)
+def _in_run(sites: Mapping[str, Site], folder: Path) -> dict[str, Site]:
+    """Give virtual hospitals their folders in a run."""
+    return {n: replace(s, local=RunFolder(folder).local / n) for n, s in sites.items()}
 
 
 def _outside(sites: Mapping[str, Site]) -> list[str]:
@@ -104,11 +103,17 @@ def _outside(sites: Mapping[str, Site]) -> list[str]:
     return [name for name, site in sites.items() if site.policy.role == "evaluate"]
 
 
-def make_app(sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path) -> ClientApp:
+def make_app(
+    sites: Mapping[str, Site], faults: Sequence[Fault], not_sent: Path, run: str = ""
+) -> ClientApp:
     """Make the app of all virtual hospitals, in the process that runs it.
 
     Their refusals, with reasons, go to the file `not_sent`: they keep no incidents of their own.
+    Their keys follow from the run, and are made here: no engine carries a key to a process.
+    Without a run they have none, or those that they came with.
     """
+    if run:
+        sites = {name: replace(s, signing=signing_key_of(run, name)) for name, s in sites.items()}
     session = Session()
 
     def find(content: RecordDict, context: Context) -> Addressee:

@@ -7,8 +7,7 @@ from pathlib import Path
 from medfl_common import __version__
 from medfl_common.files import write_atomic
 from medfl_common.metrics.clusters import FEWEST_PATIENTS
-from medfl_common.metrics.enough import digits
-from medfl_common.metrics.mask_estimates import case_digits
+from medfl_common.metrics.enough import case_digits, digits
 from medfl_common.plan.plan import Plan
 from medfl_common.ui.page import Section, Table, interval_plot, line_plot, render
 from medfl_server.study.run_directory import Study, open_study

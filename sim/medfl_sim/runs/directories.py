@@ -67,7 +67,7 @@ def curve(study: Study, value: str = "", site: str = ALL) -> tuple[list[float], 
     """
     events = scored_events(study.log)
     value = value or main_score(study.plan)[0]
-    points = dict(zip(*curves(events, value).get(site, ([], [])), strict=True))
+    points = dict(zip(*curves(events, value, study.plan).get(site, ([], [])), strict=True))
     return sorted(points), [points[round_] for round_ in sorted(points)]
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medfl_common.errors import ConfigError
+from medfl_common.plan.plan import Plan
 from medfl_common.run.events import (
     Asked,
     Finished,
@@ -45,7 +46,7 @@ def lines_of(study: Study) -> list[Line]:
     """List what the log holds, by round; a model that was scored twice has its last scores."""
     found: dict[tuple[int, str, str, str], Line] = {}
     for event in study.log.read(Asked):
-        for line in (*_training(event), *_scores(event)):
+        for line in (*_training(event), *_scores(event, study.plan)):
             found[line[:4]] = line
     return sorted(found.values(), key=lambda line: line.round)
 
@@ -73,10 +74,10 @@ def _training(event: Asked) -> Iterator[Line]:
                 yield Line(event.round, site, "training", metric, float(value), reply.n_images)
 
 
-def _scores(event: Asked) -> Iterator[Line]:
+def _scores(event: Asked, plan: Plan) -> Iterator[Line]:
     if not isinstance(event, RoundMade | ModelScored | ScoredOnTest | ScoredOutside | Finished):
         return
-    for site, scored in score_sites(event).items():
+    for site, scored in score_sites(event, plan).items():
         for metric, value in {"loss": scored.loss, **scored.values}.items():
             if value is not None:
                 yield Line(model_round(event), site, part_of(event), metric, float(value), scored.n)

@@ -27,6 +27,8 @@ from medfl_sim.data.partition_page import write_partition
 from medfl_sim.data.scenario import Scenario, keep_scenario, read_faults
 from medfl_sim.data.sources import SOURCES
 from medfl_sim.engine.simulation import IN_PROCESS, run_study, silent
+from medfl_sim.own.samples import Samples
+from medfl_sim.own.use import data_named
 from medfl_sim.runs.baselines import run_baselines
 from medfl_sim.runs.compare import Row, compare
 from medfl_sim.runs.compare_boxes import compare_boxes
@@ -83,6 +85,18 @@ class Job:
             lambda fold: self.hospitals(plan, cache, fold=fold).sites,
             lambda fold: true.hospitals(plan, cache, fold=fold).sites,
         )
+
+
+def data_of(data: Path | str | Samples, source: str, plan: Path, cache: Path) -> tuple[Path, str]:
+    """Give folder and format of the data: a folder, or own data, written once into the cache.
+
+    Own data are given, or named as a script named them.
+    """
+    own = data if isinstance(data, Samples) else data_named(str(data))
+    if isinstance(data, Path | str) and (own is None or Path(data).exists()):
+        return Path(data), source
+    assert own is not None
+    return own.write(load_plan(plan), cache.resolve())
 
 
 def no_bar(n_rounds: int) -> AbstractContextManager[Follow]:

@@ -92,6 +92,25 @@ def test_the_sum_is_that_of_each_patients_own_clipped_gradient(
     assert_alike(clipped(model, inputs, targets, n_images, clip), expected)
 
 
+@pytest.mark.parametrize(("name", "where"), [("vit_tiny_16", "all"), ("convnext_tiny", "dense")])
+def test_adapters_are_clipped_beside_layers_that_could_not_be(
+    name: str, where: str, make_plan: MakePlan
+) -> None:
+    weights = {"file": "w", "sha256": "0" * 64}
+    choice = {"name": name, "norm": "own", "weights": weights, "adapters": {"where": where}}
+    model = build_model(load_plan(make_plan(images={"size": 32}, model=choice))).double()
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            nn.init.normal_(parameter, 0, 0.1)
+    inputs, targets = batch(4, 1, 32, 32)
+
+    expected = one_by_one(model, inputs, targets, (1, 2, 1), 0.5)
+
+    assert_alike(clipped(model, inputs, targets, (1, 2, 1), 0.5), expected)
+    assert len(expected[0]) == len(model.names("shared"))
+
+
 class Odd(nn.Sequential):
     """Layers as they are rarely made: strides, groups, no bias, writing in place."""
 

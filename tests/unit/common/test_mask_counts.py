@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tests.masks import one_case, some_cases
 
+from medfl_common.metrics.enough import case_digits
 from medfl_common.metrics.intervals import student
 from medfl_common.metrics.mask_counts import (
     HISTOGRAMS,
@@ -16,7 +17,6 @@ from medfl_common.metrics.mask_counts import (
     volume_bins,
 )
 from medfl_common.metrics.mask_estimates import (
-    case_digits,
     class_estimates,
     class_scores,
     mask_estimates,

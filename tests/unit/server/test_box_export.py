@@ -24,7 +24,7 @@ def test_an_exported_detection_gives_torchs_maps_and_says_how_to_read_them(
     model, sides = build_model(plan).eval(), [*plan.images.window]
     save_model(tmp_path / "run", plan, shared_weights(model), Reading(0.5))
 
-    export(tmp_path / "run", tmp_path / "out", onnx=True, torchscript=False)
+    export(tmp_path / "run", tmp_path / "out", onnx=True, pt2=True)
 
     pixels = torch.randn(3, 1, *sides)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))

@@ -48,7 +48,7 @@ def test_an_exported_segmentation_gives_torchs_logits_for_any_batch(
     model = build_model(plan).eval()
     save_model(tmp_path / "run", plan, model.state_dict(), Reading(0.5))
 
-    export(tmp_path / "run", tmp_path / "out", onnx=True, torchscript=False)
+    export(tmp_path / "run", tmp_path / "out", onnx=True, pt2=True)
 
     sides = plan.images.shape[1:]
     pixels = torch.randn(4, 1, *sides)
@@ -121,7 +121,7 @@ import os, sys
 from pathlib import Path
 import torch
 from medfl_server.export.model import export
-export(Path(sys.argv[1]), Path(sys.argv[2]), onnx=True, torchscript=False)
+export(Path(sys.argv[1]), Path(sys.argv[2]), onnx=True, pt2=False)
 torch.ones(1, requires_grad=True).sum().backward()
 child = os.fork()
 if child == 0:

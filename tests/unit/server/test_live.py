@@ -131,3 +131,12 @@ def test_the_file_is_written_at_most_twice_a_second_and_only_where_it_changes(
 
     assert 2 <= times_written(lambda: f"{time.monotonic()}") <= 3
     assert times_written(lambda: "b") == 1
+
+
+def test_a_start_removes_what_an_earlier_process_said(tmp_path: Path, make_plan: MakePlan) -> None:
+    study = create_study(tmp_path / "study", make_plan())
+    study.files.live.write_text('{"kind": "train"}')
+
+    LiveFile(study)
+
+    assert not study.files.live.exists()

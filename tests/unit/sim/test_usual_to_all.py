@@ -108,7 +108,7 @@ def test_the_moments_are_those_of_all_images_in_one_place_and_the_export_says_of
     upper = np.cov(seen.T, bias=True)[np.triu_indices(16)]
     assert told.numbers[17:] == pytest.approx(upper, rel=1e-3, abs=1e-3 * upper.max())
     assert study.log.read(Finished)[-1].sites["site-3"].features is None
-    said = export(study.folder, tmp_path / "out", onnx=False, torchscript=False)
+    said = export(study.folder, tmp_path / "out", onnx=False, pt2=False)
     assert any("of 2 of 3 hospitals" in line for line in said)
     assert load_model(tmp_path / "out")[2].features == told
 

@@ -181,12 +181,19 @@ def lift(graph: Graph) -> dict[str, tuple[nn.Module, Lifted, Lifted]]:
         other = evaluation.get(name)
         if other is None or (one.op, one.settings) != (other.op, other.settings):
             continue
-        weight = graph.tensors.get(f"{name}.weight")
-        settings = dict(one.settings)
-        module = KINDS[one.op].make(settings, None if weight is None else weight.shape)
+        module = _module(graph, one)
         if module is not None and _fits(module, name, graph.tensors):
             made[name] = (module, one, other)
     return made
+
+
+def _module(graph: Graph, one: Lifted) -> nn.Module | None:
+    """Make a module; None where its settings are none of one: then the operator itself says why."""
+    weight = graph.tensors.get(f"{one.name}.weight")
+    try:
+        return KINDS[one.op].make(dict(one.settings), None if weight is None else weight.shape)
+    except Exception:  # each kind of layer has its own ways to refuse numbers
+        return None
 
 
 def _fits(module: nn.Module, name: str, tensors: Mapping[str, TensorFacts]) -> bool:

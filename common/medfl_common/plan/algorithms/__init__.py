@@ -114,7 +114,9 @@ class Algorithm:
         return self.choice is not None or self.buffer is not None
 
 
-ALGORITHMS: Registry[Algorithm] = Registry("strategy", "medfl_common.plan.algorithms")
+ALGORITHMS: Registry[Algorithm] = Registry(
+    "strategy", "medfl_common.plan.algorithms", entry="strategy"
+)
 
 
 def register(algorithm: Algorithm) -> Algorithm:

@@ -78,6 +78,9 @@ def used(facts: Facts) -> Iterator[tuple[Reference, str]]:
     yield MEDFL, f"Software, version {__version__}"
     yield FLOWER, f"Version {version('flwr')}"
     yield TORCH, f"Version {', '.join(torch)} at the hospitals" if torch else ""
+    for plugin in plan.plugins:
+        note = f"Software, version {plugin.version}, SHA-256 of RECORD {plugin.sha256}"
+        yield Reference("", plugin.distribution, 0, ""), note
     yield from _methods(plan)
     yield CLAIM, ""
     yield TRIPOD, ""
@@ -86,9 +89,9 @@ def used(facts: Facts) -> Iterator[tuple[Reference, str]]:
 def _methods(plan: Plan) -> Iterator[tuple[Reference, str]]:
     for algorithm in algorithms_of(plan):
         own = algorithm.reference
-        if own is None:
+        if own is None and algorithm.paper:
             yield Reference("", algorithm.name, 0, "", algorithm.paper), "The algorithm"
-        else:
+        elif own is not None:
             yield replace(own, url=algorithm.paper), ""
     for name in (plan.model.name, plan.model.encoder):
         if name is not None and (network := network_of(name)) is not None:
@@ -107,7 +110,7 @@ def network_of(name: str) -> Reference | None:
     """Give the publication of a network: REFERENCE in the file that registers it; None: none."""
     from medfl_common.models import DENSE, MODELS  # imports torch
 
-    registry = MODELS if name in MODELS.names() else DENSE
+    registry = MODELS if MODELS.has(name) else DENSE
     module = sys.modules[getattr(registry.get(name), "__module__", __name__)]
     found: Reference | None = getattr(module, "REFERENCE", None)
     return found

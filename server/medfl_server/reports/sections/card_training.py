@@ -17,7 +17,7 @@ def training_section(study: Study, event: Finished) -> Section:
     rows = [
         ["network", plan.model.name],
         ["initial weights", start],
-        ["frozen", str(plan.model.freeze)],
+        ["frozen", plan.model.frozen],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],
         _rounds(plan, event.last),
         *([["ended before the plan's last round", stopped]] if stopped else []),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from medfl_common.metrics.clusters import FEWEST_PATIENTS
-from medfl_common.metrics.enough import FEWEST_OF_A_CLASS
+from medfl_common.metrics.enough import FEWEST_OF_A_CLASS, case_digits
 from medfl_common.metrics.estimates import Estimate
 from medfl_common.metrics.mask_counts import (
     ABSENT,
@@ -18,7 +18,6 @@ from medfl_common.metrics.mask_counts import (
 )
 from medfl_common.metrics.mask_estimates import (
     IN_MM,
-    case_digits,
     class_estimates,
     fewest_cases,
     mask_estimates,

@@ -1,8 +1,7 @@
 """Numbers as the report writes them."""
 
-from medfl_common.metrics.enough import digits
+from medfl_common.metrics.enough import case_digits, digits
 from medfl_common.metrics.estimates import Estimate
-from medfl_common.metrics.mask_estimates import case_digits
 from medfl_common.plan.plan import Plan
 
 

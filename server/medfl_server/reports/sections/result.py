@@ -67,7 +67,7 @@ def header_of(plan: Plan) -> list[str]:
     """Name the columns of `score_rows`."""
     if plan.task.has_boxes:
         return BOX_HEADER
-    return MASK_HEADER if plan.task.has_masks else HEADER
+    return MASK_HEADER if plan.task.has_masks else [*HEADER, *plan.evaluation.own_metrics]
 
 
 def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
@@ -76,18 +76,18 @@ def score_rows(event: Asked, plan: Plan) -> list[list[str]]:
         return mask_rows(event, NONE_SHARED, NO_ANSWER)
     if plan.task.has_boxes:
         return box_rows(event, NONE_SHARED, NO_ANSWER)
-    found = score_sites(event)
+    found, columns = score_sites(event, plan), (*COLUMNS, *plan.evaluation.own_metrics)
     shown = {*printed(found), ALL}
     rows = []
     sites = [] if event.pooled is not None else [*event.sites]  # no scores by site in a sum
     for site in [*sites, ALL]:
         one = found.get(site)
         if one is not None and site not in shown:
-            rows.append([site, str(one.n), TOO_FEW, *("" for _ in COLUMNS[1:])])
+            rows.append([site, str(one.n), TOO_FEW, *("" for _ in columns[1:])])
         elif one is not None:
-            rows.append([site, str(one.n), *(one.text(name) for name in COLUMNS)])
+            rows.append([site, str(one.n), *(one.text(name) for name in columns)])
         elif site != ALL:
-            rows.append([site, NONE_SHARED, *("" for _ in COLUMNS)])
-    absent = [[site, NO_ANSWER, *("" for _ in COLUMNS)] for site in event.missing]
+            rows.append([site, NONE_SHARED, *("" for _ in columns)])
+    absent = [[site, NO_ANSWER, *("" for _ in columns)] for site in event.missing]
     at = len(sites)  # the row of all sites stays last
     return rows[:at] + absent + rows[at:]

@@ -18,7 +18,9 @@ from medfl_client.data.reader import Reader
 from medfl_common.plan.images import Images
 from medfl_common.registry import Registry
 
-SOURCES: Registry[Callable[[], Reader]] = Registry("format", "medfl_sim.data.sources")
+SOURCES: Registry[Callable[[], Reader]] = Registry(
+    "format", "medfl_sim.data.sources", entry="source"
+)
 
 OTHER = "OT"
 

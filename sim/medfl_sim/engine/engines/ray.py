@@ -13,11 +13,11 @@ from typing import Any
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from medfl_common.registry import add_parts, parts_from_elsewhere
 from medfl_sim.engine.engines import ENGINES
 from medfl_sim.engine.grid import be_a_task, flower_ray_backend
 from medfl_sim.engine.pool import Pool
 from medfl_sim.engine.ray_cluster import start_ray
+from medfl_sim.own.carried import packed, unpacked
 
 _APPS: dict[str, ClientApp] = {}  # of this process, by the object behind them
 
@@ -26,7 +26,7 @@ _APPS: dict[str, ClientApp] = {}  # of this process, by the object behind them
 def ray_engine(make_app: Callable[[], ClientApp], n_workers: int | None, max_bytes: int) -> Pool:
     """Start Flower's actors, `n_workers` or as many as the cluster has processors."""
     ray = start_ray(n_workers)
-    stored = ray.put(ray.cloudpickle.dumps((parts_from_elsewhere(), make_app)))
+    stored = ray.put(packed(ray.cloudpickle, make_app))
     key = stored.hex()
     backend = flower_ray_backend(
         {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}, partial(load_app, key, stored)
@@ -44,7 +44,5 @@ def load_app(key: str, stored: Any) -> ClientApp:
     if key not in _APPS:
         ray: Any = import_module("ray")
         be_a_task()
-        parts, make_app = ray.cloudpickle.loads(ray.get(stored))
-        add_parts(parts)
-        _APPS[key] = make_app()
+        _APPS[key] = unpacked(ray.cloudpickle, ray.get(stored))()
     return _APPS[key]

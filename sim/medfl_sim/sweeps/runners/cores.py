@@ -6,9 +6,12 @@ import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import torch
 
+from medfl_common.plan.graph_files import here, put
+from medfl_sim.own.scripts import import_scripts, scripts
 from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 
 ENDED = "a process ended, often for lack of memory; start the sweep again with fewer --workers"
@@ -24,7 +27,7 @@ def on_cores(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Tas
         return
     fresh = multiprocessing.get_context("spawn")
     # A run has one thread: as many runs as cores are faster than one with all of them.
-    with ProcessPoolExecutor(n, fresh, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(n, fresh, _begin, (scripts(), here())) as pool:
         asked = {pool.submit(work, task): task for task in tasks}
         try:
             for future in as_completed(asked):
@@ -32,6 +35,14 @@ def on_cores(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Tas
                 yield asked[future], _reason(error) if error else future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin(own: Sequence[Path], graphs: Sequence[bytes]) -> None:
+    """Let a new process have one thread, and the own parts and graphs of the one before it."""
+    torch.set_num_threads(1)
+    import_scripts(own)
+    for data in graphs:
+        put(data)
 
 
 def _reason(error: BaseException) -> str:

@@ -4,12 +4,12 @@ RAY_ADDRESS names a running cluster; without it Ray starts one on this machine. 
 see the data and the sweep's folder under the same paths.
 """
 
-import pickle
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
-from medfl_common.registry import add_parts, parts_from_elsewhere
 from medfl_sim.engine.ray_cluster import start_ray
+from medfl_sim.own.carried import packed, unpacked
 from medfl_sim.sweeps.sweep import RUNNERS, Task, work
 
 
@@ -18,7 +18,7 @@ def on_ray(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Task,
     """Make runs, one per processor of the cluster, or `n_workers` at a time."""
     ray = start_ray(n_workers)
     remote = ray.remote(num_cpus=1)(work_with)
-    parts = ray.put(ray.cloudpickle.dumps(parts_from_elsewhere()))
+    parts = ray.put(packed(ray.cloudpickle, None))
     waiting = list(tasks)
     most = n_workers or int(ray.cluster_resources().get("CPU", 1))
     running: dict[Any, Task] = {}
@@ -35,6 +35,7 @@ def on_ray(tasks: Sequence[Task], n_workers: int | None) -> Iterator[tuple[Task,
 
 
 def work_with(parts: bytes, task: Task) -> str:
-    """Make one run with the parts that a script registered."""
-    add_parts(pickle.loads(parts))  # noqa: S301  what the driver of this cluster put there
+    """Make one run with own parts."""
+    ray: Any = import_module("ray")
+    unpacked(ray.cloudpickle, parts)
     return work(task)

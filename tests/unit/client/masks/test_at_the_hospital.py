@@ -15,7 +15,8 @@ from tests.unit.client.masks.test_real_masks import unpacked
 from medfl_client.commands.check import check_site
 from medfl_client.commands.look import look
 from medfl_client.commands.predict import predict
-from medfl_client.config.folder import OutlineFolder, SiteFolder
+from medfl_client.config.folder import SiteFolder
+from medfl_client.config.outline_folder import OutlineFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.model_use.outlines import NEEDS
 from medfl_client.readiness.assess import as_json, assess

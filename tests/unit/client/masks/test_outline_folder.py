@@ -11,7 +11,7 @@ from tests.unit.client.masks.outlined_site import small_plan, write_model, write
 
 from medfl_client.commands import predict_masks
 from medfl_client.commands.predict import predict
-from medfl_client.config.folder import OutlineFolder
+from medfl_client.config.outline_folder import OutlineFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.data.ingest import collect
 from medfl_client.data.masks.files import OF_A_MODEL

@@ -1,5 +1,6 @@
 """Mutated graph files are refused in words, or run within bounds; nothing else happens."""
 
+import copy
 import json
 import random
 import resource
@@ -78,9 +79,9 @@ def _change(graph: Any, chance: random.Random) -> None:
     elif act == 1:
         del at[key]
     elif act == 2 and isinstance(at, list):
-        at.insert(key, at[chance.randrange(len(at))])
+        at.insert(key, copy.deepcopy(at[chance.randrange(len(at))]))
     else:
-        at[key] = chance.choice(ODD)
+        at[key] = copy.deepcopy(chance.choice(ODD))
 
 
 def tried(data: bytes) -> str:

@@ -83,7 +83,7 @@ def test_a_hospital_of_a_secure_sum_has_no_score_of_its_own(
 
     told = seen(study.folder)
 
-    assert "AUC 0.750 on 150 images" in told
+    assert "AUC 0.75 on 150 images" in told
     assert told.count("told together") == 3
 
 

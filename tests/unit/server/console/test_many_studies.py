@@ -1,5 +1,6 @@
 """Many studies in one console, and many who ask for them at once."""
 
+import re
 import shutil
 import sys
 import threading
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakePlan
-from tests.unit.server.console.followed_studies import enrolled, made
+from tests.unit.server.console.followed_studies import browser, enrolled, made
 
+from medfl_common.console import live
+from medfl_server.console import pages
 from medfl_server.console.pages import Studies
+from medfl_server.study.run_directory import open_study
 
 
 @pytest.fixture
@@ -41,3 +45,41 @@ def test_who_ask_at_once_for_the_list_get_each_study_once(folder: Path) -> None:
 
     assert len(asked) == 50
     assert all(names == sorted(f"s{i}" for i in range(30)) for names in asked)
+
+
+def test_of_many_studies_one_that_changed_is_counted_and_sent_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_S", 0.0)
+    counted: list[str] = []
+    of_one = pages._summary
+    monkeypatch.setattr(
+        pages, "_summary", lambda name, one: counted.append(name) or of_one(name, one)
+    )
+    person = browser(folder)
+    assert person.get("/").text.count('<tr id="row-') == 30
+    followed = person.console.pages[0].live
+    assert followed is not None
+    list_ = followed({})
+    seen = dict(list_.versions)
+    counted.clear()
+
+    made(open_study(folder / "s7"), 2, {"site-1": 0.8})
+    list_.look()
+
+    assert counted == ["s7"]
+    news, _ = list_.news(seen)
+    assert [*news] == [f"row-{sorted(f's{i}' for i in range(30)).index('s7')}"]
+    assert "2 of 14" in "".join(news.values())
+
+
+def test_a_page_has_a_hundred_studies_as_rows_and_the_rest_as_links(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_STUDIES", 25)
+
+    home = browser(folder).get("/").text
+
+    assert home.count('<tr id="row-') == 25
+    assert "5 more, which need you least" in home
+    assert {*re.findall(r'href="/study/(s\d+)/"', home)} == {f"s{i}" for i in range(30)}

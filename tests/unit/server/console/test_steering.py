@@ -155,8 +155,11 @@ def test_an_invitation_is_saved_by_who_made_it(make_plan: MakePlan, tmp_path: Pa
     told = person.post(f"{HERE}/invite", name="west", days="7")
     assert told.status_code == 200, told.text
     page = told.text.split('class="button" href="')[1].split('"')[0]
-    place = person.get(page).text.split('class="button" href="')[1].split('"')[0]
+    offered = person.get(page).text
+    place = between(offered, 'class="button" href="')
     saved = person.get(place)
+
+    assert "can be saved here for a quarter of an hour" in offered
 
     assert "west.medfl-invite" in saved.headers["content-disposition"]
     (tmp_path / "saved").write_bytes(saved.content)
@@ -243,7 +246,7 @@ def test_no_button_acts_by_a_form_that_is_not_of_its_own_page(
     ("scores", "words"),
     [
         ({"auc": None}, "AUC no value on 100 images"),
-        ({"auc": 0.7}, "AUC 0.700 on 100 images"),
+        ({"auc": 0.7}, "AUC 0.70 on 100 images"),
     ],
 )
 def test_a_score_without_a_value_is_said_to_have_none(

@@ -40,7 +40,7 @@ def test_a_study_that_runs_says_who_is_waited_for_and_how_good_the_model_is(stud
         seen = words(browser(study.folder).get(PAGE).text)
 
     assert "Round 3 of 14: 1 of 3 hospitals answered. Waiting for site-2." in seen
-    assert "AUC 0.750 on 100 images on held-out patients (before training 0.550)." in seen
+    assert "AUC 0.75 on 100 images on held-out patients (before training 0.55)." in seen
     assert "About 2 min left." in seen  # 12 rounds of 8 s
     assert "site-3 is not connected. Telephone the hospital" in seen
     assert "round 2 was made with 2 hospitals in 8.0 s; site-3 gave nothing" in seen
@@ -63,7 +63,7 @@ def test_what_run_wrote_before_it_was_killed_is_not_shown_as_of_now(study: Study
     seen = words(browser(study.folder).get(PAGE).text)
 
     assert "Not running. The program that runs this study has stopped" in seen
-    assert f"Start it, and it goes on: medfl-server run {study.folder}" in seen
+    assert f"Start it, and it goes on: medfl-server run {study.folder.name}" in seen
     assert "is working" not in seen
 
 
@@ -77,7 +77,7 @@ def test_a_page_follows_a_log_that_grows_and_one_that_is_written_anew(study: Stu
     again = words(client.get(PAGE).text)
 
     assert "1 of 14 rounds made" in again
-    assert "AUC 0.550 on 150 images" in again
+    assert "AUC 0.55 on 150 images" in again
 
 
 def test_a_finished_study_says_which_model_is_its_result(study: Study) -> None:
@@ -89,7 +89,7 @@ def test_a_finished_study_says_which_model_is_its_result(study: Study) -> None:
     seen = words(browser(study.folder).get(PAGE).text)
 
     assert "Finished. The result is the model of round 1 of 2." in seen
-    assert "On test patients, who chose nothing: AUC 0.700 on 150 images." in seen
+    assert "On test patients, who chose nothing: AUC 0.70 on 150 images." in seen
     assert "What needs you" not in seen
 
 

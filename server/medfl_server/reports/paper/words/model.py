@@ -69,6 +69,12 @@ def start(facts: Facts) -> str:
         text = f"Training started from a file of weights with the SHA-256 {choice.sha256}."
     else:
         text = START[choice]
+    if (adapters := facts.plan.model.adapters) is not None:
+        return (
+            f"{text} {adapters.in_words().capitalize()} (Hu et al., ICLR 2022) and the head were "
+            "trained; of an adapter's two matrices the first stayed as drawn (Sun et al., ICLR "
+            "2024). All other weights were frozen."
+        )
     if freeze == "none":
         return f"{text} All weights were trained."
     if isinstance(freeze, LastLayers):
@@ -115,7 +121,8 @@ def _training(plan: Plan) -> Iterator[str]:
 
 def _federation(plan: Plan) -> Iterator[str]:
     federation = plan.federation
-    papers = ", ".join(dict.fromkeys(a.paper for a in algorithms_of(plan)))
+    papers = ", ".join(dict.fromkeys(a.paper for a in algorithms_of(plan) if a.paper))
+    papers = papers or "a rule of this study"
     quorum = "all hospitals" if federation.min_sites == "all" else f"{federation.min_sites}"
     drawn = federation.sites_per_round
     whom = "all hospitals" if drawn is None else f"{drawn} hospitals, drawn anew"

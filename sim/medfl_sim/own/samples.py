@@ -1,0 +1,219 @@
+"""Own images with labels and patients, from arrays or a data set, as a folder that medfl reads.
+
+medfl keeps images as 8 or 16 bits: floating-point images of one data set are kept in 16, from the
+lowest of all their values to the highest. From there on they are as any: resampled, cached,
+partitioned by patient.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from medfl_client.config.folder import SiteFolder
+from medfl_common.errors import ConfigError
+from medfl_common.files import write_atomic
+from medfl_common.plan.plan import Plan
+from medfl_sim.data.sources import OTHER
+from medfl_sim.own.volumes import SOURCE as OF_VOLUMES
+from medfl_sim.own.volumes import csv_keys, volumes_of, write_volumes
+
+SOURCE = "npz"  # the format of the folder
+FOLDER = "images"
+MOST_BYTES = 2**29  # of one array in the folder
+HIGHEST = 65535
+KEYS = {
+    "image": ("image", "img", "pixel_values"), "label": ("label", "target", "class"),
+    "patient": ("patient", "patient_id", "subject"),
+}  # fmt: skip
+Image = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images that belong to patients.
+
+    Args:
+        images: One for each sample: (H, W), (1, H, W), (3, H, W) or (H, W, 3), of any number type;
+            volumes as `volumes_of` says. Or a data set that gives pairs (image, label), triples
+            with the patient, or mappings.
+        labels: The class of each, by number or by name; multilabel: rows of 0 and 1. None: the
+            data set gives them.
+        patients: Who each is of, as text or numbers; None: the data set gives them, or else each
+            image is of a patient of its own.
+        spacing_mm: Of volumes: between slices, rows and columns.
+    """
+
+    images: Any
+    labels: Any = None
+    patients: Any = None
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any, str]]:
+        """Give (image, label, patient) of each; an empty patient: nobody knows."""
+        for i in range(len(self)):
+            image, label, patient = _taken(self.images[i])
+            label = label if self.labels is None else self.labels[i]
+            patient = patient if self.patients is None else self.patients[i]
+            if label is None:
+                raise ConfigError(f"sample {i} has no label", todo="give labels, one for each")
+            yield image, label, "" if patient is None else str(patient)
+
+    def write(self, plan: Plan, place: Path) -> tuple[Path, str]:
+        """Write the samples into a folder of their own below `place`; give it and its format."""
+        _check(self, plan)
+        images, given, patients = zip(*self, strict=True)
+        labels, is_3d = [_numbers(label, plan) for label in given], plan.images.dimensions == 3
+        contents: Sequence[Any] = (
+            volumes_of(images, self.spacing_mm)
+            if is_3d
+            else _whole_numbers([_channels_last(np.asarray(x), i) for i, x in enumerate(images)])
+        )
+        folder = place / f"own-{_digest((contents, labels, patients, _site_file(plan)))}"
+        site_file = SiteFolder(folder).site_file
+        if not site_file.exists():
+            write = write_volumes if is_3d else _write_arrays
+            write(folder / FOLDER, contents, labels, patients)
+            text = yaml.safe_dump(_site_file(plan), sort_keys=False)
+            write_atomic(site_file, text.encode())
+        return folder, OF_VOLUMES if is_3d else SOURCE
+
+
+def _taken(item: Any) -> tuple[Any, Any, Any]:
+    """Take one item of a data set apart."""
+    if isinstance(item, Mapping):
+        image, label, patient = (
+            next((item[key] for key in keys if key in item), None) for keys in KEYS.values()
+        )
+        if image is None:
+            raise ConfigError(
+                f"a sample has the keys {', '.join(map(str, item))}, and none is an image",
+                todo=f"call it {KEYS['image'][0]}",
+            )
+        return image, label, patient
+    if isinstance(item, tuple | list):
+        image, label, patient = (*item, None, None)[:3]
+        return image, label, patient
+    return item, None, None
+
+
+def _check(samples: Samples, plan: Plan) -> None:
+    n = len(samples)
+    given = {"labels": samples.labels, "patients": samples.patients}
+    for name, values in given.items():
+        if values is not None and len(values) != n:
+            raise ConfigError(f"there are {len(values)} {name} for {n} images")
+    if not n:
+        raise ConfigError("there are no images")
+    if plan.task.is_dense or (plan.images.dimensions == 3 and plan.task.type == "multilabel"):
+        raise ConfigError(
+            "own data are images with labels; masks, boxes, and volumes of several findings are "
+            "read from files",
+            todo="write NIfTI files, and give --format nifti",
+        )
+    if plan.images.modality != [OTHER]:
+        raise ConfigError(
+            f"own data are no {' or '.join(plan.images.modality)} of a scanner",
+            todo=f"set images.modality to [{OTHER}] in the plan",
+        )
+
+
+def _channels_last(image: Image, i: int) -> Image:
+    """Give (H, W) or (H, W, 3)."""
+    if image.ndim == 3 and image.shape[0] == 1:
+        image = image[0]
+    elif image.ndim == 3 and image.shape[0] == 3 and image.shape[2] != 3:
+        image = np.moveaxis(image, 0, 2)
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
+        raise ConfigError(f"image {i} is {image.shape}, not (H, W), (1, H, W) or (3, H, W)")
+    if image.dtype.kind not in "uifb":
+        raise ConfigError(f"image {i} holds {image.dtype}, no numbers")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ConfigError(f"image {i} holds values that are no finite numbers")
+    return image
+
+
+def _whole_numbers(images: Sequence[Image]) -> list[Image]:
+    """Give images of 8 bits as they are, and all others in 16, on one scale."""
+    if all(image.dtype == np.uint8 for image in images):
+        return [*images]
+    low = min(float(image.min()) for image in images)
+    high = max(float(image.max()) for image in images)
+    scale = HIGHEST / (high - low) if high > low else 0.0
+    return [np.rint((image.astype(np.float64) - low) * scale).astype(np.uint16) for image in images]
+
+
+def _numbers(label: Any, plan: Plan) -> list[int]:
+    """Write a label as the archive has it: the class's number, or a 0 or 1 for each finding."""
+    classes = plan.task.classes
+    if isinstance(label, str):
+        if label not in classes:
+            raise ConfigError(f"the label {label!r} is no class; known: {', '.join(classes)}")
+        return [classes.index(label)]
+    values = [int(value) for value in np.atleast_1d(np.asarray(label))]
+    n = len(classes) if plan.task.type == "multilabel" else 1
+    if len(values) != n:
+        raise ConfigError(f"a label has {len(values)} numbers, not {n}")
+    if n == 1 and values[0] not in range(len(classes)):
+        raise ConfigError(f"the label {values[0]} is none of {len(classes)} classes")
+    return values
+
+
+def _digest(found: object) -> str:
+    """Name content: arrays by their bytes, all else by its text."""
+    hashed = hashlib.sha256()
+
+    def add(part: object) -> None:
+        if isinstance(part, np.ndarray):
+            hashed.update(f"{part.shape} {part.dtype}".encode() + part.tobytes())
+        elif isinstance(part, list | tuple):
+            for one in part:
+                add(one)
+        else:
+            hashed.update(f"{part!r};".encode())
+
+    add(found)
+    return hashed.hexdigest()[:12]
+
+
+def _write_arrays(
+    folder: Path, images: Sequence[Image], labels: Sequence[list[int]], patients: Sequence[str]
+) -> None:
+    """Write the images of one size together, in arrays that fit into memory."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, image in enumerate(images):
+        most = max(1, MOST_BYTES // max(image.nbytes, 1))
+        alike = sum(len(v) for key, v in groups.items() if key[0] == image.shape)
+        groups.setdefault((image.shape, alike // most), []).append(i)
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, members in enumerate(groups.values()):
+        prefix = f"part{number:04d}_"
+        arrays[f"{prefix}images"] = np.stack([images[i] for i in members])
+        arrays[f"{prefix}labels"] = np.array([labels[i] for i in members])
+        if any(patients):
+            whose = [patients[i] or f"image {i}" for i in members]
+            arrays[f"{prefix}patients"] = np.array(whose)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
+
+
+def _site_file(plan: Plan) -> dict[str, object]:
+    """Describe the folder: an archive's labels are numbers, which the plan's classes have."""
+    classes = plan.task.classes
+    values = {str(i): name for i, name in enumerate(classes)}
+    where = csv_keys() if plan.images.dimensions == 3 else {"labels_from": "file"}
+    if plan.task.type == "multilabel":
+        where["separator"] = "|"  # as the archive's reader joins findings
+    data = {"folder": FOLDER, **where, "values": values}
+    allowed = [plugin.model_dump() for plugin in plan.plugins]
+    policy = {"approval": "none", "min_images": 1, "min_cell": 1, "plugins": allowed}
+    return {"site": "own", "data": data, "policy": policy}
