@@ -40,7 +40,7 @@ from medfl_sim.runs.job import CACHE, Job, data_of, do
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Counted", "Further", "Run", "Samples", "open_run", "simulate", "use"]
+__all__ = ["Counted", "Further", "Run", "Samples", "graph", "open_run", "simulate", "use"]
 
 
 @dataclass(frozen=True)

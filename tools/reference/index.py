@@ -11,6 +11,7 @@ CONTENTS = {
     "commands.md": "every command and option of the three programs",
     "algorithms.md": "the algorithms: options, what is kept where, papers",
     "models.md": "the networks: weights, megabytes a round",
+    "operators.md": "the tensor operators of which a brought network, loss or image step is made",
     "metrics.md": "the scores: definition, range, intervals; metrics for Prometheus",
     "errors.md": "the error codes: what each means, who acts",
     "directories.md": "the files of a run directory and of a site directory",

@@ -9,6 +9,7 @@ from tools.reference.errors import error_codes
 from tools.reference.index import index
 from tools.reference.metrics import metrics
 from tools.reference.models import models
+from tools.reference.operators import listed
 from tools.reference.plan import plan
 from tools.reference.policy import policy
 from tools.reference.scenario import scenario
@@ -25,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "algorithms.md": algorithms,
     "models.md": models,
+    "operators.md": listed,
     "metrics.md": metrics,
     "errors.md": error_codes,
     "directories.md": directories,

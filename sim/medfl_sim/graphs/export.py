@@ -19,6 +19,7 @@ from medfl_sim.graphs.rewriting import PlainProducts
 N_IMAGES = 3  # in the batch that is looked at; 0 and 1 would count as fixed
 FIXED = re.compile(r"dynamic but your code specialized it|Constraints violated")
 BY_VALUE = re.compile(r"data-dependent|Could not (guard|extract)|\.item\(\)")
+KEPT = re.compile(r"fake tensor in the exported program|was mutated|buffers? .* mutat")
 MORE_ROOM = 300  # characters of another's reason that a person reads
 
 
@@ -75,6 +76,11 @@ def _why_not(error: Exception) -> ConfigError:
             f"the network chooses its way by the values of a tensor{place}, and a graph has one "
             "way for every image",
             todo="use torch.where, or multiply by the condition, in place of if and while",
+        )
+    if KEPT.search(told):
+        return ConfigError(
+            "the network writes into a weight, or keeps a tensor from one batch to the next",
+            todo="give the tensor on as a value; no graph keeps anything of an image",
         )
     return ConfigError(
         f"torch.export cannot read the network{place}: {_short(told)}",

@@ -41,6 +41,8 @@ def product(equation: str, left: torch.Tensor, right: torch.Tensor) -> torch.Ten
     summed = [axis for axis in a if axis in b and axis not in out]
     rows = [axis for axis in out if axis not in b]
     columns = [axis for axis in out if axis not in a]
+    if not rows or not columns:
+        return None
     if {*a} != {*both, *rows, *summed} or {*b} != {*both, *summed, *columns}:
         return None
     size = {**dict(zip(b, right.shape, strict=True)), **dict(zip(a, left.shape, strict=True))}
