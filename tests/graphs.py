@@ -9,6 +9,7 @@ from torch import nn
 
 from medfl_common.models.graphs.measure import measure
 from medfl_common.models.graphs.reading import read_graph
+from medfl_common.models.norms import RUNNING
 from medfl_sim.graphs.check import rebuilt
 from medfl_sim.graphs.describe import Described, describe
 from medfl_sim.graphs.norms import replace_norms
@@ -52,7 +53,22 @@ def after_steps(
 
 
 def digest(network: nn.Module) -> str:
-    """Hash the trained tensors and statistics of a network, whatever their names."""
-    state = [t for t in network.state_dict().values() if t.is_floating_point()]
-    each = sorted(hashlib.sha256(t.contiguous().numpy().tobytes()).hexdigest() for t in state)
+    """Hash what a network trains, and its running statistics, whatever their names.
+
+    After training, a parameter without a gradient is one that no step uses: a graph has none.
+    """
+    trained = [*network.parameters()]
+    if any(one.grad is not None for one in trained):
+        trained = [one for one in trained if one.grad is not None]
+    running = [t for name, t in network.named_buffers() if name.endswith(RUNNING)]
+    values = [one.detach().contiguous().numpy().tobytes() for one in (*trained, *running)]
+    each = sorted(hashlib.sha256(one).hexdigest() for one in values)
     return hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def said(weights: dict[str, torch.Tensor]) -> str:
+    """Hash a model: its tensors by name."""
+    values = hashlib.sha256()
+    for name in sorted(weights):
+        values.update(name.encode() + weights[name].numpy().tobytes())
+    return values.hexdigest()

@@ -3,7 +3,8 @@
 from tools.reference.keys import show_type
 from tools.reference.markdown import code, page, table
 
-from medfl_client.config.site_file import RULES, Policy
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import Policy
 
 INTRO = """The section `policy` of `site.yaml` says what the hospital allows; it beats every plan.
 Every refusal names its rule. What is refused stays at the hospital, and so does the reason: the

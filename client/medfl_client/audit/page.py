@@ -15,7 +15,8 @@ from medfl_client.audit.records import (
 )
 from medfl_client.audit.spending import spending
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import RULES, Policy, load_site_file
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import GROUP, read_records
 from medfl_client.egress.message_entry import MessageEntry

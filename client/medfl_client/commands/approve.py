@@ -11,7 +11,8 @@ from medfl_client.commands.approve_budget import show_cost
 from medfl_client.commands.approve_group import group_to_approve
 from medfl_client.commands.plan_summary import differences, summarise
 from medfl_client.config.folder import SiteFolder
-from medfl_client.config.site_file import SiteFile, load_site_file, rule
+from medfl_client.config.rules import rule
+from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.connection.study_key import in_words
 from medfl_client.egress.approvals import (
     Record,

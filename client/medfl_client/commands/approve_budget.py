@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from medfl_client.config.site_file import Policy, rule
+from medfl_client.config.rules import rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress.account import Account, BudgetInForce
 from medfl_client.egress.budget import is_raise, lines_of_approval, set_budget
 from medfl_client.egress.privacy_ledger import read

@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from medfl_client.config.site_file import rule
+from medfl_client.commands.graph_in_words import graph_risks
+from medfl_client.config.rules import rule
 from medfl_client.egress.start_weights import can_be_checked
 from medfl_common.models.norms import is_statistic
 from medfl_common.plan.plan import Plan
@@ -19,9 +20,10 @@ def risks(plan: Plan) -> list[str]:
     if plan.privacy.noise is not None:
         return _with_noise(plan.privacy.noise)
     found = [
+        *graph_risks(plan),
         f"each step is of {plan.training.batch_size} images, over {plan.training.epochs} passes: "
         "the fewer steps a round has, the more of single images an update holds. A hospital with "
-        f"few images keeps out with a larger minimum {rule('min_images')}"
+        f"few images keeps out with a larger minimum {rule('min_images')}",
     ]
     if plan.training.batch_size < FEW_IMAGES:
         found.append(

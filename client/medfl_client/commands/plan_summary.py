@@ -2,6 +2,7 @@
 
 import math
 
+from medfl_client.commands.graph_in_words import graph_rows
 from medfl_client.commands.plan_noise import leaves, protection, rounds_and_steps, scores, step
 from medfl_client.commands.plan_risks import risks
 from medfl_client.training.objectives import objective_class
@@ -58,6 +59,7 @@ def summarise(plan: Plan) -> Rows:
         ["which images medfl reads", _data(plan.images, label)],
         ["what else medfl reads", _extras(plan)],
         ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
+        *graph_rows(plan),
         ["algorithm", plan.federation.strategy],
         ["how", _how(plan)],
         ["each step", _step(plan)],
@@ -81,16 +83,10 @@ def summarise(plan: Plan) -> Rows:
 
 def _aim(plan: Plan) -> Rows:
     own = plan.evaluation.primary
-    return (
-        []
-        if own is None
-        else [
-            [
-                "what it is to show",
-                in_words(own, plan.evaluation.specificity, plan.images.distance_unit),
-            ]
-        ]
-    )
+    if own is None:
+        return []
+    words = in_words(own, plan.evaluation.specificity, plan.images.distance_unit)
+    return [["what it is to show", words]]
 
 
 def differences(before: Plan, now: Plan) -> Rows:

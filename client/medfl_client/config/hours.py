@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, time
 
-from medfl_client.config.site_file import RULES
+from medfl_client.config.rules import RULES
 
 
 def is_within(hours: str, now: time) -> bool:

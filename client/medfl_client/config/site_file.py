@@ -9,6 +9,7 @@ from medfl_client.config.box_files import BoxFiles
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.mask_files import MaskFiles
 from medfl_common.ops.address import PATTERN as ADDRESS
+from medfl_common.plan.graph_files import Sha256
 from medfl_common.plan.plugins import Plugin
 from medfl_common.plan.settings import Matching, Name, Number, Settings, load
 
@@ -221,6 +222,11 @@ class Policy(Settings):
     two_persons: bool = False
     """A plan is approved by the data manager and by the security officer, each in the console
     (`medfl-client console`) under a name of their own; `medfl-client approve` then refuses."""
+    networks: Literal["built-in", "any"] | list[Sha256] = "built-in"
+    """Which networks, losses and image steps may come as data. `built-in`: none. A list of SHA-256:
+    those that this hospital has looked at. `any`: all, where the plan has noise or secure sums."""
+    bare_networks: bool = False
+    """With `networks: any`: also in plans with neither noise nor secure sums."""
     plugins: list[Plugin] = Field(default=[])
     """Code that this hospital's own IT has installed and that a plan may use: each with its
     distribution, version and the hash of its RECORD. No code is ever sent here."""
@@ -240,40 +246,6 @@ class Policy(Settings):
     def shares(self, metric: Metric) -> bool:
         """Say whether a kind of metric may leave."""
         return self.metrics == "all" or metric in self.metrics
-
-
-# The rules of a policy: setting -> its id, and what it does in words. Every refusal names the id.
-RULES = {
-    "approval": ("P1", "a plan must be approved here before it is worked on"),
-    "models": ("P2", "networks that may be trained here"),
-    "max_rounds": ("P3", "a plan with more rounds is refused"),
-    "min_images": ("P4", "with fewer training images nothing leaves"),
-    "min_cell": ("P5", "a class, group or count of fewer images is taken out"),
-    "metrics": ("P6", "kinds of metrics that may leave"),
-    "share_statistics": ("P7", "counts of the data before training may leave"),
-    "share_subgroups": ("P8", "scores by sex, age band and manufacturer may leave"),
-    "max_message_mb": ("P9", "a larger reply is not sent"),
-    "max_mb_a_day": ("P10", "no more leaves within 24 hours"),
-    "max_mb_ever": ("P18", "no more leaves in all, whatever the study"),
-    "hours": ("P11", "local time in which tasks are taken up"),
-    "protection": ("P12", "what a plan must offer to protect what leaves"),
-    "repeats": ("P13", "no more is asked than the plan needs, under the site's own name"),
-    "start_weights": ("P14", "a study begins with the weights that its plan says"),
-    "min_batch": ("P15", "a plan with smaller steps is refused"),
-    "role": ("P17", "whether models are trained here, or only scored"),
-    "share_features": ("P19", "mean and covariance of images' features may leave"),
-    "model_step": ("P16", "weights do not jump between two questions"),
-    "budget": ("P20", "what may ever be told of one patient, over all studies"),
-    "at_least": ("P21", "hospitals in a secure sum"),
-    "self_test": ("P22", "an update is tried for pictures before it leaves"),
-    "two_persons": ("P23", "data manager and security officer approve a plan"),
-    "plugins": ("P25", "code installed here that a plan may use"),
-}
-
-
-def rule(setting: str) -> str:
-    """Name a rule as messages do: (policy P3, max_rounds)."""
-    return f"(policy {RULES[setting][0]}, {setting})"
 
 
 class SiteFile(Settings):

@@ -44,6 +44,7 @@ policy:                          # what this hospital allows; it beats every pla
   at_least: 3                    # P21: hospitals in a secure sum, whatever the plan says
   self_test: tell                # P22: try to read a picture out of an update; or off, stop
   two_persons: false             # P23: data manager and security officer approve, in the console
+  networks: built-in             # P24: as data: none but [SHA-256, ...]; or any
   plugins: []                    # P25: code installed here by IT; medfl-client plugins lists it
 {role}
 """

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.config.folder import SiteFolder, StateFolder, home_of
-from medfl_client.config.site_file import RULES, SiteFile, load_site_file
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import SiteFile, load_site_file
 from medfl_client.config.studies import running_state, study_folders
 from medfl_client.egress import ledger
 from medfl_client.egress.approvals import Status, read_records, status_of, waiting_plan

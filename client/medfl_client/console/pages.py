@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from medfl_client.config.site_file import RULES
+from medfl_client.config.rules import RULES
 from medfl_client.connection.running import log_end
 from medfl_client.console import kept, records
 from medfl_client.console.admission import Admission

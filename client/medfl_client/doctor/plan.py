@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import RULES, DataFiles, Policy
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import DataFiles, Policy
 from medfl_client.data.cache import bytes_needed
 from medfl_client.data.labels import read_csv
 from medfl_client.data.masked import mask_bytes_needed

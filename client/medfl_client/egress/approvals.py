@@ -15,7 +15,8 @@ from typing import Any, Literal, Self
 import yaml
 
 from medfl_client.config.folder import SiteFolder, StateFolder
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress import ledger
 from medfl_common.errors import ConfigError, NotApprovedError, RunError, WithdrawnError
 from medfl_common.files import write_atomic

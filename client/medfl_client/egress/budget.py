@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from medfl_client.config.folder import SiteFolder, StateFolder, home_of
+from medfl_client.config.rules import RULES, rule
 from medfl_client.config.secret_keys import site_secret
-from medfl_client.config.site_file import RULES, Budget, Policy, rule
+from medfl_client.config.site_file import Budget, Policy
 from medfl_client.egress import ledger
 from medfl_client.egress.account import SETS, Account, BudgetInForce, Cost, Set, order_of
 from medfl_client.egress.approvals import login, n_approvals

@@ -10,13 +10,15 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import RecordDict
 
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress.box_rules import released_boxes
 from medfl_client.egress.feature_rules import may_tell
 from medfl_client.egress.held_back import held_back
 from medfl_client.egress.inspection import inspect
 from medfl_client.egress.mask_rules import released_masks
 from medfl_client.egress.message_entry import NOTHING, Sent
+from medfl_client.egress.network_rules import refuse_networks
 from medfl_client.egress.participant_rules import released_participants
 from medfl_client.egress.plugin_rules import refuse_plugins
 from medfl_client.egress.start_weights import can_be_checked
@@ -44,6 +46,7 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
     if plan.plugins:
         refuse_plugins(plan, policy)
+    refuse_networks(plan, policy)
     if kind == "describe" and not plan.federation.statistics:
         raise DisclosureError(
             "the coordinator asks for statistics, the plan does not (federation.statistics)",

@@ -1,6 +1,6 @@
 """The refusal of what would leave."""
 
-from medfl_client.config.site_file import RULES, rule
+from medfl_client.config.rules import RULES, rule
 from medfl_common.errors import DisclosureError
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import RULES, rule
+from medfl_client.config.rules import RULES, rule
 from medfl_common.errors import DisclosureError
 from medfl_common.files import write_atomic
 from medfl_common.wire.tasks import TrainTask

@@ -1,6 +1,7 @@
 """Which plugins a plan may bring into play here (policy P25); none is imported before that."""
 
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.config.site_file import Policy
 from medfl_common.errors import DisclosureError
 from medfl_common.plan.plan import Plan
 from medfl_common.plugins.loading import admit, why_not_here

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress import approvals, ledger
 from medfl_client.egress.start_weights import check_start
 from medfl_common.errors import QuestionError, RunError, SecondRunError

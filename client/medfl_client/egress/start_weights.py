@@ -4,7 +4,8 @@ from typing import Literal
 
 import torch
 
-from medfl_client.config.site_file import RULES, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.egress.imprint import imprint_in
 from medfl_common.errors import QuestionError
 from medfl_common.models import build_model
 from medfl_common.models.network import Network
@@ -36,6 +37,7 @@ def check_start(task: TrainTask, how: Check, has_shared: bool, has_rest: bool) -
     if has_shared and task.server_state:
         raise _another("the strategy sends weights along before there was a round")
     if not can_be_checked(task.plan):
+        _refuse_imprint(task, has_shared, has_rest)
         return
     model = build_model(task.plan)
     if has_shared:
@@ -43,6 +45,20 @@ def check_start(task: TrainTask, how: Check, has_shared: bool, has_rest: bool) -
     if has_rest:
         rest = shared_weights(model, "start") | shared_weights(model, "local")
         _compare(task.start or {}, rest, how)
+
+
+def _refuse_imprint(task: TrainTask, has_shared: bool, has_rest: bool) -> None:
+    """Refuse weights that the site cannot make itself, where they hold a trap for images."""
+    given = (task.weights if has_shared else {}) | ((task.start or {}) if has_rest else {})
+    if name := imprint_in(given):
+        error = QuestionError(
+            f"the start weights of {name} hold many rows that measure the same, as a layer does "
+            f"that carries single images out {rule('start_weights')}",
+            data="no data was read",
+            todo="ask the coordinator where these weights are from, and do not take part before",
+        )
+        error.rule = RULES["start_weights"][0]
+        raise error
 
 
 def _as_sent(model: Network, plan: Plan) -> Weights:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from medfl_client.config.site_file import SiteFile, rule
+from medfl_client.config.rules import rule
+from medfl_client.config.site_file import SiteFile
 from medfl_client.data.dicom.plane import plane_name
 from medfl_client.readiness.assess import Readiness
 from medfl_client.readiness.checks import UNLABELLED

@@ -13,7 +13,7 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import rule
+from medfl_client.config.rules import rule
 from medfl_client.data.dataset import SiteData
 from medfl_client.egress import approvals, budget, ledger, questions
 from medfl_client.egress import kept_reply as replies

@@ -99,7 +99,8 @@ class PatientClipping:
         if not len(n_images):
             return torch.zeros(0, device=inputs.device)
         if self._alone and len(n_images) > 1:
-            each = zip(*(t.split([*n_images]) for t in (inputs, targets)), n_images, strict=True)
+            parts = (torch.split(t, [*n_images]) for t in (inputs, targets))
+            each = zip(*parts, n_images, strict=True)
             return torch.cat([self.add(x, y, [n], loss_of_each) for x, y, n in each])
         patients = sorted(range(len(n_images)), key=lambda i: n_images[i])
         rows = Rows(tuple(n_images[i] for i in patients))

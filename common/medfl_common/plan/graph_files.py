@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16_000_000  # of one file; a network of 1,300 operators takes 0.3 MB
 MOST_HERE = 256_000_000  # of all that a process has
+STATE = "state"  # of a site
 FOLDER = "graphs"  # of a run, of a site's state and of a model: each file under its hash
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}", "the file's SHA-256, 64 hex digits")]
 
@@ -86,11 +87,15 @@ def take(plan: "Plan", folder: Path) -> None:
     Raises ConfigError where a file is another, or cannot be read.
     """
     for one in missing(plan):
-        kept = kept_as(Path(FOLDER), one.sha256)
-        places = (folder / one.file, folder / kept, folder.parent / kept, folder / "state" / kept)
-        found = next((path for path in places if path.exists()), None)
+        near = [kept_as(place, one.sha256) for place in places_by(folder)]
+        found = next((path for path in [folder / one.file, *near] if path.exists()), None)
         if found is not None:
             _take(found, one)
+
+
+def places_by(folder: Path) -> list[Path]:
+    """List where files may be kept by a folder that holds a plan's file."""
+    return [folder.joinpath(*parts) for parts in ((FOLDER,), ("..", FOLDER), (STATE, FOLDER))]
 
 
 def keep(plan: "Plan", folder: Path) -> None:

@@ -164,6 +164,8 @@ def _of_either(plan: Plan) -> dict[str, bool]:
     model = plan.model
     may_have_statistics = model.norm == "batch" or (model.norm == "own" and model.weights != "none")
     stays = model.norm_layers == "local" and plan.privacy.noise is None
+    # Beside adapters norm layers are frozen, or stay; a graph's statistics always stay.
+    stays = stays or model.adapters is not None or model.name == "graph"
     has_statistics = may_have_statistics and not stays
     return {
         f"{what} needs federation.messages.update: float32, which keeps sums exact": (

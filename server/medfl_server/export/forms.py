@@ -9,6 +9,7 @@ import torch
 
 from medfl_common.errors import ConfigError, RunError
 from medfl_common.models.network import Network
+from medfl_common.models.settled import settle_autograd
 from medfl_common.plan.plan import Plan
 
 ONNX, PT2 = "model.onnx", "model.pt2"
@@ -41,15 +42,6 @@ def largest_difference(model: Network, plan: Plan, run: Run) -> float:
     return largest
 
 
-def _settle_autograd() -> None:
-    """Have torch choose its threads for gradients before the exporter makes up a device.
-
-    Else the first gradient after an export starts threads for it, and no process that is forked
-    then can train: `medfl-sim --engine processes` in one notebook with an export.
-    """
-    torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
-
-
 def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
     try:
         import onnxruntime
@@ -58,7 +50,7 @@ def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
         raise ConfigError(
             "--onnx needs more packages", todo="pip install 'medfl[export]'"
         ) from None
-    _settle_autograd()
+    settle_autograd()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts
         torch.onnx.export(
@@ -82,7 +74,7 @@ def _write_onnx(model: Network, plan: Plan, path: Path) -> Run:
 
 
 def _write_pt2(model: Network, plan: Plan, path: Path) -> Run:
-    _settle_autograd()
+    settle_autograd()
     batch = ({0: torch.export.Dim("batch")},)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own exporter, about its own parts

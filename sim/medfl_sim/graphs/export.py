@@ -12,6 +12,7 @@ from torch import nn
 from torch.export import Dim, ExportedProgram, export
 
 from medfl_common.errors import ConfigError
+from medfl_common.models.settled import settle_autograd
 from medfl_sim.graphs.places import place_in
 from medfl_sim.graphs.rewriting import PlainProducts
 
@@ -35,6 +36,7 @@ def seen(module: nn.Module, shapes: Sequence[Sequence[int]], is_training: bool) 
     Both modes are looked at, since a program of one has no other mode (pytorch#151726). Raises
     ConfigError where the module cannot be said as one program of tensor operators.
     """
+    settle_autograd()
     module.train(is_training)
     batch = tuple(torch.zeros(N_IMAGES, *shape) for shape in shapes)
     any_size = tuple({0: Dim.DYNAMIC} for _ in batch)

@@ -11,7 +11,8 @@ from medfl_client.commands.approve import approve_plan
 from medfl_client.commands.plan_summary import differences, n_weights, reply_mb, summarise
 from medfl_client.commands.withdraw import withdraw
 from medfl_client.config.hours import OpenHours, is_within
-from medfl_client.config.site_file import RULES, Policy
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import Policy
 from medfl_client.egress import approvals
 from medfl_client.egress.approvals import read_records, status_of
 from medfl_client.training.objectives import OBJECTIVES, ClientContext, Objective, objective_class

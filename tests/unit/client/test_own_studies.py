@@ -13,7 +13,8 @@ from tests.unit.several_studies import Coordinator
 
 from medfl_client.commands.join import _folder_of_study
 from medfl_client.config.folder import PRIVATE, SIGNING_KEY, StateFolder, home_of
-from medfl_client.config.site_file import RULES, Policy, load_site_file
+from medfl_client.config.rules import RULES
+from medfl_client.config.site_file import Policy, load_site_file
 from medfl_client.config.studies import states_of, study_folders
 from medfl_client.egress import approvals, ledger
 from medfl_client.egress.message_entry import Sent, mb_sent

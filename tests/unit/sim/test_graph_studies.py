@@ -1,6 +1,5 @@
 """Studies of a network that the plan brings, beside the same network built in: the same bits."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.conftest import MakePlan
+from tests.graphs import said
 from torch import nn
 
 from medfl_common.models.weights import Weights
@@ -17,14 +17,6 @@ from medfl_sim.engine.simulation import run_study
 from medfl_sim.graphs.make import GraphFiles, make_graph
 
 SIDE = 32
-
-
-def said(weights: Weights) -> str:
-    """Hash a model: its tensors by name."""
-    values = hashlib.sha256()
-    for name in sorted(weights):
-        values.update(name.encode() + weights[name].numpy().tobytes())
-    return values.hexdigest()
 
 
 def small_cnn() -> nn.Module:

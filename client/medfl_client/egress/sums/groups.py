@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from medfl_client.config.folder import StateFolder
-from medfl_client.config.site_file import RULES, Policy, rule
+from medfl_client.config.rules import RULES, rule
+from medfl_client.config.site_file import Policy
 from medfl_client.egress import approvals, ledger, statements
 from medfl_client.egress.approvals import GROUP, login
 from medfl_client.egress.sums.orders import refused

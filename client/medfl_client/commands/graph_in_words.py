@@ -1,0 +1,62 @@
+"""A network, loss or image step that came as data, in words for who decides about it."""
+
+import math
+
+from medfl_client.config.rules import rule
+from medfl_common.models.graph import graph_of
+from medfl_common.models.graphs.facts import GraphFacts, facts_of
+from medfl_common.models.graphs.reading import sides
+from medfl_common.plan.plan import Plan
+
+SAME_AS = 1000  # images whose values a network's weights could hold
+
+
+def graph_rows(plan: Plan) -> list[list[str]]:
+    """List rows of (question, answer) on the network that a plan brings; none: it brings none."""
+    if plan.model.sha256 is None:
+        return []
+    graph = graph_of(plan.model.sha256)
+    facts = facts_of(graph)
+    came = (
+        f"the coordinator's {plan.model.file}, SHA-256 {plan.model.sha256}: a list of "
+        f"{facts.operators:,} tensor operators, each on medfl's own list. No code came, and none "
+        "runs"
+    )
+    return [
+        ["the network that is brought", came],
+        ["its layers", _layers(facts)],
+        [
+            "what it costs",
+            f"{facts.multiply_adds / 1e6:,.0f} million multiplications an image each way, and "
+            f"{4 * facts.values / 1e6:,.0f} MB of values an image in a step; of "
+            f"{sides(graph.inputs[0])} numbers it makes {sides(graph.output)}",
+        ],
+    ]
+
+
+def graph_risks(plan: Plan) -> list[str]:
+    """Say in sentences by which layers a brought network could learn images by heart."""
+    if plan.model.sha256 is None:
+        return []
+    graph = graph_of(plan.model.sha256)
+    facts = facts_of(graph)
+    found = [
+        f"the layer {one.name}, near the pixels, sees {one.share:.0%} of an image at once: what it "
+        f"learns of few images can be the images themselves; refuse it by not listing it "
+        f"{rule('networks')}"
+        for one in facts.wide
+    ]
+    in_images = facts.parameters / math.prod(graph.inputs[0])
+    if in_images > SAME_AS:
+        found.append(
+            f"the network has {facts.parameters:,} weights, as many as {in_images:,.0f} images "
+            "have numbers: where a hospital has fewer, it could learn them by heart"
+        )
+    return found
+
+
+def _layers(facts: GraphFacts) -> str:
+    counted = ", ".join(f"{n} {words}" for words, n in facts.layers) or "none of a known kind"
+    first = f"; the first convolution sees {sides(facts.first)} pixels" if facts.first else ""
+    loose = f"; {facts.loose:,} trained numbers are in no such layer" if facts.loose else ""
+    return f"{counted}{first}{loose}"
