@@ -8,12 +8,8 @@ import typer
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_sim.graphs.cli import graph
-<<<<<<< HEAD
 from medfl_sim.graphs.cli_parts import graph_loss, graph_step
-from medfl_sim.runs.cli import Figures, compare, ls, score, show, size
-=======
 from medfl_sim.runs.cli import Figures, Import, compare, ls, score, show, size
->>>>>>> plugins
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
