@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator
 
+import torch
+
 from medfl_client.config.rules import rule
 from medfl_common.models.graph import graph_of
 from medfl_common.models.graphs.facts import GraphFacts, facts_of
-from medfl_common.models.graphs.reading import sides
+from medfl_common.models.graphs.reading import Graph, sides
 from medfl_common.plan.graph_files import GraphFile, GraphLoss
 from medfl_common.plan.plan import Plan
 
@@ -23,7 +25,7 @@ def graph_rows(plan: Plan) -> list[list[str]]:
     came = (
         f"the coordinator's {plan.model.file}, SHA-256 {plan.model.sha256}: a list of "
         f"{facts.operators:,} tensor operators, each on medfl's own list. No code came, and none "
-        "runs"
+        f"runs. {_written_with(graph)}"
     )
     return [
         ["the network that is brought", came],
@@ -73,6 +75,15 @@ def graph_risks(plan: Plan) -> list[str]:
             "have numbers: where a hospital has fewer, it could learn them by heart"
         )
     return found
+
+
+def _written_with(graph: Graph) -> str:
+    """Say with which torch a file was written, and whether this one may round otherwise."""
+    own = ".".join(torch.__version__.split(".")[:2])
+    other = (
+        "" if own == graph.torch else f"; here is {own}, which may round the last digits otherwise"
+    )
+    return f"It was written with torch {graph.torch}{other}"
 
 
 def _layers(facts: GraphFacts) -> str:

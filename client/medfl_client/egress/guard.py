@@ -46,7 +46,8 @@ def permit(plan: Plan, policy: Policy, kind: Kind = "train") -> None:
     """Refuse what the site's policy, or the plan itself, does not allow; raises DisclosureError."""
     if plan.plugins:
         refuse_plugins(plan, policy)
-    refuse_networks(plan, policy)
+    if plan.brings_data:
+        refuse_networks(plan, policy)
     if kind == "describe" and not plan.federation.statistics:
         raise DisclosureError(
             "the coordinator asks for statistics, the plan does not (federation.statistics)",

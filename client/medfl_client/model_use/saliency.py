@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from medfl_common.models.network import Network
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+MOST_AFTER = 3  # dense layers behind the last convolution; VGG has two, a block of a ViT three
 
 
 def grad_cam(
@@ -21,17 +22,23 @@ def grad_cam(
     the gradient by each pixel (Simonyan et al., 2014), smoothed.
     """
     pixels = pixels.clone().requires_grad_(True)
-    convolutions = [m for m in model.backbone.modules() if isinstance(m, CONVOLUTIONS)]
-    is_transformer = any(isinstance(m, nn.MultiheadAttention) for m in model.backbone.modules())
+    last = _last_convolution(model)
     model.eval()
-    if is_transformer:
+    if last is None:
         found = _by_pixel(model, pixels, output)
     else:
         sign = -1 if is_against else 1
-        found = _by_last_convolution(model, pixels, output, convolutions[-1], sign)
+        found = _by_last_convolution(model, pixels, output, last, sign)
     found = found.clamp(min=0)
     highest = found.flatten(1).amax(dim=1).clamp(min=1e-12)
     return found / highest.reshape(-1, *([1] * (found.dim() - 1)))
+
+
+def _last_convolution(model: Network) -> nn.Module | None:
+    """Give the last convolution; None where many dense layers follow, as in a transformer."""
+    layers = [m for m in model.backbone.modules() if isinstance(m, (*CONVOLUTIONS, nn.Linear))]
+    n_after = next((i for i, m in enumerate(reversed(layers)) if isinstance(m, CONVOLUTIONS)), None)
+    return None if n_after is None or n_after > MOST_AFTER else layers[-1 - n_after]
 
 
 def _by_last_convolution(

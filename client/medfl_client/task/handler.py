@@ -128,7 +128,8 @@ def _sealed(reply: RecordDict, digest: str, site: Site) -> RecordDict:
 def _answer(
     content: RecordDict, head: TrainTask, site: Site, session: Session, tell: Tell
 ) -> RecordDict:
-    have_graphs(content, head.plan, site.state)
+    if head.plan.brings_data:
+        have_graphs(content, head.plan, site.state)
     _permit(head, site, session)
     model = session.model_for(head.plan, site.device)
     shapes = shapes_of(model, "shared")

@@ -12,7 +12,6 @@ from medfl_common.errors import ConfigError
 from medfl_common.models.adapters import add_adapters
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network, PixelHead
-from medfl_common.plan.graph_files import graph_files
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import GRAPH, ModelChoice
@@ -75,7 +74,7 @@ def build_model(plan: Plan) -> Network:
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
         network = _graph(plan) if plan.model.name == GRAPH else _built_in(plan)
-        if [*graph_files(plan)]:
+        if plan.brings_data:
             _add_brought(network, plan)
         add_adapters(network, plan.model)  # drawn last: the others' draws stay as they are
     freeze(network, plan.model, own_layers(plan))

@@ -17,7 +17,7 @@ from medfl_common.plan.bounds import Value
 from medfl_common.plan.dense import USUAL_METRIC, why_unfit_dense
 from medfl_common.plan.evaluation import Evaluation
 from medfl_common.plan.federation import Federation
-from medfl_common.plan.graph_files import take
+from medfl_common.plan.graph_files import GraphLoss, take
 from medfl_common.plan.halves import algorithms_of, why_unfit, why_unknown
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import ModelChoice
@@ -147,6 +147,12 @@ class Plan(Settings):
             factor: float = schedule.factor ** (done // schedule.every_rounds)
             return lr * factor
         return lr
+
+    @property
+    def brings_data(self) -> bool:
+        """Say whether a network, a loss or an image step comes with the plan."""
+        brought = isinstance(self.training.loss, GraphLoss) or self.images.graph is not None
+        return brought or self.model.sha256 is not None
 
     def canonical(self) -> str:
         """Write the plan as JSON with sorted keys and every default: the text that is hashed."""
