@@ -35,7 +35,6 @@ class Registry(Generic[Part]):
         self.package = package
         self._entry = entry
         self._beside = [*beside]
-        self._is_own = package.startswith("medfl_common.parts.")
         self._parts: dict[str, Part] = {}
         self._from_elsewhere: set[str] = set()
         self._from_plugins: dict[str, str] = {}  # name -> the plugin that brought it
@@ -87,7 +86,7 @@ class Registry(Generic[Part]):
         named = sorted({f"{one.name} {one.version}" for one in found}) if self._entry else []
         if named:
             return f"; the plugin {' or '.join(named)} brings it: name it in the plan's plugins"
-        return "; a plugin brings own ones, in a simulation a script (--import)" * self._is_own
+        return "; a plugin brings own ones, in a simulation a script (--import)" * bool(self._entry)
 
     def plugin_of(self, name: str) -> str:
         """Name the plugin that brought a part; empty: none did."""

@@ -8,7 +8,8 @@ import typer
 from medfl_common.registry import file_names
 from medfl_common.ui.screen import Screen, errors_for_people
 from medfl_sim.graphs.cli import graph
-from medfl_sim.runs.cli import Figures, compare, ls, score, show, size
+from medfl_sim.graphs.cli_parts import graph_loss, graph_step
+from medfl_sim.runs.cli import Figures, Import, compare, ls, score, show, size
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_show_locals=False
@@ -88,14 +89,6 @@ LeaveOneOut = Annotated[
     bool,
     typer.Option(
         "--leave-one-out", help="Also make a federation without each hospital, and score it there."
-    ),
-]
-Import = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import",
-        help="A script with own parts or data (medfl_sim.use); --data may name its data. "
-        "Repeatable.",
     ),
 ]
 Folds = Annotated[
@@ -271,7 +264,7 @@ def demo(
         demonstrate(folder, plan, Screen())
 
 
-for command in (ls, show, compare, score, size, graph):
+for command in (ls, show, compare, score, size, graph, graph_loss, graph_step):
     app.command()(command)
 
 

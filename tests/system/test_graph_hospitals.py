@@ -11,6 +11,7 @@ from tests.system.through_a_kill import (
 )
 
 from medfl_common.plan import graph_files
+from medfl_common.plan.plan import load_plan
 from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.phantoms import KINDS
@@ -39,6 +40,9 @@ def test_a_graph_gives_the_twins_bits_and_travels_once_to_each_hospital(
     twin.write_text(PLAN)
     plan = as_graph(twin, tmp_path / "graph")
     sites = KINDS.get("chest")(tmp_path / "hospitals", 4, 40, 1)
+    for site in sites:
+        with (site / "site.yaml").open("a") as file:
+            file.write(f"policy: {{networks: [{load_plan(plan).model.sha256}]}}\n")
 
     tap = run_through_a_kill(deployment, plan, sites[:3], sites[3])
 

@@ -1,20 +1,23 @@
 """A network, loss or image step that came as data, in words for who decides about it."""
 
 import math
+from collections.abc import Iterator
 
 from medfl_client.config.rules import rule
 from medfl_common.models.graph import graph_of
 from medfl_common.models.graphs.facts import GraphFacts, facts_of
 from medfl_common.models.graphs.reading import sides
+from medfl_common.plan.graph_files import GraphFile, GraphLoss
 from medfl_common.plan.plan import Plan
 
 SAME_AS = 1000  # images whose values a network's weights could hold
 
 
 def graph_rows(plan: Plan) -> list[list[str]]:
-    """List rows of (question, answer) on the network that a plan brings; none: it brings none."""
+    """List rows of (question, answer) on what a plan brings as data; none: it brings nothing."""
+    parts = [[f"{what} that is brought", _part(one)] for what, one in _parts(plan)]
     if plan.model.sha256 is None:
-        return []
+        return parts
     graph = graph_of(plan.model.sha256)
     facts = facts_of(graph)
     came = (
@@ -31,7 +34,24 @@ def graph_rows(plan: Plan) -> list[list[str]]:
             f"{4 * facts.values / 1e6:,.0f} MB of values an image in a step; of "
             f"{sides(graph.inputs[0])} numbers it makes {sides(graph.output)}",
         ],
+        *parts,
     ]
+
+
+def _parts(plan: Plan) -> Iterator[tuple[str, GraphFile]]:
+    loss = plan.training.loss
+    if isinstance(loss, GraphLoss):
+        yield "the loss", GraphFile(file=loss.graph, sha256=loss.sha256)
+    if plan.images.graph is not None:
+        yield "the step on images", plan.images.graph
+
+
+def _part(one: GraphFile) -> str:
+    names = [node.op.split(".")[1] for node in graph_of(one.sha256).train.nodes if node.op]
+    return (
+        f"the coordinator's {one.file}, SHA-256 {one.sha256}: {len(names)} tensor operators "
+        f"({', '.join(sorted({*names}))}). It has no weights"
+    )
 
 
 def graph_risks(plan: Plan) -> list[str]:

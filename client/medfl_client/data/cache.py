@@ -62,7 +62,7 @@ def image_way(folder: Path, images: Images, reader: Reader) -> ImageWay:
 
 def image_facts(images: Images) -> dict[str, object]:
     """Give what decides the pixels of a sample; which samples there are is another matter."""
-    chooses = {"modality", "view", "image_types", "sample", "frames", "channels"}
+    chooses = {"modality", "view", "image_types", "sample", "frames", "channels", "graph"}
     facts = images.model_dump(mode="json", exclude=chooses)
     patch = facts.pop("patch")  # of those that draw patches, only how small a volume may be
     return facts if patch is None else {**facts, "at_least": [patch["depth"], patch["size"]]}

@@ -5,11 +5,32 @@ from collections.abc import Sequence
 import torch
 
 from medfl_common.errors import TrainingError
+from medfl_common.models.brought import loss_of
 from medfl_common.parts.losses import LOSSES, OwnLoss
+from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.plan.own_parts import own_part
 from medfl_common.plan.plan import Plan
 
 Logits = torch.Tensor | Sequence[torch.Tensor]
+
+
+def _own(plan: Plan, name: str) -> OwnLoss:
+    if isinstance(plan.training.loss, GraphLoss):
+        return GraphLossOf(plan)
+    return own_part(LOSSES, name, plan)
+
+
+class GraphLossOf:
+    """A loss that the plan brings as data, over float32 logits and targets."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._graph = loss_of(plan)
+
+    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Give the loss of each image (B,), or the batch's mean."""
+        graph = self._graph.to(logits.device)
+        given: torch.Tensor = graph(logits, targets.float())
+        return given
 
 
 class MeanOfOwn:
@@ -17,7 +38,7 @@ class MeanOfOwn:
 
     def __init__(self, plan: Plan) -> None:
         self._name = plan.training.own_loss
-        self._loss: OwnLoss = own_part(LOSSES, self._name, plan)
+        self._loss = _own(plan, self._name)
 
     def __call__(self, logits: Logits, targets: torch.Tensor) -> torch.Tensor:
         """Give a scalar."""

@@ -12,6 +12,7 @@ from medfl_common.errors import ConfigError
 from medfl_common.models.adapters import add_adapters
 from medfl_common.models.freeze import freeze
 from medfl_common.models.network import Network, PixelHead
+from medfl_common.plan.graph_files import graph_files
 from medfl_common.plan.halves import own_layers
 from medfl_common.plan.images import Images
 from medfl_common.plan.model_choice import GRAPH, ModelChoice
@@ -74,9 +75,19 @@ def build_model(plan: Plan) -> Network:
         # The words of a seed stay as they are: other words are other weights in every study.
         torch.manual_seed(derive_seed(plan.seed, "start weights", 0, ""))
         network = _graph(plan) if plan.model.name == GRAPH else _built_in(plan)
+        if [*graph_files(plan)]:
+            _add_brought(network, plan)
         add_adapters(network, plan.model)  # drawn last: the others' draws stay as they are
     freeze(network, plan.model, own_layers(plan))
     return network
+
+
+def _add_brought(network: Network, plan: Plan) -> None:
+    """Give the network the plan's image step, and see that its loss is one."""
+    from medfl_common.models.brought import check_brought, step_of
+
+    check_brought(plan)
+    network.step = step_of(plan)
 
 
 def _built_in(plan: Plan) -> Network:

@@ -56,7 +56,7 @@ def why_unfit_graph(graph: Graph, plan: Plan) -> str:
     from medfl_common.models import n_maps
 
     images, choice = plan.images, plan.model
-    shape = (images.shape[0], *images.window)
+    shape = (images.channels, *images.window)
     if choice.slices is not None:  # it sees one slice at a time
         shape = (shape[0], *shape[-2:])
     if graph.inputs != (shape,):

@@ -61,6 +61,7 @@ class Network(nn.Module):
         self.head: nn.Module = head
         self.n_features = n_features
         self._slices = slices
+        self.step: nn.Module | None = None  # what a plan's image step makes of each image
         self.frozen: Sequence[nn.Module] = ()  # stay in evaluation mode
         self.parts: dict[str, Part] = {}  # what is not `shared`, by name in the state
         self._named: tuple[dict[str, Part], dict[Part, list[str]]] = ({}, {})  # for which parts
@@ -78,6 +79,15 @@ class Network(nn.Module):
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Turn (B, C, [D,] S, S) into (B, n_features); of a segmentation the mean over space."""
+        return self._features(self._seen(pixels))
+
+    def _seen(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self.step is None:
+            return pixels
+        seen: torch.Tensor = self.step(pixels)
+        return seen
+
+    def _features(self, pixels: torch.Tensor) -> torch.Tensor:
         if self._slices is None:
             return of_image(self.backbone(pixels))
         n_images, channels, depth = pixels.shape[:3]
@@ -91,7 +101,8 @@ class Network(nn.Module):
 
         With deep supervision training sees a list: those, then the coarser levels'.
         """
-        given = self.backbone(pixels) if self.is_dense else self.features(pixels)
+        seen = self._seen(pixels)
+        given = self.backbone(seen) if self.is_dense else self._features(seen)
         logits: torch.Tensor | list[torch.Tensor] = self.head(given)
         return logits
 

@@ -36,10 +36,23 @@ class GraphFile(Settings):
     """The file's SHA-256, 64 hex digits."""
 
 
+class GraphLoss(Settings):
+    """A loss as a graph of tensor operators: data, and never code."""
+
+    graph: str
+    """The file that `medfl-sim graph-loss` wrote, relative to the plan's file."""
+    sha256: Sha256
+    """The file's SHA-256, 64 hex digits."""
+
+
 def graph_files(plan: "Plan") -> Iterator[GraphFile]:
-    """List what a plan brings as data: its network."""
+    """List what a plan brings as data: its network, its loss, its image step."""
     if plan.model.file is not None and plan.model.sha256 is not None:
         yield GraphFile(file=plan.model.file, sha256=plan.model.sha256)
+    if isinstance(plan.training.loss, GraphLoss):
+        yield GraphFile(file=plan.training.loss.graph, sha256=plan.training.loss.sha256)
+    if plan.images.graph is not None:
+        yield plan.images.graph
 
 
 def put(data: bytes) -> str:

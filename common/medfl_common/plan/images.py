@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfl_common.plan.graph_files import GraphFile
 from medfl_common.plan.settings import Matching, Number, Settings
 
 
@@ -97,6 +98,9 @@ class Images(Settings):
     """Bits a pixel in the site's cache."""
     intensity: Annotated[Intensity, Field(discriminator="rule")] = DicomWindow()
     """How stored values become black to white."""
+    graph: GraphFile | None = None
+    """A step on each image that the plan brings as data: from what the network would see to what it
+    sees, of one shape. `medfl-sim graph-step` writes it."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

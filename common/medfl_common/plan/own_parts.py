@@ -43,7 +43,7 @@ def why_part_unknown(plan: Plan) -> str:
 
 def _named(plan: Plan) -> Iterator[tuple[Registry[Any], str]]:
     yield ALGORITHMS, plan.federation.strategy
-    if own := plan.training.own_loss:
+    if isinstance(plan.training.loss, str) and (own := plan.training.own_loss):
         yield LOSSES, own
     for name in plan.training.augmentation.own:
         yield AUGMENTATIONS, name

@@ -36,6 +36,7 @@ ADDED = (
     ("images", "image_types"),
     ("images", "plane"),
     ("images", "patch"),
+    ("images", "graph"),
     ("evaluation", "test"),
     ("evaluation", "split_seed"),
     ("evaluation", "split_of"),

@@ -24,7 +24,7 @@ from medfl_common.visible import visible
 
 # Pydantic puts the tried part of a union into the location, a word that is not in the file.
 _UNION_TAG = re.compile(
-    r"dicom|fixed|percentile|WeightsFile|LastLayers|(constrained-)?(int|float|str)"
+    r"dicom|fixed|percentile|WeightsFile|LastLayers|GraphLoss|(constrained-)?(int|float|str)"
     r"|(literal|list)\[.*\]"
 )
 

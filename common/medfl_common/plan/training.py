@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from medfl_common.parts.losses import BUILT_IN_LOSSES, BuiltInLoss
+from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.plan.settings import Matching, Number, Settings
 
 OWN, OWN_IN_WORDS = r"[A-Za-z_][A-Za-z0-9_]{0,63}", "the name of a part, such as soft_f1"
@@ -101,12 +102,13 @@ class Training(Settings):
     class_balance: Literal["none", "weights", "sampling"] = "none"
     """Makes up for a site's rare classes: a larger weight in the loss, or their images drawn more
     often. Both go with one over the class's share."""
-    loss: BuiltInLoss | OwnName = "task"
+    loss: BuiltInLoss | OwnName | GraphLoss = "task"
     """What a segmentation is trained on. `task`: dice_ce. `dice_ce`: Dice of each case, over the
     outlined classes that it has, plus cross-entropy. `ce`: cross-entropy. `focal`: focal loss,
     gamma 2. `dice`: Dice of each case alone. Every case counts alike. A detection has a focal loss
     of its heat-maps plus the error of log sides, other tasks cross-entropy: `task`.
-    Another name is an own loss, of a plugin or a simulation's script."""
+    Another name is an own loss, of a plugin or a simulation's script; `{graph, sha256}` a loss that
+    the plan brings as data."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the loss (Szegedy et al., CVPR 2016)."""
     clip_norm: Annotated[Number, Field(gt=0)] | None = None
@@ -134,6 +136,8 @@ class Training(Settings):
     @property
     def own_loss(self) -> str:
         """Name the plan's own loss; empty: it is one of medfl's."""
+        if isinstance(self.loss, GraphLoss):
+            return self.loss.graph
         is_own = isinstance(self.loss, str) and self.loss not in BUILT_IN_LOSSES
         return self.loss if is_own else ""
 

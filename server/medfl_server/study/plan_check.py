@@ -7,13 +7,18 @@ from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import faulty
 from medfl_common.plan.unused import given, unused_settings
+from medfl_common.plugins.loading import admit
 from medfl_common.wire.codecs import CODECS
 from medfl_common.wire.tensors import WHOLE
 from medfl_server.aggregation.aggregator import needs
 
 
 def check_plan(plan: Plan, source: str) -> None:
-    """Raise ConfigError where the plan names what there is not, or sets what nothing reads."""
+    """Raise ConfigError where the plan names what there is not, or sets what nothing reads.
+
+    A plan's plugins are imported first, if those that are installed here are the ones it names.
+    """
+    admit(plan)
     needs(plan.federation)  # raises where the coordinator's half is missing
     faults = [*_unknown(plan), *unused_settings(plan), *_unused_in_messages(plan)]
     if faults:

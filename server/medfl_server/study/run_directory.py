@@ -80,7 +80,6 @@ def create_study(
     from medfl_server.study.plan_check import check_plan  # imports torch and Flower
 
     plan = load_plan(plan_file)
-    admit(plan)
     if RunFolder(folder).facts.exists():
         raise RunError(f"{folder} holds a study already", todo="choose another directory")
     check_plan(plan, str(plan_file))

@@ -36,7 +36,9 @@ from medfl_sim.data.scenario import AS_THEY_ARE, Scenario, read_faults, read_way
 
 AS_IT_IS = Scenario()
 # An invented hospital has nobody whose policy it could follow.
-NO_POLICY = Policy(approval="none", min_images=1, min_cell=1)
+NO_POLICY = Policy(approval="none", min_images=1, min_cell=1, networks="any", bare_networks=True)
+# On one machine a network that the researcher brings is tried where a site file is silent on it.
+TRIED = {"networks": "any", "bare_networks": True}
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,16 @@ def _table(sources: list[Source], whole: Collection) -> Table:
     )
 
 
+def _policy_of(site_file: SiteFile) -> Policy:
+    """Give a folder's policy; where it does not speak of networks as data, any may be tried."""
+    policy = site_file.policy
+    return policy if "networks" in policy.model_fields_set else policy.model_copy(update=TRIED)
+
+
 def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | None = None) -> Site:
     site_file, collection, part, state = own
     none = NO_POLICY.model_copy(update={"plugins": plan.plugins})
-    policy = site_file.policy if part is None else none
+    policy = _policy_of(site_file) if part is None else none
     if scenario.shift:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
         seed = scenario.seed_of(plan.seed)

@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,49 @@ def network_of(given: str, seed: int, weights: Path | None) -> nn.Module:
     if weights is not None:
         _load(module, weights)
     return module
+
+
+def part_of(given: str, gives: str) -> nn.Module:
+    """Run the author's file, and give the function or module that it names, as a module.
+
+    Args:
+        given: FILE.py:NAME.
+        gives: loss, of logits and targets; or image, of pixels.
+    """
+    path, name = _split(given)
+    with _beside(path.parent):
+        found = _run(path, name)
+        if inspect.isclass(found):
+            found = _made(found, path, name)
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise ConfigError(f"{name} in {path} is no function", todo="name a function of tensors")
+    return (_Loss if gives == "loss" else _Step)(found)
+
+
+class _Loss(nn.Module):
+    """A function of logits and targets as a module."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Call it."""
+        return self._function(logits, targets)
+
+
+class _Step(nn.Module):
+    """A function of pixels as a module."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Call it."""
+        return self._function(pixels)
 
 
 def _split(given: str) -> tuple[Path, str]:

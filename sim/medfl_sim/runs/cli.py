@@ -11,6 +11,10 @@ from medfl_common.ui.screen import Screen, errors_for_people
 Figures = Annotated[
     str | None, typer.Option(help="Also write the pictures as files: pdf | png | svg.")
 ]
+Import = Annotated[
+    list[Path] | None,
+    typer.Option("--import", help="A script with own parts or data (medfl_sim.use); repeatable."),
+]
 PAGES = (
     "report", "partition", "compare", "cross-site", "leave-one-out", "folds", "harmony",
     "model-card",
@@ -21,11 +25,14 @@ def ls(
     folder: Annotated[
         Path, typer.Argument(help="The folder to search, with its sub-folders.")
     ] = Path("runs"),
+    own: Import = None,
 ) -> None:
     """List the runs in a folder, the newest last."""
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.directories import LS_HEADER, list_rows
 
     with errors_for_people():
+        import_scripts(own or [])
         rows = list_rows(folder)
         if rows:
             Screen().table(LS_HEADER, rows)
@@ -33,14 +40,16 @@ def ls(
             Screen().say(f"there is no run in {folder.resolve()} or below it")
 
 
-def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+def show(run: Annotated[Path, typer.Argument(help="A run directory.")], own: Import = None) -> None:
     """Show one run: its plan, its state and its scores."""
     from medfl_server.reports.sections.result import final_table
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.compare import read_comparison
     from medfl_sim.runs.compare_page import answer
     from medfl_sim.runs.directories import facts_of, scenario_of
 
     with errors_for_people():
+        import_scripts(own or [])
         screen, facts = Screen(), facts_of(run)
         plan = facts.study.plan
         screen.say(f"{run}: {plan.study}, plan {plan.hash()[:8]}, {facts.state}")
@@ -64,9 +73,11 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two run directories or more.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("comparison.html"),
     figures: Figures = None,
+    own: Import = None,
 ) -> None:
     """Compare runs: scores, cost, and the settings in which they differ."""
     from medfl_common.errors import ConfigError
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.directories import (
         compare_header,
         compare_rows,
@@ -81,6 +92,7 @@ def compare(
                 "compare needs two run directories or more", todo="medfl-sim ls lists them"
             )
         check_format(figures)
+        import_scripts(own or [])
         screen, facts = Screen(), [facts_of(run) for run in runs]
         screen.table(compare_header(facts), compare_rows(facts))
         if differing := settings_that_differ(facts):
@@ -114,13 +126,16 @@ def score(
         Path | None,
         typer.Option(help="The folder for decoded images; default: medfl-cache in --out."),
     ] = None,
+    own: Import = None,
 ) -> None:
     """Score a trained model on any data set: intervals, calibration, thresholds, predictions."""
     from medfl_server.reports.sections.data import in_words
+    from medfl_sim.own.scripts import import_scripts
     from medfl_sim.runs.score import score_data
     from medfl_sim.runs.score_page import answer, score_rows, threshold_lines, write_score
 
     with errors_for_people():
+        import_scripts(own or [])
         screen = Screen()
         scored = score_data(model, data, out, site_file, source, cache, screen.watch)
         for line in in_words(scored.read):

@@ -65,13 +65,14 @@ def _run(graph: Graph, network: GraphNetwork, is_training: bool, n: int) -> Need
 
     images = [torch.empty(n, *shape) for shape in graph.inputs]
     try:
-        given = network.watched(images[0], watch)
+        given = network.watched(images, watch)
     except ConfigError:
         raise
     except Exception:  # whatever an operator says of arguments that do not fit
         raise refused("the graph", f"{mode}, after node {at}", "does not run") from None
     wanted = (n, *graph.output)
-    if tuple(given.shape) != wanted or given.dtype != torch.float32:
+    is_mean = graph.gives == "loss" and given.dim() == 0
+    if (tuple(given.shape) != wanted and not is_mean) or given.dtype != torch.float32:
         raise refused(
             "the graph", mode,
             f"gives {sides(given.shape)} for {n} images, and says {sides(wanted)}",

@@ -1,5 +1,7 @@
 """A graph as a network: torch modules by the names of its weights, and a listing that runs them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -33,15 +35,15 @@ class GraphNetwork(nn.Module):
         self._eval = Program(graph.eval, self._tensor, in_eval)
         self._layers = [m for m in self.modules() if any(True for _ in m.parameters(recurse=False))]
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Run the listing of the mode."""
-        return self.watched(pixels, None)
+        return self.watched(inputs, None)
 
-    def watched(self, pixels: torch.Tensor, watch: Watch | None) -> torch.Tensor:
+    def watched(self, inputs: Sequence[torch.Tensor], watch: Watch | None) -> torch.Tensor:
         """Run the listing of the mode, and show what each node gave."""
         of = self._layers or [self]
         is_training = any(layer.training for layer in of)
-        return (self._train if is_training else self._eval)([pixels], watch)
+        return (self._train if is_training else self._eval)(inputs, watch)
 
     def _add(
         self, name: str, facts: TensorFacts, lifted: dict[str, nn.Module]
