@@ -199,7 +199,7 @@ def do(block: Block) -> None:
         Path(found[1]).write_text(block.text)
     elif block.language == "python":
         exec(compile(block.text, str(block), "exec"), {})
-    else:
+    elif block.language == "sh":
         for words in commands(block.text):
             done = CliRunner().invoke(APPS[words[0]], words[1:], catch_exceptions=False)
             assert done.exit_code == 0, f"{block}: {shlex.join(words)}: {done.output}"

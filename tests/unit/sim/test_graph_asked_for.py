@@ -118,7 +118,8 @@ def outlining(name: str, seed: int) -> Site:
         whose = {part: np.arange(4) for part in ("train", "validation", "test")}
         return SiteData(*parts, patients=whose)
 
-    return Site(name, Policy(min_cell=1, min_images=1), torch.device("cpu"), data, None)
+    policy = Policy(min_cell=1, min_images=1, networks="any", bare_networks=True)
+    return Site(name, policy, torch.device("cpu"), data, None)
 
 
 def outlines(folder: Path, model: dict[str, object]) -> Weights:
