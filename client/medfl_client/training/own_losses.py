@@ -46,7 +46,13 @@ class MeanOfOwn:
         return self._given(finest, targets).mean()
 
     def of_each(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Give the loss (B,) of each image; TrainingError where the own one gives their mean."""
+        """Give the loss (B,) of each image; TrainingError where the own one gives their mean.
+
+        One that came as data sees one image at a time: nobody has looked whether it joins images.
+        """
+        if isinstance(self._loss, GraphLossOf):
+            pairs = zip(logits.split(1), targets.split(1), strict=True)
+            return torch.stack([self._given(one, truth).mean() for one, truth in pairs])
         found = self._given(logits, targets)
         if found.dim() == 0:
             raise TrainingError(

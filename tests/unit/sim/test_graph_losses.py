@@ -36,6 +36,10 @@ def dice_ce(logits, targets):
     dice = shared / (chance.sum((2, 3)) + truth.sum((2, 3)) + 1e-5)
     return 1 - dice[:, 1:].mean(1) + F.cross_entropy(logits, targets.long())
 
+def joined(logits, targets):
+    each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+    return each * each.sum()
+
 def by_class(logits, targets):
     return (logits > 0).float().mean() + 0 * targets.mean()
 
@@ -104,6 +108,17 @@ def test_a_study_is_trained_on_it_and_noise_needs_that_of_each_image(
 
     assert torch.equal(training_loss(plan, targets)(logits, targets), wanted.mean())
     assert torch.equal(each_image_loss(plan)(logits, targets), wanted)
+
+
+def test_for_noise_a_loss_sees_one_image_at_a_time_so_that_none_joins_two(
+    own: Callable[[str], nn.Module], tmp_path: Path
+) -> None:
+    plan = planned(tmp_path, own("joined"), "loss", loss_shapes(1, None))
+    logits, targets = torch.tensor([[0.3], [-2.0]]), torch.tensor([[1.0], [1.0]])
+    each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")[:, 0]
+
+    assert torch.allclose(training_loss(plan, targets)(logits, targets), (each * each.sum()).mean())
+    assert torch.allclose(each_image_loss(plan)(logits, targets), each**2)
 
 
 def test_an_image_step_is_part_of_the_network_wherever_it_looks(
