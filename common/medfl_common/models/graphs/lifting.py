@@ -176,13 +176,13 @@ KINDS: dict[str, Kind] = {
 def lift(graph: Graph) -> dict[str, tuple[nn.Module, Lifted, Lifted]]:
     """Make a module for each node pair that one can stand for; on the meta device, by its name."""
     train, evaluation = _found(graph, graph.train, True), _found(graph, graph.eval, False)
-    made = {}
+    made, layers = {}, _layers(graph)
     for name, one in train.items():
         other = evaluation.get(name)
         if other is None or (one.op, one.settings) != (other.op, other.settings):
             continue
         module = _module(graph, one)
-        if module is not None and _fits(module, name, graph.tensors):
+        if module is not None and _fits(module, layers.get(name, {})):
             made[name] = (module, one, other)
     return made
 
@@ -196,11 +196,26 @@ def _module(graph: Graph, one: Lifted) -> nn.Module | None:
         return None
 
 
-def _fits(module: nn.Module, name: str, tensors: Mapping[str, TensorFacts]) -> bool:
-    """Say whether a module has just the tensors of the graph that begin with its name."""
-    own = {f"{name}.{key}": tuple(t.shape) for key, t in module.state_dict().items()}
-    own = {key: shape for key, shape in own.items() if not key.endswith("num_batches_tracked")}
-    return own == {key: t.shape for key, t in tensors.items() if key.startswith(f"{name}.")}
+def _layers(graph: Graph) -> dict[str, dict[str, TensorFacts]]:
+    """Group tensors by what their names begin with; none where a name goes on below another."""
+    found: dict[str, dict[str, TensorFacts]] = {}
+    above: set[str] = set()
+    for name, facts in graph.tensors.items():
+        layer, _, leaf = name.rpartition(".")
+        found.setdefault(layer, {})[leaf] = facts
+        above |= {layer[:k] for k, letter in enumerate(layer) if letter == "."}
+    return {layer: own for layer, own in found.items() if layer and layer not in above}
+
+
+def _fits(module: nn.Module, own: Mapping[str, TensorFacts]) -> bool:
+    """Say whether a module has just these tensors, each of its kind and shape."""
+    parameters = {key: ("parameter", tuple(t.shape)) for key, t in module.named_parameters()}
+    buffers = {
+        key: ("statistic", tuple(t.shape))
+        for key, t in module.named_buffers()
+        if key != "num_batches_tracked"
+    }
+    return parameters | buffers == {key: (t.kind, t.shape) for key, t in own.items()}
 
 
 def _found(graph: Graph, listing: Listing, training: bool) -> dict[str, Lifted]:

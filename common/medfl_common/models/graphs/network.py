@@ -60,7 +60,8 @@ class GraphNetwork(nn.Module):
             assert below is not None
             module = below
         is_there = leaf in module._parameters or leaf in module._buffers
-        if not is_there and hasattr(module, leaf):
+        is_lifted = ".".join(path) in lifted
+        if hasattr(module, leaf) and not (is_there and is_lifted):
             raise refused("the graph", f"tensor {name}", "has a name that is taken")
         value = _fresh(facts)
         if facts.kind == "parameter":

@@ -7,7 +7,9 @@ import pytest
 from tests.unit.common.graphs.small_graphs import Residual, text, values, whole
 
 from medfl_common.errors import ConfigError
+from medfl_common.models.graphs.lifting import lift
 from medfl_common.models.graphs.measure import measure
+from medfl_common.models.graphs.network import GraphNetwork
 from medfl_common.models.graphs.reading import read_graph
 
 GOOD = values(whole(Residual(), 1, 8, 8))
@@ -158,6 +160,16 @@ def test_each_is_refused_with_what_is_wrong_and_where(name: str) -> None:
     )
     assert "nothing of it ran" in str(caught.value)
     assert "Error" not in str(caught.value)
+
+
+def test_a_kernel_that_never_changes_is_no_layer_and_runs() -> None:
+    facts = {"kind": "constant", "dtype": "float32", "shape": [4, 1, 3, 3], "values": [0] * 36}
+    graph = read_graph(text(changed("tensors", "conv.weight", to=facts)))
+
+    measure(graph)
+
+    assert "conv" not in lift(graph)
+    assert "conv.weight" not in GraphNetwork(graph).state_dict()
 
 
 @pytest.mark.parametrize(
