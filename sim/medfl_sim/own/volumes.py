@@ -1,6 +1,5 @@
 """Own volumes as NIfTI files and a list of labels, which medfl reads as any."""
 
-import csv
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfl_common.errors import ConfigError
+from medfl_common.ui.spreadsheet import csv_text
 
 SOURCE = "nifti"  # the format of the folder
 LABELS = "labels.csv"
@@ -37,13 +37,10 @@ def write_volumes(
     names = [f"{i:06d}.nii.gz" for i in range(len(volumes))]
     for name, (values, affine) in zip(names, volumes, strict=True):
         nibabel.Nifti1Image(values, affine).to_filename(folder / name)
-    with (folder.parent / LABELS).open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["file", "patient", "label"])
-        rows.writerows(
-            (name, patient or name, label)
-            for name, patient, (label,) in zip(names, patients, labels, strict=True)
-        )
+    of_each = zip(names, patients, labels, strict=True)
+    rows = [(name, patient or name, label) for name, patient, (label,) in of_each]
+    table = csv_text([("file", "patient", "label"), *rows])
+    (folder.parent / LABELS).write_text(table, encoding="utf-8", newline="")
 
 
 def csv_keys() -> dict[str, str]:

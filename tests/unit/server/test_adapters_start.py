@@ -111,7 +111,7 @@ def test_a_study_trains_its_adapters_twice_alike_and_exports_them(
     plan = make_plan(images=SIZE, model=model, federation=rounds, evaluation={"keep": "last"})
     studies = [finish(tmp_path / name, plan, hospitals) for name in ("a", "b")]
 
-    export(studies[0].folder, tmp_path / "out", onnx=True, torchscript=False)
+    export(studies[0].folder, tmp_path / "out", onnx=True, pt2=True)
 
     first, second = (load_file(study.folder / WEIGHTS) for study in studies)
     begun = load_file(studies[0].files.initial_weights)
