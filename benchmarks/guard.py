@@ -20,7 +20,8 @@ from medfl_client.config.site_file import Policy
 from medfl_client.egress import ledger
 from medfl_client.egress.guard import release
 from medfl_common.plan.plan import Plan, plan_from_values
-from medfl_common.wire.results import TrainResult, content_sha256, plan_number
+from medfl_common.wire.digest import content_sha256
+from medfl_common.wire.results import TrainResult, plan_number
 from medfl_common.wire.signature import check_seal, seal
 from medfl_common.wire.tasks import TrainTask
 

@@ -72,7 +72,7 @@ class Registry(Generic[Part]):
 
     def has(self, name: str) -> bool:
         """Say whether there is a part of this name, a plugin's too."""
-        return name in self.names() or name in self._parts
+        return name in self._parts or name in self.names()
 
     def why_unknown(self, name: str) -> str:
         """Say that there is no part of this name, which there are, and who would bring it."""

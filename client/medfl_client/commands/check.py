@@ -30,7 +30,8 @@ from medfl_common.errors import DisclosureError
 from medfl_common.models.weights import norm, shared_weights
 from medfl_common.plan.plan import Plan, load_plan
 from medfl_common.ui.screen import Screen
-from medfl_common.wire.results import TrainResult, n_bytes
+from medfl_common.wire.digest import n_bytes
+from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 

@@ -32,9 +32,9 @@ from medfl_common.metrics.subgroups import suppressed_groups
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.privacy import why_unbounded
 from medfl_common.plan.task import Task
-from medfl_common.wire.digest import SEAL
+from medfl_common.wire.digest import SEAL, n_bytes
 from medfl_common.wire.ledger_statement import LEDGER, LastLine
-from medfl_common.wire.results import TrainResult, encode_result, n_bytes, plan_number
+from medfl_common.wire.results import TrainResult, encode_result, plan_number
 from medfl_common.wire.signature import SIGNATURE, seal
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes

@@ -22,9 +22,9 @@ from medfl_common.metrics.effect_numbers import CLUSTERS
 from medfl_common.metrics.mask_numbers import EFFECTS, NAMES, shapes
 from medfl_common.models.weights import is_finite
 from medfl_common.plan.plan import Plan
+from medfl_common.wire.digest import MASKED, PART
 from medfl_common.wire.membership_numbers import MEMBERSHIP, small_counts
-from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, encode_result
-from medfl_common.wire.secure_sum import MASKED, PART
+from medfl_common.wire.results import FEATURES, LISTS, SINGLE, decode_result, numbers_of
 from medfl_common.wire.tensors import (
     FLAT,
     WHOLE,
@@ -177,7 +177,7 @@ def _check_structure(content: RecordDict, plan: Plan, shapes: Shapes) -> None:
     except (MedflError, ValueError, TypeError, OverflowError) as error:
         why = reason_of(error, "its numbers are not of their type")
         raise held_back(f"the reply is not one of this plan: {why}") from None
-    if dict(encode_result(result).metric_records["numbers"]) != dict(numbers):
+    if numbers_of(result) != dict(numbers):
         raise held_back("numbers of which a coordinator makes nothing")
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from medfl_client.config.folder import StateFolder
 from medfl_client.config.site_file import Policy
 from medfl_common.files import write_atomic
-from medfl_common.wire.secure_sum import MASKED
+from medfl_common.wire.digest import MASKED
 from medfl_common.wire.tasks import TrainTask
 
 UPDATE = "update"

@@ -11,8 +11,7 @@ from medfl_client.egress.message_entry import UNKNOWN
 from medfl_common.errors import DisclosureError, WithdrawnError, code_of
 from medfl_common.files import Json
 from medfl_common.models.weights import norm
-from medfl_common.wire.results import content_sha256, n_bytes
-from medfl_common.wire.secure_sum import MASKED, PART
+from medfl_common.wire.digest import MASKED, PART, content_sha256, n_bytes
 from medfl_common.wire.tasks import TrainTask
 from medfl_common.wire.tensors import FLAT, Shapes, codec_of, decode_weights
 

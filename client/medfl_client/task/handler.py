@@ -135,7 +135,7 @@ def _answer(
     shapes = shapes_of(model, "shared")
     sent = mb_sent(site.state, site.policy) if site.state else NOTHING
     write_owed(session)
-    question = question_sha256(content)
+    question = question_sha256(content) if site.state else ""
     kept = _kept_reply(head, question, site, shapes, sent)
     if kept is not None:
         tell(f"round {head.round}: answered before; the same reply is sent again")

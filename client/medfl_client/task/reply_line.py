@@ -9,8 +9,8 @@ from medfl_common.metrics.dense_counts import dense_scores, fewest_in, main_dens
 from medfl_common.metrics.enough import case_digits, digits
 from medfl_common.metrics.mask_estimates import of_cases
 from medfl_common.ui.screen import in_words
-from medfl_common.wire.results import TrainResult, n_bytes
-from medfl_common.wire.secure_sum import MASKED
+from medfl_common.wire.digest import MASKED, n_bytes
+from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import TrainTask
 
 PART = {"evaluate": "validation", "test": "test"}

@@ -40,6 +40,14 @@ def norm(weights: Mapping[str, torch.Tensor]) -> float:
     return math.hypot(*map(float, norms))
 
 
+def largest(tensor: torch.Tensor) -> float:
+    """Return the largest absolute value, 0 of no values; NaN where there is one."""
+    if not tensor.numel():
+        return 0.0
+    low, high = torch.aminmax(tensor)
+    return max(-float(low), float(high))
+
+
 def is_finite(weights: Mapping[str, torch.Tensor]) -> bool:
     """Say whether no tensor holds a NaN or an infinity."""
     # One of them stays one in the sum, which float32 values cannot overflow.

@@ -1,4 +1,4 @@
-"""The digest of a task: what a study key signs, and what a reply and a site's books name it by."""
+"""What messages are named by, and weigh: what a study key signs, what books and logs write."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from flwr.app import ArrayRecord, RecordDict
 
 Arrays = list[list[object]]  # of a record, each with its name, type, shape and hash
+MASKED, PART = "masked", "part"  # records that come up in a secure sum
 SEAL, STATEMENT = "seal", "ledger"  # records that are no part of what is asked, and are signed
 
 
@@ -56,3 +57,29 @@ def _typed(value: object) -> list[object]:
     if isinstance(value, list):
         return ["list", *map(_typed, value)]
     return [type(value).__name__, value]
+
+
+def content_sha256(content: RecordDict) -> str:
+    """SHA-256 over a reply's numbers and arrays, as a ledger, a seal and a run log name it."""
+    numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
+    digest = hashlib.sha256(numbers.encode())
+    for record, before in (("update", ""), (MASKED, f"{MASKED}/"), (PART, f"{PART}/")):
+        for name, array in sorted(content.array_records.get(record, {}).items()):
+            digest.update(f"{before}{name}".encode() + hashlib.sha256(array.data).digest())
+    return digest.hexdigest()
+
+
+def brings_work(content: RecordDict) -> bool:
+    """Say whether a reply that nobody admits any more holds work, and not a code only."""
+    numbers = content.metric_records.get("numbers")
+    return numbers is not None and numbers.get("code") == 0
+
+
+def n_bytes(content: RecordDict) -> int:
+    """Count the bytes of the arrays and numbers in a message, framing apart."""
+    return sum(
+        sum(len(array.data) for array in record.values())
+        if isinstance(record, ArrayRecord)
+        else record.count_bytes()
+        for record in content.values()
+    )

@@ -4,11 +4,10 @@ A result carries arrays and numbers, nothing else: there is no field in which a 
 could leave.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from flwr.app import MetricRecord, RecordDict
@@ -29,12 +28,14 @@ from medfl_common.metrics.membership import Membership
 from medfl_common.metrics.participants import Participants
 from medfl_common.metrics.site_statistics import NUMBERS, SiteStatistics, lengths
 from medfl_common.metrics.subgroups import KINDS, Groups, group_names, score_counts_of_group
-from medfl_common.models.weights import Weights, is_finite
+from medfl_common.models.norms import is_statistic
+from medfl_common.models.weights import Weights, largest, norm
 from medfl_common.plan.halves import at_coordinator
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.task import Task
 from medfl_common.wire.dense_results import DENSE_NAMES, dense_numbers, read_boxes, read_masks
 from medfl_common.wire.device import DEVICE, DEVICES, Device, read_device
+from medfl_common.wire.digest import MASKED, PART
 from medfl_common.wire.membership_numbers import MEMBERSHIP, membership_numbers, read_membership
 from medfl_common.wire.participant_numbers import (
     PARTICIPANTS,
@@ -43,7 +44,7 @@ from medfl_common.wire.participant_numbers import (
 )
 from medfl_common.wire.protocol import PROTOCOL
 from medfl_common.wire.read_numbers import read_counts, read_integer, read_number
-from medfl_common.wire.secure_sum import MASKED, PART, add_sum
+from medfl_common.wire.secure_sum import add_sum
 from medfl_common.wire.tensors import Shapes, codec_of, decode_weights, encode_weights
 from medfl_common.wire.versions import read_versions
 
@@ -111,12 +112,22 @@ class TrainResult:
         """Take out what is large."""
         return replace(self, update=None, masked=None, part=b"")
 
+    @cached_property
+    def update_norm(self) -> float:
+        """Norm of the update, running statistics apart; summed once for all who ask."""
+        return norm({n: t for n, t in (self.update or {}).items() if not is_statistic(n)})
+
+    @cached_property
+    def largest(self) -> list[float]:
+        """Largest absolute value of each tensor of the update; NaN where one is in it."""
+        return [largest(tensor) for tensor in (self.update or {}).values()]
+
     @property
     def is_finite(self) -> bool:
         """Say whether every number and every weight is finite; both ends ask."""
         numbers = [self.train_loss, self.start_loss or 0.0, self.seconds, self.exact_auc or 0.0]
         numbers += [counts.loss for counts in self._scored if counts is not None]
-        return all(map(math.isfinite, numbers)) and is_finite(self.update or {})
+        return all(map(math.isfinite, [*numbers, *self.largest]))
 
 
 def plan_number(plan: Plan) -> int:
@@ -129,6 +140,16 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
 
     The plan says in what form an update travels.
     """
+    content = RecordDict({"numbers": MetricRecord({**numbers_of(result)})})
+    if result.update is not None:
+        codec = codec_of(plan.federation.messages) if plan is not None else None
+        content["update"] = encode_weights(result.update, codec)
+    add_sum(content, result.masked, result.part)
+    return content
+
+
+def numbers_of(result: TrainResult) -> Numbers:
+    """Write what a result has besides arrays."""
     numbers: Numbers = {
         "protocol": PROTOCOL,
         "plan": result.plan,
@@ -158,12 +179,7 @@ def encode_result(result: TrainResult, plan: Plan | None = None) -> RecordDict:
     numbers |= membership_numbers(result.membership) | participant_numbers(result.participants)
     if result.features is not None:
         numbers[FEATURES] = result.features.to_numbers()
-    content = RecordDict({"numbers": MetricRecord({**numbers})})
-    if result.update is not None:
-        codec = codec_of(plan.federation.messages) if plan is not None else None
-        content["update"] = encode_weights(result.update, codec)
-    add_sum(content, result.masked, result.part)
-    return content
+    return numbers
 
 
 def _numbers_of_scores(counts: ScoreCounts) -> Numbers:
@@ -222,30 +238,6 @@ def decode_result(content: RecordDict, shapes: Shapes, plan: Plan) -> TrainResul
         device=read_device(numbers),
         participants=read_participants(numbers, plan),
     )
-
-
-def content_sha256(content: RecordDict) -> str:
-    """SHA-256 over a reply's numbers and arrays, as a ledger, a seal and a run log name it."""
-    numbers = json.dumps(dict(content.metric_records["numbers"]), sort_keys=True)
-    digest = hashlib.sha256(numbers.encode())
-    for record, before in (("update", ""), (MASKED, f"{MASKED}/"), (PART, f"{PART}/")):
-        for name, array in sorted(content.array_records.get(record, {}).items()):
-            digest.update(f"{before}{name}".encode() + hashlib.sha256(array.data).digest())
-    return digest.hexdigest()
-
-
-def brings_work(content: RecordDict) -> bool:
-    """Say whether a reply that nobody admits any more holds work, and not a code only."""
-    numbers = content.metric_records.get("numbers")
-    return numbers is not None and numbers.get("code") == 0
-
-
-def n_bytes(content: RecordDict) -> int:
-    """Count the bytes of the arrays and numbers in a message, framing apart."""
-    arrays = sum(len(a.data) for record in content.array_records.values() for a in record.values())
-    numbers = sum(record.count_bytes() for record in content.metric_records.values())
-    texts = sum(record.count_bytes() for record in content.config_records.values())
-    return arrays + numbers + texts
 
 
 def _score_counts(numbers: MetricRecord, task: Task) -> ScoreCounts:

@@ -50,11 +50,10 @@ from numpy.typing import NDArray
 from medfl_common.errors import LinkError, RunError, SumError
 from medfl_common.privacy.shamir import SHARE_BYTES
 from medfl_common.privacy.sum_keys import Stretch
-from medfl_common.wire.digest import task_digest
+from medfl_common.wire.digest import MASKED, PART, task_digest
 from medfl_common.wire.tensors import FLAT, header
 
 SUM = "sum"  # the record that goes down
-MASKED, PART = "masked", "part"  # the records that come up
 MOST_ROUNDS = 20  # of a stretch
 MOST_SITES = 2047  # of a group: so many numbers of 20 bits fit into 31
 # The numbers that stand beside masked ones; those of ZERO are 0, as what they count is masked.

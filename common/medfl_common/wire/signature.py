@@ -16,10 +16,9 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from medfl_common.errors import RunError
-from medfl_common.wire.digest import SEAL, Arrays, arrays_of, task_digest
+from medfl_common.wire.digest import SEAL, Arrays, arrays_of, content_sha256, task_digest
 from medfl_common.wire.ledger_statement import LEDGER, LastLine, words_of
 from medfl_common.wire.protocol import PROTOCOL
-from medfl_common.wire.results import content_sha256
 from medfl_common.wire.study_key import foreign
 
 SIGNATURE, CERTIFICATE = "signature", "certificate"  # keys; a reply's: eight 64-bit numbers

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def encode_weights(weights: Weights, codec: Codec | None = None) -> ArrayRecord:
         arrays[FLAT] = _joined(weights, whole).numpy()
     if codec is not None:
         arrays |= codec.encode(_joined(weights, coded), _sizes(shapes, coded))
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+    return ArrayRecord({name: _written(array) for name, array in arrays.items()})
 
 
 def decode_weights(record: ArrayRecord, shapes: Shapes, codec: Codec | None = None) -> Weights:
@@ -86,6 +87,7 @@ def through(weights: Weights, codec: Codec) -> Weights:
     return decode_weights(encode_weights(weights, codec), shapes, codec)
 
 
+@cache
 def header(dtype: str, n: int) -> bytes:
     """Give what numpy writes before n values of a type."""
     buffer = io.BytesIO()
@@ -116,6 +118,13 @@ def _joined(weights: Weights, names: list[str]) -> torch.Tensor:
 def _parts(values: torch.Tensor, shapes: Shapes, names: list[str]) -> Weights:
     parts = torch.split(values, _sizes(shapes, names))
     return {name: part.reshape(shapes[name]) for name, part in zip(names, parts, strict=True)}
+
+
+def _written(values: NDArray[np.generic]) -> Array:
+    """Write (n,) values as numpy does, and copy them once."""
+    dtype = str(values.dtype)
+    data = b"".join((header(dtype, len(values)), memoryview(values.data).cast("B")))
+    return Array(dtype=dtype, shape=(len(values),), stype=NUMPY, data=data)
 
 
 def _decode(array: Array, dtype: str, n_values: int) -> NDArray[np.generic]:

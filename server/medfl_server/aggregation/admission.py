@@ -126,7 +126,7 @@ def trained_norm(weights: Mapping[str, torch.Tensor]) -> float:
 
 def _check_norm(result: TrainResult, max_norm: float) -> None:
     if result.update is not None and math.isfinite(max_norm):
-        seen = trained_norm(result.update)
+        seen = result.update_norm
         if seen > max_norm:
             raise RunError(
                 f"the update is too large: its norm is {seen:.3g}, {max_norm:.3g} is the most that "

@@ -113,8 +113,8 @@ class RoundAggregation:
         """Add one site's update; it may have been asked for some rounds ago."""
         update = result.update or {}
         trained = {name: t for name, t in update.items() if not is_statistic(name)}
-        self._comparison.add(site, trained)
-        self._largest[site] = max((_largest(tensor) for tensor in update.values()), default=0.0)
+        self._comparison.add(site, trained, result.update_norm)
+        self._largest[site] = max(result.largest, default=0.0)
         info = UpdateInfo(
             result.n_images, result.n_steps, result.start_loss or 0.0, self._number - result.round
         )
@@ -149,7 +149,3 @@ class RoundAggregation:
     def state(self) -> Weights:
         """Give what the strategy needs for the next round; called after `result`."""
         return self._aggregation.state()
-
-
-def _largest(tensor: torch.Tensor) -> float:
-    return float(tensor.abs().max()) if tensor.numel() else 0.0

@@ -5,8 +5,9 @@ from dataclasses import replace
 from flwr.app import RecordDict
 
 from medfl_common.errors import RunError
+from medfl_common.wire.digest import MASKED, PART
 from medfl_common.wire.results import TrainResult
-from medfl_common.wire.secure_sum import BESIDE, KINDS, MASKED, PART, ZERO, read_masked, read_part
+from medfl_common.wire.secure_sum import BESIDE, KINDS, ZERO, read_masked, read_part
 from medfl_common.wire.tasks import TrainTask
 from medfl_server.aggregation.invariants import MAX_SECONDS
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import torch
 
 from medfl_common.files import Json
-from medfl_common.models.weights import norm
 
 SAMPLE = 100_000  # weights of an update that are compared, at most
 BUDGET = 2_000_000  # of all updates of a round together
@@ -24,9 +23,9 @@ class Comparison:
         self._samples: dict[str, torch.Tensor] = {}
         self._thinned = 1  # of the sample's places, only every so many-th is kept
 
-    def add(self, site: str, trained: Mapping[str, torch.Tensor]) -> None:
-        """Measure one site's update."""
-        self._norms[site] = norm(trained)
+    def add(self, site: str, trained: Mapping[str, torch.Tensor], length: float) -> None:
+        """Note one site's update, and its norm."""
+        self._norms[site] = length
         self._samples[site] = own = sample(trained)[:: self._thinned].clone()
         if len(self._samples) * len(own) > BUDGET:
             self._thinned *= THINNER

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flwr.app import RecordDict
 
 from medfl_common.errors import MEANING
-from medfl_common.wire.results import n_bytes
+from medfl_common.wire.digest import n_bytes
 from medfl_server.superlink.transport import Announce, ConnectedSite, Post
 
 # Before a site that has not approved the plan is asked again: at first, and after many times.

@@ -24,7 +24,8 @@ from medfl_common.errors import (
 )
 from medfl_common.models.weights import Weights
 from medfl_common.run.events import QUARANTINED
-from medfl_common.wire.results import TrainResult, content_sha256, n_bytes
+from medfl_common.wire.digest import content_sha256, n_bytes
+from medfl_common.wire.results import TrainResult
 from medfl_common.wire.tasks import Kind, TrainTask
 from medfl_common.wire.tensors import Shapes
 from medfl_server.aggregation.admission import Known, admit
@@ -231,7 +232,7 @@ class Collection:
         except RunError as error:
             self._fail(site, f"{QUARANTINED}{error}")
             return
-        hear_of_ledger(self._post, self._study.log, self._announce, site, arrival.content)
+        hear_of_ledger(self._post, self._study, self._announce, site, arrival.content)
         if result.code == NoStartError.code and self._given_again[site] < MOST_AGAIN:
             self._given_again[site] += 1
             self._sent_once.again(site)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from medfl_common.plan.federation import Federation
 from medfl_common.run.events import LateReply
 from medfl_common.run.log import RunLog
-from medfl_common.wire.results import brings_work
+from medfl_common.wire.digest import brings_work
 from medfl_common.wire.tasks import Kind
 from medfl_server.rounds.asked_sites import Asked
 from medfl_server.study.deadline import advice

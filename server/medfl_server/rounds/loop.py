@@ -156,7 +156,7 @@ class RoundLoop:
 
     def quorum(self) -> int:
         """Count the valid replies that a round needs now."""
-        wanted = quorum_of(self._plan.federation, len(self._roster))
+        wanted = quorum_of(self._plan.federation, len(self._post.roster()))
         return wanted if self._summed is None else max(wanted, self._summed.threshold())
 
     def _resume(self) -> Checkpoint:

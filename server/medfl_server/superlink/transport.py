@@ -75,14 +75,19 @@ class Post:
         self._outside = outside
         self._virtual_keys = virtual_keys or {}
         self._role: Role = "train"
+        self._seen: Mapping[str, Enrolled | None] | None = None  # of whom `_own` are a part
+        self._own: Mapping[str, Enrolled | None] = {}
         self._ttl_s = ttl_s
         self.explain: Explain = explain
         self._signer = signer
 
-    def roster(self) -> dict[str, Enrolled | None]:
+    def roster(self) -> Mapping[str, Enrolled | None]:
         """List the sites that train, or those outside (`to_outside`), in the order of enrolment."""
-        roster = self._everybody()
-        return {name: one for name, one in roster.items() if self._role_of(name, one) == self._role}
+        everybody = self._everybody()
+        if everybody is not self._seen:
+            self._own = {n: e for n, e in everybody.items() if self._role_of(n, e) == self._role}
+            self._seen = everybody
+        return self._own
 
     def signing_keys(self) -> dict[str, str]:
         """Give the OpenSSH line of each site's signing key."""
@@ -94,7 +99,7 @@ class Post:
     def to_outside(self) -> Self:
         """Give the post to the hospitals that only score."""
         other = copy(self)
-        other._role = "evaluate"
+        other._role, other._seen = "evaluate", None
         return other
 
     def _role_of(self, name: str, enrolled: Enrolled | None) -> Role:

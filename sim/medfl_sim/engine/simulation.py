@@ -13,6 +13,7 @@ from medfl_client.task.app import build_app as build_client_app
 from medfl_client.task.handler import NotSent
 from medfl_client.task.session import Session, use_threads
 from medfl_client.task.site import Site
+from medfl_client.training.step import load_optimisers
 from medfl_common.errors import MEANING
 from medfl_common.files import locked
 from medfl_common.run.folder import RunFolder
@@ -73,10 +74,10 @@ def run_study(
         make = partial(make_app, _in_run(sites, folder), faults, not_sent, study.run)
         running = ENGINES.get(engine)(make, n_workers, most)
         try:
-            grid = SimulatedGrid(running, [*sites])
+            grid, roster = SimulatedGrid(running, [*sites]), dict.fromkeys(sites)
             app = build_server_app(
                 study,
-                lambda: dict.fromkeys(sites),
+                lambda: roster,
                 grid.connected_sites,
                 announce,
                 follow or (lambda progress: None),
@@ -112,6 +113,7 @@ def make_app(
     Their keys follow from the run, and are made here: no engine carries a key to a process.
     Without a run they have none, or those that they came with.
     """
+    load_optimisers()
     if run:
         sites = {name: replace(s, signing=signing_key_of(run, name)) for name, s in sites.items()}
     session = Session()

@@ -19,7 +19,7 @@ from medfl_common.errors import RunError
 from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.plan.plan import Plan, load_plan
-from medfl_common.wire.results import n_bytes
+from medfl_common.wire.digest import n_bytes
 from medfl_common.wire.tasks import TrainTask, encode_task
 
 

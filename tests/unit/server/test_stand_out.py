@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from medfl_server.aggregation.outliers import BUDGET, SAMPLE, Comparison, sample
 def test_a_site_is_compared_with_the_mean_of_the_others() -> None:
     found = Comparison()
     for site, values in {"a": [3.0, 4.0], "b": [1.0, 0.0], "c": [1.0, 2.0]}.items():
-        found.add(site, {"w": torch.tensor(values)})
+        found.add(site, {"w": torch.tensor(values)}, math.hypot(*values))
 
     told = found.result()
 
@@ -17,10 +19,10 @@ def test_a_site_is_compared_with_the_mean_of_the_others() -> None:
 
 def test_alone_or_without_a_change_there_is_no_direction() -> None:
     one = Comparison()
-    one.add("a", {"w": torch.ones(3)})
+    one.add("a", {"w": torch.ones(3)}, 3**0.5)
     assert one.result() == {"a": {"norm": pytest.approx(3**0.5), "cosine": None}}
 
-    one.add("b", {"w": torch.zeros(3)})
+    one.add("b", {"w": torch.zeros(3)}, 0.0)
     assert [facts["cosine"] for facts in one.result().values()] == [None, None]
 
 
@@ -46,7 +48,7 @@ def test_many_sites_are_compared_by_fewer_places_each_and_nearly_as_well() -> No
     updates = {}
     for number in range(120):
         update = common + torch.randn(SAMPLE, generator=generator)
-        found.add(f"s{number}", {"w": update})
+        found.add(f"s{number}", {"w": update}, float(update.norm()))
         total += update
         updates[f"s{number}"] = update
 

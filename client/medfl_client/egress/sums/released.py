@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medfl_common.wire.digest import MASKED, PART
 from medfl_common.wire.pooled import PooledLayout
 from medfl_common.wire.results import TrainResult
 from medfl_common.wire.secure_sum import (
     BESIDE,
     KINDS,
-    MASKED,
-    PART,
     SEALED,
     ZERO,
     SumOrder,
