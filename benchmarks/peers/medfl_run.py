@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import medfl_client.data.dataset  # noqa: E402
-import medfl_client.task.session  # noqa: E402
+import medfl_common.models.network  # noqa: E402
 import medfl_server.rounds.loop  # noqa: E402
 from medfl_client.config.site_file import Policy  # noqa: E402
 from medfl_client.data.dataset import ImageSet, SiteData  # noqa: E402
@@ -93,7 +93,7 @@ def make_plan(job: str, precision: str) -> str:
 
 def use_the_others_layout() -> None:
     """Take channels first, as the plain loop does."""
-    for module in (medfl_client.data.dataset, medfl_client.task.session):
+    for module in (medfl_client.data.dataset, medfl_common.models.network):
         module.layout = lambda n_dimensions: torch.contiguous_format  # type: ignore[attr-defined]
 
 

@@ -25,7 +25,7 @@ from medfl_common.errors import (
     WithdrawnError,
 )
 from medfl_common.models import build_model
-from medfl_common.models.network import Network, Part, layout
+from medfl_common.models.network import Network, Part, lay_out
 from medfl_common.models.weights import Weights, load_shared
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.tasks import TrainTask
@@ -63,9 +63,7 @@ class Session:
         """Give the plan's model, built once per plan."""
         if self._model is None or self._plan != plan.hash():
             use_threads(plan)
-            is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
-            memory = layout(4 if is_flat else 5)
-            self._model = build_model(plan).to(device).to(memory_format=memory)
+            self._model = lay_out(build_model(plan).to(device), plan)
             self._plan, self._data, self._features, self._start = plan.hash(), {}, {}, ("", {})
             self._few, self._noted = None, set()
         return self._model

@@ -7,6 +7,8 @@ from typing import Literal, Self
 import torch
 from torch import nn
 
+from medfl_common.plan.plan import Plan
+
 Part = Literal["shared", "start", "local"]
 PARTS: tuple[Part, ...] = ("shared", "start", "local")
 
@@ -138,3 +140,15 @@ class Network(nn.Module):
 def layout(n_dimensions: int) -> torch.memory_format:
     """Return the memory format in which convolutions over (B, C, [D,] H, W) are fastest."""
     return torch.channels_last if n_dimensions == 4 else torch.channels_last_3d
+
+
+def lay_out(network: Network, plan: Plan) -> Network:
+    """Put what has a picture's or a volume's dimensions into the fastest order, in place.
+
+    Weights of other dimensions stay as they are: a network that came as data may have any.
+    """
+    n_dimensions = 4 if plan.images.dimensions == 2 or plan.model.slices is not None else 5
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.dim() == n_dimensions:
+            tensor.data = tensor.data.to(memory_format=layout(n_dimensions))
+    return network

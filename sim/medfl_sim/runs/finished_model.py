@@ -16,7 +16,7 @@ from medfl_client.training.mask_scores import dice_of_cases
 from medfl_common.metrics.box_counts import FoundBoxes
 from medfl_common.metrics.counts import ScoreCounts
 from medfl_common.models import build_model
-from medfl_common.models.network import Network, layout
+from medfl_common.models.network import Network, lay_out
 from medfl_common.models.weights import load_shared
 from medfl_common.run.events import Finished
 from medfl_common.run.model_file import WEIGHTS
@@ -29,8 +29,7 @@ class FinishedModel:
     def __init__(self, study: Study) -> None:
         plan = study.plan
         self._study = study
-        is_flat = plan.images.dimensions == 2 or plan.model.slices is not None
-        self._model: Network = build_model(plan).to(memory_format=layout(4 if is_flat else 5))
+        self._model: Network = lay_out(build_model(plan), plan)
         self._weights = load_file(study.folder / WEIGHTS)
         self._kept = study.log.read(Finished)[-1].round
 

@@ -61,10 +61,10 @@ def test_a_network_that_people_ask_for_trains_to_the_same_bits(name: str) -> Non
     assert after_steps(ours, shape_of(name)) == after_steps(eager, shape_of(name))
 
 
-def without_head(module: nn.Module, name: str) -> tuple[nn.Module, int]:
+def without_head(module: nn.Module, place: str) -> tuple[nn.Module, int]:
     """Take the last layer away, as an author would who writes a built-in network."""
-    parent, _, key = HEADS[name].rpartition(".")
-    head = module.get_submodule(HEADS[name])
+    parent, _, key = place.rpartition(".")
+    head = module.get_submodule(place)
     setattr(module.get_submodule(parent), key, nn.Identity())
     for key in TWICE:
         module._modules.pop(key, None)
@@ -144,7 +144,7 @@ def test_five_rounds_have_the_bits_of_the_network_itself(
     files = make_graph(network(name), shape_of(name), tmp_path / "net.json", say=lambda _: None)
 
     def eager() -> tuple[nn.Module, int]:
-        return without_head(network(name), name)
+        return without_head(network(name), HEADS[name])
 
     def dense(*_: object) -> DenseBackbone:
         module, n_features = eager()
@@ -158,7 +158,10 @@ def test_five_rounds_have_the_bits_of_the_network_itself(
         if name in IN_3D:
             return outlines(tmp_path, model)
         plan = make_plan(
-            images={"size": SIDE}, federation={"rounds": 5}, model={"norm": "own", **model}
+            images={"size": SIDE},
+            federation={"rounds": 5},
+            model={"norm": "own", **model},
+            evaluation={"keep": "last"},
         )
         study = create_study(tmp_path / str(model["name"]), plan)
         run_study(study, virtual_sites(hospitals, study.plan))

@@ -60,7 +60,11 @@ def final(
     **sections: dict[str, object],
 ) -> Weights:  # fmt: skip
     plan = make_plan(
-        images={"size": SIDE}, federation={"rounds": 5}, model={"norm": "own", **model}, **sections
+        images={"size": SIDE},
+        federation={"rounds": 5},
+        model={"norm": "own", **model},
+        evaluation={"keep": "last"},
+        **sections,
     )
     study = create_study(folder, plan)
     run_study(study, virtual_sites(hospitals, study.plan))
