@@ -26,25 +26,26 @@ study: brought
 seed: 3
 task: {type: binary, classes: [normal, opacity]}
 images: {modality: [DX, CR], size: 32}
-model: {name: small_cnn, norm: group}
+model: {name: MODEL}
 training: {lr: 0.1, momentum: 0.9, batch_size: 16, precision: float32}
 federation: {rounds: 5, min_sites: 3, deadline_s: 120}
 evaluation: {validation: 0.3, keep: last}
 """
 
 
+@pytest.mark.parametrize("model", ["small_cnn, norm: group", "vit_tiny_16"])
 def test_a_graph_gives_the_twins_bits_and_travels_once_to_each_hospital(
-    deployment: Deployment, tmp_path: Path
+    deployment: Deployment, tmp_path: Path, model: str
 ) -> None:
     twin = tmp_path / "plan.yaml"
-    twin.write_text(PLAN)
+    twin.write_text(PLAN.replace("MODEL", model))
     plan = as_graph(twin, tmp_path / "graph")
     sites = KINDS.get("chest")(tmp_path / "hospitals", 4, 40, 1)
     for site in sites:
         with (site / "site.yaml").open("a") as file:
             file.write(f"policy: {{networks: [{load_plan(plan).model.sha256}]}}\n")
 
-    tap = run_through_a_kill(deployment, plan, sites[:3], sites[3])
+    tap = run_through_a_kill(deployment, plan, sites[:3], sites[3], all_die=True)
 
     assert_simulations_bits(deployment, plan, tmp_path / "hospitals", sites)
     built_in = create_study(tmp_path / "twin", twin)

@@ -27,9 +27,12 @@ def renamed_copy(site: Path, folder: Path) -> Path:
 
 
 def run_through_a_kill(
-    deployment: Deployment, plan: Path, sites: list[Path], faulty: Path
+    deployment: Deployment, plan: Path, sites: list[Path], faulty: Path, all_die: bool = False
 ) -> Wiretap:
-    """Run a study; the second hospital is killed after the first round. Give what went over."""
+    """Run a study; the second hospital is killed after the first round. Give what went over.
+
+    `all_die`: after a further round the coordinator is killed, too, and goes on.
+    """
     deployment.create(plan, {site.name: site for site in [*sites, faulty]})
     tapped, deployment.port = deployment.port, free_port()
     tap = Wiretap(tapped, deployment.port, deployment.study / "tls")
@@ -39,6 +42,11 @@ def run_through_a_kill(
     clients[1].kill()
     clients[1].wait()
     deployment.start_client(sites[1])
+    if all_die:
+        wait_until(lambda: len(log(deployment.study, "round")) > 1, 300, "the second round")
+        server.kill()
+        server.wait()
+        server = deployment.start_server()
     wait_until(lambda: server.poll() is not None, 400, "the end of the study")
     deployment.stop()
     tap.close()
