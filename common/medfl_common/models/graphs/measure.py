@@ -54,6 +54,8 @@ def _run(graph: Graph, network: GraphNetwork, is_training: bool, n: int) -> Need
     def watch(node: int, value: object) -> None:
         nonlocal elements, at
         at = node
+        if isinstance(value, list | tuple):
+            elements += sum(one.numel() for one in value if isinstance(one, torch.Tensor))
         if isinstance(value, torch.Tensor):
             elements += value.numel()
             shapes.append(tuple(value.shape))

@@ -7,13 +7,19 @@ a batch norm into its own two statistics, which stay at the site.
 import math
 
 from medfl_common.models.graphs.arguments import Ref, refs_in
-from medfl_common.models.graphs.operators import KEYWORDS, PICK, Operator, operators
+from medfl_common.models.graphs.operators import (
+    KEYWORDS,
+    PICK,
+    Operator,
+    operators,
+    settings_of,
+)
 from medfl_common.models.graphs.reading import Graph, Listing, Node, refused
 from medfl_common.plan.bounds import shorten
 from medfl_common.visible import visible
 
 BATCH_NORM, INSTANCE_NORM = "aten.batch_norm.default", "aten.instance_norm.default"
-MEAN, VARIANCE, MOMENTUM = 3, 4, 6  # arguments of both
+MEAN, VARIANCE, TRAINING, MOMENTUM = 3, 4, 5, 6  # arguments of both
 
 
 def check_rules(graph: Graph, source: str = "the graph") -> None:
@@ -21,7 +27,7 @@ def check_rules(graph: Graph, source: str = "the graph") -> None:
     for mode, listing in (("train", graph.train), ("eval", graph.eval)):
         seen: dict[str, int] = {}
         for i, node in enumerate(listing.nodes):
-            if node.op and (fault := _fault(graph, listing, node)):
+            if node.op and (fault := _fault(graph, listing, node, mode == "train")):
                 raise refused(source, f"{mode}, node {i}", fault)
             for name in _statistics(graph, listing, node):
                 if name in seen:
@@ -34,21 +40,32 @@ def check_rules(graph: Graph, source: str = "the graph") -> None:
             raise refused(source, mode, "gives a weight or a number that no image went into")
 
 
-def _fault(graph: Graph, listing: Listing, node: Node) -> str:
+def _fault(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str:
     """Say what is wrong with a node; empty: nothing."""
     op = operators().get(node.op)
     if op is None:
         return f"has the operator {visible(shorten(node.op))[:60]}, which is not on the list"
     if unknown := sorted({key for key, _ in node.kw} - KEYWORDS):
         return f"has the unknown keyword {visible(unknown[0])[:60]}"
+    if not op.is_whole and (fault := _fault_of_settings(node)):
+        return fault
     if op.writes and (fault := _fault_of_write(listing, node)):
         return fault
     if node.op == BATCH_NORM:
-        return _fault_of_batch_norm(graph, listing, node)
+        return _fault_of_batch_norm(graph, listing, node, is_training)
     if node.op == INSTANCE_NORM and any(one is not None for one in node.args[MEAN : VARIANCE + 1]):
         return "is an instance norm with running statistics"
     names = {t for one in _tensors(listing, node) if (t := graph.tensors[one]).kind == "statistic"}
     return f"uses the statistic {min(t.name for t in names)}, and is no batch norm" if names else ""
+
+
+def _fault_of_settings(node: Node) -> str:
+    needed = settings_of(node.op)
+    for place, value in (*enumerate(node.args), *node.kw):
+        kind = needed.get(place)
+        if kind is not None and value is not None and not isinstance(value, kind):
+            return f"has {visible(shorten(repr(value)))[:60]} as a type or format, which is none"
+    return ""
 
 
 def _fault_of_write(listing: Listing, node: Node) -> str:
@@ -69,7 +86,9 @@ def _fault_of_write(listing: Listing, node: Node) -> str:
     return "writes in place into what no node has made"
 
 
-def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node) -> str:
+def _fault_of_batch_norm(
+    graph: Graph, listing: Listing, node: Node, is_training: bool
+) -> str:
     if len(node.args) < 8:
         return "is a batch norm with too few arguments"
     if node.args[MEAN] is None and node.args[VARIANCE] is None:
@@ -82,6 +101,8 @@ def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node) -> str:
     momentum = node.args[MOMENTUM]
     if type(momentum) is not float or not 0 < momentum < 1 or not math.isfinite(momentum):
         return f"is a batch norm with the momentum {momentum}, not between 0 and 1"
+    if type(node.args[TRAINING]) is not bool or node.args[TRAINING] > is_training:
+        return "is a batch norm that changes its statistics outside training"
     others = (*node.args[:MEAN], *node.args[VARIANCE + 1 :], *(one for _, one in node.kw))
     names = {_tensor_of(listing, one) for one in others}
     if any(name and graph.tensors[name].kind == "statistic" for name in names):
