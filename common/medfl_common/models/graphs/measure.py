@@ -46,6 +46,12 @@ def measure(graph: Graph) -> Needs:
     return needs[0]
 
 
+def measure_for(graph: Graph, is_training: bool, n: int) -> None:
+    """Do the same in a mode for another number of images: sizes may depend on it in any way."""
+    with _ONE_AT_A_TIME, torch.device("meta"), torch.no_grad():
+        _run(graph, GraphNetwork(graph), is_training, n)
+
+
 def _run(graph: Graph, network: GraphNetwork, is_training: bool, n: int) -> Needs:
     network.train(is_training)
     mode, at = ("train" if is_training else "eval"), -1

@@ -61,7 +61,8 @@ def _fault(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str
 
 def _fault_of_settings(node: Node) -> str:
     needed = settings_of(node.op)
-    for place, value in (*enumerate(node.args), *node.kw):
+    given: tuple[tuple[str | int, object], ...] = (*enumerate(node.args), *node.kw)
+    for place, value in given:
         kind = needed.get(place)
         if kind is not None and value is not None and not isinstance(value, kind):
             return f"has {visible(shorten(repr(value)))[:60]} as a type or format, which is none"
@@ -86,9 +87,7 @@ def _fault_of_write(listing: Listing, node: Node) -> str:
     return "writes in place into what no node has made"
 
 
-def _fault_of_batch_norm(
-    graph: Graph, listing: Listing, node: Node, is_training: bool
-) -> str:
+def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str:
     if len(node.args) < 8:
         return "is a batch norm with too few arguments"
     if node.args[MEAN] is None and node.args[VARIANCE] is None:
@@ -101,7 +100,8 @@ def _fault_of_batch_norm(
     momentum = node.args[MOMENTUM]
     if type(momentum) is not float or not 0 < momentum < 1 or not math.isfinite(momentum):
         return f"is a batch norm with the momentum {momentum}, not between 0 and 1"
-    if type(node.args[TRAINING]) is not bool or node.args[TRAINING] > is_training:
+    learns = node.args[TRAINING]
+    if not isinstance(learns, bool) or (learns and not is_training):
         return "is a batch norm that changes its statistics outside training"
     others = (*node.args[:MEAN], *node.args[VARIANCE + 1 :], *(one for _, one in node.kw))
     names = {_tensor_of(listing, one) for one in others}
