@@ -20,14 +20,16 @@ from medfl_common.visible import visible
 
 BATCH_NORM, INSTANCE_NORM = "aten.batch_norm.default", "aten.instance_norm.default"
 MEAN, VARIANCE, TRAINING, MOMENTUM = 3, 4, 5, 6  # arguments of both
+UNMADE = "writes in place into what no node has made"
 
 
 def check_rules(graph: Graph, source: str = "the graph") -> None:
     """Raise ConfigError where a node does what it must not, naming the node."""
     for mode, listing in (("train", graph.train), ("eval", graph.eval)):
         seen: dict[str, int] = {}
+        owners = _owners(listing)
         for i, node in enumerate(listing.nodes):
-            if node.op and (fault := _fault(graph, listing, node, mode == "train")):
+            if node.op and (fault := _fault(graph, listing, node, owners, mode == "train")):
                 raise refused(source, f"{mode}, node {i}", fault)
             for name in _statistics(graph, listing, node):
                 if name in seen:
@@ -40,7 +42,7 @@ def check_rules(graph: Graph, source: str = "the graph") -> None:
             raise refused(source, mode, "gives a weight or a number that no image went into")
 
 
-def _fault(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str:
+def _fault(graph: Graph, listing: Listing, node: Node, owners: list[str], is_training: bool) -> str:
     """Say what is wrong with a node; empty: nothing."""
     op = operators().get(node.op)
     if op is None:
@@ -49,8 +51,10 @@ def _fault(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str
         return f"has the unknown keyword {visible(unknown[0])[:60]}"
     if not op.is_whole and (fault := _fault_of_settings(node)):
         return fault
-    if op.writes and (fault := _fault_of_write(listing, node)):
-        return fault
+    if op.writes:
+        first = node.args[0] if node.args else None
+        if fault := owners[first] if isinstance(first, Ref) else UNMADE:
+            return fault
     if node.op == BATCH_NORM:
         return _fault_of_batch_norm(graph, listing, node, is_training)
     if node.op == INSTANCE_NORM and any(one is not None for one in node.args[MEAN : VARIANCE + 1]):
@@ -69,22 +73,22 @@ def _fault_of_settings(node: Node) -> str:
     return ""
 
 
-def _fault_of_write(listing: Listing, node: Node) -> str:
-    """Say why a node may not write where it does: only what this run has just made is its own."""
-    first = node.args[0] if node.args else None
-    while isinstance(first, Ref):
-        made = listing.nodes[first]
-        if made.tensor:
-            return f"writes into {visible(made.tensor)}"
-        if made.input >= 0:
-            return "writes into the image"
-        op: Operator | None = operators().get(made.op)
-        if op is None or (op.is_whole and made.op != PICK):
-            return "writes into what is no tensor"
-        if op.is_fresh and not op.writes:
-            return ""
-        first = made.args[0] if made.args else None
-    return "writes in place into what no node has made"
+def _owners(listing: Listing) -> list[str]:
+    """Say of each node why nothing may write into what it gives; empty: this run has made it."""
+    found: list[str] = []
+    for node in listing.nodes:
+        op: Operator | None = operators().get(node.op)
+        if node.tensor:
+            found.append(f"writes into {visible(node.tensor)}")
+        elif node.input >= 0:
+            found.append("writes into the image")
+        elif op is None or (op.is_whole and node.op != PICK):
+            found.append("writes into what is no tensor")
+        else:
+            first = node.args[0] if node.args else None
+            of_first = found[first] if isinstance(first, Ref) else UNMADE
+            found.append("" if op.is_fresh and not op.writes else of_first)
+    return found
 
 
 def _fault_of_batch_norm(graph: Graph, listing: Listing, node: Node, is_training: bool) -> str:

@@ -1,6 +1,8 @@
 """What a hostile coordinator may write into a graph, and what the hospital says of it."""
 
 import copy
+import time
+import weakref
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from medfl_common.models.graphs.measure import measure
 from medfl_common.models.graphs.network import GraphNetwork
 from medfl_common.models.graphs.operators import operators
 from medfl_common.models.graphs.reading import read_graph
+from medfl_common.models.graphs.rules import check_rules
 
 GOOD = values(whole(Residual(), 1, 8, 8))
 IMAGE = next(i for i, node in enumerate(GOOD["train"]["nodes"]) if "input" in node)
@@ -58,6 +61,14 @@ def changed(*path: str | int, to: object) -> Json:
 def named(name: str) -> Json:
     graph = copy.deepcopy(GOOD)
     graph["tensors"] = {name: {"kind": "parameter", "shape": [2]}, **graph["tensors"]}
+    return graph
+
+
+def many_rooms() -> Json:
+    graph = copy.deepcopy(GOOD)
+    for k in range(1000):
+        name = f"x{k}." + ".".join("a" * 90)
+        graph["tensors"][name] = {"kind": "parameter", "shape": [1]}
     return graph
 
 
@@ -163,6 +174,14 @@ ATTACKS: dict[str, tuple[Json, str]] = {
         ),
         "does not run",
     ),
+    "a million views": (
+        extra(
+            op("aten.zeros.default", [4096]),
+            *(op("aten.unbind.int", of(N)) for _ in range(250)),
+        ),
+        "makes more than 100000 parts",
+    ),
+    "a million rooms": (many_rooms(), "levels in all"),
     "a pair that nobody takes": (
         extra(op("aten.adaptive_max_pool2d.default", of(IMAGE), [2**15, 2**16])),
         "takes the values of one image beyond",
@@ -257,3 +276,29 @@ def test_an_index_beyond_its_range_is_the_last_one_in_it() -> None:
     loss = ops["aten.cross_entropy_loss.default"]
     assert loss(values, one) == loss(values, torch.tensor([2]))
     assert loss(values.repeat(2, 1), ignored) == loss(values, torch.tensor([2]))
+
+
+def test_ten_thousand_views_written_ten_thousand_times_take_seconds() -> None:
+    views = [op("aten.alias.default", of(N + k)) for k in range(9000)]
+    writes = [op("aten.add_.Scalar", of(N + 9000), 0)] * 9000
+    graph = read_graph(text(extra(op("aten.zeros.default", [1]), *views, *writes)))
+    since = time.process_time()
+
+    check_rules(graph)
+
+    assert time.process_time() - since < 2
+
+
+def test_what_nobody_uses_is_freed_at_once() -> None:
+    unused = [op("aten.add.Scalar", of(IMAGE), 1.0) for _ in range(20)]
+    graph = read_graph(text(extra(*unused)))
+    network, made = GraphNetwork(graph).train(), list[weakref.ref[torch.Tensor]]()
+
+    def watch(node: int, value: object) -> None:
+        assert not made or made[-1]() is None
+        if node >= N and isinstance(value, torch.Tensor):
+            made.append(weakref.ref(value))
+
+    with torch.no_grad():
+        network.watched([torch.rand(2, 1, 8, 8)], watch)
+    assert len(made) == 20
