@@ -14,7 +14,7 @@ from medfl_client.data.dataset import Examples
 from medfl_client.data.ingest import collect
 from medfl_client.data.reasons import file_rows
 from medfl_client.data.site_data import own_data
-from medfl_client.egress.plugin_rules import allow_plugins
+from medfl_client.egress.network_rules import allow_kept
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.saliency import grad_cam
 from medfl_client.task.session import use_threads
@@ -66,7 +66,10 @@ def explain(folder: Path, run: str, n: int, screen: Screen) -> Path:
     A third each are misclassified, uncertain and classified correctly, as far as they exist.
     """
     site = load_site_file(folder)
-    plan, model, _ = load_model(find_model(folder, run), partial(allow_plugins, policy=site.policy))
+    plan, model, _ = load_model(
+        find_model(folder, run),
+        partial(allow_kept, policy=site.policy, state=SiteFolder(folder).state),
+    )
     if plan.task.is_dense:
         raise ConfigError(
             "explain shows where a network looked that judges a whole image; this one "

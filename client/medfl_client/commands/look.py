@@ -8,7 +8,7 @@ from medfl_client.config.site_file import load_site_file
 from medfl_client.data.dataset import SiteData
 from medfl_client.data.ingest import Collection, collect
 from medfl_client.data.site_data import own_data
-from medfl_client.egress.plugin_rules import allow_plugins
+from medfl_client.egress.network_rules import allow_kept
 from medfl_client.model_use.box_looks import worst_boxed, write_boxes
 from medfl_client.model_use.kept_models import LAST, find_model
 from medfl_client.model_use.looks import Model, find_case, worst_cases, write_look
@@ -43,7 +43,8 @@ def look(
     plan, model = _plan_of(folder, plan_file), None
     if model_name:
         plan, network, _ = load_model(
-            find_model(folder, model_name), partial(allow_plugins, policy=site.policy)
+            find_model(folder, model_name),
+            partial(allow_kept, policy=site.policy, state=SiteFolder(folder).state),
         )
         device = choose_device(site.compute.device)
         model = Model(network.to(device), device)

@@ -35,7 +35,7 @@ from medfl_client.data.reasons import file_rows
 from medfl_client.data.selection import sources_of
 from medfl_client.data.site_data import own_data
 from medfl_client.data.unindexed import decode, read_headers
-from medfl_client.egress.plugin_rules import allow_plugins
+from medfl_client.egress.network_rules import allow_kept
 from medfl_client.model_use.kept_models import find_model
 from medfl_client.model_use.named_thresholds import named_thresholds
 from medfl_client.model_use.out_of_distribution import (
@@ -79,7 +79,9 @@ def predict(
     """
     site = load_site_file(folder)
     place = find_model(folder, name)
-    plan, model, reading = load_model(place, partial(allow_plugins, policy=site.policy))
+    plan, model, reading = load_model(
+        place, partial(allow_kept, policy=site.policy, state=SiteFolder(folder).state)
+    )
     if plan.images.sample == "candidate":
         raise ConfigError(
             "the model scores candidates at given positions; predict takes whole files"

@@ -1,7 +1,11 @@
 """Which networks, losses and image steps that come as data may run here (policy P24)."""
 
+from pathlib import Path
+
 from medfl_client.config.rules import RULES, rule
 from medfl_client.config.site_file import Policy
+from medfl_client.egress.approvals import status_of
+from medfl_client.egress.plugin_rules import allow_plugins
 from medfl_common.errors import DisclosureError
 from medfl_common.plan.graph_files import graph_files
 from medfl_common.plan.plan import Plan
@@ -27,6 +31,19 @@ def refuse_networks(plan: Plan, policy: Policy) -> None:
                 "ask the coordinator for privacy.noise or privacy.secure_sum, list the file's "
                 f"SHA-256 under networks: [{one.sha256}], or set bare_networks: true",
             )
+
+
+def allow_kept(plan: Plan, policy: Policy, state: Path) -> None:
+    """Import the plugins of a kept model, and see that its graphs may run; else DisclosureError.
+
+    A graph may run here that the policy lists, or that a plan has which was approved here: nothing
+    leaves, so that it needs no protection.
+    """
+    allow_plugins(plan, policy)
+    if not plan.brings_data or policy.networks == "any":
+        return
+    if status_of(state, plan.hash()) != "approved":
+        refuse_networks(plan, policy)
 
 
 def _refused(what: str, todo: str) -> DisclosureError:

@@ -7,7 +7,7 @@ from flwr.app import RecordDict
 from medfl_client.config.folder import StateFolder
 from medfl_client.egress.approvals import approved
 from medfl_common.errors import NoStartError
-from medfl_common.plan.graph_files import keep, missing, take
+from medfl_common.plan.graph_files import keep, missing, take_kept
 from medfl_common.plan.plan import Plan
 from medfl_common.wire.graphs import unpack_graphs
 
@@ -20,7 +20,7 @@ def have_graphs(message: RecordDict, plan: Plan, state: Path | None) -> None:
     Raises NoStartError where it is to be sent, LinkError where another file came.
     """
     if state is not None:
-        take(plan, state)
+        take_kept(plan, state)
     unpack_graphs(message, plan)
     if missing(plan):
         raise NoStartError(

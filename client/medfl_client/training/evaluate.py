@@ -14,7 +14,6 @@ from medfl_common.metrics.clusters import PatientImages
 from medfl_common.metrics.counts import Counts, ScoreCounts, histogram, in_bins
 from medfl_common.metrics.subgroups import group_names
 from medfl_common.models.network import Network
-from medfl_common.plan.model_choice import GRAPH
 from medfl_common.plan.plan import Plan
 
 BATCH = 256  # images scored at a time, at most
@@ -24,7 +23,7 @@ MAPS = 32  # times fewer for a dense network, whose layers keep the image's size
 
 def images_at_once(plan: Plan) -> int:
     """Say how many images go through a network at a time where nothing is trained."""
-    if plan.model.name == GRAPH and plan.privacy.noise is not None:
+    if plan.brings_data and plan.privacy.noise is not None:
         return 1  # nobody has looked whether a graph's layers join images; noise hides one patient
     n_pixels = PIXELS // MAPS if plan.task.is_dense else PIXELS
     return max(1, min(BATCH, n_pixels // math.prod(plan.images.shape[1:])))

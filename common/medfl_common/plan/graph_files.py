@@ -91,6 +91,17 @@ def missing(plan: "Plan") -> list[GraphFile]:
         return [one for one in graph_files(plan) if one.sha256 not in _HERE]
 
 
+def take_kept(plan: "Plan", folder: Path) -> None:
+    """Read what this process has not yet and a site's state keeps, by its hash alone.
+
+    The name is the coordinator's word, and may be that of any file of the hospital.
+    """
+    for one in missing(plan):
+        path = kept_as(folder / FOLDER, one.sha256)
+        if path.is_file():
+            _take(path, one)
+
+
 def take(plan: "Plan", folder: Path) -> None:
     """Read what this process has not yet, where it may lie beside a plan's file.
 
@@ -101,7 +112,7 @@ def take(plan: "Plan", folder: Path) -> None:
     """
     for one in missing(plan):
         near = [kept_as(place, one.sha256) for place in places_by(folder)]
-        found = next((path for path in [folder / one.file, *near] if path.exists()), None)
+        found = next((path for path in [folder / one.file, *near] if path.is_file()), None)
         if found is not None:
             _take(found, one)
 

@@ -18,6 +18,7 @@ from medfl_common.models.graphs.network import GraphNetwork
 from medfl_common.models.graphs.reading import Graph
 
 NEAR = 2  # layers with weights before one that still looks at nearly the pixels themselves
+MANY = 2  # images, as many as a training listing needs
 MUCH = 0.25  # of an image, seen by one weight's row at once
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -75,7 +76,8 @@ def facts_of(graph: Graph) -> GraphFacts:
         for name, module in modules.items()
         for key, _ in module.named_parameters()
     )
-    seen = _seen(graph)
+    seen, in_training = _seen(graph, False), _seen(graph, True)
+    wide = {one.name: one for one in (*_wide(graph, seen), *_wide(graph, in_training))}
     kernels = [m.kernel_size for _, m, _, _ in seen if isinstance(m, CONVOLUTIONS)]
     return GraphFacts(
         operators=sum(bool(node.op) for node in graph.train.nodes),
@@ -83,24 +85,24 @@ def facts_of(graph: Graph) -> GraphFacts:
         layers=tuple(layers),
         first=tuple(kernels[0]) if kernels else (),
         loose=graph.n_parameters - in_layers,
-        multiply_adds=sum(_multiply_adds(m, given) for _, m, _, given in seen),
+        multiply_adds=max(_multiply_adds(graph, is_training) for is_training in (True, False)),
         values=measure(graph).elements,
-        wide=tuple(_wide(graph, seen)),
+        wide=tuple(wide.values()),
     )
 
 
 Seen = list[tuple[str, nn.Module, tuple[int, ...], tuple[int, ...]]]
 
 
-def _seen(graph: Graph) -> Seen:
+def _seen(graph: Graph, is_training: bool) -> Seen:
     """Run on tensors without memory: each layer with weights, in order, with its shapes."""
     seen: Seen = []
     with torch.device("meta"), torch.no_grad():
-        network = GraphNetwork(graph).eval()
+        network = GraphNetwork(graph).train(is_training)
         for name, module in network.named_modules():
             if isinstance(module, (*CONVOLUTIONS, *TRANSPOSED, nn.Linear)):
                 module.register_forward_hook(_noting(seen, name))
-        network(torch.empty(1, *graph.inputs[0]))
+        network(torch.empty(MANY, *graph.inputs[0]))
     return seen
 
 
@@ -111,11 +113,15 @@ def _noting(seen: Seen, name: str):  # type: ignore[no-untyped-def]
     return note
 
 
-def _multiply_adds(module: nn.Module, gave: tuple[int, ...]) -> int:
-    weight = module.weight
-    assert isinstance(weight, torch.Tensor)
-    axis = 1 if not isinstance(module, nn.Linear) else len(gave) - 1
-    return weight.numel() * math.prod(gave) // gave[axis]
+def _multiply_adds(graph: Graph, is_training: bool) -> int:
+    """Count those of all products and convolutions, in layers or not, for one image."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), torch.no_grad():
+        network = GraphNetwork(graph).train(is_training)
+        with FlopCounterMode(display=False) as counter:
+            network(*(torch.empty(MANY, *shape) for shape in graph.inputs))
+    return int(counter.get_total_flops()) // 2 // MANY
 
 
 def _wide(graph: Graph, seen: Seen) -> list[Wide]:

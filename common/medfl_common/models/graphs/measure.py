@@ -13,6 +13,7 @@ from medfl_common.models.graphs.reading import Graph, refused, sides
 from medfl_common.models.graphs.rules import check_rules
 
 MOST_ELEMENTS = 2**30  # of all values that the operators give for one image; 4 GB in float32
+MOST_PARTS = 100_000  # that a listing cuts tensors into
 LARGEST_BATCH = 4096  # that a plan may name
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -46,17 +47,30 @@ def measure(graph: Graph) -> Needs:
     return needs[0]
 
 
+def measure_for(graph: Graph, is_training: bool, n: int) -> None:
+    """Do the same in a mode for another number of images: sizes may depend on it in any way."""
+    with _ONE_AT_A_TIME, torch.device("meta"), torch.no_grad():
+        _run(graph, GraphNetwork(graph), is_training, n)
+
+
 def _run(graph: Graph, network: GraphNetwork, is_training: bool, n: int) -> Needs:
     network.train(is_training)
     mode, at = ("train" if is_training else "eval"), -1
-    elements, shapes = 0, list[tuple[int, ...]]()
+    elements, parts, shapes = 0, 0, list[tuple[int, ...]]()
 
     def watch(node: int, value: object) -> None:
-        nonlocal elements, at
+        nonlocal elements, parts, at
         at = node
+        if isinstance(value, list | tuple):
+            parts += len(value)
+            elements += sum(one.numel() for one in value if isinstance(one, torch.Tensor))
         if isinstance(value, torch.Tensor):
             elements += value.numel()
             shapes.append(tuple(value.shape))
+        if parts > MOST_PARTS:
+            raise refused(
+                "the graph", f"{mode}, node {node}", f"makes more than {MOST_PARTS} parts"
+            )
         if elements > MOST_ELEMENTS * n:
             raise refused(
                 "the graph", f"{mode}, node {node}",

@@ -20,6 +20,8 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
+        self._graph = graph
+        self._measured: set[tuple[bool, int]] = set()  # modes and numbers of images
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self._layers: list[nn.Module] = []
         self._train = self._eval = Program(graph.eval, self._tensor)
@@ -43,7 +45,18 @@ class GraphNetwork(nn.Module):
         """Run the listing of the mode, and show what each node gave."""
         of = self._layers or [self]
         is_training = any(layer.training for layer in of)
+        n = inputs[0].shape[0]
+        if watch is None and type(n) is int and inputs[0].device.type != "meta":
+            self._check_for(is_training, n)
         return (self._train if is_training else self._eval)(inputs, watch)
+
+    def _check_for(self, is_training: bool, n: int) -> None:
+        """Raise ConfigError where so many images need more memory than a graph may take."""
+        from medfl_common.models.graphs.measure import measure_for
+
+        if (is_training, n) not in self._measured:
+            measure_for(self._graph, is_training, n)
+            self._measured.add((is_training, n))
 
     def _add(
         self, name: str, facts: TensorFacts, lifted: dict[str, nn.Module]

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from medfl_common.models.graphs.careful import careful
+
 # Each gives memory that nothing else holds.
 _FRESH = """
 conv1d.default conv1d.padding conv2d.default conv2d.padding conv3d.default conv3d.padding
@@ -110,6 +112,13 @@ def _pick(values: object, i: object) -> object:
     return values[i]
 
 
+_SETTINGS = {
+    "ScalarType": torch.dtype,
+    "MemoryFormat": torch.memory_format,
+    "Layout": torch.layout,
+    "Device": torch.device,
+    "Generator": torch.Generator,
+}
 _SYMBOLIC: dict[str, Callable[..., Any]] = {
     PICK: _pick,
     "sym.add": _whole(operator.add),
@@ -131,6 +140,23 @@ class Operator:
 
 
 @cache
+def settings_of(name: str) -> dict[str | int, type]:
+    """Say which arguments of an operator, by place and name, are a type of numbers or a format.
+
+    Torch takes a whole number for these too, and some numbers end its process.
+    """
+    packet, overload = name.removeprefix("aten.").rsplit(".", 1)
+    schema = getattr(getattr(torch.ops.aten, packet), overload)._schema
+    found: dict[str | int, type] = {}
+    for place, argument in enumerate(schema.arguments):
+        kind = str(argument.real_type).removeprefix("Optional[").removesuffix("]")
+        if (needed := _SETTINGS.get(kind)) is not None:
+            found[argument.name] = needed
+            found[place] = needed
+    return found
+
+
+@cache
 def operators() -> dict[str, Operator]:
     """Give the list, by name; an overload that this version of torch lacks is not in it."""
     found = {
@@ -143,6 +169,7 @@ def operators() -> dict[str, Operator]:
             run = getattr(getattr(torch.ops.aten, packet, None), overload, None)
             if run is not None:
                 name = f"aten.{full}"
+                run = careful(full, run)
                 found[name] = Operator(name, run, bool(is_fresh), bool(writes), is_whole=False)
     found[SIZE] = Operator(SIZE, _size, is_fresh=False, writes=False, is_whole=True)
     return found

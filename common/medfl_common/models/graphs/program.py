@@ -53,7 +53,8 @@ class Program:
         last: dict[int, int] = {ref: i for i, refs in uses.items() for ref in refs}
         order = [i for i, node in enumerate(nodes) if not node.tensor or i in last or i == output]
         over: dict[int, list[int]] = {}
-        for ref, at in last.items():
+        unused = {i: i for i in order if i not in last}
+        for ref, at in (last | unused).items():
             if ref != output:
                 over.setdefault(at, []).append(ref)
         return order, over

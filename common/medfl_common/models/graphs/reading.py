@@ -17,6 +17,7 @@ from medfl_common.visible import visible
 VERSION = 1
 MOST_NODES = 20_000  # of a listing; DenseNet-121 has 1,300
 MOST_TENSORS = 10_000
+MOST_LEVELS = 60_000  # of all names; the deepest networks have 12 a name
 MOST_WEIGHTS = 2**31  # elements of all weights
 MOST_CONSTANTS = 2**20  # elements of all constants
 MOST_VALUES = 3_000_000  # keys and plain values of the file
@@ -122,6 +123,8 @@ class _Reader:
     def _tensors(self, values: Value) -> dict[str, TensorFacts]:
         if not isinstance(values, dict) or len(values) > MOST_TENSORS:
             self._refuse("tensors", f"is no list of at most {MOST_TENSORS:,} tensors by name")
+        if sum(name.count(".") for name in values) > MOST_LEVELS:
+            self._refuse("tensors", f"have names with more than {MOST_LEVELS:,} levels in all")
         found = {name: self._tensor(name, facts) for name, facts in values.items()}
         n_weights = sum(math.prod(one.shape) for one in found.values())
         if n_weights > MOST_WEIGHTS:

@@ -6,16 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from flwr.app import RecordDict
 from safetensors.torch import save
 from torch import nn
 
 from medfl_client.commands.graph_in_words import graph_risks, graph_rows
 from medfl_client.commands.plan_summary import summarise
 from medfl_client.config.site_file import Policy
+from medfl_client.egress.approvals import approve
 from medfl_client.egress.guard import permit
 from medfl_client.egress.imprint import imprint_in
-from medfl_common.errors import DisclosureError
+from medfl_client.egress.network_rules import allow_kept
+from medfl_client.task.graphs_here import have_graphs
+from medfl_client.training.evaluate import images_at_once
+from medfl_common.errors import DisclosureError, NoStartError
+from medfl_common.plan.graph_files import GraphFile
+from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.plan import Plan, load_plan
+from medfl_common.plan.privacy import Noise, Privacy
 from medfl_sim.graphs.describe import describe
 
 PLAN = """
@@ -133,3 +141,42 @@ def test_rows_that_measure_the_same_are_a_trap_and_drawn_ones_are_none() -> None
     assert imprint_in(trap.state_dict()) == "rows.weight"
     half = {"w": torch.cat([trap.rows.weight[:40], network.rows.weight[:24]])}
     assert imprint_in(half) == "w"
+
+
+def test_a_kept_network_runs_where_it_is_listed_or_its_plan_was_approved(tmp_path: Path) -> None:
+    plan, state = plan_of(Small(), tmp_path), tmp_path / "state"
+
+    with pytest.raises(DisclosureError, match="policy P24, networks"):
+        allow_kept(plan, policy(), state)
+
+    allow_kept(plan, policy(networks=[plan.model.sha256]), state)
+    allow_kept(plan, policy(networks="any"), state)
+    state.mkdir()
+    approve(state, plan)
+    allow_kept(plan, policy(), state)
+
+
+def test_with_noise_what_came_as_data_sees_one_image_at_a_time(tmp_path: Path) -> None:
+    noise = Noise(epsilon=8, delta=1e-5, draw=8, steps=2, multiplier=1, least_patients=100)
+    plan = plan_of(Small(), tmp_path)
+    private = plan.model_copy(update={"privacy": Privacy(noise=noise)})
+    built_in = private.model_copy(update={"model": ModelChoice(name="small_cnn")})
+    step = GraphFile(file="step.json", sha256="0" * 64)
+    images = plan.images.model_copy(update={"graph": step})
+
+    assert images_at_once(plan) > 1
+    assert images_at_once(private) == 1
+    assert images_at_once(built_in) > 1
+    assert images_at_once(built_in.model_copy(update={"images": images})) == 1
+
+
+@pytest.mark.parametrize("name", ["there.txt", "absent.txt"])
+def test_a_task_reads_no_file_of_the_hospital_by_the_plans_word(tmp_path: Path, name: str) -> None:
+    own = tmp_path / "there.txt"
+    own.write_text("a file of the hospital's")
+    plan, sha256 = plan_of(Small(), tmp_path), hashlib.sha256(own.read_bytes()).hexdigest()
+    for known in (sha256, "1" * 64):
+        model = plan.model.model_copy(update={"file": str(tmp_path / name), "sha256": known})
+        hostile = plan.model_copy(update={"model": model})
+        with pytest.raises(NoStartError, match="is not here"):
+            have_graphs(RecordDict(), hostile, tmp_path / "state")

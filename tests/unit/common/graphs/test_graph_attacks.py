@@ -17,6 +17,9 @@ IMAGE = next(i for i, node in enumerate(GOOD["train"]["nodes"]) if "input" in no
 NORM = next(
     i for i, n in enumerate(GOOD["train"]["nodes"]) if n.get("op") == "aten.batch_norm.default"
 )
+EVAL_NORM = next(
+    i for i, n in enumerate(GOOD["eval"]["nodes"]) if n.get("op") == "aten.batch_norm.default"
+)
 MEAN = GOOD["train"]["nodes"][NORM]["args"][3]["node"]
 Json = dict[str, Any]
 
@@ -53,6 +56,14 @@ def changed(*path: str | int, to: object) -> Json:
 def named(name: str) -> Json:
     graph = copy.deepcopy(GOOD)
     graph["tensors"] = {name: {"kind": "parameter", "shape": [2]}, **graph["tensors"]}
+    return graph
+
+
+def many_rooms() -> Json:
+    graph = copy.deepcopy(GOOD)
+    for k in range(1000):
+        name = f"x{k}." + ".".join("a" * 90)
+        graph["tensors"][name] = {"kind": "parameter", "shape": [1]}
     return graph
 
 
@@ -141,6 +152,46 @@ ATTACKS: dict[str, tuple[Json, str]] = {
     ),
     "the answer is a weight": (changed("train", "output", to=0), "gives a weight"),
     "the answer has another shape": (changed("train", "output", to=IMAGE), "gives"),
+    "a type is a number": (extra(op("aten.softmax.int", of(IMAGE), 0, -1)), "-1 as a type"),
+    "a type of 64 bits is a number": (
+        extra(op("aten.zeros.default", [2], dtype=7)),
+        "7 as a type or format",
+    ),
+    "a norm learns while it is scored": (
+        changed("eval", "nodes", EVAL_NORM, "args", 5, to=True),
+        "changes its statistics outside training",
+    ),
+    "a billion views": (
+        extra(
+            op("aten.zeros.default", [1]),
+            op("aten.expand.default", of(N), [2**28]),
+            op("aten.unbind.int", of(N + 1)),
+        ),
+        "does not run",
+    ),
+    "a million views": (
+        extra(
+            op("aten.zeros.default", [4096]),
+            *(op("aten.unbind.int", of(N)) for _ in range(250)),
+        ),
+        "makes more than 100000 parts",
+    ),
+    "a million rooms": (many_rooms(), "levels in all"),
+    "a pair that nobody takes": (
+        extra(op("aten.adaptive_max_pool2d.default", of(IMAGE), [2**15, 2**16])),
+        "takes the values of one image beyond",
+    ),
+    "whole numbers divided": (
+        extra(
+            op("aten.to.dtype", of(IMAGE), {"dtype": "int64"}),
+            op("aten.div.Tensor_mode", of(N), of(N), rounding_mode="trunc"),
+        ),
+        "does not run",
+    ),
+    "as many values as pixels are bright": (
+        extra(op("aten.gt.Scalar", of(IMAGE), 0.5), op("aten.index.Tensor", of(IMAGE), [of(N)])),
+        "does not run",
+    ),
     "an escape sequence": (extra(op("\x1b]52;c;evil\x07", of(0))), r"\x1b"),
 }
 
