@@ -60,7 +60,8 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
     except DisclosureError as error:
         return fail(
             f"this site would refuse the plan: {error.what}",
-            "change policy in site.yaml if the hospital agrees, or tell the coordinator",
+            error.todo
+            or "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")
 
