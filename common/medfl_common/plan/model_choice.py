@@ -1,5 +1,6 @@
 """The plan's section on the network, its layers and its start."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -106,6 +107,20 @@ class ModelChoice(Settings):
                 "nothing; set model.weights to imagenet or a file"
             )
         return self
+
+    @property
+    def called(self) -> str:
+        """Name the network: of one that the plan brings, its file."""
+        return self.name if self.file is None else PurePath(self.file).stem
+
+    def in_words(self) -> str:
+        """Name the network, and say where it is from."""
+        if self.file is not None:
+            which = f"{PurePath(self.file).name}, SHA-256 {self.sha256}"
+            return f"{self.called}, which the plan brings as data, without code: {which}"
+        if self.encoder is not None:
+            return f"{self.name} on the layers of {self.encoder}"
+        return self.name
 
     @property
     def frozen(self) -> str:
