@@ -27,6 +27,7 @@ SOURCE = "npz"  # the format of the folder
 FOLDER = "images"
 MOST_BYTES = 2**29  # of one array in the folder
 HIGHEST = 65535
+BY_HAND = "change it before you give it, or leave it out"
 KEYS = {
     "image": ("image", "img", "pixel_values"), "label": ("label", "target", "class"),
     "patient": ("patient", "patient_id", "subject"),
@@ -66,6 +67,8 @@ class Samples:
             patient = patient if self.patients is None else self.patients[i]
             if label is None:
                 raise ConfigError(f"sample {i} has no label", todo="give labels, one for each")
+            if patient is not None and patient != patient:  # NaN, as an empty cell of a table is
+                raise ConfigError(f"nobody knows whose sample {i} is", todo="give its patient")
             yield image, label, "" if patient is None else str(patient)
 
     def write(self, plan: Plan, place: Path) -> tuple[Path, str]:
@@ -107,13 +110,22 @@ def _taken(item: Any) -> tuple[Any, Any, Any]:
 
 
 def _check(samples: Samples, plan: Plan) -> None:
+    if isinstance(samples.images, str | Path) or not hasattr(samples.images, "__getitem__"):
+        raise ConfigError(
+            f"{type(samples.images).__name__} is no set of images",
+            todo="give an array, a list of arrays, or a data set that is indexed; files are read "
+            "with --data",
+        )
     n = len(samples)
     given = {"labels": samples.labels, "patients": samples.patients}
     for name, values in given.items():
         if values is not None and len(values) != n:
-            raise ConfigError(f"there are {len(values)} {name} for {n} images")
+            raise ConfigError(
+                f"there are {len(values)} {name} for {n} images",
+                todo=f"give {name} in the order of the images, one for each",
+            )
     if not n:
-        raise ConfigError("there are no images")
+        raise ConfigError("there are no images", todo="give one at least")
     if plan.task.is_dense or (plan.images.dimensions == 3 and plan.task.type == "multilabel"):
         raise ConfigError(
             "own data are images with labels; masks, boxes, and volumes of several findings are "
@@ -134,11 +146,13 @@ def _channels_last(image: Image, i: int) -> Image:
     elif image.ndim == 3 and image.shape[0] == 3 and image.shape[2] != 3:
         image = np.moveaxis(image, 0, 2)
     if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
-        raise ConfigError(f"image {i} is {image.shape}, not (H, W), (1, H, W) or (3, H, W)")
+        raise ConfigError(
+            f"image {i} is {image.shape}, not (H, W), (1, H, W) or (3, H, W)", todo=BY_HAND
+        )
     if image.dtype.kind not in "uifb":
-        raise ConfigError(f"image {i} holds {image.dtype}, no numbers")
+        raise ConfigError(f"image {i} holds {image.dtype}, no real numbers", todo=BY_HAND)
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ConfigError(f"image {i} holds values that are no finite numbers")
+        raise ConfigError(f"image {i} holds values that are no finite numbers", todo=BY_HAND)
     return image
 
 
@@ -154,18 +168,25 @@ def _whole_numbers(images: Sequence[Image]) -> list[Image]:
 
 def _numbers(label: Any, plan: Plan) -> list[int]:
     """Write a label as the archive has it: the class's number, or a 0 or 1 for each finding."""
-    classes = plan.task.classes
-    if isinstance(label, str):
-        if label not in classes:
-            raise ConfigError(f"the label {label!r} is no class; known: {', '.join(classes)}")
-        return [classes.index(label)]
-    values = [int(value) for value in np.atleast_1d(np.asarray(label))]
-    n = len(classes) if plan.task.type == "multilabel" else 1
-    if len(values) != n:
-        raise ConfigError(f"a label has {len(values)} numbers, not {n}")
-    if n == 1 and values[0] not in range(len(classes)):
-        raise ConfigError(f"the label {values[0]} is none of {len(classes)} classes")
-    return values
+    classes, given = plan.task.classes, np.atleast_1d(np.asarray(label))
+    many = plan.task.type == "multilabel"
+    todo = f"give the class's number, 0 to {len(classes) - 1}, or its name: {', '.join(classes)}"
+    if many:
+        todo = (
+            f"give a 0 or 1 for each of {', '.join(classes)}; leave samples with unknown ones out"
+        )
+    if given.size == 1 and given.dtype.kind == "U" and not many:
+        if str(given.item()) not in classes:
+            raise ConfigError(f"the label '{given.item()}' is no class of the plan", todo=todo)
+        return [classes.index(str(given.item()))]
+    n = len(classes) if many else 1
+    if given.size != n:
+        raise ConfigError(f"a label has {given.size} numbers, not {n}", todo=todo)
+    highest = 1 if many else len(classes) - 1
+    if given.dtype.kind not in "uifb" or not np.isin(given, range(highest + 1)).all():
+        named = ", ".join(map(str, given.flat))
+        raise ConfigError(f"the label {named} is no whole number from 0 to {highest}", todo=todo)
+    return [int(value) for value in given.flat]
 
 
 def _digest(found: object) -> str:

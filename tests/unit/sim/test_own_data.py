@@ -61,8 +61,12 @@ def test_own_data_that_do_not_fit_are_refused_in_words(make_plan: MakePlan, tmp_
     wrong: dict[str, Samples] = {
         "there are 1 labels for 2 images": Samples(images, [0]),
         "sample 0 has no label": Samples(images),
-        "the label 2 is none of 2 classes": Samples(images, [0, 2]),
-        "'cat' is no class; known: normal, opacity": Samples(images, ["normal", "cat"]),
+        "the label 2 is no whole number from 0 to 1": Samples(images, [0, 2]),
+        "the label 0.5 is no whole number": Samples(images, [0, 0.5]),  # was class 0 once
+        "the label nan is no whole number": Samples(images, [0, np.nan]),
+        "'cat' is no class of the plan; .*normal, opacity": Samples(images, ["normal", "cat"]),
+        "nobody knows whose sample 1 is": Samples(images, [0, 1], ["a", np.nan]),
+        "str is no set of images": Samples("images.npz", [0]),
         "there are no images": Samples([], []),
         "image 0 is": Samples(np.zeros((2, 5, 8, 8)), [0, 1]),
         "no finite numbers": Samples(images * np.nan, [0, 1]),
