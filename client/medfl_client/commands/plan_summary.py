@@ -160,7 +160,7 @@ def _extras(plan: Plan) -> str:
 
 
 def _network(model: ModelChoice) -> str:
-    return model.in_words() if model.file is None else f"{model.called}, of which more below,"
+    return model.in_words() if model.file is None else f"{model.called}, as below"
 
 
 def _start(plan: Plan) -> str:
