@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.plan.graph_files import Sha256
+from medfl_common.plan.graph_files import Sha256, brought_in_words
 from medfl_common.plan.settings import Number, Settings
 
 GRAPH = "graph"  # the network that a plan brings as data
@@ -115,9 +115,8 @@ class ModelChoice(Settings):
 
     def in_words(self) -> str:
         """Name the network, and say where it is from."""
-        if self.file is not None:
-            which = f"{PurePath(self.file).name}, SHA-256 {self.sha256}"
-            return f"{self.called}, which the plan brings as data, without code: {which}"
+        if self.file is not None and self.sha256 is not None:
+            return brought_in_words(self.file, self.sha256)
         if self.encoder is not None:
             return f"{self.name} on the layers of {self.encoder}"
         return self.name

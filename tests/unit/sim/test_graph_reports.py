@@ -15,6 +15,7 @@ from medfl_common.models import build_model
 from medfl_common.models.weights import shared_weights
 from medfl_common.ops.invitation import read_invitation
 from medfl_common.plan import graph_files
+from medfl_common.plan.graph_files import GraphLoss
 from medfl_common.wire.tasks import TrainTask, encode_task
 from medfl_server.reports.dossier.dossier import write_dossier
 from medfl_server.reports.model_card import write_model_card
@@ -49,7 +50,7 @@ def file(study: Study) -> bytes:
 def test_card_dossier_paper_and_doctor_name_a_network_that_came_as_data(
     study: Study, tmp_path: Path
 ) -> None:
-    whole = f"net, which the plan brings as data, without code: net.json, SHA-256 {_sha(study)}"
+    whole = f"net, which the plan brings as data, without code (net.json, SHA-256 {_sha(study)})"
 
     write_paper(study, tmp_path / "paper")
     write_model_card(study)
@@ -61,6 +62,12 @@ def test_card_dossier_paper_and_doctor_name_a_network_that_came_as_data(
         assert whole in text
         assert "A graph" not in text
     assert "The network graph" not in (tmp_path / "paper" / "references.bib").read_text()
+
+
+def test_a_loss_that_came_as_data_is_named_by_its_file_and_hash() -> None:
+    assert str(GraphLoss(graph="parts/focal.json", sha256="ab" * 32)) == (
+        f"focal, which the plan brings as data, without code (focal.json, SHA-256 {'ab' * 32})"
+    )
 
 
 def test_an_invitation_brings_the_network_so_a_hospital_reads_it_first(
