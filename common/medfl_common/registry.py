@@ -86,7 +86,8 @@ class Registry(Generic[Part]):
         named = sorted({f"{one.name} {one.version}" for one in found}) if self._entry else []
         if named:
             return f"; the plugin {' or '.join(named)} brings it: name it in the plan's plugins"
-        return "; a plugin brings own ones, in a simulation a script (--import)" * bool(self._entry)
+        own = "; a plugin brings own ones; in a simulation a script does (medfl-sim ... --import)"
+        return own * bool(self._entry)
 
     def plugin_of(self, name: str) -> str:
         """Name the plugin that brought a part; empty: none did."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medfl_client.commands.approve_budget import show_cost
 from medfl_client.commands.approve_group import group_to_approve
-from medfl_client.commands.plan_summary import differences, summarise
+from medfl_client.commands.plan_summary import Rows, differences, summarise
 from medfl_client.config.folder import SiteFolder
 from medfl_client.config.rules import rule
 from medfl_client.config.site_file import SiteFile, load_site_file
@@ -187,11 +187,17 @@ def _goes_on(plan: Plan, before: Record, plan_file: Path, screen: Shows) -> bool
     if before.study not in (plan.study, plan.evaluation.split_of) or known.hash() == plan.hash():
         return False
     screen.say(f"{plan.study} goes on with a study that is approved here; what is new is below")
-    old = dict(summarise(known))
-    rows = [[key, old.get(key, ""), now] for key, now in summarise(plan) if old.get(key) != now]
+    rows = _changed(summarise(known), summarise(plan))
     screen.table(["question", "before", "now"], rows, title=f"what changes in {plan.study}")
     screen.say(f"all else stays as it was; the whole plan is in {plan_file}")
     return True
+
+
+def _changed(before: Rows, now: Rows) -> Rows:
+    """List what is said anew; a question may have several answers, of which some stay."""
+    gone = [row for row in before if row not in now]
+    old = {key: "; ".join(answer for other, answer in gone if other == key) for key, _ in gone}
+    return [[key, old.get(key, ""), answer] for key, answer in now if [key, answer] not in before]
 
 
 def _show_differences(plan: Plan, before: Record | None, screen: Shows) -> None:

@@ -192,7 +192,7 @@ def _page(
     answer = (
         f"Of {n} validation images on this page {n_wrong} {'is' if n_wrong == 1 else 'are'} "
         f"misclassified, chosen with preference, so this is no error rate; the orange veil shows "
-        f"where {plan.model.name} looked. This page stays at your hospital."
+        f"where {plan.model.called} looked. This page stays at your hospital."
     )
     title = f"medfl: where the model of {plan.study} looked"
     return render(title, "Where did the model look?", answer, sections, __version__)

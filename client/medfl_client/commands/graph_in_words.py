@@ -87,7 +87,8 @@ def _written_with(graph: Graph) -> str:
 
 
 def _layers(facts: GraphFacts) -> str:
-    counted = ", ".join(f"{n} {words}" for words, n in facts.layers) or "none of a known kind"
+    named = [f"{n} {word}{'s' * (n != 1)}" for word, n in facts.layers]
+    counted = ", ".join(named) or "none of a known kind"
     first = f"; the first convolution sees {sides(facts.first)} pixels" if facts.first else ""
     loose = f"; {facts.loose:,} trained numbers are in no such layer" if facts.loose else ""
     return f"{counted}{first}{loose}"

@@ -43,6 +43,7 @@ class Joined:
     is_enrolled: bool
     fingerprint: str  # of the site's keys, to be read to the coordinator by telephone
     study_key: str  # in words, to be compared then
+    is_whole: bool  # whether all that the plan brings as data is here
 
 
 def join(folder: Path, invitation_file: Path, given: Given, asking: Asking) -> bool:
@@ -56,7 +57,11 @@ def join(folder: Path, invitation_file: Path, given: Given, asking: Asking) -> b
         screen.say(f"once this is put right: medfl-client join {invitation_file} {folder}")
         return False
     folder = joined.folder
-    screen.say(f"next: medfl-client approve {folder}, then medfl-client run {home_of(folder)}")
+    approve, run = f"medfl-client approve {folder}", f"medfl-client run {home_of(folder)}"
+    if joined.is_whole:
+        screen.say(f"next: {approve}, then {run}")
+    else:
+        screen.say(f"next: {run}, which fetches what the plan brings as data; then {approve}")
     if holder(running_state(folder)):
         screen.say("the client that runs here takes its tasks, too, once you have approved")
     return True
@@ -80,7 +85,7 @@ def take_part(folder: Path, invitation: Invitation, given: Given, asking: Asking
     answer = ask_to_join(folder, route_to(folder, site, address), invitation)
     joined = Joined(
         folder, invitation.study, site.site, answer.state == "enrolled", fingerprint(lines),
-        in_words(files.ca, files.state),
+        in_words(files.ca, files.state), invitation.keep_graphs(files.state),
     )  # fmt: skip
     screen.say(f"fingerprint of your keys: {joined.fingerprint}")
     screen.say(f"study key: {joined.study_key}")

@@ -39,9 +39,12 @@ def risks(plan: Plan) -> list[str]:
     model = build_empty(plan)
     dense = [m for m in model.backbone.modules() if isinstance(m, nn.Linear)]
     if any(m.weight.requires_grad and m.weight.numel() >= LARGE_DENSE for m in dense):
+        by = f"naming other networks {rule('models')}"
+        if plan.model.file is not None:
+            by = f"not listing it {rule('networks')}"
         found.append(
-            f"{plan.model.name} has large dense layers, whose inputs are the easiest to read out; "
-            f"forbid it by naming other networks {rule('models')}"
+            f"{plan.model.called} has large dense layers, whose inputs are the easiest to read "
+            f"out; forbid it by {by}"
         )
     if any(is_statistic(name) for name in model.names("shared")):
         found.append(

@@ -15,7 +15,7 @@ from medfl_common.metrics.subgroups import group_names
 from medfl_common.plan.differences import differences as changes
 from medfl_common.plan.halves import at_coordinator, at_sites, own_layers
 from medfl_common.plan.images import Images
-from medfl_common.plan.model_choice import WeightsFile
+from medfl_common.plan.model_choice import ModelChoice, WeightsFile
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.primary import in_words
 from medfl_common.plan.training import Augmentation
@@ -58,7 +58,7 @@ def summarise(plan: Plan) -> Rows:
         ["what the model learns", _question(plan)],
         ["which images medfl reads", _data(plan.images, label)],
         ["what else medfl reads", _extras(plan)],
-        ["what medfl trains", f"the network {_network(plan)}{_start(plan)}; {n:,} weights"],
+        ["what medfl trains", f"the network {_network(plan.model)}{_start(plan)}; {n:,} weights"],
         *graph_rows(plan),
         ["algorithm", plan.federation.strategy],
         ["how", _how(plan)],
@@ -159,9 +159,8 @@ def _extras(plan: Plan) -> str:
     return f"the {what} that the site file names, and a fixed list of DICOM tags{also}"
 
 
-def _network(plan: Plan) -> str:
-    encoder = plan.model.encoder
-    return plan.model.name if encoder is None else f"{plan.model.name} on the layers of {encoder}"
+def _network(model: ModelChoice) -> str:
+    return model.in_words() if model.file is None else f"{model.called}, as below"
 
 
 def _start(plan: Plan) -> str:

@@ -48,8 +48,8 @@ def check_plan(plan_file: Path, policy: Policy) -> Finding:
         found = fail(error.what, f"{todo}; send the plan to every hospital", "the coordinator")
         return replace(found, code=error.code)
     return ok(
-        f"{plan.study}, {plan.federation.rounds} rounds of {plan.model.name}. Hash, to compare by "
-        f"telephone: {plan.hash()}"
+        f"{plan.study}, {plan.federation.rounds} rounds of {plan.model.called}. Hash, to compare "
+        f"by telephone: {plan.hash()}"
     )
 
 
@@ -60,7 +60,8 @@ def check_plan_allowed(plan: Plan, policy: Policy) -> Finding:
     except DisclosureError as error:
         return fail(
             f"this site would refuse the plan: {error.what}",
-            "change policy in site.yaml if the hospital agrees, or tell the coordinator",
+            error.todo
+            or "change policy in site.yaml if the hospital agrees, or tell the coordinator",
         )
     return ok("the policy allows this plan")
 
@@ -117,7 +118,7 @@ def check_room(folder: Path, data: DataFiles, plan: Plan, files: Files) -> Findi
 def check_training_memory(plan: Plan, wish: str) -> Finding:
     """Compare the memory of what trains, GPU or this machine, with what a step takes."""
     needed = PROGRAM_BYTES + training_bytes(plan)
-    what_for = f"{plan.model.name} with {plan.training.batch_size} at a time"
+    what_for = f"{plan.model.called} with {plan.training.batch_size} at a time"
     device = choose_device(wish)
     if device.type != "cuda":
         return check_memory(needed, what_for, available_memory())

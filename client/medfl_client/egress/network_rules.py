@@ -21,7 +21,7 @@ def refuse_networks(plan: Plan, policy: Policy) -> None:
             raise _refused(
                 f"the plan brings {one.file} as data, SHA-256 {one.sha256}, and this site has not "
                 "listed it",
-                f"medfl-client approve shows it in words. To allow it, write under policy in "
+                "medfl-client approve shows it in words. To allow it, write under policy in "
                 f"site.yaml: networks: [{', '.join([*listed, one.sha256])}]",
             )
         is_protected = plan.privacy.noise is not None or plan.privacy.secure_sum is not None

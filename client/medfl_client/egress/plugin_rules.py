@@ -6,13 +6,16 @@ from medfl_common.errors import DisclosureError
 from medfl_common.plan.plan import Plan
 from medfl_common.plugins.loading import admit, why_not_here
 
+ASK = "ask your IT department; medfl-client plugins lists what is installed here"
+TO_LIST = f"{ASK}, with the line that allows it, under policy in site.yaml"
+
 
 def refuse_plugins(plan: Plan, policy: Policy) -> None:
     """Raise DisclosureError where the policy does not list a plugin, or another one is here."""
     for plugin in plan.plugins:
         if not any(plugin.is_same(allowed) for allowed in policy.plugins):
             known = ", ".join(map(str, policy.plugins)) or "none"
-            raise _refused(f"the plan needs the plugin {plugin}, allowed here: {known}")
+            raise _refused(f"the plan needs the plugin {plugin}, allowed here: {known}", TO_LIST)
         if reason := why_not_here(plugin):
             raise _refused(reason)
 
@@ -26,11 +29,7 @@ def allow_plugins(plan: Plan, policy: Policy) -> None:
     admit(plan)
 
 
-def _refused(what: str) -> DisclosureError:
-    error = DisclosureError(
-        f"{what} {rule('plugins')}",
-        todo="ask your IT department; medfl-client plugins lists what is installed here",
-        data="no data was read",
-    )
+def _refused(what: str, todo: str = ASK) -> DisclosureError:
+    error = DisclosureError(f"{what} {rule('plugins')}", todo=todo, data="no data was read")
     error.rule = RULES["plugins"][0]
     return error

@@ -6,11 +6,12 @@ The signature itself, and the whole task, are checked afterwards, against the sa
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
 
+from medfl_client.config.folder import SiteFolder
 from medfl_client.config.site_file import load_site_file
 from medfl_client.config.studies import check_goes_with, study_folders
 from medfl_client.connection.study_key import check_one_authority, known_study_key
@@ -50,6 +51,7 @@ class OwnStudies:
         self._tell_of = tell_of
         self._open: dict[Path, Addressee] = {}
         self._ahead: list[ReadingAhead] = []
+        self._marks: dict[Path, tuple[int, int]] = {}  # of each site file, as it was read
         self._open_new()
 
     def find(self, content: RecordDict) -> Addressee:
@@ -62,7 +64,7 @@ class OwnStudies:
             except MedflError as error:  # what a person is just writing costs no other study
                 self.all[0].tell(str(error))
             found = self._whose(line)
-        return found or self.all[0]
+        return self._with_policy(found or self.all[0])
 
     @property
     def all(self) -> list[Addressee]:
@@ -82,17 +84,48 @@ class OwnStudies:
                     return one
         return None
 
+    def _with_policy(self, one: Addressee) -> Addressee:
+        """Give who answers with the policy that its site file has now.
+
+        Data are split by the role, so that stays till the client starts again, as the hours do.
+        """
+        folder = next(path for path, other in self._open.items() if other is one)
+        mark = _mark(folder)
+        if mark == self._marks[folder]:
+            return one
+        self._marks[folder] = mark
+        try:
+            policy = load_site_file(folder).policy
+        except MedflError as error:
+            one.tell(f"{error}. Until site.yaml is put right, the policy of before holds")
+            return one
+        policy = policy.model_copy(update={"role": one.site.policy.role})
+        one = replace(one, site=replace(one.site, policy=policy))
+        one.tell("site.yaml was changed; its policy holds from this task on")
+        self._open[folder] = one
+        return one
+
     def _open_new(self) -> None:
         home = load_site_file(self._folder)
         for folder in study_folders(self._folder):
             if folder in self._open:
                 continue
-            site_file = load_site_file(folder)
+            mark, site_file = _mark(folder), load_site_file(folder)
             if folder != self._folder:
                 check_goes_with(folder, site_file, home)
                 check_one_authority(folder, site_file, self._folder, home)
             tell = self._tell_of(folder)
             ahead = ReadingAhead(folder, site_file, self._watch, tell)
             site = open_site(folder, site_file, self._watch, ahead.wait)
+            self._marks[folder] = mark
             self._open[folder] = Addressee(site, Session(), tell)
             self._ahead.append(ahead)
+
+
+def _mark(folder: Path) -> tuple[int, int]:
+    """Tell one content of a site file from another; zeros: it is not there."""
+    try:
+        facts = SiteFolder(folder).site_file.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size

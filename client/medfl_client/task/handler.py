@@ -217,6 +217,9 @@ def _enter(content: RecordDict, task: TrainTask, site: Site) -> Entered:
 
 def _permit(task: TrainTask, site: Site, session: Session) -> None:
     """Refuse what policy and approvals do not allow; a virtual hospital keeps no approvals."""
+    brings = task.plan.brings_data or bool(task.plan.plugins)
+    if site.state is not None and brings:  # it waits for who reads it, and lists what it brings
+        approvals.require(site.state, task.plan, site.policy)
     permit(task.plan, site.policy, task.kind)
     if site.state is not None:
         if StateFolder(site.state).privacy.exists():

@@ -16,13 +16,15 @@ from typing import Annotated, Literal
 from cryptography import x509
 from pydantic import Field
 
-from medfl_common.errors import ConfigError
+from medfl_common.errors import ConfigError, LinkError
 from medfl_common.files import write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
-from medfl_common.plan.bounds import Value, check_size
+from medfl_common.plan.bounds import MAX_BYTES, Value, check_size
+from medfl_common.plan.graph_files import keep, missing
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import Matching, Name, Settings, check, loads
 from medfl_common.plan.strict_json import parse_json
+from medfl_common.wire.graphs import graphs_as_text, graphs_from_text
 from medfl_common.wire.joining import CODE
 
 VERSION = 1
@@ -58,6 +60,8 @@ class Invitation(Settings):
     """The coordinator's ca.crt."""
     plan: str = Field(repr=False)
     """The study's plan, as the coordinator wrote it."""
+    graphs: dict[str, str] = Field(default_factory=dict, repr=False)
+    """What the plan brings as data: SHA-256 -> the file, deflated, in base 64. Optional."""
 
     @property
     def last_day(self) -> str:
@@ -78,13 +82,24 @@ class Invitation(Settings):
         """Read the plan, which is checked like a file."""
         return loads(Plan, self.plan, source=f"the plan in {SOURCE}")
 
+    def keep_graphs(self, state: Path) -> bool:
+        """Keep at a site what the plan brings as data; False where some of it is not here yet."""
+        plan = self.read_plan()
+        graphs_from_text(self.graphs, plan)
+        if missing(plan):
+            return False
+        if plan.brings_data:
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            keep(plan, state)
+        return True
+
 
 def write_invitation(path: Path, invitation: Invitation) -> None:
     """Write the file for its owner alone; raises ConfigError where it would be too large to read.
 
     Whatever is there already stays, and is an error.
     """
-    text = invitation.model_dump_json(indent=1)
+    text = _text(invitation)
     check_size(len(text), f"an invitation with this plan ({path})")
     if path.exists():
         raise ConfigError(
@@ -92,6 +107,19 @@ def write_invitation(path: Path, invitation: Invitation) -> None:
             todo="put it away, or name another with --out",
         )
     write_private(path, text.encode())
+
+
+def with_graphs(invitation: Invitation, plan: Plan) -> Invitation:
+    """Add what the plan brings as data, if the file is not too large for it then.
+
+    So a hospital sees the network before it starts anything; else it comes with the first task.
+    """
+    whole = invitation.model_copy(update={"graphs": graphs_as_text(plan)})
+    return whole if len(_text(whole)) <= MAX_BYTES else invitation
+
+
+def _text(invitation: Invitation) -> str:
+    return invitation.model_dump_json(indent=1, exclude=None if invitation.graphs else {"graphs"})
 
 
 def read_invitation(path: Path) -> Invitation:
@@ -146,6 +174,11 @@ def _checked(values: dict[str, Value]) -> Invitation:
         is_authority = False
     if not is_authority:
         raise ConfigError(f"{SOURCE} holds no certificate of an authority", todo=ANEW)
-    if found.read_plan().study != found.study:
+    plan = found.read_plan()
+    if plan.study != found.study:
         raise ConfigError(f"{SOURCE} is of another study than the plan in it", todo=ANEW)
+    try:
+        graphs_from_text(found.graphs, plan)
+    except LinkError as error:
+        raise ConfigError(f"in {SOURCE}, {error.what}", todo=ANEW) from None
     return found

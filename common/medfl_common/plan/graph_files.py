@@ -7,7 +7,7 @@ matter who brought it: the coordinator's folder, a message, or another process.
 import hashlib
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 from medfl_common.errors import ConfigError
@@ -35,6 +35,10 @@ class GraphFile(Settings):
     sha256: Sha256
     """The file's SHA-256, 64 hex digits."""
 
+    def __str__(self) -> str:
+        """Name it for people."""
+        return brought_in_words(self.file, self.sha256)
+
 
 class GraphLoss(Settings):
     """A loss as a graph of tensor operators: data, and never code."""
@@ -43,6 +47,17 @@ class GraphLoss(Settings):
     """The file that `medfl-sim graph-loss` wrote, relative to the plan's file."""
     sha256: Sha256
     """The file's SHA-256, 64 hex digits."""
+
+    def __str__(self) -> str:
+        """Name it for people."""
+        return brought_in_words(self.graph, self.sha256)
+
+
+def brought_in_words(file: str, sha256: str) -> str:
+    """Name what a plan brings as data: by its file, without folders, and its hash."""
+    path = PurePath(file)
+    which = f"{path.name}, SHA-256 {sha256}"
+    return f"{path.stem}, which the plan brings as data, without code ({which})"
 
 
 def graph_files(plan: "Plan") -> Iterator[GraphFile]:

@@ -1,10 +1,11 @@
 """The plan's section on the network, its layers and its start."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from medfl_common.plan.graph_files import Sha256
+from medfl_common.plan.graph_files import Sha256, brought_in_words
 from medfl_common.plan.settings import Number, Settings
 
 GRAPH = "graph"  # the network that a plan brings as data
@@ -106,6 +107,19 @@ class ModelChoice(Settings):
                 "nothing; set model.weights to imagenet or a file"
             )
         return self
+
+    @property
+    def called(self) -> str:
+        """Name the network: of one that the plan brings, its file."""
+        return self.name if self.file is None else PurePath(self.file).stem
+
+    def in_words(self) -> str:
+        """Name the network, and say where it is from."""
+        if self.file is not None and self.sha256 is not None:
+            return brought_in_words(self.file, self.sha256)
+        if self.encoder is not None:
+            return f"{self.name} on the layers of {self.encoder}"
+        return self.name
 
     @property
     def frozen(self) -> str:

@@ -1,6 +1,8 @@
 """What a plan brings as data, on its way: a record beside the task, to a site that lacks it."""
 
 import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from functools import lru_cache
 
 from flwr.app import ConfigRecord, RecordDict
@@ -27,7 +29,23 @@ def unpack_graphs(message: RecordDict, plan: Plan) -> None:
 
     Raises LinkError where it is another file than the plan's, or larger than one may be.
     """
-    record = message.config_records.get(GRAPHS, ConfigRecord())
+    _take(message.config_records.get(GRAPHS, ConfigRecord()), plan)
+
+
+def graphs_as_text(plan: Plan) -> dict[str, str]:
+    """Pack the plan's files for a text: SHA-256 -> the file, deflated, in base 64 (RFC 4648)."""
+    return {one.sha256: b64encode(_deflated(one.sha256)).decode() for one in graph_files(plan)}
+
+
+def graphs_from_text(texts: Mapping[str, str], plan: Plan) -> None:
+    """Keep in this process what came as text; raises LinkError where it is not the plan's."""
+    try:
+        _take({sha256: b64decode(text, validate=True) for sha256, text in texts.items()}, plan)
+    except ValueError:
+        raise _foreign("is damaged") from None
+
+
+def _take(record: Mapping[str, object], plan: Plan) -> None:
     for one in missing(plan):
         given = record.get(one.sha256)
         if isinstance(given, bytes) and put(_inflated(given)) != one.sha256:

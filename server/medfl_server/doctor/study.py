@@ -102,7 +102,7 @@ def check_study(folder: Path) -> Finding:
     """Open the study, whose plan must be unchanged."""
     study = open_study(folder)  # its errors say what to do
     return ok(
-        f"{study.plan.study}, {study.plan.federation.rounds} rounds of {study.plan.model.name}; "
+        f"{study.plan.study}, {study.plan.federation.rounds} rounds of {study.plan.model.called}; "
         f"the plan is unchanged. Hash, to compare by telephone: {study.plan.hash()}"
     )
 
@@ -205,7 +205,7 @@ def check_working_memory(study: Study) -> Finding:
     _, shared, _ = sizes(study.plan)
     n = max(len(read_roster(study.folder)), 1)
     needed = PROGRAM_BYTES + (TRAINING + n) * shared
-    what_for = f"{study.plan.model.name} and an update of each hospital"
+    what_for = f"{study.plan.model.called} and an update of each hospital"
     return check_memory(needed, what_for, available_memory())
 
 

@@ -10,7 +10,7 @@ from medfl_server.reports.sections.independence import whose_images
 
 def what_it_does(plan: Plan) -> str:
     """Say which network does what in which images."""
-    return f"A {plan.model.name} that {task_in_words(plan)}."
+    return f"A {plan.model.called} that {task_in_words(plan)}."
 
 
 def task_in_words(plan: Plan) -> str:

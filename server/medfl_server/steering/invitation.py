@@ -6,7 +6,7 @@ from pathlib import Path
 from medfl_common.errors import ConfigError
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.ops.address import joined, split
-from medfl_common.ops.invitation import SUFFIX, Invitation, day_of, write_invitation
+from medfl_common.ops.invitation import SUFFIX, Invitation, day_of, with_graphs, write_invitation
 from medfl_common.ops.user import user_name
 from medfl_server.roster.certificates import certified_names
 from medfl_server.roster.enrolment import check_name, read_roster
@@ -44,7 +44,7 @@ def invite(
             medfl_invitation=1, study=study.plan.study, site=name, role=role, address=place,
             ends=ends, code=code, ca=ca, plan=plan,
         )  # fmt: skip
-        write_invitation(path, invitation)
+        write_invitation(path, with_graphs(invitation, study.plan))
 
     _, ends = note(study.folder, name, days, auto_admit, by or user_name(), role, write)
     return [

@@ -131,7 +131,8 @@ def _inherited(parent: Plan, plan: Plan, sha256: str, new: Path) -> dict[str, Va
         )
     choice = plan.model.weights
     is_same = isinstance(choice, WeightsFile) and choice.sha256 == sha256
-    if choice != "none" and not is_same:
+    has_to_name_some = plan.model.file is not None  # a graph's plan has its start, always
+    if choice != "none" and not is_same and not has_to_name_some:
         raise ConfigError(
             f"model.weights: the branch starts from the final model of {parent.study}",
             todo="leave the key out; for other weights make a study with medfl-server init",

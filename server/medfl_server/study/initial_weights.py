@@ -131,7 +131,7 @@ def _fitted(found: Mapping[str, torch.Tensor], model: Network, plan: Plan) -> We
         if given is None or given.shape != tensor.shape:
             seen = "nothing of that name" if given is None else f"{tuple(given.shape)}"
             raise ConfigError(
-                f"the initial weights do not fit {plan.model.name}: {name} is "
+                f"the initial weights do not fit {plan.model.called}: {name} is "
                 f"{tuple(tensor.shape)}, "
                 f"they have {seen}",
                 todo="is it another network, or another norm layer?",

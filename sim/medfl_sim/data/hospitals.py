@@ -158,16 +158,19 @@ def _table(sources: list[Source], whole: Collection) -> Table:
     )
 
 
-def _policy_of(site_file: SiteFile) -> Policy:
-    """Give a folder's policy; where it does not speak of networks as data, any may be tried."""
+def _policy_of(site_file: SiteFile, plan: Plan) -> Policy:
+    """Give a folder's policy; what it does not say of networks as data and plugins may be tried."""
     policy = site_file.policy
-    return policy if "networks" in policy.model_fields_set else policy.model_copy(update=TRIED)
+    tried = {} if "networks" in policy.model_fields_set else dict[str, object](TRIED)
+    if "plugins" not in policy.model_fields_set:
+        tried["plugins"] = plan.plugins
+    return policy.model_copy(update=tried)
 
 
 def _site(name: str, own: Part, scenario: Scenario, plan: Plan, fold: Fold | None = None) -> Site:
     site_file, collection, part, state = own
     none = NO_POLICY.model_copy(update={"plugins": plan.plugins})
-    policy = _policy_of(site_file) if part is None else none
+    policy = _policy_of(site_file, plan) if part is None else none
     if scenario.shift:
         every = np.arange(len(collection.samples)) if part is None else np.sort(part)
         seed = scenario.seed_of(plan.seed)

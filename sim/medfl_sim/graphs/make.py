@@ -11,6 +11,7 @@ from torch import nn
 
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
+from medfl_common.models.graphs.reading import sides
 from medfl_sim.graphs.check import Checked, check
 from medfl_sim.graphs.describe import CUT, Described, describe
 from medfl_sim.graphs.norms import count_batch_norms, replace_norms
@@ -133,7 +134,7 @@ def _head_in_words(checked: Checked) -> Iterator[str]:
             "many outputs as the plan's task has (--whole keeps it in the graph)"
         )
     else:
-        yield f"the graph gives the logits itself: {graph.output[0]} for each image"
+        yield f"the graph gives the logits itself: {sides(graph.output)} for each image"
 
 
 def _size(checked: Checked) -> Iterator[str]:
@@ -141,6 +142,7 @@ def _size(checked: Checked) -> Iterator[str]:
     operators = {node.op for node in graph.train.nodes if node.op}
     n_calls = sum(bool(node.op) for node in graph.train.nodes)
     yield (
-        f"{n_calls} steps of {len(operators)} operators in training, "
+        f"{n_calls} step{'s' * (n_calls != 1)} of {len(operators)} "
+        f"operator{'s' * (len(operators) != 1)} in training, "
         f"{graph.n_parameters:,} parameters before medfl's head"
     )

@@ -45,6 +45,12 @@ def answer(program: ExportedProgram) -> Step:
     kinds = [spec.kind.name for spec in program.graph_signature.output_specs]
     assert isinstance(given, tuple | list)
     mine = [o for o, kind in zip(given, kinds, strict=True) if kind == "USER_OUTPUT"]
+    spec = program.call_spec.out_spec
+    if len(mine) == 1 and spec is not None and not spec.is_leaf():
+        raise ConfigError(
+            "the network gives its tensor inside a dict or a tuple, and a graph gives it bare",
+            todo="let forward return the tensor itself",
+        )
     if len(mine) != 1 or not isinstance(mine[0], Step):
         raise ConfigError(
             f"the network gives {len(mine)} tensors, and a graph gives one",

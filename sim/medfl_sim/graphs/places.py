@@ -8,6 +8,7 @@ from torch.fx import Node as Step
 
 PLACE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)\n\s*([^\n]+)')
 INSTALLED = tuple(Path(sysconfig.get_path(kind)).as_posix() for kind in ("purelib", "stdlib"))
+PACKAGES = "/site-packages/"  # of another environment that this one reads, too
 
 
 def place_of(step: Step) -> str:
@@ -20,6 +21,6 @@ def place_in(trace: str) -> str:
     lines = PLACE.findall(trace)
     if not lines:
         return ""
-    own = [one for one in lines if not one[0].startswith(INSTALLED)]
+    own = [one for one in lines if not one[0].startswith(INSTALLED) and PACKAGES not in one[0]]
     file, line, _, code = (own or lines)[-1]
     return f" ({Path(file).name}, line {line}: {code.strip()})"

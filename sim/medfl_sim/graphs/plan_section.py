@@ -9,9 +9,11 @@ import yaml
 from medfl_common.errors import ConfigError
 from medfl_common.files import write_atomic
 from medfl_common.plan.commented import entry
+from medfl_common.plan.graph_files import put
 from medfl_common.plan.model_choice import ModelChoice
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import loads
+from medfl_common.wire.cost import build_empty
 from medfl_sim.graphs.make import GraphFiles
 
 KEPT = ("dropout", "freeze", "slices", "norm_layers")  # settings that a graph can have too
@@ -32,14 +34,28 @@ def put_in_plan(path: Path, files: GraphFiles) -> None:
     first, last = _place(text, lines)
     new = "".join(lines[:first]) + section + "".join(lines[last:])
     try:
-        loads(Plan, new, str(path))
+        plan = loads(Plan, new, str(path))
     except ConfigError as error:
         raise ConfigError(
             f"{path} would be no plan with the graph in it: {error.what}",
             todo=f"put this in place of its section model:\n{section}",
             data="the plan stays as it is",
         ) from None
+    _see_that_it_fits(plan, path, files)
     write_atomic(path, new.encode())
+
+
+def _see_that_it_fits(plan: Plan, path: Path, files: GraphFiles) -> None:
+    """Build the plan's network; raises ConfigError where image, task or outputs are another's."""
+    put(files.graph.read_bytes())
+    try:
+        build_empty(plan)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path} and the graph do not go together: {error.what}",
+            todo=error.todo or "change --image, the network's last layer, or the plan",
+            data="the plan stays as it is",
+        ) from None
 
 
 def model_section(files: GraphFiles, folder: Path, before: ModelChoice | None = None) -> str:

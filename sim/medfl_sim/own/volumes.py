@@ -29,18 +29,25 @@ def write_volumes(
     folder: Path, volumes: Sequence[Volume], labels: Sequence[list[int]], patients: Sequence[str]
 ) -> None:
     """Write a file for each volume into `folder`, and the list of labels beside it."""
-    try:
-        nibabel: Any = import_module("nibabel")
-    except ImportError:
-        raise ConfigError("own volumes need nibabel", todo="pip install nibabel") from None
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{i:06d}.nii.gz" for i in range(len(volumes))]
     for name, (values, affine) in zip(names, volumes, strict=True):
-        nibabel.Nifti1Image(values, affine).to_filename(folder / name)
+        to_nifti(values, affine, folder / name)
     of_each = zip(names, patients, labels, strict=True)
     rows = [(name, patient or name, label) for name, patient, (label,) in of_each]
     table = csv_text([("file", "patient", "label"), *rows])
     (folder.parent / LABELS).write_text(table, encoding="utf-8", newline="")
+
+
+def to_nifti(values: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
+    """Write one file."""
+    try:
+        nibabel: Any = import_module("nibabel")
+    except ImportError:
+        raise ConfigError(
+            "own volumes and masks need nibabel", todo="pip install nibabel"
+        ) from None
+    nibabel.Nifti1Image(values, affine).to_filename(path)
 
 
 def csv_keys() -> dict[str, str]:

@@ -54,7 +54,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run directory.")], own: Imp
         plan = facts.study.plan
         screen.say(f"{run}: {plan.study}, plan {plan.hash()[:8]}, {facts.state}")
         screen.say(
-            f"{plan.task.type} ({', '.join(plan.task.classes)}), {plan.model.name}, "
+            f"{plan.task.type} ({', '.join(plan.task.classes)}), {plan.model.called}, "
             f"{plan.federation.strategy}, seed {plan.seed}; {facts.n_hospitals} hospitals, "
             f"{facts.n_rounds} of {plan.federation.rounds} rounds"
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medfl_common.errors import MedflError
+from medfl_common.errors import ConfigError, MedflError
 from medfl_common.run.events import (
     Asked,
     Event,
@@ -133,6 +133,8 @@ def _list_row(path: Path, folder: Path) -> list[str]:
     changed = datetime.fromtimestamp(_changed(path), UTC).astimezone().strftime("%Y-%m-%d %H:%M")
     try:
         facts = facts_of(path)
+    except ConfigError:  # its plan is none here, such as one with own parts without --import
+        return [name, "medfl-sim show says why", *[""] * (len(LS_HEADER) - 3), changed]
     except (MedflError, ValueError, KeyError, OSError):
         return [name, "damaged", *[""] * (len(LS_HEADER) - 3), changed]
     plan = facts.study.plan

@@ -104,6 +104,20 @@ def test_a_changed_plan_shows_what_changed_and_what_the_policy_says(
     assert len(differences(load_plan(make_plan()), load_plan(changed))) == 2
 
 
+def test_of_several_answers_to_one_question_only_the_new_are_shown(
+    site: Path, make_plan: MakePlan
+) -> None:
+    approve_plan(site, make_plan(training={"batch_size": 32}), lambda text: True, Said())
+    said = Said()
+
+    approve_plan(site, make_plan(training={"batch_size": 16}), lambda text: True, said)
+
+    (risk,) = [line for line in said.lines if line.startswith("what an update could show")]
+    assert "each step is of 32 images" in risk
+    assert "each step is of 16 images" in risk
+    assert "large dense" not in risk  # that risk is as it was
+
+
 def test_withdrawing_from_all_is_asked_for_and_approving_again_undoes_it(
     site: Path, make_plan: MakePlan
 ) -> None:

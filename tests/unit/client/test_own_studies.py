@@ -266,3 +266,21 @@ def test_a_join_of_a_further_study_that_was_cut_off_goes_on(
     (hospital.second / "ca.crt").unlink()
 
     assert _folder_of_study(hospital.folder, read_invitation(file)) == hospital.second
+
+
+def test_a_policy_that_is_changed_holds_from_the_next_task_on(
+    coordinator: Coordinator, hospital: Hospital
+) -> None:
+    task, file = coordinator.ask("lungs", "site-1"), hospital.folder / "site.yaml"
+    text = file.read_text()
+    approvals.approve(hospital.folder / "state", coordinator.plan("lungs"))
+    assert hospital.code(task) == 0
+
+    file.write_text(text.replace("min_cell: 1", "min_cell: 1, models: [resnet18]"))
+    assert hospital.code(task) == 400
+    file.write_text("policy: {nonsense: 1}")
+    assert hospital.code(task) == 400  # the stricter one holds on
+
+    assert "Until site.yaml is put right, the policy of before holds" in hospital.said[-2]
+    file.write_text(text)
+    assert hospital.code(task) == 0

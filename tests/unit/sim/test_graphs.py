@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tests.conftest import PLAN
+from tests.conftest import PLAN, MakePlan
 from torch import nn
 from typer.testing import CliRunner
 
@@ -15,8 +15,9 @@ from medfl_common.errors import ConfigError
 from medfl_common.plan.plan import load_plan
 from medfl_sim.cli import app
 from medfl_sim.graphs.describe import describe
-from medfl_sim.graphs.make import image_shape
+from medfl_sim.graphs.make import image_shape, make_graph
 from medfl_sim.graphs.module_file import network_of
+from medfl_sim.graphs.plan_section import put_in_plan
 from medfl_sim.graphs.rewriting import product
 
 SHAPE = (1, 16, 16)
@@ -76,6 +77,11 @@ class Two(Net):
         return super().forward(x), x
 
 
+class Named(Net):
+    def forward(self, x):
+        return {"logits": super().forward(x)}
+
+
 class Deep(Net):
     def forward(self, x):
         given = super().forward(x)
@@ -107,6 +113,7 @@ REFUSED = {
     "Unseen": r"uses wrap_with_set_grad_enabled.*use .detach\(\) in place of torch.no_grad",
     "Three": r"works for 3 images only.*write x.shape\[0\]",
     "Two": "gives 2 tensors, and a graph gives one",
+    "Named": "gives its tensor inside a dict or a tuple.*return the tensor itself",
     "Deep": r"gives \(2, 2\) for an image in training, and \(2,\) in evaluation.*deep_supervision",
     "Needs": "cannot be made; it must need no arguments",
     "Nix": "has no Nix; it has Net, Chooses, .*, one",
@@ -143,6 +150,28 @@ def test_the_command_writes_the_same_two_files_again_and_names_them_in_the_plan(
     assert plan.read_text().endswith("# the end\n")
     assert "# of training\ntraining:" in plan.read_text()
     assert yaml.safe_load(again.stdout[again.stdout.index("model:") :])["model"]["name"] == "graph"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"images": {"size": 32}}, "images of 1 x 16 x 16, the plan's are 1 x 32 x 32"),
+        ({"task": {"type": "segmentation"}}, "gives logits .2., which is no segmentation"),
+        ({}, "gives 2 logits, the plan's task has 1"),
+    ],
+)
+def test_a_plan_that_the_graph_does_not_go_with_stays_as_it_is(
+    changed: dict[str, dict[str, object]], said: str, author: Path, make_plan: MakePlan,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    plan = make_plan(**{"images": {"size": 16}, **changed})
+    before = plan.read_bytes()
+    files = make_graph(network_of(f"{author}:Net", 0, None), SHAPE, tmp_path / "n.json", whole=True)
+
+    with pytest.raises(ConfigError, match=f"do not go together: .* {said}"):
+        put_in_plan(plan, files)
+
+    assert plan.read_bytes() == before
 
 
 def test_weights_of_the_author_are_taken_and_never_written_over(author: Path) -> None:

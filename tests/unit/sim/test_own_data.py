@@ -61,8 +61,12 @@ def test_own_data_that_do_not_fit_are_refused_in_words(make_plan: MakePlan, tmp_
     wrong: dict[str, Samples] = {
         "there are 1 labels for 2 images": Samples(images, [0]),
         "sample 0 has no label": Samples(images),
-        "the label 2 is none of 2 classes": Samples(images, [0, 2]),
-        "'cat' is no class; known: normal, opacity": Samples(images, ["normal", "cat"]),
+        "the label 2 is no whole number from 0 to 1": Samples(images, [0, 2]),
+        "the label 0.5 is no whole number": Samples(images, [0, 0.5]),  # was class 0 once
+        "the label nan is no whole number": Samples(images, [0, np.nan]),
+        "'cat' is no class of the plan; .*normal, opacity": Samples(images, ["normal", "cat"]),
+        "nobody knows whose sample 1 is": Samples(images, [0, 1], ["a", np.nan]),
+        "str is no set of images": Samples("images.npz", [0]),
         "there are no images": Samples([], []),
         "image 0 is": Samples(np.zeros((2, 5, 8, 8)), [0, 1]),
         "no finite numbers": Samples(images * np.nan, [0, 1]),
@@ -131,3 +135,40 @@ def test_several_findings_of_colour_images_are_read_as_given(
 
     assert [list(sample.targets) for sample in found.samples] == findings
     assert len({*found.patients}) == 3
+
+
+@pytest.mark.parametrize("depth", [0, 6])
+def test_masks_lie_on_their_images_and_patients_stay_together(
+    depth: int, tmp_path: Path, make_plan: MakePlan
+) -> None:
+    pytest.importorskip("nibabel")
+    plan = load_plan(mask_sections(make_plan, depth))
+    images = np.random.default_rng(0).uniform(0, 1, (4, *([depth] if depth else []), 16, 16))
+    masks = (images > 0.5).astype(np.int64)
+
+    folder, source = Samples(images, masks, [7, 7, 8, None]).write(plan, tmp_path / "cache")
+    site = load_site_file(folder)
+    found = collect(folder, tmp_path / "state", site.data, plan, reader=SOURCES.get(source)())
+
+    assert found.masks is not None
+    assert len({*found.patients}) == 3
+    places = [int(Path(sample.row.path).name[:6]) for sample in found.samples]
+    images, masks = images[places], masks[places]
+    seen = found.pixels[found.rows].reshape(masks.shape)
+    drawn = np.stack([found.masks.labels[row] for row in found.masks.rows]).reshape(masks.shape)
+    clear = np.abs(images - 0.5) > 0.1
+    assert np.array_equal((seen > np.median(seen))[clear], masks.astype(bool)[clear])
+    assert np.array_equal(drawn, masks)
+    with pytest.raises(ConfigError, match="mask 0 holds more than whole numbers from 0 to 1"):
+        Samples(images, 2 * masks).write(plan, tmp_path)
+    with pytest.raises(ConfigError, match="mask 0 has another shape than its image"):
+        Samples(images, masks[..., :9]).write(plan, tmp_path)
+
+
+def mask_sections(make_plan: MakePlan, depth: int) -> Path:
+    volume = {"dimensions": 3, "depth": depth, "sample": "series"} if depth else {}
+    return make_plan(
+        task={"type": "segmentation", "classes": ["background", "bright"]},
+        images={"modality": ["OT"], "size": 16, **volume},
+        model={"name": "unet", "norm": "own", "width": 8},
+    )

@@ -23,13 +23,13 @@ MUCH = 0.25  # of an image, seen by one weight's row at once
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose2d, nn.ConvTranspose3d)
 WORDS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str], ...] = (
-    (CONVOLUTIONS, "convolutions"),
-    (TRANSPOSED, "transposed convolutions"),
-    (nn.Linear, "dense layers"),
-    (AnyBatchNorm, "batch norms"),
-    (AnyGroupNorm, "group norms"),
-    (nn.LayerNorm, "layer norms"),
-    (AnyInstanceNorm, "instance norms"),
+    (CONVOLUTIONS, "convolution"),
+    (TRANSPOSED, "transposed convolution"),
+    (nn.Linear, "dense layer"),
+    (AnyBatchNorm, "batch norm"),
+    (AnyGroupNorm, "group norm"),
+    (nn.LayerNorm, "layer norm"),
+    (AnyInstanceNorm, "instance norm"),
 )
 
 

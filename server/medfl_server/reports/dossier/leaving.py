@@ -77,7 +77,10 @@ def model_and_data(
         Line("weights, SHA-256", sha256),
         always("software", f"medfl {__version__}"),
         Line("question", f"{plan.task.type}: {', '.join(plan.task.classes)}"),
-        Line("network", f"{plan.model.name}, initial weights {start}, frozen: {plan.model.frozen}"),
+        Line(
+            "network",
+            f"{plan.model.in_words()}; initial weights {start}, frozen: {plan.model.frozen}",
+        ),
         Line("hospitals", ", ".join(names) or "none yet"),
         Line(
             "images",

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from medfl_common import __version__
 from medfl_common.plan.halves import algorithms_of
+from medfl_common.plan.model_choice import GRAPH
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.reference import Reference
 from medfl_server.reports.paper.facts import Facts
@@ -110,6 +111,8 @@ def network_of(name: str) -> Reference | None:
     """Give the publication of a network: REFERENCE in the file that registers it; None: none."""
     from medfl_common.models import DENSE, MODELS  # imports torch
 
+    if name == GRAPH:
+        return None
     registry = MODELS if MODELS.has(name) else DENSE
     module = sys.modules[getattr(registry.get(name), "__module__", __name__)]
     found: Reference | None = getattr(module, "REFERENCE", None)

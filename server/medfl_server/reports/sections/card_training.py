@@ -15,7 +15,7 @@ def training_section(study: Study, event: Finished) -> Section:
     stopped = who_stopped(study.log.read(Event), plan)
     start = plan.model.weights if isinstance(plan.model.weights, str) else "a file"
     rows = [
-        ["network", plan.model.name],
+        ["network", plan.model.in_words()],
         ["initial weights", start],
         ["frozen", plan.model.frozen],
         ["optimiser, learning rate", f"{plan.training.optimizer}, {plan.training.lr:g}"],

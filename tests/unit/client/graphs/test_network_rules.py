@@ -110,7 +110,7 @@ def test_approval_shows_layers_cost_and_origin(tmp_path: Path) -> None:
     assert "No code came" in rows["the network that is brought"]
     assert str(plan.model.sha256) in rows["the network that is brought"]
     assert rows["its layers"] == (
-        "1 convolutions, 1 group norms; the first convolution sees 3 x 3 pixels"
+        "1 convolution, 1 group norm; the first convolution sees 3 x 3 pixels"
     )
     # 32 x 32 places, 8 channels, 9 weights each: the head is medfl's own
     assert f"{32 * 32 * 8 * 9 / 1e6:.0f} million multiplications" in rows["what it costs"]

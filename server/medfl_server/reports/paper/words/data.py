@@ -54,7 +54,11 @@ def preprocessing(facts: Facts) -> str:
         f"{_window(images)}, and inversion where the header asks for it (DICOM PS3.4 N.2)."
     )
     depth = f", {images.bits} bits a pixel in the cache"
-    return f"{order} {_size(images)}{depth}. {_channels(images)} Black is -2 and white 2 as input."
+    step = "" if images.graph is None else f" The step on each image is {images.graph}."
+    return (
+        f"{order} {_size(images)}{depth}. {_channels(images)} Black is -2 and white 2 as input."
+        f"{step}"
+    )
 
 
 def subsets(facts: Facts) -> str:

@@ -33,7 +33,6 @@ def network(facts: Facts) -> str:
     plan, model = facts.plan, facts.plan.model
     n_weights, _, _ = sizes(plan)
     window = " x ".join(map(str, (plan.images.channels, *plan.images.window)))
-    name = model.name if model.encoder is None else f"{model.name} on the layers of {model.encoder}"
     extras = [
         f"{key} {value}"
         for key, value in (
@@ -44,7 +43,7 @@ def network(facts: Facts) -> str:
         if value
     ]  # fmt: skip
     return (
-        f"{name}, {n_weights:,} weights, norm layers: {model.norm}"
+        f"{model.in_words()}, {n_weights:,} weights, norm layers: {model.norm}"
         f"{''.join(f', {extra}' for extra in extras)}. Input: {window} (channels first). "
         f"Output: {output_of(plan)}."
     )

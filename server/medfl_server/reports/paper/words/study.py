@@ -29,7 +29,7 @@ def title(facts: Facts) -> str:
     tested = facts.outside is not None and n_scored_in(facts.outside)
     how = "development and external validation" if tested else "development and internal validation"
     return (
-        f'Proposed: "Federated deep learning ({facts.plan.model.name}) of a model that '
+        f'Proposed: "Federated deep learning ({facts.plan.model.called}) of a model that '
         f'{task_in_words(facts.plan)}{where}: {how}".'
     )
 
