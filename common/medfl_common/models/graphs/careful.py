@@ -1,7 +1,7 @@
 """Operators that numbers could bring down, so that no pixel and no size does.
 
-An index beyond its range may end a GPU's process, and tells a bit of a pixel to who sees it end:
-here it is the last one in range. What is within its range gives the same bits.
+An index beyond its range may end a GPU's process, and tells a bit of a pixel to who sees the step
+end: here it is the last one in range. What is within its range gives the same bits.
 """
 
 from collections.abc import Callable
