@@ -21,10 +21,10 @@ from medfl_common.files import write_private
 from medfl_common.ops.address import PATTERN as ADDRESS
 from medfl_common.plan.bounds import MAX_BYTES, Value, check_size
 from medfl_common.plan.graph_files import keep, missing
+from medfl_common.plan.packed_graphs import graphs_as_text, graphs_from_text
 from medfl_common.plan.plan import Plan
 from medfl_common.plan.settings import Matching, Name, Settings, check, loads
 from medfl_common.plan.strict_json import parse_json
-from medfl_common.wire.graphs import graphs_as_text, graphs_from_text
 from medfl_common.wire.joining import CODE
 
 VERSION = 1

@@ -158,6 +158,7 @@ def test_a_part_in_the_wrong_place_or_of_another_shape_is_refused_by_the_plan(
         build_model(planned(tmp_path, own("focal"), "loss", loss_shapes(2, None)))
 
 
+@pytest.mark.slow
 def test_five_rounds_on_plain_cross_entropy_have_the_built_in_losses_bits(
     own: Callable[[str], nn.Module], tmp_path: Path
 ) -> None:
