@@ -1,13 +1,11 @@
 """Losses and image steps as data: torch's own values, the built-in twins' bits, and refusals."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from tests.graph_plans import twin_runs
 from torch import nn
 from torch.nn import functional
 
@@ -156,17 +154,3 @@ def test_a_part_in_the_wrong_place_or_of_another_shape_is_refused_by_the_plan(
         build_model(planned(tmp_path, own("smaller"), "image", [(1, 28, 28)]))
     with pytest.raises(ConfigError, match="takes 2 and 2 of an image, the plan's are 1 and 1"):
         build_model(planned(tmp_path, own("focal"), "loss", loss_shapes(2, None)))
-
-
-@pytest.mark.slow
-def test_five_rounds_on_plain_cross_entropy_have_the_built_in_losses_bits(
-    own: Callable[[str], nn.Module], tmp_path: Path
-) -> None:
-    planned(tmp_path, own("plain"), "loss", loss_shapes(1, None))
-    twin = tmp_path / "twin.yaml"
-    twin.write_text(PLAN)
-
-    digests = twin_runs([tmp_path / "plan.yaml", twin], tmp_path)
-
-    assert len({*digests}) == 1
-    assert all(len(digest) == hashlib.sha256().digest_size * 2 for digest in digests)
