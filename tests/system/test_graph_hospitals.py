@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.graph_plans import as_graph
 from tests.system.through_a_kill import (
     assert_simulations_bits,
     log,
     run_through_a_kill,
 )
+from tests.unit.sim.test_graph_losses import FOCAL
 
 from medfl_common.plan import graph_files
 from medfl_common.plan.plan import load_plan
@@ -16,6 +18,8 @@ from medfl_server.study.run_directory import create_study
 from medfl_sim.data.hospitals import virtual_sites
 from medfl_sim.data.phantoms import KINDS
 from medfl_sim.engine.simulation import run_study
+from medfl_sim.graphs.make_part import loss_shapes, make_part
+from medfl_sim.graphs.module_file import part_of
 from medfl_sim.local.deployment import Deployment
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -33,6 +37,17 @@ evaluation: {validation: 0.3, keep: last}
 """
 
 
+def bring_loss(plan: Path) -> list[str]:
+    """Have the plan bring a loss, too, which is medfl's own; list the SHA-256 of what it brings."""
+    (plan.parent / "own.py").write_text(FOCAL)
+    module = part_of(f"{plan.parent / 'own.py'}:plain", "loss")
+    made = make_part(module, "loss", loss_shapes(1, None), plan.parent / "loss.json", print)
+    values = yaml.safe_load(plan.read_text())
+    values["training"] |= yaml.safe_load(made)["training"]
+    plan.write_text(yaml.safe_dump(values))
+    return [one.sha256 for one in graph_files.graph_files(load_plan(plan))]
+
+
 @pytest.mark.parametrize("model", ["small_cnn, norm: group", "vit_tiny_16"])
 def test_a_graph_gives_the_twins_bits_and_travels_once_to_each_hospital(
     deployment: Deployment, tmp_path: Path, model: str
@@ -41,9 +56,10 @@ def test_a_graph_gives_the_twins_bits_and_travels_once_to_each_hospital(
     twin.write_text(PLAN.replace("MODEL", model))
     plan = as_graph(twin, tmp_path / "graph")
     sites = KINDS.get("chest")(tmp_path / "hospitals", 4, 40, 1)
+    brought = bring_loss(plan)
     for site in sites:
         with (site / "site.yaml").open("a") as file:
-            file.write(f"policy: {{networks: [{load_plan(plan).model.sha256}]}}\n")
+            file.write(f"policy: {{networks: [{', '.join(brought)}]}}\n")
 
     tap = run_through_a_kill(deployment, plan, sites[:3], sites[3], all_die=True)
 
@@ -52,8 +68,8 @@ def test_a_graph_gives_the_twins_bits_and_travels_once_to_each_hospital(
     run_study(built_in, virtual_sites(tmp_path / "hospitals", built_in.plan))
     (own,), (graph,) = log(built_in.folder, "finished"), log(deployment.study, "finished")
     assert own["sha256"] == graph["sha256"]
-    (one,) = graph_files.graph_files(create_study(tmp_path / "again", plan).plan)
     for site in sites:
-        kept = graph_files.kept_as(site / "state" / "graphs", one.sha256)
-        assert kept.read_bytes() == (plan.parent / "net.json").read_bytes()
+        for sha256, name in zip(brought, ("net.json", "loss.json"), strict=True):
+            kept = graph_files.kept_as(site / "state" / "graphs", sha256)
+            assert kept.read_bytes() == (plan.parent / name).read_bytes()
     assert tap.heard
